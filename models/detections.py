@@ -1,0 +1,208 @@
+"""Vehicle detections as roadside cameras send them: topic ``traffic.events.raw``.
+
+Three forms are accepted: one nested detection (B1), one flat detection, and a frame that carries
+all detections of one picture. `DetectionDecoder` turns any of them into a `Detection` or `Frame`,
+or says why it cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from models.timestamps import FIRST_MILLISECOND_VALUE, epoch_us
+
+Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
+Ratio = Annotated[float, Meta(ge=0.0, le=1.0)]
+Extent = Annotated[float, Meta(ge=0.0, le=1e6)]
+Coordinate = Annotated[float, Meta(ge=-1e6, le=1e6)]
+Timestamp: TypeAlias = datetime | int | float
+
+#: Header that marks a record of ours which carries no detection but measures silence.
+TICK_HEADER = "trafficapp-tick"
+
+
+class Box(Struct, gc=False, frozen=True):
+    """A rectangle in pixels: its upper left corner, width and height."""
+
+    x: Coordinate
+    y: Coordinate
+    w: Extent
+    h: Extent
+
+
+class Point(Struct, gc=False, frozen=True):
+    """A point in pixels."""
+
+    x: Coordinate
+    y: Coordinate
+
+
+class FrameDetection(Struct, gc=False, rename={"vehicle_class": "class"}):
+    """One vehicle in a picture: the part of a detection that differs within a frame."""
+
+    vehicle_id: Identifier
+    vehicle_class: str
+    confidence: Ratio
+    bbox: Box
+    centroid: Point | None = None
+    lane_id: Annotated[int, Meta(ge=0, le=32_767)] | None = None
+    speed_estimate: Annotated[float, Meta(ge=0.0)] | None = None
+
+
+class Detection(FrameDetection, gc=False, kw_only=True):
+    """One vehicle seen by one camera in one picture (form B1). ``speed_estimate`` is km/h."""
+
+    camera_id: Identifier
+    timestamp: Timestamp
+    frame_id: int
+
+
+class Frame(Struct, kw_only=True):
+    """All vehicles of one picture in one message."""
+
+    camera_id: Identifier
+    timestamp: Timestamp
+    frame_id: int
+    detections: list[FrameDetection]
+
+
+class Rejected(Exception):
+    """A message or detection that cannot be accepted.
+
+    Attributes:
+        reason: the stable word that goes to the dead letter and the counter.
+        detail: what exactly is wrong, for a person.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class DetectionDecoder:
+    """Decodes and validates one message of ``traffic.events.raw``.
+
+    Args:
+        vehicle_classes: the classes that are accepted.
+        max_speed_kmh: a reported speed above it is impossible.
+    """
+
+    def __init__(self, vehicle_classes: Collection[str], max_speed_kmh: float) -> None:
+        self.vehicle_classes = frozenset(vehicle_classes)
+        self.max_speed_kmh = max_speed_kmh
+        #: The fast decoders; they raise `msgspec.ValidationError` or `msgspec.DecodeError`.
+        self.decode_detection = msgspec.json.Decoder(Detection).decode
+        self.decode_frame = msgspec.json.Decoder(Frame).decode
+
+    def decode(self, value: bytes | None) -> tuple[Detection | Frame, list[Rejected]]:
+        """Decode one message of any form, patiently.
+
+        Returns:
+            the detection or frame, and what had to be left out of a frame: a faulty detection in a
+            frame does not cost its neighbours.
+
+        Raises:
+            Rejected: nothing of the message can be accepted.
+        """
+        if not value:
+            raise Rejected("empty", "the message has no value")
+        try:
+            message = msgspec.json.decode(value)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Rejected("not_json", str(error)) from None
+        if not isinstance(message, dict):
+            raise Rejected("invalid_field", f"expected an object, got {type(message).__name__}")
+        message = _canonical(message)
+        if "detections" in message:
+            return self._frame(message)
+        detection = _convert(message, Detection)
+        self.check(detection)
+        return detection, []
+
+    def check(self, detection: FrameDetection) -> None:
+        """Refuse what the shape alone cannot: an unknown class, an impossible speed.
+
+        Raises:
+            Rejected: with reason ``unknown_class`` or ``impossible_speed``.
+        """
+        if detection.vehicle_class not in self.vehicle_classes:
+            raise Rejected("unknown_class", f"class {detection.vehicle_class!r} is not one of the accepted")
+        speed_kmh = detection.speed_estimate
+        if speed_kmh is not None and speed_kmh > self.max_speed_kmh:
+            raise Rejected("impossible_speed", f"speed_estimate {speed_kmh:g} km/h is above {self.max_speed_kmh:g}")
+
+    def _frame(self, message: dict[str, Any]) -> tuple[Frame, list[Rejected]]:
+        parts = message["detections"]
+        if not isinstance(parts, list):
+            raise Rejected("invalid_field", "detections: expected an array")
+        frame = _convert({**message, "detections": []}, Frame)
+        rejected = []
+        for index, part in enumerate(parts):
+            try:
+                if not isinstance(part, dict):
+                    raise Rejected("invalid_field", "expected an object")
+                detection = _convert(_canonical(part), FrameDetection)
+                self.check(detection)
+                frame.detections.append(detection)
+            except Rejected as error:
+                rejected.append(Rejected(error.reason, f"detections[{index}]: {error.detail}"))
+        if rejected and not frame.detections:
+            raise Rejected(rejected[0].reason, "; ".join(error.detail for error in rejected))
+        return frame, rejected
+
+
+def event_time_us(timestamp: Timestamp) -> int:
+    """Microseconds since the epoch of a decoded timestamp; the hot path's twin of `epoch_us`.
+
+    Raises:
+        ValueError: an epoch number that no datetime can hold.
+    """
+    if type(timestamp) is datetime:
+        if timestamp.tzinfo is None:
+            timestamp = timestamp.replace(tzinfo=UTC)
+        # float seconds resolve 0.24 us in this century, so rounding is exact
+        return round(timestamp.timestamp() * 1e6)
+    if type(timestamp) is int and timestamp >= FIRST_MILLISECOND_VALUE:
+        if timestamp < 253_402_300_799_000:
+            return timestamp * 1000
+        raise ValueError(f"epoch timestamp {timestamp!r} is out of range")
+    return epoch_us(timestamp)
+
+
+def _canonical(message: dict[str, Any]) -> dict[str, Any]:
+    """Bring the flat form and lenient spellings to the nested form; what is absent stays absent."""
+    out = dict(message)
+    if "ts" in out:
+        out.setdefault("timestamp", out.pop("ts"))
+    if "speed_kmh" in out:
+        out.setdefault("speed_estimate", out.pop("speed_kmh"))
+    corners = ("bbox_x", "bbox_y", "bbox_w", "bbox_h")
+    if "bbox" not in out and any(name in out for name in corners):
+        out["bbox"] = {name[-1]: out[name] for name in corners if name in out}
+    if "centroid" not in out and "centroid_x" in out and "centroid_y" in out:
+        out["centroid"] = {"x": out["centroid_x"], "y": out["centroid_y"]}
+    timestamp = out.get("timestamp")
+    if isinstance(timestamp, str):
+        try:
+            out["timestamp"] = epoch_us(timestamp) / 1e6
+        except (ValueError, OverflowError):
+            raise Rejected("invalid_timestamp", f"timestamp {timestamp[:64]!r} is not ISO 8601") from None
+    for name in ("vehicle_id", "camera_id"):
+        if isinstance(out.get(name), int) and not isinstance(out[name], bool):
+            out[name] = str(out[name])
+    return out
+
+
+def _convert(message: dict[str, Any], shape: Any) -> Any:
+    try:
+        return msgspec.convert(message, shape, strict=True)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        reason = "missing_field" if "missing required field" in text else "invalid_field"
+        raise Rejected(reason, text) from None

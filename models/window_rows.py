@@ -1,0 +1,42 @@
+"""One finished window of a camera or of one of its lanes: topic ``traffic.metrics``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+Level = Literal["LOW", "MODERATE", "HIGH", "SEVERE", "UNKNOWN"]
+
+
+class WindowRow(Struct, frozen=True, gc=False):
+    """A final row; the fields of the table ``traffic_metrics``.
+
+    Attributes:
+        lane_id: the lane, or None for the whole camera.
+        vehicle_count: distinct vehicles.
+        counts_by_class: distinct vehicles of each class.
+        avg_speed_kmh: mean over the detections that have a speed; None when there is none.
+        stopped_ratio: share of those speeds that count as stopped, 0..1; None likewise.
+        queue_length: distinct vehicles seen stopped.
+        congestion_score: 0..1 with 4 decimals; None without any speed.
+        detections: detections counted, each once.
+    """
+
+    camera_id: str
+    window_start: str
+    window_end: str
+    lane_id: int | None
+    vehicle_count: int
+    counts_by_class: dict[str, int]
+    avg_speed_kmh: float | None
+    stopped_ratio: float | None
+    queue_length: int
+    congestion_level: Level
+    congestion_score: float | None
+    detections: int
+
+
+encode_window_row = msgspec.json.Encoder().encode
+decode_window_row = msgspec.json.Decoder(WindowRow).decode

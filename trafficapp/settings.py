@@ -1,0 +1,300 @@
+"""Every setting, declared once: default, unit, environment name and a sentence.
+
+Order of precedence: environment variable, then ``faust.yml`` (or the file named by
+``TRAFFICAPP_CONFIG``), then the default here. The environment name of a setting is
+``TRAFFICAPP_<SECTION>__<NAME>``; the names that deployments already use (``DATABASE_URL``,
+``KAFKA_BOOTSTRAP_SERVERS`` and the rest of the contract) work beside it and win over the file.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+import yaml
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+Role = Literal["streams", "history", "live"]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class SettingsError(Exception):
+    """A setting is wrong. The message names each one, its value's fault and what is allowed."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KafkaSettings(_Section):
+    """The broker that carries every topic."""
+
+    bootstrap_servers: str = Field("127.0.0.1:9092", description="Comma-separated host:port list.")
+    api_key: str | None = Field(None, description="SASL PLAIN user; together with api_secret turns SASL_SSL on.")
+    api_secret: SecretStr | None = Field(None, description="SASL PLAIN password.")
+    partitions: int = Field(8, ge=1, le=1024, description="Partitions of topics that do not exist yet.")
+    replication_factor: int = Field(1, ge=1, le=5, description="Copies of each partition on new topics.")
+    session_timeout_seconds: float = Field(
+        6.0, ge=1, description="A worker silent for this long loses its partitions to the others."
+    )
+
+    @model_validator(mode="after")
+    def _key_and_secret_together(self) -> KafkaSettings:
+        if (self.api_key is None) != (self.api_secret is None):
+            raise ValueError("api_key and api_secret must be set together")
+        return self
+
+
+class PostgresSettings(_Section):
+    """The history database."""
+
+    url: SecretStr = Field(
+        SecretStr("postgresql://127.0.0.1:5432/trafficapp"), description="postgresql://user:password@host/db"
+    )
+    pool_size: int = Field(4, ge=1, le=64, description="Connections one process keeps at most.")
+
+
+class RedisSettings(_Section):
+    """The store of the current state and the pub/sub between processes."""
+
+    url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), description="redis://host:port/db")
+
+
+class WebSettings(_Section):
+    """The HTTP and WebSocket side of a worker."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(6066, ge=0, le=65535, description="Port to listen on; every worker on a host needs its own.")
+    max_connections_per_socket_route: int = Field(5000, ge=1, description="WebSocket clients per worker and route.")
+    client_queue_messages: int = Field(64, ge=1, description="Messages kept for a slow WebSocket client before it is cut.")
+
+
+class WorkerSettings(_Section):
+    """What this process does and how it hands records to agents."""
+
+    role: Role = Field("streams", description="streams: windows and web; history: Postgres; live: Redis.")
+    run_records: int = Field(4000, ge=1, le=100_000, description="Records handed to an agent at once, at most.")
+    exit_on_stall_seconds: float = Field(
+        60.0, ge=10, description="A partition without progress for this long ends the process, to be started anew."
+    )
+
+
+class CameraWindowOverrides(_Section):
+    """Constants of one camera that differ from the general ones; an absent one is inherited."""
+
+    max_count: int | None = Field(None, ge=1, description="Vehicles in a window that count as full.")
+    max_speed_kmh: float | None = Field(None, gt=0, description="Speed that counts as free, km/h.")
+    pixel_to_meter: float | None = Field(None, gt=0, description="Metres a pixel stands for.")
+
+
+class WindowSettings(_Section):
+    """Event-time windows per camera and lane."""
+
+    size_seconds: float = Field(5.0, gt=0, le=3600, description="Length of a tumbling window.")
+    allowed_lateness_seconds: float = Field(2.0, ge=0, description="How far the watermark trails the newest event.")
+    idle_timeout_seconds: Seconds = Field(10.0, description="Silence after which a camera's open windows are closed.")
+    future_guard_seconds: Seconds = Field(60.0, description="How far ahead of its record an event may be.")
+    tick_seconds: Seconds = Field(1.0, description="Interval of the ticks that measure silence.")
+    finished_retention_seconds: Seconds = Field(3600.0, description="How long finished windows stay in the local tables.")
+
+
+class CongestionSettings(_Section):
+    """Constants of the congestion score and its levels."""
+
+    max_count: int = Field(50, ge=1, description="Vehicles in a window that count as full.")
+    max_speed_kmh: float = Field(60.0, gt=0, description="Speed that counts as free, km/h.")
+    threshold_moderate: float = Field(0.30, gt=0, lt=1, description="Score from which the level is MODERATE.")
+    threshold_high: float = Field(0.55, gt=0, lt=1, description="Score from which the level is HIGH.")
+    threshold_severe: float = Field(0.80, gt=0, lt=1, description="Score from which the level is SEVERE.")
+
+    @model_validator(mode="after")
+    def _ascending(self) -> CongestionSettings:
+        if not self.threshold_moderate < self.threshold_high < self.threshold_severe:
+            raise ValueError("thresholds must ascend: threshold_moderate < threshold_high < threshold_severe")
+        return self
+
+
+class SpeedSettings(_Section):
+    """Estimation of a missing speed from the movement of the centroid."""
+
+    pixel_to_meter: float = Field(0.05, gt=0, description="Metres a pixel stands for.")
+    forget_after_seconds: Seconds = Field(30.0, description="A vehicle unseen for this long is forgotten.")
+    stopped_below_kmh: float = Field(5.0, gt=0, description="Below this speed a vehicle counts as stopped.")
+    max_kmh: float = Field(400.0, gt=0, description="A reported speed above this is rejected as impossible.")
+
+
+class RetentionSettings(_Section):
+    """How long history is kept."""
+
+    events_hours: float = Field(24.0, gt=0, description="Hours of raw events.")
+    metrics_days: float = Field(30.0, gt=0, description="Days of finished windows.")
+    sweep_seconds: Seconds = Field(3600.0, description="Interval between sweeps.")
+    topic_hours: float = Field(24.0, gt=0, description="Hours that records stay in the Kafka topics.")
+
+
+class LoggingSettings(_Section):
+    """What the process says."""
+
+    level: Literal["debug", "info", "warn", "error"] = Field("info", description="Least level that is printed.")
+
+
+_LEGACY_NAMES: dict[str, tuple[str, str]] = {
+    "KAFKA_BOOTSTRAP_SERVERS": ("kafka", "bootstrap_servers"),
+    "KAFKA_API_KEY": ("kafka", "api_key"),
+    "KAFKA_API_SECRET": ("kafka", "api_secret"),
+    "DATABASE_URL": ("postgres", "url"),
+    "REDIS_URL": ("redis", "url"),
+    "WINDOW_ALLOWED_LATENESS_SECONDS": ("windows", "allowed_lateness_seconds"),
+    "RETENTION_EVENTS_HOURS": ("retention", "events_hours"),
+    "RETENTION_METRICS_DAYS": ("retention", "metrics_days"),
+    "SPEED_TRACKER_PIXEL_TO_METER": ("speed", "pixel_to_meter"),
+}
+
+
+def _postgres_url_from_parts(env: dict[str, str]) -> str | None:
+    """Build a URL from PGHOST and its companions, or None when PGHOST is not set."""
+    host = env.get("PGHOST")
+    if not host:
+        return None
+    user, password = env.get("PGUSER"), env.get("PGPASSWORD")
+    credentials = ""
+    if user:
+        credentials = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "") + "@"
+    return f"postgresql://{credentials}{host}:{env.get('PGPORT', '5432')}/{env.get('PGDATABASE', 'trafficapp')}"
+
+
+def _redis_url_from_parts(env: dict[str, str]) -> str | None:
+    """Build a URL from REDIS_HOST and REDIS_PORT, or None when REDIS_HOST is not set."""
+    host = env.get("REDIS_HOST")
+    return f"redis://{host}:{env.get('REDIS_PORT', '6379')}/0" if host else None
+
+
+class _LegacyEnvironment(PydanticBaseSettingsSource):
+    """Reads the names that deployments already set (contract, section 8)."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        env = dict(os.environ)
+        found: dict[str, dict[str, Any]] = {}
+        for name, (section, key) in _LEGACY_NAMES.items():
+            if env.get(name):
+                found.setdefault(section, {})[key] = env[name]
+        for section, url in (("postgres", _postgres_url_from_parts(env)), ("redis", _redis_url_from_parts(env))):
+            if url and "url" not in found.get(section, {}):
+                found.setdefault(section, {})["url"] = url
+        if env.get("ADMIN_API_KEY"):
+            found.setdefault("admin", {})["api_key"] = env["ADMIN_API_KEY"]
+        return found
+
+
+class AdminSettings(_Section):
+    """Administration."""
+
+    api_key: SecretStr | None = Field(None, description="Static admin token; without one, admin calls are refused.")
+
+
+class Settings(BaseSettings):
+    """All settings of a process.
+
+    Raises:
+        SettingsError: through `load_settings`, when a value is not allowed.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="TRAFFICAPP_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    app_id: str = Field(
+        "trafficapp",
+        pattern=r"^[A-Za-z0-9._-]{1,100}$",
+        description="Name of the Faust application: consumer groups and changelog topics begin with it.",
+        validation_alias=AliasChoices("app_id", "TRAFFICAPP_APP_ID"),
+    )
+    data_dir: Path = Field(Path("build/data"), description="Folder of the local tables; one process, one folder.")
+    vehicle_classes: tuple[str, ...] = Field(
+        ("car", "bus", "truck", "motorcycle", "bicycle", "pedestrian", "van"),
+        min_length=1,
+        description="Classes a detection may have; another one is rejected.",
+    )
+    cameras: dict[str, CameraWindowOverrides] = Field(
+        default_factory=dict, description="Constants that differ for one camera, by camera_id."
+    )
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    postgres: PostgresSettings = Field(default_factory=PostgresSettings)
+    redis: RedisSettings = Field(default_factory=RedisSettings)
+    web: WebSettings = Field(default_factory=WebSettings)
+    worker: WorkerSettings = Field(default_factory=WorkerSettings)
+    windows: WindowSettings = Field(default_factory=WindowSettings)
+    congestion: CongestionSettings = Field(default_factory=CongestionSettings)
+    speed: SpeedSettings = Field(default_factory=SpeedSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    logging: LoggingSettings = Field(default_factory=LoggingSettings)
+    admin: AdminSettings = Field(default_factory=AdminSettings)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the legacy names, then TRAFFICAPP_…, then the YAML file."""
+        sources: list[PydanticBaseSettingsSource] = [init_settings, _LegacyEnvironment(settings_cls), env_settings]
+        path = config_path()
+        if path is not None:
+            sources.append(YamlConfigSettingsSource(settings_cls, yaml_file=path))
+        return tuple(sources)
+
+
+def config_path() -> Path | None:
+    """The settings file: ``TRAFFICAPP_CONFIG``, else ``faust.yml`` here or beside the package, else None.
+
+    Raises:
+        SettingsError: ``TRAFFICAPP_CONFIG`` names a file that does not exist.
+    """
+    named = os.environ.get("TRAFFICAPP_CONFIG")
+    if named:
+        if not Path(named).is_file():
+            raise SettingsError(f"TRAFFICAPP_CONFIG: there is no file {named!r}")
+        return Path(named)
+    for candidate in (Path("faust.yml"), Path(__file__).resolve().parent.parent / "faust.yml"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings of this process.
+
+    Args:
+        overrides: values that win over environment and file, for tests and harnesses.
+
+    Raises:
+        SettingsError: a value is wrong; the message names each setting, the fault and the allowed values.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = [f"  {_name_of(fault['loc'])}: {fault['msg']}" for fault in error.errors()]
+        raise SettingsError("wrong settings:\n" + "\n".join(lines)) from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{config_path()} is not YAML: {error}") from None
+
+
+def _name_of(location: tuple[int | str, ...]) -> str:
+    dotted = ".".join(str(part) for part in location)
+    environment = "TRAFFICAPP_" + "__".join(str(part).upper() for part in location)
+    legacy = [name for name, path in _LEGACY_NAMES.items() if path == location]
+    return f"{dotted} (environment {', '.join([environment, *legacy])})"

@@ -1,0 +1,58 @@
+"""Every Kafka topic, declared once: name, key, partitions and retention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from trafficapp.settings import Settings
+
+EVENTS_RAW = "traffic.events.raw"
+METRICS = "traffic.metrics"
+DEAD_LETTERS = "traffic.dead-letters"
+
+_HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True)
+class TopicDeclaration:
+    """A topic as it is created when it does not exist.
+
+    Attributes:
+        key: what the record key is, for people.
+        config: topic settings of the broker, as it names them.
+    """
+
+    name: str
+    key: str
+    partitions: int
+    replication_factor: int
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+def camera_state_changelog(settings: Settings) -> str:
+    """Name of the changelog topic of the table ``camera_state``."""
+    return f"{settings.app_id}-camera_state-changelog"
+
+
+def declared_topics(settings: Settings) -> list[TopicDeclaration]:
+    """All topics of the application."""
+    retention = {"retention.ms": str(int(settings.retention.topic_hours * _HOUR_MS))}
+    # A row that a frozen process writes late must not survive its newer twin: owners write their rows
+    # again every ten minutes, and nothing younger than an hour is compacted.
+    changelog = {
+        "cleanup.policy": "compact",
+        "segment.ms": str(_HOUR_MS // 6),
+        "segment.bytes": str(64 << 20),
+        "min.cleanable.dirty.ratio": "0.1",
+        "min.compaction.lag.ms": str(_HOUR_MS),
+    }
+    partitions, copies = settings.kafka.partitions, settings.kafka.replication_factor
+    return [
+        TopicDeclaration(EVENTS_RAW, "camera_id", partitions, copies, retention),
+        TopicDeclaration(METRICS, "camera_id", partitions, copies, retention),
+        TopicDeclaration(DEAD_LETTERS, "source key", partitions, copies, retention),
+        TopicDeclaration(
+            camera_state_changelog(settings), "camera_id", partitions, copies, changelog
+        ),
+    ]
