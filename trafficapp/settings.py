@@ -74,7 +74,9 @@ class WebSettings(_Section):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(6066, ge=0, le=65535, description="Port to listen on; every worker on a host needs its own.")
     max_connections_per_socket_route: int = Field(5000, ge=1, description="WebSocket clients per worker and route.")
-    client_queue_messages: int = Field(64, ge=1, description="Messages kept for a slow WebSocket client before it is cut.")
+    client_queue_messages: int = Field(
+        64, ge=1, description="Messages kept for a slow WebSocket client before it is cut."
+    )
 
 
 class WorkerSettings(_Section):
@@ -103,7 +105,9 @@ class WindowSettings(_Section):
     idle_timeout_seconds: Seconds = Field(10.0, description="Silence after which a camera's open windows are closed.")
     future_guard_seconds: Seconds = Field(60.0, description="How far ahead of its record an event may be.")
     tick_seconds: Seconds = Field(1.0, description="Interval of the ticks that measure silence.")
-    finished_retention_seconds: Seconds = Field(3600.0, description="How long finished windows stay in the local tables.")
+    finished_retention_seconds: Seconds = Field(
+        3600.0, description="How long finished windows stay in the local tables."
+    )
 
 
 class CongestionSettings(_Section):
@@ -210,9 +214,7 @@ class Settings(BaseSettings):
         SettingsError: through `load_settings`, when a value is not allowed.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="TRAFFICAPP_", env_nested_delimiter="__", extra="forbid", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="TRAFFICAPP_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
     app_id: str = Field(
         "trafficapp",

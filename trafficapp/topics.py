@@ -52,7 +52,5 @@ def declared_topics(settings: Settings) -> list[TopicDeclaration]:
         TopicDeclaration(EVENTS_RAW, "camera_id", partitions, copies, retention),
         TopicDeclaration(METRICS, "camera_id", partitions, copies, retention),
         TopicDeclaration(DEAD_LETTERS, "source key", partitions, copies, retention),
-        TopicDeclaration(
-            camera_state_changelog(settings), "camera_id", partitions, copies, changelog
-        ),
+        TopicDeclaration(camera_state_changelog(settings), "camera_id", partitions, copies, changelog),
     ]

@@ -25,9 +25,7 @@ class RunSink(Protocol):
         """
         ...
 
-    async def apply(
-        self, partition: int, records: Sequence[ConsumerRecord], still_owned: Callable[[], bool]
-    ) -> None:
+    async def apply(self, partition: int, records: Sequence[ConsumerRecord], still_owned: Callable[[], bool]) -> None:
         """Apply consecutive records of one partition; returns when their effect is durable.
 
         Runs of one partition come in order and one at a time; runs of different partitions may overlap.

@@ -1,0 +1,94 @@
+"""What a window counts. One accumulator per lane; the camera's is their union."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from msgspec import Struct, field
+
+from models.timestamps import rfc3339
+from models.window_rows import WindowRow
+from trafficapp.congestion import CongestionScale
+
+#: Key of the accumulator for detections without a lane.
+NO_LANE = -1
+
+_SPEED_DECIMALS = 3
+_RATIO_DECIMALS = 4
+
+
+class Accumulator(Struct, array_like=True):
+    """Counts of one lane within one window.
+
+    Attributes:
+        detections: detections counted, each once.
+        speeds: how many of them had a speed.
+        speed_sum_kmh: sum of those speeds.
+        stopped: how many of those speeds were below the stopped speed.
+        vehicles: the class each distinct vehicle was first seen with.
+        other_classes: further (vehicle, class) pairs of vehicles whose class changed.
+        queue: distinct vehicles seen stopped.
+    """
+
+    detections: int = 0
+    speeds: int = 0
+    speed_sum_kmh: float = 0.0
+    stopped: int = 0
+    vehicles: dict[str, str] = field(default_factory=dict)
+    other_classes: set[tuple[str, str]] = field(default_factory=set)
+    queue: set[str] = field(default_factory=set)
+
+    def add(self, vehicle_id: str, vehicle_class: str, speed_kmh: float | None, stopped_below_kmh: float) -> None:
+        """Count one detection; speed in km/h, None when unknown."""
+        self.detections += 1
+        first_class = self.vehicles.setdefault(vehicle_id, vehicle_class)
+        if first_class != vehicle_class:
+            self.other_classes.add((vehicle_id, vehicle_class))
+        if speed_kmh is not None:
+            self.speeds += 1
+            self.speed_sum_kmh += speed_kmh
+            if speed_kmh < stopped_below_kmh:
+                self.stopped += 1
+                self.queue.add(vehicle_id)
+
+    def row(self, camera_id: str, lane_id: int | None, start_us: int, end_us: int, scale: CongestionScale) -> WindowRow:
+        """The final row of this accumulator."""
+        classes = Counter(self.vehicles.values())
+        classes.update(vehicle_class for _, vehicle_class in self.other_classes)
+        count = len(self.vehicles)
+        mean = self.speed_sum_kmh / self.speeds if self.speeds else None
+        stopped_ratio = self.stopped / self.speeds if self.speeds else None
+        score = scale.score(count, mean, stopped_ratio)
+        return WindowRow(
+            camera_id=camera_id,
+            window_start=rfc3339(start_us),
+            window_end=rfc3339(end_us),
+            lane_id=lane_id,
+            vehicle_count=count,
+            counts_by_class=dict(sorted(classes.items())),
+            avg_speed_kmh=None if mean is None else round(mean, _SPEED_DECIMALS),
+            stopped_ratio=None if stopped_ratio is None else round(stopped_ratio, _RATIO_DECIMALS),
+            queue_length=len(self.queue),
+            congestion_level=scale.level(score),
+            congestion_score=score,
+            detections=self.detections,
+        )
+
+
+def union(accumulators: Iterable[Accumulator]) -> Accumulator:
+    """The accumulator of a camera from those of its lanes."""
+    total = Accumulator()
+    for lane in accumulators:
+        total.detections += lane.detections
+        total.speeds += lane.speeds
+        total.speed_sum_kmh += lane.speed_sum_kmh
+        total.stopped += lane.stopped
+        total.queue |= lane.queue
+        total.other_classes |= lane.other_classes
+        for vehicle_id, vehicle_class in lane.vehicles.items():
+            first_class = total.vehicles.setdefault(vehicle_id, vehicle_class)
+            if first_class != vehicle_class:
+                total.other_classes.add((vehicle_id, vehicle_class))
+    total.other_classes = {pair for pair in total.other_classes if total.vehicles[pair[0]] != pair[1]}
+    return total
