@@ -55,11 +55,15 @@ class FrameDetection(Struct, gc=False, rename={"vehicle_class": "class"}):
 
 
 class Detection(FrameDetection, gc=False, kw_only=True):
-    """One vehicle seen by one camera in one picture (form B1). ``speed_estimate`` is km/h."""
+    """One vehicle seen by one camera in one picture (form B1). ``speed_estimate`` is km/h.
+
+    ``detections`` is no part of it: when it is set, the message is a frame.
+    """
 
     camera_id: Identifier
     timestamp: Timestamp
     frame_id: int
+    detections: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class Frame(Struct, kw_only=True):
@@ -121,7 +125,7 @@ class DetectionDecoder:
         message = _canonical(message)
         if "detections" in message:
             return self._frame(message)
-        detection = _convert(message, Detection)
+        detection: Detection = _convert(message, Detection)
         self.check(detection)
         return detection, []
 
@@ -176,17 +180,20 @@ def event_time_us(timestamp: Timestamp) -> int:
 
 
 def _canonical(message: dict[str, Any]) -> dict[str, Any]:
-    """Bring the flat form and lenient spellings to the nested form; what is absent stays absent."""
+    """Bring the flat form and lenient spellings to the nested form; what is absent stays absent.
+
+    Names of the flat form count only where there is no nested ``bbox``, as for the fast decoders.
+    """
     out = dict(message)
     if "ts" in out:
         out.setdefault("timestamp", out.pop("ts"))
-    if "speed_kmh" in out:
-        out.setdefault("speed_estimate", out.pop("speed_kmh"))
     corners = ("bbox_x", "bbox_y", "bbox_w", "bbox_h")
     if "bbox" not in out and any(name in out for name in corners):
         out["bbox"] = {name[-1]: out[name] for name in corners if name in out}
-    if "centroid" not in out and "centroid_x" in out and "centroid_y" in out:
-        out["centroid"] = {"x": out["centroid_x"], "y": out["centroid_y"]}
+        if "speed_kmh" in out:
+            out.setdefault("speed_estimate", out.pop("speed_kmh"))
+        if "centroid_x" in out and "centroid_y" in out:
+            out.setdefault("centroid", {"x": out["centroid_x"], "y": out["centroid_y"]})
     timestamp = out.get("timestamp")
     if isinstance(timestamp, str):
         try:

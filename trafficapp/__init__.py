@@ -1,0 +1,1 @@
+"""One Faust application that turns a city's raw traffic feeds into exact numbers, live."""

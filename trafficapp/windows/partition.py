@@ -1,0 +1,362 @@
+"""All cameras of one partition: records in, finished rows, dead letters and state rows out.
+
+The state is a pure function of the partition's records up to `PartitionState.applied`: no wall
+clock, no order other than the log's, nothing that depends on how records came in runs. That is why
+any worker may take over from the rows that another has written (see docs/decisions).
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct, field
+
+from models.dead_letters import DeadLetter
+from models.detections import (
+    TICK_HEADER,
+    Detection,
+    DetectionDecoder,
+    Frame,
+    Rejected,
+    event_time_us,
+)
+from models.timestamps import rfc3339
+from models.window_rows import WindowRow
+from trafficapp.windows.clock import advanced
+from trafficapp.windows.windower import CameraState, Verdict, Windower
+
+#: Key of the row that says how far a partition was applied; no camera_id may begin with NUL.
+PARTITION_KEY_PREFIX = b"\x00partition-"
+
+_OFFSET = struct.Struct(">q")
+
+
+class Record(Protocol):
+    """What is read of a Kafka record; ``timestamp`` is milliseconds since the epoch."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class PartitionState(Struct, array_like=True):
+    """What is known of a partition beside its cameras.
+
+    Attributes:
+        applied: offset of the last record applied; -1 before the first.
+        clock_us: the partition clock, see `trafficapp.windows.clock`.
+        tick_us: record time of the newest tick, 0 before the first.
+        rejected: detections that were refused before they reached a camera, by reason.
+    """
+
+    applied: int = -1
+    clock_us: int = 0
+    tick_us: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run of records led to.
+
+    Attributes:
+        rows: finished windows, in order.
+        dead_letters: refused messages, in order.
+        counted, repeated: detections counted, and seen before.
+        rejected: detections refused, by reason.
+    """
+
+    rows: list[WindowRow] = dataclass_field(default_factory=list)
+    dead_letters: list[DeadLetter] = dataclass_field(default_factory=list)
+    counted: int = 0
+    repeated: int = 0
+    rejected: dict[str, int] = dataclass_field(default_factory=dict)
+
+
+_encode_state = msgspec.msgpack.Encoder().encode
+_decode_camera = msgspec.msgpack.Decoder(CameraState).decode
+_decode_partition = msgspec.msgpack.Decoder(PartitionState).decode
+
+
+def partition_key(partition: int) -> bytes:
+    """Key of the row that says how far a partition was applied."""
+    return PARTITION_KEY_PREFIX + str(partition).encode()
+
+
+def offset_of(row: bytes) -> int:
+    """The source offset that a state row covers."""
+    offset: int = _OFFSET.unpack_from(row)[0]
+    return offset
+
+
+def decode_camera_row(row: bytes) -> CameraState:
+    """The camera state in a state row."""
+    return _decode_camera(row[_OFFSET.size :])
+
+
+def decode_partition_row(row: bytes) -> PartitionState:
+    """The partition state in a state row."""
+    return _decode_partition(row[_OFFSET.size :])
+
+
+class PartitionWindows:
+    """The windows of all cameras of one partition.
+
+    Args:
+        partition: its number.
+        windower_for: the rules for a camera, by camera_id.
+        decoder: reads the messages.
+        future_us: how far an event may be ahead of its record's timestamp.
+        rows: state rows to go on from, by key.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        windower_for: Callable[[str], Windower],
+        decoder: DetectionDecoder,
+        future_us: int,
+        rows: Mapping[bytes, bytes],
+    ) -> None:
+        self.partition = partition
+        self._windower_for = windower_for
+        self._decoder = decoder
+        self._future_us = future_us
+        self._key = partition_key(partition)
+        self._frames_first = False
+        self._dirty: set[bytes] = set()
+        self._windowers: dict[bytes, tuple[str, Windower]] = {}
+        self.state = decode_partition_row(rows[self._key]) if self._key in rows else PartitionState()
+        self.cameras = {key: decode_camera_row(row) for key, row in rows.items() if key != self._key}
+
+    def apply(self, records: Iterable[Record]) -> Outcome:
+        """Apply consecutive records; those that are applied already change nothing."""
+        outcome = Outcome()
+        state, cameras, windowers = self.state, self.cameras, self._windowers
+        touched = self._dirty
+        run_touched: set[bytes] = set()
+        counted_verdict, repeated_verdict = Verdict.COUNTED, Verdict.REPEATED
+        counted = 0
+        classes, max_speed_kmh = self._decoder.vehicle_classes, self._decoder.max_speed_kmh
+        decode = self._decoder.decode_detection
+        future_us = self._future_us
+        for record in records:
+            offset = record.offset
+            if offset <= state.applied:
+                continue
+            if record.headers and record.headers[0][0] == TICK_HEADER:
+                self._tick(record, outcome)
+                state.applied = offset
+                continue
+            message: Detection | Frame
+            try:
+                if self._frames_first:
+                    message = self._decode_frame(record)
+                else:
+                    message = decode(record.value)  # type: ignore[arg-type]
+                    speed_kmh = message.speed_estimate
+                    if (
+                        message.vehicle_class not in classes
+                        or message.detections is not msgspec.UNSET
+                        or (speed_kmh is not None and speed_kmh > max_speed_kmh)
+                    ):
+                        raise msgspec.ValidationError("the message needs a closer look")
+            except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
+                try:
+                    message = self._decode_otherwise(record, outcome)
+                except Rejected as error:
+                    self._reject(record, error, 1, outcome)
+                    state.applied = offset
+                    continue
+            key = record.key
+            known = windowers.get(key)  # type: ignore[arg-type]
+            if known is None or known[0] != message.camera_id:
+                known = self._introduce(record, message, outcome)
+                if known is None:
+                    state.applied = offset
+                    continue
+            camera_id, windower = known
+            camera = cameras[key]  # type: ignore[index]
+            try:
+                time_us = event_time_us(message.timestamp)
+            except (ValueError, OverflowError) as error:
+                self._reject(record, Rejected("invalid_timestamp", str(error)), _events(message), outcome)
+                state.applied = offset
+                continue
+            if time_us > record.timestamp * 1000 + future_us:
+                self._reject_future(record, message, outcome)
+                state.applied = offset
+                continue
+            if offset <= camera.offset:
+                # the row is ahead of the partition's: this record is in it already
+                state.applied = offset
+                continue
+            camera.offset = offset
+            camera.clock_us = state.clock_us
+            run_touched.add(key)  # type: ignore[arg-type]
+            if type(message) is Detection:
+                verdict = windower.add(camera, time_us, message.frame_id, message)
+                if verdict == counted_verdict:
+                    counted += 1
+                elif verdict == repeated_verdict:
+                    outcome.repeated += 1
+                else:
+                    self._late(record, camera_id, time_us, 1, outcome)
+            else:
+                late = 0
+                assert type(message) is Frame  # noqa: S101 - for the type checker
+                for part in message.detections:
+                    verdict = windower.add(camera, time_us, message.frame_id, part)
+                    if verdict == counted_verdict:
+                        counted += 1
+                    elif verdict == repeated_verdict:
+                        outcome.repeated += 1
+                    else:
+                        late += 1
+                if late:
+                    self._late(record, camera_id, time_us, late, outcome)
+                elif time_us > camera.newest_us:
+                    # an empty street moves the time, too
+                    camera.newest_us = time_us
+            state.applied = offset
+        outcome.counted = counted
+        for key in run_touched:
+            camera_id, windower = windowers[key]
+            outcome.rows += windower.close_final(cameras[key], camera_id)
+        touched |= run_touched
+        return outcome
+
+    def changed_rows(self) -> list[tuple[bytes, bytes]]:
+        """State rows that changed since the last call: cameras first, the partition's row last."""
+        rows = [(key, self._camera_row(key)) for key in sorted(self._dirty)]
+        self._dirty.clear()
+        rows.append((self._key, _OFFSET.pack(self.state.applied) + _encode_state(self.state)))
+        return rows
+
+    def all_rows(self) -> list[tuple[bytes, bytes]]:
+        """All state rows, in the same order."""
+        self._dirty.update(self.cameras)
+        return self.changed_rows()
+
+    def _camera_row(self, key: bytes) -> bytes:
+        camera = self.cameras[key]
+        return _OFFSET.pack(camera.offset) + _encode_state(camera)
+
+    def _introduce(self, record: Record, message: Detection | Frame, outcome: Outcome) -> tuple[str, Windower] | None:
+        """Meet a camera for the first time in this process, or refuse a message under a foreign key."""
+        key, camera_id = record.key, message.camera_id
+        if key != camera_id.encode() or key.startswith(b"\x00"):
+            error = Rejected("key_mismatch", f"the record key is not the camera_id {camera_id!r}")
+            self._reject(record, error, _events(message), outcome)
+            return None
+        known = self._windowers[key] = (camera_id, self._windower_for(camera_id))
+        if key not in self.cameras:
+            self.cameras[key] = CameraState()
+        return known
+
+    def _decode_frame(self, record: Record) -> Frame:
+        """Decode a message that is a faultless frame."""
+        frame = self._decoder.decode_frame(record.value)  # type: ignore[arg-type]
+        classes, max_speed_kmh = self._decoder.vehicle_classes, self._decoder.max_speed_kmh
+        for part in frame.detections:
+            if part.vehicle_class not in classes or (part.speed_estimate or 0.0) > max_speed_kmh:
+                raise msgspec.ValidationError("a detection needs a closer look")
+        return frame
+
+    def _decode_otherwise(self, record: Record, outcome: Outcome) -> Detection | Frame:
+        """Decode a message that is not what was expected; its faulty parts go to dead letters.
+
+        Whatever is tried first, a message always means the same: a faultless detection has no
+        ``detections`` and a frame has, so at most one of the two fast decoders takes it.
+
+        Raises:
+            Rejected: nothing of the message can be accepted.
+        """
+        message: Detection | Frame
+        try:
+            if self._frames_first:
+                message = self._decoder.decode_detection(record.value)  # type: ignore[arg-type]
+                if message.detections is msgspec.UNSET:
+                    self._decoder.check(message)
+                    self._frames_first = False
+                    return message
+            else:
+                message = self._decode_frame(record)
+                self._frames_first = True
+                return message
+        except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
+            pass
+        message, rejected = self._decoder.decode(record.value)
+        if rejected:
+            details = "; ".join(error.detail for error in rejected)
+            self._reject(record, Rejected(rejected[0].reason, details), len(rejected), outcome)
+        return message
+
+    def _tick(self, record: Record, outcome: Outcome) -> None:
+        """Move the partition clock and close the windows of cameras that fell silent."""
+        state = self.state
+        tick_us = record.timestamp * 1000
+        state.clock_us = advanced(state.clock_us, state.tick_us, tick_us)
+        state.tick_us = max(state.tick_us, tick_us)
+        for key, camera in self.cameras.items():
+            if not camera.windows or record.offset <= camera.offset:
+                continue
+            known = self._windowers.get(key)
+            if known is None:
+                camera_id = key.decode()
+                known = self._windowers[key] = (camera_id, self._windower_for(camera_id))
+            camera_id, windower = known
+            rows = windower.close_final(camera, camera_id)
+            rows += windower.close_idle(camera, camera_id, state.clock_us)
+            if rows:
+                camera.offset = record.offset
+                outcome.rows += rows
+                self._dirty.add(key)
+
+    def _reject(self, record: Record, error: Rejected, events: int, outcome: Outcome) -> None:
+        rejected = self.state.rejected
+        rejected[error.reason] = rejected.get(error.reason, 0) + events
+        self._dead_letter(record, error.reason, error.detail, events, outcome)
+
+    def _reject_future(self, record: Record, message: Detection | Frame, outcome: Outcome) -> None:
+        detail = (
+            f"event time {message.timestamp} is more than {self._future_us / 1e6:g} s"
+            f" ahead of the record's {rfc3339(record.timestamp * 1000)}"
+        )
+        self._reject(record, Rejected("future", detail), _events(message), outcome)
+
+    def _late(self, record: Record, camera_id: str, time_us: int, events: int, outcome: Outcome) -> None:
+        """A camera's late detections are counted in its own row, by `Windower.add`."""
+        detail = f"the window of {rfc3339(time_us)} of {camera_id} is final"
+        self._dead_letter(record, "late", detail, events, outcome)
+
+    def _dead_letter(self, record: Record, reason: str, detail: str, events: int, outcome: Outcome) -> None:
+        outcome.rejected[reason] = outcome.rejected.get(reason, 0) + events
+        outcome.dead_letters.append(
+            DeadLetter(
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                timestamp=rfc3339(record.timestamp * 1000),
+                reason=reason,
+                detail=detail,
+                events=events,
+                key_base64=None if record.key is None else base64.b64encode(record.key).decode(),
+                value_base64=None if record.value is None else base64.b64encode(record.value).decode(),
+            )
+        )
+
+
+def _events(message: Detection | Frame) -> int:
+    """How many detections a message carries; an empty frame counts as one message."""
+    return len(message.detections) or 1 if isinstance(message, Frame) else 1
