@@ -13,11 +13,14 @@ from pathlib import Path
 
 import psutil
 
+from trafficapp.stack import guardian
 from trafficapp.stack.identity import Identity
 
 PR_SET_PDEATHSIG = 1
 MAX_LINE_BYTES = 1 << 20
 ORPHAN_EXIT_SECONDS = 10
+
+KERNEL_ENDS_CHILDREN = sys.platform.startswith("linux")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -31,7 +34,7 @@ def _before_exec(parent_pid: int, death_signal: int, identity: Identity | None) 
     def prepare() -> None:
         if identity is not None:
             identity.assume()
-        if sys.platform.startswith("linux"):
+        if KERNEL_ENDS_CHILDREN:
             _libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
             if os.getppid() != parent_pid:  # The parent died before the line above could tell the kernel.
                 os._exit(1)
@@ -53,7 +56,7 @@ async def spawn(
     `death_signal` when the *thread* that called this ends; call it from the main thread's event loop. Elsewhere
     `trafficapp.stack.guardian` does it.
     """
-    return await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -62,8 +65,11 @@ async def spawn(
         cwd=cwd,
         limit=MAX_LINE_BYTES,
         start_new_session=True,
-        preexec_fn=_before_exec(os.getpid(), death_signal, identity),  # noqa: PLW1509
+        preexec_fn=_before_exec(os.getpid(), death_signal, identity),
     )
+    if not KERNEL_ENDS_CHILDREN:
+        guardian.watch(process.pid)
+    return process
 
 
 def remember(pid_file: Path, pid: int) -> None:

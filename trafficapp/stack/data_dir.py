@@ -11,7 +11,8 @@ from pathlib import Path
 
 from trafficapp.stack.errors import StackError
 
-LOCK_NAME = "stack.lock"
+SERVERS_LOCK = "stack.lock"
+WORKERS_LOCK = "workers.lock"
 
 
 def user_cache_dir() -> Path:
@@ -45,20 +46,25 @@ def prepare(path: Path) -> Path:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the data folder for this process; the kernel lets go of it however the process ends.
+def locked(path: Path, lock_name: str = SERVERS_LOCK) -> Iterator[None]:
+    """Hold a part of the data folder for this process; the kernel lets go of it however the process ends.
+
+    Args:
+        path: The data folder.
+        lock_name: `SERVERS_LOCK` for what the servers write, `WORKERS_LOCK` for the workers' folders: workers of
+            `trafficapp up` may use the servers of a `trafficapp stack` on the same folder.
 
     Raises:
-        StackError: Another stack runs on the folder.
+        StackError: Another process holds it.
     """
-    with (path / LOCK_NAME).open("a+", encoding="ascii") as lock:
+    with (path / lock_name).open("a+", encoding="ascii") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as problem:
             lock.seek(0)
             holder = lock.read().strip() or "unknown"
             raise StackError(
-                f"Another stack (process {holder}) runs on {path}; stop it first, or choose another --data-dir."
+                f"The data folder {path} is in use by process {holder}; stop that first, or choose another --data-dir."
             ) from problem
         lock.truncate(0)
         lock.write(str(os.getpid()))
@@ -67,29 +73,33 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def clear(path: Path) -> None:
-    """Remove what servers and workers left in a data folder; call it while holding the lock.
+    """Remove what servers and workers left in a data folder; call it while holding the servers' lock.
 
     Raises:
-        StackError: The folder holds files that are not a stack's, or something cannot be removed.
+        StackError: Workers run on the folder, it holds files that are not a stack's, or something stays.
     """
-    entries = [entry for entry in path.iterdir() if entry.name != LOCK_NAME]
+    entries = [entry for entry in path.iterdir() if entry.name not in (SERVERS_LOCK, WORKERS_LOCK)]
     strangers = sorted(entry.name for entry in entries if entry.name not in KNOWN_ENTRIES)
     if strangers:
         raise StackError(
             f"{path} holds {', '.join(strangers[:5])}, which no stack wrote; nothing was removed. "
             "Remove the folder by hand if it really is a stack's."
         )
-    for entry in entries:
-        try:
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
-        except OSError as problem:
-            raise StackError(f"{entry} cannot be removed ({problem.strerror}).") from problem
+    with locked(path, WORKERS_LOCK):
+        for entry in entries:
+            try:
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
+            except OSError as problem:
+                raise StackError(f"{entry} cannot be removed ({problem.strerror}).") from problem
 
 
 KNOWN_ENTRIES = frozenset(
-    {"kafka", "postgres", "redis", "workers", "logs", "run", "kafka.properties", "redis.conf", "postgres.password"}
+    {
+        *("kafka", "kafka.properties", "redis", "workers", "logs", "run"),
+        *("postgres", "postgres.password", "postgres-incoming", "postgres-incoming.password"),
+    }
 )
 """Names that `clear` may remove: a wrong `--data-dir` with `--reset` must not delete somebody's files."""

@@ -7,6 +7,8 @@ import logging
 import os
 import shutil
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -16,8 +18,10 @@ from pathlib import Path
 from trafficapp.stack.errors import StackError
 
 DOWNLOAD_THREADS = 8
-DOWNLOAD_TIMEOUT_SECONDS = 60
+DOWNLOAD_TIMEOUT_SECONDS = 20
 DOWNLOAD_ATTEMPTS = 3
+RETRY_AFTER_SECONDS = 1.0
+ABANDONED_AFTER_SECONDS = 3600
 
 Progress = Callable[[int], None]
 """Called with the number of bytes of each jar that has arrived and was verified."""
@@ -62,9 +66,7 @@ def parse_lock(text: str) -> list[Jar]:
             group, artifact, version = coordinate.split(":")
             if len(digest.removeprefix("sha256=")) != 64:
                 raise ValueError("not a sha256")
-            jars.append(
-                Jar(group, artifact, version, int(size.removeprefix("size=")), digest.removeprefix("sha256="))
-            )
+            jars.append(Jar(group, artifact, version, int(size.removeprefix("size=")), digest.removeprefix("sha256=")))
         except ValueError as problem:
             raise ValueError(f"line {number} of the jar lock is not understood: {line!r}") from problem
     return jars
@@ -96,33 +98,37 @@ def fetch(jars: Sequence[Jar], folder: Path, progress: Progress, download: Downl
         StackError: A jar cannot be fetched (no network), or its bytes are not those of the lock file.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(folder)
+    given_up = threading.Event()
     # The scratch folder is beside its target: a move within one file system is atomic.
     scratch = Path(tempfile.mkdtemp(prefix=".incoming-", dir=folder))
     try:
         with ThreadPoolExecutor(DOWNLOAD_THREADS) as pool:
-            arrivals = [pool.submit(_fetch_one, jar, folder, scratch, download or _download) for jar in jars]
+            arrivals = [pool.submit(_fetch_one, jar, folder, scratch, download or _download, given_up) for jar in jars]
             try:
                 for arrival in as_completed(arrivals):
                     progress(arrival.result().size_bytes)
             except BaseException:
+                given_up.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _fetch_one(jar: Jar, folder: Path, scratch: Path, download: Download) -> Jar:
+def _fetch_one(jar: Jar, folder: Path, scratch: Path, download: Download, given_up: threading.Event) -> Jar:
     for attempt in range(1, DOWNLOAD_ATTEMPTS + 1):
         try:
             path = download(jar, scratch / f"{jar.artifact}-{attempt}")
             break
         except Exception as problem:
-            if attempt == DOWNLOAD_ATTEMPTS:
+            if attempt == DOWNLOAD_ATTEMPTS or given_up.is_set():
                 raise StackError(
                     f"{jar.coordinate} could not be fetched ({_first_line(problem)}). The first start needs the "
                     "network to fetch Apache Kafka (45 MB); later starts do not. Or set KAFKA_BOOTSTRAP_SERVERS to a "
                     "broker you have."
                 ) from problem
+            given_up.wait(attempt * RETRY_AFTER_SECONDS)
     found = sha256_of(path)
     if found != jar.sha256:
         raise StackError(
@@ -144,6 +150,13 @@ def _download(jar: Jar, scratch: Path) -> Path:
     context = MavenContext(repo_cache=scratch, timeout=DOWNLOAD_TIMEOUT_SECONDS)
     component = context.project(jar.group, jar.artifact).at_version(jar.version)
     return Path(component.artifact().resolve())
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove scratch folders of runs that were killed; a fetch that still runs is younger."""
+    for scratch in folder.glob(".incoming-*"):
+        if scratch.stat().st_mtime < time.time() - ABANDONED_AFTER_SECONDS:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _has_size(path: Path, size_bytes: int) -> bool:

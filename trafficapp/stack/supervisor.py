@@ -172,6 +172,10 @@ class Supervisor:
         """Return how often the process was started again after it ended by itself."""
         return self._runners[name].restarts
 
+    def failures(self) -> dict[str, str]:
+        """Return why, for each process that was given up."""
+        return {name: runner.failure for name, runner in self._runners.items() if runner.failure is not None}
+
     def tail(self, name: str) -> list[str]:
         """Return the last lines the process wrote."""
         return list(self._runners[name].tail)
@@ -208,7 +212,10 @@ class _Runner:
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
-        self._failure: str | None = None
+        self.failure: str | None = None
+        self._last_probe: str | None = None
+        # Nothing runs and nothing is being forked: only then may the task be cancelled without losing a child.
+        self._between_starts = True
 
     @property
     def pid(self) -> int | None:
@@ -224,7 +231,7 @@ class _Runner:
                 return
             raise RuntimeError(f"{self.spec.name} is being stopped; await that first")
         self.wanted = True
-        self._failure = None
+        self.failure = None
         self._ready.clear()
         self._task = asyncio.create_task(self._run(), name=f"supervise {self.spec.name}")
 
@@ -232,12 +239,13 @@ class _Runner:
         limit_seconds = self.spec.ready_timeout_seconds if timeout_seconds is None else timeout_seconds
         deadline = time.monotonic() + limit_seconds
         while not self.is_ready:
-            if self._failure is not None:
-                raise StackError(self._with_tail(self._failure))
+            if self.failure is not None:
+                raise StackError(self._with_tail(self.failure))
             if not self.wanted:
                 raise StackError(f"{self.spec.name} is not running")
             if time.monotonic() > deadline:
-                raise StackError(self._with_tail(f"{self.spec.name} was not ready after {limit_seconds:.0f} s"))
+                hint = f" ({self._last_probe})" if self._last_probe else ""
+                raise StackError(self._with_tail(f"{self.spec.name} was not ready after {limit_seconds:.0f} s{hint}"))
             await asyncio.sleep(READY_POLL_SECONDS)
 
     async def kill(self, signal_number: int, stay_down: bool) -> None:
@@ -258,10 +266,9 @@ class _Runner:
         """Wait for the task to see the end of its process; after the time, end both."""
         if self._task is None:
             return
-        if self.pid is None:
-            self._task.cancel()  # Between two starts, or before the first: nothing to wait for.
-        else:
-            await asyncio.wait([self._task], timeout=timeout_seconds)
+        if self._between_starts:
+            self._task.cancel()
+        await asyncio.wait([self._task], timeout=timeout_seconds)
         if not self._task.done():
             self._send(signal.SIGKILL)
         await asyncio.wait([self._task])
@@ -301,10 +308,12 @@ class _Runner:
         """Start the process and return its exit code when it has ended and its pipe is empty."""
         spec = self.spec
         self._ready.clear()
-        if spec.before_start is not None:
-            await spec.before_start()
+        self._between_starts = True
         if spec.pid_file is not None:
             await asyncio.to_thread(children.end_orphan, spec.pid_file, spec.death_signal)
+        if spec.before_start is not None:
+            await spec.before_start()
+        self._between_starts = False
         process = self._process = await children.spawn(
             spec.command, env=spec.env, cwd=spec.cwd, identity=spec.identity, death_signal=spec.death_signal
         )
@@ -326,6 +335,7 @@ class _Runner:
         if spec.pid_file is not None:
             spec.pid_file.unlink(missing_ok=True)
         self._event(EventKind.EXITED if self.wanted else EventKind.STOPPED, process)
+        self._between_starts = True
         return exit_code
 
     async def _probe(self, process: asyncio.subprocess.Process) -> None:
@@ -333,17 +343,17 @@ class _Runner:
             try:
                 if await self.spec.ready():
                     break
-            except Exception as problem:  # noqa: BLE001 - whatever it is, the process is not ready
-                self._failure_hint = str(problem)
+            except Exception as problem:  # Whatever it is, the process is not ready.
+                self._last_probe = f"{type(problem).__name__}: {problem}"
             await asyncio.sleep(READY_POLL_SECONDS)
         self._ready.set()
         self._event(EventKind.READY, process)
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        while True:
+        pipe = process.stdout
+        while pipe is not None:
             try:
-                raw = await process.stdout.readline()
+                raw = await pipe.readline()
             except ValueError:  # A line longer than the limit was dropped; the next one is read again.
                 continue
             if not raw:
@@ -356,7 +366,7 @@ class _Runner:
 
     def _give_up(self, reason: str) -> None:
         self.wanted = False
-        self._failure = reason
+        self.failure = reason
         self._say(reason)
         self._event(EventKind.GAVE_UP, self._process)
 

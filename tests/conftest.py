@@ -1,0 +1,88 @@
+"""Real servers for the tests: those that the environment names, else an embedded stack for the whole run."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+from redis import Redis
+
+from trafficapp.stack.endpoints import Endpoints
+
+_redis_numbers = itertools.cycle(range(1, 16))
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
+    """Give the addresses of Kafka, Postgres and Redis."""
+    given = Endpoints.from_environment()
+    if given.complete:
+        yield given
+        return
+    folder = tmp_path_factory.mktemp("stack")
+    command = [sys.executable, "-m", "trafficapp.stack.commands", "stack", "--data-dir", str(folder)]
+    log = folder.with_suffix(".log")
+    with (
+        log.open("w", encoding="utf-8") as errors,
+        subprocess.Popen(  # noqa: S603 - our own command
+            command, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
+        try:
+            yield _read_exports(process, log)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(stack: Endpoints) -> str:
+    """Give `host:port` of the broker; tests choose topic names of their own."""
+    assert stack.kafka_bootstrap_servers is not None
+    return stack.kafka_bootstrap_servers
+
+
+@pytest.fixture(scope="module")
+def database_url(stack: Endpoints, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Give an empty database that only this test module has, dropped at its end."""
+    assert stack.database_url is not None
+    module = request.module.__name__.rsplit(".", 1)[-1].lower()
+    name = f"{module[:40]}_{os.getpid()}_{secrets.token_hex(3)}"
+    with psycopg.connect(stack.database_url, autocommit=True) as server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield urlunsplit(urlsplit(stack.database_url)._replace(path=f"/{name}"))
+        finally:
+            server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="module")
+def redis_url(stack: Endpoints) -> Iterator[str]:
+    """Give an emptied Redis database of this module's own; pub/sub channels are shared with the others."""
+    assert stack.redis_url is not None
+    url = urlunsplit(urlsplit(stack.redis_url)._replace(path=f"/{next(_redis_numbers)}"))
+    with Redis.from_url(url) as client:
+        client.flushdb()
+        yield url
+        client.flushdb()
+
+
+def _read_exports(process: subprocess.Popen[str], log: Path) -> Endpoints:
+    values: dict[str, str] = {}
+    assert process.stdout is not None
+    for line in process.stdout:
+        name, _, value = line.removeprefix("export ").strip().partition("=")
+        values[name] = value.strip("'")
+        if len(values) == 3:
+            return Endpoints(values["KAFKA_BOOTSTRAP_SERVERS"], values["DATABASE_URL"], values["REDIS_URL"])
+    raise RuntimeError(f"the embedded stack did not start:\n{log.read_text(encoding='utf-8')}")

@@ -1,0 +1,122 @@
+"""The command itself, on a data folder of its own, with the real servers."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+from redis import Redis
+
+COMMAND = [sys.executable, "-m", "trafficapp.stack.commands", "stack", "--data-dir"]
+
+
+@contextmanager
+def running(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    with (
+        (folder.parent / "stack.err").open("a+", encoding="utf-8") as errors,
+        subprocess.Popen(  # noqa: S603 - our own command
+            [*COMMAND, str(folder), *options], stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            exports = dict(process.stdout.readline().strip().removeprefix("export ").split("=", 1) for _ in range(3))
+            yield process, exports
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+def servers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def wait_until_gone(processes: list[psutil.Process], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while alive := [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]:
+        assert time.monotonic() < deadline, f"still running: {alive}"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("embedded") / "data"
+
+
+def test_all_three_answer_and_a_taken_port_is_avoided(folder: Path) -> None:
+    with socket.socket() as blocker:
+        blocker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            blocker.bind(("127.0.0.1", 6379))
+            blocker.listen()
+        except OSError:
+            pass  # Somebody else listens there already, which is as good.
+        with running(folder) as (process, exports):
+            assert not exports["REDIS_URL"].endswith(":6379/0")
+            with Redis.from_url(exports["REDIS_URL"]) as redis:
+                assert redis.ping()
+            with psycopg.connect(exports["DATABASE_URL"]) as database:
+                database.execute("CREATE TABLE kept (number int)")
+            admin = AdminClient({"bootstrap.servers": exports["KAFKA_BOOTSTRAP_SERVERS"]})
+            admin.create_topics([NewTopic("kept", 2, 1)])["kept"].result(10)
+            assert "never-made" not in admin.list_topics(timeout=5).topics
+            for server in servers_of(process):
+                listening = [c.laddr.ip for c in server.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+                assert set(listening) <= {"127.0.0.1", "::ffff:127.0.0.1"}
+            servers = servers_of(process)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
+            wait_until_gone(servers, 1)
+
+
+def test_a_password_is_asked_for(folder: Path) -> None:
+    with running(folder) as (_, exports):
+        without = exports["DATABASE_URL"].replace(exports["DATABASE_URL"].split("@")[0], "postgresql://trafficapp")
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(without)
+
+
+def test_kill_9_leaves_no_orphan_and_the_next_start_has_the_data(folder: Path) -> None:
+    with running(folder) as (process, _):
+        servers = servers_of(process)
+        assert len(servers) >= 3
+        process.kill()
+        process.wait()
+        wait_until_gone(servers)
+    with running(folder) as (_, exports):
+        with psycopg.connect(exports["DATABASE_URL"]) as database:
+            assert database.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+        topics = AdminClient({"bootstrap.servers": exports["KAFKA_BOOTSTRAP_SERVERS"]}).list_topics(timeout=5).topics
+        assert len(topics["kept"].partitions) == 2
+        again = [*COMMAND, str(folder), "--reset"]
+        refused = subprocess.run(again, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+        assert refused.returncode == 1
+        assert "in use by process" in refused.stderr
+
+
+def test_a_killed_server_comes_back_on_its_port_and_reset_clears(folder: Path) -> None:
+    with running(folder) as (process, exports):
+        with psycopg.connect(exports["DATABASE_URL"]) as database:
+            postmaster = next(p for p in psutil.Process(process.pid).children() if p.name() == "postgres")
+            postmaster.kill()
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                with psycopg.connect(exports["DATABASE_URL"]) as database:
+                    assert database.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+                break
+            except psycopg.OperationalError:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+    with running(folder, "--reset") as (_, exports), psycopg.connect(exports["DATABASE_URL"]) as database:
+        assert database.execute("SELECT to_regclass('kept')").fetchone() == (None,)

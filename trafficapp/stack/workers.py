@@ -1,0 +1,135 @@
+"""The processes of the pipeline that `trafficapp up` runs on the servers: set-up, workers, demo source."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trafficapp.stack import children, ports
+from trafficapp.stack.errors import StackError
+from trafficapp.stack.supervisor import ProcessSpec, Restart
+
+SINK_PORT_OFFSET = 100
+READY_TIMEOUT_SECONDS = 120.0
+# A worker ends itself when it cannot be sure of its state, also again and again while the broker is away: there is
+# no number of ends that would be too many.
+WORKER_RESTART = Restart(first_seconds=0.5, longest_seconds=5.0, attempts=None)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One Faust worker: what it is called, what it does, where it serves HTTP."""
+
+    name: str
+    role: str
+    web_port: int
+
+
+def choose_workers(count: int, web_port: int) -> list[Worker]:
+    """Return `count` workers of role streams, then one history and one live worker, each with a free web port.
+
+    The streams workers' ports count up from `web_port`, the others' from 100 above; taken ones are replaced.
+    """
+    taken: list[int] = []
+    wanted = [(f"worker-{number + 1}", "streams", web_port + number) for number in range(count)]
+    wanted += [("history", "history", web_port + SINK_PORT_OFFSET), ("live", "live", web_port + SINK_PORT_OFFSET + 1)]
+    workers = []
+    for name, role, preferred in wanted:
+        port = ports.choose(preferred, taken)
+        taken.append(port)
+        workers.append(Worker(name, role, port))
+    return workers
+
+
+def worker_spec(worker: Worker, data_dir: Path, environment: Mapping[str, str]) -> ProcessSpec:
+    """Describe a worker's process; its local tables lie in a folder of its own under `data_dir`."""
+    folder = data_dir / "workers" / worker.name
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [
+        *(sys.executable, "-m", "faust", "-A", "trafficapp", "--datadir", str(folder)),
+        *("worker", "-l", "info", "--web-port", str(worker.web_port)),
+    ]
+    return ProcessSpec(
+        name=worker.name,
+        command=command,
+        env={
+            **environment,
+            "PYTHONUNBUFFERED": "1",
+            "TRAFFICAPP_WORKER__ROLE": worker.role,
+            "TRAFFICAPP_WEB__PORT": str(worker.web_port),
+            "TRAFFICAPP_DATA_DIR": str(folder),
+        },
+        ready=functools.partial(serves_health, worker.web_port),
+        ready_timeout_seconds=READY_TIMEOUT_SECONDS,
+        restart=WORKER_RESTART,
+        stop_timeout_seconds=20,
+        pid_file=data_dir / "run" / f"{worker.name}.pid",
+    )
+
+
+def source_spec(data_dir: Path, environment: Mapping[str, str]) -> ProcessSpec:
+    """Describe the demo source: the shipped recording played again and again at its own pace, as if it were now."""
+    arguments = ["replay", "--speed", "1", "--loop", "--shift-to-now"]
+    return ProcessSpec(
+        name="source",
+        command=[sys.executable, "-m", "trafficapp.cli", *arguments],
+        env={**environment, "PYTHONUNBUFFERED": "1"},
+        restart=WORKER_RESTART,
+        pid_file=data_dir / "run" / "source.pid",
+    )
+
+
+async def run_to_end(
+    name: str, arguments: Sequence[str], environment: Mapping[str, str], log_line: Callable[[str, str], None]
+) -> None:
+    """Run `trafficapp ARGUMENTS` and wait for its end, its lines going to `log_line`.
+
+    Raises:
+        StackError: It ended with an error; the text holds its last lines.
+    """
+    process = await children.spawn([sys.executable, "-m", "trafficapp.cli", *arguments], env=environment)
+    try:
+        output, _ = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
+    lines = output.decode("utf-8", "replace").splitlines()
+    for line in lines:
+        log_line(name, line)
+    if process.returncode != 0:
+        raise StackError("\n".join([f"trafficapp {' '.join(arguments)} failed:", *lines[-12:]]))
+
+
+async def serves_health(web_port: int) -> bool:
+    """Say whether a worker answers on `/health`."""
+    import aiohttp
+
+    url = f"http://{ports.LOOPBACK}:{web_port}/health"
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session, session.get(url) as response:
+        return response.status == 200
+
+
+async def first_window(redis_url: str, timeout_seconds: float) -> bool:
+    """Wait until a window that ended in the last minute shows in Redis; False when time is up."""
+    from redis.asyncio import Redis
+    from redis.exceptions import RedisError
+
+    client: Redis = Redis.from_url(redis_url, socket_timeout=2, socket_connect_timeout=2)
+    deadline = time.monotonic() + timeout_seconds
+    try:
+        while time.monotonic() < deadline:
+            try:
+                if await client.zcount("cameras:last_seen", time.time() - 60, "+inf"):
+                    return True
+            except (RedisError, OSError):
+                pass  # The supervisor is bringing it back.
+            await asyncio.sleep(0.25)
+    finally:
+        await client.aclose()
+    return False
