@@ -1,0 +1,1 @@
+"""Where detections come from when no camera sends them: recordings and simulated traffic."""

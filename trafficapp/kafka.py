@@ -1,0 +1,116 @@
+"""How our Kafka clients connect: one place for brokers and credentials."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
+
+from trafficapp.settings import Settings
+from trafficapp.topics import TopicDeclaration
+
+logger = logging.getLogger(__name__)
+
+
+def librdkafka_config(settings: Settings) -> dict[str, str | int | bool]:
+    """Return the connection part of a confluent-kafka client's configuration.
+
+    With an API key the connection is SASL_SSL with PLAIN, as Confluent Cloud wants it.
+    """
+    config: dict[str, str | int | bool] = {"bootstrap.servers": settings.kafka.bootstrap_servers}
+    if settings.kafka.api_key is not None and settings.kafka.api_secret is not None:
+        config |= {
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "PLAIN",
+            "sasl.username": settings.kafka.api_key,
+            "sasl.password": settings.kafka.api_secret.get_secret_value(),
+        }
+    return config
+
+
+def aiokafka_config(settings: Settings) -> dict[str, Any]:
+    """Return the connection part of an aiokafka client's arguments."""
+    config: dict[str, Any] = {"bootstrap_servers": settings.kafka.bootstrap_servers.split(",")}
+    if settings.kafka.api_key is not None and settings.kafka.api_secret is not None:
+        config |= {
+            "security_protocol": "SASL_SSL",
+            "sasl_mechanism": "PLAIN",
+            "sasl_plain_username": settings.kafka.api_key,
+            "sasl_plain_password": settings.kafka.api_secret.get_secret_value(),
+            "ssl_context": ssl.create_default_context(),
+        }
+    return config
+
+
+async def wait_for_kafka(settings: Settings, should_stop: Callable[[], bool] = lambda: False) -> None:
+    """Wait until the broker answers, with back-off; says once for whom it waits and once that it is there."""
+    delay_seconds, waiting = 0.2, False
+    while not should_stop():
+        client = AIOKafkaAdminClient(**aiokafka_config(settings), request_timeout_ms=5000)
+        try:
+            await client.start()
+            if waiting:
+                logger.info("kafka at %s answers", settings.kafka.bootstrap_servers)
+            return
+        except (KafkaError, OSError) as error:
+            if not waiting:
+                logger.warning(
+                    "waiting for kafka at %s (%s); trying again until it answers",
+                    settings.kafka.bootstrap_servers,
+                    error,
+                )
+                waiting = True
+            await asyncio.sleep(delay_seconds)
+            delay_seconds = min(delay_seconds * 1.6, 5.0)
+        finally:
+            await client.close()
+
+
+async def create_topics(settings: Settings, topics: Iterable[TopicDeclaration]) -> list[str]:
+    """Create the topics that do not exist yet.
+
+    Returns:
+        the names of those that were created.
+
+    Raises:
+        KafkaError: the broker refused a topic for another reason than that it exists.
+    """
+    client = AIOKafkaAdminClient(**aiokafka_config(settings))
+    await client.start()
+    try:
+        existing = set(await client.list_topics())
+        missing = [topic for topic in topics if topic.name not in existing]
+        if not missing:
+            return []
+        answer = await client.create_topics(
+            [
+                NewTopic(topic.name, topic.partitions, topic.replication_factor, topic_configs=dict(topic.config))
+                for topic in missing
+            ]
+        )
+        for name, code, *detail in answer.topic_errors:
+            if code not in (NoError.errno, TopicAlreadyExistsError.errno):
+                raise for_code(code)(f"topic {name}: {detail}")
+        return [topic.name for topic in missing]
+    finally:
+        await client.close()
+
+
+async def first_offset(settings: Settings, topic: str, partition: int, offset: int) -> int:
+    """The first offset at or after the given one that holds a record; waits until there is one."""
+    tp = TopicPartition(topic, partition)
+    consumer = AIOKafkaConsumer(**aiokafka_config(settings), enable_auto_commit=False, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        consumer.assign([tp])
+        consumer.seek(tp, offset)
+        record = await consumer.getone()
+        return int(record.offset)
+    finally:
+        await consumer.stop()

@@ -1,0 +1,1 @@
+"""The recording that ships with the project, and the script that cut it."""
