@@ -1,0 +1,1 @@
+"""One agent a topic, thin: take a run, call the domain, send."""

@@ -39,3 +39,7 @@ class RunSink(Protocol):
     def release(self, partitions: Collection[int]) -> None:
         """Forget what was loaded for partitions that are no longer ours."""
         ...
+
+    def is_waiting(self) -> bool:
+        """Whether the sink waits for a store that is down; then no progress is no fault of ours."""
+        ...

@@ -1,0 +1,194 @@
+"""The Faust application. This is the composition root: it alone knows settings, agents and web together."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from importlib import import_module
+from typing import Any
+
+import faust
+
+from trafficapp.batching.consumer import RunConsumer, RunTableManager, RunTransport
+from trafficapp.batching.reader import Run, RunReader
+from trafficapp.batching.sink import RunSink
+from trafficapp.kafka import create_topics, first_offset, wait_for_kafka
+from trafficapp.outbox import Outbox
+from trafficapp.settings import Settings, load_settings
+from trafficapp.telemetry import Telemetry
+from trafficapp.topics import declared_topics
+
+logger = logging.getLogger(__name__)
+
+#: Long enough for a broker to be restarted; the clients wait it out.
+_PRODUCER_TIMEOUT_SECONDS = 1200.0
+_WATCH_SECONDS = 2.0
+
+#: Runs that may wait in an agent's buffer.
+_BUFFERED_RUNS = 8
+_FETCH_BYTES = 1 << 20
+
+#: What each role runs; a module's ``register(app)`` puts its agent on the application.
+_ROLES: dict[str, tuple[str, ...]] = {
+    "streams": ("agents.windows",),
+    "history": (),
+    "live": (),
+}
+
+
+class TrafficApp(faust.App):
+    """A Faust application whose agents read runs and whose sinks say where to read on.
+
+    Attributes:
+        settings: the settings of this process.
+        telemetry: its counters.
+        outbox: its producer.
+        run_readers: reader of each topic that is read in runs.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.telemetry = Telemetry(settings.worker.role, settings.app_id)
+        self.outbox = Outbox(settings)
+        self.run_readers: dict[str, RunReader] = {}
+        self._loaded = False
+        super().__init__(**_faust_configuration(settings))
+
+    # ------------------------------------------------------------------ declaring
+
+    def read_in_runs(self, topic: str, sink: RunSink, name: str) -> None:
+        """Put an agent on a topic that hands its runs to a sink."""
+
+        async def look(partition: int, offset: int) -> int:
+            return await first_offset(self.settings, topic, partition, offset)
+
+        reader = self.run_readers[topic] = RunReader(topic, sink, look)
+        channel = self.topic(
+            topic,
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+            partitions=self.settings.kafka.partitions,
+            internal=True,
+        )
+
+        async def read(stream: faust.StreamT[Run]) -> None:
+            async for run in stream:
+                await reader.submit(run)
+
+        read.__doc__ = sink.__doc__
+        self.agent(channel, name=name)(read)
+
+    def declare_state_table(self, name: str, purpose: str) -> None:
+        """Declare a table whose rows one of our own readers keeps and whose changelog it writes."""
+        self.Table(
+            name,
+            key_type=bytes,
+            value_type=bytes,
+            partitions=self.settings.kafka.partitions,
+            help=purpose,
+        )
+
+    # ------------------------------------------------------------------ running
+
+    @property
+    def loaded(self) -> bool:
+        """Whether this process has taken over the partitions it was assigned."""
+        return self._loaded
+
+    def on_partitions_loaded(self, partitions: dict[str, list[int]], seconds: float) -> None:
+        """Called by the consumer when the partitions it was assigned are ours and read."""
+        self._loaded = True
+        self.telemetry.recovering.set(0)
+        logger.info("took over %s in %.2f s", partitions, seconds)
+
+    async def on_first_start(self) -> None:
+        """Wait for the broker and create the topics before anything consumes them."""
+        logging.getLogger("aiokafka").setLevel(logging.ERROR)
+        self.telemetry.recovering.set(1)
+        await wait_for_kafka(self.settings, lambda: self.should_stop)
+        created = await create_topics(self.settings, declared_topics(self.settings))
+        if created:
+            logger.info("created topics %s", ", ".join(created))
+        await self.outbox.start()
+        await super().on_first_start()
+
+    async def on_stop(self) -> None:
+        """Send what is left."""
+        await super().on_stop()
+        await self.outbox.stop()
+
+    def _new_transport(self) -> RunTransport:
+        return RunTransport(self.conf.broker_consumer, self)
+
+    def watch(self) -> None:
+        """Look for partitions that make no progress and publish the lag."""
+        consumer = self.consumer
+        if not isinstance(consumer, RunConsumer):
+            return
+        consumer.check_progress()
+        for (topic, partition), lag in consumer.lag().items():
+            self.telemetry.kafka_consumer_lag.labels(topic, str(partition)).set(lag)
+
+
+def create_app(settings: Settings | None = None) -> TrafficApp:
+    """Build the application of this process.
+
+    Raises:
+        SettingsError: a setting is wrong.
+    """
+    app = TrafficApp(settings or load_settings())
+    for module in _ROLES[app.settings.worker.role]:
+        import_module(module).register(app)
+
+    @app.timer(interval=_WATCH_SECONDS)
+    async def watch() -> None:
+        app.watch()
+
+    return app
+
+
+def _faust_configuration(settings: Settings) -> dict[str, Any]:
+    kafka, worker = settings.kafka, settings.worker
+    app_id = settings.app_id if worker.role == "streams" else f"{settings.app_id}-{worker.role}"
+    return {
+        "id": app_id,
+        "broker": [f"kafka://{server}" for server in kafka.bootstrap_servers.split(",")],
+        "broker_credentials": _credentials(settings),
+        "broker_session_timeout": kafka.session_timeout_seconds,
+        "broker_heartbeat_interval": min(1.0, kafka.session_timeout_seconds / 3),
+        "broker_commit_interval": 1.0,
+        "broker_max_poll_records": None,
+        "consumer_max_fetch_size": _FETCH_BYTES,
+        "consumer_auto_offset_reset": "earliest",
+        "producer_acks": -1,
+        "producer_request_timeout": _PRODUCER_TIMEOUT_SECONDS,
+        "stream_buffer_maxsize": _BUFFERED_RUNS,
+        "stream_wait_empty": False,
+        "store": "memory://",
+        "TableManager": RunTableManager,
+        "table_standby_replicas": 0,
+        "topic_partitions": kafka.partitions,
+        "topic_replication_factor": kafka.replication_factor,
+        "topic_disable_leader": True,
+        "datadir": str(settings.data_dir / worker.role),
+        "web_host": settings.web.host,
+        "web_bind": settings.web.host,
+        "web_port": settings.web.port,
+        "web_tables_enabled": False,
+        "worker_redirect_stdouts": False,
+        "autodiscover": False,
+    }
+
+
+def _credentials(settings: Settings) -> faust.SASLCredentials | None:
+    kafka = settings.kafka
+    if kafka.api_key is None or kafka.api_secret is None:
+        return None
+    return faust.SASLCredentials(
+        username=kafka.api_key,
+        password=kafka.api_secret.get_secret_value(),
+        ssl_context=ssl.create_default_context(),
+        mechanism="PLAIN",
+    )

@@ -1,0 +1,136 @@
+"""The durable form of the table ``camera_state``: its changelog, merged by source offset.
+
+Every row begins with the source offset it covers, and a camera's row is a pure function of the log up
+to that offset. Merging keeps the row with the largest offset, never the last one written: a row that a
+frozen process writes late is then stale but never false, and any prefix of the changelog, whoever wrote
+it, gives a state to go on from. No fencing is needed. docs/decisions/0001 has the argument.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata
+
+from trafficapp.batching.fatal import Exit, end_process
+from trafficapp.kafka import aiokafka_config
+from trafficapp.outbox import Outbox
+from trafficapp.settings import Settings
+from trafficapp.topics import camera_state_changelog
+from trafficapp.windows.partition import offset_of
+
+logger = logging.getLogger(__name__)
+
+
+class CameraStateLog:
+    """Reads and writes state rows.
+
+    Attributes:
+        rows: merged rows by partition and key; they survive rebalances, so that only what others
+            wrote meanwhile must be read.
+    """
+
+    def __init__(self, settings: Settings, outbox: Outbox) -> None:
+        self.topic = camera_state_changelog(settings)
+        self.rows: dict[int, dict[bytes, bytes]] = {}
+        self._settings = settings
+        self._outbox = outbox
+        self._position: dict[int, int] = {}
+        self._unacknowledged: set[asyncio.Task[None]] = set()
+
+    async def load(self, partitions: Collection[int]) -> Mapping[int, Mapping[bytes, bytes]]:
+        """Read the changelog of partitions to its end and merge it.
+
+        Waits for the broker when it does not answer.
+
+        Returns:
+            the merged rows by partition.
+        """
+        delay_seconds = 0.2
+        while True:
+            try:
+                began = time.monotonic()
+                count = await self._read(partitions)
+                logger.info(
+                    "read %d state rows of partitions %s in %.2f s",
+                    count,
+                    sorted(partitions),
+                    time.monotonic() - began,
+                )
+                return {p: self.rows.get(p, {}) for p in partitions}
+            except (KafkaError, OSError) as error:
+                logger.warning("reading %s failed (%r); trying again", self.topic, error)
+                await asyncio.sleep(delay_seconds)
+                delay_seconds = min(delay_seconds * 2, 5.0)
+
+    async def write(self, partition: int, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """Hand rows to the producer, in order; a row that cannot be written ends the process."""
+        rows = list(rows)
+        for key, row in rows:
+            self._merge(partition, key, row)
+        acknowledgements = await self._outbox.send(self.topic, partition, rows)
+        task = asyncio.create_task(self._await_acknowledgements(partition, acknowledgements, len(rows)))
+        self._unacknowledged.add(task)
+        task.add_done_callback(self._unacknowledged.discard)
+
+    async def _await_acknowledgements(
+        self, partition: int, acknowledgements: list[asyncio.Future[RecordMetadata]], count: int
+    ) -> None:
+        try:
+            metadata = [await acknowledgement for acknowledgement in acknowledgements]
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            # a lost row must never be followed by another one
+            end_process(Exit.SEND_FAILED, f"state rows of partition {partition}: {error!r}")
+        if len(metadata) == 1 and metadata[0].offset == self._position.get(partition):
+            # nobody wrote in between: these rows need not be read again
+            self._position[partition] += count
+
+    def _merge(self, partition: int, key: bytes, row: bytes) -> None:
+        rows = self.rows.setdefault(partition, {})
+        known = rows.get(key)
+        if known is None or offset_of(row) > offset_of(known):
+            rows[key] = row
+
+    async def _read(self, partitions: Collection[int]) -> int:
+        consumer = AIOKafkaConsumer(
+            **aiokafka_config(self._settings),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=4 << 20,
+            fetch_max_wait_ms=50,
+        )
+        await consumer.start()
+        try:
+            tps = {TopicPartition(self.topic, p): p for p in partitions}
+            consumer.assign(list(tps))
+            ends = await consumer.end_offsets(list(tps))
+            for tp, partition in tps.items():
+                consumer.seek(tp, self._position.get(partition, 0))
+            return await self._read_to(consumer, tps, ends)
+        finally:
+            await consumer.stop()
+
+    async def _read_to(self, consumer: Any, tps: dict[Any, int], ends: dict[Any, int]) -> int:
+        behind = {tp for tp, partition in tps.items() if ends[tp] > self._position.get(partition, 0)}
+        count = 0
+        while behind:
+            for tp, records in (await consumer.getmany(timeout_ms=500)).items():
+                partition = tps[tp]
+                for record in records:
+                    if record.value is not None:
+                        self._merge(partition, record.key, record.value)
+                count += len(records)
+                self._position[partition] = records[-1].offset + 1
+            for tp in list(behind):
+                # compaction may have left no record at the very end
+                if await consumer.position(tp) >= ends[tp]:
+                    behind.discard(tp)
+        return count
