@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import ssl
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -112,6 +114,7 @@ class TrafficApp(faust.App):
         if created:
             logger.info("created topics %s", ", ".join(created))
         await self.outbox.start()
+        Path(self.conf.datadir).mkdir(parents=True, exist_ok=True)
         await super().on_first_start()
 
     async def on_stop(self) -> None:
@@ -172,7 +175,8 @@ def _faust_configuration(settings: Settings) -> dict[str, Any]:
         "topic_partitions": kafka.partitions,
         "topic_replication_factor": kafka.replication_factor,
         "topic_disable_leader": True,
-        "datadir": str(settings.data_dir / worker.role),
+        # faust's own --datadir sets this variable
+        "datadir": os.environ.get("F_DATADIR") or str(settings.data_dir / worker.role),
         "web_host": settings.web.host,
         "web_bind": settings.web.host,
         "web_port": settings.web.port,

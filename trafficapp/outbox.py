@@ -86,13 +86,14 @@ class Outbox:
         acknowledgements: list[asyncio.Future[RecordMetadata]] = []
         batch = producer.create_batch()
         now_ms = int(time.time() * 1000)
+        record_headers = list(headers)
         for key, value in records:
-            if batch.append(key=key, value=value, timestamp=now_ms, headers=headers) is not None:
+            if batch.append(key=key, value=value, timestamp=now_ms, headers=record_headers) is not None:
                 continue
             if batch.record_count():
                 acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
                 batch = producer.create_batch()
-            if batch.append(key=key, value=value, timestamp=now_ms, headers=headers) is None:
+            if batch.append(key=key, value=value, timestamp=now_ms, headers=record_headers) is None:
                 raise ValueError(f"a record of {len(value)} bytes is too large for {topic}")
         if batch.record_count():
             acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))

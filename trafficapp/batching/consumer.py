@@ -275,10 +275,12 @@ class _NoRecovery(Recovery):
     """Recovery that reads nothing: our tables are filled by their own readers."""
 
     async def _build_highwaters(self, consumer: Any, tps: set[TP], destination: Any, title: str) -> None:
-        destination.update(dict.fromkeys(tps, -1))
+        for tp in tps:
+            destination[tp] = -1
 
     async def _build_offsets(self, consumer: Any, tps: set[TP], destination: Any, title: str) -> None:
-        destination.update(dict.fromkeys(tps, -1))
+        for tp in tps:
+            destination[tp] = -1
 
     async def _seek_offsets(self, consumer: Any, tps: set[TP], offsets: Any, title: str) -> None:
         return None
