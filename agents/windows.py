@@ -177,7 +177,7 @@ def register(app: TrafficApp) -> None:
     """Declare the topic, the table of camera states and the agent on an application."""
     state = CameraStateLog(app.settings, app.outbox)
     sink = WindowsSink(app.settings, app.outbox, state, app.telemetry)
-    app.declare_state_table("camera_state", "state of each camera: open windows, watermark, counts")
+    app.declare_state_table("camera_state", "state of each camera: open windows, watermark, counts", state.view())
     app.read_in_runs(EVENTS_RAW, sink, name="windows")
 
     @app.timer(interval=_STATE_SECONDS / 2)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import ssl
+from collections.abc import Callable, MutableMapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ _FETCH_BYTES = 1 << 20
 
 #: What each role runs; a module's ``register(app)`` puts its agent on the application.
 _ROLES: dict[str, tuple[str, ...]] = {
-    "streams": ("agents.windows",),
+    "streams": ("agents.windows", "agents.finished_windows"),
     "history": (),
     "live": (),
 }
@@ -46,6 +48,7 @@ class TrafficApp(faust.App):
         telemetry: its counters.
         outbox: its producer.
         run_readers: reader of each topic that is read in runs.
+        local_current: rows of a camera's newest window from the local tables, where the role has them.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -53,6 +56,7 @@ class TrafficApp(faust.App):
         self.telemetry = Telemetry(settings.worker.role, settings.app_id)
         self.outbox = Outbox(settings)
         self.run_readers: dict[str, RunReader] = {}
+        self.local_current: Callable[[str], list[bytes]] | None = None
         self._loaded = False
         super().__init__(**_faust_configuration(settings))
 
@@ -82,15 +86,16 @@ class TrafficApp(faust.App):
         read.__doc__ = sink.__doc__
         self.agent(channel, name=name)(read)
 
-    def declare_state_table(self, name: str, purpose: str) -> None:
+    def declare_state_table(self, name: str, purpose: str, rows: MutableMapping[bytes, bytes]) -> None:
         """Declare a table whose rows one of our own readers keeps and whose changelog it writes."""
-        self.Table(
+        table = self.Table(
             name,
             key_type=bytes,
             value_type=bytes,
             partitions=self.settings.kafka.partitions,
             help=purpose,
         )
+        table.data.data = rows
 
     # ------------------------------------------------------------------ running
 
@@ -114,7 +119,7 @@ class TrafficApp(faust.App):
         if created:
             logger.info("created topics %s", ", ".join(created))
         await self.outbox.start()
-        Path(self.conf.datadir).mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(Path(self.conf.datadir).mkdir, parents=True, exist_ok=True)
         await super().on_first_start()
 
     async def on_stop(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -112,5 +112,20 @@ async def first_offset(settings: Settings, topic: str, partition: int, offset: i
         consumer.seek(tp, offset)
         record = await consumer.getone()
         return int(record.offset)
+    finally:
+        await consumer.stop()
+
+
+async def offsets_at_time(
+    settings: Settings, topic: str, partitions: Collection[int], epoch_seconds: float
+) -> dict[int, int]:
+    """The first offset of each partition whose record is as new as the given time, else the end."""
+    tps = [TopicPartition(topic, partition) for partition in partitions]
+    consumer = AIOKafkaConsumer(**aiokafka_config(settings), enable_auto_commit=False)
+    await consumer.start()
+    try:
+        found = await consumer.offsets_for_times(dict.fromkeys(tps, int(epoch_seconds * 1000)))
+        ends = await consumer.end_offsets(tps)
+        return {tp.partition: ends[tp] if found[tp] is None else found[tp].offset for tp in tps}
     finally:
         await consumer.stop()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import ChainMap
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -38,11 +39,15 @@ class CameraStateLog:
 
     def __init__(self, settings: Settings, outbox: Outbox) -> None:
         self.topic = camera_state_changelog(settings)
-        self.rows: dict[int, dict[bytes, bytes]] = {}
+        self.rows: dict[int, dict[bytes, bytes]] = {p: {} for p in range(settings.kafka.partitions)}
         self._settings = settings
         self._outbox = outbox
         self._position: dict[int, int] = {}
         self._unacknowledged: set[asyncio.Task[None]] = set()
+
+    def view(self) -> ChainMap[bytes, bytes]:
+        """All rows as one mapping, as the table shows them."""
+        return ChainMap(*self.rows.values())
 
     async def load(self, partitions: Collection[int]) -> Mapping[int, Mapping[bytes, bytes]]:
         """Read the changelog of partitions to its end and merge it.

@@ -28,6 +28,7 @@ from faust.types.tuples import TP, ConsumerMessage
 
 from trafficapp.batching.fatal import Exit, end_process
 from trafficapp.batching.reader import Run, RunReader
+from trafficapp.finished import FinishedTable
 
 logger = logging.getLogger(__name__)
 
@@ -298,3 +299,18 @@ class RunTableManager(TableManager):
         if recovery is None:
             recovery = self._recovery = _NoRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
         return recovery
+
+    def add(self, table: Any) -> Any:
+        """Register a table; one without a changelog of its own is only listed."""
+        if not isinstance(table, FinishedTable):
+            return super().add(table)
+        self[table.name] = table
+        return table
+
+    async def _update_channels(self) -> None:
+        with_changelog = {name: table for name, table in self.items() if not isinstance(table, FinishedTable)}
+        without = {name: self.pop(name) for name in list(self) if name not in with_changelog}
+        await super()._update_channels()
+        for name, table in without.items():
+            self[name] = table
+            await table.maybe_start()

@@ -1,0 +1,269 @@
+"""Finished windows on the worker's own disk: two tumbling tables in RocksDB, by camera and by lane.
+
+They hold what went through ``traffic.metrics`` in the partitions of this worker, serve "current" when
+Redis is away, and can be rebuilt from that topic at any time. Their changelog is the topic itself, so
+writing them costs no record: rows and the offset they reach go to RocksDB in one batch.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiokafka import ConsumerRecord
+from faust.stores.base import SerializedStore
+from faust.tables.table import Table
+from faust.types.windows import WindowRange
+from msgspec import Struct
+from rocksdict import AccessType, Options, Rdict, WriteBatch
+
+from models.timestamps import epoch_us
+
+logger = logging.getLogger(__name__)
+
+_POSITION = b"\x00applied"
+_INT64 = struct.Struct(">q")
+_MICROSECONDS = 1_000_000
+_WRITE_BUFFER_BYTES = 8 << 20
+
+
+class _Heading(Struct, gc=False):
+    """What is read of a row to file it."""
+
+    camera_id: str
+    window_start: str
+    lane_id: int | None = None
+
+
+_heading = msgspec.json.Decoder(_Heading).decode
+
+
+def _options() -> Options:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
+    options.set_max_write_buffer_number(2)
+    options.set_max_background_jobs(1)
+    return options
+
+
+class FinishedStore(SerializedStore):
+    """Rows of one table, one RocksDB for each partition.
+
+    Keys are ``name NUL start``, so that the windows of one camera or lane lie side by side in time.
+    """
+
+    size_us: int = 5 * _MICROSECONDS
+    keep_seconds: float = 3600.0
+
+    def __post_init__(self) -> None:
+        self.databases: dict[int, Rdict] = {}
+
+    def open(self, folder: Path, partition: int) -> None:
+        """Open the database of a partition; a damaged one is thrown away and rebuilt."""
+        if partition in self.databases:
+            return
+        path = folder / f"{self.table_name}-{partition}"
+        access = AccessType.with_ttl(max(int(self.keep_seconds), 1))
+        try:
+            self.databases[partition] = Rdict(str(path), _options(), access_type=access)
+        except Exception as error:  # rocksdict raises bare exceptions
+            if "lock" in str(error).lower():
+                raise
+            logger.warning("%s is damaged (%s); building it again", path, error)
+            Rdict.destroy(str(path))
+            self.databases[partition] = Rdict(str(path), _options(), access_type=access)
+
+    def close(self, partition: int) -> None:
+        """Close the database of a partition."""
+        database = self.databases.pop(partition, None)
+        if database is not None:
+            database.close()
+
+    def newest(self, name: str) -> bytes | None:
+        """The row of the newest window of a camera or lane that is here, as JSON."""
+        return next(self.newest_first(name), None)
+
+    def newest_first(self, name: str) -> Iterator[bytes]:
+        """Rows of a camera or lane, newest first."""
+        prefix = name.encode() + b"\x00"
+        for database in self.databases.values():
+            iterator = database.iter()
+            iterator.seek_for_prev(prefix + b"\xff" * _INT64.size)
+            while iterator.valid() and iterator.key().startswith(prefix):
+                yield iterator.value()
+                iterator.prev()
+
+    # ------------------------------------------------------------------ what Faust asks of a store
+
+    def _encode_key(self, key: tuple[str, WindowRange]) -> bytes:
+        name, (start, _) = key
+        return row_key(name, round(start * _MICROSECONDS))
+
+    def _decode_key(self, key: bytes | None) -> tuple[str, WindowRange]:
+        name, start = _split(key or b"")
+        begin = _INT64.unpack(start)[0] / _MICROSECONDS
+        # Faust ends its windows a tenth of a second early
+        return name.decode(), WindowRange(begin, begin + self.size_us / _MICROSECONDS - 0.1)
+
+    def _get(self, key: bytes) -> bytes | None:
+        return next((value for db in self.databases.values() if (value := db.get(key)) is not None), None)
+
+    def _set(self, key: bytes, value: bytes | None) -> None:
+        raise TypeError("finished windows are written by their reader alone")
+
+    _del = _set
+
+    def _iteritems(self) -> Iterator[tuple[bytes, bytes]]:
+        for database in self.databases.values():
+            yield from ((key, value) for key, value in database.items() if key != _POSITION)
+
+    def _iterkeys(self) -> Iterator[bytes]:
+        return (key for key, _ in self._iteritems())
+
+    def _itervalues(self) -> Iterator[bytes | None]:
+        return (value for _, value in self._iteritems())
+
+    def _size(self) -> int:
+        return sum(1 for _ in self._iteritems())
+
+    def _contains(self, key: bytes) -> bool:
+        return self._get(key) is not None
+
+    def _clear(self) -> None:
+        raise TypeError("finished windows are written by their reader alone")
+
+    def persisted_offset(self, tp: Any) -> int | None:
+        """Faust's recovery has nothing to do with this table."""
+        return None
+
+    def reset_state(self) -> None:
+        """Throw the databases away; they are rebuilt from the topic."""
+        for partition, database in list(self.databases.items()):
+            path = database.path()
+            self.close(partition)
+            Rdict.destroy(path)
+
+    async def backup_partition(self, tp: Any, flush: bool = True, purge: bool = False, keep: int = 1) -> None:
+        """Not needed: the table can be rebuilt."""
+
+    def restore_backup(self, tp: Any, latest: bool = True, backup_id: int = 0) -> None:
+        """Not needed: the table can be rebuilt."""
+
+
+class FinishedTable(Table):
+    """Table of finished windows; its changelog is the topic it is read from."""
+
+    def _new_store(self) -> FinishedStore:
+        return FinishedStore("rocksdict://", self.app, self, table_name=self.name, key_type=str, value_type=bytes)
+
+    async def on_start(self) -> None:
+        """No changelog topic is declared."""
+        await self.add_runtime_dependency(self.data)
+
+
+def row_key(name: str, start_us: int) -> bytes:
+    """Key of a window in a store; `name` is a camera_id, or ``camera_id/lane``."""
+    return name.encode() + b"\x00" + _INT64.pack(start_us)
+
+
+def lane_name(camera_id: str, lane_id: int) -> str:
+    """Name of a lane in the table by lane."""
+    return f"{camera_id}/{lane_id}"
+
+
+def _split(key: bytes) -> tuple[bytes, bytes]:
+    """Name and packed start of a key; the start may hold NUL bytes itself."""
+    return key[: -_INT64.size - 1], key[-_INT64.size :]
+
+
+class FinishedSink:
+    """Files finished windows of ``traffic.metrics`` in the tables by camera and by lane."""
+
+    def __init__(
+        self,
+        folder: Callable[[], Path],
+        cameras: FinishedStore,
+        lanes: FinishedStore,
+        offset_of_time: Callable[[Collection[int], float], Any],
+    ) -> None:
+        self._folder = folder
+        self._cameras = cameras
+        self._lanes = lanes
+        self._offset_of_time = offset_of_time
+
+    async def load(self, partitions: Collection[int]) -> dict[int, int]:
+        """Open the databases; an empty one begins as far back as windows are kept."""
+        folder = self._folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        starts: dict[int, int] = {}
+        for partition in partitions:
+            self._cameras.open(folder, partition)
+            self._lanes.open(folder, partition)
+            position = self._cameras.databases[partition].get(_POSITION)
+            if position is not None:
+                starts[partition] = _INT64.unpack(position)[0] + 1
+        empty = [partition for partition in partitions if partition not in starts]
+        if empty:
+            starts |= await self._offset_of_time(empty, time.time() - self._cameras.keep_seconds)
+        return starts
+
+    async def apply(self, partition: int, records: Sequence[ConsumerRecord], still_owned: Callable[[], bool]) -> None:
+        """Write the rows of a run, and the offset they reach with the last of them."""
+        cameras, lanes = WriteBatch(raw_mode=True), WriteBatch(raw_mode=True)
+        starts: dict[str, int] = {}
+        for record in records:
+            try:
+                row = _heading(record.value)
+                start_us = starts.get(row.window_start)
+                if start_us is None:
+                    start_us = starts[row.window_start] = epoch_us(row.window_start)
+            except (msgspec.MsgspecError, TypeError, ValueError) as error:
+                logger.warning("%s-%d@%d is no window: %s", record.topic, partition, record.offset, error)
+                continue
+            if row.lane_id is None:
+                cameras.put(row_key(row.camera_id, start_us), record.value)
+            else:
+                lanes.put(row_key(lane_name(row.camera_id, row.lane_id), start_us), record.value)
+        cameras.put(_POSITION, _INT64.pack(records[-1].offset))
+        self._lanes.databases[partition].write(lanes)
+        self._cameras.databases[partition].write(cameras)
+
+    def release(self, partitions: Collection[int]) -> None:
+        """Close the databases."""
+        for partition in partitions:
+            self._cameras.close(partition)
+            self._lanes.close(partition)
+
+    def is_waiting(self) -> bool:
+        """The disk is always there."""
+        return False
+
+    def current(self, camera_id: str) -> list[bytes]:
+        """Rows of a camera's newest window, the camera-wide one first, as JSON; none when it is not here."""
+        whole = self._cameras.newest(camera_id)
+        if whole is None:
+            return []
+        start_us = epoch_us(_heading(whole).window_start)
+        rows = [whole]
+        prefix = f"{camera_id}/".encode()
+        for database in self._lanes.databases.values():
+            names: set[bytes] = set()
+            iterator = database.iter()
+            iterator.seek(prefix)
+            while iterator.valid() and iterator.key().startswith(prefix):
+                name = _split(iterator.key())[0]
+                names.add(name)
+                iterator.seek(name + b"\x00" + b"\xff" * _INT64.size)
+            found = (database.get(row_key(name.decode(), start_us)) for name in sorted(names, key=_lane_of))
+            rows += [row for row in found if row is not None]
+        return rows
+
+
+def _lane_of(name: bytes) -> int:
+    return int(name.rpartition(b"/")[2])
