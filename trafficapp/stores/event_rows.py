@@ -1,0 +1,173 @@
+"""From records of ``traffic.events.raw`` to rows of ``traffic_events``.
+
+What is accepted is decided by the rules that need no state, and as the windows decide it: the form of
+the message, its key, and how far its time is ahead of its record. Late and repeated detections stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from models.detections import TICK_HEADER, Detection, DetectionDecoder, Frame, FrameDetection, Rejected, event_time_us
+from trafficapp.stores.history_sink import POSTGRES_EPOCH_US
+
+if TYPE_CHECKING:
+    from aiokafka import ConsumerRecord
+
+EventRow: TypeAlias = tuple[object, ...]
+
+COLUMNS = (
+    "camera_id",
+    "ts",
+    "vehicle_id",
+    "class",
+    "frame_id",
+    "confidence",
+    "bbox_x",
+    "bbox_y",
+    "bbox_w",
+    "bbox_h",
+    "centroid_x",
+    "centroid_y",
+    "lane_id",
+    "speed_kmh",
+)
+
+NUL = "\0"
+#: Stands where a text has the character NUL, which JSON allows and Postgres does not.
+REPLACEMENT = "\ufffd"
+
+_MOST_CAMERAS_REMEMBERED = 100_000
+
+
+class EventRows:
+    """Turns runs of records into rows.
+
+    Args:
+        decoder: reads the messages.
+        future_us: how far an event may be ahead of its record's timestamp, microseconds.
+    """
+
+    def __init__(self, decoder: DetectionDecoder, future_us: int) -> None:
+        self._decoder = decoder
+        self._future_us = future_us
+        self._frames_first = False
+        self._cameras: dict[bytes | None, tuple[str, str]] = {}
+
+    def rows(self, records: Sequence[ConsumerRecord]) -> tuple[list[EventRow], int]:
+        """The rows of some records, in order, ready for the connection of a sink.
+
+        Returns:
+            the rows, and how many detections were left out as unacceptable; a message that cannot be
+            read counts as one.
+        """
+        rows: list[EventRow] = []
+        append = rows.append
+        rejected = 0
+        cameras = self._cameras
+        classes, max_speed_kmh = self._decoder.vehicle_classes, self._decoder.max_speed_kmh
+        decode, time_us_of, future_us = self._decoder.decode_detection, event_time_us, self._future_us
+        message: Detection | Frame
+        parts: Sequence[FrameDetection]
+        for record in records:
+            headers = record.headers
+            if headers and headers[0][0] == TICK_HEADER:
+                continue
+            try:
+                if self._frames_first:
+                    message = self._frame(record)
+                    parts = message.detections
+                else:
+                    message = decode(record.value)
+                    speed_kmh = message.speed_estimate
+                    if message.vehicle_class not in classes or (speed_kmh is not None and speed_kmh > max_speed_kmh):
+                        self._decoder.check(message)
+                    parts = (message,)
+            except (msgspec.MsgspecError, TypeError, UnicodeDecodeError, Rejected):
+                try:
+                    message, parts, left_out = self._decode_patiently(record)
+                except Rejected:
+                    rejected += 1
+                    continue
+                rejected += left_out
+            try:
+                known = cameras.get(record.key) or self._camera(record, message)
+                if known[0] != message.camera_id:
+                    known = self._camera(record, message)
+                time_us = time_us_of(message.timestamp)
+            except (Rejected, ValueError, OverflowError):
+                rejected += len(parts) or 1
+                continue
+            if time_us > record.timestamp * 1000 + future_us:
+                rejected += len(parts) or 1
+                continue
+            camera_id = known[1]
+            ts = (time_us - POSTGRES_EPOCH_US,)
+            frame_id = message.frame_id
+            for part in parts:
+                vehicle_id = part.vehicle_id
+                if NUL in vehicle_id:
+                    vehicle_id = vehicle_id.replace(NUL, REPLACEMENT)
+                box = part.bbox
+                x, y, w, h = box.x, box.y, box.w, box.h
+                centroid = part.centroid
+                if centroid is None:
+                    centroid_x, centroid_y = x + w / 2, y + h / 2
+                else:
+                    centroid_x, centroid_y = centroid.x, centroid.y
+                append(
+                    (
+                        camera_id,
+                        ts,
+                        vehicle_id,
+                        part.vehicle_class,
+                        frame_id,
+                        part.confidence,
+                        x,
+                        y,
+                        w,
+                        h,
+                        centroid_x,
+                        centroid_y,
+                        part.lane_id,
+                        part.speed_estimate,
+                    )
+                )
+        return rows, rejected
+
+    def _frame(self, record: ConsumerRecord) -> Frame:
+        """Decode a message that is probably a frame, as the one before was."""
+        frame = self._decoder.decode_frame(record.value)
+        classes, max_speed_kmh = self._decoder.vehicle_classes, self._decoder.max_speed_kmh
+        for part in frame.detections:
+            if part.vehicle_class not in classes or (part.speed_estimate or 0.0) > max_speed_kmh:
+                self._decoder.check(part)
+        return frame
+
+    def _decode_patiently(self, record: ConsumerRecord) -> tuple[Detection | Frame, Sequence[FrameDetection], int]:
+        """Decode a message of any form, and count what had to be left out of a frame.
+
+        Raises:
+            Rejected: nothing of the message can be accepted.
+        """
+        message, rejected = self._decoder.decode(record.value)
+        self._frames_first = isinstance(message, Frame)
+        parts = message.detections if isinstance(message, Frame) else (message,)
+        return message, parts, len(rejected)
+
+    def _camera(self, record: ConsumerRecord, message: Detection | Frame) -> tuple[str, str]:
+        """The camera of a record as the message names it and as it is stored.
+
+        Raises:
+            Rejected: the record's key is another.
+        """
+        key, camera_id = record.key, message.camera_id
+        if key != camera_id.encode() or key.startswith(b"\0"):
+            raise Rejected("key_mismatch", f"the record key is not the camera_id {camera_id!r}")
+        if len(self._cameras) >= _MOST_CAMERAS_REMEMBERED:
+            self._cameras.clear()
+        known = self._cameras[key] = (camera_id, camera_id.replace(NUL, REPLACEMENT))
+        return known

@@ -1,0 +1,1 @@
+"""One file a step; each runs plain SQL of the folder ``sql``."""

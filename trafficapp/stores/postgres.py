@@ -1,0 +1,210 @@
+"""The connection to Postgres: a pool, which of its errors pass by themselves, and waiting until they do."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from trafficapp.settings import PostgresSettings
+
+if TYPE_CHECKING:
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+
+_log = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
+
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 5.0
+CONNECT_TIMEOUT_SECONDS = 10.0
+STATEMENT_TIMEOUT_SECONDS = 60.0
+#: A process that freezes inside a transaction keeps locks; the server ends its session after this time.
+FROZEN_TRANSACTION_SECONDS = 30
+
+_TRANSIENT: tuple[type[BaseException], ...] = (
+    OSError,  # refused, reset, name not found; TimeoutError is one
+    EOFError,
+    asyncpg.InterfaceError,  # "connection is closed", "another operation is in progress" after a cut
+    asyncpg.InternalClientError,  # the protocol was cut in the middle of a message
+    asyncpg.PostgresConnectionError,  # class 08
+    asyncpg.OperatorInterventionError,  # class 57: shut down, starting up, terminated, cancelled
+    asyncpg.InsufficientResourcesError,  # class 53: disk full, out of memory, too many connections
+    asyncpg.TransactionRollbackError,  # class 40: deadlock, serialization
+    asyncpg.ObjectInUseError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.ReadOnlySQLTransactionError,  # a failover is under way
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.PostgresSystemError,  # class 58: input or output error on the server
+)
+
+
+class Abandoned(Exception):
+    """The work was given up while Postgres was away: the process stops or the partition has gone."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether trying the same again may work without anybody changing our program or its settings.
+
+    A schema that is not there yet counts: ``trafficapp migrate`` may run beside us.
+    """
+    if isinstance(error, ValueError):  # asyncpg refuses a value or a URL; such errors are InterfaceErrors too
+        return False
+    if isinstance(error, asyncpg.PostgresError) and error.sqlstate == "25P04":  # transaction_timeout
+        return True
+    return isinstance(error, (*_TRANSIENT, asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError))
+
+
+def address_of(database_url: str) -> str:
+    """``host:port`` of a database URL, for people; never its password."""
+    parts = urlsplit(database_url)
+    named_host = parse_qs(parts.query).get("host")
+    return parts.netloc.rpartition("@")[2] or (named_host[0] if named_host else "the local socket")
+
+
+def connection_settings(database_url: str) -> dict[str, Any]:
+    """Arguments of `asyncpg.connect` and `asyncpg.create_pool` that every connection of ours has."""
+    return {
+        "dsn": database_url,
+        "timeout": CONNECT_TIMEOUT_SECONDS,
+        "command_timeout": STATEMENT_TIMEOUT_SECONDS,
+        "server_settings": {
+            "application_name": "trafficapp",
+            "timezone": "UTC",
+            "idle_in_transaction_session_timeout": str(FROZEN_TRANSACTION_SECONDS * 1000),
+        },
+    }
+
+
+def create_pool(
+    settings: PostgresSettings,
+    init: Callable[[asyncpg.Connection[asyncpg.Record]], Coroutine[Any, Any, None]] | None = None,
+) -> Pool:
+    """Make a pool that connects when it is first used; the server need not be up yet.
+
+    Await it, or use it as a context manager, before use.
+
+    Args:
+        settings: where the server is and how many connections to keep at most.
+        init: prepares each new connection.
+    """
+    return asyncpg.create_pool(
+        **connection_settings(settings.url.get_secret_value()),
+        min_size=0,
+        max_size=settings.pool_size,
+        init=init,
+        reset=_keep_session,
+    )
+
+
+async def _keep_session(connection: object) -> None:
+    """Instead of asyncpg's RESET ALL after each use: our statements leave nothing behind in a session."""
+
+
+def pauses() -> Callable[[], float]:
+    """Seconds to wait before each next attempt: doubling from 0.2 to 5."""
+    pause = FIRST_PAUSE_SECONDS / 2
+
+    def following() -> float:
+        nonlocal pause
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        return pause
+
+    return following
+
+
+class Outage:
+    """Says once that Postgres cannot be used, and once that it can again.
+
+    Attributes:
+        since: `time.monotonic` of the first failure; None while all is well.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.since: float | None = None
+
+    def failed(self, error: BaseException) -> None:
+        """Note a transient failure."""
+        if self.since is not None:
+            return
+        self.since = time.monotonic()
+        if isinstance(error, (asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError)):
+            text = "Postgres at %s: the schema is not up to date (%s); waiting for `trafficapp migrate`"
+            _log.warning(text, self.address, _in_a_line(error))
+        else:
+            _log.warning("Postgres at %s cannot be used (%s); waiting for it", self.address, _in_a_line(error))
+
+    def ended(self) -> None:
+        """Note a success."""
+        if self.since is not None:
+            _log.info("Postgres at %s is back after %.1f s", self.address, time.monotonic() - self.since)
+            self.since = None
+
+
+def _in_a_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
+
+
+async def retrying(
+    action: Callable[[], Awaitable[_Result]], outage: Outage, may_go_on: Callable[[], bool] = lambda: True
+) -> _Result:
+    """Do something until it does not fail for a transient reason.
+
+    Args:
+        action: what to do; each attempt calls it anew.
+        outage: tells people.
+        may_go_on: asked before each attempt.
+
+    Raises:
+        Abandoned: `may_go_on` said no.
+        Exception: what `action` raised, when it is not transient.
+    """
+    next_pause = pauses()
+    while may_go_on():
+        try:
+            result = await action()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            outage.failed(error)
+            await asyncio.sleep(next_pause())
+        else:
+            outage.ended()
+            return result
+    raise Abandoned(f"Postgres at {outage.address} was given up")
+
+
+async def wait_until_up(database_url: str, may_go_on: Callable[[], bool] = lambda: True) -> None:
+    """Wait until the server takes connections and answers.
+
+    Raises:
+        Abandoned: `may_go_on` said no.
+        asyncpg.PostgresError: the server refuses us for good, as with a wrong password.
+    """
+
+    async def connect_once() -> None:
+        connection = await asyncpg.connect(**connection_settings(database_url))
+        try:
+            await connection.fetchval("SELECT 1")
+        finally:
+            await connection.close()
+
+    await retrying(connect_once, Outage(address_of(database_url)), may_go_on)
+
+
+async def ping(pool: Pool, timeout_seconds: float = 2.0) -> bool:
+    """Whether the server answers in time."""
+    try:
+        async with asyncio.timeout(timeout_seconds), pool.acquire() as connection:
+            return bool(await connection.fetchval("SELECT 1") == 1)
+    except Exception as error:
+        if not is_transient(error) and not isinstance(error, asyncpg.PostgresError):
+            raise
+        return False

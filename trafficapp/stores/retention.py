@@ -1,0 +1,68 @@
+"""Forgetting old history, by dropping time partitions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from trafficapp.settings import RetentionSettings
+from trafficapp.stores.time_partitions import EVENTS_TABLE, METRICS_TABLE, ensure_ahead
+
+if TYPE_CHECKING:
+    from trafficapp.stores.postgres import Connection, Pool
+
+_log = logging.getLogger(__name__)
+
+#: DROP needs the parent for itself. It waits for it, with every writer behind it, no longer than this.
+LOCK_WAIT_MILLISECONDS = 300
+ATTEMPTS = 10
+PAUSE_SECONDS = 0.5
+
+
+async def sweep(pool: Pool, retention: RetentionSettings) -> list[str]:
+    """Make the partitions of the next hours and drop those that have expired.
+
+    A partition expires when it holds nothing of the retention period and was not written for that long
+    either, so a recording of last year that is replayed now is kept as long as anything else. A partition
+    that stays in use all the time, by a dump for instance, is left to the next sweep.
+
+    Returns:
+        the names of the dropped partitions.
+
+    Raises:
+        asyncpg.PostgresError, OSError: as `trafficapp.stores.postgres.is_transient` tells apart.
+    """
+    kept_for = {
+        EVENTS_TABLE: timedelta(hours=retention.events_hours),
+        METRICS_TABLE: timedelta(days=retention.metrics_days),
+    }
+    dropped: list[str] = []
+    async with pool.acquire() as connection:
+        await ensure_ahead(connection)
+        for parent, keep in kept_for.items():
+            for row in await connection.fetch(
+                "SELECT partition_name FROM expired_time_partitions($1, $2)", parent, keep
+            ):
+                if await _drop(connection, row["partition_name"], keep):
+                    dropped.append(row["partition_name"])
+    if dropped:
+        _log.info("retention dropped %d partitions: %s", len(dropped), ", ".join(dropped))
+    return dropped
+
+
+async def _drop(connection: Connection, partition: str, keep: timedelta) -> bool:
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            await asyncio.sleep(PAUSE_SECONDS)
+        try:
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MILLISECONDS}")
+                return bool(await connection.fetchval("SELECT drop_expired_time_partition($1, $2)", partition, keep))
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            continue
+    _log.warning("retention: partition %s is in use; the next sweep tries again", partition)
+    return False
