@@ -22,6 +22,9 @@ Extent = Annotated[float, Meta(ge=0.0, le=1e6)]
 Coordinate = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Timestamp: TypeAlias = datetime | int | float
 
+#: The whole numbers that the state and the history can keep.
+FrameNumber = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+
 #: Header that marks a record of ours which carries no detection but measures silence.
 TICK_HEADER = "trafficapp-tick"
 
@@ -62,7 +65,7 @@ class Detection(FrameDetection, gc=False, kw_only=True):
 
     camera_id: Identifier
     timestamp: Timestamp
-    frame_id: int
+    frame_id: FrameNumber
     detections: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -71,8 +74,12 @@ class Frame(Struct, kw_only=True):
 
     camera_id: Identifier
     timestamp: Timestamp
-    frame_id: int
+    frame_id: FrameNumber
     detections: list[FrameDetection]
+
+
+#: What a fast decoder raises on a message that it cannot take.
+UNDECODABLE = (msgspec.MsgspecError, TypeError, UnicodeDecodeError, RecursionError)
 
 
 class Rejected(Exception):
@@ -100,7 +107,7 @@ class DetectionDecoder:
     def __init__(self, vehicle_classes: Collection[str], max_speed_kmh: float) -> None:
         self.vehicle_classes = frozenset(vehicle_classes)
         self.max_speed_kmh = max_speed_kmh
-        #: The fast decoders; they raise `msgspec.ValidationError` or `msgspec.DecodeError`.
+        #: The fast decoders; they raise one of `UNDECODABLE`.
         self.decode_detection = msgspec.json.Decoder(Detection).decode
         self.decode_frame = msgspec.json.Decoder(Frame).decode
 
@@ -165,13 +172,16 @@ def event_time_us(timestamp: Timestamp) -> int:
     """Microseconds since the epoch of a decoded timestamp; the hot path's twin of `epoch_us`.
 
     Raises:
-        ValueError: an epoch number that no datetime can hold.
+        ValueError: a time before 1970, or an epoch number that no datetime can hold.
     """
     if type(timestamp) is datetime:
         if timestamp.tzinfo is None:
             timestamp = timestamp.replace(tzinfo=UTC)
         # float seconds resolve 0.24 us in this century, so rounding is exact
-        return round(timestamp.timestamp() * 1e6)
+        time_us = round(timestamp.timestamp() * 1e6)
+        if time_us < 0:
+            raise ValueError(f"timestamp {timestamp} is before 1970")
+        return time_us
     if type(timestamp) is int and timestamp >= FIRST_MILLISECOND_VALUE:
         if timestamp < 253_402_300_799_000:
             return timestamp * 1000

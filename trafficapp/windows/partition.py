@@ -20,6 +20,7 @@ from msgspec import Struct, field
 from models.dead_letters import DeadLetter
 from models.detections import (
     TICK_HEADER,
+    UNDECODABLE,
     Detection,
     DetectionDecoder,
     Frame,
@@ -171,7 +172,7 @@ class PartitionWindows:
                         or (speed_kmh is not None and speed_kmh > max_speed_kmh)
                     ):
                         raise msgspec.ValidationError("the message needs a closer look")
-            except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
+            except UNDECODABLE:
                 try:
                     message = self._decode_otherwise(record, outcome)
                 except Rejected as error:
@@ -294,8 +295,8 @@ class PartitionWindows:
                 message = self._decode_frame(record)
                 self._frames_first = True
                 return message
-        except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
-            pass
+        except (*UNDECODABLE, Rejected):
+            pass  # the patient decoder decides, and names the fault the same way whatever was tried
         message, rejected = self._decoder.decode(record.value)
         if rejected:
             details = "; ".join(error.detail for error in rejected)
@@ -316,8 +317,9 @@ class PartitionWindows:
                 camera_id = key.decode()
                 known = self._windowers[key] = (camera_id, self._windower_for(camera_id))
             camera_id, windower = known
-            rows = windower.close_final(camera, camera_id)
-            rows += windower.close_idle(camera, camera_id, state.clock_us)
+            # of a camera touched earlier in this run; had the run ended there, they were closed by now
+            outcome.rows += windower.close_final(camera, camera_id)
+            rows = windower.close_idle(camera, camera_id, state.clock_us)
             if rows:
                 camera.offset = record.offset
                 outcome.rows += rows
