@@ -104,6 +104,9 @@ class RunReader:
         for one in loaded.values():
             if one.worker is not None:
                 one.worker.cancel()
+            while not one.runs.empty():
+                # nobody takes these any more, and `submit` may be waiting for room
+                one.runs.get_nowait()
         if loaded:
             self.sink.release(list(loaded))
 
