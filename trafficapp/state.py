@@ -12,21 +12,23 @@ import asyncio
 import logging
 import time
 from collections import ChainMap
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
 from trafficapp.batching.fatal import Exit, end_process
-from trafficapp.kafka import aiokafka_config
+from trafficapp.kafka import groupless_consumer
 from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings
 from trafficapp.topics import camera_state_changelog
 from trafficapp.windows.partition import offset_of
 
 logger = logging.getLogger(__name__)
+
+_FETCH_BYTES = 4 << 20
 
 
 class CameraStateLog:
@@ -43,7 +45,8 @@ class CameraStateLog:
         self._settings = settings
         self._outbox = outbox
         self._position: dict[int, int] = {}
-        self._unacknowledged: set[asyncio.Task[None]] = set()
+        self._order: dict[int, asyncio.Lock] = {}
+        self._sending: set[asyncio.Task[None]] = set()
 
     def view(self) -> ChainMap[bytes, bytes]:
         """All rows as one mapping, as the table shows them."""
@@ -75,14 +78,29 @@ class CameraStateLog:
                 delay_seconds = min(delay_seconds * 2, 5.0)
 
     async def write(self, partition: int, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        """Hand rows to the producer, in order; a row that cannot be written ends the process."""
+        """Hand rows to the producer, in order; a row that cannot be written ends the process.
+
+        Once merged here they are written, even when the caller is cancelled because the partition is
+        taken away: later rows of this process build on them.
+        """
         rows = list(rows)
         for key, row in rows:
             self._merge(partition, key, row)
-        acknowledgements = await self._outbox.send(self.topic, partition, rows)
-        task = asyncio.create_task(self._await_acknowledgements(partition, acknowledgements, len(rows)))
-        self._unacknowledged.add(task)
-        task.add_done_callback(self._unacknowledged.discard)
+        await asyncio.shield(self._task(self._hand_over(partition, rows)))
+
+    async def _hand_over(self, partition: int, rows: list[tuple[bytes, bytes]]) -> None:
+        async with self._order.setdefault(partition, asyncio.Lock()):
+            try:
+                acknowledgements = await self._outbox.send(self.topic, partition, rows)
+            except Exception as error:
+                end_process(Exit.SEND_FAILED, f"state rows of partition {partition}: {error!r}")
+        self._task(self._await_acknowledgements(partition, acknowledgements, len(rows)))
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+        return task
 
     async def _await_acknowledgements(
         self, partition: int, acknowledgements: list[asyncio.Future[RecordMetadata]], count: int
@@ -105,23 +123,20 @@ class CameraStateLog:
             rows[key] = row
 
     async def _read(self, partitions: Collection[int]) -> int:
-        consumer = AIOKafkaConsumer(
-            **aiokafka_config(self._settings),
-            enable_auto_commit=False,
+        if not partitions:
+            return 0
+        tps = {TopicPartition(self.topic, p): p for p in partitions}
+        async with groupless_consumer(
+            self._settings,
             auto_offset_reset="earliest",
-            max_partition_fetch_bytes=4 << 20,
+            max_partition_fetch_bytes=_FETCH_BYTES,
             fetch_max_wait_ms=50,
-        )
-        await consumer.start()
-        try:
-            tps = {TopicPartition(self.topic, p): p for p in partitions}
+        ) as consumer:
             consumer.assign(list(tps))
             ends = await consumer.end_offsets(list(tps))
             for tp, partition in tps.items():
                 consumer.seek(tp, self._position.get(partition, 0))
             return await self._read_to(consumer, tps, ends)
-        finally:
-            await consumer.stop()
 
     async def _read_to(self, consumer: Any, tps: dict[Any, int], ends: dict[Any, int]) -> int:
         behind = {tp for tp, partition in tps.items() if ends[tp] > self._position.get(partition, 0)}
