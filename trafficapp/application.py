@@ -147,7 +147,7 @@ def create_app(settings: Settings | None = None) -> TrafficApp:
         SettingsError: a setting is wrong.
     """
     app = TrafficApp(settings or load_settings())
-    for module in _ROLES[app.settings.worker.role]:
+    for module in (*_ROLES[app.settings.worker.role], "trafficapp.inspection"):
         import_module(module).register(app)
 
     @app.timer(interval=_WATCH_SECONDS)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -102,18 +103,42 @@ async def create_topics(settings: Settings, topics: Iterable[TopicDeclaration]) 
         await client.close()
 
 
+@asynccontextmanager
+async def groupless_consumer(settings: Settings, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer that belongs to no group, for looking into topics.
+
+    Raises:
+        KafkaError: the broker does not answer.
+    """
+    consumer = AIOKafkaConsumer(**aiokafka_config(settings), enable_auto_commit=False, **options)
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        # aiokafka cannot stop a consumer whose background task has not had a turn yet
+        await asyncio.sleep(0)
+        await consumer.stop()
+
+
+async def partitions_of(settings: Settings, topic: str) -> list[int]:
+    """The partitions of a topic, none when it does not exist."""
+    client = AIOKafkaAdminClient(**aiokafka_config(settings))
+    await client.start()
+    try:
+        described = await client.describe_topics([topic])
+        return sorted(part["partition"] for one in described for part in one["partitions"])
+    finally:
+        await client.close()
+
+
 async def first_offset(settings: Settings, topic: str, partition: int, offset: int) -> int:
     """The first offset at or after the given one that holds a record; waits until there is one."""
     tp = TopicPartition(topic, partition)
-    consumer = AIOKafkaConsumer(**aiokafka_config(settings), enable_auto_commit=False, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
+    async with groupless_consumer(settings, auto_offset_reset="earliest") as consumer:
         consumer.assign([tp])
         consumer.seek(tp, offset)
         record = await consumer.getone()
         return int(record.offset)
-    finally:
-        await consumer.stop()
 
 
 async def offsets_at_time(
@@ -121,11 +146,7 @@ async def offsets_at_time(
 ) -> dict[int, int]:
     """The first offset of each partition whose record is as new as the given time, else the end."""
     tps = [TopicPartition(topic, partition) for partition in partitions]
-    consumer = AIOKafkaConsumer(**aiokafka_config(settings), enable_auto_commit=False)
-    await consumer.start()
-    try:
+    async with groupless_consumer(settings) as consumer:
         found = await consumer.offsets_for_times(dict.fromkeys(tps, int(epoch_seconds * 1000)))
         ends = await consumer.end_offsets(tps)
         return {tp.partition: ends[tp] if found[tp] is None else found[tp].offset for tp in tps}
-    finally:
-        await consumer.stop()

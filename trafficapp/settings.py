@@ -150,7 +150,7 @@ class LoggingSettings(_Section):
     level: Literal["debug", "info", "warn", "error"] = Field("info", description="Least level that is printed.")
 
 
-_LEGACY_NAMES: dict[str, tuple[str, str]] = {
+LEGACY_NAMES: dict[str, tuple[str, str]] = {
     "KAFKA_BOOTSTRAP_SERVERS": ("kafka", "bootstrap_servers"),
     "KAFKA_API_KEY": ("kafka", "api_key"),
     "KAFKA_API_SECRET": ("kafka", "api_secret"),
@@ -190,7 +190,7 @@ class _LegacyEnvironment(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         env = dict(os.environ)
         found: dict[str, dict[str, Any]] = {}
-        for name, (section, key) in _LEGACY_NAMES.items():
+        for name, (section, key) in LEGACY_NAMES.items():
             if env.get(name):
                 found.setdefault(section, {})[key] = env[name]
         for section, url in (("postgres", _postgres_url_from_parts(env)), ("redis", _redis_url_from_parts(env))):
@@ -298,5 +298,5 @@ def load_settings(**overrides: Any) -> Settings:
 def _name_of(location: tuple[int | str, ...]) -> str:
     dotted = ".".join(str(part) for part in location)
     environment = "TRAFFICAPP_" + "__".join(str(part).upper() for part in location)
-    legacy = [name for name, path in _LEGACY_NAMES.items() if path == location]
+    legacy = [name for name, path in LEGACY_NAMES.items() if path == location]
     return f"{dotted} (environment {', '.join([environment, *legacy])})"

@@ -40,16 +40,22 @@ def current_key(camera_id: str) -> str:
     return f"camera:{camera_id}:current"
 
 
-def connect(url: str) -> Redis:
-    """A client that fails quickly and leaves waiting to its caller. Connects at its first command."""
+def connect(url: str, retries: int = 1) -> Redis:
+    """A client that fails quickly and leaves waiting to its caller. Connects at its first command.
+
+    Args:
+        url: ``redis://host:port/db``.
+        retries: a pooled connection may be left over from before a restart of the server, so one retry is
+            right for commands. A subscription wants none: it would connect again without a word about
+            the messages that it missed.
+    """
     client: Redis = Redis.from_url(
         url,
         protocol=2,
         socket_connect_timeout=1.0,
         socket_timeout=5.0,
         health_check_interval=15,
-        # one retry: a pooled connection may be left over from before a restart of the server
-        retry=Retry(NoBackoff(), 1),
+        retry=Retry(NoBackoff(), retries),
     )
     return client
 
@@ -98,13 +104,12 @@ class CurrentState:
         value: Any = await self.client.get(current_key(camera_id))
         return None if value is None else bytes(value)
 
-    async def cameras(self) -> list[bytes]:
-        """The documents of all cameras, ordered by camera_id."""
-        known: Any = await self.client.zrange(LAST_SEEN_KEY, 0, -1)
-        keys: list[Any] = [current_key(camera_id.decode()) for camera_id in sorted(known)]
+    async def cameras(self, camera_ids: Sequence[str]) -> list[bytes]:
+        """The documents of cameras, in the order asked for; one that never reported is left out."""
         documents: list[bytes] = []
-        for first in range(0, len(keys), _KEYS_PER_COMMAND):
-            values: Any = await self.client.mget(keys[first : first + _KEYS_PER_COMMAND])
+        for first in range(0, len(camera_ids), _KEYS_PER_COMMAND):
+            keys: list[Any] = [current_key(camera_id) for camera_id in camera_ids[first : first + _KEYS_PER_COMMAND]]
+            values: Any = await self.client.mget(keys)
             documents.extend(value for value in values if value is not None)
         return documents
 

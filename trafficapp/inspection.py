@@ -1,0 +1,205 @@
+"""Commands that look inside: ``faust -A trafficapp camera``, ``dead-letters`` and ``models``.
+
+They read Kafka alone, so they work on any machine, with any number of workers running or none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from faust.cli import argument, option
+from rich.console import Console
+from rich.table import Column, Table
+
+from models.dead_letters import DeadLetter, decode_dead_letter
+from models.detections import Detection, Frame, FrameDetection
+from models.timestamps import rfc3339
+from models.window_rows import WindowRow, decode_window_row
+from trafficapp.kafka import groupless_consumer, partitions_of
+from trafficapp.outbox import Outbox
+from trafficapp.settings import Settings
+from trafficapp.state import CameraStateLog
+from trafficapp.topics import DEAD_LETTERS, EVENTS_RAW, METRICS
+from trafficapp.windows.partition import decode_camera_row, decode_partition_row, partition_key
+from trafficapp.windows.rules import windower_rules
+from trafficapp.windows.windower import CameraState
+
+if TYPE_CHECKING:
+    from trafficapp.application import TrafficApp
+
+#: The shapes that ``faust models`` lists.
+SHAPES: tuple[type[msgspec.Struct], ...] = (Detection, Frame, FrameDetection, WindowRow, DeadLetter)
+
+_COLUMNS = ("lane", "vehicles", "km/h", "stopped", "queue", "score", "level")
+
+#: How many records of a topic are read back at once in search of the last ones of a camera.
+_READ_BACK_RECORDS = 2000
+
+
+@dataclass(frozen=True)
+class CameraReport:
+    """What is known of a camera.
+
+    Attributes:
+        lag: records of its partition that no state covers yet.
+        rows: its last final rows, oldest first.
+    """
+
+    partition: int
+    state: CameraState
+    applied: int
+    lag: int
+    rows: list[WindowRow]
+
+
+def register(app: TrafficApp) -> None:
+    """Add the commands to the application."""
+    settings = app.settings
+
+    @app.command(argument("camera_id"), option("--rows", type=int, default=12, help="Final rows to show."))
+    async def camera(self: Any, camera_id: str, rows: int) -> None:
+        """Show a camera: watermark, open windows, last final rows, lag."""
+        report = await camera_report(settings, camera_id, rows)
+        if report is None:
+            self.say(f"no worker has seen a camera {camera_id!r}", file=sys.stderr)
+            return
+        _print_camera(settings, camera_id, report)
+
+    @app.command(option("--last", type=int, default=20, help="How many of the newest to show."))
+    async def dead_letters(self: Any, last: int) -> None:
+        """Show the newest refused messages with their reasons."""
+        letters = await newest_dead_letters(settings, last)
+        if not letters:
+            self.say("no message was refused")
+            return
+        _print_dead_letters(letters)
+
+    @app.command()
+    async def models(self: Any) -> None:
+        """List the shapes of messages."""
+        table = Table("name", "fields", "help", title="Models")
+        for shape in SHAPES:
+            fields = ", ".join(field.encode_name for field in msgspec.structs.fields(shape))
+            table.add_row(f"{shape.__module__}.{shape.__name__}", fields, (shape.__doc__ or "").splitlines()[0])
+        Console().print(table)
+
+
+async def camera_report(settings: Settings, camera_id: str, row_count: int) -> CameraReport | None:
+    """Read a camera's state and last rows from Kafka; None when no worker has seen it."""
+    log = CameraStateLog(settings, Outbox(settings))
+    async with groupless_consumer(settings) as consumer:
+        loaded = await log.load(await partitions_of(settings, log.topic))
+        key = camera_id.encode()
+        for partition, rows in loaded.items():
+            if key not in rows:
+                continue
+            own = rows.get(partition_key(partition))
+            applied = decode_partition_row(own).applied if own else -1
+            source = TopicPartition(EVENTS_RAW, partition)
+            end = (await consumer.end_offsets([source]))[source]
+            finished = await _last_rows(consumer, partition, camera_id, row_count)
+            lag = max(end - applied - 1, 0)
+            return CameraReport(partition, decode_camera_row(rows[key]), applied, lag, finished)
+    return None
+
+
+async def newest_dead_letters(settings: Settings, count: int) -> list[DeadLetter]:
+    """The newest dead letters, oldest first."""
+    newest: list[tuple[int, DeadLetter]] = []
+    async with groupless_consumer(settings) as consumer:
+        for partition in await partitions_of(settings, DEAD_LETTERS):
+            tp = TopicPartition(DEAD_LETTERS, partition)
+            async for record in _last_records(consumer, tp, count):
+                newest.append((record.timestamp, decode_dead_letter(record.value)))
+    newest.sort(key=lambda item: item[0])
+    return [letter for _, letter in newest[-count:]]
+
+
+async def _last_rows(consumer: AIOKafkaConsumer, partition: int, camera_id: str, count: int) -> list[WindowRow]:
+    key, rows = camera_id.encode(), deque[WindowRow](maxlen=count)
+    async for record in _last_records(consumer, TopicPartition(METRICS, partition), _READ_BACK_RECORDS):
+        if record.key == key:
+            rows.append(decode_window_row(record.value))
+    return list(rows)
+
+
+async def _last_records(consumer: AIOKafkaConsumer, tp: TopicPartition, count: int) -> AsyncIterator[Any]:
+    """The last records of a partition, oldest first."""
+    consumer.assign([tp])
+    begin, end = (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
+    position = max(begin, end - count)
+    consumer.seek(tp, position)
+    while position < end:
+        for records in (await asyncio.wait_for(consumer.getmany(tp, timeout_ms=1000), 30)).values():
+            for record in records:
+                if record.offset < end:
+                    yield record
+        position = await consumer.position(tp)
+
+
+def _print_camera(settings: Settings, camera_id: str, report: CameraReport) -> None:
+    console, state = Console(), report.state
+    clock = windower_rules(settings)(camera_id).clock
+    facts = Table(show_header=False, title=f"Camera {camera_id}", title_justify="left")
+    for name, value in (
+        ("partition", str(report.partition)),
+        ("newest event", _time(state.newest_us)),
+        ("watermark", _time(clock.watermark(state.newest_us)) if state.newest_us else "none"),
+        ("final until", _time(state.closed_until_us)),
+        ("counted", f"{state.counted:,}"),
+        ("repeated", f"{state.repeated:,}"),
+        ("late", f"{state.late:,}"),
+        ("vehicles tracked for speed", f"{len(state.sightings):,}"),
+        ("source offset", f"{state.offset:,}"),
+        ("lag of the partition", f"{report.lag:,} records"),
+    ):
+        facts.add_row(name, value)
+    console.print(facts)
+    windows = Table("window", "lanes", "vehicles", "detections", title="Open windows", title_justify="left")
+    for start_us, window in sorted(state.windows.items()):
+        vehicles = {vehicle for lane in window.lanes.values() for vehicle in lane.vehicles}
+        detections = sum(lane.detections for lane in window.lanes.values())
+        windows.add_row(_time(start_us), str(len(window.lanes)), str(len(vehicles)), str(detections))
+    console.print(windows)
+    final = Table(Column("window", no_wrap=True), *_COLUMNS, title="Last final rows", title_justify="left")
+    for row in report.rows:
+        final.add_row(*_cells(row))
+    console.print(final)
+
+
+def _cells(row: WindowRow) -> Iterable[str]:
+    return (
+        row.window_start,
+        "all" if row.lane_id is None else str(row.lane_id),
+        str(row.vehicle_count),
+        "–" if row.avg_speed_kmh is None else f"{row.avg_speed_kmh:.1f}",
+        "–" if row.stopped_ratio is None else f"{row.stopped_ratio:.0%}",
+        str(row.queue_length),
+        "–" if row.congestion_score is None else f"{row.congestion_score:.4f}",
+        row.congestion_level,
+    )
+
+
+def _print_dead_letters(letters: list[DeadLetter]) -> None:
+    table = Table("record time", "reason", "where", "detail", "message", title="Refused messages, newest last")
+    for letter in letters:
+        raw = letter.value
+        text = "(no value)" if raw is None else raw[:120].decode("utf-8", "backslashreplace")
+        where = f"{letter.topic}-{letter.partition}@{letter.offset}"
+        table.add_row(letter.timestamp, letter.reason, where, letter.detail, text)
+    Console().print(table)
+
+
+def _time(time_us: int) -> str:
+    if not time_us:
+        return "none"
+    age_seconds = datetime.now(UTC).timestamp() - time_us / 1e6
+    return f"{rfc3339(time_us)} ({age_seconds:,.0f} s ago)"
