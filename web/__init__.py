@@ -1,0 +1,51 @@
+"""HTTP and WebSocket side of a worker. `register` puts it on a Faust application."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trafficapp.settings import Settings
+from trafficapp.telemetry import Telemetry
+from web.application import setup
+from web.context import LocalCurrent, Probe, WebContext
+from web.health import kafka_answers
+from web.postgres_history import PostgresHistory
+
+__all__ = ["LocalCurrent", "Probe", "register"]
+
+
+def register(
+    app: Any,
+    settings: Settings,
+    telemetry: Telemetry,
+    *,
+    kafka_up: Probe | None = None,
+    local_current: LocalCurrent | None = None,
+) -> None:
+    """Make a Faust application's web server answer the API; call it once, before the worker starts.
+
+    Faust's own pages (statistics, tables, router) are taken off: they would stand at the same paths, and
+    answer in formats of their own.
+
+    Args:
+        app: the `faust.App`.
+        settings: of this process.
+        telemetry: of this process.
+        kafka_up: whether the broker answers; without it the brokers are asked directly.
+        local_current: newest rows from the worker's own tables, for when Redis is away.
+    """
+    from faust.web.base import BlueprintManager
+
+    from trafficapp.stores.redis import connect
+
+    redis_url = settings.redis.url.get_secret_value()
+    context = WebContext(
+        settings=settings,
+        telemetry=telemetry,
+        redis=connect(redis_url),
+        history=PostgresHistory(settings.postgres),
+        kafka_up=kafka_up or kafka_answers(settings.kafka),
+        local_current=local_current,
+    )
+    app.web.blueprints = BlueprintManager()
+    setup(app.web.web_app, context, connect_feed=lambda: connect(redis_url, retries=0))

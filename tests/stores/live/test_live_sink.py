@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Collection
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -184,7 +185,7 @@ async def test_a_killed_server_that_returns_empty(
 async def test_an_older_snapshot_is_noticed(client: Redis, sink: LiveSink) -> None:
     await sink.load([0])
     await sink.apply(0, records([*window_rows("cam_01", 1)], 100), owned)
-    snapshot = {key: await client.dump(key) for key in await client.keys()}
+    snapshot: dict[Any, Any] = {key: await client.dump(key) for key in await client.keys()}
     await sink.apply(0, records([*window_rows("cam_02", 1)], 103), owned)
     await client.flushall()
     for key, value in snapshot.items():

@@ -1,0 +1,76 @@
+"""Puts the views, sockets and middlewares on an aiohttp application, Faust's or a test's."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+from redis.asyncio import Redis
+
+from web import current, history, middleware, pages
+from web.context import CONTEXT, WebContext
+from web.feed import LiveFeed
+from web.health import HealthCheck
+from web.problems import problems
+from web.sockets import MetricsSockets
+
+
+def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[[], Redis]) -> None:
+    """Make an application serve everything; call it before the application starts.
+
+    Args:
+        web_app: the application.
+        context: what the views work with; its clients are closed when the application is cleaned up.
+        connect_feed: makes a client for the subscription, one that does not connect again by itself.
+    """
+    settings, telemetry = context.settings, context.telemetry
+    feed = LiveFeed(connect_feed)
+    sockets = MetricsSockets(
+        feed, telemetry, settings.web.max_connections_per_socket_route, settings.web.client_queue_messages
+    )
+    health = HealthCheck(
+        {"kafka": context.kafka_up, "postgres": context.history.is_up, "redis": _redis_up(context.redis)}, telemetry
+    )
+
+    async def exposition(request: web.Request) -> web.Response:
+        return web.Response(body=telemetry.exposition(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+    async def start(_: web.Application) -> None:
+        feed.start()
+
+    async def close_sockets(_: web.Application) -> None:
+        await feed.stop()
+        await sockets.close_all()
+
+    async def close_clients(_: web.Application) -> None:
+        # Faust cleans up twice; closing what is closed is no fault
+        await context.redis.aclose()
+        await context.history.close()
+
+    web_app[CONTEXT] = context
+    web_app.middlewares.extend([middleware.telemetry, problems])
+    web_app.on_response_prepare.append(middleware.set_headers)
+    web_app.on_startup.append(start)
+    web_app.on_shutdown.append(close_sockets)
+    web_app.on_cleanup.append(close_clients)
+    web_app.add_routes(
+        [
+            web.get("/health", health.view),
+            web.get("/cameras", current.cameras),
+            web.get("/metrics/current", current.metrics_current),
+            web.get("/metrics/history", history.metrics_history),
+            web.get("/congestion/current", current.congestion_current),
+            web.get("/metrics", exposition),
+            web.get("/ws/metrics", sockets.metrics, allow_head=False),
+            web.get("/ws/metrics/lanes", sockets.lanes, allow_head=False),
+            *pages.routes(),
+        ]
+    )
+
+
+def _redis_up(client: Redis) -> Callable[[], Awaitable[bool]]:
+    async def probe() -> bool:
+        return bool(await client.ping())
+
+    return probe

@@ -1,0 +1,149 @@
+"""Views of the current state: ``/cameras``, ``/metrics/current``, ``/congestion/current``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Sequence
+from itertools import groupby
+from typing import TypeVar
+
+from aiohttp import hdrs, web
+
+from models.cameras import CameraCongestion, CameraSeen, encode_cameras
+from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
+from models.window_rows import WindowRow, decode_window_row, encode_window_row
+from trafficapp.stores.redis import UNAVAILABLE, CurrentState, rows_of
+from web import parameters
+from web.context import CONTEXT, WebContext
+from web.problems import ProblemError, unavailable
+
+MAX_CAMERAS = 10_000
+ANSWER_WITHIN_SECONDS = 2.0
+
+_LOCAL = {"X-Data-Source": "local"}
+_Result = TypeVar("_Result")
+
+
+class _RedisAway(Exception):
+    """Redis does not answer."""
+
+
+async def _ask(question: Awaitable[_Result]) -> _Result:
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
+            return await question
+    except UNAVAILABLE:
+        raise _RedisAway from None
+
+
+def _local_rows(context: WebContext, camera_id: str | None = None) -> list[WindowRow]:
+    """What this worker knows itself.
+
+    Raises:
+        ProblemError: nothing; another worker may know it, and so will Redis.
+    """
+    rows = [] if context.local_current is None else list(context.local_current(camera_id))
+    if not rows:
+        raise unavailable("Redis, which holds the current state,")
+    return rows
+
+
+def _camera_wide(rows: Iterable[WindowRow]) -> list[WindowRow]:
+    return [row for row in rows if row.lane_id is None]
+
+
+def _answer(body: bytes, *headers: dict[str, str]) -> web.Response:
+    merged = {name: value for part in headers for name, value in part.items()}
+    return web.Response(body=body, content_type="application/json", headers=merged)
+
+
+class _Page:
+    """The part of a list of cameras that a request asks for."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self._after = parameters.cursor(request, str)
+        self._limit = parameters.limit(request, MAX_CAMERAS, MAX_CAMERAS)
+        self.headers: dict[str, str] = {}
+
+    def of(self, camera_ids: Sequence[str]) -> list[str]:
+        """The page of ordered ids; sets the header that leads on."""
+        rest = [camera_id for camera_id in camera_ids if self._after is None or camera_id > self._after]
+        page = rest[: self._limit]
+        if len(rest) > len(page):
+            self.headers[hdrs.LINK] = parameters.next_link(self._request, page[-1])
+        return page
+
+
+async def cameras(request: web.Request) -> web.Response:
+    """``GET /cameras``: every camera that reported, with the end of its newest window."""
+    context = request.app[CONTEXT]
+    page = _Page(request)
+    source: dict[str, str] = {}
+    try:
+        pairs = await _ask(CurrentState(context.redis).last_seen())
+        seen = {camera_id: rfc3339(round(score * MICROSECONDS_PER_SECOND)) for camera_id, score in pairs}
+    except _RedisAway:
+        seen = {row.camera_id: row.window_end for row in _camera_wide(_local_rows(context))}
+        source = _LOCAL
+    chosen = [CameraSeen(camera_id, seen[camera_id]) for camera_id in page.of(sorted(seen))]
+    return _answer(encode_cameras(chosen), page.headers, source)
+
+
+async def metrics_current(request: web.Request) -> web.Response:
+    """``GET /metrics/current``: all rows of the newest window of one camera or of every camera."""
+    context = request.app[CONTEXT]
+    camera_id = parameters.camera_id(request)
+    if camera_id is not None:
+        return await _metrics_of(context, camera_id)
+    page = _Page(request)
+    try:
+        documents = await _ask(_page_documents(context, page))
+        return _answer(b"[" + b",".join(map(rows_of, documents)) + b"]", page.headers)
+    except _RedisAway:
+        return _answer(encode_window_row(_page_rows(context, page)), page.headers, _LOCAL)
+
+
+async def _metrics_of(context: WebContext, camera_id: str) -> web.Response:
+    try:
+        current = await _ask(CurrentState(context.redis).camera(camera_id))
+    except _RedisAway:
+        return _answer(encode_window_row(_local_rows(context, camera_id)), _LOCAL)
+    if current is None:
+        raise ProblemError(404, f"no camera {camera_id!r} has reported")
+    return _answer(b"[" + rows_of(current) + b"]")
+
+
+async def congestion_current(request: web.Request) -> web.Response:
+    """``GET /congestion/current``: how congested every camera is."""
+    context = request.app[CONTEXT]
+    page = _Page(request)
+    source: dict[str, str] = {}
+    try:
+        rows = [decode_window_row(current) for current in await _ask(_page_documents(context, page))]
+    except _RedisAway:
+        rows, source = _camera_wide(_page_rows(context, page)), _LOCAL
+    body = [
+        CameraCongestion(
+            camera_id=row.camera_id,
+            congestion_level=row.congestion_level,
+            congestion_score=row.congestion_score,
+            vehicle_count=row.vehicle_count,
+            avg_speed_kmh=row.avg_speed_kmh,
+            window_end=row.window_end,
+        )
+        for row in rows
+    ]
+    return _answer(encode_cameras(body), page.headers, source)
+
+
+async def _page_documents(context: WebContext, page: _Page) -> list[bytes]:
+    state = CurrentState(context.redis)
+    known = [camera_id for camera_id, _ in await state.last_seen()]
+    return await state.cameras(page.of(known))
+
+
+def _page_rows(context: WebContext, page: _Page) -> list[WindowRow]:
+    rows = sorted(_local_rows(context), key=lambda row: (row.camera_id, -1 if row.lane_id is None else row.lane_id))
+    by_camera = {camera_id: list(group) for camera_id, group in groupby(rows, key=lambda row: row.camera_id)}
+    return [row for camera_id in page.of(list(by_camera)) for row in by_camera[camera_id]]

@@ -1,0 +1,88 @@
+"""``GET /health``: whether the servers behind a worker answer. Always 200 and always quick."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import struct
+import time
+
+from aiohttp import web
+
+from models.health import Health, encode_health
+from trafficapp.settings import KafkaSettings
+from trafficapp.telemetry import Telemetry
+from web.context import Probe
+
+logger = logging.getLogger(__name__)
+
+PROBE_TIMEOUT_SECONDS = 0.8
+CACHE_SECONDS = 1.0
+
+# ApiVersions, version 0: api_key 18, version 0, correlation id 1, client id "health"
+_API_VERSIONS = struct.pack(">hhih6s", 18, 0, 1, 6, b"health")
+
+
+def kafka_answers(settings: KafkaSettings) -> Probe:
+    """A probe that asks the brokers for their API versions: needs no login, and a frozen broker fails it."""
+    servers = [server.strip().rpartition(":") for server in settings.bootstrap_servers.split(",")]
+    security = ssl.create_default_context() if settings.api_key else None
+
+    async def ask(host: str, port: int) -> bool:
+        reader, writer = await asyncio.open_connection(host, port, ssl=security)
+        try:
+            writer.write(struct.pack(">i", len(_API_VERSIONS)) + _API_VERSIONS)
+            _, correlation = struct.unpack(">ii", await reader.readexactly(8))
+            return bool(correlation == 1)
+        finally:
+            writer.close()
+
+    async def probe() -> bool:
+        answers = await asyncio.gather(
+            *(ask(host.strip("[]"), int(port)) for host, _, port in servers), return_exceptions=True
+        )
+        return any(answer is True for answer in answers)
+
+    return probe
+
+
+class HealthCheck:
+    """Runs the probes side by side, at most once a second however many ask.
+
+    Args:
+        probes: by name: kafka, postgres, redis.
+        telemetry: learns each result.
+    """
+
+    def __init__(self, probes: dict[str, Probe], telemetry: Telemetry) -> None:
+        self._probes = probes
+        self._telemetry = telemetry
+        self._lock = asyncio.Lock()
+        self._known: Health | None = None
+        self._known_at = 0.0
+
+    async def health(self) -> Health:
+        """The state of the servers, at most a second old."""
+        async with self._lock:
+            if self._known is None or time.monotonic() - self._known_at >= CACHE_SECONDS:
+                names = list(self._probes)
+                results = await asyncio.gather(*(self._ask(name) for name in names))
+                up = dict(zip(names, results, strict=True))
+                self._known = Health(status="ok" if all(results) else "degraded", **up)
+                self._known_at = time.monotonic()
+            return self._known
+
+    async def _ask(self, name: str) -> bool:
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
+                up = await self._probes[name]()
+        except Exception as error:
+            logger.debug("%s does not answer: %r", name, error)
+            up = False
+        self._telemetry.dependency_up.labels(name).set(up)
+        return up
+
+    async def view(self, request: web.Request) -> web.Response:
+        """Answer ``GET /health``."""
+        return web.Response(body=encode_health(await self.health()), content_type="application/json")

@@ -1,0 +1,76 @@
+"""``GET /metrics/history``: finished windows of a span of time, from Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import msgspec
+from aiohttp import hdrs, web
+
+from models.timestamps import epoch_us, from_epoch_us, rfc3339
+from models.window_rows import encode_window_row
+from trafficapp.stores.history_queries import Position
+from web import parameters
+from web.context import CONTEXT, HistoryUnavailable
+from web.problems import ProblemError, unavailable
+
+DEFAULT_SPAN = timedelta(hours=1)
+DEFAULT_ROWS = 1000
+MAX_ROWS = 10_000
+ANSWER_WITHIN_SECONDS = 20.0
+
+
+class _Cursor(msgspec.Struct, array_like=True):
+    window_start_us: int
+    lane_id: Annotated[int, msgspec.Meta(ge=0, le=32_767)] | None
+
+
+async def metrics_history(request: web.Request) -> web.Response:
+    """Rows of a camera with ``from <= window_start < to``, in time order, camera-wide before lanes.
+
+    Without ``to`` it is now, without ``from`` an hour before ``to``.
+    """
+    context = request.app[CONTEXT]
+    camera_id = parameters.camera_id(request)
+    if camera_id is None:
+        raise ProblemError(400, "camera_id is needed: history is kept by camera")
+    until = parameters.moment(request, "to") or datetime.now(UTC)
+    since = parameters.moment(request, "from") or _before(until)
+    if since >= until:
+        raise ProblemError(400, f"from ({_text(since)}) must be before to ({_text(until)})")
+    limit = parameters.limit(request, DEFAULT_ROWS, MAX_ROWS)
+    after = _position(parameters.cursor(request, _Cursor))
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
+            page = await context.history.window_rows(camera_id, since, until, limit, after)
+    except (HistoryUnavailable, TimeoutError):
+        raise unavailable("Postgres, which holds the history,") from None
+    response = web.Response(body=encode_window_row(page.rows), content_type="application/json")
+    if page.next_position is not None:
+        window_start, lane_id = page.next_position
+        # the next page asks for the same span, although "now" has moved on
+        pinned = {"from": _text(since), "to": _text(until)}
+        response.headers[hdrs.LINK] = parameters.next_link(request, _Cursor(epoch_us(window_start), lane_id), pinned)
+    return response
+
+
+def _before(until: datetime) -> datetime:
+    try:
+        return until - DEFAULT_SPAN
+    except OverflowError:
+        raise ProblemError(400, "to lies before the first time that can be asked for") from None
+
+
+def _text(moment: datetime) -> str:
+    return rfc3339(epoch_us(moment))
+
+
+def _position(cursor: _Cursor | None) -> Position | None:
+    if cursor is None:
+        return None
+    try:
+        return from_epoch_us(cursor.window_start_us), cursor.lane_id
+    except OverflowError:
+        raise ProblemError(400, "cursor is none that an earlier answer gave") from None
