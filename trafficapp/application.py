@@ -6,13 +6,14 @@ import asyncio
 import logging
 import os
 import ssl
-from collections.abc import Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import faust
 
+from models.window_rows import WindowRow
 from trafficapp.batching.consumer import RunConsumer, RunTableManager, RunTransport
 from trafficapp.batching.reader import Run, RunReader
 from trafficapp.batching.sink import RunSink
@@ -35,8 +36,8 @@ _FETCH_BYTES = 1 << 20
 #: What each role runs; a module's ``register(app)`` puts its agent on the application.
 _ROLES: dict[str, tuple[str, ...]] = {
     "streams": ("agents.windows", "agents.finished_windows"),
-    "history": (),
-    "live": (),
+    "history": ("agents.history",),
+    "live": ("agents.live",),
 }
 
 
@@ -56,8 +57,9 @@ class TrafficApp(faust.App):
         self.telemetry = Telemetry(settings.worker.role, settings.app_id)
         self.outbox = Outbox(settings)
         self.run_readers: dict[str, RunReader] = {}
-        self.local_current: Callable[[str], list[bytes]] | None = None
+        self.local_current: Callable[[str | None], list[WindowRow]] | None = None
         self._loaded = False
+        self._closing: list[Callable[[], Awaitable[None]]] = []
         super().__init__(**_faust_configuration(settings))
 
     # ------------------------------------------------------------------ declaring
@@ -122,10 +124,16 @@ class TrafficApp(faust.App):
         await asyncio.to_thread(Path(self.conf.datadir).mkdir, parents=True, exist_ok=True)
         await super().on_first_start()
 
+    def close_at_end(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Have something closed after everything else has stopped."""
+        self._closing.append(close)
+
     async def on_stop(self) -> None:
-        """Send what is left."""
+        """Send what is left and close what is open."""
         await super().on_stop()
         await self.outbox.stop()
+        for close in self._closing:
+            await close()
 
     def _new_transport(self) -> RunTransport:
         return RunTransport(self.conf.broker_consumer, self)
@@ -149,6 +157,8 @@ def create_app(settings: Settings | None = None) -> TrafficApp:
     app = TrafficApp(settings or load_settings())
     for module in (*_ROLES[app.settings.worker.role], "trafficapp.inspection"):
         import_module(module).register(app)
+
+    import_module("web").register(app, app.settings, app.telemetry, local_current=app.local_current)
 
     @app.timer(interval=_WATCH_SECONDS)
     async def watch() -> None:

@@ -23,6 +23,7 @@ from msgspec import Struct
 from rocksdict import AccessType, Options, Rdict, WriteBatch
 
 from models.timestamps import epoch_us
+from models.window_rows import WindowRow, decode_window_row
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +99,23 @@ class FinishedStore(SerializedStore):
             while iterator.valid() and iterator.key().startswith(prefix):
                 yield iterator.value()
                 iterator.prev()
+
+    def at(self, name: str, start_us: int) -> bytes | None:
+        """The row of one window, as JSON."""
+        return self._get(row_key(name, start_us))
+
+    def names(self, prefix: str = "") -> list[str]:
+        """Cameras or lanes that have a window here, jumping from name to name."""
+        found: list[str] = []
+        first = prefix.encode()
+        for database in self.databases.values():
+            iterator = database.iter()
+            iterator.seek(first or b"\x01")
+            while iterator.valid() and iterator.key().startswith(first):
+                name, _ = _split(iterator.key())
+                found.append(name.decode())
+                iterator.seek(name + b"\x00" + b"\xff" * (_INT64.size + 1))
+        return found
 
     # ------------------------------------------------------------------ what Faust asks of a store
 
@@ -244,26 +262,24 @@ class FinishedSink:
         """The disk is always there."""
         return False
 
-    def current(self, camera_id: str) -> list[bytes]:
-        """Rows of a camera's newest window, the camera-wide one first, as JSON; none when it is not here."""
-        whole = self._cameras.newest(camera_id)
-        if whole is None:
+    def current(self, camera_id: str | None) -> list[WindowRow]:
+        """Rows of the newest window of a camera, or of every camera that is here for None.
+
+        Each camera's camera-wide row comes first, then its lanes in ascending order.
+        """
+        cameras = sorted(self._cameras.names()) if camera_id is None else [camera_id]
+        return [row for camera in cameras for row in self._current(camera)]
+
+    def _current(self, camera_id: str) -> list[WindowRow]:
+        newest = self._cameras.newest(camera_id)
+        if newest is None:
             return []
-        start_us = epoch_us(_heading(whole).window_start)
-        rows = [whole]
-        prefix = f"{camera_id}/".encode()
-        for database in self._lanes.databases.values():
-            names: set[bytes] = set()
-            iterator = database.iter()
-            iterator.seek(prefix)
-            while iterator.valid() and iterator.key().startswith(prefix):
-                name = _split(iterator.key())[0]
-                names.add(name)
-                iterator.seek(name + b"\x00" + b"\xff" * _INT64.size)
-            found = (database.get(row_key(name.decode(), start_us)) for name in sorted(names, key=_lane_of))
-            rows += [row for row in found if row is not None]
-        return rows
+        whole = decode_window_row(newest)
+        start_us = epoch_us(whole.window_start)
+        lanes = sorted(self._lanes.names(f"{camera_id}/"), key=_lane_of)
+        found = (self._lanes.at(lane, start_us) for lane in lanes)
+        return [whole, *(decode_window_row(row) for row in found if row is not None)]
 
 
-def _lane_of(name: bytes) -> int:
-    return int(name.rpartition(b"/")[2])
+def _lane_of(name: str) -> int:
+    return int(name.rpartition("/")[2])

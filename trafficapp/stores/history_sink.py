@@ -184,6 +184,10 @@ class HistorySink(ABC, Generic[Batch]):
         for partition in partitions:
             self._next_offsets.pop(partition, None)
 
+    def is_waiting(self) -> bool:
+        """Whether Postgres is away."""
+        return self._outage.since is not None
+
     async def close(self) -> None:
         """Close all connections, at once if they do not end by themselves within five seconds."""
         pool, self._pool = self._pool, None
