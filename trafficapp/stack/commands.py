@@ -82,6 +82,8 @@ def up(worker_count: int, web_port: int, no_demo: bool, data_dir: Path, verbose:
         output = held.enter_context(_log_output(folder, verbose))
         specs, endpoints = _plan(folder, given, output)
         chosen = workers.choose_workers(worker_count, web_port)
+        if chosen[0].web_port != web_port:
+            output.note(f"port {web_port} is taken; the first worker serves on {chosen[0].web_port}")
         asyncio.run(_run_up(specs, given, endpoints, chosen, folder, output, demo=not no_demo))
 
 

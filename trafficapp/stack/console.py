@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -42,7 +43,19 @@ class LogOutput:
             file.close()
 
     def line(self, name: str, line: str) -> None:
-        """Take one line of a process."""
+        """Take one line of a process.
+
+        A full disk or a terminal that went away costs the line: the process must not be held up by it.
+        """
+        with contextlib.suppress(OSError):
+            self._write(name, line)
+
+    def note(self, text: str) -> None:
+        """Tell the person something of our own."""
+        with contextlib.suppress(OSError):
+            self.console.print(Text(text, style="bold"))
+
+    def _write(self, name: str, line: str) -> None:
         file = self._files.get(name)
         if file is None:
             file = self._files[name] = self._open(name)
@@ -50,10 +63,6 @@ class LogOutput:
         if name not in self._quiet:
             style = self._styles.setdefault(name, COLOURS[len(self._styles) % len(COLOURS)])
             self.console.print(Text.assemble((f"{name:>8} | ", style), line))
-
-    def note(self, text: str) -> None:
-        """Tell the person something of our own."""
-        self.console.print(Text(text, style="bold"))
 
     def _open(self, name: str) -> IO[str]:
         path = self._log_dir / f"{name}.log"

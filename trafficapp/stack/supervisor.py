@@ -214,6 +214,7 @@ class _Runner:
         self._ready = asyncio.Event()
         self.failure: str | None = None
         self._last_probe: str | None = None
+        self._killed = False
         # Nothing runs and nothing is being forked: only then may the task be cancelled without losing a child.
         self._between_starts = True
 
@@ -249,6 +250,7 @@ class _Runner:
             await asyncio.sleep(READY_POLL_SECONDS)
 
     async def kill(self, signal_number: int, stay_down: bool) -> None:
+        self._killed = self.pid is not None
         if stay_down:
             self.wanted = False
         self._send(signal_number)
@@ -291,6 +293,8 @@ class _Runner:
                 return
             if not self.wanted:
                 return
+            if self._killed:  # An end that was asked for says nothing against the process.
+                quick_ends, self._killed = 0, False
             policy = self.spec.restart
             if policy is None:
                 self._give_up(f"{self.spec.name} ended with {exit_code}")
@@ -308,6 +312,7 @@ class _Runner:
         """Start the process and return its exit code when it has ended and its pipe is empty."""
         spec = self.spec
         self._ready.clear()
+        self._killed = False
         self._between_starts = True
         if spec.pid_file is not None:
             await asyncio.to_thread(children.end_orphan, spec.pid_file, spec.death_signal)
