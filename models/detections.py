@@ -88,12 +88,14 @@ class Rejected(Exception):
     Attributes:
         reason: the stable word that goes to the dead letter and the counter.
         detail: what exactly is wrong, for a person.
+        events: how many detections go with it; a message that cannot be read counts as one.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, events: int = 1) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.events = events
 
 
 class DetectionDecoder:
@@ -164,7 +166,7 @@ class DetectionDecoder:
             except Rejected as error:
                 rejected.append(Rejected(error.reason, f"detections[{index}]: {error.detail}"))
         if rejected and not frame.detections:
-            raise Rejected(rejected[0].reason, "; ".join(error.detail for error in rejected))
+            raise Rejected(rejected[0].reason, "; ".join(error.detail for error in rejected), len(rejected))
         return frame, rejected
 
 

@@ -8,6 +8,7 @@ and order like time.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECONDS_PER_SECOND = 1_000_000
@@ -42,6 +43,7 @@ def from_epoch_us(time_us: int) -> datetime:
     return EPOCH + timedelta(microseconds=time_us)
 
 
+@lru_cache(maxsize=1024)
 def rfc3339(time_us: int) -> str:
     """Format microseconds since the epoch as RFC 3339 in UTC, without a needless fraction."""
     text = from_epoch_us(time_us).isoformat()

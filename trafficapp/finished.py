@@ -242,7 +242,7 @@ class FinishedSink:
                 if start_us is None:
                     start_us = starts[row.window_start] = epoch_us(row.window_start)
             except (msgspec.MsgspecError, TypeError, ValueError) as error:
-                logger.warning("%s-%d@%d is no window: %s", record.topic, partition, record.offset, error)
+                logger.warning("partition %d, offset %d is no window: %s", partition, record.offset, error)
                 continue
             if row.lane_id is None:
                 cameras.put(row_key(row.camera_id, start_us), record.value)

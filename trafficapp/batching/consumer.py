@@ -27,6 +27,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
 from trafficapp.batching.fatal import Exit, end_process
+from trafficapp.batching.fetching import install
 from trafficapp.batching.reader import Run, RunReader
 from trafficapp.finished import FinishedTable
 
@@ -67,6 +68,7 @@ class RunConsumer(driver.Consumer):
         self._ready = False
         self._flowing = asyncio.Event()
         self._taking_over: asyncio.Task[None] | None = None
+        install(frozenset(self.readers))
         for topic, reader in self.readers.items():
             reader.bind(self._seek_back_for(topic))
 
@@ -124,7 +126,7 @@ class RunConsumer(driver.Consumer):
                 if not self.flow_active or generation != self.app.consumer_generation_id:
                     return
                 run = Run(records[begin : begin + self.run_records])
-                run.epoch = reader.epoch
+                run.epoch, run.partition = reader.epoch, tp.partition
                 # otherwise Faust drops what lies before the last delivered offset after a seek back
                 self._read_offset[tp] = None
                 yield tp, _message(tp, run, generation)

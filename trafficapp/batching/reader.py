@@ -31,8 +31,9 @@ _SEEK_AGAIN_SECONDS = 2.0
 class Run(list[ConsumerRecord]):
     """Consecutive records of one partition as they were fetched, and the assignment they belong to."""
 
-    __slots__ = ("epoch",)
+    __slots__ = ("epoch", "partition")
     epoch: int
+    partition: int
 
 
 #: Asks the consumer to read a partition again from an offset.
@@ -123,7 +124,7 @@ class RunReader:
 
     async def submit(self, run: Run) -> None:
         """Take a run from the stream; waits while the partition has enough to do."""
-        loaded = self._loaded.get(run[0].partition)
+        loaded = self._loaded.get(run.partition)
         if loaded is None or run.epoch != self.epoch:
             return
         await loaded.runs.put(run)

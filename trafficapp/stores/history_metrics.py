@@ -101,7 +101,7 @@ class HistoryMetricsSink(HistorySink[list[MetricsRow]]):
                     if text not in times:
                         times[text] = postgres_time(epoch_us(text))
             except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
-                where = f"{record.topic}[{record.partition}]@{record.offset}"
+                where = f"{METRICS} at offset {record.offset}"
                 _log.error("%s is no finished window and was left out: %s", where, error)
                 unreadable += 1
                 continue

@@ -235,7 +235,7 @@ class LiveSink:
 
     async def _watch(self) -> None:
         """Notice a server that lost its data although no row comes."""
-        while True:
+        while self._partitions:
             await asyncio.sleep(_WATCH_SECONDS)
             for state in list(self._partitions.values()):
                 if state.writing.locked():
@@ -268,7 +268,7 @@ def _collect(windows: NewestWindows, records: Sequence[ConsumerRecord]) -> _Chan
         try:
             head = decode_head(row)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            place = f"{record.topic}/{record.partition}/{record.offset}"
+            place = f"{METRICS} at offset {record.offset}"
             logger.error("%s is no window row and was left out: %s", place, error)
             continue
         window = windows.add(head, row)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 
 from msgspec import Struct, field
@@ -54,8 +53,11 @@ class Accumulator(Struct, array_like=True):
 
     def row(self, camera_id: str, lane_id: int | None, start_us: int, end_us: int, scale: CongestionScale) -> WindowRow:
         """The final row of this accumulator."""
-        classes = Counter(self.vehicles.values())
-        classes.update(vehicle_class for _, vehicle_class in self.other_classes)
+        classes: dict[str, int] = {}
+        for vehicle_class in self.vehicles.values():
+            classes[vehicle_class] = classes.get(vehicle_class, 0) + 1
+        for _, vehicle_class in self.other_classes:
+            classes[vehicle_class] = classes.get(vehicle_class, 0) + 1
         count = len(self.vehicles)
         mean = self.speed_sum_kmh / self.speeds if self.speeds else None
         stopped_ratio = self.stopped / self.speeds if self.speeds else None
@@ -66,7 +68,7 @@ class Accumulator(Struct, array_like=True):
             window_end=rfc3339(end_us),
             lane_id=lane_id,
             vehicle_count=count,
-            counts_by_class=dict(sorted(classes.items())),
+            counts_by_class=dict(sorted(classes.items())) if len(classes) > 1 else classes,
             avg_speed_kmh=None if mean is None else round(mean, _SPEED_DECIMALS),
             stopped_ratio=None if stopped_ratio is None else round(stopped_ratio, _RATIO_DECIMALS),
             queue_length=len(self.queue),

@@ -29,6 +29,7 @@ from models.detections import (
 )
 from models.timestamps import rfc3339
 from models.window_rows import WindowRow
+from trafficapp.topics import EVENTS_RAW
 from trafficapp.windows.clock import advanced
 from trafficapp.windows.windower import CameraState, Verdict, Windower
 
@@ -41,8 +42,6 @@ _OFFSET = struct.Struct(">q")
 class Record(Protocol):
     """What is read of a Kafka record; ``timestamp`` is milliseconds since the epoch."""
 
-    topic: str
-    partition: int
     offset: int
     timestamp: int
     key: bytes | None
@@ -119,6 +118,7 @@ class PartitionWindows:
         decoder: reads the messages.
         future_us: how far an event may be ahead of its record's timestamp.
         rows: state rows to go on from, by key.
+        topic: the source topic, for dead letters.
     """
 
     def __init__(
@@ -128,7 +128,9 @@ class PartitionWindows:
         decoder: DetectionDecoder,
         future_us: int,
         rows: Mapping[bytes, bytes],
+        topic: str = EVENTS_RAW,
     ) -> None:
+        self._topic = topic
         self.partition = partition
         self._windower_for = windower_for
         self._decoder = decoder
@@ -176,7 +178,7 @@ class PartitionWindows:
                 try:
                     message = self._decode_otherwise(record, outcome)
                 except Rejected as error:
-                    self._reject(record, error, 1, outcome)
+                    self._reject(record, error, error.events, outcome)
                     state.applied = offset
                     continue
             key = record.key
@@ -346,8 +348,8 @@ class PartitionWindows:
         outcome.rejected[reason] = outcome.rejected.get(reason, 0) + events
         outcome.dead_letters.append(
             DeadLetter(
-                topic=record.topic,
-                partition=record.partition,
+                topic=self._topic,
+                partition=self.partition,
                 offset=record.offset,
                 timestamp=rfc3339(record.timestamp * 1000),
                 reason=reason,

@@ -170,7 +170,9 @@ class Windower:
 
     def _forget(self, camera: CameraState) -> None:
         """Drop vehicles unseen for long, and all of them once every detection has a speed again."""
-        oldest_us = camera.newest_us - self.estimator.forget_after_us
+        # an event of a window that is still open may lag this far: no sighting it could use is dropped
+        lag_us = self.clock.lateness_us + self.clock.size_us
+        oldest_us = camera.newest_us - lag_us - self.estimator.forget_after_us
         if camera.untracked_since_us < oldest_us:
             camera.untracked_since_us = 0
             camera.sightings.clear()
