@@ -1,0 +1,125 @@
+# Everything a person can do here; `make` alone lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+INSTALL := $(PIP) install --quiet --require-hashes
+# The project itself, in place. Its build tool is in the lock files too, so nothing is fetched unchecked.
+INSTALL_PROJECT := $(PIP) install --quiet --no-deps --no-build-isolation --editable .
+UV_VERSION := 0.13.8
+
+WORKERS ?= 1
+WEB_PORT ?= 6066
+RUNS ?= 20
+SEED ?=
+ARGS ?=
+SEED_OPTION = $(if $(SEED),--seed $(SEED))
+
+##@ Use
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "Options go behind a target: make demo WORKERS=2 WEB_PORT=8080"
+
+.PHONY: setup
+setup: $(VENV)/.run-stamp ## Install what running needs into .venv (Python 3.11 to 3.13; PYTHON=... chooses one)
+
+.PHONY: demo
+demo: setup ## Start everything with forty recorded cameras; prints the addresses to open (WORKERS=1 WEB_PORT=6066)
+	@exec $(BIN)/trafficapp up --workers $(WORKERS) --web-port $(WEB_PORT) $(ARGS)
+
+.PHONY: clean
+clean: ## Remove .venv, build results and caches; stored traffic stays (`trafficapp stack --reset` clears that)
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+##@ Develop
+
+.PHONY: setup-dev
+setup-dev: $(VENV)/.dev-stamp ## Install what tests, checks and benchmarks need as well
+
+.PHONY: test
+test: setup-dev ## Run the tests against real servers (ARGS="-k windows" runs some)
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: setup-dev ## Check style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: format
+format: setup-dev ## Put the code into the common format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: hooks
+hooks: setup-dev ## Run the checks at every git commit
+	$(BIN)/pre-commit install
+
+.PHONY: lock
+lock: build/lock/bin/uv ## Choose the newest allowed versions again and write requirements/ with their hashes
+	bash requirements/lock.sh build/lock/bin/uv
+
+##@ Measure and verify
+
+.PHONY: bench
+bench: setup-dev ## Measure speed, side by side with others; writes build/bench.json
+	$(BIN)/python -m tests.bench $(ARGS)
+
+.PHONY: verify-exact
+verify-exact: setup-dev ## Replay a recording at full speed and compare every row with the truth
+	$(BIN)/python -m tests.verification.exact $(ARGS)
+
+.PHONY: verify-crash
+verify-crash: setup-dev ## The same while worker, Kafka, Postgres and Redis are killed (SEED=n repeats a run)
+	$(BIN)/python -m tests.verification.crash $(SEED_OPTION) $(ARGS)
+
+.PHONY: verify-dirty
+verify-dirty: setup-dev ## Shuffled, repeated, malformed and late input: rows, dead letters and counters (SEED=n)
+	$(BIN)/python -m tests.verification.dirty $(SEED_OPTION) $(ARGS)
+
+.PHONY: verify-rebalance
+verify-rebalance: setup-dev ## Workers join, stop and are killed under load (RUNS=20 SEED=n)
+	$(BIN)/python -m tests.verification.rebalance --runs $(RUNS) $(SEED_OPTION) $(ARGS)
+
+# ---------------------------------------------------------------------------------------------
+
+# A stamp is newer than the lock and pyproject.toml when what is installed is what they say.
+$(VENV)/.run-stamp: requirements/run.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what running needs into $(VENV); the first time this takes a minute or two."
+	@$(INSTALL) -r requirements/run.txt
+	@$(INSTALL_PROJECT)
+	@touch $@
+
+$(VENV)/.dev-stamp: requirements/dev.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what tests and checks need into $(VENV); the first time this takes a minute or two."
+	@$(INSTALL) -r requirements/dev.txt
+	@$(INSTALL_PROJECT)
+	@touch $@ $(VENV)/.run-stamp
+
+# Not every `python3.12` on PATH is one: version managers leave names that only print an error,
+# and some distributions leave out what makes virtual environments.
+$(BIN)/python:
+	@for candidate in $(if $(PYTHON),"$(PYTHON)",python3.12 python3.13 python3.11 python3); do \
+	  if "$$candidate" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	      >/dev/null 2>&1; then \
+	    echo "Making $(VENV) with $$("$$candidate" --version)"; \
+	    exec "$$candidate" -m venv --clear $(VENV); \
+	  fi; \
+	done; \
+	echo "No Python 3.11, 3.12 or 3.13 with the modules venv and ensurepip was found$(if $(PYTHON), at $(PYTHON))." >&2; \
+	echo "Install one (Debian, Ubuntu: apt install python3 python3-venv) or name it: make setup PYTHON=/path/to/python3.12" >&2; \
+	exit 1
+
+build/lock/bin/uv:
+	@python3 -m venv build/lock
+	@build/lock/bin/python -m pip --disable-pip-version-check install --quiet uv==$(UV_VERSION)
