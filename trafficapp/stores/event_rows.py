@@ -9,9 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-import msgspec
+from msgspec import UNSET, ValidationError
 
-from models.detections import TICK_HEADER, Detection, DetectionDecoder, Frame, FrameDetection, Rejected, event_time_us
+from models.detections import (
+    TICK_HEADER,
+    UNDECODABLE,
+    Detection,
+    DetectionDecoder,
+    Frame,
+    FrameDetection,
+    Rejected,
+    event_time_us,
+)
 from trafficapp.stores.history_sink import POSTGRES_EPOCH_US
 
 if TYPE_CHECKING:
@@ -83,16 +92,21 @@ class EventRows:
                 else:
                     message = decode(record.value)
                     speed_kmh = message.speed_estimate
-                    if message.vehicle_class not in classes or (speed_kmh is not None and speed_kmh > max_speed_kmh):
-                        self._decoder.check(message)
+                    if (
+                        message.vehicle_class not in classes
+                        or message.detections is not UNSET
+                        or (speed_kmh is not None and speed_kmh > max_speed_kmh)
+                    ):
+                        raise ValidationError("the message needs a closer look")
                     parts = (message,)
-            except (msgspec.MsgspecError, TypeError, UnicodeDecodeError, Rejected):
+            except UNDECODABLE:
                 try:
-                    message, parts, left_out = self._decode_patiently(record)
-                except Rejected:
-                    rejected += 1
+                    message, left_out = self._decode_otherwise(record)
+                except Rejected as error:
+                    rejected += error.events
                     continue
                 rejected += left_out
+                parts = (message,) if isinstance(message, Detection) else message.detections
             try:
                 known = cameras.get(record.key) or self._camera(record, message)
                 if known[0] != message.camera_id:
@@ -139,24 +153,36 @@ class EventRows:
         return rows, rejected
 
     def _frame(self, record: ConsumerRecord) -> Frame:
-        """Decode a message that is probably a frame, as the one before was."""
+        """Decode a message that is a faultless frame."""
         frame = self._decoder.decode_frame(record.value)
         classes, max_speed_kmh = self._decoder.vehicle_classes, self._decoder.max_speed_kmh
         for part in frame.detections:
             if part.vehicle_class not in classes or (part.speed_estimate or 0.0) > max_speed_kmh:
-                self._decoder.check(part)
+                raise ValidationError("a detection needs a closer look")
         return frame
 
-    def _decode_patiently(self, record: ConsumerRecord) -> tuple[Detection | Frame, Sequence[FrameDetection], int]:
-        """Decode a message of any form, and count what had to be left out of a frame.
+    def _decode_otherwise(self, record: ConsumerRecord) -> tuple[Detection | Frame, int]:
+        """Decode a message that is not what was expected, and count what had to be left out of a frame.
 
         Raises:
             Rejected: nothing of the message can be accepted.
         """
+        message: Detection | Frame
+        try:
+            if self._frames_first:
+                message = self._decoder.decode_detection(record.value)
+                if message.detections is UNSET:
+                    self._decoder.check(message)
+                    self._frames_first = False
+                    return message, 0
+            else:
+                message = self._frame(record)
+                self._frames_first = True
+                return message, 0
+        except (*UNDECODABLE, Rejected):
+            pass  # the patient decoder decides the same way, whatever was tried before
         message, rejected = self._decoder.decode(record.value)
-        self._frames_first = isinstance(message, Frame)
-        parts = message.detections if isinstance(message, Frame) else (message,)
-        return message, parts, len(rejected)
+        return message, len(rejected)
 
     def _camera(self, record: ConsumerRecord, message: Detection | Frame) -> tuple[str, str]:
         """The camera of a record as the message names it and as it is stored.

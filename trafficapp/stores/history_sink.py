@@ -1,8 +1,10 @@
 """Runs of records into Postgres, each record once whatever crashes, freezes or comes back.
 
-The row of `sink_offsets` for a topic partition says which record comes next. A transaction locks it,
-leaves out the records before it, writes the others' rows and moves it on. So it does not matter
-whether the commit of a lost connection happened, nor who else writes the same partition meanwhile.
+The row of `sink_offsets` for a topic partition says which record comes next. A transaction reads it,
+leaves out the records before it, writes the others' rows and moves it on, if it still says the same;
+else all of it is undone and done again. So it does not matter whether the commit of a lost connection
+happened, nor who else writes the same partition meanwhile. The row is locked last and so for a moment
+only: a process that freezes in the middle of a COPY, where no time-out of the server ends it, stops nobody.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import asyncpg
 
 from trafficapp.settings import PostgresSettings
-from trafficapp.stores.postgres import FROZEN_TRANSACTION_SECONDS, Abandoned, Outage, address_of, create_pool, retrying
+from trafficapp.stores.postgres import Abandoned, Outage, address_of, create_pool, retrying
 from trafficapp.stores.time_partitions import EnsuredPartitions
 
 if TYPE_CHECKING:
@@ -40,10 +42,15 @@ _CLAIM = """
     ON CONFLICT DO NOTHING
 """
 _READ = "SELECT partition, next_offset FROM sink_offsets WHERE sink = $1 AND topic = $2 AND partition = ANY($3::int[])"
-_LOCK = "SELECT next_offset FROM sink_offsets WHERE sink = $1 AND topic = $2 AND partition = $3 FOR UPDATE"
+_NEXT = "SELECT next_offset FROM sink_offsets WHERE sink = $1 AND topic = $2 AND partition = $3"
 _MOVE = """
-    UPDATE sink_offsets SET next_offset = $4, updated_at = now() WHERE sink = $1 AND topic = $2 AND partition = $3
+    UPDATE sink_offsets SET next_offset = $5, updated_at = now()
+    WHERE sink = $1 AND topic = $2 AND partition = $3 AND next_offset = $4
 """
+
+
+class _Overtaken(Exception):
+    """Another process wrote the same partition in the meantime."""
 
 
 class HistoryWentBack(Exception):
@@ -124,9 +131,6 @@ class HistorySink(ABC, Generic[Batch]):
         await connection.set_type_codec(
             "timestamptz", schema="pg_catalog", encoder=tuple, decoder=tuple, format="tuple"
         )
-        if connection.get_server_version() >= (17, 0):
-            # A process that freezes in the middle of a COPY is not idle in the server's eyes.
-            await connection.execute(f"SET transaction_timeout = '{FROZEN_TRANSACTION_SECONDS}s'")
 
     async def load(self, partitions: Collection[int]) -> dict[int, int]:
         """Take over partitions; waits for Postgres. See `RunSink.load`.
@@ -154,6 +158,7 @@ class HistorySink(ABC, Generic[Batch]):
         When the partition is lost while Postgres is away, nothing is written: the next owner does it.
 
         Raises:
+            asyncio.CancelledError: told to stop while Postgres is away; nothing was written.
             HistoryWentBack: records that were confirmed earlier are no longer there.
         """
         if not records:
@@ -163,20 +168,28 @@ class HistorySink(ABC, Generic[Batch]):
 
         async def attempt() -> None:
             nonlocal isolating
-            try:
-                await self._write_once(partition, records, batch, counters, isolating)
-            except REFUSED_VALUES:
-                if isolating:
-                    raise
-                isolating = True
-                await self._write_once(partition, records, batch, counters, isolating)
-            except asyncpg.CheckViolationError:  # "no partition of relation found for row"
-                self._partitions.forget()
-                await self._write_once(partition, records, batch, counters, isolating)
+            partition_was_missing = False
+            while True:
+                try:
+                    return await self._write_once(partition, records, batch, counters, isolating)
+                except _Overtaken:
+                    pass
+                except REFUSED_VALUES:
+                    if isolating:
+                        raise
+                    isolating = True
+                except asyncpg.CheckViolationError:  # "no partition of relation found for row"
+                    if partition_was_missing:
+                        raise
+                    partition_was_missing = True
+                    self._partitions.forget()
 
         try:
             await retrying(attempt, self._outage, lambda: still_owned() and not self._should_stop())
         except Abandoned:
+            if still_owned():
+                # Nothing may follow a run that was not written.
+                raise asyncio.CancelledError(f"{self.name}: told to stop while Postgres is away") from None
             _log.info("%s: partition %d of %s was given up; its next owner goes on", self.name, partition, self.topic)
 
     def release(self, partitions: Collection[int]) -> None:
@@ -221,7 +234,7 @@ class HistorySink(ABC, Generic[Batch]):
         async with pool.acquire() as connection:
             await self.ensure_partitions(connection, batch)
             async with connection.transaction():
-                next_offset = await connection.fetchval(_LOCK, *key)
+                next_offset = await connection.fetchval(_NEXT, *key)
                 expected = self._next_offsets.get(partition, 0)
                 if next_offset is None or next_offset < expected:
                     raise HistoryWentBack(
@@ -232,7 +245,8 @@ class HistorySink(ABC, Generic[Batch]):
                     batch, counters = self.decode(rest)
                 if next_offset < end:
                     await self.write(connection, batch, counters, isolating)
-                    await connection.execute(_MOVE, *key, end)
+                    if await connection.execute(_MOVE, *key, next_offset, end) != "UPDATE 1":
+                        raise _Overtaken
         if partition in self._next_offsets:
             self._next_offsets[partition] = max(end, next_offset)
         self.counters.add(counters)

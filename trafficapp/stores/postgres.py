@@ -56,8 +56,6 @@ def is_transient(error: BaseException) -> bool:
     """
     if isinstance(error, ValueError):  # asyncpg refuses a value or a URL; such errors are InterfaceErrors too
         return False
-    if isinstance(error, asyncpg.PostgresError) and error.sqlstate == "25P04":  # transaction_timeout
-        return True
     return isinstance(error, (*_TRANSIENT, asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError))
 
 
