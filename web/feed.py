@@ -52,7 +52,7 @@ class Listener(Protocol):
 @dataclass(slots=True)
 class _Audience:
     listeners: set[Listener] = field(default_factory=set)
-    sent_at: float = 0.0
+    sent_at: float = field(default_factory=time.monotonic)
 
 
 class LiveFeed:
@@ -82,9 +82,12 @@ class LiveFeed:
         """Stop listening."""
         if self._flush_timer is not None:
             self._flush_timer.cancel()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        tasks = set(self._tasks)
+        while tasks:
+            # Up to Python 3.11 `asyncio.wait_for`, which the client uses, may swallow a cancellation.
+            for task in tasks:
+                task.cancel()
+            _, tasks = await asyncio.wait(tasks, timeout=0.2)
         self._tasks = []
 
     def join(self, room: Room, listener: Listener) -> None:

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from redis.asyncio import Redis
+
+from models.window_rows import WindowRow
+from tests.stores.live.conftest import an_hour_back
+from tests.stores.live.redis_server import RedisServer
+from tests.stores.live.rows import records
+from trafficapp.settings import Settings, load_settings
+from trafficapp.stores.live import LiveSink
+from trafficapp.stores.redis import connect
+from trafficapp.telemetry import Telemetry
+from web.application import setup
+from web.context import LocalCurrent, WebContext
+from web.health import kafka_answers
+from web.postgres_history import PostgresHistory
+
+Client = TestClient[web.Request, web.Application]
+
+
+@dataclass
+class Worker:
+    """A worker's web side against a Redis of its own, and the sink that feeds it."""
+
+    redis_server: RedisServer
+    client: Client
+    context: WebContext
+    sink: LiveSink
+    next_offset: int = 100
+
+    async def put(self, *rows: WindowRow) -> None:
+        """Let rows take the way they take in production, from the sink on."""
+        await self.sink.apply(0, records([*rows], self.next_offset), lambda: True)
+        self.next_offset += len(rows)
+
+
+async def _serve(settings: Settings, server: RedisServer, local: LocalCurrent | None = None) -> AsyncIterator[Worker]:
+    context = WebContext(
+        settings=settings,
+        telemetry=Telemetry("streams", "test"),
+        redis=connect(server.url),
+        history=PostgresHistory(settings.postgres),
+        kafka_up=kafka_answers(settings.kafka),
+        local_current=local,
+    )
+    application = web.Application()
+    setup(application, context, lambda: connect(server.url, retries=0))
+    sink_client: Redis = connect(server.url)
+    sink = LiveSink(sink_client, an_hour_back)
+    await sink.load([0])
+    async with TestClient(TestServer(application, host="127.0.0.1")) as client:
+        yield Worker(server, client, context, sink)
+    sink.release([0])
+    await sink_client.aclose()
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    server = RedisServer()
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def settings(redis_server: RedisServer) -> Settings:
+    """Settings whose Kafka and Postgres are not there."""
+    return load_settings(
+        redis={"url": redis_server.url},
+        kafka={"bootstrap_servers": "127.0.0.1:9"},
+        postgres={"url": "postgresql://127.0.0.1:9/nowhere"},
+        web={"client_queue_messages": 8, "max_connections_per_socket_route": 4},
+    )
+
+
+@pytest.fixture
+async def worker(settings: Settings, redis_server: RedisServer) -> AsyncIterator[Worker]:
+    async for worker in _serve(settings, redis_server):
+        yield worker
+
+
+@pytest.fixture
+async def history_worker(
+    settings: Settings, redis_server: RedisServer, database_url: str, kafka_bootstrap: str
+) -> AsyncIterator[Worker]:
+    """A worker behind which everything is there."""
+    complete = load_settings(
+        redis=settings.redis,
+        web=settings.web,
+        kafka={"bootstrap_servers": kafka_bootstrap},
+        postgres={"url": database_url},
+    )
+    async for worker in _serve(complete, redis_server):
+        yield worker
+
+
+@pytest.fixture
+async def local_rows() -> list[WindowRow]:
+    """What the worker of `local_worker` has in its own tables."""
+    return []
+
+
+@pytest.fixture
+async def local_worker(
+    settings: Settings, redis_server: RedisServer, local_rows: list[WindowRow]
+) -> AsyncIterator[Worker]:
+    def local_current(camera_id: str | None) -> list[WindowRow]:
+        return [row for row in local_rows if camera_id in (None, row.camera_id)]
+
+    async for worker in _serve(settings, redis_server, local_current):
+        yield worker

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import pytest
+from yarl import URL
+
+from models.window_rows import WindowRow
+from tests.stores.live.rows import window_row, window_rows
+from tests.stores.live.test_live_sink import flat
+from tests.web.conftest import Client, Worker
+
+
+async def answer(client: Client, path: str, status: int = 200) -> list[dict[str, object]]:
+    response = await client.get(path)
+    assert response.status == status, await response.text()
+    assert response.content_type == "application/json"
+    body = await response.json()
+    assert isinstance(body, list)
+    return body
+
+
+@pytest.mark.parametrize("path", ["/cameras", "/metrics/current", "/congestion/current"])
+async def test_nothing_has_reported(worker: Worker, path: str) -> None:
+    assert await answer(worker.client, path) == []
+
+
+async def test_cameras_in_order(worker: Worker) -> None:
+    await worker.put(*window_rows("b", 3), *window_rows("a", 4))
+    assert await answer(worker.client, "/cameras") == [
+        {"camera_id": "a", "last_seen": "2026-01-14T07:00:25Z"},
+        {"camera_id": "b", "last_seen": "2026-01-14T07:00:20Z"},
+    ]
+
+
+async def test_current_rows(worker: Worker) -> None:
+    a, b = window_rows("a", 4, lanes=3), window_rows("b", 3, lanes=0)
+    await worker.put(*b, *a)
+    assert await answer(worker.client, "/metrics/current") == flat([*a, *b])
+    assert await answer(worker.client, "/metrics/current?camera_id=a") == flat(a)
+    assert await answer(worker.client, "/metrics/current?camera_id=b") == flat(b)
+
+
+async def test_a_camera_may_have_any_name(worker: Worker) -> None:
+    name = 'Straße "7",lanes":[ /?&=😀'
+    rows = window_rows(name, 1)
+    await worker.put(*rows)
+    response = await worker.client.get("/metrics/current", params={"camera_id": name})
+    assert await response.json() == flat(rows)
+    assert await answer(worker.client, "/metrics/current") == flat(rows)
+
+
+async def test_congestion(worker: Worker) -> None:
+    await worker.put(*window_rows("b", 3), *window_rows("a", 4))
+    assert await answer(worker.client, "/congestion/current") == [
+        {
+            "camera_id": camera_id,
+            "congestion_level": "MODERATE",
+            "congestion_score": 0.3211,
+            "vehicle_count": 7,
+            "avg_speed_kmh": 31.5,
+            "window_end": window_end,
+        }
+        for camera_id, window_end in (("a", "2026-01-14T07:00:25Z"), ("b", "2026-01-14T07:00:20Z"))
+    ]
+
+
+@pytest.mark.parametrize("path", ["/cameras", "/metrics/current", "/congestion/current"])
+async def test_pages(worker: Worker, path: str) -> None:
+    await worker.put(*(row for number in range(5) for row in window_rows(f"cam_{number}", 1)))
+    everything = await answer(worker.client, path)
+    collected: list[dict[str, object]] = []
+    url = f"{path}?limit=2"
+    pages = 0
+    while True:
+        response = await worker.client.get(url)
+        collected += await response.json()
+        pages += 1
+        if "next" not in response.links:
+            break
+        url = URL(response.links["next"]["url"]).path_qs
+    assert collected == everything
+    assert pages == 3
+
+
+async def test_redis_away_without_anything_local(worker: Worker) -> None:
+    worker.redis_server.kill()
+    for path in ("/cameras", "/metrics/current", "/metrics/current?camera_id=a", "/congestion/current"):
+        response = await worker.client.get(path)
+        assert response.status == 503
+        assert response.content_type == "application/problem+json"
+        assert int(response.headers["Retry-After"]) > 0
+
+
+async def test_redis_frozen_is_given_up_soon(worker: Worker) -> None:
+    worker.redis_server.freeze()
+    try:
+        response = await worker.client.get("/cameras")
+        assert response.status == 503
+        health = await (await worker.client.get("/health")).json()
+        assert health["redis"] is False
+    finally:
+        worker.redis_server.thaw()
+
+
+async def test_redis_away_but_the_worker_knows(local_worker: Worker, local_rows: list[WindowRow]) -> None:
+    local_rows += [*window_rows("a", 4), *window_rows("b", 4)]
+    local_worker.redis_server.kill()
+    response = await local_worker.client.get("/metrics/current?camera_id=a")
+    assert response.headers["X-Data-Source"] == "local"
+    assert await response.json() == flat(window_rows("a", 4))
+    assert await answer(local_worker.client, "/metrics/current") == flat(local_rows)
+    assert [row["camera_id"] for row in await answer(local_worker.client, "/congestion/current")] == ["a", "b"]
+    assert await answer(local_worker.client, "/cameras") == [
+        {"camera_id": camera_id, "last_seen": window_row(camera_id, 4).window_end} for camera_id in ("a", "b")
+    ]
+    # of a camera that another worker has, this one cannot say that it does not exist
+    assert (await local_worker.client.get("/metrics/current?camera_id=c")).status == 503
