@@ -1,0 +1,73 @@
+"""`trafficapp up` on servers that exist already: the workers, and nothing else."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from trafficapp.stack import workers
+from trafficapp.stack.endpoints import Endpoints
+
+
+def wait_for_health(web_port: int, seconds: float = 60) -> dict[str, object]:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", web_port, timeout=5)
+            connection.request("GET", "/health")
+            body: dict[str, object] = json.loads(connection.getresponse().read())
+            return body
+        except (OSError, http.client.HTTPException):
+            assert time.monotonic() < deadline, "the worker did not come back"
+            time.sleep(0.2)
+
+
+def test_up_uses_given_servers_and_brings_a_killed_worker_back(
+    stack: Endpoints, database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        web_port = server.getsockname()[1] % 64000
+    given = Endpoints(stack.kafka_bootstrap_servers, database_url, redis_url)
+    command = [sys.executable, "-m", "trafficapp.cli", "up", "--no-demo", "--data-dir", str(tmp_path / "data")]
+    environment = {**os.environ, **given.environment(), "TRAFFICAPP_APP_ID": f"test-up-{os.getpid()}"}
+    with (
+        (tmp_path / "up.err").open("w", encoding="utf-8") as errors,
+        subprocess.Popen(  # noqa: S603 - our own command
+            [*command, "--web-port", str(web_port)], env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            lines = [process.stdout.readline().strip() for _ in range(4)]
+            assert lines == [*given.export_lines(), f"ready http://127.0.0.1:{web_port}/"]
+            children = psutil.Process(process.pid).children()
+            roles = sorted(child.environ()["TRAFFICAPP_WORKER__ROLE"] for child in children)
+            assert roles == ["history", "live", "streams"]
+            streams = next(c for c in children if c.environ()["TRAFFICAPP_WORKER__ROLE"] == "streams")
+            streams.kill()
+            streams.wait(10)
+            assert wait_for_health(web_port)["status"] == "ok"
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+    assert not any(child.is_running() for child in children)
+
+
+def test_every_worker_has_a_port_of_its_own() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        first = taken.getsockname()[1]
+        chosen = workers.choose_workers(3, first)
+    assert [(worker.name, worker.role) for worker in chosen] == [
+        *(("worker-1", "streams"), ("worker-2", "streams"), ("worker-3", "streams")),
+        *(("history", "history"), ("live", "live")),
+    ]
+    assert len({worker.web_port for worker in chosen} - {first}) == 5
