@@ -55,6 +55,7 @@ def spec(data_dir: Path, port: int, controller_port: int) -> ProcessSpec:
         command=[*_java(), "kafka.Kafka", str(config)],
         ready=functools.partial(answers, f"{ports.LOOPBACK}:{port}"),
         before_start=functools.partial(_format, data_dir / "kafka"),
+        ready_timeout_seconds=120,  # It takes 3-6 s; 24 s were seen on two cores with six times their work.
         restart=Restart(attempts=5),
         stop_timeout_seconds=20,
         death_signal=signal.SIGKILL,

@@ -13,7 +13,7 @@ from trafficapp.stack import children
 from trafficapp.stack.errors import StackError
 from trafficapp.stack.process_spec import Event, EventKind, LogLine, ProcessSpec
 
-READY_POLL_SECONDS = 0.05
+READY_POLL_SECONDS = 0.1
 TAIL_LINES = 40
 
 
