@@ -110,6 +110,14 @@ class WindowsSink:
                 if self._partitions.get(partition) is one:
                     await self._write_state(partition, one)
 
+    async def flush(self) -> None:
+        """Write all state that is not written yet; returns when it is acknowledged."""
+        for partition, one in list(self._partitions.items()):
+            async with one.lock:
+                if one.dirty and self._partitions.get(partition) is one:
+                    await self._write_state(partition, one)
+        await self._state.flush()
+
     async def send_ticks(self) -> None:
         """Send a tick to each of our partitions that has none on its way.
 
@@ -179,6 +187,7 @@ def register(app: TrafficApp) -> None:
     sink = WindowsSink(app.settings, app.outbox, state, app.telemetry)
     app.declare_state_table("camera_state", "state of each camera: open windows, watermark, counts", state.view())
     app.read_in_runs(EVENTS_RAW, sink, name="windows")
+    app.flush_at_end(sink.flush)
 
     @app.timer(interval=_STATE_SECONDS / 2)
     async def write_pending_state() -> None:

@@ -59,6 +59,7 @@ class TrafficApp(faust.App):
         self.run_readers: dict[str, RunReader] = {}
         self.local_current: Callable[[str | None], list[WindowRow]] | None = None
         self._loaded = False
+        self._flushing: list[Callable[[], Awaitable[None]]] = []
         self._closing: list[Callable[[], Awaitable[None]]] = []
         super().__init__(**_faust_configuration(settings))
 
@@ -124,12 +125,20 @@ class TrafficApp(faust.App):
         await asyncio.to_thread(Path(self.conf.datadir).mkdir, parents=True, exist_ok=True)
         await super().on_first_start()
 
+    def flush_at_end(self, flush: Callable[[], Awaitable[None]]) -> None:
+        """Have something written while the clients still work, so that the next owner repeats nothing."""
+        self._flushing.append(flush)
+
     def close_at_end(self, close: Callable[[], Awaitable[None]]) -> None:
         """Have something closed after everything else has stopped."""
         self._closing.append(close)
 
     async def on_stop(self) -> None:
-        """Send what is left and close what is open."""
+        """Write what is left, give up the partitions and close what is open."""
+        for flush in self._flushing:
+            await flush()
+        for reader in self.run_readers.values():
+            reader.release()
         await super().on_stop()
         await self.outbox.stop()
         for close in self._closing:

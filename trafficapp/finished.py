@@ -7,6 +7,7 @@ writing them costs no record: rows and the offset they reach go to RocksDB in on
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import struct
 import time
@@ -217,12 +218,10 @@ class FinishedSink:
 
     async def load(self, partitions: Collection[int]) -> dict[int, int]:
         """Open the databases; an empty one begins as far back as windows are kept."""
-        folder = self._folder()
-        folder.mkdir(parents=True, exist_ok=True)
+        # opening sixteen databases takes a tenth of a second, which the event loop does not have
+        await asyncio.to_thread(self._open, partitions)
         starts: dict[int, int] = {}
         for partition in partitions:
-            self._cameras.open(folder, partition)
-            self._lanes.open(folder, partition)
             position = self._cameras.databases[partition].get(_POSITION)
             if position is not None:
                 starts[partition] = _INT64.unpack(position)[0] + 1
@@ -230,6 +229,13 @@ class FinishedSink:
         if empty:
             starts |= await self._offset_of_time(empty, time.time() - self._cameras.keep_seconds)
         return starts
+
+    def _open(self, partitions: Collection[int]) -> None:
+        folder = self._folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        for partition in partitions:
+            self._cameras.open(folder, partition)
+            self._lanes.open(folder, partition)
 
     async def apply(self, partition: int, records: Sequence[ConsumerRecord], still_owned: Callable[[], bool]) -> None:
         """Write the rows of a run, and the offset they reach with the last of them."""

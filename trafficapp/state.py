@@ -46,7 +46,7 @@ class CameraStateLog:
         self._outbox = outbox
         self._position: dict[int, int] = {}
         self._order: dict[int, asyncio.Lock] = {}
-        self._sending: set[asyncio.Task[None]] = set()
+        self._unacknowledged: set[asyncio.Task[None]] = set()
 
     def view(self) -> ChainMap[bytes, bytes]:
         """All rows as one mapping, as the table shows them."""
@@ -98,9 +98,14 @@ class CameraStateLog:
 
     def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        self._unacknowledged.add(task)
+        task.add_done_callback(self._unacknowledged.discard)
         return task
+
+    async def flush(self) -> None:
+        """Wait until all rows that were handed in are acknowledged."""
+        while self._unacknowledged:
+            await asyncio.wait(self._unacknowledged)
 
     async def _await_acknowledgements(
         self, partition: int, acknowledgements: list[asyncio.Future[RecordMetadata]], count: int

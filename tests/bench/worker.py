@@ -1,12 +1,13 @@
 """A worker as `faust -A trafficapp worker` runs it, that also tells when it has applied so many records.
 
-Usage: ``python -m tests.bench.worker RECORDS[,RECORDS…] WEB_PORT``, one number for each of its topics in
-alphabetical order; 0 does not wait for the topic. Prints one JSON line when all are applied and goes on.
+Usage: ``python -m tests.bench.worker TOPIC=RECORDS[,TOPIC=RECORDS…] WEB_PORT``. Prints one JSON line when
+all are applied and their effect is durable, and goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import resource
 import sys
@@ -34,48 +35,53 @@ class Stopwatch:
         """Count what a sink applies."""
         apply = sink.apply
 
-        async def counted(
-            partition: int, records: Sequence[ConsumerRecord], still_owned: Callable[[], bool]
-        ) -> None:
+        async def counted(partition: int, records: Sequence[ConsumerRecord], still_owned: Callable[[], bool]) -> None:
             if self.began is None:
-                self.began, self.cpu_began = time.time(), _cpu_seconds()
+                self.began, self.cpu_began = time.time(), cpu_seconds()
             await apply(partition, records, still_owned)
-            self.applied[topic] += sum(1 for record in records if record.value)
-            self._tell_when_done()
+            # a tick has no value
+            self.applied[topic] += len(records) if records[0].value and records[-1].value else _with_value(records)
+            if not self.told and all(self.applied[topic] >= count for topic, count in self.expected.items()):
+                self.told = True
+                self._telling = asyncio.create_task(self._tell(sink))
 
         sink.apply = counted
 
-    def _tell_when_done(self) -> None:
-        if self.told or any(self.applied[topic] < count for topic, count in self.expected.items()):
-            return
-        self.told = True
+    async def _tell(self, sink: Any) -> None:
+        if hasattr(sink, "flush"):
+            await sink.flush()
         result = {
             "began": self.began,
             "ended": time.time(),
-            "cpu_seconds": _cpu_seconds() - self.cpu_began,
+            "cpu_seconds": cpu_seconds() - self.cpu_began,
             "max_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }
         print("RESULT " + json.dumps(result), flush=True)
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds() -> float:
+    """CPU time of this process so far."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 
 
-def build(expected: list[int]) -> TrafficApp:
+def _with_value(records: Sequence[ConsumerRecord]) -> int:
+    return sum(1 for record in records if record.value)
+
+
+def build(expected: dict[str, int]) -> TrafficApp:
     """The application with its sinks under the stopwatch."""
     app = create_app(load_settings())
-    watch = Stopwatch(dict(zip(sorted(app.run_readers), expected, strict=False)))
-    for topic, reader in app.run_readers.items():
-        if topic in watch.expected:
-            watch.watch(topic, reader.sink)
+    watch = Stopwatch(expected)
+    for topic in expected:
+        watch.watch(topic, app.run_readers[topic].sink)
     return app
 
 
 if __name__ == "__main__":
     asyncio.set_event_loop(asyncio.new_event_loop())
-    counts, port = [int(part) for part in sys.argv[1].split(",")], sys.argv[2]
-    application = build(counts)
-    sys.argv = ["faust", "worker", "-l", "warn", "--web-port", port]
-    application.main()
+    pairs = (pair.split("=") for pair in sys.argv[1].split(","))
+    application = build({topic: int(count) for topic, count in pairs})
+    sys.argv = ["faust", "worker", "-l", "warn", "--web-port", sys.argv[2]]
+    with contextlib.suppress(KeyboardInterrupt):
+        application.main()
