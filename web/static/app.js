@@ -344,13 +344,15 @@ function arrange(now) {
   const fresh = [...cameras.values()].some((camera) => !camera.item.isConnected);
   if (!view.dirty && !fresh && (busy || now - arrangedAt < 4000)) return;
   const active = document.activeElement;
-  arrangedAt = now;
   view.dirty = false;
   const sorted = [...cameras.values()].sort(byOrder);
   let place = list.firstElementChild;
   for (const { item } of sorted) {
     if (item === place) place = place.nextElementSibling;
-    else list.insertBefore(item, place);
+    else {
+      list.insertBefore(item, place);
+      arrangedAt = now;
+    }
   }
   if (active !== document.activeElement && active.isConnected) active.focus({ preventScroll: true });
 }
