@@ -40,7 +40,7 @@ class Identity:
     """A user to become before a program starts.
 
     `capability` is the one capability of root that stays: what lets the program read its way through folders that
-    are closed to others (`/root`), where its files lie. None when the folders are open.
+    are closed to others (root's home), where its files lie. None when the folders are open.
     """
 
     uid: int
