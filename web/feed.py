@@ -1,7 +1,8 @@
 """Newly finished windows for the WebSocket clients of a worker.
 
-One subscription to Redis serves all of them. Rows are gathered for up to 50 ms, put into one message for
-each room that has clients, and the same bytes go to all of a room's clients. Every client has a bounded queue.
+One subscription to Redis serves all of them. Rows go out at once, but at most every 50 ms; what comes
+between is gathered. Each room that has clients gets one message, and the same bytes go to all of them.
+Every client has a bounded queue.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ class LiveFeed:
         self._rooms: dict[Room, _Audience] = {}
         self._pending: list[tuple[str, bool, bytes]] = []
         self._flush_timer: asyncio.TimerHandle | None = None
+        self._flushed_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._outage = Outage("Redis (pub/sub)")
 
@@ -162,7 +164,8 @@ class LiveFeed:
             return
         self._pending += [(head.camera_id, head.lane_id is not None, row) for head, row in rows]
         if self._flush_timer is None:
-            self._flush_timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._flush)
+            wait_seconds = max(0.0, self._flushed_at + GATHER_SECONDS - time.monotonic())
+            self._flush_timer = asyncio.get_running_loop().call_later(wait_seconds, self._flush)
 
     def _flush(self) -> None:
         if self._flush_timer is not None:
@@ -171,6 +174,7 @@ class LiveFeed:
         pending, self._pending = self._pending, []
         if not pending:
             return
+        self._flushed_at = time.monotonic()
         rows: dict[Room, list[bytes]] = defaultdict(list)
         for camera_id, lane, row in pending:
             rows[Room(lane)].append(row)

@@ -34,9 +34,7 @@ class Outage:
         """A try failed."""
         if self._since is None:
             self._since = time.monotonic()
-            logger.warning(
-                "%s is away (%s); waiting for it, nothing is lost", self.name, str(error) or type(error).__name__
-            )
+            logger.warning("%s is away (%s); waiting for it", self.name, str(error) or type(error).__name__)
 
     def over(self) -> None:
         """A try succeeded."""

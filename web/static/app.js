@@ -442,7 +442,16 @@ function schedule() {
   else requestAnimationFrame(draw);
 }
 
+function drawConnection() {
+  const standing = view.connection === "live" && view.health && !(view.health.redis && view.health.kafka);
+  const state = standing ? "standing" : view.connection;
+  const words = { waiting: "connecting", live: "live", standing: "standing still", lost: "reconnecting" };
+  $("connection").dataset.state = state;
+  setText($("connection"), words[state]);
+}
+
 function drawNotice(newest) {
+  drawConnection();
   const figures = newest ? ` The figures below are those of ${dayAndTime.format(newest)}.` : "";
   let text = "";
   if (view.connection === "lost") text = `The connection to the server is lost; trying again.${figures}`;
@@ -496,11 +505,8 @@ document.addEventListener("keydown", (event) => {
 });
 
 new Connection("/ws/metrics?role=viewer", takeRows, (state) => {
+  if (view.connection === state) return;
   view.connection = state;
-  const place = $("connection");
-  if (place.dataset.state === state) return;
-  place.dataset.state = state;
-  setText(place, state === "live" ? "live" : "reconnecting");
   schedule();
 });
 checkHealth();
