@@ -1,0 +1,44 @@
+# A worker: streams, history or live, chosen by TRAFFICAPP_WORKER__ROLE. The servers are not in it.
+
+FROM python:3.12-slim AS build
+
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+RUN python -m venv /opt/trafficapp
+ENV PATH=/opt/trafficapp/bin:$PATH
+
+# The packages change less often than the code, so they are a layer of their own.
+COPY requirements/worker.txt /src/requirements/worker.txt
+RUN pip install --require-hashes -r /src/requirements/worker.txt
+
+COPY pyproject.toml README.md LICENSE /src/
+COPY models /src/models
+COPY trafficapp /src/trafficapp
+COPY agents /src/agents
+COPY web /src/web
+RUN pip install --no-deps --no-build-isolation /src && pip uninstall --yes setuptools pip
+
+
+FROM python:3.12-slim
+
+RUN useradd --system --uid 10001 --home-dir /var/lib/trafficapp --create-home trafficapp
+COPY --from=build /opt/trafficapp /opt/trafficapp
+COPY faust.yml /etc/trafficapp/faust.yml
+
+# The local tables in TRAFFICAPP_DATA_DIR can be rebuilt from Kafka: they need no volume.
+# Inside the container the web server must listen on every address; what is published decides who can reach it.
+ENV PATH=/opt/trafficapp/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    TRAFFICAPP_CONFIG=/etc/trafficapp/faust.yml \
+    TRAFFICAPP_DATA_DIR=/var/lib/trafficapp/data \
+    TRAFFICAPP_WEB__HOST=0.0.0.0 \
+    TRAFFICAPP_WEB__PORT=6066
+
+USER trafficapp
+WORKDIR /var/lib/trafficapp
+EXPOSE 6066
+STOPSIGNAL SIGTERM
+
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"TRAFFICAPP_WEB__PORT\"]}/health', timeout=4)"]
+
+CMD ["faust", "-A", "trafficapp", "worker", "-l", "info"]
