@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 from uuid import uuid4
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 TICK_HEADER = "trafficapp-tick"
+_LEADER_SECONDS = 10.0
+_NO_LEADER = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 
 
 class LogRecord(NamedTuple):
@@ -50,11 +53,19 @@ def end_offsets(bootstrap_servers: str, topic: str) -> dict[int, int]:
 
 
 def _bounds(consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
-    partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
-    return {
-        partition: consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
-        for partition in partitions
-    }
+    """Return the first and the end offset of each partition; a new topic's leaders are waited for."""
+    deadline = time.monotonic() + _LEADER_SECONDS
+    while True:
+        try:
+            partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+            return {
+                partition: consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
+                for partition in partitions
+            }
+        except KafkaException as error:
+            if error.args[0].code() not in _NO_LEADER or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def _read(consumer: Consumer, topic: str, partition: int, first: int, end: int) -> Iterator[LogRecord]:

@@ -117,7 +117,7 @@ def mock(
     traffic = SimulatedTraffic(
         cameras, rate, with_lanes, not no_speed, pixel_to_meter=settings.speed.pixel_to_meter, seed=seed
     )
-    first_at_us = time.time_ns() // 1000
+    first_at_us = time.time_ns() // 1_000_000 * 1000  # messages have milliseconds
     messages = traffic.messages(first_at_us)
     if duration is not None:
         end_us = first_at_us + duration * 1e6

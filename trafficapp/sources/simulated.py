@@ -16,6 +16,7 @@ from trafficapp.sources.outgoing import Outgoing
 _WIDTH_PX = 1920.0
 _STOP_LINE_PX = 1500.0
 _GAP_PX = 40.0
+_ENTRY_PX = 0.0
 _LANES = 3
 _RED_SECONDS, _CYCLE_SECONDS = 25.0, 60.0
 _ACCELERATION_MS2 = 2.0
@@ -64,18 +65,18 @@ class SimulatedCamera:
 
     def __post_init__(self) -> None:
         self._phase_seconds = self.random.uniform(0, _CYCLE_SECONDS)
-        for _ in range(self.vehicles):
-            self._enter(self.random.uniform(0, _WIDTH_PX))
+        for number in range(self.vehicles):
+            self._enter(_WIDTH_PX * (1 - (number // _LANES + 1) * _LANES / (self.vehicles + _LANES)))
 
     def step(self, seconds: float) -> list[tuple[int, _Vehicle]]:
-        """Move on by a time; return (lane, vehicle) of all in the picture."""
+        """Move on by a time; return (lane, vehicle) of all, those that wait before the picture's edge too."""
         self._clock_seconds += seconds
         red = (self._clock_seconds + self._phase_seconds) % _CYCLE_SECONDS < _RED_SECONDS
         for lane in self._lanes:
             self._move(lane, seconds, red)
         missing = self.vehicles - sum(map(len, self._lanes))
         for _ in range(missing):
-            self._enter(0.0)
+            self._enter(_ENTRY_PX)
         return [(number, vehicle) for number, lane in enumerate(self._lanes) for vehicle in lane]
 
     def _move(self, lane: list[_Vehicle], seconds: float, red: bool) -> None:
@@ -99,10 +100,11 @@ class SimulatedCamera:
         kind, _, length_px, height_px = self.random.choices(_FLEET, weights=[share for _, share, _, _ in _FLEET])[0]
         top_kmh = _TOP_SPEED_KMH.get(kind, 60.0)
         wish_ms = self.random.uniform(0.6, 1.0) * top_kmh / 3.6
+        if lane:
+            front_px = min(front_px, lane[-1].front_px - lane[-1].length_px - _GAP_PX)
         self._entered += 1
         name = f"{self.camera_id}-{self._entered}"
         lane.append(_Vehicle(name, kind, length_px, height_px, wish_ms, front_px, wish_ms))
-        lane.sort(key=lambda vehicle: -vehicle.front_px)
 
 
 @dataclass(frozen=True)
