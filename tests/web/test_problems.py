@@ -28,6 +28,8 @@ async def problem(worker: Worker, path: str, method: str = "GET") -> dict[str, o
     [
         ("/nothing/here", 404, "/nothing/here"),
         ("/metrics/current?camera_id=unheard", 404, "unheard"),
+        ("/metrics/current?camera_id=%ED%A0%80", 404, "no camera"),
+        ("/metrics/current?camera_id=%00", 404, "no camera"),
         ("/metrics/current?camera_id=", 400, "camera_id"),
         (f"/metrics/current?camera_id={'x' * 257}", 400, "camera_id"),
         ("/metrics/current?camera_id=a&camera_id=b", 400, "camera_id"),

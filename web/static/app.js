@@ -100,7 +100,7 @@ class Connection {
 // ---- cameras
 
 function addCamera(id) {
-  const camera = { id, row: null, start: 0, end: 0, changedAt: 0, windows: new Map(), filled: false, lanes: new Map(), lanesAt: 0 };
+  const camera = { id, row: null, start: 0, end: 0, changedAt: 0, windows: new Map(), filled: false, onScreen: false, lanes: new Map(), lanesAt: 0 };
   const item = element("li");
   const button = element("button", "row");
   button.type = "button";
@@ -143,6 +143,7 @@ function takeRows(rows) {
     const start = Date.parse(row.window_start);
     const camera = cameras.get(row.camera_id) ?? addCamera(row.camera_id);
     camera.windows.set(start, row.vehicle_count);
+    if (camera.windows.size > 2 * SPARK_WINDOWS) forgetOld(camera);
     if (start < camera.start) continue;
     const first = camera.row === null;
     const newer = start > camera.start;
@@ -151,7 +152,7 @@ function takeRows(rows) {
     camera.end = Date.parse(row.window_end);
     if (newer) {
       camera.changedAt = first ? Math.min(Date.now(), camera.end) : Date.now();
-      if (!first) camera.item.classList.add("updated");
+      if (!first && camera.onScreen) camera.item.classList.add("updated");
     }
     camera.dirty = true;
   }
@@ -174,15 +175,21 @@ function drawCamera(camera) {
   const text = classes.map(([name, count]) => `${name} ${count}`).join(" · ");
   setText(parts.classes, text);
   parts.classes.title = text;
+  parts.age.title = dayAndTime.format(camera.end);
   drawSpark(camera);
   if (camera.detail) drawDetail(camera);
   camera.dirty = false;
 }
 
+function forgetOld(camera) {
+  const since = camera.start - (SPARK_WINDOWS - 1) * (camera.end - camera.start);
+  for (const start of camera.windows.keys()) if (start < since) camera.windows.delete(start);
+  return since;
+}
+
 function drawSpark(camera) {
   const size = camera.end - camera.start;
-  const since = camera.start - (SPARK_WINDOWS - 1) * size;
-  for (const start of camera.windows.keys()) if (start < since) camera.windows.delete(start);
+  const since = forgetOld(camera);
   const starts = [...camera.windows.keys()].sort((a, b) => a - b);
   const most = Math.max(5, ...camera.windows.values());
   const x = (start) => ((start - since) / size / (SPARK_WINDOWS - 1)) * 186 + 2;
@@ -209,18 +216,19 @@ function drawSpark(camera) {
   camera.parts.area.setAttribute("d", area);
 }
 
-// The windows before this page was opened, for cameras that are on the screen.
+// Only what is on the screen is drawn, and only for that the windows before this page was opened are asked.
 const seen = new IntersectionObserver((entries) => {
   for (const entry of entries) {
     const camera = entry.target.camera;
+    camera.onScreen = entry.isIntersecting;
     if (entry.isIntersecting && !camera.filled) {
       camera.filled = true;
-      seen.unobserve(entry.target);
       waitingForHistory.push(camera);
     }
   }
   fetchHistory();
-});
+  schedule();
+}, { rootMargin: "300px" });
 const waitingForHistory = [];
 let fetching = 0;
 
@@ -399,13 +407,14 @@ function draw() {
   let shown = 0;
   let live = 0;
   for (const camera of cameras.values()) {
-    if (camera.dirty) drawCamera(camera);
     const silent = now - camera.changedAt > SILENT_AFTER_MS;
-    camera.item.classList.toggle("stale", silent);
-    setText(camera.parts.age, ageText(camera, now));
-    camera.parts.age.title = dayAndTime.format(camera.end);
+    if (camera.onScreen) {
+      if (camera.dirty) drawCamera(camera);
+      camera.item.classList.toggle("stale", silent);
+      setText(camera.parts.age, ageText(camera, now));
+    }
     const visible = fits(camera);
-    camera.item.hidden = !visible;
+    if (camera.item.hidden === visible) camera.item.hidden = !visible;
     shown += visible;
     newest = Math.max(newest, camera.end);
     if (silent) continue;
