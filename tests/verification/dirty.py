@@ -77,7 +77,7 @@ def soil(messages: Iterable[Outgoing], rules: Rules, seed: int) -> Dirt:
         draw = chance.random()
         if draw < MALFORMED:
             message, reason = spoiler.spoil(message)
-            dirt.refused[reason] += 1
+            dirt.refused[reason] += message.detections
         elif draw < MALFORMED + TOO_LATE:
             at_us += round((rules.size_seconds + rules.lateness_seconds + chance.uniform(1, 30)) * _US)
         elif draw < MALFORMED + TOO_LATE + TWICE:

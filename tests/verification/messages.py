@@ -14,7 +14,15 @@ FIRST_MILLISECOND_VALUE = 1e11
 
 
 class Refused(Exception):
-    """A message or a part of one that cannot be accepted; the text is the reason's word."""
+    """A message or a part of one that cannot be accepted; the text is the reason's word.
+
+    Attributes:
+        detections: how many go with it; a message that cannot be read counts as one.
+    """
+
+    def __init__(self, reason: str, detections: int = 1) -> None:
+        super().__init__(reason)
+        self.detections = detections
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ def read_picture(value: bytes | None, classes: Collection[str], max_speed_kmh: f
         except Refused as refused:
             picture.refused.append(str(refused))
     if picture.refused and not picture.seen:
-        raise Refused(picture.refused[0])
+        raise Refused(picture.refused[0], len(picture.refused))
     return picture
 
 

@@ -129,7 +129,7 @@ def truth_of(log: Iterable[LogRecord], rules: Rules | None = None) -> Truth:
         try:
             picture = _accepted(record, rules)
         except Refused as refused:
-            truth.rejected[str(refused)] += _detections_of_refused(record, str(refused), rules)
+            truth.rejected[str(refused)] += refused.detections
             truth.dead_letters[record.partition, record.offset] = str(refused)
             continue
         if picture.refused:
@@ -170,18 +170,12 @@ def records_of_recording(path: Path) -> Iterator[LogRecord]:
 
 def _accepted(record: LogRecord, rules: Rules) -> Picture:
     picture = read_picture(record.value, rules.classes, rules.impossible_speed_kmh)
+    detections = max(len(picture.seen), 1)
     if record.key != picture.camera_id.encode():
-        raise Refused("key_mismatch")
+        raise Refused("key_mismatch", detections)
     if picture.time_us > record.timestamp_ms * 1000 + rules.future_seconds * 1_000_000:
-        raise Refused("future")
+        raise Refused("future", detections)
     return picture
-
-
-def _detections_of_refused(record: LogRecord, reason: str, rules: Rules) -> int:
-    """How many detections went with a refused message: those that could be read, at least one."""
-    if reason not in ("future", "key_mismatch"):
-        return 1
-    return max(len(read_picture(record.value, rules.classes, rules.impossible_speed_kmh).seen), 1)
 
 
 def _speed_kmh(camera: _Camera, picture: Picture, seen: Seen, rules: Rules) -> float | None:

@@ -61,39 +61,41 @@ class Spoiler:
         """Break one message.
 
         Returns:
-            the message, which as a whole cannot be accepted any more, and the reason with which it is refused.
+            the message, of which nothing can be accepted any more, and the reason with which it is refused.
         """
-        value, reason = self._spoiled(message.value or b"{}")
-        return message._replace(value=value, detections=1), reason
+        value, reason, detections = self._spoiled(message.value or b"{}")
+        return message._replace(value=value, detections=detections), reason
 
-    def _spoiled(self, value: bytes) -> tuple[bytes | None, str]:
+    def _spoiled(self, value: bytes) -> tuple[bytes | None, str, int]:
+        """Return the broken value, the reason, and how many detections are refused with it."""
         fault = self._random.choice(list(Fault))
         if fault is Fault.EMPTY:
-            return self._random.choice((b"", None)), "empty"
+            return self._random.choice((b"", None)), "empty", 1
         if fault is Fault.NOT_JSON:
             # at least the closing brace goes
-            return value[: self._random.randrange(1, max(len(value), 2))], "not_json"
+            return value[: self._random.randrange(1, max(len(value), 2))], "not_json", 1
         try:
             fields = orjson.loads(value)
         except orjson.JSONDecodeError:
-            return value, "not_json"
+            return value, "not_json", 1
         if not isinstance(fields, dict):
-            return value, "invalid_field"
+            return value, "invalid_field", 1
         if fault is Fault.MISSING_FIELD:
             name = self._random.choice([name for name in _NEEDED if name in fields])
             del fields[name]
-            return orjson.dumps(fields), "missing_field"
+            return orjson.dumps(fields), "missing_field", 1
         if fault is Fault.UNKNOWN_CLASS:
             name, broken, reason = "class", self._random.choice(("hovercraft", "", "CAR?")), "unknown_class"
         else:
             name, broken, reason = self._random.choice(_IMPOSSIBLE)
-        for part in self._parts_with(fields, name):
+        parts = self._parts_with(fields, name)
+        for part in parts:
             part[name] = broken
-        return orjson.dumps(fields), reason
+        return orjson.dumps(fields), reason, len(parts)
 
     @staticmethod
     def _parts_with(fields: dict[str, Any], name: str) -> list[dict[str, Any]]:
         """The objects that hold a field: the message, or in a frame every detection."""
-        if "detections" in fields and name not in ("timestamp", "frame_id"):
+        if fields.get("detections") and name not in ("timestamp", "frame_id"):
             return list(fields["detections"])
         return [fields]
