@@ -140,11 +140,14 @@ class HistorySink(ABC, Generic[Batch]):
         """
 
         async def read() -> dict[int, int]:
-            numbers = sorted(partitions)
+            numbers = sorted(set(partitions))
             async with pool.acquire() as connection:
                 await self._partitions.ensure_ahead(connection)
-                await connection.execute(_CLAIM, self.name, self.topic, numbers)
                 found = await connection.fetch(_READ, self.name, self.topic, numbers)
+                if len(found) < len(numbers):
+                    # Only now: the insertion waits for everybody who is about to move an offset.
+                    await connection.execute(_CLAIM, self.name, self.topic, numbers)
+                    found = await connection.fetch(_READ, self.name, self.topic, numbers)
                 return {row["partition"]: row["next_offset"] for row in found}
 
         pool = await self._opened_pool()

@@ -26,7 +26,7 @@ LONGEST_PAUSE_SECONDS = 5.0
 CONNECT_TIMEOUT_SECONDS = 10.0
 STATEMENT_TIMEOUT_SECONDS = 60.0
 #: A process that freezes inside a transaction keeps locks; the server ends its session after this time.
-FROZEN_TRANSACTION_SECONDS = 30
+FROZEN_TRANSACTION_SECONDS = 10
 
 _TRANSIENT: tuple[type[BaseException], ...] = (
     OSError,  # refused, reset, name not found; TimeoutError is one

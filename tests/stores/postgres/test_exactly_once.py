@@ -146,8 +146,12 @@ async def test_a_process_that_freezes_in_a_transaction_does_not_hold_up_the_next
         proxy.freeze_at = moment
         freezing = asyncio.create_task(frozen.apply(0, events(range(10)), owned))
         await proxy.frozen.wait()
-        await owner.load([0])
-        await asyncio.wait_for(owner.apply(0, events(range(15)), owned), 5)
+        assert await asyncio.wait_for(owner.load([0]), 0.9) == {0: 0}  # before the server ends the session
+        try:
+            await asyncio.wait_for(owner.apply(0, events(range(15)), owned), 5)
+        except TimeoutError:
+            freezing.cancel()
+            raise
         proxy.thaw.set()
         await asyncio.wait_for(freezing, 5)
         await frozen.apply(0, events(range(10, 20)), owned)
@@ -165,8 +169,12 @@ async def test_a_process_that_freezes_with_windows_written_does_not_hold_up_the_
         proxy.freeze_at = b"UPDATE sink_offsets"
         freezing = asyncio.create_task(frozen.apply(0, records, owned))
         await proxy.frozen.wait()
-        await owner.load([0])
-        await asyncio.wait_for(owner.apply(0, records, owned), 5)
+        assert await asyncio.wait_for(owner.load([0]), 0.9) == {0: 0}  # before the server ends the session
+        try:
+            await asyncio.wait_for(owner.apply(0, records, owned), 5)
+        except TimeoutError:
+            freezing.cancel()
+            raise
         proxy.thaw.set()
         await asyncio.wait_for(freezing, 5)
     assert await database.fetchval("SELECT count(*) FROM traffic_metrics") == 10
