@@ -60,6 +60,11 @@ class _Loaded:
     hole_since: float | None = None
     sought: float = 0.0
 
+    def drain(self) -> None:
+        """Drop the runs that nobody takes any more; a `submit` that waits for room gets it."""
+        while not self.runs.empty():
+            self.runs.get_nowait()
+
 
 class RunReader:
     """Hands the runs of one topic to a sink.
@@ -105,9 +110,7 @@ class RunReader:
         for one in loaded.values():
             if one.worker is not None:
                 one.worker.cancel()
-            while not one.runs.empty():
-                # nobody takes these any more, and `submit` may be waiting for room
-                one.runs.get_nowait()
+            one.drain()
         if loaded:
             self.sink.release(list(loaded))
 
@@ -128,6 +131,8 @@ class RunReader:
         if loaded is None or run.epoch != self.epoch:
             return
         await loaded.runs.put(run)
+        if not self._owns(loaded):
+            loaded.drain()
 
     async def _work(self, loaded: _Loaded) -> None:
         try:
@@ -141,7 +146,7 @@ class RunReader:
                     return
                 loaded.next_offset = records[-1].offset + 1
                 loaded.progress = self._clock()
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException:
             # half-applied memory must not live on: the next process starts from what is durable
