@@ -1,0 +1,1 @@
+"""Windows against an oracle: plain values, no server."""
