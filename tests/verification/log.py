@@ -26,15 +26,7 @@ class LogRecord(NamedTuple):
 
 def read_log(bootstrap_servers: str, topic: str) -> Iterator[LogRecord]:
     """Yield all records that a topic holds now, each partition in offset order, without ticks."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap_servers,
-            "group.id": f"verification-{uuid4()}",
-            "enable.auto.commit": False,
-            "auto.offset.reset": "error",
-            "fetch.wait.max.ms": 50,
-        }
-    )
+    consumer = _consumer(bootstrap_servers)
     try:
         for partition, (first, end) in sorted(_bounds(consumer, topic).items()):
             consumer.assign([TopicPartition(topic, partition, first)])
@@ -45,11 +37,24 @@ def read_log(bootstrap_servers: str, topic: str) -> Iterator[LogRecord]:
 
 def end_offsets(bootstrap_servers: str, topic: str) -> dict[int, int]:
     """Return the offset after the last record of each partition; empty when the topic does not exist."""
-    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": f"verification-{uuid4()}"})
+    consumer = _consumer(bootstrap_servers)
     try:
         return {partition: end for partition, (_, end) in _bounds(consumer, topic).items()}
     finally:
         consumer.close()
+
+
+def _consumer(bootstrap_servers: str) -> Consumer:
+    return Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": f"verification-{uuid4()}",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "fetch.wait.max.ms": 50,
+            "log_level": 0,  # a broker that was just killed is no news
+        }
+    )
 
 
 def _bounds(consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
