@@ -88,7 +88,7 @@ verify-dirty: setup-dev ## Shuffled, repeated, malformed and late input: rows, d
 	$(BIN)/python -m tests.verification.dirty $(SEED_OPTION) $(ARGS)
 
 .PHONY: verify-rebalance
-verify-rebalance: setup-dev ## Workers join, stop and are killed under load (RUNS=20 SEED=n)
+verify-rebalance: setup-dev ## Workers join, stop, freeze and are killed under load (RUNS=20 SEED=n ARGS=--all)
 	$(BIN)/python -m tests.verification.rebalance --runs $(RUNS) $(SEED_OPTION) $(ARGS)
 
 # ---------------------------------------------------------------------------------------------
