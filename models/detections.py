@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from models.timestamps import FIRST_MILLISECOND_VALUE, epoch_us
+from models.timestamps import EPOCH, FIRST_MILLISECOND_VALUE, epoch_us
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
 Ratio = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -179,8 +179,8 @@ def event_time_us(timestamp: Timestamp) -> int:
     if type(timestamp) is datetime:
         if timestamp.tzinfo is None:
             timestamp = timestamp.replace(tzinfo=UTC)
-        # float seconds resolve 0.24 us in this century, so rounding is exact
-        time_us = round(timestamp.timestamp() * 1e6)
+        since = timestamp - EPOCH
+        time_us = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
         if time_us < 0:
             raise ValueError(f"timestamp {timestamp} is before 1970")
         return time_us

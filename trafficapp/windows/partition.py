@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 from msgspec import Struct, field
@@ -25,18 +25,22 @@ from models.detections import (
     DetectionDecoder,
     Frame,
     Rejected,
+    Timestamp,
     event_time_us,
 )
 from models.timestamps import rfc3339
 from models.window_rows import WindowRow
 from trafficapp.topics import EVENTS_RAW
 from trafficapp.windows.clock import advanced
-from trafficapp.windows.windower import CameraState, Verdict, Windower
+from trafficapp.windows.windower import COUNTED, REPEATED, CameraState, Windower
 
 #: Key of the row that says how far a partition was applied; no camera_id may begin with NUL.
 PARTITION_KEY_PREFIX = b"\x00partition-"
 
 _OFFSET = struct.Struct(">q")
+
+#: A camera this process has met: its id, its rules and its state.
+_Known: TypeAlias = tuple[str, Windower, CameraState]
 
 
 class Record(Protocol):
@@ -138,18 +142,19 @@ class PartitionWindows:
         self._key = partition_key(partition)
         self._frames_first = False
         self._dirty: set[bytes] = set()
-        self._windowers: dict[bytes, tuple[str, Windower]] = {}
+        self._known: dict[bytes, _Known] = {}
         self.state = decode_partition_row(rows[self._key]) if self._key in rows else PartitionState()
         self.cameras = {key: decode_camera_row(row) for key, row in rows.items() if key != self._key}
 
     def apply(self, records: Iterable[Record]) -> Outcome:
         """Apply consecutive records; those that are applied already change nothing."""
         outcome = Outcome()
-        state, cameras, windowers = self.state, self.cameras, self._windowers
-        touched = self._dirty
-        run_touched: set[bytes] = set()
-        counted_verdict, repeated_verdict = Verdict.COUNTED, Verdict.REPEATED
+        state, known_cameras = self.state, self._known
+        touched: dict[bytes, _Known] = {}
         counted = 0
+        timestamp: Timestamp | None = None
+        time_us = 0
+        unset = msgspec.UNSET
         classes, max_speed_kmh = self._decoder.vehicle_classes, self._decoder.max_speed_kmh
         decode = self._decoder.decode_detection
         future_us = self._future_us
@@ -157,9 +162,10 @@ class PartitionWindows:
             offset = record.offset
             if offset <= state.applied:
                 continue
-            if record.headers and record.headers[0][0] == TICK_HEADER:
+            state.applied = offset
+            headers = record.headers
+            if headers and headers[0][0] == TICK_HEADER:
                 self._tick(record, outcome)
-                state.applied = offset
                 continue
             message: Detection | Frame
             try:
@@ -170,7 +176,7 @@ class PartitionWindows:
                     speed_kmh = message.speed_estimate
                     if (
                         message.vehicle_class not in classes
-                        or message.detections is not msgspec.UNSET
+                        or message.detections is not unset
                         or (speed_kmh is not None and speed_kmh > max_speed_kmh)
                     ):
                         raise msgspec.ValidationError("the message needs a closer look")
@@ -179,39 +185,36 @@ class PartitionWindows:
                     message = self._decode_otherwise(record, outcome)
                 except Rejected as error:
                     self._reject(record, error, error.events, outcome)
-                    state.applied = offset
                     continue
             key = record.key
-            known = windowers.get(key)  # type: ignore[arg-type]
+            known = known_cameras.get(key)  # type: ignore[arg-type]
             if known is None or known[0] != message.camera_id:
                 known = self._introduce(record, message, outcome)
                 if known is None:
-                    state.applied = offset
                     continue
-            camera_id, windower = known
-            camera = cameras[key]  # type: ignore[index]
+            camera_id, windower, camera = known
             try:
-                time_us = event_time_us(message.timestamp)
+                # vehicles of one picture have the same time, and come one after the other
+                if message.timestamp != timestamp:
+                    time_us = event_time_us(message.timestamp)
+                    timestamp = message.timestamp
             except (ValueError, OverflowError) as error:
                 self._reject(record, Rejected("invalid_timestamp", str(error)), _events(message), outcome)
-                state.applied = offset
                 continue
             if time_us > record.timestamp * 1000 + future_us:
                 self._reject_future(record, message, outcome)
-                state.applied = offset
                 continue
             if offset <= camera.offset:
                 # the row is ahead of the partition's: this record is in it already
-                state.applied = offset
                 continue
             camera.offset = offset
             camera.clock_us = state.clock_us
-            run_touched.add(key)  # type: ignore[arg-type]
+            touched[key] = known  # type: ignore[index]
             if type(message) is Detection:
                 verdict = windower.add(camera, time_us, message.frame_id, message)
-                if verdict == counted_verdict:
+                if verdict == COUNTED:
                     counted += 1
-                elif verdict == repeated_verdict:
+                elif verdict == REPEATED:
                     outcome.repeated += 1
                 else:
                     self._late(record, camera_id, time_us, 1, outcome)
@@ -220,9 +223,9 @@ class PartitionWindows:
                 assert type(message) is Frame  # noqa: S101 - for the type checker
                 for part in message.detections:
                     verdict = windower.add(camera, time_us, message.frame_id, part)
-                    if verdict == counted_verdict:
+                    if verdict == COUNTED:
                         counted += 1
-                    elif verdict == repeated_verdict:
+                    elif verdict == REPEATED:
                         outcome.repeated += 1
                     else:
                         late += 1
@@ -231,12 +234,10 @@ class PartitionWindows:
                 elif time_us > camera.newest_us:
                     # an empty street moves the time, too
                     camera.newest_us = time_us
-            state.applied = offset
         outcome.counted = counted
-        for key in run_touched:
-            camera_id, windower = windowers[key]
-            outcome.rows += windower.close_final(cameras[key], camera_id)
-        touched |= run_touched
+        for camera_id, windower, camera in touched.values():
+            outcome.rows += windower.close_final(camera, camera_id)
+        self._dirty.update(touched)
         return outcome
 
     def changed_rows(self) -> list[tuple[bytes, bytes]]:
@@ -255,16 +256,18 @@ class PartitionWindows:
         camera = self.cameras[key]
         return _OFFSET.pack(camera.offset) + _encode_state(camera)
 
-    def _introduce(self, record: Record, message: Detection | Frame, outcome: Outcome) -> tuple[str, Windower] | None:
+    def _introduce(self, record: Record, message: Detection | Frame, outcome: Outcome) -> _Known | None:
         """Meet a camera for the first time in this process, or refuse a message under a foreign key."""
         key, camera_id = record.key, message.camera_id
         if key != camera_id.encode() or key.startswith(b"\x00"):
             error = Rejected("key_mismatch", f"the record key is not the camera_id {camera_id!r}")
             self._reject(record, error, _events(message), outcome)
             return None
-        known = self._windowers[key] = (camera_id, self._windower_for(camera_id))
-        if key not in self.cameras:
-            self.cameras[key] = CameraState()
+        return self._meet(key, camera_id)
+
+    def _meet(self, key: bytes, camera_id: str) -> _Known:
+        camera = self.cameras.setdefault(key, CameraState())
+        known = self._known[key] = (camera_id, self._windower_for(camera_id), camera)
         return known
 
     def _decode_frame(self, record: Record) -> Frame:
@@ -314,11 +317,7 @@ class PartitionWindows:
         for key, camera in self.cameras.items():
             if not camera.windows or record.offset <= camera.offset:
                 continue
-            known = self._windowers.get(key)
-            if known is None:
-                camera_id = key.decode()
-                known = self._windowers[key] = (camera_id, self._windower_for(camera_id))
-            camera_id, windower = known
+            camera_id, windower, _ = self._known.get(key) or self._meet(key, key.decode())
             # of a camera touched earlier in this run; had the run ended there, they were closed by now
             outcome.rows += windower.close_final(camera, camera_id)
             rows = windower.close_idle(camera, camera_id, state.clock_us)
