@@ -25,6 +25,8 @@ def register(app: TrafficApp) -> None:
     metrics = HistoryMetricsSink(settings, should_stop=lambda: app.should_stop)
     app.read_in_runs(EVENTS_RAW, events, name="history_events")
     app.read_in_runs(METRICS, metrics, name="history_metrics")
+    app.telemetry.watch_sink("history_events", events.is_waiting)
+    app.telemetry.watch_sink("history_metrics", metrics.is_waiting)
     app.close_at_end(events.close)
     app.close_at_end(metrics.close)
 
@@ -32,11 +34,8 @@ def register(app: TrafficApp) -> None:
     async def retention() -> None:
         try:
             async with create_pool(settings.postgres) as pool:
-                dropped = await sweep(pool, settings.retention)
+                await sweep(pool, settings.retention)
         except Exception as error:
             if not is_transient(error):
                 raise
             logger.warning("the retention sweep is put off: %r", error)
-            return
-        if dropped:
-            logger.info("dropped %d expired partitions: %s", len(dropped), ", ".join(dropped))

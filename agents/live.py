@@ -14,9 +14,12 @@ def register(app: TrafficApp) -> None:
     """Put the agent on an application."""
     settings = app.settings
     rows = app.telemetry.sink_rows.labels("live")
+    client = connect(settings.redis.url.get_secret_value())
     sink = LiveSink(
-        connect(settings.redis.url.get_secret_value()),
+        client,
         KafkaReadBack(METRICS, aiokafka_config(settings), settings.windows.finished_retention_seconds),
         rows.inc,
     )
     app.read_in_runs(METRICS, sink, name="live")
+    app.telemetry.watch_sink("live", sink.is_waiting)
+    app.close_at_end(client.aclose)

@@ -196,12 +196,22 @@ class RunConsumer(driver.Consumer):
 
     async def _starts(self, topic: str, partitions: list[int]) -> dict[TP, int]:
         """Where to read a topic on, no earlier than its first record that still exists."""
-        wanted = await self.readers[topic].load(partitions)
-        earliest = await self._thread.earliest_offsets(*(TP(topic, p) for p in partitions))
+        reader = self.readers[topic]
+        wanted = await reader.load(partitions)
+        tps = [TP(topic, p) for p in partitions]
+        earliest = await self._thread.earliest_offsets(*tps)
+        ends = await self._thread.highwaters(*tps)
         starts = {}
         for partition in partitions:
             tp = TP(topic, partition)
             first = earliest.get(tp, 0)
+            if wanted[partition] > ends.get(tp, 0):
+                # new records would stand at offsets that count as applied, and be skipped without a word
+                end_process(
+                    Exit.LOG_WENT_BACK,
+                    f"{topic}-{partition} ends at {ends.get(tp, 0)}, before {wanted[partition]} where {reader.sink!r} "
+                    "is: the topic was made anew or lost records; reset the state that belongs to it, too",
+                )
             if wanted[partition] < first and wanted[partition] > 0:
                 logger.error(
                     "%s-%d: records %d to %d were deleted by the topic's retention before they were read",

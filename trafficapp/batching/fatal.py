@@ -23,6 +23,7 @@ class Exit(IntEnum):
     APPLY_FAILED = 72
     STALLED = 73
     NOT_LOADED = 74
+    LOG_WENT_BACK = 75
 
 
 def end_process(status: Exit, why: str) -> NoReturn:

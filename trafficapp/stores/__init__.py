@@ -1,0 +1,1 @@
+"""Where results are kept: history in Postgres, the current state in Redis."""
