@@ -24,6 +24,7 @@ from trafficapp.batching.fatal import Exit, end_process
 from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings
 from trafficapp.state import CameraStateLog
+from trafficapp.stores.startup import tell_missing_stores
 from trafficapp.telemetry import Telemetry
 from trafficapp.topics import DEAD_LETTERS, EVENTS_RAW, METRICS
 from trafficapp.windows.partition import Outcome, PartitionWindows
@@ -188,6 +189,10 @@ def register(app: TrafficApp) -> None:
     app.declare_state_table("camera_state", "state of each camera: open windows, watermark, counts", state.view())
     app.read_in_runs(EVENTS_RAW, sink, name="windows")
     app.flush_at_end(sink.flush)
+
+    @app.task
+    async def tell_missing() -> None:
+        await tell_missing_stores(app.settings, lambda: not app.should_stop)
 
     @app.timer(interval=_STATE_SECONDS / 2)
     async def write_pending_state() -> None:

@@ -115,7 +115,8 @@ class TrafficApp(faust.App):
 
     async def on_first_start(self) -> None:
         """Wait for the broker and create the topics before anything consumes them."""
-        logging.getLogger("aiokafka").setLevel(logging.ERROR)
+        # it tells every failed try of an outage; we tell the outage
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         self.telemetry.recovering.set(1)
         await wait_for_kafka(self.settings, lambda: self.should_stop)
         created = await create_topics(self.settings, declared_topics(self.settings))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +18,8 @@ from trafficapp.settings import Settings
 from trafficapp.topics import TopicDeclaration
 
 logger = logging.getLogger(__name__)
+
+_TELL_AGAIN_SECONDS = 15.0
 
 
 def librdkafka_config(settings: Settings) -> dict[str, str | int | bool]:
@@ -51,22 +54,23 @@ def aiokafka_config(settings: Settings) -> dict[str, Any]:
 
 async def wait_for_kafka(settings: Settings, should_stop: Callable[[], bool] = lambda: False) -> None:
     """Wait until the broker answers, with back-off; says once for whom it waits and once that it is there."""
-    delay_seconds, waiting = 0.2, False
+    delay_seconds, told_at, began = 0.2, 0.0, time.monotonic()
     while not should_stop():
         client = AIOKafkaAdminClient(**aiokafka_config(settings), request_timeout_ms=5000)
         try:
             await client.start()
-            if waiting:
-                logger.info("kafka at %s answers", settings.kafka.bootstrap_servers)
+            if told_at:
+                waited = time.monotonic() - began
+                logger.info("kafka at %s answers after %.1f s", settings.kafka.bootstrap_servers, waited)
             return
         except (KafkaError, OSError) as error:
-            if not waiting:
+            if time.monotonic() - told_at > _TELL_AGAIN_SECONDS:
+                told_at = time.monotonic()
                 logger.warning(
                     "waiting for kafka at %s (%s); trying again until it answers",
                     settings.kafka.bootstrap_servers,
                     error,
                 )
-                waiting = True
             await asyncio.sleep(delay_seconds)
             delay_seconds = min(delay_seconds * 1.6, 5.0)
         finally:
