@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.dead_letters import encode_dead_letter
 from models.window_rows import encode_window_row
-from tests.windows.entries import Entry, PlainRecord, fresh, records
+from tests.windows.entries import T0_US, Entry, Picture, PlainRecord, Seen, Tick, fresh, records
 from tests.windows.logs import logs, silence
 from tests.windows.test_against_oracle import PATIENT
 from trafficapp.windows.partition import Outcome, PartitionState, PartitionWindows, offset_of
@@ -83,6 +83,18 @@ class Worker:
         del self.under_way[:count]
 
 
+def latest_ms(log: list[Entry]) -> int:
+    return max(entry.record_ms for entry in log)
+
+
+def later(entry: Entry, begin_ms: int) -> Entry:
+    """An entry of a log as if the log had begun at another time."""
+    shift_ms = begin_ms - T0_US // 1000
+    if isinstance(entry, Picture):
+        return replace(entry, time_us=entry.time_us + shift_ms * 1000, record_ms=entry.record_ms + shift_ms)
+    return replace(entry, record_ms=entry.record_ms + shift_ms)
+
+
 def state_of(windows: PartitionWindows) -> State:
     """The state; a camera that nothing was applied to is none."""
     return windows.state, {key: camera for key, camera in windows.cameras.items() if camera.offset >= 0}
@@ -99,6 +111,13 @@ def straight(log: list[PlainRecord]) -> tuple[list[bytes], State]:
 def reloaded(windows: PartitionWindows) -> PartitionWindows:
     return fresh(dict(windows.all_rows()))
 
+
+#: Cameras that fall silent, are closed, and go on where they were.
+with_silences = st.builds(
+    lambda log, more: [*log, *silence(latest_ms(log)), *(later(entry, latest_ms(log)) for entry in more)],
+    logs(),
+    logs(max_size=8),
+)
 
 steps = st.tuples(
     st.integers(0, 1),  # which worker
@@ -153,12 +172,12 @@ def test_state_survives_being_written_and_read_between_any_runs(log: list[Entry]
     assert state_of(worker.windows) == state
 
 
-@given(logs(), st.lists(steps, max_size=40), st.data())
+@given(with_silences, st.lists(steps, max_size=40), st.data())
 @settings(PATIENT, max_examples=200)
 def test_any_prefix_of_a_changelog_that_two_workers_wrote_leads_to_the_same_end(
     log: list[Entry], plan: list[tuple[int, str, int]], data: st.DataObject
 ) -> None:
-    everything = records([*log, *silence(max(entry.record_ms for entry in log))])
+    everything = records(log)
     sent, state = straight(everything)
     partition = Partition(everything)
     run(partition, plan)
@@ -171,7 +190,7 @@ def test_any_prefix_of_a_changelog_that_two_workers_wrote_leads_to_the_same_end(
     assert state_of(successor.windows) == state
 
 
-@given(logs(), st.lists(steps, max_size=40), st.integers(0, 1))
+@given(with_silences, st.lists(steps, max_size=40), st.integers(0, 1))
 @settings(PATIENT, max_examples=80)
 def test_a_worker_that_lost_a_partition_and_gets_it_back_goes_on_rightly(
     log: list[Entry], plan: list[tuple[int, str, int]], who: int
@@ -184,6 +203,24 @@ def test_a_worker_that_lost_a_partition_and_gets_it_back_goes_on_rightly(
     worker.apply(len(everything))
     assert state_of(worker.windows) == state
     assert set(partition.sent) == set(sent)
+
+
+def test_a_camera_closed_by_silence_stays_closed_for_the_next_owner() -> None:
+    """Closing is a step of its own in the state, or a row from before it could survive the merge."""
+    begin_ms = T0_US // 1000
+    car = Picture("a", T0_US, 1, (Seen("v1", speed_kmh=50.0),), "nested", b"a", begin_ms)
+    log = records([Tick(begin_ms), car, *silence(begin_ms), replace(car, frame_id=2)])
+    _, state = straight(log)
+    partition = Partition(log)
+    first = Worker(partition)
+    for count in (2, len(log) - 3):
+        first.apply(count)
+        first.write(all_rows=False)
+        first.arrive(99)
+    successor = Worker(partition)
+    successor.apply(len(log))
+    assert state_of(successor.windows) == state
+    assert successor.windows.cameras[b"a"].late == 1
 
 
 def test_last_write_wins_would_lose_detections() -> None:
