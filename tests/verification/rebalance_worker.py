@@ -47,7 +47,7 @@ def drop_runs() -> None:
 
     async def dropping(self: RunReader, run: Run) -> None:
         if chance.random() < DROPPED_SHARE:
-            print(f"dropped {run[0].partition} {run[0].offset} {run[-1].offset}", flush=True)
+            print(f"dropped {run.partition} {run[0].offset} {run[-1].offset}", flush=True)
         else:
             await submit(self, run)
 
