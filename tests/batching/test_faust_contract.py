@@ -6,7 +6,7 @@ import importlib.metadata
 import inspect
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import aiokafka.consumer.fetcher
 import pytest
@@ -19,7 +19,9 @@ from faust.types.tuples import TP, ConsumerMessage
 
 from tests.batching.test_reader import Sink
 from trafficapp.application import TrafficApp
+from trafficapp.batching import consumer as consumer_module
 from trafficapp.batching.consumer import RunConsumer, RunConsumerThread, RunTableManager, RunTransport, _NoRecovery
+from trafficapp.batching.fatal import Exit
 from trafficapp.batching.fetching import RunFetchResult
 from trafficapp.batching.reader import Run
 from trafficapp.settings import load_settings
@@ -51,6 +53,7 @@ def test_the_version_is_the_one_whose_inside_is_known() -> None:
         (driver.AIOKafkaConsumerThread._create_worker_consumer, ["self", "transport"]),
         (driver.AIOKafkaConsumerThread.seek_wait, ["self", "partitions"]),
         (driver.AIOKafkaConsumerThread.earliest_offsets, ["self", "partitions"]),
+        (driver.AIOKafkaConsumerThread.highwaters, ["self", "partitions"]),
         (Recovery._build_highwaters, ["self", "consumer", "tps", "destination", "title"]),
         (Recovery._build_offsets, ["self", "consumer", "tps", "destination", "title"]),
         (Recovery._seek_offsets, ["self", "consumer", "tps", "offsets", "title"]),
@@ -233,31 +236,61 @@ async def test_a_revocation_gives_everything_up_at_once(consumer: RunConsumer) -
     assert consumer._new_offset(OURS) is None
 
 
-async def test_a_take_over_seeks_to_where_the_sink_wants_to_read_on(
-    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sought: list[Any] = []
+async def take_over(
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch, first: int, end: int
+) -> list[dict[TP, int]]:
+    """Take partition 0 of our topic over; give what was sought."""
+    sought: list[dict[TP, int]] = []
 
-    async def seek_wait(partitions: Any) -> None:
+    async def seek_wait(partitions: dict[TP, int]) -> None:
         sought.append(dict(partitions))
         assert consumer.readers["ours"].partitions == frozenset(), "ours before the seek"
 
     async def earliest_offsets(*partitions: TP) -> dict[TP, int]:
-        return {OURS: 3}
+        return {OURS: first}
+
+    async def highwaters(*partitions: TP) -> dict[TP, int]:
+        return {OURS: end}
+
+    def end_process(status: Exit, why: str) -> NoReturn:
+        raise AssertionError(status.name)
 
     monkeypatch.setattr(consumer, "assignment", lambda: {OURS, THEIRS})
     monkeypatch.setattr(consumer._thread, "seek_wait", seek_wait)
     monkeypatch.setattr(consumer._thread, "earliest_offsets", earliest_offsets)
+    monkeypatch.setattr(consumer._thread, "highwaters", highwaters)
+    monkeypatch.setattr(consumer_module, "end_process", end_process)
     consumer._active_partitions = set()
     consumer.resume_flow()
     await consumer.perform_seek()
     taking_over = consumer._taking_over
     assert taking_over is not None
     await taking_over
-    assert sought == [{OURS: 7}]
+    return sought
+
+
+async def test_a_take_over_seeks_to_where_the_sink_wants_to_read_on(
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await take_over(consumer, monkeypatch, first=3, end=7) == [{OURS: 7}]
     assert consumer.readers["ours"].next_offset(0) == 7
     assert consumer._active_partitions == {OURS}
     assert consumer.app.loaded
+
+
+async def test_a_take_over_begins_with_the_first_record_that_still_exists(
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await take_over(consumer, monkeypatch, first=9, end=20) == [{OURS: 9}]
+
+
+async def test_a_log_that_ends_before_the_state_is_refused(
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(AssertionError) as refused:
+        await take_over(consumer, monkeypatch, first=0, end=6)
+    assert str(refused.value.__context__) == Exit.LOG_WENT_BACK.name
+    assert not consumer.app.loaded
 
 
 async def test_holes_in_our_topics_are_not_kept_as_faust_keeps_them(consumer: RunConsumer) -> None:
