@@ -87,6 +87,7 @@ class TrafficApp(faust.App):
                 await reader.submit(run)
 
         read.__doc__ = sink.__doc__
+        read.__qualname__ = name
         self.agent(channel, name=name)(read)
 
     def declare_state_table(self, name: str, purpose: str, rows: MutableMapping[bytes, bytes]) -> None:

@@ -31,6 +31,7 @@ from trafficapp.stack.supervisor import Supervisor
 from trafficapp.topics import EVENTS_RAW, METRICS
 
 _RESULT = "RESULT "
+_QUIET = frozenset({"kafka", "postgres", "redis", "worker-1", "history", "live"})
 _PATIENCE_SECONDS = 300
 
 
@@ -112,7 +113,7 @@ async def servers() -> AsyncIterator[Servers]:
     """Fresh servers with our topics and tables."""
     with ExitStack() as stack:
         folder = data_dir.prepare(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))))
-        output = stack.enter_context(LogOutput(folder / "logs", quiet=frozenset({"kafka", "postgres", "redis"})))
+        output = stack.enter_context(LogOutput(folder / "logs", quiet=_QUIET))
         stack.enter_context(data_dir.locked(folder))
         with DownloadBar(output.console) as bar:
             specs, endpoints = embedded.plan(folder, Endpoints(), bar.announce)

@@ -82,6 +82,7 @@ class RunReader:
         self._first_offset = first_offset
         self._seek_back: SeekBack | None = None
         self._loaded: dict[int, _Loaded] = {}
+        self._asked_for: set[int] = set()
         self._clock = time.monotonic
 
     def bind(self, seek_back: SeekBack) -> None:
@@ -111,11 +112,13 @@ class RunReader:
             if one.worker is not None:
                 one.worker.cancel()
             one.drain()
-        if loaded:
-            self.sink.release(list(loaded))
+        partitions, self._asked_for = loaded.keys() | self._asked_for, set()
+        if partitions:
+            self.sink.release(sorted(partitions))
 
     async def load(self, partitions: Collection[int]) -> dict[int, int]:
         """Ask the sink where to read on; the partitions are not ours before `own`."""
+        self._asked_for |= set(partitions)
         return await self.sink.load(partitions)
 
     def own(self, starts: dict[int, int]) -> None:
