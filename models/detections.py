@@ -113,6 +113,46 @@ class DetectionDecoder:
         self.decode_detection = msgspec.json.Decoder(Detection).decode
         self.decode_frame = msgspec.json.Decoder(Frame).decode
 
+    def decode_faultless_frame(self, value: bytes | None) -> Frame:
+        """Decode a frame all of whose detections are acceptable.
+
+        Raises:
+            Exception: one of `UNDECODABLE`; the message needs a closer look.
+        """
+        frame = self.decode_frame(value)  # type: ignore[arg-type]
+        classes, max_speed_kmh = self.vehicle_classes, self.max_speed_kmh
+        for part in frame.detections:
+            if part.vehicle_class not in classes or (part.speed_estimate or 0.0) > max_speed_kmh:
+                raise msgspec.ValidationError("a detection needs a closer look")
+        return frame
+
+    def decode_otherwise(self, value: bytes | None, frames_first: bool) -> tuple[Detection | Frame, list[Rejected]]:
+        """Decode a message that is not what was expected.
+
+        Whatever is tried first, a message always means the same: a faultless detection has no
+        ``detections`` and a frame has, so at most one of the two fast decoders takes it.
+
+        Args:
+            value: the message.
+            frames_first: whether a frame was expected, and tried already.
+
+        Returns:
+            the detection or frame, and what had to be left out of a frame.
+
+        Raises:
+            Rejected: nothing of the message can be accepted.
+        """
+        try:
+            if not frames_first:
+                return self.decode_faultless_frame(value), []
+            message = self.decode_detection(value)  # type: ignore[arg-type]
+            if message.detections is msgspec.UNSET:
+                self.check(message)
+                return message, []
+        except (*UNDECODABLE, Rejected):
+            pass  # the patient decoder decides, and names the fault the same way whatever was tried
+        return self.decode(value)
+
     def decode(self, value: bytes | None) -> tuple[Detection | Frame, list[Rejected]]:
         """Decode one message of any form, patiently.
 
@@ -168,6 +208,22 @@ class DetectionDecoder:
         if rejected and not frame.detections:
             raise Rejected(rejected[0].reason, "; ".join(error.detail for error in rejected), len(rejected))
         return frame, rejected
+
+
+def check_key(key: bytes | None, message: Detection | Frame) -> None:
+    """Refuse a message under another key than its camera's: it may stand in another camera's partition.
+
+    Raises:
+        Rejected: with reason ``key_mismatch``.
+    """
+    camera_id = message.camera_id
+    if key is None or key != camera_id.encode() or key.startswith(b"\x00"):
+        raise Rejected("key_mismatch", f"the record key is not the camera_id {camera_id!r}", events_in(message))
+
+
+def events_in(message: Detection | Frame) -> int:
+    """How many detections a message carries; an empty frame counts as one message."""
+    return len(message.detections) or 1 if isinstance(message, Frame) else 1
 
 
 def event_time_us(timestamp: Timestamp) -> int:

@@ -19,6 +19,7 @@ from models.detections import (
     Frame,
     FrameDetection,
     Rejected,
+    check_key,
     event_time_us,
 )
 from trafficapp.stores.history_sink import POSTGRES_EPOCH_US
@@ -87,7 +88,7 @@ class EventRows:
                 continue
             try:
                 if self._frames_first:
-                    message = self._frame(record)
+                    message = self._decoder.decode_faultless_frame(record.value)
                     parts = message.detections
                 else:
                     message = decode(record.value)
@@ -101,11 +102,12 @@ class EventRows:
                     parts = (message,)
             except UNDECODABLE:
                 try:
-                    message, left_out = self._decode_otherwise(record)
+                    message, left_out = self._decoder.decode_otherwise(record.value, self._frames_first)
                 except Rejected as error:
                     rejected += error.events
                     continue
-                rejected += left_out
+                self._frames_first = isinstance(message, Frame)
+                rejected += len(left_out)
                 parts = (message,) if isinstance(message, Detection) else message.detections
             try:
                 known = cameras.get(record.key) or self._camera(record, message)
@@ -152,38 +154,6 @@ class EventRows:
                 )
         return rows, rejected
 
-    def _frame(self, record: ConsumerRecord) -> Frame:
-        """Decode a message that is a faultless frame."""
-        frame = self._decoder.decode_frame(record.value)
-        classes, max_speed_kmh = self._decoder.vehicle_classes, self._decoder.max_speed_kmh
-        for part in frame.detections:
-            if part.vehicle_class not in classes or (part.speed_estimate or 0.0) > max_speed_kmh:
-                raise ValidationError("a detection needs a closer look")
-        return frame
-
-    def _decode_otherwise(self, record: ConsumerRecord) -> tuple[Detection | Frame, int]:
-        """Decode a message that is not what was expected, and count what had to be left out of a frame.
-
-        Raises:
-            Rejected: nothing of the message can be accepted.
-        """
-        message: Detection | Frame
-        try:
-            if self._frames_first:
-                message = self._decoder.decode_detection(record.value)
-                if message.detections is UNSET:
-                    self._decoder.check(message)
-                    self._frames_first = False
-                    return message, 0
-            else:
-                message = self._frame(record)
-                self._frames_first = True
-                return message, 0
-        except (*UNDECODABLE, Rejected):
-            pass  # the patient decoder decides the same way, whatever was tried before
-        message, rejected = self._decoder.decode(record.value)
-        return message, len(rejected)
-
     def _camera(self, record: ConsumerRecord, message: Detection | Frame) -> tuple[str, str]:
         """The camera of a record as the message names it and as it is stored.
 
@@ -191,8 +161,7 @@ class EventRows:
             Rejected: the record's key is another.
         """
         key, camera_id = record.key, message.camera_id
-        if key != camera_id.encode() or key.startswith(b"\0"):
-            raise Rejected("key_mismatch", f"the record key is not the camera_id {camera_id!r}")
+        check_key(key, message)
         if len(self._cameras) >= _MOST_CAMERAS_REMEMBERED:
             self._cameras.clear()
         known = self._cameras[key] = (camera_id, camera_id.replace(NUL, REPLACEMENT))

@@ -26,7 +26,9 @@ from models.detections import (
     Frame,
     Rejected,
     Timestamp,
+    check_key,
     event_time_us,
+    events_in,
 )
 from models.timestamps import rfc3339
 from models.window_rows import WindowRow
@@ -170,7 +172,7 @@ class PartitionWindows:
             message: Detection | Frame
             try:
                 if self._frames_first:
-                    message = self._decode_frame(record)
+                    message = self._decoder.decode_faultless_frame(record.value)
                 else:
                     message = decode(record.value)  # type: ignore[arg-type]
                     speed_kmh = message.speed_estimate
@@ -199,7 +201,7 @@ class PartitionWindows:
                     time_us = event_time_us(message.timestamp)
                     timestamp = message.timestamp
             except (ValueError, OverflowError) as error:
-                self._reject(record, Rejected("invalid_timestamp", str(error)), _events(message), outcome)
+                self._reject(record, Rejected("invalid_timestamp", str(error)), events_in(message), outcome)
                 continue
             if time_us > record.timestamp * 1000 + future_us:
                 self._reject_future(record, message, outcome)
@@ -258,54 +260,29 @@ class PartitionWindows:
 
     def _introduce(self, record: Record, message: Detection | Frame, outcome: Outcome) -> _Known | None:
         """Meet a camera for the first time in this process, or refuse a message under a foreign key."""
-        key, camera_id = record.key, message.camera_id
-        if key != camera_id.encode() or key.startswith(b"\x00"):
-            error = Rejected("key_mismatch", f"the record key is not the camera_id {camera_id!r}")
-            self._reject(record, error, _events(message), outcome)
+        try:
+            check_key(record.key, message)
+        except Rejected as error:
+            self._reject(record, error, error.events, outcome)
             return None
-        return self._meet(key, camera_id)
+        return self._meet(message.camera_id.encode(), message.camera_id)
 
     def _meet(self, key: bytes, camera_id: str) -> _Known:
         camera = self.cameras.setdefault(key, CameraState())
         known = self._known[key] = (camera_id, self._windower_for(camera_id), camera)
         return known
 
-    def _decode_frame(self, record: Record) -> Frame:
-        """Decode a message that is a faultless frame."""
-        frame = self._decoder.decode_frame(record.value)  # type: ignore[arg-type]
-        classes, max_speed_kmh = self._decoder.vehicle_classes, self._decoder.max_speed_kmh
-        for part in frame.detections:
-            if part.vehicle_class not in classes or (part.speed_estimate or 0.0) > max_speed_kmh:
-                raise msgspec.ValidationError("a detection needs a closer look")
-        return frame
-
     def _decode_otherwise(self, record: Record, outcome: Outcome) -> Detection | Frame:
         """Decode a message that is not what was expected; its faulty parts go to dead letters.
-
-        Whatever is tried first, a message always means the same: a faultless detection has no
-        ``detections`` and a frame has, so at most one of the two fast decoders takes it.
 
         Raises:
             Rejected: nothing of the message can be accepted.
         """
-        message: Detection | Frame
-        try:
-            if self._frames_first:
-                message = self._decoder.decode_detection(record.value)  # type: ignore[arg-type]
-                if message.detections is msgspec.UNSET:
-                    self._decoder.check(message)
-                    self._frames_first = False
-                    return message
-            else:
-                message = self._decode_frame(record)
-                self._frames_first = True
-                return message
-        except (*UNDECODABLE, Rejected):
-            pass  # the patient decoder decides, and names the fault the same way whatever was tried
-        message, rejected = self._decoder.decode(record.value)
-        if rejected:
-            details = "; ".join(error.detail for error in rejected)
-            self._reject(record, Rejected(rejected[0].reason, details), len(rejected), outcome)
+        message, left_out = self._decoder.decode_otherwise(record.value, self._frames_first)
+        self._frames_first = isinstance(message, Frame)
+        if left_out:
+            details = "; ".join(error.detail for error in left_out)
+            self._reject(record, Rejected(left_out[0].reason, details), len(left_out), outcome)
         return message
 
     def _tick(self, record: Record, outcome: Outcome) -> None:
@@ -336,7 +313,7 @@ class PartitionWindows:
             f"event time {message.timestamp} is more than {self._future_us / 1e6:g} s"
             f" ahead of the record's {rfc3339(record.timestamp * 1000)}"
         )
-        self._reject(record, Rejected("future", detail), _events(message), outcome)
+        self._reject(record, Rejected("future", detail), events_in(message), outcome)
 
     def _late(self, record: Record, camera_id: str, time_us: int, events: int, outcome: Outcome) -> None:
         """A camera's late detections are counted in its own row, by `Windower.add`."""
@@ -358,8 +335,3 @@ class PartitionWindows:
                 value_base64=None if record.value is None else base64.b64encode(record.value).decode(),
             )
         )
-
-
-def _events(message: Detection | Frame) -> int:
-    """How many detections a message carries; an empty frame counts as one message."""
-    return len(message.detections) or 1 if isinstance(message, Frame) else 1
