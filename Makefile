@@ -72,8 +72,10 @@ lock: build/lock/bin/uv ## Choose the newest allowed versions again and write re
 ##@ Measure and verify
 
 .PHONY: bench
-bench: setup-dev ## Measure speed, side by side with others; writes build/bench.json
+bench: setup-dev ## Measure speed side by side with others, latency and memory; writes build/bench.json
 	$(BIN)/python -m tests.bench $(ARGS)
+	$(BIN)/python -m tests.bench.latency
+	$(BIN)/python -m tests.bench.memory
 
 .PHONY: verify-exact
 verify-exact: setup-dev ## Replay a recording at full speed and compare every row with the truth
