@@ -17,11 +17,11 @@ from models.window_rows import WindowRow
 from trafficapp.batching.consumer import RunConsumer, RunTableManager, RunTransport
 from trafficapp.batching.reader import Run, RunReader
 from trafficapp.batching.sink import RunSink
-from trafficapp.kafka import create_topics, first_offset, wait_for_kafka
+from trafficapp.kafka import check_partitions, create_topics, first_offset, wait_for_kafka
 from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings, load_settings
 from trafficapp.telemetry import Telemetry
-from trafficapp.topics import declared_topics
+from trafficapp.topics import DEAD_LETTERS, EVENTS_RAW, METRICS, camera_state_changelog, declared_topics
 
 logger = logging.getLogger(__name__)
 
@@ -123,6 +123,8 @@ class TrafficApp(faust.App):
         created = await create_topics(self.settings, declared_topics(self.settings))
         if created:
             logger.info("created topics %s", ", ".join(created))
+        followers = (METRICS, DEAD_LETTERS, camera_state_changelog(self.settings))
+        await check_partitions(self.settings, EVENTS_RAW, followers)
         await self.outbox.start()
         await asyncio.to_thread(Path(self.conf.datadir).mkdir, parents=True, exist_ok=True)
         await super().on_first_start()

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
 
-from trafficapp.settings import Settings
+from trafficapp.settings import Settings, SettingsError
 from trafficapp.topics import TopicDeclaration
 
 logger = logging.getLogger(__name__)
@@ -105,6 +105,24 @@ async def create_topics(settings: Settings, topics: Iterable[TopicDeclaration]) 
         return [topic.name for topic in missing]
     finally:
         await client.close()
+
+
+async def check_partitions(settings: Settings, leader: str, followers: Iterable[str]) -> None:
+    """Refuse topics that do not have a partition for each one of the leading topic.
+
+    What comes of a partition goes to the partition of the same number.
+
+    Raises:
+        SettingsError: a topic has too few partitions; the message says which.
+    """
+    needed = len(await partitions_of(settings, leader))
+    for topic in followers:
+        count = len(await partitions_of(settings, topic))
+        if count < needed:
+            raise SettingsError(
+                f"topic {topic} has {count} partitions and {leader} has {needed}: it needs at least as many. "
+                f"Add partitions to {topic}, or delete it and let `trafficapp topics create` make it anew"
+            )
 
 
 @asynccontextmanager
