@@ -31,8 +31,11 @@ Mode = Literal["plain", "adversary", "drop", "lww"]
 
 FIRST_WORKERS = ("worker-1", "worker-2")
 JOINING_WORKER = "worker-3"
+HURTS = frozenset({"kill", "term", "freeze"})
 DOWN_SECONDS = 3.0
 FROZEN_SECONDS = 10.0
+#: Until a worker that was started is a member of the group.
+STARTING_SECONDS = 5.0
 SETTLE_SECONDS = 120.0
 #: Ticks come every second and detections all the time: a longer pause of a partition is a takeover.
 GAP_SECONDS = 1.5
@@ -52,7 +55,12 @@ class Disturbance:
 
 @dataclass
 class RunResult:
-    """What a run came to; ``takeovers`` are the longest pauses after each disturbance, by kind, in seconds."""
+    """What a run came to.
+
+    Attributes:
+        longest_pause_seconds: the longest time in which a partition was not applied, whatever happened in it.
+        takeovers: the longest time from each disturbance until its partitions went on, by kind, in seconds.
+    """
 
     mode: Mode
     seed: int
@@ -114,14 +122,23 @@ class Run:
         for at_seconds, kind in sorted(plan):
             await asyncio.sleep(max(began + at_seconds - time.monotonic(), 0))
             if kind == "join":
-                self.note(kind, JOINING_WORKER)
-                await self.supervisor.start(JOINING_WORKER)
-                continue
-            names = sorted(name for name in self._workers() if name not in self.busy and self.supervisor.pid(name))
-            if names:
-                going_on.append(asyncio.create_task(self._hurt(kind, chance.choice(names))))
+                going_on.append(asyncio.create_task(self._join()))
                 await asyncio.sleep(0)
+                continue
+            healthy = self._healthy()
+            while len(healthy) < 2:  # one is always left to take over
+                await asyncio.sleep(0.1)
+                healthy = self._healthy()
+            going_on.append(asyncio.create_task(self._hurt(kind, chance.choice(healthy))))
+            await asyncio.sleep(0)
         await asyncio.gather(*going_on)
+
+    async def _join(self) -> None:
+        self.busy.add(JOINING_WORKER)
+        self.note("join", JOINING_WORKER)
+        await self.supervisor.start(JOINING_WORKER)
+        await asyncio.sleep(STARTING_SECONDS)
+        self.busy.discard(JOINING_WORKER)
 
     async def _hurt(self, kind: str, worker: str) -> None:
         self.busy.add(worker)
@@ -139,10 +156,12 @@ class Run:
                 await self.supervisor.stop(worker)
             self.note("rejoin", worker)
             await self.supervisor.start(worker)
+            await asyncio.sleep(STARTING_SECONDS)
         self.busy.discard(worker)
 
-    def _workers(self) -> list[str]:
-        return [*FIRST_WORKERS, JOINING_WORKER]
+    def _healthy(self) -> list[str]:
+        names = (*FIRST_WORKERS, JOINING_WORKER)
+        return [name for name in names if name not in self.busy and self.supervisor.pid(name)]
 
     async def _process(self, module: str, arguments: list[str]) -> None:
         command = [
@@ -229,16 +248,28 @@ class Run:
         return found
 
     def takeovers(self, pauses: list[tuple[float, float]]) -> dict[str, list[float]]:
-        """The longest pause that followed each disturbance, by kind; one that made none counts as 0."""
+        """The longest time from each disturbance until its partitions went on, by kind; without a pause it is 0.
+
+        When further workers are hurt during a pause, it is the last of them that the takeover follows: with every
+        member that is lost while the group joins, the broker waits for another session time-out. The whole pause
+        is reported beside it.
+        """
         longest: dict[Disturbance, float] = dict.fromkeys(self.disturbances, 0.0)
         for began, length in pauses:
+            ended = began + length
+            hurts = [
+                one for one in self.disturbances if one.kind in HURTS and began - GAP_SECONDS <= one.at_seconds < ended
+            ]
             before = [one for one in self.disturbances if one.at_seconds <= began + GAP_SECONDS]
-            if before:
+            if hurts:
+                cause = max(hurts, key=lambda one: one.at_seconds)
+                longest[cause] = max(longest[cause], ended - max(began, cause.at_seconds))
+            elif before:
                 cause = min(before, key=lambda one: abs(one.at_seconds - began))
                 longest[cause] = max(longest[cause], length)
         kinds: dict[str, list[float]] = defaultdict(list)
-        for one, length in longest.items():
-            kinds[one.kind].append(round(length, 2))
+        for one, seconds in longest.items():
+            kinds[one.kind].append(round(seconds, 2))
         return dict(kinds)
 
     def compare(self, result: RunResult) -> None:
