@@ -20,7 +20,6 @@ from aiokafka import ConsumerRecord
 from faust.stores.base import SerializedStore
 from faust.tables.table import Table
 from faust.types.windows import WindowRange
-from msgspec import Struct
 from rocksdict import AccessType, Options, Rdict, WriteBatch
 
 from models.timestamps import epoch_us
@@ -32,17 +31,6 @@ _POSITION = b"\x00applied"
 _INT64 = struct.Struct(">q")
 _MICROSECONDS = 1_000_000
 _WRITE_BUFFER_BYTES = 8 << 20
-
-
-class _Heading(Struct, gc=False):
-    """What is read of a row to file it."""
-
-    camera_id: str
-    window_start: str
-    lane_id: int | None = None
-
-
-_heading = msgspec.json.Decoder(_Heading).decode
 
 
 def _options() -> Options:
@@ -93,7 +81,7 @@ class FinishedStore(SerializedStore):
 
     def newest_first(self, name: str) -> Iterator[bytes]:
         """Rows of a camera or lane, newest first."""
-        prefix = name.encode() + b"\x00"
+        prefix = _packed(name) + b"\x00"
         for database in self.databases.values():
             iterator = database.iter()
             iterator.seek_for_prev(prefix + b"\xff" * _INT64.size)
@@ -108,13 +96,13 @@ class FinishedStore(SerializedStore):
     def names(self, prefix: str = "") -> list[str]:
         """Cameras or lanes that have a window here, jumping from name to name."""
         found: list[str] = []
-        first = prefix.encode()
+        first = _packed(prefix)
         for database in self.databases.values():
             iterator = database.iter()
             iterator.seek(first or b"\x01")
             while iterator.valid() and iterator.key().startswith(first):
                 name, _ = _split(iterator.key())
-                found.append(name.decode())
+                found.append(_unpacked(name))
                 iterator.seek(name + b"\x00" + b"\xff" * (_INT64.size + 1))
         return found
 
@@ -128,7 +116,7 @@ class FinishedStore(SerializedStore):
         name, start = _split(key or b"")
         begin = _INT64.unpack(start)[0] / _MICROSECONDS
         # Faust ends its windows a tenth of a second early
-        return name.decode(), WindowRange(begin, begin + self.size_us / _MICROSECONDS - 0.1)
+        return _unpacked(name), (begin, begin + self.size_us / _MICROSECONDS - 0.1)
 
     def _get(self, key: bytes) -> bytes | None:
         return next((value for db in self.databases.values() if (value := db.get(key)) is not None), None)
@@ -188,12 +176,21 @@ class FinishedTable(Table):
 
 def row_key(name: str, start_us: int) -> bytes:
     """Key of a window in a store; `name` is a camera_id, or ``camera_id/lane``."""
-    return name.encode() + b"\x00" + _INT64.pack(start_us)
+    return _packed(name) + b"\x00" + _INT64.pack(start_us)
 
 
 def lane_name(camera_id: str, lane_id: int) -> str:
     """Name of a lane in the table by lane."""
     return f"{camera_id}/{lane_id}"
+
+
+def _packed(name: str) -> bytes:
+    """A name as it stands in a key. JSON allows NUL in it, which ends names here; no UTF-8 has the byte FF."""
+    return name.encode().replace(b"\x00", b"\xff")
+
+
+def _unpacked(name: bytes) -> str:
+    return name.replace(b"\xff", b"\x00").decode()
 
 
 def _split(key: bytes) -> tuple[bytes, bytes]:
@@ -217,14 +214,16 @@ class FinishedSink:
         self._offset_of_time = offset_of_time
 
     async def load(self, partitions: Collection[int]) -> dict[int, int]:
-        """Open the databases; an empty one begins as far back as windows are kept."""
+        """Open the databases; where one is empty, reading begins as far back as windows are kept."""
         # opening sixteen databases takes a tenth of a second, which the event loop does not have
         await asyncio.to_thread(self._open, partitions)
         starts: dict[int, int] = {}
         for partition in partitions:
-            position = self._cameras.databases[partition].get(_POSITION)
-            if position is not None:
-                starts[partition] = _INT64.unpack(position)[0] + 1
+            # either table may have been lost alone
+            tables = (self._cameras.databases[partition], self._lanes.databases[partition])
+            positions = [position for table in tables if (position := table.get(_POSITION)) is not None]
+            if len(positions) == len(tables):
+                starts[partition] = min(_INT64.unpack(position)[0] for position in positions) + 1
         empty = [partition for partition in partitions if partition not in starts]
         if empty:
             starts |= await self._offset_of_time(empty, time.time() - self._cameras.keep_seconds)
@@ -238,12 +237,12 @@ class FinishedSink:
             self._lanes.open(folder, partition)
 
     async def apply(self, partition: int, records: Sequence[ConsumerRecord], still_owned: Callable[[], bool]) -> None:
-        """Write the rows of a run, and the offset they reach with the last of them."""
+        """Write the rows of a run, and the offset they reach in the same batch."""
         cameras, lanes = WriteBatch(raw_mode=True), WriteBatch(raw_mode=True)
         starts: dict[str, int] = {}
         for record in records:
             try:
-                row = _heading(record.value)
+                row = decode_window_row(record.value)
                 start_us = starts.get(row.window_start)
                 if start_us is None:
                     start_us = starts[row.window_start] = epoch_us(row.window_start)
@@ -254,7 +253,9 @@ class FinishedSink:
                 cameras.put(row_key(row.camera_id, start_us), record.value)
             else:
                 lanes.put(row_key(lane_name(row.camera_id, row.lane_id), start_us), record.value)
-        cameras.put(_POSITION, _INT64.pack(records[-1].offset))
+        position = _INT64.pack(records[-1].offset)
+        lanes.put(_POSITION, position)
+        cameras.put(_POSITION, position)
         self._lanes.databases[partition].write(lanes)
         self._cameras.databases[partition].write(cameras)
 
@@ -282,10 +283,15 @@ class FinishedSink:
             return []
         whole = decode_window_row(newest)
         start_us = epoch_us(whole.window_start)
-        lanes = sorted(self._lanes.names(f"{camera_id}/"), key=_lane_of)
-        found = (self._lanes.at(lane, start_us) for lane in lanes)
+        # camera_ids may hold slashes: those of "a/b" begin like those of "a"
+        lanes = sorted(
+            lane for name in self._lanes.names(f"{camera_id}/") for of, lane in [_lane_of(name)] if of == camera_id
+        )
+        found = (self._lanes.at(lane_name(camera_id, lane), start_us) for lane in lanes)
         return [whole, *(decode_window_row(row) for row in found if row is not None)]
 
 
-def _lane_of(name: str) -> int:
-    return int(name.rpartition("/")[2])
+def _lane_of(name: str) -> tuple[str, int]:
+    """camera_id and lane_id of a name in the table by lane."""
+    camera_id, _, lane_id = name.rpartition("/")
+    return camera_id, int(lane_id)
