@@ -32,17 +32,24 @@ class Stopwatch:
     def __init__(self) -> None:
         self.count = 0
         self.began = self.cpu_began = 0.0
+        self.ended = self.cpu_ended = 0.0
 
-    def lap(self, count: int = 1) -> int:
-        """Count records; the first call starts the watch."""
+    def lap(self) -> int:
+        """Count a record; the first call starts the watch."""
         if not self.count:
             self.began, self.cpu_began = time.time(), cpu_seconds()
-        self.count += count
+        self.count += 1
         return self.count
+
+    def stop(self) -> None:
+        """The last record is done."""
+        self.ended, self.cpu_ended = time.time(), cpu_seconds()
 
     def tell(self) -> None:
         """Print the result."""
-        result = {"began": self.began, "ended": time.time(), "cpu_seconds": cpu_seconds() - self.cpu_began}
+        if not self.ended:
+            self.stop()
+        result = {"began": self.began, "ended": self.ended, "cpu_seconds": self.cpu_ended - self.cpu_began}
         # faust takes sys.stdout for its log
         os.write(1, f"RESULT {json.dumps(result)}\n".encode())
 
@@ -138,11 +145,18 @@ def quix(topic: str, records: int) -> None:
 
     source = app.topic(topic, value_deserializer="json", timestamp_extractor=event_time_ms)
     stream = app.dataframe(source)
-    stream = stream.update(lambda _: watch.lap() and None)
+
+    def lap(_: Any) -> None:
+        if watch.lap() >= records:
+            # it goes on waiting for more
+            watch.stop()
+            app.stop()
+
+    stream = stream.update(lap)
     windows = stream.tumbling_window(timedelta(seconds=5), grace_ms=timedelta(seconds=2))
     stream = windows.reduce(reducer=add, initializer=lambda event: add({}, event)).final()
     stream.to_topic(app.topic(f"quix-{os.getpid()}-rows", value_serializer="json"))
-    app.run(count=records, timeout=60)
+    app.run()
     watch.tell()
 
 
