@@ -16,10 +16,14 @@ from aiokafka.structs import RecordMetadata
 
 from trafficapp.kafka import aiokafka_config
 from trafficapp.settings import Settings
+from trafficapp.topics import MAX_RECORD_BYTES
 
 #: An outage of the broker shorter than this is waited out.
 _REQUEST_TIMEOUT_MS = 1_200_000
 _MAX_BATCH_BYTES = 900_000
+
+#: What the broker adds to the only record of a batch, at most: header, lengths, our own headers.
+_OVERHEAD_BYTES = 1024
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -75,7 +79,7 @@ class Outbox:
             a future for each batch, done when the broker has acknowledged it.
 
         Raises:
-            ValueError: a record is larger than a batch may be.
+            ValueError: a record is larger than `MAX_RECORD_BYTES`; those before it may have been sent.
             KafkaError: the producer has failed.
         """
         producer = self._producer
@@ -88,13 +92,14 @@ class Outbox:
         now_ms = int(time.time() * 1000)
         record_headers = list(headers)
         for key, value in records:
+            if len(value) + len(key or b"") > MAX_RECORD_BYTES - _OVERHEAD_BYTES:
+                raise ValueError(f"a record of {len(value)} bytes is too large for {topic}")
             if batch.append(key=key, value=value, timestamp=now_ms, headers=record_headers) is not None:
                 continue
-            if batch.record_count():
-                acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
-                batch = producer.create_batch()
-            if batch.append(key=key, value=value, timestamp=now_ms, headers=record_headers) is None:
-                raise ValueError(f"a record of {len(value)} bytes is too large for {topic}")
+            # full; an empty one takes a record of any size
+            acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
+            batch = producer.create_batch()
+            batch.append(key=key, value=value, timestamp=now_ms, headers=record_headers)
         if batch.record_count():
             acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
         return acknowledgements

@@ -11,6 +11,10 @@ EVENTS_RAW = "traffic.events.raw"
 METRICS = "traffic.metrics"
 DEAD_LETTERS = "traffic.dead-letters"
 
+#: The largest record of ours. A dead letter holds a refused message as base64, so it is larger than what
+#: came in; a state row holds every vehicle of a camera's open windows.
+MAX_RECORD_BYTES = 8 << 20
+
 _HOUR_MS = 3_600_000
 
 
@@ -38,6 +42,7 @@ def camera_state_changelog(settings: Settings) -> str:
 def declared_topics(settings: Settings) -> list[TopicDeclaration]:
     """All topics of the application."""
     retention = {"retention.ms": str(int(settings.retention.topic_hours * _HOUR_MS))}
+    large = {"max.message.bytes": str(MAX_RECORD_BYTES)}
     # A row that a frozen process writes late must not survive its newer twin: owners write their rows
     # again every ten minutes, and nothing younger than an hour is compacted.
     changelog = {
@@ -51,6 +56,6 @@ def declared_topics(settings: Settings) -> list[TopicDeclaration]:
     return [
         TopicDeclaration(EVENTS_RAW, "camera_id", partitions, copies, retention),
         TopicDeclaration(METRICS, "camera_id", partitions, copies, retention),
-        TopicDeclaration(DEAD_LETTERS, "source key", partitions, copies, retention),
-        TopicDeclaration(camera_state_changelog(settings), "camera_id", partitions, copies, changelog),
+        TopicDeclaration(DEAD_LETTERS, "source key", partitions, copies, retention | large),
+        TopicDeclaration(camera_state_changelog(settings), "camera_id", partitions, copies, changelog | large),
     ]

@@ -39,6 +39,9 @@ from trafficapp.windows.windower import COUNTED, REPEATED, CameraState, Windower
 #: Key of the row that says how far a partition was applied; no camera_id may begin with NUL.
 PARTITION_KEY_PREFIX = b"\x00partition-"
 
+#: A frame may have a thousand faults; the message itself is in the dead letter as it came.
+_DETAIL_CHARS = 1000
+
 _OFFSET = struct.Struct(">q")
 
 #: A camera this process has met: its id, its rules and its state.
@@ -329,7 +332,7 @@ class PartitionWindows:
                 offset=record.offset,
                 timestamp=rfc3339(record.timestamp * 1000),
                 reason=reason,
-                detail=detail,
+                detail=detail[:_DETAIL_CHARS],
                 events=events,
                 key_base64=None if record.key is None else base64.b64encode(record.key).decode(),
                 value_base64=None if record.value is None else base64.b64encode(record.value).decode(),
