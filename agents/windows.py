@@ -40,12 +40,18 @@ _STATE_SECONDS = 0.5
 _REWRITE_SECONDS = 600.0
 
 
+#: A tick that has not come back for this long, with nothing else applied either, is sent again: what comes
+#: after a run that was dropped on its way shows that there is a hole.
+_TICK_LOST_SECONDS = 5.0
+
+
 @dataclass(slots=True)
 class _Partition:
     windows: PartitionWindows
     written: float
     rewritten: float
     lock: asyncio.Lock
+    applied: float
     dirty: bool = False
     tick_pending: int | None = None
     tick_sent: float = 0.0
@@ -73,7 +79,7 @@ class WindowsSink:
             windows = PartitionWindows(partition, self._rules, self._decoder, self._future_us, loaded[partition])
             # written again soon after a take-over, then now and then
             rewritten = now - _REWRITE_SECONDS + 2 * self._settings.kafka.session_timeout_seconds
-            self._partitions[partition] = _Partition(windows, now, rewritten, asyncio.Lock())
+            self._partitions[partition] = _Partition(windows, now, rewritten, asyncio.Lock(), now)
             starts[partition] = windows.state.applied + 1
         return starts
 
@@ -91,7 +97,7 @@ class WindowsSink:
         one = self._partitions[partition]
         async with one.lock:
             outcome = one.windows.apply(records)
-            one.dirty = True
+            one.dirty, one.applied = True, time.monotonic()
             await self._send(partition, outcome)
             if not still_owned():
                 return
@@ -127,7 +133,7 @@ class WindowsSink:
         """
         now = time.monotonic()
         for partition, one in list(self._partitions.items()):
-            if one.tick_pending is not None:
+            if one.tick_pending is not None and now - max(one.tick_sent, one.applied) < _TICK_LOST_SECONDS:
                 continue
             one.tick_pending, one.tick_sent = 1 << 62, now
             acknowledgements = await self._outbox.send(EVENTS_RAW, partition, [(None, b"")], [(TICK_HEADER, b"")])

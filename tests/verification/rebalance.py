@@ -33,7 +33,7 @@ def is_right(result: RunResult) -> bool:
         result.settled
         and result.rows > 0
         and result.different == 0
-        and max((max(times) for times in result.takeovers.values()), default=0.0) <= MAX_TAKEOVER_SECONDS
+        and result.longest_pause_seconds <= MAX_TAKEOVER_SECONDS
     )
 
 
