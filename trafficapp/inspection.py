@@ -43,6 +43,9 @@ _COLUMNS = ("lane", "vehicles", "km/h", "stopped", "queue", "score", "level")
 #: How many records of a topic are read back at once in search of the last ones of a camera.
 _READ_BACK_RECORDS = 2000
 
+#: How long the broker may hold back an answer; partitions are read one after the other.
+_WAIT_MS = 20
+
 
 @dataclass(frozen=True)
 class CameraReport:
@@ -95,7 +98,7 @@ def register(app: TrafficApp) -> None:
 async def camera_report(settings: Settings, camera_id: str, row_count: int) -> CameraReport | None:
     """Read a camera's state and last rows from Kafka; None when no worker has seen it."""
     log = CameraStateLog(settings, Outbox(settings))
-    async with groupless_consumer(settings) as consumer:
+    async with groupless_consumer(settings, fetch_max_wait_ms=_WAIT_MS) as consumer:
         loaded = await log.load(await partitions_of(settings, log.topic))
         key = camera_id.encode()
         for partition, rows in loaded.items():
@@ -114,7 +117,7 @@ async def camera_report(settings: Settings, camera_id: str, row_count: int) -> C
 async def newest_dead_letters(settings: Settings, count: int) -> list[DeadLetter]:
     """The newest dead letters, oldest first."""
     newest: list[tuple[int, DeadLetter]] = []
-    async with groupless_consumer(settings) as consumer:
+    async with groupless_consumer(settings, fetch_max_wait_ms=_WAIT_MS) as consumer:
         for partition in await partitions_of(settings, DEAD_LETTERS):
             tp = TopicPartition(DEAD_LETTERS, partition)
             async for record in _last_records(consumer, tp, count):
