@@ -9,6 +9,7 @@ from typing import Any
 import click
 from pydantic import BaseModel, SecretStr
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from trafficapp.kafka import create_topics, wait_for_kafka
@@ -55,10 +56,11 @@ def settings(markdown: bool) -> None:
         for name, _, default, environment, description in rows:
             click.echo(f"| `{name}` | `{default}` | `{environment}` | {description} |")
         return
-    table = Table("setting", "value", "default", "environment", "what it is", title=f"Settings ({config_path()})")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"[dim]settings file: {config_path() or 'none'}; the environment wins over it[/dim]")
+    for name, value, default, environment, description in rows:
+        console.print(f"\n[bold]{name}[/bold] = [green]{escape(value)}[/green]" + _unless_same(value, default))
+        console.print(f"    {escape(description)}\n    [dim]{environment}[/dim]")
 
 
 def _settings() -> Settings:
@@ -86,6 +88,10 @@ def _rows(values: BaseModel, shape: type[BaseModel], path: tuple[str, ...]) -> A
             " or ".join([environment, *legacy]),
             info.description or "",
         )
+
+
+def _unless_same(value: str, default: str) -> str:
+    return "" if value == default else f" [dim](default {escape(default)})[/dim]"
 
 
 def _shown(value: object) -> str:
