@@ -34,8 +34,9 @@ from trafficapp.finished import FinishedTable
 logger = logging.getLogger(__name__)
 
 #: Faust asks the broker to hold a fetch for 1.5 s when there is nothing, and every other request of
-#: the connection waits behind it: commits, seeks, the answers of a rebalance.
-_FETCH_WAIT_MS = 200
+#: the connection waits behind it: commits, seeks, the answers of a rebalance, and new records of the
+#: partitions that were being worked on when the fetch was sent. The shorter, the sooner a window is seen.
+_FETCH_WAIT_MS = 40
 
 #: How long an assigned partition may stay without a position while its sink is not waiting for a store.
 _LOAD_SECONDS = 60.0
