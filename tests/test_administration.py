@@ -34,14 +34,14 @@ def test_settings_shows_every_value_with_its_variable(monkeypatch: pytest.Monkey
     monkeypatch.setenv("DATABASE_URL", "postgresql://traffic:hidden@db/x")
     shown = run("settings")
 
-    line = next(line for line in shown.splitlines() if "windows.allowed_lateness_seconds" in line)
+    entry = next(entry for entry in shown.split("\n\n") if "windows.allowed_lateness_seconds" in entry)
     for part in (
         "3.25",
         "2.0",
         "TRAFFICAPP_WINDOWS__ALLOWED_LATENESS_SECONDS or WINDOW_ALLOWED_LATENESS_SECONDS",
         "watermark trails",
     ):
-        assert part in line
+        assert part in entry
     assert "hidden" not in shown
 
 
