@@ -116,9 +116,11 @@ async def _run_up(
             workers.run_to_end("migrate", ["migrate"], environment, output.line),
             workers.run_to_end("topics", ["topics", "create"], environment, output.line),
         )
-        supervisor.add_group([workers.worker_spec(worker, folder, environment) for worker in chosen])
+        together = [workers.worker_spec(worker, folder, environment) for worker in chosen]
         if demo:
-            supervisor.add_group([workers.source_spec(folder, environment)])
+            # beside the workers: its first window takes longer than they do
+            together.append(workers.source_spec(folder, environment))
+        supervisor.add_group(together)
         await supervisor.start_all()
         if demo and not await workers.first_window(str(endpoints.redis_url), FIRST_WINDOW_SECONDS):
             output.note(f"no window has arrived for {FIRST_WINDOW_SECONDS:.0f} s; see the lines above")
