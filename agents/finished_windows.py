@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trafficapp.application import TrafficApp
 from trafficapp.finished import FinishedSink, FinishedStore, FinishedTable
-from trafficapp.kafka import offsets_at_time
+from trafficapp.kafka import end_offsets, offsets_at_time
 from trafficapp.topics import METRICS
 
 
@@ -27,11 +27,15 @@ def register(app: TrafficApp) -> None:
     async def offsets(partitions: Collection[int], epoch_seconds: float) -> dict[int, int]:
         return await offsets_at_time(settings, METRICS, partitions, epoch_seconds)
 
+    async def ends(partitions: Collection[int]) -> dict[int, int]:
+        return await end_offsets(settings, METRICS, partitions) if partitions else {}
+
     sink = FinishedSink(
         lambda: Path(app.conf.tabledir),
         store("camera_windows", "finished windows of each camera (tumbling, RocksDB)"),
         store("lane_windows", "finished windows of each lane (tumbling, RocksDB)"),
         offsets,
+        ends,
     )
     app.local_current = sink.current
     app.read_in_runs(METRICS, sink, name="finished_windows")

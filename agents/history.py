@@ -30,8 +30,7 @@ def register(app: TrafficApp) -> None:
     app.close_at_end(events.close)
     app.close_at_end(metrics.close)
 
-    @app.timer(interval=settings.retention.sweep_seconds, on_leader=False)
-    async def retention() -> None:
+    async def sweep_once() -> None:
         try:
             async with create_pool(settings.postgres) as pool:
                 await sweep(pool, settings.retention)
@@ -39,3 +38,12 @@ def register(app: TrafficApp) -> None:
             if not is_transient(error):
                 raise
             logger.warning("the retention sweep is put off: %r", error)
+
+    @app.task
+    async def retention_at_start() -> None:
+        # a timer sleeps first, and a worker may be restarted within every hour
+        await sweep_once()
+
+    @app.timer(interval=settings.retention.sweep_seconds, on_leader=False)
+    async def retention() -> None:
+        await sweep_once()

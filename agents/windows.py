@@ -8,6 +8,7 @@ between repeats the run, which gives the same rows again, byte for byte.
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -184,8 +185,8 @@ class WindowsSink:
             telemetry.events_dropped.labels(reason).inc(count)
 
 
-def _source_key(letter: DeadLetter) -> bytes:
-    return f"{letter.topic}-{letter.partition}".encode()
+def _source_key(letter: DeadLetter) -> bytes | None:
+    return None if letter.key_base64 is None else base64.b64decode(letter.key_base64)
 
 
 def register(app: TrafficApp) -> None:

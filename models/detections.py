@@ -25,6 +25,9 @@ Timestamp: TypeAlias = datetime | int | float
 #: The whole numbers that the state and the history can keep.
 FrameNumber = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
+#: Windows of times before this one end in a year that has four digits.
+_TIMES_END_US = 253_370_764_800 * 1_000_000
+
 #: Header that marks a record of ours which carries no detection but measures silence.
 TICK_HEADER = "trafficapp-tick"
 
@@ -239,12 +242,13 @@ def event_time_us(timestamp: Timestamp) -> int:
         time_us = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
         if time_us < 0:
             raise ValueError(f"timestamp {timestamp} is before 1970")
-        return time_us
-    if type(timestamp) is int and timestamp >= FIRST_MILLISECOND_VALUE:
-        if timestamp < 253_402_300_799_000:
-            return timestamp * 1000
-        raise ValueError(f"epoch timestamp {timestamp!r} is out of range")
-    return epoch_us(timestamp)
+    elif type(timestamp) is int and timestamp >= FIRST_MILLISECOND_VALUE:
+        time_us = timestamp * 1000
+    else:
+        time_us = epoch_us(timestamp)
+    if time_us >= _TIMES_END_US:
+        raise ValueError(f"timestamp {timestamp} is beyond the year 9998")
+    return time_us
 
 
 def _canonical(message: dict[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,12 @@ def from_epoch_us(time_us: int) -> datetime:
 
 @lru_cache(maxsize=1024)
 def rfc3339(time_us: int) -> str:
-    """Format microseconds since the epoch as RFC 3339 in UTC, without a needless fraction."""
-    text = from_epoch_us(time_us).isoformat()
+    """Format microseconds since the epoch as RFC 3339 in UTC, without a needless fraction.
+
+    A time that no calendar date holds, which only a record's own timestamp can be, is told as a number.
+    """
+    try:
+        text = from_epoch_us(time_us).isoformat()
+    except OverflowError:
+        return f"{time_us} us"
     return text.replace("+00:00", "Z")

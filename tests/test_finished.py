@@ -59,9 +59,13 @@ class Place:
         app = faust.App("finished-test", broker="kafka://127.0.0.1:9", store="memory://", datadir=str(folder))
         self.cameras: FinishedStore = FinishedTable(app, name="camera_windows").data
         self.lanes: FinishedStore = FinishedTable(app, name="lane_windows").data
-        self.sink = FinishedSink(lambda: self.folder, self.cameras, self.lanes, self._offset_of_time)
+        self.sink = FinishedSink(lambda: self.folder, self.cameras, self.lanes, self._offset_of_time, self._end_offsets)
         self.asked: list[tuple[list[int], float]] = []
         self.offset = 0
+        self.end = 1_000_000
+
+    async def _end_offsets(self, partitions: Collection[int]) -> dict[int, int]:
+        return dict.fromkeys(partitions, self.end)
 
     async def _offset_of_time(self, partitions: Collection[int], epoch_seconds: float) -> dict[int, int]:
         self.asked.append((list(partitions), epoch_seconds))
@@ -243,3 +247,15 @@ async def test_a_reset_throws_the_rows_away(place: Place) -> None:
     assert await place.sink.load([0]) == {0: 700}
     assert place.sink.current(None) == []
     assert isinstance(place.cameras.databases[0], Rdict)
+
+
+async def test_a_topic_that_was_made_anew_fills_the_tables_again(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    await place.sink.load([0])
+    await place.file(row("a", 1), row("a", 2))
+    place.sink.release([0])
+
+    place.end = 1
+
+    assert await place.sink.load([0]) == {0: 700}
+    assert place.sink.current("a") == []

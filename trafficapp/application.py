@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 _PRODUCER_TIMEOUT_SECONDS = 1200.0
 _WATCH_SECONDS = 2.0
 
+#: How long a worker that is asked to stop waits for Kafka.
+_FLUSH_SECONDS = 5.0
+
 _GC_THRESHOLD = 50_000
 
 #: Runs that may wait in an agent's buffer.
@@ -123,6 +126,8 @@ class TrafficApp(faust.App):
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         self.telemetry.recovering.set(1)
         await wait_for_kafka(self.settings, lambda: self.should_stop)
+        if self.should_stop:
+            return
         created = await create_topics(self.settings, declared_topics(self.settings))
         if created:
             logger.info("created topics %s", ", ".join(created))
@@ -146,12 +151,20 @@ class TrafficApp(faust.App):
 
     async def on_stop(self) -> None:
         """Write what is left, give up the partitions and close what is open."""
-        for flush in self._flushing:
-            await flush()
+        try:
+            async with asyncio.timeout(_FLUSH_SECONDS):
+                for flush in self._flushing:
+                    await flush()
+        except TimeoutError:
+            logger.warning("Kafka takes no state now; the next owner repeats the last half second")
         for reader in self.run_readers.values():
             reader.release()
         await super().on_stop()
-        await self.outbox.stop()
+        try:
+            async with asyncio.timeout(_FLUSH_SECONDS):
+                await self.outbox.stop()
+        except TimeoutError:
+            logger.warning("Kafka does not answer; what was being sent will be sent by the next owner")
         for close in self._closing:
             await close()
 
@@ -164,6 +177,7 @@ class TrafficApp(faust.App):
         if not isinstance(consumer, RunConsumer):
             return
         consumer.check_progress()
+        self.telemetry.kafka_consumer_lag.clear()
         for (topic, partition), lag in consumer.lag().items():
             self.telemetry.kafka_consumer_lag.labels(topic, str(partition)).set(lag)
 

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import struct
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,7 @@ class FinishedStore(SerializedStore):
     def newest_first(self, name: str) -> Iterator[bytes]:
         """Rows of a camera or lane, newest first."""
         prefix = _packed(name) + b"\x00"
-        for database in self.databases.values():
+        for database in list(self.databases.values()):
             iterator = database.iter()
             iterator.seek_for_prev(prefix + b"\xff" * _INT64.size)
             while iterator.valid() and iterator.key().startswith(prefix):
@@ -97,7 +97,7 @@ class FinishedStore(SerializedStore):
         """Cameras or lanes that have a window here, jumping from name to name."""
         found: list[str] = []
         first = _packed(prefix)
-        for database in self.databases.values():
+        for database in list(self.databases.values()):
             iterator = database.iter()
             iterator.seek(first or b"\x01")
             while iterator.valid() and iterator.key().startswith(first):
@@ -119,7 +119,7 @@ class FinishedStore(SerializedStore):
         return _unpacked(name), (begin, begin + self.size_us / _MICROSECONDS - 0.1)
 
     def _get(self, key: bytes) -> bytes | None:
-        return next((value for db in self.databases.values() if (value := db.get(key)) is not None), None)
+        return next((value for db in list(self.databases.values()) if (value := db.get(key)) is not None), None)
 
     def _set(self, key: bytes, value: bytes | None) -> None:
         raise TypeError("finished windows are written by their reader alone")
@@ -127,7 +127,7 @@ class FinishedStore(SerializedStore):
     _del = _set
 
     def _iteritems(self) -> Iterator[tuple[bytes, bytes]]:
-        for database in self.databases.values():
+        for database in list(self.databases.values()):
             yield from ((key, value) for key, value in database.items() if key != _POSITION)
 
     def _iterkeys(self) -> Iterator[bytes]:
@@ -151,10 +151,14 @@ class FinishedStore(SerializedStore):
 
     def reset_state(self) -> None:
         """Throw the databases away; they are rebuilt from the topic."""
-        for partition, database in list(self.databases.items()):
-            path = database.path()
-            self.close(partition)
-            Rdict.destroy(path)
+        for partition in list(self.databases):
+            self.reset(partition)
+
+    def reset(self, partition: int) -> None:
+        """Throw the database of a partition away."""
+        path = self.databases[partition].path()
+        self.close(partition)
+        Rdict.destroy(path)
 
     async def backup_partition(self, tp: Any, flush: bool = True, purge: bool = False, keep: int = 1) -> None:
         """Not needed: the table can be rebuilt."""
@@ -206,12 +210,14 @@ class FinishedSink:
         folder: Callable[[], Path],
         cameras: FinishedStore,
         lanes: FinishedStore,
-        offset_of_time: Callable[[Collection[int], float], Any],
+        offset_of_time: Callable[[Collection[int], float], Awaitable[dict[int, int]]],
+        end_offsets: Callable[[Collection[int]], Awaitable[dict[int, int]]],
     ) -> None:
         self._folder = folder
         self._cameras = cameras
         self._lanes = lanes
         self._offset_of_time = offset_of_time
+        self._end_offsets = end_offsets
 
     async def load(self, partitions: Collection[int]) -> dict[int, int]:
         """Open the databases; where one is empty, reading begins as far back as windows are kept."""
@@ -224,6 +230,11 @@ class FinishedSink:
             positions = [position for table in tables if (position := table.get(_POSITION)) is not None]
             if len(positions) == len(tables):
                 starts[partition] = min(_INT64.unpack(position)[0] for position in positions) + 1
+        ends = await self._end_offsets(list(starts))
+        for partition in [partition for partition, start in starts.items() if start > ends[partition]]:
+            logger.warning("the topic was made anew: building the windows of partition %d again", partition)
+            await asyncio.to_thread(self._make_anew, partition)
+            del starts[partition]
         empty = [partition for partition in partitions if partition not in starts]
         if empty:
             starts |= await self._offset_of_time(empty, time.time() - self._cameras.keep_seconds)
@@ -235,6 +246,11 @@ class FinishedSink:
         for partition in partitions:
             self._cameras.open(folder, partition)
             self._lanes.open(folder, partition)
+
+    def _make_anew(self, partition: int) -> None:
+        self._cameras.reset(partition)
+        self._lanes.reset(partition)
+        self._open([partition])
 
     async def apply(self, partition: int, records: Sequence[ConsumerRecord], still_owned: Callable[[], bool]) -> None:
         """Write the rows of a run, and the offset they reach in the same batch."""

@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.cli import argument, option
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 from models.dead_letters import DeadLetter, decode_dead_letter
 from models.detections import Detection, Frame, FrameDetection
@@ -151,7 +152,7 @@ async def _last_records(consumer: AIOKafkaConsumer, tp: TopicPartition, count: i
 def _print_camera(settings: Settings, camera_id: str, report: CameraReport) -> None:
     console, state = Console(), report.state
     clock = windower_rules(settings)(camera_id).clock
-    facts = Table(show_header=False, title=f"Camera {camera_id}", title_justify="left")
+    facts = Table(show_header=False, title=_plain(f"Camera {camera_id}"), title_justify="left")
     for name, value in (
         ("partition", str(report.partition)),
         ("newest event", _time(state.newest_us)),
@@ -197,8 +198,13 @@ def _print_dead_letters(letters: list[DeadLetter]) -> None:
         raw = letter.value
         text = "(no value)" if raw is None else raw[:120].decode("utf-8", "backslashreplace")
         where = f"{letter.topic}-{letter.partition}@{letter.offset}"
-        table.add_row(letter.timestamp, letter.reason, where, letter.detail, text)
+        table.add_row(*(_plain(cell) for cell in (letter.timestamp, letter.reason, where, letter.detail, text)))
     Console().print(table)
+
+
+def _plain(text: str) -> Text:
+    """A cell that shows what it holds: no markup, no control characters for the terminal."""
+    return Text("".join(character if character.isprintable() else repr(character)[1:-1] for character in text))
 
 
 def _time(time_us: int) -> str:

@@ -163,6 +163,14 @@ async def first_offset(settings: Settings, topic: str, partition: int, offset: i
         return int(record.offset)
 
 
+async def end_offsets(settings: Settings, topic: str, partitions: Collection[int]) -> dict[int, int]:
+    """The offset after the last record of each partition."""
+    tps = [TopicPartition(topic, partition) for partition in partitions]
+    async with groupless_consumer(settings) as consumer:
+        ends = await consumer.end_offsets(tps)
+        return {tp.partition: ends[tp] for tp in tps}
+
+
 async def offsets_at_time(
     settings: Settings, topic: str, partitions: Collection[int], epoch_seconds: float
 ) -> dict[int, int]:

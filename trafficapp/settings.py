@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import yaml
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -45,6 +45,11 @@ class KafkaSettings(_Section):
     session_timeout_seconds: float = Field(
         6.0, ge=1, description="A worker silent for this long loses its partitions to the others."
     )
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _without_spaces(cls, servers: str) -> str:
+        return ",".join(server.strip() for server in servers.split(",") if server.strip())
 
     @model_validator(mode="after")
     def _key_and_secret_together(self) -> KafkaSettings:
@@ -104,7 +109,7 @@ class WindowSettings(_Section):
     allowed_lateness_seconds: float = Field(2.0, ge=0, description="How far the watermark trails the newest event.")
     idle_timeout_seconds: Seconds = Field(10.0, description="Silence after which a camera's open windows are closed.")
     future_guard_seconds: Seconds = Field(60.0, description="How far ahead of its record an event may be.")
-    tick_seconds: Seconds = Field(1.0, description="Interval of the ticks that measure silence.")
+    tick_seconds: Seconds = Field(1.0, le=2, description="Interval of the ticks that measure silence.")
     finished_retention_seconds: Seconds = Field(
         3600.0, description="How long finished windows stay in the local tables."
     )
@@ -172,6 +177,11 @@ def _postgres_url_from_parts(env: dict[str, str]) -> str | None:
     credentials = ""
     if user:
         credentials = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "") + "@"
+    if host.startswith("/"):  # the folder of a local socket
+        database = env.get("PGDATABASE", "trafficapp")
+        return f"postgresql://{credentials}/{database}?host={quote(host)}&port={env.get('PGPORT', '5432')}"
+    if ":" in host:
+        host = f"[{host}]"
     return f"postgresql://{credentials}{host}:{env.get('PGPORT', '5432')}/{env.get('PGDATABASE', 'trafficapp')}"
 
 
@@ -220,7 +230,6 @@ class Settings(BaseSettings):
         "trafficapp",
         pattern=r"^[A-Za-z0-9._-]{1,100}$",
         description="Name of the Faust application: consumer groups and changelog topics begin with it.",
-        validation_alias=AliasChoices("app_id", "TRAFFICAPP_APP_ID"),
     )
     data_dir: Path = Field(Path("build/data"), description="Folder of the local tables; one process, one folder.")
     vehicle_classes: tuple[str, ...] = Field(

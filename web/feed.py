@@ -24,7 +24,7 @@ from trafficapp.stores.redis import METRICS_CHANNEL, UNAVAILABLE, CurrentState
 
 logger = logging.getLogger(__name__)
 
-GATHER_SECONDS = 0.05
+GATHER_SECONDS = 0.02
 #: A room that heard nothing for this long is sent the current rows; checked often enough for "within 5 s".
 REPEAT_SECONDS = 4.5
 _REPEAT_CHECK_SECONDS = 0.25

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
@@ -106,6 +107,10 @@ class MetricsSockets:
         )
         if not socket.can_prepare(request).ok:
             raise ProblemError(426, "this address speaks WebSocket only", {hdrs.UPGRADE: "websocket"})
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is not None and urlsplit(origin).netloc != request.host:
+            # else any page in an operator's browser could read along
+            raise ProblemError(403, f"pages of {origin} may not read this worker's sockets")
         clients = self._clients[lanes]
         if len(clients) >= self._max_clients:
             raise ProblemError(503, "this worker has all the clients it takes", {hdrs.RETRY_AFTER: "10"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from models.window_rows import WindowRow
 from tests.windows.entries import SECOND_US, T0_US, Picture, Seen, fresh, records
 from tests.windows.logs import silence
+from trafficapp.windows.windower import MAX_WINDOW_BYTES
 
 T0_MS = T0_US // 1000
 
@@ -102,3 +103,16 @@ def test_constants_of_one_camera_override_the_general_ones() -> None:
     special = rows_of(picture(0, *seen, camera_id="special"))[START, None]
     assert (general.congestion_score, general.congestion_level) == (0.316, "MODERATE")  # 0.4·2/50 + 0.4·(1 − 15/60)
     assert (special.congestion_score, special.congestion_level) == (0.6, "HIGH")  # 0.4·2/2 + 0.4·(1 − 15/30)
+
+
+def test_a_camera_whose_clock_stands_still_cannot_grow_for_ever() -> None:
+    stuck = [picture(0, Seen("v" * 200, speed_kmh=30.0), camera_id="stuck", frame_id=n) for n in range(4000)]
+    windows = fresh()
+
+    outcome = windows.apply(records([*stuck, picture(0, Seen("v1", speed_kmh=30.0), camera_id="next", frame_id=1)]))
+
+    full = outcome.rejected["window_full"]
+    assert outcome.counted + full == 4001
+    assert full == windows.cameras[b"stuck"].full == sum(letter.events for letter in outcome.dead_letters)
+    assert windows.cameras[b"next"].counted == 1
+    assert max(len(row) for _, row in windows.changed_rows()) < 2 * MAX_WINDOW_BYTES

@@ -52,7 +52,7 @@ class RunConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class RunConsumer(driver.Consumer):
-    """Consumer that delivers runs of the topics in `readers` and leaves other topics as they are."""
+    """Consumer that delivers runs of the topics in `readers`; records of other topics are not delivered."""
 
     #: One reader for each topic that is read in runs; the application sets them before it starts.
     readers: dict[str, RunReader]
@@ -69,6 +69,8 @@ class RunConsumer(driver.Consumer):
         self._ready = False
         self._flowing = asyncio.Event()
         self._taking_over: asyncio.Task[None] | None = None
+        self._behind: dict[TP, tuple[int, float]] = {}
+        self._complete_at = time.monotonic()
         install(frozenset(self.readers))
         for topic, reader in self.readers.items():
             reader.bind(self._seek_back_for(topic))
@@ -238,15 +240,33 @@ class RunConsumer(driver.Consumer):
         Called now and then by the application. Faust may abort a take-over without a word, and a
         consumer may stop to fetch; a new process does better than waiting.
         """
+        now = time.monotonic()
+        behind: dict[TP, tuple[int, float]] = {}
         for topic, reader in self.readers.items():
             for partition in reader.partitions:
-                highwater = self.highwater(TP(topic, partition))
-                due = reader.next_offset(partition)
-                waited = reader.idle_seconds(partition)
-                if due is None or not highwater or highwater <= due or waited <= self.stall_seconds:
+                tp = TP(topic, partition)
+                highwater, due = self.highwater(tp), reader.next_offset(partition)
+                if due is None or not highwater or highwater <= due or reader.sink.is_waiting():
                     continue
-                if not reader.sink.is_waiting():
+                before = self._behind.get(tp)
+                behind[tp] = before if before is not None and before[0] == due else (due, now)
+                waited = now - behind[tp][1]
+                if waited > self.stall_seconds:
                     end_process(Exit.STALLED, f"{topic}-{partition} at {due} of {highwater} for {waited:.0f} s")
+        self._behind = behind
+        self._check_take_over(now)
+
+    def _check_take_over(self, now: float) -> None:
+        """End the process when partitions were assigned long ago and are not ours yet."""
+        missing = [
+            tp
+            for tp in self.assignment()
+            if tp.topic in self.readers and tp.partition not in self.readers[tp.topic].partitions
+        ]
+        if not missing or any(reader.sink.is_waiting() for reader in self.readers.values()):
+            self._complete_at = now
+        elif now - self._complete_at > _LOAD_SECONDS:
+            end_process(Exit.NOT_LOADED, f"{sorted(missing)} not taken over for {_LOAD_SECONDS:.0f} s")
 
     def lag(self) -> dict[tuple[str, int], int]:
         """Records behind the end of the log, by topic and partition."""

@@ -99,11 +99,6 @@ class RunReader:
         loaded = self._loaded.get(partition)
         return None if loaded is None else loaded.next_offset
 
-    def idle_seconds(self, partition: int) -> float:
-        """Seconds since a run of the partition was applied last, or since it was loaded."""
-        loaded = self._loaded.get(partition)
-        return 0.0 if loaded is None else self._clock() - loaded.progress
-
     def release(self) -> None:
         """Give up all partitions; what is on its way is dropped."""
         self.epoch += 1

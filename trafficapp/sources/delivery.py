@@ -151,7 +151,7 @@ class Delivery:
         except KafkaException:
             return f"waiting for Kafka at {self._bootstrap_servers}"
         if known is None or known.error is not None:
-            return f"waiting for topic {self.topic} at {self._bootstrap_servers} (`trafficapp topics` creates it)"
+            return f"waiting for topic {self.topic} at {self._bootstrap_servers} (`trafficapp topics create` makes it)"
         return None
 
     def _on_failure(self, error: KafkaError | None, message: Message) -> None:

@@ -34,7 +34,7 @@ from models.timestamps import rfc3339
 from models.window_rows import WindowRow
 from trafficapp.topics import EVENTS_RAW
 from trafficapp.windows.clock import advanced
-from trafficapp.windows.windower import COUNTED, REPEATED, CameraState, Windower
+from trafficapp.windows.windower import COUNTED, LATE, REPEATED, CameraState, Windower
 
 #: Key of the row that says how far a partition was applied; no camera_id may begin with NUL.
 PARTITION_KEY_PREFIX = b"\x00partition-"
@@ -221,10 +221,12 @@ class PartitionWindows:
                     counted += 1
                 elif verdict == REPEATED:
                     outcome.repeated += 1
-                else:
+                elif verdict == LATE:
                     self._late(record, camera_id, time_us, 1, outcome)
+                else:
+                    self._full(record, camera_id, time_us, 1, outcome)
             else:
-                late = 0
+                late = full = 0
                 assert type(message) is Frame  # noqa: S101 - for the type checker
                 for part in message.detections:
                     verdict = windower.add(camera, time_us, message.frame_id, part)
@@ -232,8 +234,12 @@ class PartitionWindows:
                         counted += 1
                     elif verdict == REPEATED:
                         outcome.repeated += 1
-                    else:
+                    elif verdict == LATE:
                         late += 1
+                    else:
+                        full += 1
+                if full:
+                    self._full(record, camera_id, time_us, full, outcome)
                 if late:
                     self._late(record, camera_id, time_us, late, outcome)
                 elif time_us > camera.newest_us:
@@ -322,6 +328,11 @@ class PartitionWindows:
         """A camera's late detections are counted in its own row, by `Windower.add`."""
         detail = f"the window of {rfc3339(time_us)} of {camera_id} is final"
         self._dead_letter(record, "late", detail, events, outcome)
+
+    def _full(self, record: Record, camera_id: str, time_us: int, events: int, outcome: Outcome) -> None:
+        """Detections beyond what a window may hold are counted in the camera's row, by `Windower.add`."""
+        detail = f"the window of {rfc3339(time_us)} of {camera_id} holds all it may; does the camera's clock move?"
+        self._dead_letter(record, "window_full", detail, events, outcome)
 
     def _dead_letter(self, record: Record, reason: str, detail: str, events: int, outcome: Outcome) -> None:
         outcome.rejected[reason] = outcome.rejected.get(reason, 0) + events

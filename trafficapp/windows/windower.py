@@ -15,7 +15,13 @@ from trafficapp.windows.accumulator import NO_LANE, Accumulator, union
 from trafficapp.windows.clock import EventClock
 
 #: What became of a detection. Plain numbers: an enumeration costs a twentieth of the throughput.
-COUNTED, REPEATED, LATE = 0, 1, 2
+COUNTED, REPEATED, LATE, FULL = 0, 1, 2, 3
+
+#: Room for detections in one open window, in bytes of vehicle ids and what goes with each. A camera whose
+#: clock stands still never closes its window; its state must stay small enough to be written all the same.
+#: Thirty pictures a second of a hundred vehicles need half of it.
+MAX_WINDOW_BYTES = 1 << 19
+_DETECTION_BYTES = 12
 
 
 class OpenWindow(Struct, array_like=True):
@@ -24,10 +30,12 @@ class OpenWindow(Struct, array_like=True):
     Attributes:
         seen: the vehicles of each frame that were counted already.
         lanes: accumulator of each lane; `NO_LANE` for detections without one.
+        held_bytes: how much of `MAX_WINDOW_BYTES` is taken.
     """
 
     seen: dict[int, set[str]] = struct_field(default_factory=dict)
     lanes: dict[int, Accumulator] = struct_field(default_factory=dict)
+    held_bytes: int = 0
 
 
 class CameraState(Struct, array_like=True):
@@ -39,7 +47,7 @@ class CameraState(Struct, array_like=True):
         closed_until_us: windows that end here or before are final.
         clock_us: the partition clock at the newest record of this camera.
         untracked_since_us: event time of the last detection without a speed, 0 when there was none.
-        counted, repeated, late: detections by what became of them.
+        counted, repeated, late, full: detections by what became of them.
         windows: open windows by their start.
         sightings: where each vehicle was last seen; kept only while detections lack a speed.
     """
@@ -54,6 +62,7 @@ class CameraState(Struct, array_like=True):
     late: int = 0
     windows: dict[int, OpenWindow] = struct_field(default_factory=dict)
     sightings: dict[str, Sighting] = struct_field(default_factory=dict)
+    full: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,7 @@ class Windower:
         not; so the verdict does not depend on how records were grouped into runs.
 
         Returns:
-            `COUNTED`, `REPEATED` or `LATE`.
+            `COUNTED`, `REPEATED`, `LATE`, or `FULL` when the window holds all it may.
         """
         size_us = self.size_us
         start_us = time_us - time_us % size_us
@@ -96,6 +105,9 @@ class Windower:
                 # here and not at closing, which depends on how records came in runs
                 self._forget(camera)
         vehicle_id = detection.vehicle_id
+        if window.held_bytes > MAX_WINDOW_BYTES:
+            camera.full += 1
+            return FULL
         seen = window.seen.get(frame_id)
         if seen is None:
             window.seen[frame_id] = {vehicle_id}
@@ -104,6 +116,7 @@ class Windower:
             return REPEATED
         else:
             seen.add(vehicle_id)
+        window.held_bytes += _DETECTION_BYTES + len(vehicle_id)
         speed_kmh = detection.speed_estimate
         if speed_kmh is None or camera.untracked_since_us:
             speed_kmh = self._track(camera, time_us, detection)
