@@ -49,12 +49,10 @@ class _Loaded:
 
     Attributes:
         next_offset: the record to be applied next.
-        progress: monotonic time of the last applied run.
     """
 
     partition: int
     next_offset: int
-    progress: float
     runs: asyncio.Queue[Run] = field(default_factory=lambda: asyncio.Queue(_WAITING_RUNS))
     worker: asyncio.Task[None] | None = None
     hole_since: float | None = None
@@ -118,9 +116,8 @@ class RunReader:
 
     def own(self, starts: dict[int, int]) -> None:
         """Take partitions over, to be read from the given offsets."""
-        now = self._clock()
         for partition, offset in starts.items():
-            loaded = self._loaded[partition] = _Loaded(partition, offset, now)
+            loaded = self._loaded[partition] = _Loaded(partition, offset)
             loaded.worker = asyncio.create_task(self._work(loaded), name=f"apply {self.topic}-{partition}")
 
     async def submit(self, run: Run) -> None:
@@ -143,7 +140,6 @@ class RunReader:
                 if not self._owns(loaded):
                     return
                 loaded.next_offset = records[-1].offset + 1
-                loaded.progress = self._clock()
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException:
