@@ -22,7 +22,7 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
-Role = Literal["streams", "history", "live"]
+Role = Literal["streams", "alerts", "history", "live"]
 Seconds = Annotated[float, Field(gt=0)]
 
 
@@ -87,7 +87,9 @@ class WebSettings(_Section):
 class WorkerSettings(_Section):
     """What this process does and how it hands records to agents."""
 
-    role: Role = Field("streams", description="streams: windows and web; history: Postgres; live: Redis.")
+    role: Role = Field(
+        "streams", description="streams: windows; alerts: alerts; history: Postgres; live: Redis. All serve the web."
+    )
     run_records: int = Field(4000, ge=1, le=100_000, description="Records handed to an agent at once, at most.")
     exit_on_stall_seconds: float = Field(
         60.0, ge=10, description="A partition without progress for this long ends the process, to be started anew."
@@ -140,11 +142,50 @@ class SpeedSettings(_Section):
     max_kmh: float = Field(400.0, gt=0, description="A reported speed above this is rejected as impossible.")
 
 
+class AlertSettings(_Section):
+    """When alerts are raised and when they end. A window is one finished camera-wide window."""
+
+    severe_windows: int = Field(1, ge=1, le=1000, description="SEVERE windows in a row that raise a CRITICAL alert.")
+    high_windows: int = Field(
+        2, ge=1, le=1000, description="Windows in a row at HIGH or above that raise a WARNING alert."
+    )
+    resolve_windows: int = Field(6, ge=1, le=1000, description="Calm windows in a row that end an alert.")
+    calm_below: Literal["MODERATE", "HIGH"] = Field(
+        "MODERATE", description="A window below this level is calm; below HIGH, so that alerts do not flap."
+    )
+    max_gap_seconds: Seconds = Field(
+        30.0, description="Windows further apart than this are not in a row when an alert is raised."
+    )
+    stopped_ratio: float = Field(0.8, gt=0, le=1, description="Share of stopped speeds from which traffic stands.")
+    stopped_queue_length: int = Field(5, ge=1, description="Stopped vehicles from which traffic stands.")
+    stopped_windows: int = Field(12, ge=1, le=1000, description="Windows in a row that raise stopped_traffic.")
+    flowing_ratio: float = Field(0.5, ge=0, lt=1, description="Share of stopped speeds below which traffic flows.")
+    silent_seconds: Seconds = Field(
+        300.0, description="A camera without events for this long raises camera_silent; outages do not count."
+    )
+
+    @model_validator(mode="after")
+    def _flowing_below_stopped(self) -> AlertSettings:
+        if self.flowing_ratio >= self.stopped_ratio:
+            raise ValueError("flowing_ratio must be below stopped_ratio")
+        return self
+
+
+class EventSettings(_Section):
+    """Live events on ``/ws/events``."""
+
+    metrics_seconds: Seconds = Field(5.0, description="Interval of traffic_metrics_update.")
+    heatmap_seconds: Seconds = Field(10.0, description="Interval of heatmap_update.")
+    heartbeat_seconds: Seconds = Field(15.0, description="A client that does not answer for this long is cut.")
+    replay_events: int = Field(1000, ge=1, description="Events kept for clients that come back with resume_after.")
+
+
 class RetentionSettings(_Section):
     """How long history is kept."""
 
     events_hours: float = Field(24.0, gt=0, description="Hours of raw events.")
-    metrics_days: float = Field(30.0, gt=0, description="Days of finished windows.")
+    metrics_days: float = Field(30.0, gt=0, description="Days of finished windows and of their sums by the minute.")
+    rollup_days: float = Field(730.0, gt=0, description="Days of the sums by the hour.")
     sweep_seconds: Seconds = Field(3600.0, description="Interval between sweeps.")
     topic_hours: float = Field(24.0, gt=0, description="Hours that records stay in the Kafka topics.")
 
@@ -153,6 +194,7 @@ class LoggingSettings(_Section):
     """What the process says."""
 
     level: Literal["debug", "info", "warn", "error"] = Field("info", description="Least level that is printed.")
+    format: Literal["text", "json"] = Field("text", description="text for people; json: one object a line.")
 
 
 LEGACY_NAMES: dict[str, tuple[str, str]] = {
@@ -217,6 +259,30 @@ class AdminSettings(_Section):
     api_key: SecretStr | None = Field(None, description="Static admin token; without one, admin calls are refused.")
 
 
+class AuthSettings(_Section):
+    """Who may what. Roles: viewer reads, operator also acknowledges and raises alerts, admin also administers."""
+
+    public_reads: bool = Field(
+        True, description="Whether everybody who reaches the port may read; else a viewer's token is needed."
+    )
+    jwt_secret: SecretStr | None = Field(None, min_length=32, description="Key of HS256 tokens.")
+    jwks_url: str | None = Field(None, description="Where the keys of RS256 and ES256 tokens are published.")
+    jwt_issuer: str | None = Field(None, description="Demanded ``iss`` of a token.")
+    jwt_audience: str | None = Field(None, description="Demanded ``aud`` of a token.")
+    role_claim: str = Field("role", description="Claim that holds a role or a list of roles.")
+
+
+class LimitSettings(_Section):
+    """What a client may ask of one worker."""
+
+    requests_per_second: float = Field(200.0, gt=0, description="Requests a second of one client, sustained.")
+    burst: int = Field(400, ge=1, description="Requests that one client may send at once.")
+    body_bytes: int = Field(1 << 20, ge=1024, description="Largest body of a request.")
+    query_bytes: int = Field(8192, ge=256, description="Longest query string.")
+    cors_origins: tuple[str, ...] = Field((), description="Origins of pages elsewhere that may call the API.")
+    trusted_proxies: tuple[str, ...] = Field((), description="Addresses whose X-Forwarded-For is believed.")
+
+
 class Settings(BaseSettings):
     """All settings of a process.
 
@@ -248,9 +314,13 @@ class Settings(BaseSettings):
     windows: WindowSettings = Field(default_factory=WindowSettings)
     congestion: CongestionSettings = Field(default_factory=CongestionSettings)
     speed: SpeedSettings = Field(default_factory=SpeedSettings)
+    alerts: AlertSettings = Field(default_factory=AlertSettings)
+    events: EventSettings = Field(default_factory=EventSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
     admin: AdminSettings = Field(default_factory=AdminSettings)
+    auth: AuthSettings = Field(default_factory=AuthSettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
 
     @classmethod
     def settings_customise_sources(

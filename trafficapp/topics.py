@@ -9,6 +9,7 @@ from trafficapp.settings import Settings
 
 EVENTS_RAW = "traffic.events.raw"
 METRICS = "traffic.metrics"
+ALERTS = "traffic.alerts"
 DEAD_LETTERS = "traffic.dead-letters"
 
 #: The largest record of ours. A dead letter holds a refused message as base64, so it is larger than what
@@ -39,6 +40,11 @@ def camera_state_changelog(settings: Settings) -> str:
     return f"{settings.app_id}-camera_state-changelog"
 
 
+def alert_state_changelog(settings: Settings) -> str:
+    """Name of the changelog topic of the table ``alert_state``."""
+    return f"{settings.app_id}-alerts-alert_state-changelog"
+
+
 def declared_topics(settings: Settings) -> list[TopicDeclaration]:
     """All topics of the application."""
     retention = {"retention.ms": str(int(settings.retention.topic_hours * _HOUR_MS))}
@@ -56,6 +62,8 @@ def declared_topics(settings: Settings) -> list[TopicDeclaration]:
     return [
         TopicDeclaration(EVENTS_RAW, "camera_id", partitions, copies, retention),
         TopicDeclaration(METRICS, "camera_id", partitions, copies, retention),
+        TopicDeclaration(ALERTS, "camera_id", partitions, copies, retention),
         TopicDeclaration(DEAD_LETTERS, "source key", partitions, copies, retention | large),
         TopicDeclaration(camera_state_changelog(settings), "camera_id", partitions, copies, changelog | large),
+        TopicDeclaration(alert_state_changelog(settings), "camera_id", partitions, copies, changelog),
     ]

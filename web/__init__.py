@@ -8,8 +8,8 @@ from trafficapp.settings import Settings
 from trafficapp.telemetry import Telemetry
 from web.application import setup
 from web.context import LocalCurrent, Probe, WebContext
+from web.database import Database
 from web.health import kafka_answers
-from web.postgres_history import PostgresHistory
 
 __all__ = ["LocalCurrent", "Probe", "register"]
 
@@ -43,7 +43,7 @@ def register(
         settings=settings,
         telemetry=telemetry,
         redis=connect(redis_url),
-        history=PostgresHistory(settings.postgres),
+        database=Database(settings.postgres),
         kafka_up=kafka_up or kafka_answers(settings.kafka),
         local_current=local_current,
     )

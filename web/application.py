@@ -8,10 +8,13 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from redis.asyncio import Redis
 
+from models.health import Health
 from web import current, history, middleware, pages
+from web.access import Access
 from web.context import CONTEXT, WebContext
 from web.feed import LiveFeed
 from web.health import HealthCheck
+from web.operations import Operation, Tag, mount
 from web.problems import problems
 from web.sockets import MetricsSockets
 
@@ -30,7 +33,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         feed, telemetry, settings.web.max_connections_per_socket_route, settings.web.client_queue_messages
     )
     health = HealthCheck(
-        {"kafka": context.kafka_up, "postgres": context.history.is_up, "redis": _redis_up(context.redis)}, telemetry
+        {"kafka": context.kafka_up, "postgres": context.database.is_up, "redis": _redis_up(context.redis)}, telemetry
     )
 
     async def exposition(request: web.Request) -> web.Response:
@@ -46,7 +49,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     async def close_clients(_: web.Application) -> None:
         # Faust cleans up twice; closing what is closed is no fault
         await context.redis.aclose()
-        await context.history.close()
+        await context.database.close()
 
     web_app[CONTEXT] = context
     web_app.middlewares.extend([middleware.telemetry, problems])
@@ -54,19 +57,46 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     web_app.on_startup.append(start)
     web_app.on_shutdown.append(close_sockets)
     web_app.on_cleanup.append(close_clients)
-    web_app.add_routes(
-        [
-            web.get("/health", health.view),
-            web.get("/cameras", current.cameras),
-            web.get("/metrics/current", current.metrics_current),
-            web.get("/metrics/history", history.metrics_history),
-            web.get("/congestion/current", current.congestion_current),
-            web.get("/metrics", exposition),
-            web.get("/ws/metrics", sockets.metrics, allow_head=False),
-            web.get("/ws/metrics/lanes", sockets.lanes, allow_head=False),
-            *pages.routes(),
-        ]
-    )
+    operations = [
+        *current.operations(),
+        *history.operations(),
+        Operation(
+            method="GET",
+            path="/health",
+            view=health.view,
+            summary="Whether the servers behind this worker answer",
+            tag=Tag.OPERATION,
+            access=Access.OPEN,
+            answer=Health,
+        ),
+        Operation(
+            method="GET",
+            path="/metrics",
+            view=exposition,
+            summary="Counters for Prometheus",
+            tag=Tag.OPERATION,
+            access=Access.OPEN,
+            content_type="text/plain",
+        ),
+        Operation(
+            method="GET",
+            path="/ws/metrics",
+            view=sockets.metrics,
+            summary="Camera-wide windows as they finish",
+            tag=Tag.LIVE,
+            websocket=True,
+        ),
+        Operation(
+            method="GET",
+            path="/ws/metrics/lanes",
+            view=sockets.lanes,
+            summary="Lane windows as they finish",
+            tag=Tag.LIVE,
+            websocket=True,
+        ),
+    ]
+    mount(web_app, operations)
+    web_app.add_routes(pages.routes())
 
 
 def _redis_up(client: Redis) -> Callable[[], Awaitable[bool]]:

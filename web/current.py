@@ -15,6 +15,7 @@ from models.window_rows import WindowRow, decode_window_row, encode_window_row
 from trafficapp.stores.redis import UNAVAILABLE, CurrentState, rows_of
 from web import parameters
 from web.context import CONTEXT, WebContext
+from web.operations import Operation, Tag
 from web.problems import ProblemError, unavailable
 
 MAX_CAMERAS = 10_000
@@ -147,3 +148,33 @@ def _page_rows(context: WebContext, page: _Page) -> list[WindowRow]:
     rows = sorted(_local_rows(context), key=lambda row: (row.camera_id, -1 if row.lane_id is None else row.lane_id))
     by_camera = {camera_id: list(group) for camera_id, group in groupby(rows, key=lambda row: row.camera_id)}
     return [row for camera_id in page.of(list(by_camera)) for row in by_camera[camera_id]]
+
+
+def operations() -> list[Operation]:
+    """What this module answers."""
+    return [
+        Operation(
+            method="GET",
+            path="/cameras",
+            view=cameras,
+            summary="Every camera that reported",
+            tag=Tag.CURRENT,
+            answer=list[CameraSeen],
+        ),
+        Operation(
+            method="GET",
+            path="/metrics/current",
+            view=metrics_current,
+            summary="The newest window of one camera or of every camera",
+            tag=Tag.CURRENT,
+            answer=list[WindowRow],
+        ),
+        Operation(
+            method="GET",
+            path="/congestion/current",
+            view=congestion_current,
+            summary="How congested every camera is",
+            tag=Tag.CURRENT,
+            answer=list[CameraCongestion],
+        ),
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -10,16 +9,17 @@ import msgspec
 from aiohttp import hdrs, web
 
 from models.timestamps import epoch_us, from_epoch_us, rfc3339
-from models.window_rows import encode_window_row
+from models.window_rows import WindowRow, encode_window_row
 from trafficapp.stores.history_queries import Position
+from trafficapp.stores.history_queries import metrics_history as window_rows
 from web import parameters
-from web.context import CONTEXT, HistoryUnavailable
-from web.problems import ProblemError, unavailable
+from web.context import CONTEXT
+from web.operations import Operation, Tag
+from web.problems import ProblemError
 
 DEFAULT_SPAN = timedelta(hours=1)
 DEFAULT_ROWS = 1000
 MAX_ROWS = 10_000
-ANSWER_WITHIN_SECONDS = 20.0
 
 
 class _Cursor(msgspec.Struct, array_like=True):
@@ -42,11 +42,7 @@ async def metrics_history(request: web.Request) -> web.Response:
         raise ProblemError(400, f"from ({_text(since)}) must be before to ({_text(until)})")
     limit = parameters.limit(request, DEFAULT_ROWS, MAX_ROWS)
     after = _position(parameters.cursor(request, _Cursor))
-    try:
-        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-            page = await context.history.window_rows(camera_id, since, until, limit, after)
-    except (HistoryUnavailable, TimeoutError):
-        raise unavailable("Postgres, which holds the history,") from None
+    page = await context.database.ask(lambda pool: window_rows(pool, camera_id, since, until, limit, after))
     response = web.Response(body=encode_window_row(page.rows), content_type="application/json")
     if page.next_position is not None:
         window_start, lane_id = page.next_position
@@ -74,3 +70,17 @@ def _position(cursor: _Cursor | None) -> Position | None:
         return from_epoch_us(cursor.window_start_us), cursor.lane_id
     except OverflowError:
         raise ProblemError(400, "cursor is none that an earlier answer gave") from None
+
+
+def operations() -> list[Operation]:
+    """What this module answers."""
+    return [
+        Operation(
+            method="GET",
+            path="/metrics/history",
+            view=metrics_history,
+            summary="Finished windows of a camera",
+            tag=Tag.HISTORY,
+            answer=list[WindowRow],
+        )
+    ]

@@ -18,8 +18,8 @@ from trafficapp.stores.redis import connect
 from trafficapp.telemetry import Telemetry
 from web.application import setup
 from web.context import LocalCurrent, WebContext
+from web.database import Database
 from web.health import kafka_answers
-from web.postgres_history import PostgresHistory
 
 Client = TestClient[web.Request, web.Application]
 
@@ -45,7 +45,7 @@ async def _serve(settings: Settings, server: RedisServer, local: LocalCurrent | 
         settings=settings,
         telemetry=Telemetry("streams", "test"),
         redis=connect(server.url),
-        history=PostgresHistory(settings.postgres),
+        database=Database(settings.postgres),
         kafka_up=kafka_answers(settings.kafka),
         local_current=local,
     )

@@ -78,7 +78,7 @@ async def test_what_views_raise(aiohttp_client: object, worker: Worker) -> None:
         settings=worker.context.settings,
         telemetry=Telemetry(),
         redis=worker.context.redis,
-        history=worker.context.history,
+        database=worker.context.database,
         kafka_up=worker.context.kafka_up,
     )
     application.middlewares.extend([middleware.telemetry, problems])

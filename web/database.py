@@ -1,21 +1,24 @@
-"""Finished windows from Postgres, which may be away when the worker starts and at any time later."""
+"""Postgres as the views ask it; it may be away when the worker starts and at any time later."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from trafficapp.settings import PostgresSettings
-from trafficapp.stores.history_queries import MetricsPage, Position, metrics_history
 from trafficapp.stores.postgres import create_pool, is_transient, ping
-from web.context import HistoryUnavailable
+from web.problems import unavailable
 
 if TYPE_CHECKING:
     from trafficapp.stores.postgres import Pool
 
+_Result = TypeVar("_Result")
 
-class PostgresHistory:
+ANSWER_WITHIN_SECONDS = 20.0
+
+
+class Database:
     """Connects when it is first asked."""
 
     def __init__(self, settings: PostgresSettings) -> None:
@@ -23,19 +26,22 @@ class PostgresHistory:
         self._pool: Pool | None = None
         self._opening = asyncio.Lock()
 
-    async def window_rows(
-        self, camera_id: str, since: datetime, until: datetime, limit: int, after: Position | None
-    ) -> MetricsPage:
-        """A page of a camera's rows.
+    async def ask(
+        self, question: Callable[[Pool], Awaitable[_Result]], within_seconds: float = ANSWER_WITHIN_SECONDS
+    ) -> _Result:
+        """Answer a question that is put to the pool of connections.
 
         Raises:
-            HistoryUnavailable: the database does not answer.
+            ProblemError: 503, the database does not answer, or not in time.
         """
         try:
-            return await metrics_history(await self._open(), camera_id, since, until, limit, after)
+            async with asyncio.timeout(within_seconds):
+                return await question(await self._open())
+        except TimeoutError:
+            raise unavailable("Postgres, which holds the history,") from None
         except Exception as error:
             if is_transient(error):
-                raise HistoryUnavailable(str(error)) from error
+                raise unavailable("Postgres, which holds the history,") from error
             raise
 
     async def is_up(self) -> bool:

@@ -1,0 +1,94 @@
+"""Parts of a request into the shapes that operations declare."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from models.timestamps import epoch_us, from_epoch_us
+from web.problems import ProblemError
+
+Shape = TypeVar("Shape", bound=Struct)
+
+# "+" in a query string means a space, and people forget to write %2B
+_OFFSET_AFTER_SPACE = re.compile(r"(\d) (\d\d:?\d\d)$")
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
+class Moment:
+    """A point in time in a query: ISO 8601 with any offset (a naive one is UTC), or epoch seconds or milliseconds.
+
+    Attributes:
+        time: aware, in UTC.
+    """
+
+    __slots__ = ("time",)
+
+    def __init__(self, text: str) -> None:
+        number = float(text) if _NUMBER.fullmatch(text) else None
+        try:
+            self.time: datetime = from_epoch_us(
+                epoch_us(_OFFSET_AFTER_SPACE.sub(r"\1+\2", text) if number is None else number)
+            )
+        except (ValueError, OverflowError):
+            raise ValueError(f"{text[:64]!r} is neither ISO 8601 nor epoch seconds or milliseconds") from None
+
+
+def _decode_special(kind: type, value: Any) -> Any:
+    if kind is Moment and isinstance(value, str):
+        return Moment(value)
+    raise NotImplementedError(f"no way to read {kind}")
+
+
+def from_path(request: web.Request, shape: type[Shape]) -> Shape:
+    """The variable parts of the path.
+
+    Raises:
+        ProblemError: 400, they do not fit.
+    """
+    return _convert(dict(request.match_info), shape)
+
+
+def from_query(request: web.Request, shape: type[Shape]) -> Shape:
+    """The query string; unknown parameters are ignored.
+
+    Raises:
+        ProblemError: 400, a known parameter does not fit or is given twice.
+    """
+    known = {field.encode_name for field in msgspec.structs.fields(shape)}
+    values: dict[str, str] = {}
+    for name, value in request.query.items():
+        if name not in known:
+            continue
+        if name in values:
+            raise ProblemError(HTTPStatus.BAD_REQUEST, f"{name} may be given once")
+        values[name] = value
+    return _convert(values, shape)
+
+
+async def from_body(request: web.Request, shape: type[Shape]) -> Shape:
+    """The JSON body; unknown fields are ignored.
+
+    Raises:
+        ProblemError: 400, it is no JSON; 413, it is too large; 422, it has another shape.
+    """
+    raw = await request.read()
+    try:
+        return msgspec.json.decode(raw, type=shape, dec_hook=_decode_special)
+    except msgspec.ValidationError as error:
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body does not fit: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, f"the body is no JSON: {error}") from None
+
+
+def _convert(values: dict[str, str], shape: type[Shape]) -> Shape:
+    try:
+        return msgspec.convert(values, shape, strict=False, dec_hook=_decode_special)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, str(error)) from None
