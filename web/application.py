@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from redis.asyncio import Redis
 
 from models.health import Health
-from web import current, history, middleware, pages
+from web import alerts, current, history, middleware, pages
 from web.access import Access
 from web.context import CONTEXT, WebContext
 from web.feed import LiveFeed
@@ -60,6 +60,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     operations = [
         *current.operations(),
         *history.operations(),
+        *alerts.operations(),
         Operation(
             method="GET",
             path="/health",

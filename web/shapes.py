@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -15,6 +15,9 @@ from models.timestamps import epoch_us, from_epoch_us
 from web.problems import ProblemError
 
 Shape = TypeVar("Shape", bound=Struct)
+
+#: Name of a camera, a zone, a road segment: Postgres keeps no NUL.
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
 
 # "+" in a query string means a space, and people forget to write %2B
 _OFFSET_AFTER_SPACE = re.compile(r"(\d) (\d\d:?\d\d)$")

@@ -1,0 +1,177 @@
+"""What the web asks of the tables of alerts."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+from models.alerts import AlertAction, AlertEvent, AlertRow, AlertType, RuleValue, Severity
+from models.timestamps import epoch_us, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import asyncpg
+
+    from trafficapp.stores.postgres import Connection, Pool
+
+#: Where an alert stands in the order of all: its triggered_at and id.
+Position: TypeAlias = tuple[datetime, uuid.UUID]
+
+_SELECT = """
+    SELECT a.*, c.road_segment, k.acknowledged_by, k.acknowledged_at
+    FROM alerts a
+    LEFT JOIN cameras c ON c.camera_id = a.camera_id
+    LEFT JOIN alert_acknowledgements k ON k.alert_id = a.id
+"""
+_COUNT_SINCE = "SELECT count(*) FROM alerts WHERE triggered_at >= $1 AND alert_type <> 'camera_silent'"
+
+_decode_values = msgspec.json.Decoder(dict[str, RuleValue]).decode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertFilter:
+    """Which alerts; None asks nothing.
+
+    Attributes:
+        since, until: aware; ``[since, until)`` on triggered_at.
+        camera_ids: of one of these cameras; alerts about no camera are not among them.
+        open_only: those that have not ended.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    severity: Severity | None = None
+    alert_type: AlertType | None = None
+    camera_id: str | None = None
+    camera_ids: Collection[str] | None = None
+    road_segment: str | None = None
+    open_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsPage:
+    """Some alerts, newest first.
+
+    Attributes:
+        next_position: where the next page goes on; None when this is the last.
+    """
+
+    rows: list[AlertRow]
+    next_position: Position | None
+
+
+@dataclass(slots=True)
+class _Conditions:
+    """Parts of a WHERE clause with their arguments."""
+
+    texts: list[str] = field(default_factory=list)
+    arguments: list[object] = field(default_factory=list)
+
+    def add(self, text: str, *arguments: object) -> None:
+        """Add a condition; each ``?`` in it stands for the next argument."""
+        for argument in arguments:
+            self.arguments.append(argument)
+            text = text.replace("?", f"${len(self.arguments)}", 1)
+        self.texts.append(text)
+
+
+def _conditions(wanted: AlertFilter) -> _Conditions:
+    conditions = _Conditions()
+    for text, argument in (
+        ("a.triggered_at >= ?", wanted.since),
+        ("a.triggered_at < ?", wanted.until),
+        ("a.severity = ?", wanted.severity),
+        ("a.alert_type = ?", wanted.alert_type),
+        ("a.camera_id = ?", wanted.camera_id),
+        ("a.camera_id = ANY(?::text[])", None if wanted.camera_ids is None else list(wanted.camera_ids)),
+        ("c.road_segment = ?", wanted.road_segment),
+    ):
+        if argument is not None:
+            conditions.add(text, argument)
+    if wanted.open_only:
+        conditions.add("a.resolved_at IS NULL")
+    return conditions
+
+
+async def alerts(pool: Pool, wanted: AlertFilter, limit: int, after: Position | None = None) -> AlertsPage:
+    """Alerts, newest first.
+
+    Args:
+        pool: of `trafficapp.stores.postgres.create_pool`.
+        wanted: which.
+        limit: alerts at most, at least 1.
+        after: the page before ended here.
+    """
+    conditions = _conditions(wanted)
+    if after is not None:
+        conditions.add("(a.triggered_at, a.id) < (?, ?)", *after)
+    where = f"WHERE {' AND '.join(conditions.texts)}" if conditions.texts else ""
+    order = f"ORDER BY a.triggered_at DESC, a.id DESC LIMIT {limit + 1:d}"
+    found = await pool.fetch(f"{_SELECT} {where} {order}", *conditions.arguments)
+    kept = found[:limit]
+    last = (kept[-1]["triggered_at"], kept[-1]["id"]) if len(found) > limit else None
+    return AlertsPage([_alert_row(row) for row in kept], last)
+
+
+async def alert(connection: Pool | Connection, alert_id: uuid.UUID, lock: bool = False) -> AlertEvent | None:
+    """Everything known of an alert, or None when the history has none of this id.
+
+    Args:
+        connection: a pool or a connection.
+        alert_id: which.
+        lock: keep others from changing it until the transaction ends.
+    """
+    text = f"{_SELECT} WHERE a.id = $1{' FOR UPDATE OF a' if lock else ''}"
+    row = await connection.fetchrow(text, alert_id)
+    return None if row is None else _alert_event(row)
+
+
+async def triggered_since(pool: Pool, since: datetime) -> int:
+    """How many alerts were triggered from a time on; silent cameras, which say nothing of traffic, are not counted."""
+    return int(await pool.fetchval(_COUNT_SINCE, since))
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else rfc3339(epoch_us(moment))
+
+
+def _shared_fields(row: asyncpg.Record) -> dict[str, Any]:
+    return {
+        "id": str(row["id"]),
+        "severity": row["severity"],
+        "alert_type": row["alert_type"],
+        "camera_id": row["camera_id"],
+        "road_segment": row["road_segment"],
+        "title": row["title"],
+        "message": row["message"],
+        "congestion_level": row["congestion_level"],
+        "congestion_score": row["congestion_score"],
+        "triggered_at": _time(row["triggered_at"]),
+        "resolved_at": _time(row["resolved_at"]),
+        "acknowledged_by": row["acknowledged_by"],
+        "acknowledged_at": _time(row["acknowledged_at"]),
+    }
+
+
+def _alert_row(row: asyncpg.Record) -> AlertRow:
+    return AlertRow(**_shared_fields(row))
+
+
+def _alert_event(row: asyncpg.Record) -> AlertEvent:
+    action: AlertAction = "opened" if row["revision"] == 1 else "updated"
+    if row["resolved_at"] is not None:
+        action = "resolved"
+    return AlertEvent(
+        **_shared_fields(row),
+        action=action,
+        revision=row["revision"],
+        since=rfc3339(epoch_us(row["since"])),
+        updated_at=rfc3339(epoch_us(row["updated_at"])),
+        rule=row["rule"],
+        values=_decode_values(row["rule_values"]),
+    )

@@ -1,0 +1,67 @@
+"""Open alerts in Redis, as the live sink keeps them.
+
+=======================  ==========================================================================
+``alerts:open``          hash: alert id to `AlertEvent` as JSON
+``alerts:acknowledged``  hash: alert id to ``{"acknowledged_by", "acknowledged_at"}``
+=======================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from redis.asyncio import Redis
+
+from models.alerts import AlertEvent, decode_alert_event
+from models.timestamps import epoch_us
+
+OPEN_KEY = "alerts:open"
+ACKNOWLEDGED_KEY = "alerts:acknowledged"
+
+
+class Acknowledgement(Struct, frozen=True):
+    """Who took an alert on, and when."""
+
+    acknowledged_by: str
+    acknowledged_at: str
+
+
+encode_acknowledgement = msgspec.json.Encoder().encode
+_decode_acknowledgement = msgspec.json.Decoder(Acknowledgement).decode
+
+
+class CurrentAlerts:
+    """Reads the open alerts.
+
+    Every method raises one of `trafficapp.stores.redis.UNAVAILABLE` when Redis is away.
+    """
+
+    def __init__(self, client: Redis) -> None:
+        self.client = client
+
+    async def all_open(self) -> list[AlertEvent]:
+        """Every open alert with its acknowledgement, newest first."""
+        pipeline = self.client.pipeline(transaction=True)
+        pipeline.hgetall(OPEN_KEY)
+        pipeline.hgetall(ACKNOWLEDGED_KEY)
+        found, acknowledged = await pipeline.execute()
+        alerts = [_merged(text, acknowledged.get(alert_id)) for alert_id, text in found.items()]
+        return sorted(alerts, key=lambda alert: (epoch_us(alert.triggered_at), alert.id), reverse=True)
+
+    async def one(self, alert_id: str) -> AlertEvent | None:
+        """An open alert, or None when there is none of this id."""
+        pipeline = self.client.pipeline(transaction=True)
+        pipeline.hget(OPEN_KEY, alert_id)
+        pipeline.hget(ACKNOWLEDGED_KEY, alert_id)
+        text, acknowledged = await pipeline.execute()
+        return None if text is None else _merged(text, acknowledged)
+
+
+def _merged(text: bytes, acknowledged: Any) -> AlertEvent:
+    alert = decode_alert_event(text)
+    if acknowledged is None:
+        return alert
+    by = _decode_acknowledgement(acknowledged)
+    return msgspec.structs.replace(alert, acknowledged_by=by.acknowledged_by, acknowledged_at=by.acknowledged_at)

@@ -1,0 +1,204 @@
+"""``/api/alerts``: open alerts and those of a span of time."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+from aiohttp import hdrs, web
+from msgspec import Meta, Struct
+
+from models.alerts import AlertEvent, AlertRow, AlertType, Severity
+from models.timestamps import epoch_us, from_epoch_us, rfc3339
+from trafficapp.stores.alert_queries import AlertFilter, Position
+from trafficapp.stores.alert_queries import alert as stored_alert
+from trafficapp.stores.alert_queries import alerts as stored_alerts
+from trafficapp.stores.current_alerts import CurrentAlerts
+from trafficapp.stores.redis import UNAVAILABLE
+from web import parameters
+from web.context import CONTEXT, WebContext
+from web.open_alerts import ANSWER_WITHIN_SECONDS, open_alerts
+from web.operations import Operation, Tag
+from web.problems import ProblemError
+from web.shapes import Moment, Name
+
+DEFAULT_SPAN = timedelta(hours=24)
+DEFAULT_ALERTS = 500
+MAX_ALERTS = 5000
+
+encode = msgspec.json.Encoder().encode
+
+
+class AlertId(Struct, frozen=True):
+    """Which alert."""
+
+    id: uuid.UUID
+
+
+class AlertQuery(Struct, frozen=True, kw_only=True):
+    """Which alerts; ``type`` is another word for ``alert_type``, ``zone`` is the id or name of a zone."""
+
+    severity: Severity | None = None
+    alert_type: AlertType | None = None
+    type: AlertType | None = None
+    camera_id: Name | None = None
+    road_segment: Name | None = None
+
+
+class SpanQuery(AlertQuery, frozen=True, kw_only=True):
+    """Which alerts by ``from <= triggered_at < to``: without ``to`` now, without ``from`` 24 hours before ``to``."""
+
+    from_: Moment | None = msgspec.field(default=None, name="from")
+    to: Moment | None = None
+
+
+class HistoryQuery(SpanQuery, frozen=True, kw_only=True):
+    """A page of the alerts of a span."""
+
+    limit: Annotated[int, Meta(ge=1, le=MAX_ALERTS)] = DEFAULT_ALERTS
+    cursor: str | None = None
+
+
+class _Cursor(Struct, array_like=True):
+    triggered_at_us: int
+    id: uuid.UUID
+
+
+def alert_filter(context: WebContext, query: AlertQuery) -> AlertFilter:
+    """The filter that a query asks for.
+
+    Raises:
+        ProblemError: 400, the query contradicts itself; 404, there is no such zone.
+    """
+    if query.alert_type is not None and query.type is not None and query.alert_type != query.type:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "alert_type and type mean the same and may not differ")
+    return AlertFilter(
+        severity=query.severity,
+        alert_type=query.alert_type or query.type,
+        camera_id=query.camera_id,
+        road_segment=query.road_segment,
+    )
+
+
+def span_filter(context: WebContext, query: SpanQuery) -> AlertFilter:
+    """The filter with the span of time that a query asks for.
+
+    Raises:
+        ProblemError: 400 or 404, as `alert_filter`, or the span is empty.
+    """
+    until = datetime.now(UTC) if query.to is None else query.to.time
+    try:
+        since = until - DEFAULT_SPAN if query.from_ is None else query.from_.time
+    except OverflowError:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "to lies before the first time that can be asked for") from None
+    if since >= until:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, f"from ({_text(since)}) must be before to ({_text(until)})")
+    return replace(alert_filter(context, query), since=since, until=until)
+
+
+async def current(request: web.Request, query: AlertQuery) -> web.Response:
+    """``GET /api/alerts/current``: open alerts, newest first."""
+    context = request.app[CONTEXT]
+    wanted = alert_filter(context, query)
+    found = await open_alerts(context)
+    return _answer(found.matching(wanted), found.headers)
+
+
+async def history(request: web.Request, query: HistoryQuery) -> web.Response:
+    """``GET /api/alerts/history``: alerts of a span of time, newest first, ended or not."""
+    context = request.app[CONTEXT]
+    wanted = span_filter(context, query)
+    after = _position(parameters.cursor(request, _Cursor))
+    page = await context.database.ask(lambda pool: stored_alerts(pool, wanted, query.limit, after))
+    response = _answer(page.rows)
+    if page.next_position is not None and wanted.since is not None and wanted.until is not None:
+        triggered_at, alert_id = page.next_position
+        # the next page asks for the same span, although "now" has moved on
+        pinned = {"from": _text(wanted.since), "to": _text(wanted.until)}
+        response.headers[hdrs.LINK] = parameters.next_link(request, _Cursor(epoch_us(triggered_at), alert_id), pinned)
+    return response
+
+
+async def one(request: web.Request, path: AlertId) -> web.Response:
+    """``GET /api/alerts/{id}``: everything about an alert, so that it explains itself."""
+    context = request.app[CONTEXT]
+    alert = await _open_alert(context, path.id)
+    if alert is None:
+        alert = await context.database.ask(lambda pool: stored_alert(pool, path.id))
+    if alert is None:
+        raise unknown_alert(path.id)
+    return _answer(alert)
+
+
+async def _open_alert(context: WebContext, alert_id: uuid.UUID) -> AlertEvent | None:
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
+            return await CurrentAlerts(context.redis).one(str(alert_id))
+    except UNAVAILABLE:
+        return None
+
+
+def unknown_alert(alert_id: uuid.UUID) -> ProblemError:
+    """404: there is no alert of this id."""
+    return ProblemError(HTTPStatus.NOT_FOUND, f"there is no alert {alert_id}")
+
+
+def _answer(body: object, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(body=encode(body), content_type="application/json", headers=headers)
+
+
+def _text(moment: datetime) -> str:
+    return rfc3339(epoch_us(moment))
+
+
+def _position(cursor: _Cursor | None) -> Position | None:
+    if cursor is None:
+        return None
+    try:
+        return from_epoch_us(cursor.triggered_at_us), cursor.id
+    except OverflowError:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "cursor is none that an earlier answer gave") from None
+
+
+def operations() -> list[Operation]:
+    """What this module answers."""
+    return [
+        Operation(
+            method="GET",
+            path="/api/alerts/current",
+            view=current,
+            summary="Open alerts, newest first",
+            description="From Redis; while it is away from Postgres, with the header `X-Data-Source: postgres`.",
+            tag=Tag.ALERTS,
+            query_shape=AlertQuery,
+            answer=list[AlertRow],
+            headers=(("X-Data-Source", "`postgres` while Redis is away"),),
+        ),
+        Operation(
+            method="GET",
+            path="/api/alerts/history",
+            view=history,
+            summary="Alerts of a span of time, newest first",
+            description="Every alert with `from <= triggered_at < to`, ended or not; by default of the last 24 hours.",
+            tag=Tag.ALERTS,
+            query_shape=HistoryQuery,
+            answer=list[AlertRow],
+            headers=(("Link", 'the next page: `<...>; rel="next"`'),),
+        ),
+        Operation(
+            method="GET",
+            path="/api/alerts/{id}",
+            view=one,
+            summary="An alert with the rule that raised it and what the rule saw",
+            tag=Tag.ALERTS,
+            path_shape=AlertId,
+            answer=AlertEvent,
+            errors=(HTTPStatus.NOT_FOUND,),
+        ),
+    ]

@@ -1,0 +1,83 @@
+"""The open alerts, from Redis or, while it is away, from Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from models.alerts import AlertEvent, AlertRow
+from trafficapp.stores.alert_queries import AlertFilter
+from trafficapp.stores.alert_queries import alerts as stored_alerts
+from trafficapp.stores.current_alerts import CurrentAlerts
+from trafficapp.stores.redis import UNAVAILABLE
+from web.context import WebContext
+
+ANSWER_WITHIN_SECONDS = 2.0
+
+#: More alerts than this are not open at a time; it bounds what Postgres is asked for.
+MAX_OPEN = 20_000
+
+FROM_POSTGRES = {"X-Data-Source": "postgres"}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlerts:
+    """Open alerts, newest first.
+
+    Attributes:
+        headers: of the answer: where the alerts come from, when it is not Redis.
+    """
+
+    rows: list[AlertRow]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def matching(self, wanted: AlertFilter) -> list[AlertRow]:
+        """Those that a filter lets through; its span of time is not looked at."""
+        return [row for row in self.rows if _matches(row, wanted)]
+
+
+async def open_alerts(context: WebContext) -> OpenAlerts:
+    """Every open alert with its acknowledgement and the road segment of its camera.
+
+    Raises:
+        ProblemError: 503, neither Redis nor Postgres answers.
+    """
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
+            events = await CurrentAlerts(context.redis).all_open()
+    except UNAVAILABLE:
+        wanted = AlertFilter(open_only=True)
+        page = await context.database.ask(lambda pool: stored_alerts(pool, wanted, MAX_OPEN))
+        return OpenAlerts(page.rows, FROM_POSTGRES)
+    return OpenAlerts([alert_row(event) for event in events])
+
+
+def alert_row(event: AlertEvent) -> AlertRow:
+    """The columns of the contract."""
+    return AlertRow(
+        id=event.id,
+        severity=event.severity,
+        alert_type=event.alert_type,
+        camera_id=event.camera_id,
+        road_segment=event.road_segment,
+        title=event.title,
+        message=event.message,
+        congestion_level=event.congestion_level,
+        congestion_score=event.congestion_score,
+        triggered_at=event.triggered_at,
+        resolved_at=event.resolved_at,
+        acknowledged_by=event.acknowledged_by,
+        acknowledged_at=event.acknowledged_at,
+    )
+
+
+def _matches(row: AlertRow, wanted: AlertFilter) -> bool:
+    cameras: Collection[str] | None = wanted.camera_ids
+    return (
+        wanted.severity in (None, row.severity)
+        and wanted.alert_type in (None, row.alert_type)
+        and wanted.camera_id in (None, row.camera_id)
+        and wanted.road_segment in (None, row.road_segment)
+        and (cameras is None or row.camera_id in cameras)
+    )
