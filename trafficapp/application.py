@@ -192,7 +192,7 @@ def create_app(settings: Settings | None = None) -> TrafficApp:
     for module in (*_ROLES[app.settings.worker.role], "trafficapp.inspection"):
         import_module(module).register(app)
 
-    import_module("web").register(app, app.settings, app.telemetry, local_current=app.local_current)
+    import_module("web").register(app, app.settings, app.telemetry, local_current=app.local_current, outbox=app.outbox)
 
     @app.timer(interval=_WATCH_SECONDS)
     async def watch() -> None:

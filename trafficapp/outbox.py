@@ -57,7 +57,11 @@ class Outbox:
                 max_batch_size=_MAX_BATCH_BYTES,
                 request_timeout_ms=_REQUEST_TIMEOUT_MS,
             )
-            await producer.start()
+            try:
+                await producer.start()
+            except BaseException:
+                await producer.stop()
+                raise
             self._producer = producer
 
     async def stop(self) -> None:
@@ -82,11 +86,7 @@ class Outbox:
             ValueError: a record is larger than `MAX_RECORD_BYTES`; those before it may have been sent.
             KafkaError: the producer has failed.
         """
-        producer = self._producer
-        if producer is None:
-            await self.start()
-            producer = self._producer
-            assert producer is not None  # noqa: S101 - start either connects or raises
+        producer = await self._started()
         acknowledgements: list[asyncio.Future[RecordMetadata]] = []
         batch = producer.create_batch()
         now_ms = int(time.time() * 1000)
@@ -103,3 +103,18 @@ class Outbox:
         if batch.record_count():
             acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
         return acknowledgements
+
+    async def partitions_for(self, topic: str) -> list[int]:
+        """The partitions of a topic, in order.
+
+        Raises:
+            KafkaError: the broker does not answer, or there is no such topic.
+        """
+        producer = await self._started()
+        return sorted(await producer.partitions_for(topic))
+
+    async def _started(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            await self.start()
+        assert self._producer is not None  # noqa: S101 - start either connects or raises
+        return self._producer

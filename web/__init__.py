@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings
 from trafficapp.telemetry import Telemetry
 from web.application import setup
@@ -21,6 +22,7 @@ def register(
     *,
     kafka_up: Probe | None = None,
     local_current: LocalCurrent | None = None,
+    outbox: Outbox | None = None,
 ) -> None:
     """Make a Faust application's web server answer the API; call it once, before the worker starts.
 
@@ -33,6 +35,7 @@ def register(
         telemetry: of this process.
         kafka_up: whether the broker answers; without it the brokers are asked directly.
         local_current: newest rows from the worker's own tables, for when Redis is away.
+        outbox: the worker's producer.
     """
     from faust.web.base import BlueprintManager
 
@@ -46,6 +49,7 @@ def register(
         database=Database(settings.postgres),
         kafka_up=kafka_up or kafka_answers(settings.kafka),
         local_current=local_current,
+        outbox=outbox,
     )
     app.web.blueprints = BlueprintManager()
     setup(app.web.web_app, context, connect_feed=lambda: connect(redis_url, retries=0))

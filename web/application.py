@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from redis.asyncio import Redis
 
 from models.health import Health
-from web import alerts, current, history, middleware, pages
+from web import alert_export, alerts, current, history, middleware, pages
 from web.access import Access
 from web.context import CONTEXT, WebContext
 from web.feed import LiveFeed
@@ -41,15 +41,16 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
 
     async def start(_: web.Application) -> None:
         feed.start()
+        context.registry.start()
 
     async def close_sockets(_: web.Application) -> None:
         await feed.stop()
         await sockets.close_all()
 
     async def close_clients(_: web.Application) -> None:
-        # Faust cleans up twice; closing what is closed is no fault
-        await context.redis.aclose()
-        await context.database.close()
+        # Faust cleans up twice
+        await context.registry.stop()
+        await context.close()
 
     web_app[CONTEXT] = context
     web_app.middlewares.extend([middleware.telemetry, problems])
@@ -60,6 +61,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     operations = [
         *current.operations(),
         *history.operations(),
+        *alert_export.operations(),  # before alerts: its path looks like an id there
         *alerts.operations(),
         Operation(
             method="GET",

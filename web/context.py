@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 from redis.asyncio import Redis
 
 from models.window_rows import WindowRow
+from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings
+from trafficapp.stores.live_events import emit
+from trafficapp.stores.publications import Publisher
+from trafficapp.stores.redis import connect
 from trafficapp.telemetry import Telemetry
 from web.database import Database
+from web.registry import Registry
 
 #: Answers whether a server behind us is up; an exception counts as no.
 Probe = Callable[[], Awaitable[bool]]
@@ -30,6 +35,9 @@ class WebContext:
         database: history and what administrators set; connects when it is first asked.
         kafka_up: whether the broker answers.
         local_current: what this worker knows itself, for when Redis is away.
+        outbox: sends to Kafka; one of its own unless given.
+        publisher: tells what writes recorded.
+        registry: cameras and zones.
     """
 
     settings: Settings
@@ -38,6 +46,28 @@ class WebContext:
     database: Database
     kafka_up: Probe
     local_current: LocalCurrent | None = None
+    outbox: Outbox | None = None
+    publisher: Publisher = field(init=False)
+    registry: Registry = field(init=False)
+    _own_outbox: Outbox | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.outbox is None:
+            self.outbox = self._own_outbox = Outbox(self.settings)
+        self.publisher = Publisher(self.outbox, self._emit)
+        url = self.settings.redis.url.get_secret_value()
+        self.registry = Registry(self.database, lambda: connect(url, retries=0))
+
+    async def close(self) -> None:
+        """Close the clients; closing what is closed is no fault."""
+        await self.redis.aclose()
+        await self.database.close()
+        if self._own_outbox is not None:
+            await self._own_outbox.stop()
+
+    async def _emit(self, event: str, data: bytes, once_key: str) -> None:
+        kept = self.settings.events.replay_events
+        await emit(self.redis, event, data, once_key=once_key, kept_events=kept)
 
 
 CONTEXT = web.AppKey("context", WebContext)

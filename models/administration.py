@@ -1,0 +1,185 @@
+"""Bodies of ``/api/admin/...``: zones, cameras, thresholds, broadcasts, the audit log."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+#: Postgres keeps no NUL characters.
+Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
+Text = Annotated[str, Meta(max_length=4096, pattern=r"^[^\x00]*$")]
+Latitude = Annotated[float, Meta(ge=-90, le=90, description="Degrees, WGS 84.")]
+Longitude = Annotated[float, Meta(ge=-180, le=180, description="Degrees, WGS 84.")]
+Share = Annotated[float, Meta(gt=0, lt=1)]
+
+MAX_ZONE_POINTS = 10_000
+
+
+class Point(Struct, frozen=True):
+    """A place in WGS 84."""
+
+    lat: Latitude
+    lon: Longitude
+
+
+Ring = Annotated[list[Point], Meta(min_length=3, max_length=MAX_ZONE_POINTS)]
+
+
+class NewZone(Struct, frozen=True, kw_only=True):
+    """Body of ``POST /api/admin/zones``. The ring is closed by the server."""
+
+    name: Name
+    coordinates: Ring
+    description: Text = ""
+
+
+class ZoneChange(Struct, frozen=True, kw_only=True):
+    """Body of ``PUT /api/admin/zones/{id}``; what is left out stays."""
+
+    name: Name | UnsetType = UNSET
+    coordinates: Ring | UnsetType = UNSET
+    description: Text | UnsetType = UNSET
+
+
+class Zone(Struct, frozen=True, kw_only=True):
+    """A part of the city, by which lists are filtered.
+
+    Attributes:
+        coordinates: the ring, closed: the last point is the first one again.
+        cameras: how many registered cameras stand in it, its border included.
+    """
+
+    id: int
+    name: str
+    description: str
+    coordinates: list[Point]
+    created_at: str
+    updated_at: str
+    cameras: int = 0
+
+
+class NewCamera(Struct, frozen=True, kw_only=True):
+    """Body of ``POST /api/admin/cameras``.
+
+    Attributes:
+        name: the camera_id unless given.
+        latitude, longitude: both or neither.
+    """
+
+    camera_id: Name
+    name: Name | None = None
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+    road_segment: Name | None = None
+    description: Text | None = None
+    calibration: dict[str, Any] | None = None
+
+
+class CameraChange(Struct, frozen=True, kw_only=True):
+    """Body of ``PUT /api/admin/cameras/{camera_id}``; what is left out stays, null clears."""
+
+    name: Name | UnsetType | None = UNSET
+    latitude: Latitude | UnsetType | None = UNSET
+    longitude: Longitude | UnsetType | None = UNSET
+    road_segment: Name | UnsetType | None = UNSET
+    description: Text | UnsetType | None = UNSET
+    calibration: dict[str, Any] | UnsetType | None = UNSET
+
+
+class Camera(Struct, frozen=True, kw_only=True):
+    """A camera of the registry.
+
+    Attributes:
+        registered: whether somebody registered it; else it is known because it reported.
+        last_seen: end of its newest final window; None when it has none.
+    """
+
+    camera_id: str
+    name: str | None
+    latitude: float | None
+    longitude: float | None
+    road_segment: str | None
+    description: str | None
+    calibration: dict[str, Any] | None
+    registered: bool
+    last_seen: str | None
+
+
+class ThresholdChange(Struct, frozen=True, kw_only=True):
+    """Body of ``PUT /api/admin/thresholds``: scores at which a level ends, strictly ascending.
+
+    LOW is below low, MODERATE below moderate, HIGH below high; SEVERE is from high on.
+    """
+
+    congestion_threshold_low: Share
+    congestion_threshold_moderate: Share
+    congestion_threshold_high: Share
+
+
+class Thresholds(Struct, frozen=True, kw_only=True):
+    """The thresholds in force.
+
+    Attributes:
+        version: 0 for those of the settings.
+        effective_from: begin of the first window they hold for; None for those of the settings.
+    """
+
+    congestion_threshold_low: float
+    congestion_threshold_moderate: float
+    congestion_threshold_high: float
+    version: int
+    effective_from: str | None
+    set_by: str | None
+    set_at: str | None
+
+
+class NewBroadcast(Struct, frozen=True, kw_only=True):
+    """Body of ``POST /api/admin/notifications/broadcast``.
+
+    Attributes:
+        camera_id: the camera it is about.
+        zone: id or name of the zone it is about.
+    """
+
+    message: Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
+    title: Text = ""
+    severity: Literal["WARNING", "CRITICAL", "EMERGENCY"] = "WARNING"
+    camera_id: Name | None = None
+    zone: Name | None = None
+
+
+class Broadcast(Struct, frozen=True, kw_only=True):
+    """Data of the event ``admin_broadcast``, and what its sender gets back."""
+
+    id: str
+    title: str
+    message: str
+    severity: str
+    camera_id: str | None
+    zone: str | None
+    sent_by: str
+    sent_at: str
+
+
+class AuditEntry(Struct, frozen=True, kw_only=True):
+    """A row of the audit log.
+
+    Attributes:
+        action: a stable word: ``thresholds.update``.
+        target: what was changed.
+        before, after: what was there, and what is there now; null for nothing.
+        remote: address that the request came from.
+    """
+
+    id: int
+    at: str
+    actor: str
+    role: str
+    action: str
+    target: str
+    before: msgspec.Raw
+    after: msgspec.Raw
+    remote: str | None
+    request_id: str | None

@@ -1,0 +1,54 @@
+"""What every worker keeps in memory of the cameras and zones that administrators registered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from trafficapp.zones import LonLat
+
+if TYPE_CHECKING:
+    from trafficapp.stores.postgres import Pool
+
+#: Redis channel on which a worker tells the others that cameras or zones have changed.
+REGISTRY_CHANNEL = "registry:changed"
+
+_CAMERAS = """
+    SELECT camera_id, name, latitude, longitude, road_segment FROM cameras WHERE name IS NOT NULL
+"""
+_ZONES = "SELECT id, name, polygon FROM monitoring_zones"
+
+_decode_ring = msgspec.json.Decoder(list[LonLat]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredCamera:
+    """A camera; latitude and longitude are there together or not at all."""
+
+    camera_id: str
+    name: str
+    latitude: float | None
+    longitude: float | None
+    road_segment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredZone:
+    """A zone; the ring is closed."""
+
+    id: int
+    name: str
+    ring: list[LonLat]
+
+
+async def registered(pool: Pool) -> tuple[list[RegisteredCamera], list[RegisteredZone]]:
+    """All registered cameras and all zones."""
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        cameras = [RegisteredCamera(*row) for row in await connection.fetch(_CAMERAS)]
+        zones = [
+            RegisteredZone(row["id"], row["name"], _decode_ring(row["polygon"]))
+            for row in await connection.fetch(_ZONES)
+        ]
+    return cameras, zones
