@@ -49,6 +49,7 @@ class AlertQuery(Struct, frozen=True, kw_only=True):
     type: AlertType | None = None
     camera_id: Name | None = None
     road_segment: Name | None = None
+    zone: Name | None = None
 
 
 class SpanQuery(AlertQuery, frozen=True, kw_only=True):
@@ -65,12 +66,14 @@ class HistoryQuery(SpanQuery, frozen=True, kw_only=True):
     cursor: str | None = None
 
 
-class _Cursor(Struct, array_like=True):
+class Cursor(Struct, array_like=True):
+    """Where a page ended."""
+
     triggered_at_us: int
     id: uuid.UUID
 
 
-def alert_filter(context: WebContext, query: AlertQuery) -> AlertFilter:
+async def alert_filter(context: WebContext, query: AlertQuery) -> AlertFilter:
     """The filter that a query asks for.
 
     Raises:
@@ -82,11 +85,12 @@ def alert_filter(context: WebContext, query: AlertQuery) -> AlertFilter:
         severity=query.severity,
         alert_type=query.alert_type or query.type,
         camera_id=query.camera_id,
+        camera_ids=await context.registry.choose(query.zone),
         road_segment=query.road_segment,
     )
 
 
-def span_filter(context: WebContext, query: SpanQuery) -> AlertFilter:
+async def span_filter(context: WebContext, query: SpanQuery) -> AlertFilter:
     """The filter with the span of time that a query asks for.
 
     Raises:
@@ -99,13 +103,13 @@ def span_filter(context: WebContext, query: SpanQuery) -> AlertFilter:
         raise ProblemError(HTTPStatus.BAD_REQUEST, "to lies before the first time that can be asked for") from None
     if since >= until:
         raise ProblemError(HTTPStatus.BAD_REQUEST, f"from ({_text(since)}) must be before to ({_text(until)})")
-    return replace(alert_filter(context, query), since=since, until=until)
+    return replace(await alert_filter(context, query), since=since, until=until)
 
 
 async def current(request: web.Request, query: AlertQuery) -> web.Response:
     """``GET /api/alerts/current``: open alerts, newest first."""
     context = request.app[CONTEXT]
-    wanted = alert_filter(context, query)
+    wanted = await alert_filter(context, query)
     found = await open_alerts(context)
     return _answer(found.matching(wanted), found.headers)
 
@@ -113,22 +117,16 @@ async def current(request: web.Request, query: AlertQuery) -> web.Response:
 async def history(request: web.Request, query: HistoryQuery) -> web.Response:
     """``GET /api/alerts/history``: alerts of a span of time, newest first, ended or not."""
     context = request.app[CONTEXT]
-    wanted = span_filter(context, query)
-    after = _position(parameters.cursor(request, _Cursor))
+    wanted = await span_filter(context, query)
+    after = position(request)
     page = await context.database.ask(lambda pool: stored_alerts(pool, wanted, query.limit, after))
-    response = _answer(page.rows)
-    if page.next_position is not None and wanted.since is not None and wanted.until is not None:
-        triggered_at, alert_id = page.next_position
-        # the next page asks for the same span, although "now" has moved on
-        pinned = {"from": _text(wanted.since), "to": _text(wanted.until)}
-        response.headers[hdrs.LINK] = parameters.next_link(request, _Cursor(epoch_us(triggered_at), alert_id), pinned)
-    return response
+    return _answer(page.rows, link(request, wanted, page.next_position))
 
 
 async def one(request: web.Request, path: AlertId) -> web.Response:
     """``GET /api/alerts/{id}``: everything about an alert, so that it explains itself."""
     context = request.app[CONTEXT]
-    alert = await _open_alert(context, path.id)
+    alert = await live_alert(context, path.id)
     if alert is None:
         alert = await context.database.ask(lambda pool: stored_alert(pool, path.id))
     if alert is None:
@@ -136,7 +134,8 @@ async def one(request: web.Request, path: AlertId) -> web.Response:
     return _answer(alert)
 
 
-async def _open_alert(context: WebContext, alert_id: uuid.UUID) -> AlertEvent | None:
+async def live_alert(context: WebContext, alert_id: uuid.UUID) -> AlertEvent | None:
+    """An open alert as Redis knows it; None when it is not open, or Redis is away."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
             return await CurrentAlerts(context.redis).one(str(alert_id))
@@ -153,17 +152,33 @@ def _answer(body: object, headers: Mapping[str, str] | None = None) -> web.Respo
     return web.Response(body=encode(body), content_type="application/json", headers=headers)
 
 
-def _text(moment: datetime) -> str:
-    return rfc3339(epoch_us(moment))
+def position(request: web.Request) -> Position | None:
+    """Where the page before ended, as the request says.
 
-
-def _position(cursor: _Cursor | None) -> Position | None:
+    Raises:
+        ProblemError: 400, no answer of ours said so.
+    """
+    cursor = parameters.cursor(request, Cursor)
     if cursor is None:
         return None
     try:
         return from_epoch_us(cursor.triggered_at_us), cursor.id
     except OverflowError:
         raise ProblemError(HTTPStatus.BAD_REQUEST, "cursor is none that an earlier answer gave") from None
+
+
+def link(request: web.Request, wanted: AlertFilter, end: Position | None) -> dict[str, str]:
+    """The header that leads to the page behind ``end``; none when there is no such page."""
+    if end is None or wanted.since is None or wanted.until is None:
+        return {}
+    triggered_at, alert_id = end
+    # the next page asks for the same span, although "now" has moved on
+    pinned = {"from": _text(wanted.since), "to": _text(wanted.until)}
+    return {hdrs.LINK: parameters.next_link(request, Cursor(epoch_us(triggered_at), alert_id), pinned)}
+
+
+def _text(moment: datetime) -> str:
+    return rfc3339(epoch_us(moment))
 
 
 def operations() -> list[Operation]:
@@ -178,6 +193,7 @@ def operations() -> list[Operation]:
             tag=Tag.ALERTS,
             query_shape=AlertQuery,
             answer=list[AlertRow],
+            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
             headers=(("X-Data-Source", "`postgres` while Redis is away"),),
         ),
         Operation(
@@ -189,6 +205,7 @@ def operations() -> list[Operation]:
             tag=Tag.ALERTS,
             query_shape=HistoryQuery,
             answer=list[AlertRow],
+            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
             headers=(("Link", 'the next page: `<...>; rel="next"`'),),
         ),
         Operation(
@@ -199,6 +216,6 @@ def operations() -> list[Operation]:
             tag=Tag.ALERTS,
             path_shape=AlertId,
             answer=AlertEvent,
-            errors=(HTTPStatus.NOT_FOUND,),
+            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
         ),
     ]

@@ -50,17 +50,18 @@ async def open_alerts(context: WebContext) -> OpenAlerts:
         wanted = AlertFilter(open_only=True)
         page = await context.database.ask(lambda pool: stored_alerts(pool, wanted, MAX_OPEN))
         return OpenAlerts(page.rows, FROM_POSTGRES)
-    return OpenAlerts([alert_row(event) for event in events])
+    segment = context.registry.segment
+    return OpenAlerts([alert_row(event, segment(event.camera_id)) for event in events])
 
 
-def alert_row(event: AlertEvent) -> AlertRow:
-    """The columns of the contract."""
+def alert_row(event: AlertEvent, road_segment: str | None = None) -> AlertRow:
+    """The columns of the contract; the road segment is that of the camera, unless the alert has one itself."""
     return AlertRow(
         id=event.id,
         severity=event.severity,
         alert_type=event.alert_type,
         camera_id=event.camera_id,
-        road_segment=event.road_segment,
+        road_segment=event.road_segment or road_segment,
         title=event.title,
         message=event.message,
         congestion_level=event.congestion_level,

@@ -76,12 +76,12 @@ def from_query(request: web.Request, shape: type[Shape]) -> Shape:
 
 
 async def from_body(request: web.Request, shape: type[Shape]) -> Shape:
-    """The JSON body; unknown fields are ignored.
+    """The JSON body; unknown fields are ignored, and no body is as good as an empty object.
 
     Raises:
         ProblemError: 400, it is no JSON; 413, it is too large; 422, it has another shape.
     """
-    raw = await request.read()
+    raw = await request.read() or b"{}"
     try:
         return msgspec.json.decode(raw, type=shape, dec_hook=_decode_special)
     except msgspec.ValidationError as error:

@@ -28,6 +28,7 @@ _SELECT = """
     LEFT JOIN cameras c ON c.camera_id = a.camera_id
     LEFT JOIN alert_acknowledgements k ON k.alert_id = a.id
 """
+_ORDER = "ORDER BY a.triggered_at DESC, a.id DESC"
 _COUNT_SINCE = "SELECT count(*) FROM alerts WHERE triggered_at >= $1 AND alert_type <> 'camera_silent'"
 
 _decode_values = msgspec.json.Decoder(dict[str, RuleValue]).decode
@@ -79,8 +80,12 @@ class _Conditions:
             text = text.replace("?", f"${len(self.arguments)}", 1)
         self.texts.append(text)
 
+    @property
+    def where(self) -> str:
+        return f"WHERE {' AND '.join(self.texts)}" if self.texts else ""
 
-def _conditions(wanted: AlertFilter) -> _Conditions:
+
+def _conditions(wanted: AlertFilter, after: Position | None) -> _Conditions:
     conditions = _Conditions()
     for text, argument in (
         ("a.triggered_at >= ?", wanted.since),
@@ -95,10 +100,14 @@ def _conditions(wanted: AlertFilter) -> _Conditions:
             conditions.add(text, argument)
     if wanted.open_only:
         conditions.add("a.resolved_at IS NULL")
+    if after is not None:
+        conditions.add("(a.triggered_at, a.id) < (?, ?)", *after)
     return conditions
 
 
-async def alerts(pool: Pool, wanted: AlertFilter, limit: int, after: Position | None = None) -> AlertsPage:
+async def alerts(
+    pool: Pool, wanted: AlertFilter, limit: int, after: Position | None = None, last: Position | None = None
+) -> AlertsPage:
     """Alerts, newest first.
 
     Args:
@@ -106,16 +115,24 @@ async def alerts(pool: Pool, wanted: AlertFilter, limit: int, after: Position | 
         wanted: which.
         limit: alerts at most, at least 1.
         after: the page before ended here.
+        last: none beyond this one.
     """
-    conditions = _conditions(wanted)
-    if after is not None:
-        conditions.add("(a.triggered_at, a.id) < (?, ?)", *after)
-    where = f"WHERE {' AND '.join(conditions.texts)}" if conditions.texts else ""
-    order = f"ORDER BY a.triggered_at DESC, a.id DESC LIMIT {limit + 1:d}"
-    found = await pool.fetch(f"{_SELECT} {where} {order}", *conditions.arguments)
+    conditions = _conditions(wanted, after)
+    if last is not None:
+        conditions.add("(a.triggered_at, a.id) >= (?, ?)", *last)
+    found = await pool.fetch(f"{_SELECT} {conditions.where} {_ORDER} LIMIT {limit + 1:d}", *conditions.arguments)
     kept = found[:limit]
     last = (kept[-1]["triggered_at"], kept[-1]["id"]) if len(found) > limit else None
     return AlertsPage([_alert_row(row) for row in kept], last)
+
+
+async def end_of_page(pool: Pool, wanted: AlertFilter, limit: int, after: Position | None = None) -> Position | None:
+    """Where a page of so many alerts ends; None when it is the last page. Arguments as for `alerts`."""
+    conditions = _conditions(wanted, after)
+    cameras = "LEFT JOIN cameras c ON c.camera_id = a.camera_id" if wanted.road_segment is not None else ""
+    query = f"SELECT a.triggered_at, a.id FROM alerts a {cameras} {conditions.where} {_ORDER}"  # noqa: S608 - our own
+    found = await pool.fetch(f"{query} OFFSET {limit - 1:d} LIMIT 2", *conditions.arguments)
+    return (found[0]["triggered_at"], found[0]["id"]) if len(found) == 2 else None
 
 
 async def alert(connection: Pool | Connection, alert_id: uuid.UUID, lock: bool = False) -> AlertEvent | None:
