@@ -114,7 +114,10 @@ def test_images_have_a_version(services: dict[str, Any]) -> None:
         assert re.fullmatch(r"[a-z/-]+:v?\d[\w.-]*", service["image"]), service["image"]
 
 
-@pytest.mark.parametrize(("service", "role"), [("worker", "streams"), ("history", "history"), ("live", "live")])
+@pytest.mark.parametrize(
+    ("service", "role"),
+    [("worker", "streams"), ("alerts", "alerts"), ("history", "history"), ("live", "live")],
+)
 def test_a_worker_reads_what_compose_gives_it(
     services: dict[str, Any], service: str, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

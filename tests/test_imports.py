@@ -23,7 +23,10 @@ FORBIDDEN = {
 }
 
 #: Modules of the domain, with everything below them.
-DOMAIN = ("models", "trafficapp.windows", "trafficapp.congestion", "trafficapp.speed", "trafficapp.topics")
+DOMAIN = (
+    *("models", "trafficapp.windows", "trafficapp.alerts", "trafficapp.congestion", "trafficapp.speed"),
+    *("trafficapp.state_rows", "trafficapp.topics"),
+)
 ENGINES_AND_CLIENTS = frozenset(
     {
         *("faust", "mode", "aiokafka", "confluent_kafka", "asyncpg", "psycopg", "sqlalchemy", "alembic"),

@@ -18,11 +18,20 @@ from models.window_rows import WindowRow
 from trafficapp.batching.consumer import RunConsumer, RunTableManager, RunTransport
 from trafficapp.batching.reader import Run, RunReader
 from trafficapp.batching.sink import RunSink
+from trafficapp.batching.stateful import STATE_SECONDS, StatefulSink
 from trafficapp.kafka import check_partitions, create_topics, first_offset, wait_for_kafka
 from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings, load_settings
 from trafficapp.telemetry import Telemetry
-from trafficapp.topics import DEAD_LETTERS, EVENTS_RAW, METRICS, camera_state_changelog, declared_topics
+from trafficapp.topics import (
+    ALERTS,
+    DEAD_LETTERS,
+    EVENTS_RAW,
+    METRICS,
+    alert_state_changelog,
+    camera_state_changelog,
+    declared_topics,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +51,7 @@ _FETCH_BYTES = 1 << 20
 #: What each role runs; a module's ``register(app)`` puts its agent on the application.
 _ROLES: dict[str, tuple[str, ...]] = {
     "streams": ("agents.windows", "agents.finished_windows"),
+    "alerts": ("agents.alerts",),
     "history": ("agents.history",),
     "live": ("agents.live",),
 }
@@ -107,6 +117,14 @@ class TrafficApp(faust.App):
         )
         table.data.data = rows
 
+    def keep_state(self, sink: StatefulSink[Any]) -> None:
+        """Have the state of a sink written soon after its runs, and at the end."""
+        self.flush_at_end(sink.flush)
+
+        @self.timer(interval=STATE_SECONDS / 2)
+        async def write_pending_state() -> None:
+            await sink.write_pending_state()
+
     # ------------------------------------------------------------------ running
 
     @property
@@ -131,8 +149,9 @@ class TrafficApp(faust.App):
         created = await create_topics(self.settings, declared_topics(self.settings))
         if created:
             logger.info("created topics %s", ", ".join(created))
-        followers = (METRICS, DEAD_LETTERS, camera_state_changelog(self.settings))
+        followers = (METRICS, DEAD_LETTERS, ALERTS, camera_state_changelog(self.settings))
         await check_partitions(self.settings, EVENTS_RAW, followers)
+        await check_partitions(self.settings, METRICS, (ALERTS, alert_state_changelog(self.settings)))
         await self.outbox.start()
         # every record of a fetch is an object that lives for a moment; looking for cycles among them costs
         # two fifths of the throughput, and what is there by now stays for good

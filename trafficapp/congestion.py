@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
+from models.thresholds import Thresholds
 from models.window_rows import Level
 
 #: Weights of vehicle count, slowness and stopped share; they add up to one.
 COUNT_WEIGHT, SLOWNESS_WEIGHT, STOPPED_WEIGHT = 0.4, 0.4, 0.2
 
 SCORE_DECIMALS = 4
+
+#: Changes of the boundaries that are kept. Windows that are still open when as many changes have come, each for a
+#: later window than the one before, take the oldest that is left.
+MAX_CHANGES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +57,27 @@ class CongestionScale:
         if score >= self.moderate:
             return "MODERATE"
         return "LOW"
+
+    def at(self, start_us: int, changes: Sequence[Thresholds]) -> CongestionScale:
+        """The scale of a window that begins at a time: boundaries may change while the application runs.
+
+        Of the changes in force by then the one with the largest version holds, whatever order they came in.
+        """
+        newest = max((c for c in changes if c.effective_from_us <= start_us), key=lambda c: c.version, default=None)
+        if newest is None:
+            return self
+        return replace(self, moderate=newest.moderate, high=newest.high, severe=newest.severe)
+
+
+def with_change(changes: Iterable[Thresholds], change: Thresholds) -> list[Thresholds]:
+    """Add a change of the boundaries to those that are known, oldest first; one of a known version adds nothing.
+
+    A change that no window can take any more, since a newer one holds for all its windows, is dropped, and so
+    are the oldest beyond `MAX_CHANGES`.
+    """
+    by_version = {change.version: change} | {known.version: known for known in changes}
+    kept: list[Thresholds] = []
+    for version in sorted(by_version, reverse=True):
+        if not kept or by_version[version].effective_from_us < kept[-1].effective_from_us:
+            kept.append(by_version[version])
+    return kept[MAX_CHANGES - 1 :: -1]

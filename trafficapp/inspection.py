@@ -27,9 +27,10 @@ from models.window_rows import WindowRow, decode_window_row
 from trafficapp.kafka import groupless_consumer, partitions_of
 from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings
-from trafficapp.state import CameraStateLog
+from trafficapp.state import camera_state_log
+from trafficapp.state_rows import partition_key
 from trafficapp.topics import DEAD_LETTERS, EVENTS_RAW, METRICS
-from trafficapp.windows.partition import decode_camera_row, decode_partition_row, partition_key
+from trafficapp.windows.partition import decode_camera_row, decode_partition_row
 from trafficapp.windows.rules import windower_rules
 from trafficapp.windows.windower import CameraState
 
@@ -98,7 +99,7 @@ def register(app: TrafficApp) -> None:
 
 async def camera_report(settings: Settings, camera_id: str, row_count: int) -> CameraReport | None:
     """Read a camera's state and last rows from Kafka; None when no worker has seen it."""
-    log = CameraStateLog(settings, Outbox(settings))
+    log = camera_state_log(settings, Outbox(settings))
     async with groupless_consumer(settings, fetch_max_wait_ms=_WAIT_MS) as consumer:
         loaded = await log.load(await partitions_of(settings, log.topic))
         key = camera_id.encode()

@@ -1,9 +1,10 @@
-"""The durable form of the table ``camera_state``: its changelog, merged by source offset.
+"""The durable form of a table of states: its changelog, merged by source offset.
 
-Every row begins with the source offset it covers, and a camera's row is a pure function of the log up
-to that offset. Merging keeps the row with the largest offset, never the last one written: a row that a
-frozen process writes late is then stale but never false, and any prefix of the changelog, whoever wrote
-it, gives a state to go on from. No fencing is needed. docs/decisions/0001 has the argument.
+The windows have one and the alerts have one. Every row begins with the source offset it covers, and a camera's
+row is a pure function of the source topic up to that offset. Merging keeps the row with the largest offset,
+never the last one written: a row that a frozen process writes late is then stale but never false, and any prefix
+of the changelog, whoever wrote it, gives a state to go on from. No fencing is needed. docs/decisions/0001 has the
+argument.
 """
 
 from __future__ import annotations
@@ -23,25 +24,31 @@ from trafficapp.batching.fatal import Exit, end_process
 from trafficapp.kafka import groupless_consumer
 from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings
-from trafficapp.topics import camera_state_changelog
-from trafficapp.windows.partition import offset_of
+from trafficapp.state_rows import offset_of
+from trafficapp.topics import alert_state_changelog, camera_state_changelog
 
 logger = logging.getLogger(__name__)
 
 _FETCH_BYTES = 4 << 20
 
 
-class CameraStateLog:
+class StateLog:
     """Reads and writes state rows.
+
+    Args:
+        settings: where Kafka is.
+        outbox: the producer of the process.
+        topic: the changelog.
+        partitions: how many it has; state of a source partition is in the partition of the same number.
 
     Attributes:
         rows: merged rows by partition and key; they survive rebalances, so that only what others
             wrote meanwhile must be read.
     """
 
-    def __init__(self, settings: Settings, outbox: Outbox) -> None:
-        self.topic = camera_state_changelog(settings)
-        self.rows: dict[int, dict[bytes, bytes]] = {p: {} for p in range(settings.kafka.partitions)}
+    def __init__(self, settings: Settings, outbox: Outbox, topic: str, partitions: int) -> None:
+        self.topic = topic
+        self.rows: dict[int, dict[bytes, bytes]] = {p: {} for p in range(partitions)}
         self._settings = settings
         self._outbox = outbox
         self._position: dict[int, int] = {}
@@ -159,3 +166,13 @@ class CameraStateLog:
                 if await consumer.position(tp) >= ends[tp]:
                     behind.discard(tp)
         return count
+
+
+def camera_state_log(settings: Settings, outbox: Outbox) -> StateLog:
+    """The changelog of the windows agent."""
+    return StateLog(settings, outbox, camera_state_changelog(settings), settings.kafka.partitions)
+
+
+def alert_state_log(settings: Settings, outbox: Outbox) -> StateLog:
+    """The changelog of the alerts agent."""
+    return StateLog(settings, outbox, alert_state_changelog(settings), settings.kafka.partitions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import (
@@ -16,6 +16,8 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+
+from models.alerts import AlertEvent
 
 LATENCY_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -31,6 +33,7 @@ class Telemetry:
         events_dropped: detections that were refused, by reason.
         window_flushes: windows made final, camera-wide and lanes.
         kafka_consumer_lag: records not yet read, by topic and partition.
+        alerts: steps of alerts that this process told, by type and action; a repeat after a crash counts again.
         sink_rows: rows made durable, by sink.
         sink_waiting: 1 while a sink waits for its store.
         recovering: 1 while the process reads its state back.
@@ -58,6 +61,7 @@ class Telemetry:
         self.kafka_consumer_lag = Gauge(
             "b2_kafka_consumer_lag", "Records not yet read", ["topic", "partition"], registry=registry
         )
+        self.alerts = Counter("b2_alerts", "Steps of alerts told", ["alert_type", "action"], registry=registry)
         self.sink_rows = Counter("b2_sink_rows", "Rows made durable", ["sink"], registry=registry)
         self.sink_waiting = Gauge(
             "b2_sink_waiting", "1 while the sink waits for its store", ["sink"], registry=registry
@@ -82,6 +86,11 @@ class Telemetry:
         )
         build = Gauge("b2_build_info", "Always 1; the labels matter", ["version", "role", "app_id"], registry=registry)
         build.labels(_version(), role, app_id).set(1)
+
+    def count_alerts(self, steps: Iterable[AlertEvent]) -> None:
+        """Count steps of alerts that were told."""
+        for step in steps:
+            self.alerts.labels(step.alert_type, step.action).inc()
 
     def watch_sink(self, sink: str, waiting: Callable[[], bool]) -> None:
         """Show whether a sink waits, asked whenever Prometheus asks."""

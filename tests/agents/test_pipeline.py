@@ -32,9 +32,10 @@ from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings, load_settings
 from trafficapp.sources.delivery import Delivery
 from trafficapp.stack.endpoints import Endpoints
-from trafficapp.state import CameraStateLog
+from trafficapp.state import camera_state_log
+from trafficapp.state_rows import partition_key
 from trafficapp.topics import DEAD_LETTERS, EVENTS_RAW, METRICS, declared_topics
-from trafficapp.windows.partition import decode_camera_row, decode_partition_row, partition_key
+from trafficapp.windows.partition import decode_camera_row, decode_partition_row
 
 _Result = TypeVar("_Result")
 
@@ -304,7 +305,7 @@ async def test_the_state_is_written_at_the_end(story: Story) -> None:
     assert story.stop_seconds < 10
     outbox = Outbox(story.settings)
     try:
-        loaded = await CameraStateLog(story.settings, outbox).load(sorted(story.first))
+        loaded = await camera_state_log(story.settings, outbox).load(sorted(story.first))
     finally:
         await outbox.stop()
     truth = story.truth()

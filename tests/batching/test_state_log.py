@@ -14,7 +14,7 @@ from aiokafka.structs import RecordMetadata
 from trafficapp.kafka import create_topics
 from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings, load_settings
-from trafficapp.state import CameraStateLog
+from trafficapp.state import StateLog, camera_state_log
 from trafficapp.topics import camera_state_changelog, declared_topics
 
 
@@ -23,10 +23,10 @@ def row(offset: int, text: str) -> bytes:
 
 
 @asynccontextmanager
-async def state_log(settings: Settings) -> AsyncIterator[CameraStateLog]:
+async def state_log(settings: Settings) -> AsyncIterator[StateLog]:
     outbox = Outbox(settings)
     try:
-        yield CameraStateLog(settings, outbox)
+        yield camera_state_log(settings, outbox)
     finally:
         await outbox.stop()
 
@@ -38,7 +38,7 @@ async def with_changelog(bootstrap_servers: str) -> Settings:
     return settings
 
 
-async def write(log: CameraStateLog, partition: int, *rows: tuple[bytes, bytes]) -> None:
+async def write(log: StateLog, partition: int, *rows: tuple[bytes, bytes]) -> None:
     await log.write(partition, rows)
     await log.flush()
 
@@ -100,7 +100,7 @@ class SlowOutbox:
 
 async def test_rows_are_written_in_order_even_when_the_partition_is_taken_away_meanwhile() -> None:
     outbox = SlowOutbox()
-    log = CameraStateLog(load_settings(), outbox)  # type: ignore[arg-type]
+    log = camera_state_log(load_settings(), outbox)  # type: ignore[arg-type]
     writing = asyncio.create_task(log.write(0, [(b"a", row(1, "first"))]))
     await asyncio.sleep(0)
     writing.cancel()

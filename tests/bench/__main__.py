@@ -31,7 +31,7 @@ from trafficapp.stack.supervisor import Supervisor
 from trafficapp.topics import EVENTS_RAW, METRICS
 
 _RESULT = "RESULT "
-_QUIET = frozenset({"kafka", "postgres", "redis", "worker-1", "history", "live"})
+_QUIET = frozenset({"kafka", "postgres", "redis", "worker-1", "alerts", "history", "live"})
 _PATIENCE_SECONDS = 300
 
 

@@ -22,7 +22,7 @@ from trafficapp.stack import children, data_dir, embedded, workers
 from trafficapp.stack.console import DownloadBar, LogOutput
 from trafficapp.stack.endpoints import Endpoints
 from trafficapp.stack.supervisor import Supervisor
-from trafficapp.topics import DEAD_LETTERS, EVENTS_RAW, METRICS
+from trafficapp.topics import ALERTS, DEAD_LETTERS, EVENTS_RAW, METRICS
 
 #: Where each check leaves the lines of its processes.
 _LOGS = Path("build") / "verification"
@@ -205,7 +205,7 @@ def _folder(name: str) -> Iterator[Path]:
 def _quiet(worker_count: int) -> frozenset[str]:
     """No process writes to the terminal: what a check prints is its result."""
     streams = {f"worker-{number + 1}" for number in range(worker_count)}
-    return frozenset({"kafka", "postgres", "redis", "migrate", "topics", "history", "live"} | streams)
+    return frozenset({"kafka", "postgres", "redis", "migrate", "topics", "alerts", "history", "live"} | streams)
 
 
 async def until(condition: Callable[[], bool], timeout_seconds: float, poll_seconds: float = 0.25) -> float | None:
@@ -239,7 +239,7 @@ def _create_database(url: str, name: str) -> str:
 
 
 def _require_empty_topics(bootstrap_servers: str) -> None:
-    for topic in (EVENTS_RAW, METRICS, DEAD_LETTERS):
+    for topic in (EVENTS_RAW, METRICS, ALERTS, DEAD_LETTERS):
         try:
             records = sum(end_offsets(bootstrap_servers, topic).values())
         except KeyError:

@@ -24,8 +24,9 @@ from trafficapp.stack import children, data_dir, embedded
 from trafficapp.stack.console import DownloadBar, LogOutput
 from trafficapp.stack.endpoints import Endpoints
 from trafficapp.stack.supervisor import EventKind, ProcessSpec, Restart, Supervisor
+from trafficapp.state_rows import PARTITION_KEY_PREFIX, offset_of
 from trafficapp.topics import EVENTS_RAW, METRICS, camera_state_changelog, declared_topics
-from trafficapp.windows.partition import PARTITION_KEY_PREFIX, decode_camera_row, decode_partition_row, offset_of
+from trafficapp.windows.partition import decode_camera_row, decode_partition_row
 
 Mode = Literal["plain", "adversary", "drop", "lww"]
 

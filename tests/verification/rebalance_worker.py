@@ -19,7 +19,7 @@ from typing import Any
 from agents.windows import WindowsSink
 from trafficapp.application import create_app
 from trafficapp.batching.reader import Run, RunReader
-from trafficapp.state import CameraStateLog
+from trafficapp.state import StateLog
 
 DROPPED_SHARE = 0.03
 
@@ -57,10 +57,10 @@ def drop_runs() -> None:
 def let_the_last_write_win() -> None:
     """Merge state rows as Kafka's compaction and most programs do."""
 
-    def merge(self: CameraStateLog, partition: int, key: bytes, row: bytes) -> None:
+    def merge(self: StateLog, partition: int, key: bytes, row: bytes) -> None:
         self.rows.setdefault(partition, {})[key] = row
 
-    CameraStateLog._merge = merge  # type: ignore[method-assign]
+    StateLog._merge = merge  # type: ignore[method-assign]
 
 
 def main() -> None:

@@ -15,7 +15,8 @@ from models.window_rows import encode_window_row
 from tests.windows.entries import T0_US, Entry, Picture, PlainRecord, Seen, Tick, fresh, records
 from tests.windows.logs import logs, silence
 from tests.windows.test_against_oracle import PATIENT
-from trafficapp.windows.partition import Outcome, PartitionState, PartitionWindows, offset_of
+from trafficapp.state_rows import offset_of
+from trafficapp.windows.partition import Outcome, PartitionState, PartitionWindows
 from trafficapp.windows.windower import CameraState
 
 Rows = dict[bytes, bytes]

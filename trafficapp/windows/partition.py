@@ -8,7 +8,7 @@ any worker may take over from the rows that another has written (see docs/decisi
 from __future__ import annotations
 
 import base64
-import struct
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -17,6 +17,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 from msgspec import Struct, field
 
+from models.alerts import AlertEvent
 from models.dead_letters import DeadLetter
 from models.detections import (
     TICK_HEADER,
@@ -30,19 +31,20 @@ from models.detections import (
     event_time_us,
     events_in,
 )
+from models.thresholds import Thresholds, decode_control
 from models.timestamps import rfc3339
 from models.window_rows import WindowRow
+from trafficapp.alerts.silence import MIN_FINISHED_WINDOWS, Silence, came_back, fell_silent
+from trafficapp.congestion import with_change
+from trafficapp.state_rows import OFFSET_BYTES, partition_key, state_row
 from trafficapp.topics import EVENTS_RAW
 from trafficapp.windows.clock import advanced
 from trafficapp.windows.windower import COUNTED, LATE, REPEATED, CameraState, Windower
 
-#: Key of the row that says how far a partition was applied; no camera_id may begin with NUL.
-PARTITION_KEY_PREFIX = b"\x00partition-"
+logger = logging.getLogger(__name__)
 
 #: A frame may have a thousand faults; the message itself is in the dead letter as it came.
 _DETAIL_CHARS = 1000
-
-_OFFSET = struct.Struct(">q")
 
 #: A camera this process has met: its id, its rules and its state.
 _Known: TypeAlias = tuple[str, Windower, CameraState]
@@ -66,12 +68,15 @@ class PartitionState(Struct, array_like=True):
         clock_us: the partition clock, see `trafficapp.windows.clock`.
         tick_us: record time of the newest tick, 0 before the first.
         rejected: detections that were refused before they reached a camera, by reason.
+        thresholds: changes of the boundaries of the levels that windows may still take, oldest first.
     """
 
     applied: int = -1
     clock_us: int = 0
     tick_us: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
+    # new fields go to the end: rows that were written without them must stay readable
+    thresholds: list[Thresholds] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -81,41 +86,31 @@ class Outcome:
     Attributes:
         rows: finished windows, in order.
         dead_letters: refused messages, in order.
+        alerts: cameras that fell silent or came back, in order.
         counted, repeated: detections counted, and seen before.
         rejected: detections refused, by reason.
     """
 
     rows: list[WindowRow] = dataclass_field(default_factory=list)
     dead_letters: list[DeadLetter] = dataclass_field(default_factory=list)
+    alerts: list[AlertEvent] = dataclass_field(default_factory=list)
     counted: int = 0
     repeated: int = 0
     rejected: dict[str, int] = dataclass_field(default_factory=dict)
 
 
-_encode_state = msgspec.msgpack.Encoder().encode
 _decode_camera = msgspec.msgpack.Decoder(CameraState).decode
 _decode_partition = msgspec.msgpack.Decoder(PartitionState).decode
 
 
-def partition_key(partition: int) -> bytes:
-    """Key of the row that says how far a partition was applied."""
-    return PARTITION_KEY_PREFIX + str(partition).encode()
-
-
-def offset_of(row: bytes) -> int:
-    """The source offset that a state row covers."""
-    offset: int = _OFFSET.unpack_from(row)[0]
-    return offset
-
-
 def decode_camera_row(row: bytes) -> CameraState:
     """The camera state in a state row."""
-    return _decode_camera(row[_OFFSET.size :])
+    return _decode_camera(row[OFFSET_BYTES:])
 
 
 def decode_partition_row(row: bytes) -> PartitionState:
     """The partition state in a state row."""
-    return _decode_partition(row[_OFFSET.size :])
+    return _decode_partition(row[OFFSET_BYTES:])
 
 
 class PartitionWindows:
@@ -128,6 +123,7 @@ class PartitionWindows:
         future_us: how far an event may be ahead of its record's timestamp.
         rows: state rows to go on from, by key.
         topic: the source topic, for dead letters.
+        silent_us: silence that an alert is raised for, None for no alerts.
     """
 
     def __init__(
@@ -138,8 +134,10 @@ class PartitionWindows:
         future_us: int,
         rows: Mapping[bytes, bytes],
         topic: str = EVENTS_RAW,
+        silent_us: int | None = None,
     ) -> None:
         self._topic = topic
+        self._silent_us = silent_us
         self.partition = partition
         self._windower_for = windower_for
         self._decoder = decoder
@@ -150,6 +148,11 @@ class PartitionWindows:
         self._known: dict[bytes, _Known] = {}
         self.state = decode_partition_row(rows[self._key]) if self._key in rows else PartitionState()
         self.cameras = {key: decode_camera_row(row) for key, row in rows.items() if key != self._key}
+
+    @property
+    def applied(self) -> int:
+        """Offset of the last record applied; -1 before the first."""
+        return self.state.applied
 
     def apply(self, records: Iterable[Record]) -> Outcome:
         """Apply consecutive records; those that are applied already change nothing."""
@@ -170,7 +173,10 @@ class PartitionWindows:
             state.applied = offset
             headers = record.headers
             if headers and headers[0][0] == TICK_HEADER:
-                self._tick(record, outcome)
+                if record.value:
+                    self._control(record, touched, outcome)
+                else:
+                    self._tick(record, outcome)
                 continue
             message: Detection | Frame
             try:
@@ -247,7 +253,7 @@ class PartitionWindows:
                     camera.newest_us = time_us
         outcome.counted = counted
         for camera_id, windower, camera in touched.values():
-            outcome.rows += windower.close_final(camera, camera_id)
+            outcome.rows += windower.close_final(camera, camera_id, state.thresholds)
         self._dirty.update(touched)
         return outcome
 
@@ -255,7 +261,7 @@ class PartitionWindows:
         """State rows that changed since the last call: cameras first, the partition's row last."""
         rows = [(key, self._camera_row(key)) for key in sorted(self._dirty)]
         self._dirty.clear()
-        rows.append((self._key, _OFFSET.pack(self.state.applied) + _encode_state(self.state)))
+        rows.append((self._key, state_row(self.state.applied, self.state)))
         return rows
 
     def all_rows(self) -> list[tuple[bytes, bytes]]:
@@ -265,7 +271,7 @@ class PartitionWindows:
 
     def _camera_row(self, key: bytes) -> bytes:
         camera = self.cameras[key]
-        return _OFFSET.pack(camera.offset) + _encode_state(camera)
+        return state_row(camera.offset, camera)
 
     def _introduce(self, record: Record, message: Detection | Frame, outcome: Outcome) -> _Known | None:
         """Meet a camera for the first time in this process, or refuse a message under a foreign key."""
@@ -274,11 +280,27 @@ class PartitionWindows:
         except Rejected as error:
             self._reject(record, error, error.events, outcome)
             return None
-        return self._meet(message.camera_id.encode(), message.camera_id)
+        key = message.camera_id.encode()
+        camera = self.cameras.get(key)
+        if camera is not None and camera.silence is not None and self._counts(record, message, camera):
+            outcome.alerts.append(came_back(message.camera_id, camera.silence, record.timestamp * 1000))
+            camera.silence = None
+        return self._meet(key, message.camera_id)
+
+    def _counts(self, record: Record, message: Detection | Frame, camera: CameraState) -> bool:
+        """Whether a record reaches its camera, as `apply` decides it."""
+        try:
+            time_us = event_time_us(message.timestamp)
+        except (ValueError, OverflowError):
+            return False
+        return record.offset > camera.offset and time_us <= record.timestamp * 1000 + self._future_us
 
     def _meet(self, key: bytes, camera_id: str) -> _Known:
         camera = self.cameras.setdefault(key, CameraState())
-        known = self._known[key] = (camera_id, self._windower_for(camera_id), camera)
+        known = (camera_id, self._windower_for(camera_id), camera)
+        if camera.silence is None:
+            # a silent camera is met at each record until one has ended the silence: `apply` need not look
+            self._known[key] = known
         return known
 
     def _decode_otherwise(self, record: Record, outcome: Outcome) -> Detection | Frame:
@@ -295,22 +317,52 @@ class PartitionWindows:
         return message
 
     def _tick(self, record: Record, outcome: Outcome) -> None:
-        """Move the partition clock and close the windows of cameras that fell silent."""
-        state = self.state
+        """Move the partition clock; close the windows of cameras that fell silent, tell of those that stay so."""
+        state, changes = self.state, self.state.thresholds
+        silent_us = self._silent_us
         tick_us = record.timestamp * 1000
         state.clock_us = advanced(state.clock_us, state.tick_us, tick_us)
         state.tick_us = max(state.tick_us, tick_us)
         for key, camera in self.cameras.items():
-            if not camera.windows or record.offset <= camera.offset:
+            if record.offset <= camera.offset:
                 continue
-            camera_id, windower, _ = self._known.get(key) or self._meet(key, key.decode())
-            # of a camera touched earlier in this run; had the run ended there, they were closed by now
-            outcome.rows += windower.close_final(camera, camera_id)
-            rows = windower.close_idle(camera, camera_id, state.clock_us)
-            if rows:
-                camera.offset = record.offset
-                outcome.rows += rows
-                self._dirty.add(key)
+            if camera.windows:
+                camera_id, windower, _ = self._known.get(key) or self._meet(key, key.decode())
+                # of a camera touched earlier in this run; had the run ended there, they were closed by now
+                outcome.rows += windower.close_final(camera, camera_id, changes)
+                rows = windower.close_idle(camera, camera_id, state.clock_us, changes)
+                if rows:
+                    camera.offset = record.offset
+                    outcome.rows += rows
+                    self._dirty.add(key)
+            if silent_us is not None and state.clock_us - camera.clock_us >= silent_us:
+                self._miss(key, camera, record, silent_us, outcome)
+
+    def _miss(self, key: bytes, camera: CameraState, record: Record, silent_us: int, outcome: Outcome) -> None:
+        """Raise an alert for a silent camera, unless there is one or it was hardly ever there."""
+        if camera.silence is not None or camera.finished < MIN_FINISHED_WINDOWS:
+            return
+        state = self.state
+        camera.silence = Silence(state.tick_us, camera.newest_us, state.clock_us - camera.clock_us, silent_us)
+        camera.offset = record.offset
+        self._dirty.add(key)
+        self._known.pop(key, None)
+        outcome.alerts.append(fell_silent(key.decode(), camera.silence))
+
+    def _control(self, record: Record, touched: Mapping[bytes, _Known], outcome: Outcome) -> None:
+        """Take over new boundaries of the levels; whatever else is said here is ignored."""
+        try:
+            thresholds = decode_control(record.value or b"").thresholds
+        except UNDECODABLE as error:
+            logger.warning("partition %d, offset %d is no control record: %s", self.partition, record.offset, error)
+            return
+        if thresholds is None or not thresholds.valid:
+            logger.warning("partition %d, offset %d sets no valid thresholds", self.partition, record.offset)
+            return
+        for camera_id, windower, camera in touched.values():
+            # what is final by now keeps the boundaries that held, whether this run ends here or further on
+            outcome.rows += windower.close_final(camera, camera_id, self.state.thresholds)
+        self.state.thresholds = with_change(self.state.thresholds, thresholds)
 
     def _reject(self, record: Record, error: Rejected, events: int, outcome: Outcome) -> None:
         rejected = self.state.rejected

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from msgspec import Struct
 from msgspec import field as struct_field
 
 from models.detections import FrameDetection
+from models.thresholds import Thresholds
 from models.window_rows import WindowRow
+from trafficapp.alerts.silence import Silence
 from trafficapp.congestion import CongestionScale
 from trafficapp.speed import Sighting, SpeedEstimator
 from trafficapp.windows.accumulator import NO_LANE, Accumulator, union
@@ -50,6 +53,8 @@ class CameraState(Struct, array_like=True):
         counted, repeated, late, full: detections by what became of them.
         windows: open windows by their start.
         sightings: where each vehicle was last seen; kept only while detections lack a speed.
+        finished: windows that were finished; one that this was not counted for from the start has fewer.
+        silence: the silence that an alert is open for.
     """
 
     offset: int = -1
@@ -63,6 +68,9 @@ class CameraState(Struct, array_like=True):
     windows: dict[int, OpenWindow] = struct_field(default_factory=dict)
     sightings: dict[str, Sighting] = struct_field(default_factory=dict)
     full: int = 0
+    # new fields go to the end: rows that were written without them must stay readable
+    finished: int = 0
+    silence: Silence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,36 +148,47 @@ class Windower:
         camera.counted += 1
         return COUNTED
 
-    def close_final(self, camera: CameraState, camera_id: str) -> list[WindowRow]:
+    def close_final(self, camera: CameraState, camera_id: str, changes: Sequence[Thresholds] = ()) -> list[WindowRow]:
         """Take out the windows that the watermark has passed, oldest first.
+
+        Args:
+            camera: its state.
+            camera_id: its name.
+            changes: of the boundaries of the levels.
 
         Returns:
             for each window the camera-wide row, then its lanes in ascending order.
         """
-        return self._close(camera, camera_id, camera.newest_us - self.clock.lateness_us)
+        return self._close(camera, camera_id, camera.newest_us - self.clock.lateness_us, changes)
 
-    def close_idle(self, camera: CameraState, camera_id: str, partition_clock_us: int) -> list[WindowRow]:
+    def close_idle(
+        self, camera: CameraState, camera_id: str, partition_clock_us: int, changes: Sequence[Thresholds] = ()
+    ) -> list[WindowRow]:
         """Take out all windows of a camera that has been silent for the idle time-out."""
         if not camera.windows or partition_clock_us - camera.clock_us < self.clock.idle_us:
             return []
-        return self._close(camera, camera_id, max(camera.windows) + self.clock.size_us)
+        return self._close(camera, camera_id, max(camera.windows) + self.clock.size_us, changes)
 
-    def _close(self, camera: CameraState, camera_id: str, limit_us: int) -> list[WindowRow]:
+    def _close(
+        self, camera: CameraState, camera_id: str, limit_us: int, changes: Sequence[Thresholds]
+    ) -> list[WindowRow]:
         size_us = self.clock.size_us
         rows: list[WindowRow] = []
         for start_us in sorted(start for start in camera.windows if start + size_us <= limit_us):
-            rows += self._rows(camera_id, start_us, camera.windows.pop(start_us))
+            rows += self._rows(camera_id, start_us, camera.windows.pop(start_us), changes)
+            camera.finished += 1
             camera.closed_until_us = max(camera.closed_until_us, start_us + size_us)
         return rows
 
-    def _rows(self, camera_id: str, start_us: int, window: OpenWindow) -> list[WindowRow]:
+    def _rows(
+        self, camera_id: str, start_us: int, window: OpenWindow, changes: Sequence[Thresholds]
+    ) -> list[WindowRow]:
         end_us = start_us + self.clock.size_us
+        scale = self.scale.at(start_us, changes) if changes else self.scale
         lanes = sorted(window.lanes.items())
         whole = lanes[0][1] if len(lanes) == 1 else union(lane for _, lane in lanes)
-        rows = [whole.row(camera_id, None, start_us, end_us, self.scale)]
-        rows += [
-            lane.row(camera_id, lane_id, start_us, end_us, self.scale) for lane_id, lane in lanes if lane_id != NO_LANE
-        ]
+        rows = [whole.row(camera_id, None, start_us, end_us, scale)]
+        rows += [lane.row(camera_id, lane_id, start_us, end_us, scale) for lane_id, lane in lanes if lane_id != NO_LANE]
         return rows
 
     def _track(self, camera: CameraState, time_us: int, detection: FrameDetection) -> float | None:

@@ -1,0 +1,178 @@
+"""How an alert of one cause lives: windows in, steps out."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid5
+
+from msgspec import Struct, field
+
+from models.alerts import AlertAction, AlertEvent, RuleValue, Severity
+from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
+from models.window_rows import Level, WindowRow
+from trafficapp.alerts import wording
+from trafficapp.alerts.rules import SEVERITY_RANK, Cause, Trigger
+
+#: Ids of alerts are drawn from it; another one would give every alert a twin after the next crash.
+_NAMESPACE = UUID("6b9ff1a4-7d0e-5c0b-9a53-5d7f3c1b8e42")
+
+
+class Streak(Struct, array_like=True):
+    """Windows in a row for which a trigger held.
+
+    Attributes:
+        windows: how many.
+        since_us: begin of the first one.
+        peak_score: their highest congestion score.
+    """
+
+    windows: int = 0
+    since_us: int = 0
+    peak_score: float = 0.0
+
+
+class OpenAlert(Struct, array_like=True):
+    """An alert that is not over; the fields are those of `AlertEvent`, as they were told last."""
+
+    id: str
+    severity: Severity
+    level: Level
+    rule: str
+    since_us: int
+    triggered_us: int
+    peak_score: float
+    revision: int = 1
+
+
+class CauseState(Struct, array_like=True):
+    """What is known of one cause at one camera.
+
+    Attributes:
+        streaks: for each trigger, in their order.
+        calm_windows: calm windows in a row while an alert is open.
+    """
+
+    streaks: list[Streak] = field(default_factory=list)
+    calm_windows: int = 0
+    open: OpenAlert | None = None
+
+
+def alert_id(alert_type: str, camera_id: str, opened: str) -> str:
+    """The id of an alert: it follows from the rule, the camera and what opened it."""
+    return str(uuid5(_NAMESPACE, f"{alert_type}\n{opened}\n{camera_id}"))
+
+
+def advance(
+    cause: Cause, state: CauseState, row: WindowRow, start_us: int, end_us: int, *, gap: bool
+) -> AlertEvent | None:
+    """Apply the next window of known level to a cause.
+
+    Args:
+        cause: its rules.
+        state: changed in place.
+        row: the window, camera-wide.
+        start_us: where it begins.
+        end_us: where it ends.
+        gap: whether it lies too far behind the one before to be in a row with it.
+
+    Returns:
+        the step that it leads to, if any.
+    """
+    met = _count(cause, state, row, start_us, gap=gap)
+    alert = state.open
+    if alert is None:
+        return None if met is None else _opened(cause, state, row, end_us, *met)
+    alert.peak_score = max(alert.peak_score, row.congestion_score or 0.0)
+    state.calm_windows = state.calm_windows + 1 if cause.is_calm(row) else 0
+    if state.calm_windows >= cause.calm_windows:
+        return _resolved(cause, state, alert, row, end_us)
+    trigger = met[0] if met is not None else None
+    rises = trigger is not None and SEVERITY_RANK[trigger.severity(row)] > SEVERITY_RANK[alert.severity]
+    if not rises and row.congestion_level == alert.level:
+        return None
+    values: dict[str, RuleValue] = {}
+    if rises and met is not None:
+        alert.severity, alert.rule = met[0].severity(row), met[0].rule
+        values["windows_in_a_row"] = met[1].windows
+    alert.level = row.congestion_level
+    alert.revision += 1
+    return _step("updated", cause, alert, row, end_us, values)
+
+
+def _count(
+    cause: Cause, state: CauseState, row: WindowRow, start_us: int, *, gap: bool
+) -> tuple[Trigger, Streak] | None:
+    """Count the window for every trigger; the strongest one that has enough."""
+    if len(state.streaks) != len(cause.triggers):
+        state.streaks = [Streak() for _ in cause.triggers]
+    score = row.congestion_score or 0.0
+    met: tuple[Trigger, Streak] | None = None
+    for trigger, streak in zip(cause.triggers, state.streaks, strict=True):
+        if not trigger.holds(row):
+            streak.windows, streak.since_us, streak.peak_score = 0, 0, 0.0
+        elif gap or not streak.windows:
+            streak.windows, streak.since_us, streak.peak_score = 1, start_us, score
+        else:
+            streak.windows += 1
+            streak.peak_score = max(streak.peak_score, score)
+        if met is None and streak.windows >= trigger.windows:
+            met = (trigger, streak)
+    return met
+
+
+def _opened(
+    cause: Cause, state: CauseState, row: WindowRow, end_us: int, trigger: Trigger, streak: Streak
+) -> AlertEvent:
+    state.calm_windows = 0
+    alert = state.open = OpenAlert(
+        id=alert_id(cause.alert_type, row.camera_id, row.window_start),
+        severity=trigger.severity(row),
+        level=row.congestion_level,
+        rule=trigger.rule,
+        since_us=streak.since_us,
+        triggered_us=end_us,
+        peak_score=streak.peak_score,
+    )
+    return _step("opened", cause, alert, row, end_us, {"windows_in_a_row": streak.windows})
+
+
+def _resolved(cause: Cause, state: CauseState, alert: OpenAlert, row: WindowRow, end_us: int) -> AlertEvent:
+    calm_windows = state.calm_windows
+    state.open, state.calm_windows = None, 0
+    alert.level = row.congestion_level
+    alert.revision += 1
+    return _step("resolved", cause, alert, row, end_us, {"calm_windows_in_a_row": calm_windows})
+
+
+def _step(
+    action: AlertAction, cause: Cause, alert: OpenAlert, row: WindowRow, end_us: int, values: dict[str, RuleValue]
+) -> AlertEvent:
+    seconds = (end_us - alert.since_us) / MICROSECONDS_PER_SECOND
+    resolved = action == "resolved"
+    return AlertEvent(
+        id=alert.id,
+        action=action,
+        revision=alert.revision,
+        severity=alert.severity,
+        alert_type=cause.alert_type,
+        camera_id=row.camera_id,
+        title=wording.title(cause.alert_type, alert.severity, row.camera_id),
+        message=wording.ending(cause.calm_windows, cause.calm, seconds)
+        if resolved
+        else wording.situation(row, seconds),
+        congestion_level=row.congestion_level,
+        congestion_score=row.congestion_score,
+        since=rfc3339(alert.since_us),
+        triggered_at=rfc3339(alert.triggered_us),
+        updated_at=rfc3339(end_us),
+        rule=alert.rule,
+        values={
+            "vehicle_count": row.vehicle_count,
+            "avg_speed_kmh": row.avg_speed_kmh,
+            "stopped_ratio": row.stopped_ratio,
+            "queue_length": row.queue_length,
+            "duration_seconds": seconds,
+            "peak_congestion_score": alert.peak_score,
+            **values,
+        },
+        resolved_at=rfc3339(end_us) if resolved else None,
+    )

@@ -1,0 +1,132 @@
+"""All cameras of one partition of ``traffic.metrics``: finished windows in, steps of alerts and state rows out.
+
+As with the windows, the state is a pure function of the partition's records up to `applied`, whatever the runs
+in which they came. The topic may hold a window again at a later offset, after a crash of the worker that
+finished it: windows of a camera come in the order of time, so one that is not newer than the last is a repeat.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct, field
+
+from models.alerts import AlertEvent
+from models.detections import UNDECODABLE
+from models.timestamps import epoch_us
+from models.window_rows import WindowRow, decode_window_row
+from trafficapp.alerts.lifecycle import CauseState, advance
+from trafficapp.alerts.rules import Cause
+from trafficapp.state_rows import OFFSET_BYTES, partition_key, state_row
+
+logger = logging.getLogger(__name__)
+
+
+class Record(Protocol):
+    """What is read of a Kafka record."""
+
+    offset: int
+    value: bytes | None
+
+
+class CameraAlerts(Struct, array_like=True):
+    """Everything known of one camera's alerts.
+
+    Attributes:
+        offset: offset of the last record that was applied.
+        newest_us: start of the newest window that was counted, -1 before the first. A window of unknown level
+            is never counted.
+        causes: by alert type.
+    """
+
+    offset: int = -1
+    newest_us: int = -1
+    causes: dict[str, CauseState] = field(default_factory=dict)
+
+
+class _Applied(Struct, array_like=True):
+    """The row of a partition; the offset before it says it all."""
+
+    applied: int = -1
+
+
+_decode_camera = msgspec.msgpack.Decoder(CameraAlerts).decode
+_decode_partition = msgspec.msgpack.Decoder(_Applied).decode
+
+
+class PartitionAlerts:
+    """The alerts of all cameras of one partition.
+
+    Args:
+        partition: its number.
+        causes: what may raise an alert.
+        max_gap_us: windows that begin further apart than this are not in a row.
+        rows: state rows to go on from, by key.
+    """
+
+    def __init__(self, partition: int, causes: Sequence[Cause], max_gap_us: int, rows: Mapping[bytes, bytes]) -> None:
+        self._causes = tuple(causes)
+        self._max_gap_us = max_gap_us
+        self._key = partition_key(partition)
+        self._dirty: set[bytes] = set()
+        own = rows.get(self._key)
+        self.applied = -1 if own is None else _decode_partition(own[OFFSET_BYTES:]).applied
+        self.cameras = {key: _decode_camera(row[OFFSET_BYTES:]) for key, row in rows.items() if key != self._key}
+
+    def apply(self, records: Iterable[Record]) -> list[AlertEvent]:
+        """Apply consecutive records; those that are applied already change nothing.
+
+        Returns:
+            the steps that they lead to, in order.
+        """
+        steps: list[AlertEvent] = []
+        for record in records:
+            if record.offset <= self.applied:
+                continue
+            self.applied = record.offset
+            try:
+                row = decode_window_row(record.value)  # type: ignore[arg-type]
+                if row.lane_id is not None or row.congestion_level == "UNKNOWN":
+                    continue
+                start_us, end_us = epoch_us(row.window_start), epoch_us(row.window_end)
+            except (*UNDECODABLE, ValueError, OverflowError) as error:
+                logger.warning("offset %d of finished windows is none: %s", record.offset, error)
+                continue
+            steps += self._apply(record.offset, row, start_us, end_us)
+        return steps
+
+    def changed_rows(self) -> list[tuple[bytes, bytes]]:
+        """State rows that changed since the last call: cameras first, the partition's row last."""
+        rows = [(key, state_row(self.cameras[key].offset, self.cameras[key])) for key in sorted(self._dirty)]
+        self._dirty.clear()
+        rows.append((self._key, state_row(self.applied, _Applied(self.applied))))
+        return rows
+
+    def all_rows(self) -> list[tuple[bytes, bytes]]:
+        """All state rows, in the same order."""
+        self._dirty.update(self.cameras)
+        return self.changed_rows()
+
+    def _apply(self, offset: int, row: WindowRow, start_us: int, end_us: int) -> list[AlertEvent]:
+        key = row.camera_id.encode()
+        camera = self.cameras.get(key)
+        if camera is None:
+            camera = self.cameras[key] = CameraAlerts()
+        if offset <= camera.offset or start_us <= camera.newest_us:
+            # in the camera's row already, or a window that was sent again
+            return []
+        gap = start_us - camera.newest_us > self._max_gap_us
+        camera.offset, camera.newest_us = offset, start_us
+        self._dirty.add(key)
+        steps = []
+        for cause in self._causes:
+            state = camera.causes.get(cause.alert_type)
+            if state is None:
+                state = camera.causes[cause.alert_type] = CauseState()
+            step = advance(cause, state, row, start_us, end_us, gap=gap)
+            if step is not None:
+                steps.append(step)
+        return steps

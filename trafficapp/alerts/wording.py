@@ -1,0 +1,50 @@
+"""What alerts say to a person in a control room."""
+
+from __future__ import annotations
+
+from models.alerts import AlertType, Severity
+from models.window_rows import WindowRow
+
+
+def title(alert_type: AlertType, severity: Severity, camera_id: str) -> str:
+    """What is the matter, and where."""
+    if alert_type == "camera_silent":
+        return f"No events from {camera_id}"
+    if alert_type == "stopped_traffic":
+        return f"Traffic stands still at {camera_id}"
+    return f"{'Heavy' if severity == 'WARNING' else 'Severe'} congestion at {camera_id}"
+
+
+def situation(row: WindowRow, seconds: float) -> str:
+    """What a window saw of it, and for how long it has lasted."""
+    vehicles = f"{row.vehicle_count} vehicle" if row.vehicle_count == 1 else f"{row.vehicle_count} vehicles"
+    speed = "" if row.avg_speed_kmh is None else f", {row.avg_speed_kmh:.1f} km/h on average"
+    stopped = f", {row.queue_length} stopped" if row.queue_length else ""
+    return f"{vehicles}{speed}{stopped}, level {row.congestion_level}, for {duration(seconds)}"
+
+
+def ending(windows: int, calm: str, seconds: float) -> str:
+    """Why it is over, and how long it was."""
+    in_a_row = "1 window" if windows == 1 else f"{windows} windows in a row"
+    return f"Over: {in_a_row} {calm}; it lasted {duration(seconds)}"
+
+
+def silence(seconds: float, newest_event: str) -> str:
+    """How long a camera has said nothing, and what its newest event was."""
+    return f"Nothing for {duration(seconds)}; its newest event is of {newest_event}"
+
+
+def return_of(newest_event: str) -> str:
+    """That a camera sends again."""
+    return f"It sends again; before the silence its newest event was of {newest_event}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time as people say it: ``25 s``, ``1 min 35 s``, ``2 h 5 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.3g} s"
+    hours, rest = divmod(whole, 3600)
+    minutes, rest = divmod(rest, 60)
+    parts = (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "", f"{rest} s" if rest else "")
+    return " ".join([part for part in parts if part][:2])

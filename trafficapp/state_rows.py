@@ -1,0 +1,37 @@
+"""Rows of a state changelog: each begins with the source offset that it covers.
+
+One row for each camera under its camera_id, and one for the partition itself, which says how far it was
+applied. `trafficapp.state` merges rows by that offset and need not know what is in them.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import msgspec
+
+#: Key of the row that says how far a partition was applied; no camera_id may begin with NUL.
+PARTITION_KEY_PREFIX = b"\x00partition-"
+
+#: How many bytes the offset takes; what follows is the state.
+OFFSET_BYTES = 8
+
+_OFFSET = struct.Struct(">q")
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def partition_key(partition: int) -> bytes:
+    """Key of the row that says how far a partition was applied."""
+    return PARTITION_KEY_PREFIX + str(partition).encode()
+
+
+def offset_of(row: bytes) -> int:
+    """The source offset that a state row covers."""
+    offset: int = _OFFSET.unpack_from(row)[0]
+    return offset
+
+
+def state_row(offset: int, state: Any) -> bytes:
+    """The row of a state that covers everything up to an offset."""
+    return _OFFSET.pack(offset) + _encode(state)
