@@ -13,6 +13,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "mock": ("trafficapp.sources.commands", "mock"),
     "migrate": ("trafficapp.stores.commands", "migrate"),
     "retention": ("trafficapp.stores.commands", "retention"),
+    "rollups": ("trafficapp.stores.commands", "rollups"),
     "topics": ("trafficapp.administration", "topics"),
     "settings": ("trafficapp.administration", "settings"),
 }

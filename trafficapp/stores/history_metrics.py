@@ -1,4 +1,4 @@
-"""Finished windows into ``traffic_metrics``, each once however often it is sent."""
+"""Finished windows into ``traffic_metrics``, each once however often it is sent, and into their sums."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from models.window_rows import decode_window_row
 from trafficapp.settings import Settings
 from trafficapp.stores.event_rows import NUL, REPLACEMENT
 from trafficapp.stores.history_sink import POSTGRES_EPOCH_US, HistorySink, SinkCounters, postgres_time, write_what_fits
-from trafficapp.stores.time_partitions import METRICS_TABLE, metrics_partition
+from trafficapp.stores.rollups import RECOMPUTE_HOUR, adding
+from trafficapp.stores.time_partitions import METRICS_TABLE, window_partitions
 from trafficapp.topics import METRICS
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ _STAGE = """
     ) ON COMMIT DELETE ROWS
 """
 _SENT = _VALUES.replace("counts_by_class", "counts_by_class::jsonb")
-_INSERT = f"""
-    INSERT INTO traffic_metrics ({_KEY}, {_VALUES}) SELECT {_KEY}, {_SENT} FROM sent_metrics
-    ON CONFLICT ({_KEY}) DO NOTHING
-"""  # noqa: S608 - put together from the constants above
+_INSERT = adding(
+    f"INSERT INTO traffic_metrics ({_KEY}, {_VALUES}) SELECT {_KEY}, {_SENT} FROM sent_metrics"  # noqa: S608
+    f" ON CONFLICT ({_KEY}) DO NOTHING"
+)
 _REPLACE = f"""
     UPDATE traffic_metrics AS kept SET ({_VALUES}) = ROW (sent.*)
     FROM sent_metrics AS s CROSS JOIN LATERAL (SELECT s.{_SENT.replace(", ", ", s.")}) AS sent ({_VALUES})
@@ -58,7 +59,7 @@ _REPLACE = f"""
       AND kept.lane_id IS NOT DISTINCT FROM s.lane_id
       AND (kept.{_VALUES.replace(", ", ", kept.")}) IS DISTINCT FROM (sent.{_VALUES.replace(", ", ", sent.")})
     RETURNING kept.camera_id, to_char(kept.window_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS start,
-              kept.lane_id
+              kept.lane_id, date_bin('1 hour', kept.window_start, timestamptz '2000-01-01 00:00:00Z')::text AS hour
 """  # noqa: S608 - put together from the constants above
 _SEEN = """
     INSERT INTO cameras (camera_id, last_seen)
@@ -131,7 +132,9 @@ class HistoryMetricsSink(HistorySink[list[MetricsRow]]):
     async def ensure_partitions(self, connection: Connection, batch: list[MetricsRow]) -> None:
         """Make sure that the partitions of the days in a batch exist."""
         days = {(row[1][0] + POSTGRES_EPOCH_US) // _DAY_US for row in batch}
-        await self._partitions.ensure(connection, (metrics_partition(from_epoch_us(day * _DAY_US)) for day in days))
+        await self._partitions.ensure(
+            connection, {part for day in days for part in window_partitions(from_epoch_us(day * _DAY_US))}
+        )
 
     async def write(
         self, connection: Connection, batch: list[MetricsRow], counters: SinkCounters, isolating: bool
@@ -140,12 +143,12 @@ class HistoryMetricsSink(HistorySink[list[MetricsRow]]):
 
         async def insert(rows: Sequence[MetricsRow]) -> None:
             await _stage(connection, rows)
-            inserted = int((await connection.execute(_INSERT)).rpartition(" ")[2])
+            inserted = int(await connection.fetchval(_INSERT))
             differing = 0
             if inserted < len(rows):
                 # a window may be twice in a run, too: its last row counts
                 await _stage(connection, list({row[:3]: row for row in rows}.values()))
-                differing = _tell_differing(await connection.fetch(_REPLACE))
+                differing = await _note_differing(connection, await connection.fetch(_REPLACE))
             counters.rows += inserted
             counters.differing += differing
             counters.repeated += len(rows) - inserted - differing
@@ -171,8 +174,11 @@ async def _stage(connection: Connection, rows: Sequence[MetricsRow]) -> None:
     await connection.copy_records_to_table("sent_metrics", records=rows, columns=_COLUMNS)
 
 
-def _tell_differing(rows: Sequence[asyncpg.Record]) -> int:
-    for camera_id, start, lane_id in rows:
-        lane = "all lanes" if lane_id is None else f"lane {lane_id}"
-        _log.error("the final window of %s, %s, at %s was sent with other values", camera_id, lane, start)
+async def _note_differing(connection: Connection, rows: Sequence[asyncpg.Record]) -> int:
+    """Tell which rows were replaced, and make the sums of their hours anew."""
+    for row in rows:
+        lane = "all lanes" if row["lane_id"] is None else f"lane {row['lane_id']}"
+        _log.error("the final window of %s, %s, at %s was sent with other values", row["camera_id"], lane, row["start"])
+    for hour in sorted({(row["camera_id"], row["hour"]) for row in rows if row["lane_id"] is None}):
+        await connection.execute(RECOMPUTE_HOUR, *hour)
     return len(rows)

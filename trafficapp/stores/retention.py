@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from trafficapp.settings import RetentionSettings
-from trafficapp.stores.time_partitions import EVENTS_TABLE, METRICS_TABLE, ensure_ahead
+from trafficapp.stores.time_partitions import (
+    EVENTS_TABLE,
+    HOURS_TABLE,
+    METRICS_TABLE,
+    MINUTES_TABLE,
+    ensure_ahead,
+)
 
 if TYPE_CHECKING:
     from trafficapp.stores.postgres import Connection, Pool
@@ -21,6 +27,17 @@ _log = logging.getLogger(__name__)
 LOCK_WAIT_MILLISECONDS = 300
 ATTEMPTS = 10
 PAUSE_SECONDS = 0.5
+
+# As texts: a bound may be infinite, which no datetime is.
+_EXPIRED = """
+    SELECT partition_name, lower_bound::text AS lower, upper_bound::text AS upper
+    FROM expired_time_partitions($1, $2)
+"""
+_FORGET_CHANGES = """
+    DELETE FROM metrics_changes
+    WHERE day >= ($1::text::timestamptz AT TIME ZONE 'UTC')::date
+      AND day < ($2::text::timestamptz AT TIME ZONE 'UTC')::date
+"""
 
 
 async def sweep(pool: Pool, retention: RetentionSettings) -> list[str]:
@@ -39,16 +56,18 @@ async def sweep(pool: Pool, retention: RetentionSettings) -> list[str]:
     kept_for = {
         EVENTS_TABLE: timedelta(hours=retention.events_hours),
         METRICS_TABLE: timedelta(days=retention.metrics_days),
+        MINUTES_TABLE: timedelta(days=retention.metrics_days),
+        HOURS_TABLE: timedelta(days=retention.rollup_days),
     }
     dropped: list[str] = []
     async with pool.acquire() as connection:
         await ensure_ahead(connection)
         for parent, keep in kept_for.items():
-            for row in await connection.fetch(
-                "SELECT partition_name FROM expired_time_partitions($1, $2)", parent, keep
-            ):
+            for row in await connection.fetch(_EXPIRED, parent, keep):
                 if await _drop(connection, row["partition_name"], keep):
                     dropped.append(row["partition_name"])
+                    if parent == HOURS_TABLE:
+                        await connection.execute(_FORGET_CHANGES, row["lower"], row["upper"])
     if dropped:
         _log.info("retention dropped %d partitions: %s", len(dropped), ", ".join(dropped))
     return dropped

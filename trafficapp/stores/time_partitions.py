@@ -1,7 +1,8 @@
 """Partitions by time: which one a row belongs to, and that it exists before the row is written.
 
-Raw events go by the hour they are stored in, finished windows by the day they begin. Why these
-differ, and when a partition is dropped, is told in docs/decisions/0003-time-partitions.md.
+Raw events go by the hour they are stored in, finished windows and their sums by the minute by the day
+they begin, sums by the hour by the month. Why events and windows differ, and when a partition is
+dropped, is told in docs/decisions/0003-time-partitions.md.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 EVENTS_TABLE = "traffic_events"
 METRICS_TABLE = "traffic_metrics"
+MINUTES_TABLE = "metrics_1m"
+HOURS_TABLE = "metrics_1h"
 
 #: How long a partition that was ensured is taken to exist. The book then lags behind writes by no more.
 ENSURED_SECONDS = 60.0
@@ -49,17 +52,47 @@ def event_partition(stored_at: datetime) -> TimePartition:
 
 def metrics_partition(window_start: datetime) -> TimePartition:
     """The partition of a window: one a UTC day from 2020 to 2099, one a year from 1970, else one of two."""
-    start = window_start.astimezone(UTC)
+    return _coarse(METRICS_TABLE, window_start) or _of_a_day(METRICS_TABLE, window_start)
+
+
+def minutes_partition(bucket_start: datetime) -> TimePartition:
+    """The partition of the sums of a minute: cut like that of the windows."""
+    return _coarse(MINUTES_TABLE, bucket_start) or _of_a_day(MINUTES_TABLE, bucket_start)
+
+
+def hours_partition(bucket_start: datetime) -> TimePartition:
+    """The partition of the sums of an hour: one a month where windows have one a day, else as theirs."""
+    return _coarse(HOURS_TABLE, bucket_start) or _of_a_month(HOURS_TABLE, bucket_start)
+
+
+def window_partitions(window_start: datetime) -> list[TimePartition]:
+    """The partitions that writing a window needs: its own and those of its sums."""
+    return [metrics_partition(window_start), minutes_partition(window_start), hours_partition(window_start)]
+
+
+def _of_a_day(parent: str, time: datetime) -> TimePartition:
+    day = time.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return TimePartition(parent, f"{parent}_{day:%Y%m%d}", day, day + timedelta(days=1))
+
+
+def _of_a_month(parent: str, time: datetime) -> TimePartition:
+    month = time.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    next_month = (month + timedelta(days=31)).replace(day=1)
+    return TimePartition(parent, f"{parent}_{month:%Y%m}", month, next_month)
+
+
+def _coarse(parent: str, time: datetime) -> TimePartition | None:
+    """The partition of a time far off; None when it is not."""
+    start = time.astimezone(UTC)
     if _FIRST_DAILY <= start < _END_DAILY:
-        day = start.replace(hour=0, minute=0, second=0, microsecond=0)
-        return TimePartition(METRICS_TABLE, f"{METRICS_TABLE}_{day:%Y%m%d}", day, day + timedelta(days=1))
+        return None
     if start >= _END_DAILY:
-        return TimePartition(METRICS_TABLE, f"{METRICS_TABLE}_from_2100", _END_DAILY, None)
+        return TimePartition(parent, f"{parent}_from_2100", _END_DAILY, None)
     if start < _FIRST_YEARLY:
-        return TimePartition(METRICS_TABLE, f"{METRICS_TABLE}_before_1970", None, _FIRST_YEARLY)
+        return TimePartition(parent, f"{parent}_before_1970", None, _FIRST_YEARLY)
     year = datetime(start.year, 1, 1, tzinfo=UTC)
     next_year = datetime(start.year + 1, 1, 1, tzinfo=UTC)
-    return TimePartition(METRICS_TABLE, f"{METRICS_TABLE}_{start.year}", year, next_year)
+    return TimePartition(parent, f"{parent}_{start.year}", year, next_year)
 
 
 async def ensure_partitions(connection: Connection, partitions: Iterable[TimePartition]) -> None:
@@ -84,7 +117,7 @@ async def ensure_ahead(connection: Connection) -> None:
     now_seconds = await connection.fetchval("SELECT extract(epoch FROM now())::float8")
     now = datetime.fromtimestamp(now_seconds, UTC)
     hours = [event_partition(now + timedelta(hours=ahead)) for ahead in range(HOURS_AHEAD + 1)]
-    days = [metrics_partition(now + timedelta(days=ahead)) for ahead in range(2)]
+    days = {partition for ahead in range(2) for partition in window_partitions(now + timedelta(days=ahead))}
     await ensure_partitions(connection, [*hours, *days])
 
 
