@@ -118,7 +118,7 @@ class ThresholdChange(Struct, frozen=True, kw_only=True):
     congestion_threshold_high: Share
 
 
-class Thresholds(Struct, frozen=True, kw_only=True):
+class ThresholdsInForce(Struct, frozen=True, kw_only=True):
     """The thresholds in force.
 
     Attributes:

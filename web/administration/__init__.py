@@ -1,0 +1,19 @@
+"""``/api/admin/...``: what administrators set, one module a subject."""
+
+from __future__ import annotations
+
+from web.administration import audit, broadcast, cameras, thresholds, zones
+from web.operations import Operation
+
+__all__ = ["operations"]
+
+
+def operations() -> list[Operation]:
+    """What these modules answer."""
+    return [
+        *cameras.operations(),
+        *zones.operations(),
+        *thresholds.operations(),
+        *broadcast.operations(),
+        *audit.operations(),
+    ]

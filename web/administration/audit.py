@@ -1,0 +1,65 @@
+"""``GET /api/admin/audit``: who changed what."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta, Struct
+
+from models.administration import AuditEntry
+from trafficapp.stores.audit_queries import audit_page
+from web import parameters
+from web.access import Access
+from web.administration.answers import PAGE_HEADERS, IdCursor, answer, page
+from web.context import CONTEXT
+from web.operations import Operation, Tag
+from web.shapes import Moment
+
+
+class AuditQuery(Struct, frozen=True, kw_only=True):
+    """Which rows: ``from <= at < to``, newest first."""
+
+    from_: Moment | None = msgspec.field(default=None, name="from")
+    to: Moment | None = None
+    actor: str | None = None
+    action: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    cursor: str | None = None
+
+
+async def audit(request: web.Request, query: AuditQuery) -> web.Response:
+    """Rows of the audit log."""
+    cursor = parameters.cursor(request, IdCursor)
+    found = await request.app[CONTEXT].database.ask(
+        lambda pool: audit_page(
+            pool,
+            None if query.from_ is None else query.from_.time,
+            None if query.to is None else query.to.time,
+            query.actor,
+            query.action,
+            query.limit + 1,
+            None if cursor is None else cursor.id,
+        )
+    )
+    shown, headers = page(request, found, query.limit, lambda entry: IdCursor(entry.id))
+    return answer(shown, headers)
+
+
+def operations() -> list[Operation]:
+    """What this module answers."""
+    return [
+        Operation(
+            method="GET",
+            path="/api/admin/audit",
+            view=audit,
+            summary="Who changed what, newest first",
+            tag=Tag.ADMINISTRATION,
+            access=Access.ADMINISTER,
+            query_shape=AuditQuery,
+            answer=list[AuditEntry],
+            errors=(503,),
+            headers=PAGE_HEADERS,
+        )
+    ]
