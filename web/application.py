@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from redis.asyncio import Redis
 
 from models.health import Health
-from web import alert_export, alerts, current, history, middleware, pages
+from web import alert_actions, alert_export, alerts, current, history, middleware, pages
 from web.access import Access
 from web.context import CONTEXT, WebContext
 from web.feed import LiveFeed
@@ -63,6 +63,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *history.operations(),
         *alert_export.operations(),  # before alerts: its path looks like an id there
         *alerts.operations(),
+        *alert_actions.operations(),
         Operation(
             method="GET",
             path="/health",

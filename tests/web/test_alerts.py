@@ -142,13 +142,13 @@ async def test_refused(history_worker: Worker, tables: Connection, path: str, st
 async def test_a_zone_chooses_cameras(history_worker: Worker, tables: Connection) -> None:
     await tables.execute("TRUNCATE monitoring_zones")
     await tables.execute(
-        "INSERT INTO cameras (camera_id, latitude, longitude, road_segment) "
-        "VALUES ('cam_1', 44.5, 11.5, 'A1'), ('cam_2', 45.5, 11.5, 'A2')"
+        "INSERT INTO cameras (camera_id, name, latitude, longitude, road_segment) "
+        "VALUES ('cam_1', 'in', 44.5, 11.5, 'A1'), ('cam_2', 'out', 45.5, 11.5, 'A2')"
     )
     await tables.execute(
         "INSERT INTO monitoring_zones (name, polygon) VALUES ('centre', '[[11,44],[12,44],[12,45],[11,45],[11,44]]')"
     )
-    await history_worker.context.registry.refresh()
+    assert await history_worker.context.registry.refresh()
     inside, outside = alert_event("inside"), alert_event("outside", "cam_2")
     await store(tables, inside, outside, alert_event("nowhere", None))
     await keep_open(history_worker.context.redis, inside, outside, alert_event("nowhere", None))

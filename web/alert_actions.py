@@ -1,0 +1,199 @@
+"""What people do with alerts: acknowledge them, raise them, end those that people raised."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from aiohttp import hdrs, web
+from msgspec import Meta, Struct
+
+from models.alerts import AlertEvent, AlertRow, Severity, encode_alert_event
+from models.timestamps import epoch_us, rfc3339
+from trafficapp.stores import alert_writes
+from trafficapp.stores.alert_queries import alert as stored_alert
+from trafficapp.stores.publications import KafkaPublication
+from trafficapp.topics import ALERTS
+from web.access import Access
+from web.alerts import AlertId, encode, live_alert, unknown_alert
+from web.context import CONTEXT, WebContext
+from web.open_alerts import alert_row
+from web.operations import Operation, Tag
+from web.problems import ProblemError
+from web.shapes import Name
+from web.writing import Write, Written, write
+
+_RAISED_BY_PEOPLE = ("manual", "incident")
+
+
+class Acknowledge(Struct, frozen=True):
+    """Who takes the alert on; without a name it is the caller."""
+
+    admin_id: Name | None = None
+
+
+class RaisedAlert(Struct, frozen=True, kw_only=True):
+    """An alert that a person raises; it is open until a person ends it."""
+
+    alert_type: Literal["manual", "incident"] = "manual"
+    title: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+    message: Annotated[str, Meta(max_length=2000, pattern=r"^[^\x00]*$")] = ""
+    camera_id: Name | None = None
+    severity: Severity = "EMERGENCY"
+
+
+async def acknowledge(request: web.Request, path: AlertId, body: Acknowledge) -> web.Response:
+    """``POST /api/alerts/{id}/acknowledge``: somebody takes an alert on; an alert that has ended may be, too."""
+    context = request.app[CONTEXT]
+    live = await live_alert(context, path.id)
+
+    async def change(under_way: Write) -> AlertEvent:
+        alert = await _known(under_way, path.id, live)
+        if alert.severity == "WARNING":
+            raise ProblemError(HTTPStatus.BAD_REQUEST, "a WARNING needs no acknowledgement")
+        step = await alert_writes.acknowledge(under_way.connection, alert, body.admin_id or under_way.actor.name)
+        if step is None:
+            raise ProblemError(HTTPStatus.CONFLICT, f"alert {path.id} is acknowledged already")
+        after = {"acknowledged_by": step.acknowledged_by, "acknowledged_at": step.acknowledged_at}
+        await under_way.audit("alerts.acknowledge", str(path.id), after=after)
+        await under_way.tell(_publication(step))
+        return step
+
+    return _answer(context, await write(request, change))
+
+
+async def raise_alert(request: web.Request, body: RaisedAlert) -> web.Response:
+    """``POST /api/alerts``: a person raises an alert."""
+    context = request.app[CONTEXT]
+    now = rfc3339(epoch_us(datetime.now(UTC)))
+
+    async def change(under_way: Write) -> AlertEvent:
+        if body.camera_id is not None and not await alert_writes.is_known(under_way.connection, body.camera_id):
+            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, f"there is no camera {body.camera_id!r}")
+        alert = AlertEvent(
+            id=str(uuid.uuid4()),
+            action="opened",
+            revision=1,
+            severity=body.severity,
+            alert_type=body.alert_type,
+            camera_id=body.camera_id,
+            title=body.title,
+            message=body.message,
+            congestion_level=None,
+            congestion_score=None,
+            since=now,
+            triggered_at=now,
+            updated_at=now,
+            rule="raised by a person",
+            values={"raised_by": under_way.actor.name},
+        )
+        await alert_writes.insert(under_way.connection, alert)
+        await under_way.audit("alerts.raise", alert.id, after=alert)
+        await under_way.tell(_publication(alert))
+        return alert
+
+    written = await write(request, change)
+    response = _answer(context, written, HTTPStatus.CREATED)
+    response.headers[hdrs.LOCATION] = f"/api/alerts/{written.result.id}"
+    return response
+
+
+async def resolve(request: web.Request, path: AlertId) -> web.Response:
+    """``POST /api/alerts/{id}/resolve``: a person ends an alert that a person raised."""
+    live = await live_alert(request.app[CONTEXT], path.id)
+
+    async def change(under_way: Write) -> AlertEvent:
+        alert = await _known(under_way, path.id, live)
+        if alert.alert_type not in _RAISED_BY_PEOPLE:
+            detail = f"alert {path.id} was raised by the rule {alert.rule!r} and ends by itself"
+            raise ProblemError(HTTPStatus.CONFLICT, detail)
+        if alert.resolved_at is not None:
+            raise ProblemError(HTTPStatus.CONFLICT, f"alert {path.id} ended at {alert.resolved_at}")
+        step = await alert_writes.resolve(under_way.connection, alert, datetime.now(UTC))
+        await under_way.audit("alerts.resolve", str(path.id), after={"resolved_at": step.resolved_at})
+        await under_way.tell(_publication(step))
+        return step
+
+    return _answer(request.app[CONTEXT], await write(request, change))
+
+
+async def _known(under_way: Write, alert_id: uuid.UUID, live: AlertEvent | None) -> AlertEvent:
+    """The newest that is known of an alert; its row is there then, and locked.
+
+    Args:
+        under_way: the transaction.
+        alert_id: which.
+        live: what Redis knows of it, which may be ahead of the history.
+    """
+    alert = await stored_alert(under_way.connection, alert_id, lock=True)
+    if alert is None:
+        if live is None:
+            raise unknown_alert(alert_id)
+        await alert_writes.insert(under_way.connection, live)
+        # somebody else may have written it at the same time, and more of it
+        alert = await stored_alert(under_way.connection, alert_id, lock=True) or live
+    return live if live is not None and live.revision > alert.revision else alert
+
+
+def _publication(step: AlertEvent) -> KafkaPublication:
+    return KafkaPublication(topic=ALERTS, key=step.camera_id, value=encode_alert_event(step).decode())
+
+
+def _answer(context: WebContext, written: Written[AlertEvent], status: int = HTTPStatus.OK) -> web.Response:
+    row = alert_row(written.result, context.registry.segment(written.result.camera_id))
+    return web.Response(status=status, body=encode(row), content_type="application/json", headers=written.headers)
+
+
+_TOLD_LATER = ("X-Publication", "`pending` when the topic and the live clients hear of it only later")
+
+
+def operations() -> list[Operation]:
+    """What this module answers."""
+    return [
+        Operation(
+            method="POST",
+            path="/api/alerts",
+            view=raise_alert,
+            summary="Raise an alert by hand",
+            description="It goes to `traffic.alerts` and the live clients as any other, and is open until it is ended.",
+            tag=Tag.ALERTS,
+            access=Access.OPERATE,
+            body_shape=RaisedAlert,
+            answer=AlertRow,
+            status=HTTPStatus.CREATED,
+            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
+            headers=((hdrs.LOCATION, "the alert"), _TOLD_LATER),
+        ),
+        Operation(
+            method="POST",
+            path="/api/alerts/{id}/acknowledge",
+            view=acknowledge,
+            summary="Take an alert on",
+            description=(
+                "By `admin_id` of the body, else the header `X-Admin-User`, else the caller's name. A WARNING needs "
+                "none (400); the second time is refused (409)."
+            ),
+            tag=Tag.ALERTS,
+            access=Access.OPERATE,
+            path_shape=AlertId,
+            body_shape=Acknowledge,
+            answer=AlertRow,
+            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
+            headers=(_TOLD_LATER,),
+        ),
+        Operation(
+            method="POST",
+            path="/api/alerts/{id}/resolve",
+            view=resolve,
+            summary="End an alert that a person raised",
+            description="An alert that a rule raised ends by itself: 409.",
+            tag=Tag.ALERTS,
+            access=Access.OPERATE,
+            path_shape=AlertId,
+            answer=AlertRow,
+            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
+            headers=(_TOLD_LATER,),
+        ),
+    ]
