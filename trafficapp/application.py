@@ -52,7 +52,7 @@ _FETCH_BYTES = 1 << 20
 _ROLES: dict[str, tuple[str, ...]] = {
     "streams": ("agents.windows", "agents.finished_windows"),
     "alerts": ("agents.alerts",),
-    "history": ("agents.history",),
+    "history": ("agents.history", "agents.publications"),
     "live": ("agents.live",),
 }
 

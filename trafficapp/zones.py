@@ -27,12 +27,12 @@ def closed_ring(points: Sequence[LonLat]) -> list[LonLat]:
         ring.pop()
     if len(set(ring)) < 3:
         raise NotAnArea(f"an area needs 3 different points, not {len(set(ring))}")
+    if shapely.MultiPoint(ring).convex_hull.area == 0:
+        raise NotAnArea("the points lie on a line")
     ring.append(ring[0])
     polygon = shapely.Polygon(ring)
     if not polygon.is_valid:
         raise NotAnArea(_fault(polygon))
-    if not polygon.area > 0:
-        raise NotAnArea("the points lie on a line")
     return ring
 
 

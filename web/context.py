@@ -11,7 +11,6 @@ from redis.asyncio import Redis
 from models.window_rows import WindowRow
 from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings
-from trafficapp.stores.live_events import emit
 from trafficapp.stores.publications import Publisher
 from trafficapp.stores.redis import connect
 from trafficapp.telemetry import Telemetry
@@ -54,7 +53,7 @@ class WebContext:
     def __post_init__(self) -> None:
         if self.outbox is None:
             self.outbox = self._own_outbox = Outbox(self.settings)
-        self.publisher = Publisher(self.outbox, self._emit)
+        self.publisher = Publisher(self.outbox, self.redis, self.settings.events.replay_events)
         url = self.settings.redis.url.get_secret_value()
         self.registry = Registry(self.database, lambda: connect(url, retries=0))
 
@@ -64,10 +63,6 @@ class WebContext:
         await self.database.close()
         if self._own_outbox is not None:
             await self._own_outbox.stop()
-
-    async def _emit(self, event: str, data: bytes, once_key: str) -> None:
-        kept = self.settings.events.replay_events
-        await emit(self.redis, event, data, once_key=once_key, kept_events=kept)
 
 
 CONTEXT = web.AppKey("context", WebContext)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -19,8 +19,10 @@ import msgspec
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 from msgspec import Struct
+from redis.asyncio import Redis
 
 from trafficapp.outbox import Outbox
+from trafficapp.stores.live_events import KEPT_EVENTS, emit
 from trafficapp.stores.redis import UNAVAILABLE
 
 if TYPE_CHECKING:
@@ -68,9 +70,6 @@ class EventPublication(Struct, frozen=True, kw_only=True, tag="event", tag_field
 
 Publication: TypeAlias = KafkaPublication | EventPublication
 
-#: Emits an event with its data (JSON); with the same key once, however often it is called.
-Emit: TypeAlias = Callable[[str, bytes, str], Awaitable[None]]
-
 _decode = msgspec.json.Decoder(Publication).decode
 
 _LEFT_OVER = """
@@ -107,11 +106,13 @@ class Publisher:
 
     Attributes:
         outbox: sends records.
-        emit: emits events.
+        redis: tells events.
+        kept_events: how many events are kept for clients that come back.
     """
 
     outbox: Outbox
-    emit: Emit
+    redis: Redis
+    kept_events: int = KEPT_EVENTS
     # While Kafka is away its client keeps what it was given; giving it the same again and again would only add copies.
     _sending: dict[int, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -159,7 +160,7 @@ class Publisher:
                 if isinstance(one.publication, KafkaPublication):
                     await self._send(one.id, one.publication)
                 else:
-                    await self.emit(one.publication.event, one.publication.data.encode(), f"publication:{one.id}")
+                    await self._emit(one.id, one.publication)
         except (*UNAVAILABLE, KafkaError) as error:
             logger.info("publication %d waits: %r", one.id, error)
             return False
@@ -167,6 +168,10 @@ class Publisher:
             logger.exception("publication %d cannot be told", one.id)
             return False
         return True
+
+    async def _emit(self, row_id: int, publication: EventPublication) -> None:
+        key = f"publication:{row_id}"
+        await emit(self.redis, publication.event, publication.data.encode(), once_key=key, kept_events=self.kept_events)
 
     async def _send(self, row_id: int, publication: KafkaPublication) -> None:
         sending = self._sending.get(row_id)

@@ -44,10 +44,7 @@ async def publisher(kafka_bootstrap: str, redis_server: RedisServer) -> AsyncIte
             stack.push_async_callback(outbox.stop)
             stack.push_async_callback(redis.aclose)
 
-            async def emit_once(event: str, data: bytes, key: str) -> None:
-                await emit(redis, event, data, once_key=key)
-
-            return Publisher(outbox, emit_once)
+            return Publisher(outbox, redis)
 
         yield make
 

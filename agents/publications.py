@@ -1,0 +1,45 @@
+"""Tells what writes through the API left untold: role ``history``.
+
+The process that writes tells it by itself; what is left over is that of a process that died, or of a
+time when Kafka or Redis was away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from trafficapp.application import TrafficApp
+from trafficapp.stores.postgres import create_pool, is_transient
+from trafficapp.stores.publications import Publisher
+from trafficapp.stores.redis import connect
+from trafficapp.stores.threshold_queries import retell_thresholds
+
+logger = logging.getLogger(__name__)
+
+_SWEEP_SECONDS = 2.0
+
+
+def register(app: TrafficApp) -> None:
+    """Put the sweep on an application. At its start the newest thresholds are told again, for new partitions."""
+    settings = app.settings
+    redis = connect(settings.redis.url.get_secret_value())
+    publisher = Publisher(app.outbox, redis, settings.events.replay_events)
+    app.close_at_end(redis.aclose)
+
+    @app.task
+    async def tell_left_over() -> None:
+        retold = False
+        async with create_pool(settings.postgres) as pool:
+            while not app.should_stop:
+                try:
+                    if not retold:
+                        await retell_thresholds(pool)
+                        retold = True
+                    while await publisher.sweep(pool):
+                        pass
+                except Exception as error:
+                    # the sinks beside us tell that Postgres is away
+                    if not is_transient(error):
+                        logger.exception("publications that were left over cannot be told")
+                await asyncio.sleep(_SWEEP_SECONDS)
