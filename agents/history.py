@@ -1,4 +1,4 @@
-"""Agents that keep history in Postgres: raw events and finished windows.
+"""Agents that keep history in Postgres: raw events, finished windows and alerts.
 
 They run in a process of their own (role ``history``) with a consumer group of its own, so that Postgres
 may be away for an hour while windows and the current state go on.
@@ -7,28 +7,33 @@ may be away for an hour while windows and the current state go on.
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from trafficapp.application import TrafficApp
+from trafficapp.stores.history_alerts import HistoryAlertsSink
 from trafficapp.stores.history_events import HistoryEventsSink
 from trafficapp.stores.history_metrics import HistoryMetricsSink
+from trafficapp.stores.history_sink import HistorySink
 from trafficapp.stores.postgres import create_pool, is_transient
 from trafficapp.stores.retention import sweep
-from trafficapp.topics import EVENTS_RAW, METRICS
+from trafficapp.topics import ALERTS, EVENTS_RAW, METRICS
 
 logger = logging.getLogger(__name__)
 
 
 def register(app: TrafficApp) -> None:
-    """Put both agents and the hourly retention sweep on an application."""
+    """Put the agents and the hourly retention sweep on an application."""
     settings = app.settings
-    events = HistoryEventsSink(settings, should_stop=lambda: app.should_stop)
-    metrics = HistoryMetricsSink(settings, should_stop=lambda: app.should_stop)
-    app.read_in_runs(EVENTS_RAW, events, name="history_events")
-    app.read_in_runs(METRICS, metrics, name="history_metrics")
-    app.telemetry.watch_sink("history_events", events.is_waiting)
-    app.telemetry.watch_sink("history_metrics", metrics.is_waiting)
-    app.close_at_end(events.close)
-    app.close_at_end(metrics.close)
+    sinks: dict[str, HistorySink[Any]] = {
+        EVENTS_RAW: HistoryEventsSink(settings, should_stop=lambda: app.should_stop),
+        METRICS: HistoryMetricsSink(settings, should_stop=lambda: app.should_stop),
+        ALERTS: HistoryAlertsSink(settings, should_stop=lambda: app.should_stop),
+    }
+    names = {EVENTS_RAW: "history_events", METRICS: "history_metrics", ALERTS: "history_alerts"}
+    for topic, sink in sinks.items():
+        app.read_in_runs(topic, sink, name=names[topic])
+        app.telemetry.watch_sink(names[topic], sink.is_waiting)
+        app.close_at_end(sink.close)
 
     async def sweep_once() -> None:
         try:

@@ -1,25 +1,28 @@
-"""Agent that keeps the current state in Redis and tells everybody about it: role ``live``."""
+"""Agents that keep the current state in Redis and tell everybody about it: role ``live``."""
 
 from __future__ import annotations
 
 from trafficapp.application import TrafficApp
 from trafficapp.kafka import aiokafka_config
 from trafficapp.stores.live import LiveSink
+from trafficapp.stores.live_alerts import LiveAlertsSink
 from trafficapp.stores.read_back import KafkaReadBack
 from trafficapp.stores.redis import connect
-from trafficapp.topics import METRICS
+from trafficapp.topics import ALERTS, METRICS
 
 
 def register(app: TrafficApp) -> None:
-    """Put the agent on an application."""
-    settings = app.settings
-    rows = app.telemetry.sink_rows.labels("live")
+    """Put the agents on an application."""
+    settings, kafka = app.settings, aiokafka_config(app.settings)
     client = connect(settings.redis.url.get_secret_value())
-    sink = LiveSink(
-        client,
-        KafkaReadBack(METRICS, aiokafka_config(settings), settings.windows.finished_retention_seconds),
-        rows.inc,
-    )
+    # the newest windows are a matter of minutes; an alert may be open for as long as the topic reaches back
+    windows = KafkaReadBack(METRICS, kafka, settings.windows.finished_retention_seconds)
+    steps = KafkaReadBack(ALERTS, kafka, settings.retention.topic_hours * 3600)
+    rows = app.telemetry.sink_rows
+    sink = LiveSink(client, windows, rows.labels("live").inc)
+    alerts = LiveAlertsSink(client, steps, rows.labels("live_alerts").inc, settings.events.replay_events)
     app.read_in_runs(METRICS, sink, name="live")
+    app.read_in_runs(ALERTS, alerts, name="live_alerts")
     app.telemetry.watch_sink("live", sink.is_waiting)
+    app.telemetry.watch_sink("live_alerts", alerts.is_waiting)
     app.close_at_end(client.aclose)
