@@ -86,6 +86,8 @@ async def from_body(request: web.Request, shape: type[Shape]) -> Shape:
         return msgspec.json.decode(raw, type=shape, dec_hook=_decode_special)
     except msgspec.ValidationError as error:
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body does not fit: {error}") from None
+    except RecursionError:
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProblemError(HTTPStatus.BAD_REQUEST, f"the body is no JSON: {error}") from None
 

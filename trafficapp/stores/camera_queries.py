@@ -1,4 +1,4 @@
-"""The camera registry in the database. A camera is registered when it has a name; others are known as they report."""
+"""The camera registry in the database; it shares its table with cameras that only reported."""
 
 from __future__ import annotations
 
@@ -9,31 +9,32 @@ import msgspec
 
 from models.administration import Camera
 from models.timestamps import epoch_us, rfc3339
+from trafficapp.stores.registry_queries import REGISTERED
 
 if TYPE_CHECKING:
     import asyncpg
 
     from trafficapp.stores.postgres import Connection, Pool
 
-_PAGE = """
-    SELECT * FROM cameras
-    WHERE camera_id > $1 AND (name IS NOT NULL) = $2 AND ($3::text[] IS NULL OR camera_id = ANY($3))
+_PAGE = f"""
+    SELECT *, {REGISTERED} AS registered FROM cameras AS known
+    WHERE camera_id > $1 AND ({REGISTERED}) = $2 AND ($3::text[] IS NULL OR camera_id = ANY($3))
     ORDER BY camera_id LIMIT $4
-"""
-_ONE = "SELECT * FROM cameras WHERE camera_id = $1 AND name IS NOT NULL"
+"""  # noqa: S608 - the condition is ours
+_ONE = f"SELECT *, true AS registered FROM cameras AS known WHERE camera_id = $1 AND {REGISTERED}"  # noqa: S608
 # a row whose camera only reported is filled in; one that is registered stays as it is
-_REGISTER = """
+_REGISTER = f"""
     INSERT INTO cameras AS known (camera_id, name, latitude, longitude, road_segment, description, calibration)
     VALUES ($1, $2, $3, $4, $5, $6, $7)
     ON CONFLICT (camera_id) DO UPDATE
     SET name = excluded.name, latitude = excluded.latitude, longitude = excluded.longitude,
         road_segment = excluded.road_segment, description = excluded.description, calibration = excluded.calibration
-    WHERE known.name IS NULL
-    RETURNING *
-"""
+    WHERE NOT ({REGISTERED})
+    RETURNING *, true AS registered
+"""  # noqa: S608
 _UPDATE = """
     UPDATE cameras SET name = $2, latitude = $3, longitude = $4, road_segment = $5, description = $6, calibration = $7
-    WHERE camera_id = $1 RETURNING *
+    WHERE camera_id = $1 RETURNING *, true AS registered
 """
 _FORGET_UNSEEN = "DELETE FROM cameras WHERE camera_id = $1 AND last_seen IS NULL"
 _UNREGISTER = """
@@ -107,6 +108,6 @@ def _camera(row: asyncpg.Record) -> Camera:
         road_segment=row["road_segment"],
         description=row["description"],
         calibration=None if row["calibration"] is None else msgspec.json.decode(row["calibration"]),
-        registered=row["name"] is not None,
+        registered=row["registered"],
         last_seen=None if row["last_seen"] is None else rfc3339(epoch_us(row["last_seen"])),
     )

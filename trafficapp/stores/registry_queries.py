@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 #: Redis channel on which a worker tells the others that cameras or zones have changed.
 REGISTRY_CHANNEL = "registry:changed"
 
-_CAMERAS = """
-    SELECT camera_id, name, latitude, longitude, road_segment FROM cameras WHERE name IS NOT NULL
-"""
+#: A condition on a row of ``cameras``, named ``known``: somebody registered it; else it is there because it reported.
+REGISTERED = "num_nonnulls(known.name, known.latitude, known.road_segment) > 0"
+
+_CAMERAS = f"""
+    SELECT camera_id, coalesce(name, camera_id), latitude, longitude, road_segment FROM cameras AS known
+    WHERE {REGISTERED}
+"""  # noqa: S608 - the condition is ours
 _ZONES = "SELECT id, name, polygon FROM monitoring_zones"
 
 _decode_ring = msgspec.json.Decoder(list[LonLat]).decode

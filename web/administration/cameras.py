@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import msgspec
@@ -25,6 +25,8 @@ PATH = "/api/admin/cameras"
 
 #: A camera_id may hold any character; a slash comes percent-encoded.
 _ONE_PATH = PATH + "/{camera_id:[^/]+}"
+
+_MAX_DEPTH = 32
 
 
 class CameraPath(Struct, frozen=True):
@@ -137,17 +139,27 @@ def _checked(camera: Camera) -> Camera:
     """
     if (camera.latitude is None) != (camera.longitude is None):
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "latitude and longitude belong together")
-    if _holds_nul(camera.calibration):
-        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "calibration must not hold NUL characters")
+    _check_calibration(camera.calibration)
     return camera
 
 
-def _holds_nul(value: object) -> bool:
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any(_holds_nul(part) for item in value.items() for part in item)
-    return isinstance(value, list) and any(map(_holds_nul, value))
+def _check_calibration(calibration: dict[str, Any] | None) -> None:
+    level: list[Any] = [calibration]
+    for _ in range(_MAX_DEPTH):
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                below += [*value.keys(), *value.values()]
+            elif isinstance(value, list):
+                below += value
+            elif isinstance(value, str) and "\0" in value:
+                raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "calibration must not hold NUL characters")
+            elif isinstance(value, int) and value.bit_length() > 64:
+                raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "calibration must not hold numbers beyond 64 bits")
+        if not below:
+            return
+        level = below
+    raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, f"calibration must not be nested deeper than {_MAX_DEPTH}")
 
 
 def _unknown(camera_id: str) -> ProblemError:

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from yarl import URL
+
+from tests.web.administration.conftest import Call, Connection, caller
+from tests.web.conftest import Worker
+
+SQUARE = [
+    {"lat": 44.0, "lon": 11.0},
+    {"lat": 44.0, "lon": 12.0},
+    {"lat": 45.0, "lon": 12.0},
+    {"lat": 45.0, "lon": 11.0},
+]
+BOW_TIE = [SQUARE[0], SQUARE[2], SQUARE[1], SQUARE[3]]
+PATH = "/api/admin/zones"
+
+
+async def camera(call: Call, camera_id: str, latitude: float, longitude: float) -> None:
+    body = {"camera_id": camera_id, "latitude": latitude, "longitude": longitude}
+    await call("POST", "/api/admin/cameras", body, 201)
+
+
+async def test_a_zone_lives_from_post_to_delete_and_each_step_is_in_the_audit_log(
+    call: Call, history_worker: Worker
+) -> None:
+    await camera(call, "inside", 44.5, 11.5)
+    await camera(call, "on the border", 44.0, 11.5)
+    await camera(call, "outside", 43.9, 11.5)
+    response = await history_worker.client.post(PATH, json={"name": "Centro", "coordinates": SQUARE})
+    zone = await response.json()
+    assert (response.status, response.headers["Location"]) == (201, f"{PATH}/{zone['id']}")
+    assert zone["coordinates"] == [*SQUARE, SQUARE[0]]
+    assert (zone["name"], zone["description"], zone["cameras"]) == ("Centro", "", 2)
+    assert await call("GET", f"{PATH}/{zone['id']}") == zone
+    assert await call("GET", PATH) == [zone]
+
+    changed = await call("PUT", f"{PATH}/{zone['id']}", {"description": "within the walls", "coordinates": SQUARE[:3]})
+    assert changed["coordinates"] == [*SQUARE[:3], SQUARE[0]]
+    assert changed["name"] == "Centro"
+    assert changed["updated_at"] > zone["updated_at"]
+    assert await call("DELETE", f"{PATH}/{zone['id']}", status=204) is None
+    for method, body in (("GET", None), ("PUT", {}), ("DELETE", None)):
+        await call(method, f"{PATH}/{zone['id']}", body, 404)
+
+    log = await call("GET", "/api/admin/audit?limit=3")
+    assert [row["action"] for row in log] == ["zones.delete", "zones.update", "zones.create"]
+    assert [row["before"] and row["before"]["description"] for row in log] == ["within the walls", "", None]
+    assert [row["after"] and row["after"]["description"] for row in log] == [None, "within the walls", ""]
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "word"),
+    [
+        (SQUARE[:2], "length"),
+        ([SQUARE[0]] * 3, "3 different points"),
+        ([*SQUARE[:2], SQUARE[0]], "3 different points"),
+        ([{"lat": 1.0, "lon": lon} for lon in (1.0, 2.0, 3.0)], "on a line"),
+        (BOW_TIE, "latitude 44.500000, longitude 11.500000"),
+        ([*SQUARE[:3], {"lat": 90.1, "lon": 0}], "90"),
+        ([*SQUARE[:3], {"lat": 0, "lon": -180.1}], "180"),
+        ([*SQUARE[:3], {"lat": 0}], "lon"),
+        ("everywhere", "array"),
+    ],
+)
+async def test_what_encloses_no_area_is_no_zone(call: Call, coordinates: Any, word: str) -> None:
+    problem = await call("POST", PATH, {"name": "a", "coordinates": coordinates}, 422)
+    assert word in problem["detail"]
+
+
+@pytest.mark.parametrize("name", ["", " ", "12", "a\0b", "x" * 257, None])
+async def test_a_name_that_cannot_be_one(call: Call, name: str | None) -> None:
+    await call("POST", PATH, {"name": name, "coordinates": SQUARE}, 422)
+
+
+async def test_a_name_is_given_once(call: Call, tables: Connection) -> None:
+    body = {"name": "twice", "coordinates": SQUARE}
+    statuses = await asyncio.gather(*(_status(call, body) for _ in range(4)))
+    assert sorted(statuses) == [201, 409, 409, 409]
+    other = await call("POST", PATH, {"name": "other", "coordinates": SQUARE}, 201)
+    await call("PUT", f"{PATH}/{other['id']}", {"name": "twice"}, 409)
+    assert await tables.fetchval("SELECT count(*) FROM audit_logs") == 2
+
+
+async def _status(call: Call, body: object) -> int:
+    for status in (201, 409):
+        try:
+            await call("POST", PATH, body, status)
+        except AssertionError:
+            continue
+        return status
+    raise AssertionError("neither made nor refused")
+
+
+async def test_zones_come_in_pages(call: Call, history_worker: Worker) -> None:
+    for number in range(5):
+        await call("POST", PATH, {"name": f"zone {number}", "coordinates": SQUARE}, 201)
+    names: list[str] = []
+    url = f"{PATH}?limit=2"
+    while url:
+        response = await history_worker.client.get(url)
+        names += [zone["name"] for zone in await response.json()]
+        url = URL(response.links["next"]["url"]).path_qs if "next" in response.links else ""
+    assert names == [f"zone {number}" for number in range(5)]
+
+
+@pytest.mark.parametrize("path", ["0", "-1", "one", "9223372036854775808", "%00"])
+async def test_an_id_that_cannot_be_one(call: Call, path: str) -> None:
+    await call("GET", f"{PATH}/{path}", status=400)
+    await call("GET", f"{PATH}?cursor=WzkyMjMzNzIwMzY4NTQ3NzU4MDhd", status=400)
+
+
+async def test_a_zone_of_very_many_points(call: Call) -> None:
+    from math import cos, radians, sin
+
+    ring = [{"lat": 44 + sin(radians(n * 0.036)), "lon": 11 + cos(radians(n * 0.036))} for n in range(10_000)]
+    await call("POST", PATH, {"name": "round", "coordinates": ring}, 201)
+
+
+async def test_without_postgres_nothing_is_changed_and_it_is_said(worker: Worker) -> None:
+    call = caller(worker)
+    await call("GET", PATH, status=503)
+    await call("POST", PATH, {"name": "a", "coordinates": SQUARE}, 503)
