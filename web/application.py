@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from redis.asyncio import Redis
 
 from models.health import Health
-from web import alert_actions, alert_export, alerts, current, history, middleware, pages
+from web import alert_actions, alert_export, alerts, current, dashboard, history, maps, middleware, pages
 from web.access import Access
 from web.context import CONTEXT, WebContext
 from web.feed import LiveFeed
@@ -64,6 +64,8 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *alert_export.operations(),  # before alerts: its path looks like an id there
         *alerts.operations(),
         *alert_actions.operations(),
+        *dashboard.operations(),
+        *maps.operations(),
         Operation(
             method="GET",
             path="/health",

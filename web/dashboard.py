@@ -1,0 +1,198 @@
+"""``/api/dashboard``: the city in six numbers, and the newest detections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta, Struct
+
+from models.dashboard import DashboardSummary, RecentDetection, encode_dashboard
+from models.timestamps import epoch_us, rfc3339
+from trafficapp.congestion import SCORE_DECIMALS, CongestionScale
+from trafficapp.stores.alert_queries import triggered_since
+from trafficapp.stores.dashboard_queries import newest_windows
+from trafficapp.stores.event_queries import recent_detections
+from trafficapp.stores.redis import UNAVAILABLE, CurrentState
+from trafficapp.stores.threshold_queries import thresholds_in_force
+from web.context import CONTEXT, WebContext
+from web.open_alerts import FROM_POSTGRES, open_alerts
+from web.operations import Operation, Tag
+from web.problems import ProblemError
+from web.shared_answers import SharedAnswers
+
+MAX_AGE_SECONDS = 1.0
+MAX_DETECTIONS = 100
+DEFAULT_DETECTIONS = 10
+
+#: A camera that is further behind the newest of all says nothing of now.
+CURRENT_WITHIN = timedelta(seconds=60)
+
+_INCIDENTS_OF = timedelta(hours=24)
+_REDIS_WITHIN_SECONDS = 2.0
+#: The summary does not wait longer than this for what only Postgres knows.
+_POSTGRES_WITHIN_SECONDS = 3.0
+_SPEED_DECIMALS = 2
+
+
+class EventsQuery(Struct, frozen=True):
+    """How many detections."""
+
+    limit: Annotated[int, Meta(ge=1, le=MAX_DETECTIONS)] = DEFAULT_DETECTIONS
+
+
+class _Window(Struct, frozen=True):
+    """What is looked at of a camera's newest window."""
+
+    camera_id: str
+    window_end: str
+    vehicle_count: int
+    avg_speed_kmh: float | None
+    congestion_score: float | None
+
+
+_decode_window = msgspec.json.Decoder(_Window).decode
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class Dashboard:
+    """The views; what they answer is shared for a second."""
+
+    def __init__(self) -> None:
+        self._summary: SharedAnswers[None, _Answer] = SharedAnswers(MAX_AGE_SECONDS)
+        self._detections: SharedAnswers[None, list[RecentDetection]] = SharedAnswers(MAX_AGE_SECONDS)
+
+    async def summary(self, request: web.Request) -> web.Response:
+        """``GET /api/dashboard/summary``."""
+        context = request.app[CONTEXT]
+        answer = await self._summary.get(None, lambda: _summary(context))
+        return web.Response(body=answer.body, content_type="application/json", headers=answer.headers)
+
+    async def events(self, request: web.Request, query: EventsQuery) -> web.Response:
+        """``GET /api/dashboard/events``: the newest detections, newest first."""
+        database = request.app[CONTEXT].database
+
+        async def newest() -> list[RecentDetection]:
+            return await database.ask(lambda pool: recent_detections(pool, MAX_DETECTIONS))
+
+        detections = await self._detections.get(None, newest)
+        return web.Response(body=encode_dashboard(detections[: query.limit]), content_type="application/json")
+
+
+async def _summary(context: WebContext) -> _Answer:
+    (windows, window_headers), alerts, incidents, scale = await asyncio.gather(
+        _current_windows(context), open_alerts(context), _incidents(context), _scale(context)
+    )
+    score = _mean(((window.congestion_score, window.vehicle_count) for window in windows), SCORE_DECIMALS)
+    newest_us = max((epoch_us(window.window_end) for window in windows), default=None)
+    summary = DashboardSummary(
+        total_incidents_24h=incidents,
+        avg_speed_kmh=_mean(((window.avg_speed_kmh, window.vehicle_count) for window in windows), _SPEED_DECIMALS),
+        overall_congestion_level=scale.level(score),
+        overall_congestion_score=score,
+        active_alerts=len(alerts.rows),
+        last_updated=None if newest_us is None else rfc3339(newest_us),
+    )
+    return _Answer(encode_dashboard(summary), {**window_headers, **alerts.headers})
+
+
+async def _current_windows(context: WebContext) -> tuple[list[_Window], Mapping[str, str]]:
+    """The newest window of each camera that is up to date, and where they come from when it is not Redis."""
+    state = CurrentState(context.redis)
+    try:
+        async with asyncio.timeout(_REDIS_WITHIN_SECONDS):
+            seen = await state.last_seen()
+            oldest = max((at for _, at in seen), default=0.0) - CURRENT_WITHIN.total_seconds()
+            documents = await state.cameras([camera_id for camera_id, at in seen if at >= oldest])
+    except UNAVAILABLE:
+        rows = await context.database.ask(lambda pool: newest_windows(pool, CURRENT_WITHIN))
+        windows = [
+            _Window(
+                row.camera_id,
+                rfc3339(epoch_us(row.window_end)),
+                row.vehicle_count,
+                row.avg_speed_kmh,
+                row.congestion_score,
+            )
+            for row in rows
+        ]
+        return windows, FROM_POSTGRES
+    return [_decode_window(document) for document in documents], {}
+
+
+async def _incidents(context: WebContext) -> int | None:
+    since = datetime.now(UTC) - _INCIDENTS_OF
+    try:
+        return await context.database.ask(lambda pool: triggered_since(pool, since), _POSTGRES_WITHIN_SECONDS)
+    except ProblemError:
+        return None  # unknown while Postgres is away; the rest is known
+
+
+async def _scale(context: WebContext) -> CongestionScale:
+    """The thresholds in force; those of the settings while Postgres is away."""
+    settings = context.settings.congestion
+    try:
+        found = await context.database.ask(lambda pool: thresholds_in_force(pool, settings), _POSTGRES_WITHIN_SECONDS)
+    except ProblemError:
+        return CongestionScale(
+            moderate=settings.threshold_moderate, high=settings.threshold_high, severe=settings.threshold_severe
+        )
+    return CongestionScale(
+        moderate=found.congestion_threshold_low,
+        high=found.congestion_threshold_moderate,
+        severe=found.congestion_threshold_high,
+    )
+
+
+def _mean(weighted: Iterable[tuple[float | None, int]], decimals: int) -> float | None:
+    """The mean of what is known; None when nothing is, or nothing weighs anything."""
+    total, weight = 0.0, 0
+    for value, count in weighted:
+        if value is not None:
+            total += value * count
+            weight += count
+    return round(total / weight, decimals) if weight else None
+
+
+def operations() -> list[Operation]:
+    """What this module answers."""
+    dashboard = Dashboard()
+    return [
+        Operation(
+            method="GET",
+            path="/api/dashboard/summary",
+            view=dashboard.summary,
+            summary="The city in six numbers",
+            description=(
+                "Speed, score and level are of the newest windows of all cameras that are at most a minute behind the "
+                "newest of them; each camera weighs as many times as it saw vehicles. `total_incidents_24h` is null "
+                "while Postgres is away, the others where nothing is known. At most a second old."
+            ),
+            tag=Tag.CURRENT,
+            answer=DashboardSummary,
+            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
+            headers=(("X-Data-Source", "`postgres` while Redis is away"),),
+        ),
+        Operation(
+            method="GET",
+            path="/api/dashboard/events",
+            view=dashboard.events,
+            summary="The newest detections",
+            description="Of those stored last the ones with the newest times, newest first. At most a second old.",
+            tag=Tag.CURRENT,
+            query_shape=EventsQuery,
+            answer=list[RecentDetection],
+            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
+        ),
+    ]
