@@ -1,34 +1,56 @@
-"""Points of the heat map: where it is congested and how much, from finished windows."""
+"""The heatmap: how congested the places of cameras were over some minutes, from sums over their windows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from statistics import fmean
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from models.heatmap import HeatmapPoint
+from models.maps import HeatPoint
 from trafficapp.congestion import SCORE_DECIMALS
-
-#: A camera's place: latitude and longitude, WGS 84.
-LatLon = tuple[float, float]
+from trafficapp.stores.registry_queries import RegisteredCamera
 
 
-def weight(scores: Iterable[float | None]) -> float:
-    """How hot a point is, 0 to 1: the mean of the congestion scores, those of windows without a speed left out."""
-    known = [score for score in scores if score is not None]
-    return round(min(max(fmean(known), 0.0), 1.0), SCORE_DECIMALS) if known else 0.0
+@dataclass(frozen=True, slots=True)
+class CameraHeat:
+    """Sums over the camera-wide windows of a camera.
 
-
-def heatmap(
-    windows: Mapping[str, tuple[Iterable[float | None], int]], places: Mapping[str, LatLon]
-) -> list[HeatmapPoint]:
-    """The points of cameras, by camera_id; a camera without a place is left out.
-
-    Args:
-        windows: for each camera the scores of its windows and how many vehicles to show.
-        places: where cameras are.
+    Attributes:
+        windows: how many there are.
+        vehicles: sum of their vehicle counts.
+        scored: how many of them have a score.
+        score_e4: sum of those scores, in ten-thousandths.
     """
-    return [
-        HeatmapPoint(camera_id, *places[camera_id], weight(scores), vehicle_count)
-        for camera_id, (scores, vehicle_count) in sorted(windows.items())
-        if camera_id in places
-    ]
+
+    camera_id: str
+    windows: int
+    vehicles: int
+    scored: int
+    score_e4: int
+
+
+def heat_span(now: datetime, minutes: int) -> tuple[datetime, datetime]:
+    """The whole minutes of the clock that hold the last ``minutes``, with the one under way: ``[since, until)``."""
+    minute = timedelta(minutes=1)
+    since = (now - minutes * minute).replace(second=0, microsecond=0)
+    return since, now.replace(second=0, microsecond=0) + minute
+
+
+def heat_points(heat: Iterable[CameraHeat], cameras: Mapping[str, RegisteredCamera]) -> list[HeatPoint]:
+    """Points by camera_id; cameras without a place or without any score are left out."""
+    points = []
+    for one in sorted(heat, key=lambda one: one.camera_id):
+        camera = cameras.get(one.camera_id)
+        if camera is None or camera.latitude is None or camera.longitude is None or not one.scored:
+            continue
+        weight = round(one.score_e4 / one.scored / 10**SCORE_DECIMALS, SCORE_DECIMALS)
+        points.append(
+            HeatPoint(
+                one.camera_id,
+                camera.latitude,
+                camera.longitude,
+                weight=min(max(weight, 0.0), 1.0),
+                vehicle_count=round(one.vehicles / one.windows),
+            )
+        )
+    return points

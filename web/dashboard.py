@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -13,9 +13,10 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
+from models.cameras import CameraCongestion
 from models.dashboard import DashboardSummary, RecentDetection, encode_dashboard
-from models.timestamps import epoch_us, rfc3339
-from trafficapp.congestion import SCORE_DECIMALS, CongestionScale
+from trafficapp.congestion import CongestionScale
+from trafficapp.overview import CURRENT_WITHIN_SECONDS, overview
 from trafficapp.stores.alert_queries import triggered_since
 from trafficapp.stores.dashboard_queries import newest_windows
 from trafficapp.stores.event_queries import recent_detections
@@ -31,14 +32,10 @@ MAX_AGE_SECONDS = 1.0
 MAX_DETECTIONS = 100
 DEFAULT_DETECTIONS = 10
 
-#: A camera that is further behind the newest of all says nothing of now.
-CURRENT_WITHIN = timedelta(seconds=60)
-
 _INCIDENTS_OF = timedelta(hours=24)
 _REDIS_WITHIN_SECONDS = 2.0
 #: The summary does not wait longer than this for what only Postgres knows.
 _POSTGRES_WITHIN_SECONDS = 3.0
-_SPEED_DECIMALS = 2
 
 
 class EventsQuery(Struct, frozen=True):
@@ -47,17 +44,7 @@ class EventsQuery(Struct, frozen=True):
     limit: Annotated[int, Meta(ge=1, le=MAX_DETECTIONS)] = DEFAULT_DETECTIONS
 
 
-class _Window(Struct, frozen=True):
-    """What is looked at of a camera's newest window."""
-
-    camera_id: str
-    window_end: str
-    vehicle_count: int
-    avg_speed_kmh: float | None
-    congestion_score: float | None
-
-
-_decode_window = msgspec.json.Decoder(_Window).decode
+_decode_window = msgspec.json.Decoder(CameraCongestion).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,40 +81,30 @@ async def _summary(context: WebContext) -> _Answer:
     (windows, window_headers), alerts, incidents, scale = await asyncio.gather(
         _current_windows(context), open_alerts(context), _incidents(context), _scale(context)
     )
-    score = _mean(((window.congestion_score, window.vehicle_count) for window in windows), SCORE_DECIMALS)
-    newest_us = max((epoch_us(window.window_end) for window in windows), default=None)
+    # the same figures as in the event traffic_metrics_update
+    city = overview(windows, len(alerts.rows), scale.level)
     summary = DashboardSummary(
         total_incidents_24h=incidents,
-        avg_speed_kmh=_mean(((window.avg_speed_kmh, window.vehicle_count) for window in windows), _SPEED_DECIMALS),
-        overall_congestion_level=scale.level(score),
-        overall_congestion_score=score,
-        active_alerts=len(alerts.rows),
-        last_updated=None if newest_us is None else rfc3339(newest_us),
+        avg_speed_kmh=city.avg_speed_kmh,
+        overall_congestion_level=city.overall_congestion_level,
+        overall_congestion_score=city.overall_congestion_score,
+        active_alerts=city.active_alerts,
+        last_updated=city.last_updated,
     )
     return _Answer(encode_dashboard(summary), {**window_headers, **alerts.headers})
 
 
-async def _current_windows(context: WebContext) -> tuple[list[_Window], Mapping[str, str]]:
+async def _current_windows(context: WebContext) -> tuple[list[CameraCongestion], Mapping[str, str]]:
     """The newest window of each camera that is up to date, and where they come from when it is not Redis."""
     state = CurrentState(context.redis)
     try:
         async with asyncio.timeout(_REDIS_WITHIN_SECONDS):
             seen = await state.last_seen()
-            oldest = max((at for _, at in seen), default=0.0) - CURRENT_WITHIN.total_seconds()
+            oldest = max((at for _, at in seen), default=0.0) - CURRENT_WITHIN_SECONDS
             documents = await state.cameras([camera_id for camera_id, at in seen if at >= oldest])
     except UNAVAILABLE:
-        rows = await context.database.ask(lambda pool: newest_windows(pool, CURRENT_WITHIN))
-        windows = [
-            _Window(
-                row.camera_id,
-                rfc3339(epoch_us(row.window_end)),
-                row.vehicle_count,
-                row.avg_speed_kmh,
-                row.congestion_score,
-            )
-            for row in rows
-        ]
-        return windows, FROM_POSTGRES
+        within = timedelta(seconds=CURRENT_WITHIN_SECONDS)
+        return await context.database.ask(lambda pool: newest_windows(pool, within)), FROM_POSTGRES
     return [_decode_window(document) for document in documents], {}
 
 
@@ -155,16 +132,6 @@ async def _scale(context: WebContext) -> CongestionScale:
     )
 
 
-def _mean(weighted: Iterable[tuple[float | None, int]], decimals: int) -> float | None:
-    """The mean of what is known; None when nothing is, or nothing weighs anything."""
-    total, weight = 0.0, 0
-    for value, count in weighted:
-        if value is not None:
-            total += value * count
-            weight += count
-    return round(total / weight, decimals) if weight else None
-
-
 def operations() -> list[Operation]:
     """What this module answers."""
     dashboard = Dashboard()
@@ -176,8 +143,9 @@ def operations() -> list[Operation]:
             summary="The city in six numbers",
             description=(
                 "Speed, score and level are of the newest windows of all cameras that are at most a minute behind the "
-                "newest of them; each camera weighs as many times as it saw vehicles. `total_incidents_24h` is null "
-                "while Postgres is away, the others where nothing is known. At most a second old."
+                "newest of them; each camera weighs as many times as it saw vehicles. They are those of the event "
+                "`traffic_metrics_update`. `total_incidents_24h` is null while Postgres is away, the others where "
+                "nothing is known. At most a second old."
             ),
             tag=Tag.CURRENT,
             answer=DashboardSummary,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from models.cameras import CameraCongestion
+from models.timestamps import epoch_us, rfc3339
 from trafficapp.heatmap import CameraHeat
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _HEAT = """
 
 # The bounds on window_start let all partitions but one or two go; no window is longer than an hour.
 _NEWEST = """
-    SELECT m.camera_id, m.window_end, m.vehicle_count, m.avg_speed_kmh, m.congestion_score
+    SELECT m.camera_id, m.congestion_level, m.congestion_score, m.vehicle_count, m.avg_speed_kmh, m.window_end
     FROM cameras c CROSS JOIN LATERAL (
         SELECT * FROM traffic_metrics
         WHERE camera_id = c.camera_id AND lane_id IS NULL
@@ -31,22 +32,21 @@ _NEWEST = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class NewestWindow:
-    """What the newest window of a camera says."""
-
-    camera_id: str
-    window_end: datetime
-    vehicle_count: int
-    avg_speed_kmh: float | None
-    congestion_score: float | None
-
-
 async def camera_heat(pool: Pool, since: datetime, until: datetime) -> list[CameraHeat]:
     """Sums of each camera's windows that begin in ``[since, until)``, both whole minutes."""
     return [CameraHeat(*row) for row in await pool.fetch(_HEAT, since, until)]
 
 
-async def newest_windows(pool: Pool, within: timedelta) -> list[NewestWindow]:
+async def newest_windows(pool: Pool, within: timedelta) -> list[CameraCongestion]:
     """The newest camera-wide window of each camera that is not further behind the newest of all than ``within``."""
-    return [NewestWindow(*row) for row in await pool.fetch(_NEWEST, within)]
+    return [
+        CameraCongestion(
+            camera_id=row["camera_id"],
+            congestion_level=row["congestion_level"],
+            congestion_score=row["congestion_score"],
+            vehicle_count=row["vehicle_count"],
+            avg_speed_kmh=row["avg_speed_kmh"],
+            window_end=rfc3339(epoch_us(row["window_end"])),
+        )
+        for row in await pool.fetch(_NEWEST, within)
+    ]
