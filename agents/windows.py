@@ -18,6 +18,7 @@ from models.alerts import encode_alert_event
 from models.dead_letters import DeadLetter, encode_dead_letter
 from models.detections import TICK_HEADER, DetectionDecoder
 from models.window_rows import encode_window_row
+from trafficapp.alerts.silence import SilenceRule
 from trafficapp.application import TrafficApp
 from trafficapp.batching.stateful import StatefulSink, acknowledged
 from trafficapp.outbox import Outbox
@@ -52,12 +53,12 @@ class WindowsSink(StatefulSink[PartitionWindows]):
         self._rules = windower_rules(settings)
         self._decoder = DetectionDecoder(settings.vehicle_classes, settings.speed.max_kmh)
         self._future_us = round(settings.windows.future_guard_seconds * 1e6)
-        self._silent_us = round(settings.alerts.silent_seconds * 1e6)
+        self._silence = SilenceRule(round(settings.alerts.silent_seconds * 1e6))
         self._ticks: dict[int, _Tick] = {}
 
     def take_over(self, partition: int, rows: Mapping[bytes, bytes]) -> PartitionWindows:
         """The windows of a partition, to go on from their rows."""
-        return PartitionWindows(partition, self._rules, self._decoder, self._future_us, rows, silent_us=self._silent_us)
+        return PartitionWindows(partition, self._rules, self._decoder, self._future_us, rows, silence=self._silence)
 
     def release(self, partitions: Collection[int]) -> None:
         """Forget the decoded state and the ticks under way."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from models.detections import TICK_HEADER, DetectionDecoder
 from models.timestamps import rfc3339
+from trafficapp.alerts.silence import SilenceRule
 from trafficapp.settings import Settings
 from trafficapp.windows.partition import PartitionWindows
 from trafficapp.windows.rules import windower_rules
@@ -18,6 +19,9 @@ Form = Literal["nested", "flat", "frame"]
 #: Event time of the first second of every log; a window begins here.
 T0_US = 1_700_000_000 * 1_000_000
 SECOND_US = 1_000_000
+
+#: Cameras are missed after 15 s, once they have finished a window.
+SILENCE = SilenceRule(15 * SECOND_US, min_windows=1)
 
 SETTINGS = Settings(cameras={"special": {"max_count": 2, "max_speed_kmh": 30.0, "pixel_to_meter": 0.5}})
 
@@ -65,7 +69,25 @@ class Tick:
     record_ms: int
 
 
-Entry = Picture | Unreadable | Tick
+@dataclass(frozen=True)
+class Change:
+    """Other boundaries of the levels, for windows from a time on."""
+
+    version: int
+    effective_from_us: int
+    boundaries: tuple[float, float, float]
+    record_ms: int
+
+
+@dataclass(frozen=True)
+class Nonsense:
+    """A control record that says nothing."""
+
+    value: bytes
+    record_ms: int
+
+
+Entry = Picture | Unreadable | Tick | Change | Nonsense
 
 
 @dataclass
@@ -90,12 +112,22 @@ def fresh(rows: dict[bytes, bytes] | None = None) -> PartitionWindows:
     """The windows of a partition as a worker takes them over."""
     decoder = DetectionDecoder(SETTINGS.vehicle_classes, SETTINGS.speed.max_kmh)
     future_us = round(SETTINGS.windows.future_guard_seconds * SECOND_US)
-    return PartitionWindows(0, windower_rules(SETTINGS), decoder, future_us, rows or {})
+    return PartitionWindows(0, windower_rules(SETTINGS), decoder, future_us, rows or {}, silence=SILENCE)
 
 
 def _record(offset: int, entry: Entry) -> PlainRecord:
     if isinstance(entry, Tick):
         return PlainRecord(offset, entry.record_ms, None, b"", [(TICK_HEADER, b"")])
+    if isinstance(entry, Change):
+        moderate, high, severe = entry.boundaries
+        thresholds = {"moderate": moderate, "high": high, "severe": severe} | {
+            "version": entry.version,
+            "effective_from_us": entry.effective_from_us,
+        }
+        value = json.dumps({"thresholds": thresholds}).encode()
+        return PlainRecord(offset, entry.record_ms, None, value, [(TICK_HEADER, b"")])
+    if isinstance(entry, Nonsense):
+        return PlainRecord(offset, entry.record_ms, None, entry.value, [(TICK_HEADER, b"")])
     if isinstance(entry, Unreadable):
         return PlainRecord(offset, entry.record_ms, entry.key, entry.value)
     return PlainRecord(offset, entry.record_ms, entry.key, json.dumps(_message(entry)).encode())

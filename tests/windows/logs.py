@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from tests.windows.entries import SECOND_US, T0_US, Entry, Picture, Seen, Tick, Unreadable
+from tests.windows.entries import SECOND_US, T0_US, Change, Entry, Nonsense, Picture, Seen, Tick, Unreadable
 
 CAMERAS = ("a", "b", "special")
 
@@ -39,6 +39,33 @@ _UNREADABLE = [
 ]
 
 
+_NO_CONTROLS = [
+    b"{",
+    b"[]",
+    b"{}",
+    b'{"thresholds": null}',
+    b'{"thresholds": {"version": 9, "effective_from_us": 0, "moderate": 0.9, "high": 0.5, "severe": 0.1}}',
+    b'{"thresholds": {"version": 9, "effective_from_us": 0, "moderate": 0.1, "high": 0.5, "severe": 1.0}}',
+    b'{"thresholds": {"version": -9, "effective_from_us": 0, "moderate": 0.1, "high": 0.5, "severe": 0.9}}',
+    b'{"thresholds": {"version": 1e400, "effective_from_us": 0, "moderate": 0.1, "high": 0.5, "severe": 0.9}}',
+    b'{"thresholds": {"version": 9, "moderate": 0.1, "high": 0.5, "severe": 0.9}}',
+]
+
+
+@st.composite
+def controls(draw: st.DrawFn, now_us: int) -> Change | Nonsense:
+    """Other boundaries from about now on, in any order of versions; or a record that sets none."""
+    # a clock elsewhere may be wrong; it must not move the partition's
+    record_ms = now_us // 1000 + draw(st.sampled_from([0, 0, 3_600_000]))
+    if draw(st.integers(0, 3)) == 0:
+        return Nonsense(draw(st.sampled_from(_NO_CONTROLS)), record_ms)
+    version = draw(st.integers(1, 6))
+    # one version always says the same; a later one may hold from earlier on
+    effective_from_us = T0_US + version * 4 % 7 * 5 * SECOND_US
+    boundaries = (version / 20, version / 20 + 0.1, version / 20 + 0.3)
+    return Change(version, effective_from_us, boundaries, record_ms)
+
+
 @st.composite
 def entries(draw: st.DrawFn, now_us: int, earlier: list[Entry]) -> Entry:
     """One entry of a log, about the given event time."""
@@ -51,6 +78,8 @@ def entries(draw: st.DrawFn, now_us: int, earlier: list[Entry]) -> Entry:
         return Unreadable(value, reason, b"a", record_ms)
     if kind in (5, 6) and earlier:
         return draw(st.sampled_from(earlier))  # the same message sent again
+    if kind == 7:
+        return draw(controls(now_us))
     camera_id = draw(st.sampled_from(CAMERAS))
     back_us = draw(st.sampled_from([0, 0, 0, 300, 900, 1900, 4200, 8000, 15_000])) * 1000
     ahead_us = draw(st.sampled_from([0] * 12 + [59, 61, 3600])) * SECOND_US

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from models.window_rows import WindowRow
-from tests.windows.entries import SECOND_US, SETTINGS, Entry, Picture, Seen, Tick, Unreadable
+from tests.windows.entries import SECOND_US, SETTINGS, SILENCE, Change, Entry, Nonsense, Picture, Seen, Tick, Unreadable
 
 SIZE_US, LATENESS_US, IDLE_US, FUTURE_US = 5 * SECOND_US, 2 * SECOND_US, 10 * SECOND_US, 60 * SECOND_US
 FORGET_US = 30 * SECOND_US
@@ -48,6 +48,7 @@ class OracleRow:
     queue_length: int
     score: float | None
     detections: int
+    boundaries: tuple[float, float, float] = (0.30, 0.55, 0.80)
 
 
 @dataclass
@@ -62,6 +63,11 @@ class Camera:
     late: int = 0
     sightings: dict[str, tuple[int, float, float]] = field(default_factory=dict)
     lacking_us: int = 0
+    is_silent: bool = False
+
+    def final_starts(self) -> set[int]:
+        """Starts of the windows that are final and hold something."""
+        return {one.start_us for one in self.counted if self.is_final(one.start_us)}
 
     def is_final(self, start_us: int) -> bool:
         """Whether nothing may be counted in a window any more."""
@@ -79,6 +85,9 @@ class Oracle:
     sent: int = 0
     clock_us: int = 0
     tick_us: int = 0
+    changes: dict[int, Change] = field(default_factory=dict)
+    boundaries: dict[tuple[str, int], tuple[float, float, float]] = field(default_factory=dict)
+    silences: list[tuple[int, str, str]] = field(default_factory=list)
 
     @classmethod
     def of(cls, log: Iterable[Entry]) -> Oracle:
@@ -91,23 +100,36 @@ class Oracle:
     def read(self, offset: int, entry: Entry) -> None:
         """Read one entry."""
         if isinstance(entry, Tick):
-            self._tick(entry.record_ms * 1000)
+            self._tick(offset, entry.record_ms * 1000)
+        elif isinstance(entry, Change):
+            self.changes.setdefault(entry.version, entry)
+        elif isinstance(entry, Nonsense):
+            pass
         elif isinstance(entry, Unreadable):
             self.sent += 1
             self._reject(offset, entry.reason, 1)
         else:
             self._picture(offset, entry)
+        for camera_id, camera in self.cameras.items():
+            for start_us in camera.final_starts():
+                # those that hold when a window becomes final, whatever is changed afterwards
+                self.boundaries.setdefault((camera_id, start_us), self._boundaries(start_us))
+
+    def _boundaries(self, start_us: int) -> tuple[float, float, float]:
+        in_force = [change for change in self.changes.values() if change.effective_from_us <= start_us]
+        return max(in_force, key=lambda change: change.version).boundaries if in_force else (0.30, 0.55, 0.80)
 
     def rows(self) -> dict[RowKey, OracleRow]:
         """All rows of all final windows."""
         rows: dict[RowKey, OracleRow] = {}
         for camera_id, camera in self.cameras.items():
-            for start_us in {one.start_us for one in camera.counted if camera.is_final(one.start_us)}:
+            for start_us in camera.final_starts():
                 inside = [one for one in camera.counted if one.start_us == start_us]
-                rows[RowKey(camera_id, start_us, None)] = row_of(inside, camera_id)
+                boundaries = self.boundaries[camera_id, start_us]
+                rows[RowKey(camera_id, start_us, None)] = replace(row_of(inside, camera_id), boundaries=boundaries)
                 for lane_id in {one.seen.lane_id for one in inside} - {None}:
                     lane = [one for one in inside if one.seen.lane_id == lane_id]
-                    rows[RowKey(camera_id, start_us, lane_id)] = row_of(lane, camera_id)
+                    rows[RowKey(camera_id, start_us, lane_id)] = replace(row_of(lane, camera_id), boundaries=boundaries)
         return rows
 
     def _picture(self, offset: int, picture: Picture) -> None:
@@ -127,6 +149,9 @@ class Oracle:
             return
         camera = self.cameras.setdefault(picture.camera_id, Camera())
         camera.clock_us = self.clock_us
+        if camera.is_silent:
+            camera.is_silent = False
+            self.silences.append((offset, "resolved", picture.camera_id))
         start_us = picture.time_us // SIZE_US * SIZE_US
         late = 0
         for seen in picture.seen:
@@ -146,13 +171,17 @@ class Oracle:
         elif picture.form == "frame":
             camera.newest_us = max(camera.newest_us, picture.time_us)
 
-    def _tick(self, tick_us: int) -> None:
+    def _tick(self, offset: int, tick_us: int) -> None:
         if self.tick_us:
             self.clock_us += min(max(tick_us - self.tick_us, 0), 2 * SECOND_US)
         self.tick_us = max(self.tick_us, tick_us)
-        for camera in self.cameras.values():
+        for camera_id, camera in self.cameras.items():
             if camera.counted and self.clock_us - camera.clock_us >= IDLE_US:
                 camera.closed_until_us = max(one.start_us for one in camera.counted) + SIZE_US
+            long_silent = self.clock_us - camera.clock_us >= SILENCE.limit_us
+            if long_silent and camera.final_starts() and not camera.is_silent:
+                camera.is_silent = True
+                self.silences.append((offset, "opened", camera_id))
 
     def _reject(self, offset: int, reason: str, events: int) -> None:
         self.rejected[reason] += events
@@ -201,7 +230,7 @@ def assert_rows_equal(found: Iterable[WindowRow], expected: dict[RowKey, OracleR
         assert _near(row.avg_speed_kmh, right.avg_speed_kmh, 0.0005), (key, row, right)
         assert _near(row.stopped_ratio, right.stopped_ratio, 0.00005), (key, row, right)
         assert _near(row.congestion_score, right.score, 0.00005), (key, row, right)
-        assert row.congestion_level == _level(row.congestion_score), key
+        assert row.congestion_level == _level(row.congestion_score, right.boundaries), key
 
 
 def _near(found: float | None, right: float | None, tolerance: float) -> bool:
@@ -210,10 +239,11 @@ def _near(found: float | None, right: float | None, tolerance: float) -> bool:
     return abs(found - right) <= tolerance + 1e-9
 
 
-def _level(score: float | None) -> str:
+def _level(score: float | None, boundaries: tuple[float, float, float]) -> str:
     if score is None:
         return "UNKNOWN"
-    return "LOW" if score < 0.30 else "MODERATE" if score < 0.55 else "HIGH" if score < 0.80 else "SEVERE"
+    moderate, high, severe = boundaries
+    return "LOW" if score < moderate else "MODERATE" if score < high else "HIGH" if score < severe else "SEVERE"
 
 
 def _us(text: str) -> int:

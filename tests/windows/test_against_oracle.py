@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 
+from models.alerts import AlertEvent
 from models.dead_letters import DeadLetter
 from models.window_rows import WindowRow, encode_window_row
 from tests.windows.entries import Entry, Picture, Tick, fresh, records
@@ -41,6 +42,21 @@ def test_any_log_gives_the_rows_dead_letters_and_counters_of_the_oracle(log: lis
     rows, letters, oracle = one_by_one([*log, *silence(last_ms)])
     assert_rows_equal(rows, oracle.rows())
     assert sorted((letter.offset, letter.reason) for letter in letters) == sorted(oracle.dead_letters)
+
+
+@given(logs(), logs(max_size=8))
+@settings(PATIENT, max_examples=80)
+def test_cameras_are_missed_and_seen_again_when_the_oracle_says_so(log: list[Entry], more: list[Entry]) -> None:
+    everything = [*log, *silence(max(entry.record_ms for entry in log)), *more]
+    windows, told = fresh(), list[tuple[int, AlertEvent]]()
+    for record in records(everything):
+        told += [(record.offset, alert) for alert in windows.apply([record]).alerts]
+    found = [(offset, alert.action, alert.camera_id) for offset, alert in told]
+    assert sorted(found) == sorted(Oracle.of(everything).silences)
+    raised = [alert.id for _, alert in told if alert.action == "opened"]
+    ended = [alert.id for _, alert in told if alert.action == "resolved"]
+    assert len(set(raised)) == len(raised)
+    assert set(ended) <= set(raised)
 
 
 @given(logs())

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.alerts import encode_alert_event
 from models.dead_letters import encode_dead_letter
 from models.window_rows import encode_window_row
 from tests.windows.entries import T0_US, Entry, Picture, PlainRecord, Seen, Tick, fresh, records
@@ -35,6 +36,7 @@ class Partition:
     def send(self, outcome: Outcome) -> None:
         self.sent += [encode_window_row(row) for row in outcome.rows]
         self.sent += [encode_dead_letter(letter) for letter in outcome.dead_letters]
+        self.sent += [encode_alert_event(alert) for alert in outcome.alerts]
 
     def append(self, key: bytes, row: bytes) -> None:
         self.changelog.append((key, row))

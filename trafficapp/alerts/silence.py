@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from msgspec import Struct
 
 from models.alerts import AlertAction, AlertEvent
@@ -9,9 +11,19 @@ from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
 from trafficapp.alerts import wording
 from trafficapp.alerts.lifecycle import alert_id
 
-#: Only a camera that has finished this many windows is missed when it falls silent: whoever sends made-up
-#: names raises no alert for each.
-MIN_FINISHED_WINDOWS = 12
+
+@dataclass(frozen=True, slots=True)
+class SilenceRule:
+    """When a camera is missed.
+
+    Attributes:
+        limit_us: silence that an alert is raised for, by the partition's clock.
+        min_windows: how many windows a camera must have finished to be missed at all: whoever sends made-up names
+            raises no alert for each.
+    """
+
+    limit_us: int
+    min_windows: int = 12
 
 
 class Silence(Struct, array_like=True, frozen=True):

@@ -34,7 +34,7 @@ from models.detections import (
 from models.thresholds import Thresholds, decode_control
 from models.timestamps import rfc3339
 from models.window_rows import WindowRow
-from trafficapp.alerts.silence import MIN_FINISHED_WINDOWS, Silence, came_back, fell_silent
+from trafficapp.alerts.silence import Silence, SilenceRule, came_back, fell_silent
 from trafficapp.congestion import with_change
 from trafficapp.state_rows import OFFSET_BYTES, partition_key, state_row
 from trafficapp.topics import EVENTS_RAW
@@ -123,7 +123,7 @@ class PartitionWindows:
         future_us: how far an event may be ahead of its record's timestamp.
         rows: state rows to go on from, by key.
         topic: the source topic, for dead letters.
-        silent_us: silence that an alert is raised for, None for no alerts.
+        silence: when an alert is raised for a silent camera; None for never.
     """
 
     def __init__(
@@ -134,10 +134,10 @@ class PartitionWindows:
         future_us: int,
         rows: Mapping[bytes, bytes],
         topic: str = EVENTS_RAW,
-        silent_us: int | None = None,
+        silence: SilenceRule | None = None,
     ) -> None:
         self._topic = topic
-        self._silent_us = silent_us
+        self._silence = silence
         self.partition = partition
         self._windower_for = windower_for
         self._decoder = decoder
@@ -319,7 +319,7 @@ class PartitionWindows:
     def _tick(self, record: Record, outcome: Outcome) -> None:
         """Move the partition clock; close the windows of cameras that fell silent, tell of those that stay so."""
         state, changes = self.state, self.state.thresholds
-        silent_us = self._silent_us
+        silence = self._silence
         tick_us = record.timestamp * 1000
         state.clock_us = advanced(state.clock_us, state.tick_us, tick_us)
         state.tick_us = max(state.tick_us, tick_us)
@@ -335,15 +335,15 @@ class PartitionWindows:
                     camera.offset = record.offset
                     outcome.rows += rows
                     self._dirty.add(key)
-            if silent_us is not None and state.clock_us - camera.clock_us >= silent_us:
-                self._miss(key, camera, record, silent_us, outcome)
+            if silence is not None and state.clock_us - camera.clock_us >= silence.limit_us:
+                self._miss(key, camera, record, silence, outcome)
 
-    def _miss(self, key: bytes, camera: CameraState, record: Record, silent_us: int, outcome: Outcome) -> None:
+    def _miss(self, key: bytes, camera: CameraState, record: Record, rule: SilenceRule, outcome: Outcome) -> None:
         """Raise an alert for a silent camera, unless there is one or it was hardly ever there."""
-        if camera.silence is not None or camera.finished < MIN_FINISHED_WINDOWS:
+        if camera.silence is not None or camera.finished < rule.min_windows:
             return
         state = self.state
-        camera.silence = Silence(state.tick_us, camera.newest_us, state.clock_us - camera.clock_us, silent_us)
+        camera.silence = Silence(state.tick_us, camera.newest_us, state.clock_us - camera.clock_us, rule.limit_us)
         camera.offset = record.offset
         self._dirty.add(key)
         self._known.pop(key, None)

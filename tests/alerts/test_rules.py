@@ -1,0 +1,116 @@
+"""Which windows raise, change and end an alert, case by case."""
+
+from __future__ import annotations
+
+import pytest
+
+from models.window_rows import WindowRow
+from tests.alerts.windows import PlainRecord, fresh, records, spelled, standing, steps, told, window
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ("LLLMMMLL", []),
+        ("LSL", ["1 opened CRITICAL S", "2 updated CRITICAL L"]),
+        ("HLHLHLHL", []),
+        ("HH", ["1 opened WARNING H"]),
+        ("HHHH", ["1 opened WARNING H"]),
+        ("HHMLLL", ["1 opened WARNING H", "2 updated WARNING M", "3 updated WARNING L", "5 resolved WARNING L"]),
+        # it rises and never falls
+        ("HHSH", ["1 opened WARNING H", "2 updated CRITICAL S", "3 updated CRITICAL H"]),
+        # any window that is not calm begins the count to the end anew
+        ("SLLMLLL", ["0 opened CRITICAL S", "1 updated CRITICAL L", "3 updated CRITICAL M", "4 updated CRITICAL L",
+                     "6 resolved CRITICAL L"]),
+        # a window of unknown level neither counts nor interrupts
+        ("H?H", ["2 opened WARNING H"]),
+        ("SL?L?L", ["0 opened CRITICAL S", "1 updated CRITICAL L", "5 resolved CRITICAL L"]),
+        # 30 s apart are in a row, further apart not; to the end a gap does not matter
+        ("H     H", ["6 opened WARNING H"]),
+        ("H      H", []),
+        ("H????????H", []),
+        ("SL         LL", ["0 opened CRITICAL S", "1 updated CRITICAL L", "12 resolved CRITICAL L"]),
+        # after its end the next one is another alert
+        ("SLLLS", ["0 opened CRITICAL S", "1 updated CRITICAL L", "3 resolved CRITICAL L", "4 opened CRITICAL S"]),
+    ],
+)  # fmt: skip
+def test_congestion(levels: str, expected: list[str]) -> None:
+    assert told(spelled(levels), resolve_windows=3) == expected
+
+
+def test_how_many_windows_is_a_setting() -> None:
+    assert told(spelled("SSS"), severe_windows=3, high_windows=2) == ["1 opened WARNING S", "2 updated CRITICAL S"]
+    assert told(spelled("SHH"), resolve_windows=2, calm_below="HIGH") == ["0 opened CRITICAL S", "1 updated CRITICAL H"]
+    assert told(spelled("SMM"), resolve_windows=2, calm_below="HIGH")[-1] == "2 resolved CRITICAL M"
+
+
+def test_lanes_do_not_count() -> None:
+    assert told([window(0, "S", lane_id=1), window(0, "L")]) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([standing(n) for n in range(12)], ["11 opened WARNING L"]),
+        ([standing(n) for n in range(11)], []),
+        ([standing(n) for n in range(11)] + [standing(11, ratio=0.79)] + [standing(n) for n in range(12, 23)], []),
+        ([standing(n, queue=4) for n in range(20)], []),
+        ([standing(n, queue=5, ratio=0.8) for n in range(12)], ["11 opened WARNING L"]),
+        # between standing and flowing it goes on
+        ([standing(n) for n in range(12)] + [standing(n, ratio=0.5) for n in range(12, 30)], ["11 opened WARNING L"]),
+        (
+            [standing(n) for n in range(12)] + [standing(n, ratio=0.49) for n in range(12, 18)],
+            ["11 opened WARNING L", "17 resolved WARNING L"],
+        ),
+    ],
+)
+def test_stopped_traffic(rows: list[WindowRow], expected: list[str]) -> None:
+    assert told(rows) == expected
+
+
+def test_stopped_traffic_in_severe_congestion_is_critical() -> None:
+    alerts = steps([standing(n, "H") for n in range(12)] + [standing(12, "S")], severe_windows=99, high_windows=99)
+    assert [(s.alert_type, s.action, s.severity) for s in alerts] == [
+        ("stopped_traffic", "opened", "WARNING"),
+        ("stopped_traffic", "updated", "CRITICAL"),
+    ]
+
+
+def test_a_person_reads_what_where_and_since_when() -> None:
+    rows = [window(n, "H", vehicle_count=12, avg_speed_kmh=4.249, queue_length=9) for n in range(2)]
+    opened, updated, *_, resolved = steps(
+        [*rows, window(2, "S", vehicle_count=1, queue_length=0), *spelled("   LLLLLL")]
+    )
+    assert (opened.title, opened.message) == (
+        "Heavy congestion at cam",
+        "12 vehicles, 4.2 km/h on average, 9 stopped, level HIGH, for 10 s",
+    )
+    assert opened.rule == "congestion_level >= HIGH for 2 windows"
+    assert (opened.since, opened.triggered_at) == ("2023-11-14T22:13:20Z", "2023-11-14T22:13:30Z")
+    assert opened.values == {
+        "vehicle_count": 12,
+        "avg_speed_kmh": 4.249,
+        "stopped_ratio": 0.25,
+        "queue_length": 9,
+        "duration_seconds": 10.0,
+        "peak_congestion_score": 0.6,
+        "windows_in_a_row": 2,
+    }
+    assert (updated.title, updated.message) == (
+        "Severe congestion at cam",
+        "1 vehicle, 14.2 km/h on average, level SEVERE, for 15 s",
+    )
+    assert updated.rule == "congestion_level >= SEVERE for 1 window"
+    assert resolved.message == "Over: 6 windows in a row below MODERATE; it lasted 45 s"
+    assert (resolved.resolved_at, resolved.triggered_at) == ("2023-11-14T22:14:05Z", opened.triggered_at)
+    assert resolved.values["peak_congestion_score"] == 0.9
+    assert len({opened.id, updated.id, resolved.id}) == 1
+    assert (opened.revision, updated.revision) == (1, 2)
+
+
+def test_what_is_no_window_is_skipped() -> None:
+    first, second = records(spelled("HH"))
+    alerts = fresh()
+    told_ = alerts.apply([first, PlainRecord(1, b"{"), PlainRecord(2, None), PlainRecord(3, second.value)])
+    assert [step.action for step in told_] == ["opened"]
+    assert alerts.applied == 3

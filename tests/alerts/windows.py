@@ -1,0 +1,87 @@
+"""Finished windows in short: a level, or more of it, for each window of a camera."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from models.alerts import AlertEvent
+from models.timestamps import rfc3339
+from models.window_rows import WindowRow, encode_window_row
+from trafficapp.alerts.partition import PartitionAlerts
+from trafficapp.alerts.rules import causes_of
+from trafficapp.settings import AlertSettings
+
+T0_US = 1_700_000_000_000_000
+WINDOW_US = 5_000_000
+LEVELS = {"L": "LOW", "M": "MODERATE", "H": "HIGH", "S": "SEVERE", "?": "UNKNOWN"}
+SCORES = {"L": 0.1, "M": 0.4, "H": 0.6, "S": 0.9, "?": None}
+
+
+@dataclass
+class PlainRecord:
+    """A record as the alerts read it."""
+
+    offset: int
+    value: bytes | None
+
+
+def window(number: int, level: str = "L", camera_id: str = "cam", **fields: Any) -> WindowRow:
+    """The finished window of a number; level is its first letter."""
+    start_us = T0_US + number * WINDOW_US
+    known: dict[str, Any] = {
+        "camera_id": camera_id,
+        "window_start": rfc3339(start_us),
+        "window_end": rfc3339(start_us + WINDOW_US),
+        "lane_id": None,
+        "vehicle_count": 12,
+        "counts_by_class": {"car": 12},
+        "avg_speed_kmh": None if level == "?" else 14.25,
+        "stopped_ratio": None if level == "?" else 0.25,
+        "queue_length": 3,
+        "congestion_level": LEVELS[level],
+        "congestion_score": SCORES[level],
+        "detections": 40,
+    }
+    return WindowRow(**(known | fields))
+
+
+def standing(number: int, level: str = "L", ratio: float = 0.9, queue: int = 9) -> WindowRow:
+    """A window in which most vehicles stand."""
+    return window(number, level, stopped_ratio=ratio, queue_length=queue, avg_speed_kmh=1.5)
+
+
+def spelled(levels: str) -> list[WindowRow]:
+    """A window for each letter; a blank is a window that the camera did not have."""
+    return [window(number, level) for number, level in enumerate(levels) if level != " "]
+
+
+def records(rows: Iterable[WindowRow]) -> list[PlainRecord]:
+    """Rows as they stand in the topic."""
+    return [PlainRecord(offset, encode_window_row(row)) for offset, row in enumerate(rows)]
+
+
+def fresh(rows: dict[bytes, bytes] | None = None, **settings: Any) -> PartitionAlerts:
+    """The alerts of a partition as a worker takes them over."""
+    alert_settings = AlertSettings(**settings)
+    max_gap_us = round(alert_settings.max_gap_seconds * 1e6)
+    return PartitionAlerts(0, causes_of(alert_settings), max_gap_us, rows or {})
+
+
+def steps(rows: Iterable[WindowRow], **settings: Any) -> list[AlertEvent]:
+    """The steps that rows lead to."""
+    return fresh(**settings).apply(records(rows))
+
+
+def told(rows: Iterable[WindowRow], **settings: Any) -> list[str]:
+    """The steps in short: the number of the window, what was done, how severe it is and at which level."""
+    return [
+        f"{_number(step.updated_at)} {step.action} {step.severity} {(step.congestion_level or '-')[0]}"
+        for step in steps(rows, **settings)
+    ]
+
+
+def _number(window_end: str) -> int:
+    numbers = {rfc3339(T0_US + (number + 1) * WINDOW_US): number for number in range(2000)}
+    return numbers[window_end]
