@@ -14,6 +14,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "migrate": ("trafficapp.stores.commands", "migrate"),
     "retention": ("trafficapp.stores.commands", "retention"),
     "rollups": ("trafficapp.stores.commands", "rollups"),
+    "cameras": ("trafficapp.cameras.commands", "cameras"),
     "topics": ("trafficapp.administration", "topics"),
     "settings": ("trafficapp.administration", "settings"),
 }

@@ -43,6 +43,11 @@ def slice_path() -> Path:
     return Path(str(resources.files("trafficapp.sources.data") / "bologna-10min.parquet"))
 
 
+def cameras_path() -> Path:
+    """The cameras of the shipped recording, as `trafficapp cameras import` reads them."""
+    return Path(__file__).parent / "data" / "bologna-cameras.json"
+
+
 def open_recording(
     path: Path, *, cameras: Collection[str] | None = None, speeds: bool = True, frames: bool = False
 ) -> Recording:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
@@ -11,6 +11,7 @@ from aiohttp import hdrs, web
 from msgspec import UNSET, Meta, Struct
 
 from models.administration import Camera, CameraChange, NewCamera
+from trafficapp.cameras.calibration import Unstorable, check_calibration
 from trafficapp.stores import camera_queries
 from web import parameters
 from web.access import Access
@@ -25,8 +26,6 @@ PATH = "/api/admin/cameras"
 
 #: A camera_id may hold any character; a slash comes percent-encoded.
 _ONE_PATH = PATH + "/{camera_id:[^/]+}"
-
-_MAX_DEPTH = 32
 
 
 class CameraPath(Struct, frozen=True):
@@ -139,27 +138,11 @@ def _checked(camera: Camera) -> Camera:
     """
     if (camera.latitude is None) != (camera.longitude is None):
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "latitude and longitude belong together")
-    _check_calibration(camera.calibration)
+    try:
+        check_calibration(camera.calibration)
+    except Unstorable as error:
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
     return camera
-
-
-def _check_calibration(calibration: dict[str, Any] | None) -> None:
-    level: list[Any] = [calibration]
-    for _ in range(_MAX_DEPTH):
-        below: list[Any] = []
-        for value in level:
-            if isinstance(value, dict):
-                below += [*value.keys(), *value.values()]
-            elif isinstance(value, list):
-                below += value
-            elif isinstance(value, str) and "\0" in value:
-                raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "calibration must not hold NUL characters")
-            elif isinstance(value, int) and value.bit_length() > 64:
-                raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "calibration must not hold numbers beyond 64 bits")
-        if not below:
-            return
-        level = below
-    raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, f"calibration must not be nested deeper than {_MAX_DEPTH}")
 
 
 def _unknown(camera_id: str) -> ProblemError:

@@ -1,0 +1,1 @@
+"""The camera registry from files, and the commands ``trafficapp cameras``."""

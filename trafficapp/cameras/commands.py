@@ -1,0 +1,158 @@
+"""The commands ``trafficapp cameras``."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import asyncpg
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from models.administration import Camera, NewCamera
+from trafficapp.cameras.files import Accepted, Format, Refused, UnreadableFile, format_of, read_cameras
+from trafficapp.settings import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from trafficapp.stores.camera_import import Imported
+
+_Result = TypeVar("_Result")
+
+#: Refused rows that are shown.
+_SHOWN_ROWS = 50
+
+#: From so many cameras on, a bar shows how far it is.
+_LONG_ROWS = 5000
+_PAGE_ROWS = 5000
+
+
+@click.group()
+def cameras() -> None:
+    """The camera registry: where cameras stand and which road they see."""
+
+
+@cameras.command(name="import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--format", "format_name", type=click.Choice([kind.value for kind in Format]),
+              help="What the file is, when its name does not tell.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Only say what would be refused.")
+@click.option("--only-new", is_flag=True, help="Leave cameras alone that are registered.")
+def import_file(file: Path, format_name: str | None, dry_run: bool, only_new: bool) -> None:
+    r"""Register the cameras of FILE: CSV, JSON or GeoJSON.
+
+    \b
+    A camera needs an id, a latitude and a longitude (WGS 84). It may have
+    a name, a road_segment, a description and a calibration. Columns may have
+    other usual names, such as id, lat, lng. What the file does not say about
+    a registered camera stays.
+
+    Rows that are no cameras are shown and left out; the exit code is 1 then.
+    """
+    accepted, refused = _read(file, format_name)
+    for row in refused[:_SHOWN_ROWS]:
+        click.echo(f"{file.name}, {row.where}: {row.reason}", err=True)
+    if len(refused) > _SHOWN_ROWS:
+        click.echo(f"... and {len(refused) - _SHOWN_ROWS} more", err=True)
+    if dry_run:
+        click.echo(f"{len(accepted)} cameras could be imported, {len(refused)} rows refused; nothing was written")
+    else:
+        done = _run(_import(_settings(), accepted, file.name, only_new))
+        click.echo(
+            f"{done.registered} cameras registered, {done.changed} changed, {done.left} left alone, "
+            f"{len(refused)} rows refused"
+        )
+    if refused:
+        raise SystemExit(1)
+
+
+@cameras.command(name="list")
+@click.option("--reporting", is_flag=True, help="Those that report without being registered.")
+def list_cameras(reporting: bool) -> None:
+    """Show the registered cameras."""
+    found = _run(_list(_settings(), registered=not reporting))
+    table = Table("camera", "name", "latitude", "longitude", "road segment", "last seen", title=f"{len(found)} cameras")
+    for camera in found:
+        cells = (camera.name, camera.latitude, camera.longitude, camera.road_segment, camera.last_seen)
+        table.add_row(escape(camera.camera_id), *("" if cell is None else escape(str(cell)) for cell in cells))
+    Console().print(table)
+
+
+def _read(file: Path, format_name: str | None) -> tuple[list[NewCamera], list[Refused]]:
+    try:
+        kind = format_of(file) if format_name is None else Format(format_name)
+        rows = list(read_cameras(file.read_bytes(), kind))
+    except (UnreadableFile, OSError) as error:
+        raise click.ClickException(f"{file}: {error}") from None
+    return (
+        [row.camera for row in rows if isinstance(row, Accepted)],
+        [row for row in rows if isinstance(row, Refused)],
+    )
+
+
+async def _import(settings: Settings, accepted: list[NewCamera], file_name: str, only_new: bool) -> Imported:
+    from trafficapp.stores.audit_queries import Actor
+    from trafficapp.stores.camera_import import import_cameras
+    from trafficapp.stores.postgres import create_pool
+
+    actor = Actor(getpass.getuser(), "command line")
+    async with create_pool(settings.postgres) as pool:
+        with _bar(len(accepted)) as progress:
+            done = await import_cameras(pool, accepted, actor, file_name, only_new=only_new, progress=progress)
+    if done.registered or done.changed:
+        await _tell_workers(settings)
+    return done
+
+
+@contextmanager
+def _bar(cameras: int) -> Iterator[Callable[[int], None]]:
+    if cameras < _LONG_ROWS:
+        yield lambda done: None
+        return
+    with click.progressbar(length=cameras, label="cameras", file=click.get_text_stream("stderr")) as bar:
+        yield bar.update
+
+
+async def _tell_workers(settings: Settings) -> None:
+    from trafficapp.stores.redis import UNAVAILABLE, connect
+    from trafficapp.stores.registry_queries import REGISTRY_CHANNEL
+
+    client = connect(settings.redis.url.get_secret_value())
+    try:
+        await client.publish(REGISTRY_CHANNEL, b"")
+    except UNAVAILABLE:
+        click.echo("Redis is away; running workers see the cameras within 30 s", err=True)
+    finally:
+        await client.aclose()
+
+
+async def _list(settings: Settings, registered: bool) -> list[Camera]:
+    from trafficapp.stores.camera_queries import cameras_page
+    from trafficapp.stores.postgres import create_pool
+
+    found: list[Camera] = []
+    async with create_pool(settings.postgres) as pool:
+        while page := await cameras_page(pool, _PAGE_ROWS, found[-1].camera_id if found else "", registered=registered):
+            found += page
+    return found
+
+
+def _run(work: Coroutine[Any, Any, _Result]) -> _Result:
+    try:
+        return asyncio.run(work)
+    except asyncpg.UndefinedTableError:
+        raise click.ClickException("the database has no tables yet; run `trafficapp migrate`") from None
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise click.ClickException(f"Postgres: {error}") from None
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
