@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler
 _FILES = {
     "/": ("index.html", "text/html"),
     "/static/app.js": ("app.js", "text/javascript"),
+    "/static/alerts.js": ("alerts.js", "text/javascript"),
     "/static/app.css": ("app.css", "text/css"),
     "/static/icon.svg": ("icon.svg", "image/svg+xml"),
 }

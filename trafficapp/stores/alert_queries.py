@@ -85,11 +85,19 @@ class _Conditions:
         return f"WHERE {' AND '.join(self.texts)}" if self.texts else ""
 
 
-def _conditions(wanted: AlertFilter, after: Position | None) -> _Conditions:
+def _conditions(wanted: AlertFilter, after: Position | None, last: Position | None = None) -> _Conditions:
     conditions = _Conditions()
+    since, until = wanted.since, wanted.until
+    # Postgres begins and ends its scan at one bound and filters by the others, so there must not be a looser one
+    if after is not None:
+        conditions.add("a.triggered_at <= ? AND (a.triggered_at, a.id) < (?, ?)", after[0], *after)
+        until = None if until is not None and after[0] < until else until
+    if last is not None:
+        conditions.add("a.triggered_at >= ? AND (a.triggered_at, a.id) >= (?, ?)", last[0], *last)
+        since = None if since is not None and last[0] >= since else since
     for text, argument in (
-        ("a.triggered_at >= ?", wanted.since),
-        ("a.triggered_at < ?", wanted.until),
+        ("a.triggered_at >= ?", since),
+        ("a.triggered_at < ?", until),
         ("a.severity = ?", wanted.severity),
         ("a.alert_type = ?", wanted.alert_type),
         ("a.camera_id = ?", wanted.camera_id),
@@ -100,8 +108,6 @@ def _conditions(wanted: AlertFilter, after: Position | None) -> _Conditions:
             conditions.add(text, argument)
     if wanted.open_only:
         conditions.add("a.resolved_at IS NULL")
-    if after is not None:
-        conditions.add("(a.triggered_at, a.id) < (?, ?)", *after)
     return conditions
 
 
@@ -117,9 +123,7 @@ async def alerts(
         after: the page before ended here.
         last: none beyond this one.
     """
-    conditions = _conditions(wanted, after)
-    if last is not None:
-        conditions.add("(a.triggered_at, a.id) >= (?, ?)", *last)
+    conditions = _conditions(wanted, after, last)
     found = await pool.fetch(f"{_SELECT} {conditions.where} {_ORDER} LIMIT {limit + 1:d}", *conditions.arguments)
     kept = found[:limit]
     last = (kept[-1]["triggered_at"], kept[-1]["id"]) if len(found) > limit else None
@@ -154,7 +158,8 @@ async def triggered_since(pool: Pool, since: datetime) -> int:
 
 
 def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else rfc3339(epoch_us(moment))
+    # as models.timestamps.rfc3339 has it, without the way over microseconds: an export has many
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 
 def _shared_fields(row: asyncpg.Record) -> dict[str, Any]:

@@ -48,10 +48,11 @@ function levelIcon(level) {
 // ---- a connection that comes back by itself
 
 class Connection {
-  constructor(path, onRows, onState = () => {}) {
+  constructor(path, onRows, onState = () => {}, silentMs = 12_000) {
     this.path = path;
     this.onRows = onRows;
     this.onState = onState;
+    this.silentMs = silentMs;
     this.pause = 500;
     this.stopped = false;
     this.open();
@@ -86,7 +87,7 @@ class Connection {
       socket.onclose = null;
       socket.close();
       if (onclose) onclose();
-    }, 12_000);
+    }, this.silentMs);
   }
 
   stop() {
