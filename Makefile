@@ -89,6 +89,10 @@ verify-crash: setup-dev ## The same while worker, Kafka, Postgres and Redis are 
 verify-dirty: setup-dev ## Shuffled, repeated, malformed and late input: rows, dead letters and counters (SEED=n)
 	$(BIN)/python -m tests.verification.dirty $(SEED_OPTION) $(ARGS)
 
+.PHONY: verify-alerts
+verify-alerts: setup-dev ## Waves of congestion, flapping and silence while workers are killed: every alert (SEED=n)
+	$(BIN)/python -m tests.verification.alerts $(SEED_OPTION) $(ARGS)
+
 .PHONY: verify-rebalance
 verify-rebalance: setup-dev ## Workers join, stop, freeze and are killed under load (RUNS=20 SEED=n ARGS=--all)
 	$(BIN)/python -m tests.verification.rebalance --runs $(RUNS) $(SEED_OPTION) $(ARGS)
