@@ -1,0 +1,147 @@
+"""The bodies of the camera system's API have the fields of the contract, in its order, and no others."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import pytest
+
+from models.timestamps import epoch_us, rfc3339
+from tests.stores.alerts import alert_event, keep_open, store
+from tests.web.conftest import Worker
+from tests.web.stored import keep_detections, keep_windows, recent_window
+from trafficapp.stores.migrations import migrate
+
+WINDOW = (
+    "camera_id window_start window_end lane_id vehicle_count counts_by_class avg_speed_kmh stopped_ratio queue_length "
+    "congestion_level congestion_score detections"
+)
+ALERT = (
+    "id severity alert_type camera_id road_segment title message congestion_level congestion_score triggered_at "
+    "resolved_at acknowledged_by acknowledged_at"
+)
+THRESHOLDS = "congestion_threshold_low congestion_threshold_moderate congestion_threshold_high"
+
+#: Path, whether it is a list, and the fields, written down from the contract.
+EXACT: list[tuple[str, bool, str]] = [
+    ("/health", False, "status kafka postgres redis"),
+    ("/cameras", True, "camera_id last_seen"),
+    ("/metrics/current", True, WINDOW),
+    ("/metrics/current?camera_id=cam_1", True, WINDOW),
+    ("/metrics/history?camera_id=cam_1", True, WINDOW),
+    (
+        "/api/dashboard/summary",
+        False,
+        "total_incidents_24h avg_speed_kmh overall_congestion_level overall_congestion_score active_alerts "
+        "last_updated",
+    ),
+    ("/api/dashboard/events", True, "camera_id timestamp vehicle_class speed_kmh lane_id"),
+    ("/api/map/heatmap?minutes=5", True, "camera_id latitude longitude weight vehicle_count"),
+    ("/api/map/incidents", True, "alert_id camera_id latitude longitude severity alert_type title triggered_at"),
+    ("/api/alerts/current", True, ALERT),
+    ("/api/alerts/history", True, ALERT),
+]
+
+#: The contract names these fields and leaves the rest open.
+AT_LEAST: list[tuple[str, bool, str]] = [
+    ("/congestion/current", True, "camera_id congestion_level congestion_score"),
+    ("/api/admin/thresholds", False, THRESHOLDS),
+    ("/api/admin/zones", True, "name description coordinates"),
+    (
+        "/api/admin/cameras",
+        True,
+        "camera_id name latitude longitude road_segment description calibration",
+    ),
+]
+
+
+@pytest.fixture
+async def filled(history_worker: Worker, database_url: str) -> AsyncIterator[Worker]:
+    """A worker that knows something of everything."""
+    await asyncio.to_thread(migrate, database_url)
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(
+        "TRUNCATE alerts, alert_acknowledgements, cameras, monitoring_zones, traffic_metrics, traffic_events"
+    )
+    await connection.execute(
+        "INSERT INTO cameras (camera_id, name, latitude, longitude, road_segment) "
+        "VALUES ('cam_1', 'One', 44.5, 11.5, 'A')"
+    )
+    await connection.execute(
+        "INSERT INTO monitoring_zones (name, polygon) VALUES ('centre', '[[11,44],[12,44],[12,45],[11,45],[11,44]]')"
+    )
+    settings = history_worker.context.settings
+    window = recent_window("cam_1")
+    await keep_windows(settings, window)
+    await history_worker.put(window)
+    await keep_detections(settings, {"camera_id": "cam_1"})
+    alert = alert_event("now", triggered_at=rfc3339(epoch_us(datetime.now(UTC))))
+    await store(connection, alert)
+    await keep_open(history_worker.context.redis, alert)
+    assert await history_worker.context.registry.refresh()
+    yield history_worker
+    await connection.close()
+
+
+async def fields(worker: Worker, path: str, is_list: bool) -> list[str]:
+    response = await worker.client.get(path)
+    assert response.status == 200, await response.text()
+    body: Any = await response.json()
+    assert isinstance(body, list) == is_list
+    if not is_list:
+        return list(body)
+    assert body
+    return list(body[0])
+
+
+@pytest.mark.parametrize(("path", "is_list", "expected"), EXACT)
+async def test_exactly_the_fields_of_the_contract(filled: Worker, path: str, is_list: bool, expected: str) -> None:
+    assert await fields(filled, path, is_list) == expected.split()
+
+
+@pytest.mark.parametrize(("path", "is_list", "expected"), AT_LEAST)
+async def test_at_least_the_fields_of_the_contract(filled: Worker, path: str, is_list: bool, expected: str) -> None:
+    assert set(expected.split()) <= set(await fields(filled, path, is_list))
+
+
+async def test_the_file_has_the_columns_of_the_contract(filled: Worker) -> None:
+    text = await (await filled.client.get("/api/alerts/export")).text()
+    lines = list(csv.reader(io.StringIO(text, newline="")))
+    assert lines[0] == ALERT.split()
+    assert len(lines) == 2
+
+
+async def test_acknowledging_as_the_contract_says(filled: Worker) -> None:
+    alert_id = alert_event("now").id
+    path = f"/api/alerts/{alert_id}/acknowledge"
+    first = await filled.client.post(path, json={"admin_id": "ada"})
+    assert (first.status, list(await first.json())) == (200, ALERT.split())
+    assert (await filled.client.post(path, headers={"X-Admin-User": "ada"})).status == 409
+
+
+async def test_administering_as_the_contract_says(filled: Worker) -> None:
+    client = filled.client
+    levels = dict(zip(THRESHOLDS.split(), (0.2, 0.5, 0.7), strict=True))
+    changed = await client.put("/api/admin/thresholds", json=levels)
+    assert changed.status == 200, await changed.text()
+    assert levels.items() <= (await (await client.get("/api/admin/thresholds")).json()).items()
+    corners = [{"lat": 44.0, "lon": 11.0}, {"lat": 44.0, "lon": 12.0}, {"lat": 45.0, "lon": 12.0}]
+    made = await client.post("/api/admin/zones", json={"name": "north", "coordinates": corners})
+    assert made.status == 201, await made.text()
+    zone = await made.json()
+    assert zone["coordinates"] == [*corners, corners[0]]
+    assert (await client.put(f"/api/admin/zones/{zone['id']}", json={"name": "south"})).status == 200
+    assert (await client.delete(f"/api/admin/zones/{zone['id']}")).status in (200, 204)
+    camera = {"camera_id": "cam_9", "name": "Nine", "latitude": 44.5, "longitude": 11.5, "road_segment": "B"}
+    assert (await client.post("/api/admin/cameras", json=camera)).status == 201
+    assert (await client.put("/api/admin/cameras/cam_9", json={"description": "north side"})).status == 200
+    assert camera.items() <= (await (await client.get("/api/admin/cameras/cam_9")).json()).items()
+    assert (await client.delete("/api/admin/cameras/cam_9")).status in (200, 204)
+    broadcast = await client.post("/api/admin/notifications/broadcast", json={"message": "Road works tonight"})
+    assert broadcast.status in (200, 201, 202), await broadcast.text()
