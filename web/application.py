@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from models.health import Health
 from web import alert_actions, alert_export, alerts, current, dashboard, history, maps, middleware, pages
-from web.access import Access
+from web.access import AUTHORITY, Access, Authority, warn_of_public_reads
 from web.context import CONTEXT, WebContext
 from web.feed import LiveFeed
 from web.health import HealthCheck
@@ -40,6 +40,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         return web.Response(body=telemetry.exposition(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
     async def start(_: web.Application) -> None:
+        warn_of_public_reads(settings)
         feed.start()
         context.registry.start()
 
@@ -53,6 +54,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         await context.close()
 
     web_app[CONTEXT] = context
+    web_app[AUTHORITY] = Authority(settings)
     web_app.middlewares.extend([middleware.telemetry, problems])
     web_app.on_response_prepare.append(middleware.set_headers)
     web_app.on_startup.append(start)

@@ -74,7 +74,7 @@ class Operation:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Authorise, validate, answer."""
-        await authorise(request, self.access)
+        await authorise(request, self.access, self.websocket)
         parts: dict[str, Struct] = {}
         if self.path_shape is not None:
             parts["path"] = shapes.from_path(request, self.path_shape)

@@ -14,6 +14,7 @@ from trafficapp.stores.audit_queries import Actor, record_audit
 from trafficapp.stores.publications import Pending, Publication, record
 from trafficapp.stores.redis import UNAVAILABLE
 from trafficapp.stores.registry_queries import REGISTRY_CHANNEL
+from web.access import caller_of
 from web.context import CONTEXT, WebContext
 
 if TYPE_CHECKING:
@@ -103,9 +104,10 @@ async def _tell_workers(context: WebContext) -> None:
 
 def actor_of(request: web.Request) -> Actor:
     """Who sends a request, as the audit log names him."""
+    caller = caller_of(request)
     return Actor(
-        name=request.headers.get("X-Admin-User", "admin")[:256],
-        role="admin",
+        name=caller.name,
+        role=str(caller.role),
         remote=request.remote,
         request_id=request.headers.get("X-Request-Id", "")[:128] or None,
     )

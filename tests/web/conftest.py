@@ -23,10 +23,13 @@ from web.health import kafka_answers
 
 Client = TestClient[web.Request, web.Application]
 
+ADMIN_KEY = "the-administrators-key-of-the-tests"
+ADMIN = {"X-Admin-Token": ADMIN_KEY}
+
 
 @dataclass
 class Worker:
-    """A worker's web side against a Redis of its own, and the sink that feeds it."""
+    """A worker's web side against a Redis of its own, and the sink that feeds it; the client is an administrator."""
 
     redis_server: RedisServer
     client: Client
@@ -54,7 +57,7 @@ async def _serve(settings: Settings, server: RedisServer, local: LocalCurrent | 
     sink_client: Redis = connect(server.url)
     sink = LiveSink(sink_client, an_hour_back)
     await sink.load([0])
-    async with TestClient(TestServer(application, host="127.0.0.1")) as client:
+    async with TestClient(TestServer(application, host="127.0.0.1"), headers=ADMIN) as client:
         yield Worker(server, client, context, sink)
     sink.release([0])
     await sink_client.aclose()
@@ -76,6 +79,7 @@ def settings(redis_server: RedisServer) -> Settings:
         kafka={"bootstrap_servers": "127.0.0.1:9"},
         postgres={"url": "postgresql://127.0.0.1:9/nowhere"},
         web={"client_queue_messages": 8, "max_connections_per_socket_route": 4},
+        admin={"api_key": ADMIN_KEY},
     )
 
 
@@ -93,6 +97,7 @@ async def history_worker(
     complete = load_settings(
         redis=settings.redis,
         web=settings.web,
+        admin=settings.admin,
         kafka={"bootstrap_servers": kafka_bootstrap},
         postgres={"url": database_url},
     )
