@@ -20,7 +20,8 @@ from web.operations import Operation, Tag
 from web.shapes import Name
 from web.shared_answers import SharedAnswers
 
-MAX_AGE_SECONDS = 5.0
+#: Sums and the answers made of them are each kept for this long.
+MAX_AGE_SECONDS = 2.5
 DEFAULT_MINUTES = 5
 MAX_MINUTES = 1440
 
@@ -40,10 +41,11 @@ class IncidentsQuery(Struct, frozen=True, kw_only=True):
 
 
 class Maps:
-    """The views; sums of the windows are shared for a few seconds."""
+    """The views; sums of the windows are shared for a few seconds, and so are whole answers."""
 
     def __init__(self) -> None:
         self._heat: SharedAnswers[int, list[CameraHeat]] = SharedAnswers(MAX_AGE_SECONDS)
+        self._heatmaps: SharedAnswers[tuple[int, frozenset[str] | None], bytes] = SharedAnswers(MAX_AGE_SECONDS)
 
     async def heatmap(self, request: web.Request, query: HeatmapQuery) -> web.Response:
         """``GET /api/map/heatmap``: how congested the places of cameras were over the last minutes."""
@@ -55,10 +57,13 @@ class Maps:
             since, until = heat_span(datetime.now(UTC), query.minutes)
             return await context.database.ask(lambda pool: camera_heat(pool, since, until))
 
-        points = heat_points(await self._heat.get(query.minutes, sums), context.registry.cameras)
-        if chosen is not None:
-            points = [point for point in points if point.camera_id in chosen]
-        return web.Response(body=encode_map(points), content_type="application/json")
+        async def points() -> bytes:
+            heat = await self._heat.get(query.minutes, sums)
+            among = heat if chosen is None else [camera for camera in heat if camera.camera_id in chosen]
+            return encode_map(heat_points(among, context.registry.cameras))
+
+        body = await self._heatmaps.get((query.minutes, chosen), points)
+        return web.Response(body=body, content_type="application/json")
 
 
 async def incidents(request: web.Request, query: IncidentsQuery) -> web.Response:
