@@ -9,7 +9,18 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from redis.asyncio import Redis
 
 from models.health import Health
-from web import alert_actions, alert_export, alerts, current, dashboard, history, maps, middleware, pages
+from web import (
+    administration,
+    alert_actions,
+    alert_export,
+    alerts,
+    current,
+    dashboard,
+    history,
+    maps,
+    middleware,
+    pages,
+)
 from web.access import AUTHORITY, Access, Authority, warn_of_public_reads
 from web.context import CONTEXT, WebContext
 from web.feed import LiveFeed
@@ -66,6 +77,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *alert_export.operations(),  # before alerts: its path looks like an id there
         *alerts.operations(),
         *alert_actions.operations(),
+        *administration.operations(),
         *dashboard.operations(),
         *maps.operations(),
         Operation(
