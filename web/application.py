@@ -14,6 +14,7 @@ from web import (
     alert_actions,
     alert_export,
     alerts,
+    analytics,
     current,
     dashboard,
     history,
@@ -80,6 +81,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *administration.operations(),
         *dashboard.operations(),
         *maps.operations(),
+        *analytics.operations(),
         Operation(
             method="GET",
             path="/health",

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pypdf import PdfReader
+
+from models.analytics import AnalyticsMetrics, HourFigures, SegmentFigures, SeverityCount, TrendHour
+from trafficapp.reports.axes import nice_top
+from trafficapp.reports.document import NO_ALERTS, NO_WINDOWS, pdf
+from trafficapp.reports.rendering import ReportFailed, Reports
+from trafficapp.reports.report import Report
+
+START = datetime(2026, 10, 24, 22, tzinfo=UTC)
+
+
+def report(
+    hours: int = 25, windows: int = 1000, alerts: int = 3, camera_id: str = "cam_01", **changes: object
+) -> Report:
+    """A report on as many hours; with no windows nothing is known of any hour."""
+    some = windows > 0
+    trends = []
+    for n in range(hours):
+        start = (START + n * timedelta(hours=1)).isoformat()
+        known = some and n % 7 != 3
+        trends.append(
+            TrendHour(start, start, 40 if known else 0, 3.0 if known else None, 40.0 if known else None,
+                      0.4 if known else None, 1.0)
+        )  # fmt: skip
+    metrics = AnalyticsMetrics(
+        range_start=START.isoformat(),
+        range_end=(START + timedelta(hours=hours)).isoformat(),
+        avg_congestion_score=0.4321 if some else None,
+        peak_hour_distribution=[HourFigures(hour, 3.0 * some, 0.4 if some else None) for hour in range(24)],
+        top_segments=[SegmentFigures(camera_id, "Via Emilia", 0.4321, 17.5)] if some else [],
+        incident_pie=[SeverityCount("WARNING", alerts)] if alerts else [],
+    )
+    values: dict[str, object] = {
+        "generated_at": "2026-11-01T00:00:00Z", "tz": "Europe/Rome", "zone": None, "cameras": int(some),
+        "windows": windows, "avg_vehicle_count": 3.0 if some else None, "avg_speed_kmh": 40.0 if some else None,
+        "severe_minutes": 17.5, "high_minutes": 30.0, "metrics": metrics, "trends": trends,
+    }  # fmt: skip
+    return Report(**(values | changes))  # type: ignore[arg-type]
+
+
+def text_of(document: bytes) -> str:
+    return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(document)).pages)
+
+
+def test_it_says_what_it_is_about() -> None:
+    text = text_of(pdf(report(zone="Centro <b>&")))
+    for words in (
+        *("25 October 2026 00:00 – 26 October 2026 00:00 (Europe/Rome)", "in zone Centro <b>&", "0.4321", "40.0"),
+        *("Mean speed, km/h", "Mean congestion score", "Profile of the day", "cam_01", "Via Emilia", "17.5"),
+        *("Alerts by severity", "WARNING", "page 1 of 2", "page 2 of 2", "01 November 2026 01:00:00"),
+    ):
+        assert words in text
+
+
+@pytest.mark.parametrize(("windows", "alerts"), [(0, 0), (0, 5), (9, 0)])
+def test_what_there_is_nothing_of_is_said(windows: int, alerts: int) -> None:
+    text = text_of(pdf(report(windows=windows, alerts=alerts)))
+    assert (NO_WINDOWS in text) == (windows == 0)
+    assert (NO_ALERTS in text) == (alerts == 0)
+
+
+@pytest.mark.parametrize("hours", [1, 2, 30, 24 * 30, 24 * 400])
+def test_any_length_can_be_printed(hours: int) -> None:
+    assert len(PdfReader(io.BytesIO(pdf(report(hours)))).pages) == 2
+
+
+def test_a_name_of_any_length_can_be_printed() -> None:
+    assert "cccc" in text_of(pdf(report(camera_id="c" * 256)))
+
+
+async def test_it_is_made_in_a_process_of_its_own() -> None:
+    reports = Reports()
+    assert "Traffic report" in text_of(await reports.render(report()))
+    with pytest.raises(ReportFailed, match="cannot be printed"):
+        await reports.render(report(tz="Europe/Atlantis"))
+
+
+@pytest.mark.parametrize(("value", "top", "step"), [(0, 1, 0.25), (59, 60, 20), (0.31, 0.4, 0.1), (1234, 1500, 500)])
+def test_axes_end_at_round_numbers(value: float, top: float, step: float) -> None:
+    assert nice_top(value) == pytest.approx((top, step))

@@ -1,0 +1,1 @@
+"""Figures over ranges of time, from sums; nothing here asks a server."""

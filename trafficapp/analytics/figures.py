@@ -1,0 +1,154 @@
+"""What the sums of a range say: means, profiles by hour of day, the worst cameras.
+
+Every window weighs the same, for speeds as for scores: a mean over time. Rows do not tell how many of
+their detections had a speed, so a mean over vehicles could not be exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.alerts import Severity
+from models.analytics import AnalyticsMetrics, HourFigures, SegmentFigures, SeverityCount, TrendHour
+from models.timestamps import epoch_us, rfc3339
+from trafficapp.analytics.local_hours import local_hour_start
+
+#: The columns of sums, in the order of the tables ``metrics_1m`` and ``metrics_1h``.
+WINDOWS, VEHICLES, SCORED, SCORE_E4, SPEEDS, SPEED_E4, SEVERE_US, HIGH_US = range(8)
+COLUMNS = 8
+UNIT = 10_000
+MICROSECONDS_PER_MINUTE = 60_000_000
+
+SEVERITIES: tuple[Severity, ...] = ("EMERGENCY", "CRITICAL", "WARNING")
+TOP_SEGMENTS = 10
+
+Sums = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class RangeSums:
+    """Everything that was summed over a range of time.
+
+    Attributes:
+        start, end: the range, aware.
+        slot_starts: begins of parts of an hour, or of hours, in order; a part never straddles a local hour.
+        slots: for each of them the sums over all cameras that lie in the range.
+        camera_ids: cameras that have windows in the range.
+        cameras: the sums of each of them.
+        alerts: triggered in the range, by severity.
+    """
+
+    start: datetime
+    end: datetime
+    slot_starts: Sequence[datetime]
+    slots: Sums
+    camera_ids: Sequence[str]
+    cameras: Sums
+    alerts: Mapping[str, int]
+
+    @property
+    def total(self) -> Sums:
+        """The sums over everything."""
+        return np.asarray(self.cameras.sum(axis=0, dtype=np.int64))
+
+
+def metrics(sums: RangeSums, zone: tzinfo, segment: Callable[[str], str | None]) -> AnalyticsMetrics:
+    """The figures of a range, hours of the day by the clock of `zone`.
+
+    Args:
+        sums: of the range.
+        zone: whose hours.
+        segment: the road segment of a camera.
+    """
+    return AnalyticsMetrics(
+        range_start=rfc3339(epoch_us(sums.start)),
+        range_end=rfc3339(epoch_us(sums.end)),
+        avg_congestion_score=mean_score(sums.total),
+        peak_hour_distribution=_profile(sums, zone),
+        top_segments=_top_segments(sums, segment),
+        incident_pie=[SeverityCount(name, sums.alerts[name]) for name in SEVERITIES if sums.alerts.get(name)],
+    )
+
+
+def trends(sums: RangeSums, zone: tzinfo) -> list[TrendHour]:
+    """One entry for each local hour that the range touches, in order."""
+    # compared in UTC: the two hours at which clocks are set back have the same name
+    hours = groupby(
+        range(len(sums.slot_starts)), lambda slot: local_hour_start(zone, sums.slot_starts[slot]).astimezone(UTC)
+    )
+    return [_trend(start.astimezone(zone), sums.slots[list(slots)].sum(axis=0)) for start, slots in hours]
+
+
+def mean_score(sums: Sums) -> float | None:
+    """The mean congestion score, 4 decimals."""
+    return _mean(sums[SCORE_E4], sums[SCORED], UNIT, 4)
+
+
+def mean_speed_kmh(sums: Sums) -> float | None:
+    """The mean speed, 2 decimals."""
+    return _mean(sums[SPEED_E4], sums[SPEEDS], UNIT, 2)
+
+
+def mean_vehicles(sums: Sums) -> float | None:
+    """Vehicles in a window, 2 decimals."""
+    return _mean(sums[VEHICLES], sums[WINDOWS], 1, 2)
+
+
+def severe_minutes(sums: Sums) -> float:
+    """The length of the windows at SEVERE, 2 decimals."""
+    return round(int(sums[SEVERE_US]) / MICROSECONDS_PER_MINUTE, 2)
+
+
+def high_minutes(sums: Sums) -> float:
+    """The length of the windows at HIGH, 2 decimals."""
+    return round(int(sums[HIGH_US]) / MICROSECONDS_PER_MINUTE, 2)
+
+
+def _mean(total: np.int64, count: np.int64, unit: int, decimals: int) -> float | None:
+    return round(int(total) / (int(count) * unit), decimals) if count else None
+
+
+def _profile(sums: RangeSums, zone: tzinfo) -> list[HourFigures]:
+    by_hour = np.zeros((24, COLUMNS), dtype=np.int64)
+    local = [start.hour if zone is UTC else start.astimezone(zone).hour for start in sums.slot_starts]
+    np.add.at(by_hour, local, sums.slots)
+    return [HourFigures(hour, mean_vehicles(row) or 0.0, mean_score(row)) for hour, row in enumerate(by_hour)]
+
+
+def _top_segments(sums: RangeSums, segment: Callable[[str], str | None]) -> list[SegmentFigures]:
+    """Ordered by the exact mean, then by camera_id."""
+    scored = np.flatnonzero(sums.cameras[:, SCORED])
+    means = sums.cameras[scored, SCORE_E4] / sums.cameras[scored, SCORED]
+    if len(scored) > TOP_SEGMENTS:
+        # all that tie with the tenth stay, so that the order by name decides
+        least = np.partition(means, -TOP_SEGMENTS)[-TOP_SEGMENTS]
+        scored, means = scored[means >= least], means[means >= least]
+    pairs = zip(means.tolist(), scored.tolist(), strict=True)
+    ranked = sorted(pairs, key=lambda pair: (-pair[0], sums.camera_ids[pair[1]]))
+    return [
+        SegmentFigures(
+            camera_id=sums.camera_ids[place],
+            road_segment=segment(sums.camera_ids[place]),
+            avg_congestion_score=mean_score(sums.cameras[place]) or 0.0,
+            severe_minutes=severe_minutes(sums.cameras[place]),
+        )
+        for _, place in ranked[:TOP_SEGMENTS]
+    ]
+
+
+def _trend(start: datetime, row: Sums) -> TrendHour:
+    return TrendHour(
+        hour_start=rfc3339(epoch_us(start)),
+        local_hour_start=start.isoformat(),
+        windows=int(row[WINDOWS]),
+        avg_vehicle_count=mean_vehicles(row),
+        avg_speed_kmh=mean_speed_kmh(row),
+        avg_congestion_score=mean_score(row),
+        severe_minutes=severe_minutes(row),
+    )

@@ -1,0 +1,1 @@
+"""Reports on paper: figures of a range of time as a PDF with charts."""
