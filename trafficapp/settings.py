@@ -82,6 +82,9 @@ class WebSettings(_Section):
     client_queue_messages: int = Field(
         64, ge=1, description="Messages kept for a slow WebSocket client before it is cut."
     )
+    client_queue_bytes: int = Field(
+        1 << 20, ge=1 << 16, description="Bytes kept for a slow WebSocket client before it is cut."
+    )
 
 
 class WorkerSettings(_Section):
@@ -152,6 +155,9 @@ class AlertSettings(_Section):
     resolve_windows: int = Field(6, ge=1, le=1000, description="Calm windows in a row that end an alert.")
     calm_below: Literal["MODERATE", "HIGH"] = Field(
         "MODERATE", description="A window below this level is calm; below HIGH, so that alerts do not flap."
+    )
+    update_seconds: Seconds = Field(
+        30.0, description="An open alert tells a changed level this often at most; a higher severity is told at once."
     )
     max_gap_seconds: Seconds = Field(
         30.0, description="Windows further apart than this are not in a row when an alert is raised."

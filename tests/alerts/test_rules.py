@@ -44,6 +44,14 @@ def test_how_many_windows_is_a_setting() -> None:
     assert told(spelled("SMM"), resolve_windows=2, calm_below="HIGH")[-1] == "2 resolved CRITICAL M"
 
 
+def test_a_level_that_goes_up_and_down_is_told_now_and_then_but_a_higher_severity_at_once() -> None:
+    assert told(spelled("HHMHMHMHMS"), update_seconds=30) == [
+        "1 opened WARNING H",
+        "8 updated WARNING M",
+        "9 updated CRITICAL S",
+    ]
+
+
 def test_lanes_do_not_count() -> None:
     assert told([window(0, "S", lane_id=1), window(0, "L")]) == []
 

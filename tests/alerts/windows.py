@@ -64,7 +64,7 @@ def records(rows: Iterable[WindowRow]) -> list[PlainRecord]:
 
 def fresh(rows: dict[bytes, bytes] | None = None, **settings: Any) -> PartitionAlerts:
     """The alerts of a partition as a worker takes them over."""
-    alert_settings = AlertSettings(**settings)
+    alert_settings = AlertSettings(**{"update_seconds": 5.0} | settings)
     max_gap_us = round(alert_settings.max_gap_seconds * 1e6)
     return PartitionAlerts(0, causes_of(alert_settings), max_gap_us, rows or {})
 

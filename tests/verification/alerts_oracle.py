@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 WINDOW_US = 5_000_000
 MAX_GAP_US = 30_000_000
+UPDATE_US = 30_000_000
 LEVELS = ("LOW", "MODERATE", "HIGH", "SEVERE")
 SEVERE_WINDOWS, HIGH_WINDOWS, STOPPED_WINDOWS, CALM_WINDOWS = 1, 2, 12, 6
 
@@ -73,6 +74,7 @@ class _Open(NamedTuple):
     severity: str
     level: int
     revision: int
+    told: int
 
 
 def right_steps(camera_id: str, windows: Sequence[Window]) -> list[Step]:
@@ -143,7 +145,7 @@ def _steps_of(
         found = raised(windows[: at + 1])
         if now is None:
             if found is not None:
-                now = _Open(at - found[1] + 1, at, found[0], window.level, 1)
+                now = _Open(at - found[1] + 1, at, found[0], window.level, 1, at)
                 tell("opened", at, now)
             continue
         since_opened = windows[now.opened + 1 : at + 1]
@@ -152,7 +154,8 @@ def _steps_of(
             now = None
             continue
         severity = "CRITICAL" if found is not None and found[0] == "CRITICAL" else now.severity
-        if (severity, window.level) != (now.severity, now.level):
-            now = now._replace(severity=severity, level=window.level, revision=now.revision + 1)
+        due = window.end_us - windows[now.told].end_us >= UPDATE_US
+        if severity != now.severity or (due and window.level != now.level):
+            now = now._replace(severity=severity, level=window.level, revision=now.revision + 1, told=at)
             tell("updated", at, now)
     return steps

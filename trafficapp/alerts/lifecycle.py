@@ -31,7 +31,11 @@ class Streak(Struct, array_like=True):
 
 
 class OpenAlert(Struct, array_like=True):
-    """An alert that is not over; the fields are those of `AlertEvent`, as they were told last."""
+    """An alert that is not over; the fields are those of `AlertEvent`, as they were told last.
+
+    Attributes:
+        told_us: end of the window of its newest step.
+    """
 
     id: str
     severity: Severity
@@ -41,6 +45,7 @@ class OpenAlert(Struct, array_like=True):
     triggered_us: int
     peak_score: float
     revision: int = 1
+    told_us: int = 0
 
 
 class CauseState(Struct, array_like=True):
@@ -87,7 +92,8 @@ def advance(
         return _resolved(cause, state, alert, row, end_us)
     trigger = met[0] if met is not None else None
     rises = trigger is not None and SEVERITY_RANK[trigger.severity(row)] > SEVERITY_RANK[alert.severity]
-    if not rises and row.congestion_level == alert.level:
+    changed = row.congestion_level != alert.level and end_us - alert.told_us >= cause.update_us
+    if not rises and not changed:
         return None
     values: dict[str, RuleValue] = {}
     if rises and met is not None:
@@ -146,6 +152,7 @@ def _resolved(cause: Cause, state: CauseState, alert: OpenAlert, row: WindowRow,
 def _step(
     action: AlertAction, cause: Cause, alert: OpenAlert, row: WindowRow, end_us: int, values: dict[str, RuleValue]
 ) -> AlertEvent:
+    alert.told_us = end_us
     seconds = (end_us - alert.since_us) / MICROSECONDS_PER_SECOND
     resolved = action == "resolved"
     return AlertEvent(

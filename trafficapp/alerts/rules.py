@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from models.alerts import AlertType, Severity
+from models.timestamps import MICROSECONDS_PER_SECOND
 from models.window_rows import Level, WindowRow
 from trafficapp.settings import AlertSettings
 
@@ -45,6 +46,7 @@ class Cause:
         is_calm: whether a window counts towards its end.
         calm: the same in words, behind "windows in a row".
         calm_windows: how many in a row end it.
+        update_us: time between two steps that only tell another level.
     """
 
     alert_type: AlertType
@@ -52,6 +54,7 @@ class Cause:
     is_calm: Condition
     calm: str
     calm_windows: int
+    update_us: int
 
 
 def causes_of(settings: AlertSettings) -> tuple[Cause, ...]:
@@ -76,6 +79,7 @@ def _congestion(settings: AlertSettings) -> Cause:
         lambda row: _RANK[row.congestion_level] < calm_below,
         f"below {settings.calm_below}",
         settings.resolve_windows,
+        round(settings.update_seconds * MICROSECONDS_PER_SECOND),
     )
 
 
@@ -94,6 +98,7 @@ def _stopped_traffic(settings: AlertSettings) -> Cause:
         lambda row: row.stopped_ratio is not None and row.stopped_ratio < flowing,
         f"with less than {flowing:.0%} of speeds stopped",
         settings.resolve_windows,
+        round(settings.update_seconds * MICROSECONDS_PER_SECOND),
     )
 
 
