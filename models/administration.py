@@ -14,7 +14,7 @@ Latitude = Annotated[float, Meta(ge=-90, le=90, description="Degrees, WGS 84.")]
 Longitude = Annotated[float, Meta(ge=-180, le=180, description="Degrees, WGS 84.")]
 Share = Annotated[float, Meta(gt=0, lt=1)]
 
-MAX_ZONE_POINTS = 10_000
+MAX_ZONE_POINTS = 2000
 
 
 class Point(Struct, frozen=True):

@@ -6,8 +6,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import asyncpg
 from aiohttp import web
 
 from trafficapp.stores.audit_queries import Actor, record_audit
@@ -16,6 +18,7 @@ from trafficapp.stores.redis import UNAVAILABLE
 from trafficapp.stores.registry_queries import REGISTRY_CHANNEL
 from web.access import caller_of
 from web.context import CONTEXT, WebContext
+from web.problems import ProblemError
 
 if TYPE_CHECKING:
     from trafficapp.stores.postgres import Connection, Pool
@@ -74,7 +77,7 @@ async def write(request: web.Request, change: Callable[[Write], Awaitable[_Resul
         change: does it; what it raises takes everything back.
 
     Raises:
-        ProblemError: 503, Postgres does not answer; whatever `change` raises.
+        ProblemError: 503, Postgres does not answer; 422, it keeps no such values; whatever `change` raises.
     """
     context, actor = request.app[CONTEXT], actor_of(request)
 
@@ -83,7 +86,10 @@ async def write(request: web.Request, change: Callable[[Write], Awaitable[_Resul
             under_way = Write(connection, actor)
             return pool, under_way, await change(under_way)
 
-    pool, done, result = await context.database.ask(in_transaction)
+    try:
+        pool, done, result = await context.database.ask(in_transaction)
+    except asyncpg.DataError as error:
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, f"it cannot be stored: {error}") from None
     told = True
     if done.pending:
         told = await context.publisher.publish(pool, done.pending)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ import msgspec
 from trafficapp.zones import LonLat
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from trafficapp.stores.postgres import Pool
 
 #: Redis channel on which a worker tells the others that cameras or zones have changed.
@@ -50,9 +53,15 @@ class RegisteredZone:
 async def registered(pool: Pool) -> tuple[list[RegisteredCamera], list[RegisteredZone]]:
     """All registered cameras and all zones."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        cameras = [RegisteredCamera(*row) for row in await connection.fetch(_CAMERAS)]
-        zones = [
-            RegisteredZone(row["id"], row["name"], _decode_ring(row["polygon"]))
-            for row in await connection.fetch(_ZONES)
-        ]
-    return cameras, zones
+        cameras, zones = await connection.fetch(_CAMERAS), await connection.fetch(_ZONES)
+    # a city has many, and others wait for the event loop
+    return await asyncio.to_thread(_typed, cameras, zones)
+
+
+def _typed(
+    cameras: list[asyncpg.Record], zones: list[asyncpg.Record]
+) -> tuple[list[RegisteredCamera], list[RegisteredZone]]:
+    return (
+        [RegisteredCamera(*row) for row in cameras],
+        [RegisteredZone(row["id"], row["name"], _decode_ring(row["polygon"])) for row in zones],
+    )

@@ -136,6 +136,8 @@ def _checked(camera: Camera) -> Camera:
     Raises:
         ProblemError: 422, it cannot.
     """
+    if camera.camera_id in (".", ".."):
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "camera_id . and .. have no address of their own")
     if (camera.latitude is None) != (camera.longitude is None):
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "latitude and longitude belong together")
     try:

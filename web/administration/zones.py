@@ -35,7 +35,7 @@ class ZonePath(Struct, frozen=True):
 class ZonesQuery(Struct, frozen=True):
     """Which zones, in order of their ids."""
 
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    limit: Annotated[int, Meta(ge=1, le=500)] = 100
     cursor: str | None = None
 
 

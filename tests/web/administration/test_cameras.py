@@ -78,6 +78,7 @@ async def test_a_camera_that_only_reported_may_be_registered_and_goes_on_reporti
     [
         {"camera_id": ""},
         {"camera_id": "a\0"},
+        {"camera_id": ".."},
         {"camera_id": "x" * 257},
         {"camera_id": None},
         {"name": ""},
