@@ -45,7 +45,7 @@ def test_a_file_is_imported_with_one_audit_row_and_the_workers_are_told(
     with Redis.from_url(redis_url) as redis, redis.pubsub(ignore_subscribe_messages=True) as listener:
         listener.subscribe(REGISTRY_CHANNEL)
         listener.get_message(timeout=5)
-        result = cameras("import", str(cameras_path()))
+        result = cameras("import", "--demo")
         assert listener.get_message(timeout=5) is not None
     assert (result.exit_code, result.stdout) == (
         0,
@@ -103,8 +103,14 @@ def test_a_large_file(database: psycopg.Connection[tuple[Any, ...]], tmp_path: P
     assert "cam_11999" in cameras("list").stdout
 
 
-def test_without_tables_or_server_it_is_said(migrated: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_server_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:9/nowhere")
     result = cameras("import", str(cameras_path()))
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: Postgres: ")
+
+
+def test_a_file_or_the_demo_is_needed() -> None:
+    for arguments in ((), ("--demo", str(cameras_path()))):
+        result = cameras("import", *arguments)
+        assert (result.exit_code, "name a FILE, or give --demo" in result.stderr) == (2, True)

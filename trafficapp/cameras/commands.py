@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from rich.table import Table
 from models.administration import Camera, NewCamera
 from trafficapp.cameras.files import Accepted, Format, Refused, UnreadableFile, format_of, read_cameras
 from trafficapp.settings import Settings, SettingsError, load_settings
+from trafficapp.sources.recordings import cameras_path
 
 if TYPE_CHECKING:
     from trafficapp.stores.camera_import import Imported
@@ -38,12 +40,13 @@ def cameras() -> None:
 
 
 @cameras.command(name="import")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=False)
+@click.option("--demo", is_flag=True, help="Instead of FILE the cameras of the shipped recording.")
 @click.option("--format", "format_name", type=click.Choice([kind.value for kind in Format]),
               help="What the file is, when its name does not tell.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Only say what would be refused.")
 @click.option("--only-new", is_flag=True, help="Leave cameras alone that are registered.")
-def import_file(file: Path, format_name: str | None, dry_run: bool, only_new: bool) -> None:
+def import_file(file: Path | None, demo: bool, format_name: str | None, dry_run: bool, only_new: bool) -> None:
     r"""Register the cameras of FILE: CSV, JSON or GeoJSON.
 
     \b
@@ -54,6 +57,10 @@ def import_file(file: Path, format_name: str | None, dry_run: bool, only_new: bo
 
     Rows that are no cameras are shown and left out; the exit code is 1 then.
     """
+    if (file is None) is not demo:
+        raise click.UsageError("name a FILE, or give --demo")
+    if file is None:
+        file = cameras_path()
     accepted, refused = _read(file, format_name)
     for row in refused[:_SHOWN_ROWS]:
         click.echo(f"{file.name}, {row.where}: {row.reason}", err=True)
@@ -100,7 +107,7 @@ async def _import(settings: Settings, accepted: list[NewCamera], file_name: str,
     from trafficapp.stores.camera_import import import_cameras
     from trafficapp.stores.postgres import create_pool
 
-    actor = Actor(getpass.getuser(), "command line")
+    actor = Actor(_user_name(), "command line")
     async with create_pool(settings.postgres) as pool:
         with _bar(len(accepted)) as progress:
             done = await import_cameras(pool, accepted, actor, file_name, only_new=only_new, progress=progress)
@@ -149,6 +156,13 @@ def _run(work: Coroutine[Any, Any, _Result]) -> _Result:
         raise click.ClickException("the database has no tables yet; run `trafficapp migrate`") from None
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise click.ClickException(f"Postgres: {error}") from None
+
+
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"user {os.getuid()}"
 
 
 def _settings() -> Settings:

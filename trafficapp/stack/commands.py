@@ -13,7 +13,6 @@ from typing import Any
 import click
 
 from trafficapp.settings import SettingsError
-from trafficapp.sources.recordings import cameras_path
 from trafficapp.stack import data_dir as data_dirs
 from trafficapp.stack import embedded, workers
 from trafficapp.stack.console import DownloadBar, LogOutput
@@ -118,7 +117,7 @@ async def _run_up(
             workers.run_to_end("topics", ["topics", "create"], environment, output.line),
         )
         if demo:
-            arguments = ["cameras", "import", "--only-new", str(cameras_path())]
+            arguments = ["cameras", "import", "--demo", "--only-new"]
             await workers.run_to_end("cameras", arguments, environment, output.line)
         together = [workers.worker_spec(worker, folder, environment) for worker in chosen]
         if demo:
