@@ -17,6 +17,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "cameras": ("trafficapp.cameras.commands", "cameras"),
     "topics": ("trafficapp.administration", "topics"),
     "settings": ("trafficapp.administration", "settings"),
+    "token": ("web.token_command", "token"),
 }
 
 

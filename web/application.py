@@ -27,7 +27,6 @@ from web.context import CONTEXT, WebContext
 from web.feed import LiveFeed
 from web.health import HealthCheck
 from web.operations import Operation, Tag, mount
-from web.problems import problems
 from web.sockets import MetricsSockets
 
 
@@ -67,8 +66,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
 
     web_app[CONTEXT] = context
     web_app[AUTHORITY] = Authority(settings)
-    web_app.middlewares.extend([middleware.telemetry, problems])
-    web_app.on_response_prepare.append(middleware.set_headers)
+    middleware.install(web_app, settings.limits)
     web_app.on_startup.append(start)
     web_app.on_shutdown.append(close_sockets)
     web_app.on_cleanup.append(close_clients)

@@ -1,4 +1,4 @@
-"""What happens to every request: counting, timing, headers."""
+"""What happens to every request: counting, timing, limits, headers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from trafficapp.settings import LimitSettings
+from web.access import Access, has_token, identify
 from web.context import CONTEXT
+from web.cors import ORIGINS, Origins
+from web.limits import ALLOWANCE, LIMITER, RateLimiter, check_query
+from web.operations import operation_of
+from web.problems import ProblemError, problems
 
 #: Nothing from elsewhere, nothing inline, no frames: the page needs only our own files and sockets.
 CONTENT_SECURITY_POLICY = (
@@ -22,13 +28,29 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
-    hdrs.SERVER: "trafficapp",
 }
+
+
+def install(web_app: web.Application, limits: LimitSettings) -> None:
+    """Put everything of this module on an application, the outermost first."""
+    web_app[LIMITER] = RateLimiter(limits)
+    web_app[ORIGINS] = Origins(limits.cors_origins)
+    web_app.middlewares.extend([telemetry, problems, guard])
+    web_app.on_response_prepare.append(set_headers)
 
 
 async def set_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Give every answer the security headers; answers are not to be cached unless they say so."""
-    response.headers.update(_HEADERS)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers[hdrs.SERVER] = "trafficapp"
+    allowance = request.get(ALLOWANCE)
+    if allowance is not None:
+        for name, value in allowance.headers.items():
+            response.headers.setdefault(name, value)
+    origins = request.config_dict.get(ORIGINS)
+    if origins is not None:
+        response.headers.update(origins.headers(request))
     response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
 
 
@@ -50,3 +72,36 @@ async def telemetry(request: web.Request, handler: Handler) -> web.StreamRespons
         if status != HTTPStatus.SWITCHING_PROTOCOLS:
             elapsed = time.perf_counter() - started
             measures.api_request_latency_seconds.labels(method, route).observe(elapsed)
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Hold every request to the limits: of a caller with a valid token by his name, of others by their address.
+
+    Raises:
+        ProblemError: 429, too many; 414, a query that is too long; 403, a page from elsewhere; 401, a wrong token.
+    """
+    limiter, origins = request.config_dict[LIMITER], request.config_dict[ORIGINS]
+    preflight = origins.preflight(request)
+    operation = operation_of(request)
+    address = limiter.address(request)
+    access = Access.OPEN if operation is None else operation.access
+    is_socket = operation is not None and operation.websocket
+    if access is not Access.OPEN and has_token(request, is_socket):
+        limiter.check_logins(address)
+    try:
+        caller = await identify(request, access, is_socket)
+    except ProblemError as error:
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            limiter.count_failed_login(address)
+        raise
+    request[ALLOWANCE] = limiter.spend(f"caller {caller.name}" if caller.authenticated else address)
+    check_query(request, request.config_dict[CONTEXT].settings.limits)
+    if preflight is not None:
+        return preflight
+    if is_socket and not origins.allows(request):
+        # else any page in an operator's browser could read along
+        raise ProblemError(
+            HTTPStatus.FORBIDDEN, f"pages of {request.headers[hdrs.ORIGIN][:256]} may not read this worker's sockets"
+        )
+    return await handler(request)

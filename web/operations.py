@@ -85,6 +85,12 @@ class Operation:
         return await self.view(request, **parts)
 
 
+def operation_of(request: web.Request) -> Operation | None:
+    """The operation that a request is for; None when it is for something else, or for nothing."""
+    found = getattr(request.match_info.handler, "__self__", None)
+    return found if isinstance(found, Operation) else None
+
+
 OPERATIONS = web.AppKey("operations", tuple[Operation, ...])
 
 

@@ -12,6 +12,8 @@ from aiohttp import web
 from msgspec import Struct
 
 from models.timestamps import epoch_us, from_epoch_us
+from web.context import CONTEXT
+from web.limits import read_body
 from web.problems import ProblemError
 
 Shape = TypeVar("Shape", bound=Struct)
@@ -81,7 +83,7 @@ async def from_body(request: web.Request, shape: type[Shape]) -> Shape:
     Raises:
         ProblemError: 400, it is no JSON; 413, it is too large; 422, it has another shape.
     """
-    raw = await request.read() or b"{}"
+    raw = await read_body(request, request.config_dict[CONTEXT].settings.limits.body_bytes) or b"{}"
     try:
         return msgspec.json.decode(raw, type=shape, dec_hook=_decode_special)
     except msgspec.ValidationError as error:

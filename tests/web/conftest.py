@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -63,6 +64,9 @@ async def _serve(settings: Settings, server: RedisServer, local: LocalCurrent | 
     await sink_client.aclose()
 
 
+serving = asynccontextmanager(_serve)
+
+
 @pytest.fixture
 def redis_server() -> Iterator[RedisServer]:
     server = RedisServer()
@@ -80,6 +84,7 @@ def settings(redis_server: RedisServer) -> Settings:
         postgres={"url": "postgresql://127.0.0.1:9/nowhere"},
         web={"client_queue_messages": 8, "max_connections_per_socket_route": 4},
         admin={"api_key": ADMIN_KEY},
+        limits={"requests_per_second": 10_000, "burst": 10_000},
     )
 
 
@@ -98,6 +103,7 @@ async def history_worker(
         redis=settings.redis,
         web=settings.web,
         admin=settings.admin,
+        limits=settings.limits,
         kafka={"bootstrap_servers": kafka_bootstrap},
         postgres={"url": database_url},
     )
