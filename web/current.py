@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
+from http import HTTPStatus
 from itertools import groupby
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 from aiohttp import hdrs, web
+from msgspec import Meta, Struct
 
 from models.cameras import CameraCongestion, CameraSeen, encode_cameras
 from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
@@ -17,6 +19,7 @@ from web import parameters
 from web.context import CONTEXT, WebContext
 from web.operations import Operation, Tag
 from web.problems import ProblemError, unavailable
+from web.shapes import Name
 
 MAX_CAMERAS = 10_000
 ANSWER_WITHIN_SECONDS = 2.0
@@ -58,28 +61,52 @@ def _answer(body: bytes, *headers: dict[str, str]) -> web.Response:
     return web.Response(body=body, content_type="application/json", headers=merged)
 
 
+class CamerasQuery(Struct, frozen=True, kw_only=True):
+    """Which cameras, in order of their ids; ``zone`` is the id or name of a zone."""
+
+    zone: Name | None = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_CAMERAS)] = MAX_CAMERAS
+    cursor: str | None = None
+
+
+class CurrentQuery(CamerasQuery, frozen=True, kw_only=True):
+    """One camera, or which cameras."""
+
+    # whatever a camera calls itself
+    camera_id: Annotated[str, Meta(min_length=1, max_length=parameters.MAX_IDENTIFIER_CHARACTERS)] | None = None
+
+
 class _Page:
     """The part of a list of cameras that a request asks for."""
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.Request, limit: int, among: frozenset[str] | None) -> None:
         self._request = request
         self._after = parameters.cursor(request, str)
-        self._limit = parameters.limit(request, MAX_CAMERAS, MAX_CAMERAS)
+        self._limit = limit
+        self._among = among
         self.headers: dict[str, str] = {}
 
     def of(self, camera_ids: Sequence[str]) -> list[str]:
         """The page of ordered ids; sets the header that leads on."""
-        rest = [camera_id for camera_id in camera_ids if self._after is None or camera_id > self._after]
+        rest = [
+            camera_id
+            for camera_id in camera_ids
+            if (self._after is None or camera_id > self._after) and (self._among is None or camera_id in self._among)
+        ]
         page = rest[: self._limit]
         if len(rest) > len(page):
             self.headers[hdrs.LINK] = parameters.next_link(self._request, page[-1])
         return page
 
 
-async def cameras(request: web.Request) -> web.Response:
+async def _page(request: web.Request, query: CamerasQuery) -> _Page:
+    return _Page(request, query.limit, await request.app[CONTEXT].registry.choose(query.zone))
+
+
+async def cameras(request: web.Request, query: CamerasQuery) -> web.Response:
     """``GET /cameras``: every camera that reported, with the end of its newest window."""
     context = request.app[CONTEXT]
-    page = _Page(request)
+    page = await _page(request, query)
     source: dict[str, str] = {}
     try:
         pairs = await _ask(CurrentState(context.redis).last_seen())
@@ -91,13 +118,12 @@ async def cameras(request: web.Request) -> web.Response:
     return _answer(encode_cameras(chosen), page.headers, source)
 
 
-async def metrics_current(request: web.Request) -> web.Response:
+async def metrics_current(request: web.Request, query: CurrentQuery) -> web.Response:
     """``GET /metrics/current``: all rows of the newest window of one camera or of every camera."""
     context = request.app[CONTEXT]
-    camera_id = parameters.camera_id(request)
-    if camera_id is not None:
-        return await _metrics_of(context, camera_id)
-    page = _Page(request)
+    if query.camera_id is not None:
+        return await _metrics_of(context, query.camera_id)
+    page = await _page(request, query)
     try:
         documents = await _ask(_page_documents(context, page))
         return _answer(b"[" + b",".join(map(rows_of, documents)) + b"]", page.headers)
@@ -115,10 +141,10 @@ async def _metrics_of(context: WebContext, camera_id: str) -> web.Response:
     return _answer(b"[" + rows_of(current) + b"]")
 
 
-async def congestion_current(request: web.Request) -> web.Response:
+async def congestion_current(request: web.Request, query: CamerasQuery) -> web.Response:
     """``GET /congestion/current``: how congested every camera is."""
     context = request.app[CONTEXT]
-    page = _Page(request)
+    page = await _page(request, query)
     source: dict[str, str] = {}
     try:
         rows = [decode_window_row(current) for current in await _ask(_page_documents(context, page))]
@@ -150,6 +176,12 @@ def _page_rows(context: WebContext, page: _Page) -> list[WindowRow]:
     return [row for camera_id in page.of(list(by_camera)) for row in by_camera[camera_id]]
 
 
+_HEADERS = (
+    (hdrs.LINK, 'the next page: `<...>; rel="next"`'),
+    ("X-Data-Source", "`local` while Redis is away: only what this worker knows itself"),
+)
+
+
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
@@ -159,7 +191,10 @@ def operations() -> list[Operation]:
             view=cameras,
             summary="Every camera that reported",
             tag=Tag.CURRENT,
+            query_shape=CamerasQuery,
             answer=list[CameraSeen],
+            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+            headers=_HEADERS,
         ),
         Operation(
             method="GET",
@@ -167,7 +202,10 @@ def operations() -> list[Operation]:
             view=metrics_current,
             summary="The newest window of one camera or of every camera",
             tag=Tag.CURRENT,
+            query_shape=CurrentQuery,
             answer=list[WindowRow],
+            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+            headers=_HEADERS,
         ),
         Operation(
             method="GET",
@@ -175,6 +213,9 @@ def operations() -> list[Operation]:
             view=congestion_current,
             summary="How congested every camera is",
             tag=Tag.CURRENT,
+            query_shape=CamerasQuery,
             answer=list[CameraCongestion],
+            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+            headers=_HEADERS,
         ),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import cache
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
@@ -24,6 +25,7 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256, pattern=r"^[^\x
 # "+" in a query string means a space, and people forget to write %2B
 _OFFSET_AFTER_SPACE = re.compile(r"(\d) (\d\d:?\d\d)$")
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+_INTEGER = re.compile(r"-?[0-9]+")
 
 
 class Moment:
@@ -94,7 +96,22 @@ async def from_body(request: web.Request, shape: type[Shape]) -> Shape:
         raise ProblemError(HTTPStatus.BAD_REQUEST, f"the body is no JSON: {error}") from None
 
 
+@cache
+def _integers(shape: type[Struct]) -> frozenset[str]:
+    """Names of the fields that hold whole numbers."""
+    found = set()
+    for field in msgspec.inspect.type_info(shape).fields:  # type: ignore[attr-defined]
+        kinds = field.type.types if isinstance(field.type, msgspec.inspect.UnionType) else (field.type,)
+        if any(isinstance(kind, msgspec.inspect.IntType) for kind in kinds):
+            found.add(field.encode_name)
+    return frozenset(found)
+
+
 def _convert(values: dict[str, str], shape: type[Shape]) -> Shape:
+    for name in _integers(shape) & values.keys():
+        # msgspec would read 1e3 and 1.0 as well
+        if not _INTEGER.fullmatch(values[name]):
+            raise ProblemError(HTTPStatus.BAD_REQUEST, f"{name} must be a whole number")
     try:
         return msgspec.convert(values, shape, strict=False, dec_hook=_decode_special)
     except (msgspec.ValidationError, ValueError) as error:

@@ -91,6 +91,15 @@ async def test_incidents(placed: Worker) -> None:
         assert [alert["alert_id"] for alert in found] == [here.id]
 
 
+async def test_a_zone_chooses_among_the_lists_of_cameras(placed: Worker) -> None:
+    await placed.put(recent_window("a"), recent_window("b"), recent_window("nowhere"))
+    for path in ("/cameras", "/metrics/current", "/congestion/current"):
+        assert [row["camera_id"] for row in await (await placed.client.get(path)).json()] == ["a", "b", "nowhere"]
+        found = await (await placed.client.get(f"{path}?zone=centre")).json()
+        assert [row["camera_id"] for row in found] == ["a"]
+        assert (await placed.client.get(f"{path}?zone=moon")).status == 404
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
