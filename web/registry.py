@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from redis.asyncio import Redis
 
-from trafficapp.stores.redis import UNAVAILABLE
 from trafficapp.stores.registry_queries import REGISTRY_CHANNEL, RegisteredCamera, RegisteredZone, registered
 from trafficapp.zones import places_inside
 from web.database import Database
 from web.problems import ProblemError, unavailable
+from web.subscription import Subscription, Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -56,14 +56,14 @@ class Registry:
 
     def __init__(self, database: Database, connect: Callable[[], Redis]) -> None:
         self._database = database
-        self._connect = connect
+        self._subscription = Subscription(connect, REGISTRY_CHANNEL, self._note_change, self._note_change)
         self._known: _Known | None = None
         self._loaded_at = 0.0
         self._lock = asyncio.Lock()
         self._asked = 0
         self._answered = 0
         self._changed = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = Tasks()
 
     # ------------------------------------------------------------------ asking
 
@@ -147,16 +147,12 @@ class Registry:
             return True
 
     def start(self) -> None:
-        """Begin to keep it up to date; does nothing when it has begun."""
-        if not self._tasks:
-            self._tasks = [asyncio.create_task(self._keep_fresh()), asyncio.create_task(self._listen())]
+        """Begin to keep it up to date."""
+        self._tasks.start(self._keep_fresh(), self._subscription.run())
 
     async def stop(self) -> None:
         """Stop keeping it up to date."""
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.stop()
 
     async def _keep_fresh(self) -> None:
         while True:
@@ -167,24 +163,14 @@ class Registry:
                     pause = _RETRY_SECONDS
             except Exception:
                 logger.exception("the registry of cameras and zones cannot be read; what was known stays")
+            # not asyncio.wait_for, which before Python 3.12 may lose a cancellation
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._changed.wait()
 
-    async def _listen(self) -> None:
-        while True:
-            client = self._connect()
-            try:
-                async with client.pubsub(ignore_subscribe_messages=True) as subscription:
-                    await subscription.subscribe(REGISTRY_CHANNEL)
-                    self._changed.set()  # something may have changed while nobody listened
-                    while True:
-                        if await subscription.get_message(timeout=REFRESH_SECONDS) is not None:
-                            self._changed.set()
-            except UNAVAILABLE:
-                await asyncio.sleep(_RETRY_SECONDS)
-            finally:
-                with contextlib.suppress(*UNAVAILABLE):
-                    await client.aclose()
+    async def _note_change(self, *_: object) -> None:
+        """Somebody told of a change, or may have done so while nobody listened."""
+        self._changed.set()
 
 
 def _known(cameras: list[RegisteredCamera], zones: list[RegisteredZone]) -> _Known:
