@@ -15,6 +15,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "retention": ("trafficapp.stores.commands", "retention"),
     "rollups": ("trafficapp.stores.commands", "rollups"),
     "cameras": ("trafficapp.cameras.commands", "cameras"),
+    "graph": ("trafficapp.roads.commands", "graph"),
     "topics": ("trafficapp.administration", "topics"),
     "settings": ("trafficapp.administration", "settings"),
     "token": ("web.token_command", "token"),

@@ -1,0 +1,218 @@
+"""Routes are the quickest, avoid jams while there are any, and the alternatives are real ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from tests.roads.reference import Reference, arrival_by_the_clock
+from tests.roads.towns import BLOCK, SOUTH, WEST, graph_of, town
+from trafficapp.roads.graph import RoadGraph
+from trafficapp.roads.index import InvalidPlace, OffTheMap
+from trafficapp.roads.routes import Place, Recommendation, Route, RoutePlanner, Unreachable
+from trafficapp.roads.weights import HORIZONS_SECONDS, travel_times
+
+
+def at_node(graph: RoadGraph, node: int) -> Place:
+    return Place(float(graph.node_lat[node]), float(graph.node_lon[node]))
+
+
+def set_speeds(planner: RoutePlanner, speeds: np.ndarray, version: str) -> None:
+    planner.use(
+        planner.prepare(
+            travel_times(planner.graph, np.atleast_2d(speeds), HORIZONS_SECONDS[: len(np.atleast_2d(speeds))]), version
+        )
+    )
+
+
+def answers(planner: RoutePlanner, count: int, seed: int = 1) -> list[Recommendation]:
+    rng = np.random.default_rng(seed)
+    found = []
+    while len(found) < count:
+        one, other = rng.integers(planner.graph.node_count, size=2)
+        if one != other:
+            found.append(planner.recommend(at_node(planner.graph, one), at_node(planner.graph, other)))
+    return found
+
+
+def length_m(graph: RoadGraph, edges: set[int]) -> float:
+    return float(graph.length_m[sorted(edges)].sum())
+
+
+def assert_allowed(graph: RoadGraph, route: Route) -> None:
+    turns = set(zip(graph.turn_from.tolist(), graph.turn_to.tolist(), strict=True))
+    assert turns.issuperset(pairwise(route.edges))
+
+
+def test_alternatives_are_different_and_not_much_longer(planner: RoutePlanner) -> None:
+    counts = []
+    for answer in answers(planner, 60):
+        routes = [answer.recommended, *answer.alternatives]
+        counts.append(len(routes))
+        for route in routes:
+            assert_allowed(planner.graph, route)
+            assert route.eta_seconds <= 1.5 * answer.recommended.eta_seconds
+            assert route.eta_seconds >= answer.recommended.eta_seconds - 0.001 * len(route.edges)
+        for number, one in enumerate(routes):
+            for other in routes[:number]:
+                common = length_m(planner.graph, set(one.edges) & set(other.edges))
+                assert common <= 0.7 * length_m(planner.graph, set(one.edges))
+                assert common <= 0.7 * length_m(planner.graph, set(other.edges))
+    assert max(counts) == 3
+    assert min(counts) >= 1
+
+
+def test_a_jam_is_avoided_and_after_it_the_route_comes_back(planner: RoutePlanner) -> None:
+    avoided = 0
+    for before in answers(planner, 40):
+        if not before.alternatives:
+            continue
+        inside = [edge for edge in before.recommended.edges[1:-1] if edge not in before.alternatives[0].edges]
+        longest = max(inside, key=lambda edge: planner.graph.length_m[edge])
+        begin, end = before.recommended.waypoints[0], before.recommended.waypoints[-1]
+        speeds = np.full((4, planner.graph.edge_count), np.nan)
+        places = Place(begin.lat, begin.lon), Place(end.lat, end.lon)
+        usual = planner.recommend(*places).recommended
+        if longest not in usual.edges:
+            continue
+        speeds[:, longest] = 0.0
+        set_speeds(planner, speeds, "jam")
+        during = planner.recommend(*places)
+        assert during.version == "jam"
+        assert longest not in during.recommended.edges
+        speeds[:, longest] = np.nan
+        set_speeds(planner, speeds, "clear")
+        assert planner.recommend(*places).recommended == usual
+        avoided += 1
+    assert avoided >= 10
+
+
+def test_a_jam_that_is_over_when_one_gets_there_is_no_reason_to_turn() -> None:
+    """Eleven minutes of road, then a jam that is predicted to clear, or to come."""
+    places = np.array([(44.5, 11.3), (44.5, 11.4), (44.5, 11.42), (44.51, 11.41)])
+    graph = graph_of(places, [(0, 1), (1, 2), (1, 3), (3, 2)], speeds_kmh=[43, 50, 50, 50])
+    planner = RoutePlanner(graph)
+    begin, end = Place(44.5, 11.3001), Place(44.5, 11.42)
+    direct, around = (0, 1), (0, 2, 3)
+    for jam, expected in (([5, 50, 50, 50], direct), ([50, 5, 5, 5], around), ([5, 5, 5, 5], around)):
+        speeds = np.full((4, graph.edge_count), np.nan)
+        speeds[:, 1] = jam
+        set_speeds(planner, speeds, "v")
+        assert planner.recommend(begin, end).recommended.edges == expected
+    # Who starts in the middle of the road gets to the jam that is over later.
+    speeds[:, 1] = [5, 50, 50, 50]
+    set_speeds(planner, speeds, "v")
+    assert planner.recommend(Place(44.5, 11.39), end).recommended.edges == around
+    assert planner.recommend(Place(44.5, 11.39), end, departure_seconds=600).recommended.edges == direct
+
+
+def test_under_changing_speeds_arrivals_are_those_of_a_search_by_the_clock() -> None:
+    graph = town(7, 7)
+    slow = replace_lengths(graph, 30)
+    planner = RoutePlanner(slow)
+    rng = np.random.default_rng(4)
+    base = rng.uniform(5, 60, slow.edge_count)
+    set_speeds(planner, base * rng.uniform(0.5, 1.5, (4, slow.edge_count)), "v")
+    times, worse = planner.conditions.times, []
+    for _ in range(60):
+        one, other = rng.permutation(slow.node_count)[:2].tolist()
+        found = planner.recommend(at_node(slow, one), at_node(slow, other)).recommended
+        exact = arrival_by_the_clock(slow, times, one, other, 0.0)
+        assert found.eta_seconds >= exact - 1e-6
+        worse.append(found.eta_seconds / exact - 1)
+    assert np.mean(worse) < 0.005
+    assert max(worse) < 0.1
+
+
+def replace_lengths(graph: RoadGraph, times_longer: float) -> RoadGraph:
+    """The same town, its roads so much longer than they look: drives take long."""
+    return replace(graph, length_m=graph.length_m * times_longer)
+
+
+def test_etas_between_junctions_are_those_of_the_reference(planner: RoutePlanner) -> None:
+    graph = planner.graph
+    reference = Reference(graph, graph.free_flow_seconds)
+    rng = np.random.default_rng(2)
+    for one, other in rng.integers(graph.node_count, size=(60, 2)).tolist():
+        if one == other:
+            continue
+        found = planner.recommend(at_node(graph, one), at_node(graph, other)).recommended
+        # Lines end at the border of a junction, and all roads within 10 m count as being there.
+        assert found.eta_seconds <= reference.cost(one, other) * 1.001 + 20
+
+
+def test_places_along_an_edge() -> None:
+    planner = RoutePlanner(town(1, 3))
+    route = planner.recommend(Place(SOUTH, WEST + 0.25 * BLOCK), Place(SOUTH, WEST + 0.75 * BLOCK)).recommended
+    assert route.edges == (0,)
+    assert route.distance_m == pytest.approx(planner.graph.length_m[0] / 2, rel=1e-3)
+    assert route.eta_seconds == pytest.approx(planner.graph.free_flow_seconds[0] / 2, rel=1e-3)
+    assert [(point.lat, round(point.lon, 5)) for point in route.waypoints] == [(SOUTH, 11.30025), (SOUTH, 11.30075)]
+    back = planner.recommend(Place(SOUTH, WEST + 0.75 * BLOCK), Place(SOUTH, WEST + 0.25 * BLOCK)).recommended
+    assert back.edges == (1,)
+    assert back.eta_seconds == pytest.approx(route.eta_seconds)
+
+
+def test_waypoints_name_the_road_that_goes_on() -> None:
+    planner = RoutePlanner(town(2, 2))
+    route = planner.recommend(Place(SOUTH, WEST + BLOCK / 2), Place(SOUTH + BLOCK / 2, WEST + BLOCK)).recommended
+    names = [(point.road_name) for point in route.waypoints]
+    assert names == ["Row 0", "Column 1", "Column 1"]
+    assert (route.waypoints[1].lat, route.waypoints[1].lon) == pytest.approx((SOUTH, WEST + BLOCK))
+
+
+def test_congestion_is_summed_up() -> None:
+    graph = town(1, 4)
+    planner = RoutePlanner(graph)
+    speeds = np.full((4, graph.edge_count), np.nan)
+    speeds[:, 0], speeds[:, 2] = 10, 25
+    set_speeds(planner, speeds, "v")
+    found = planner.recommend(Place(SOUTH, WEST), Place(SOUTH, WEST + 3 * BLOCK)).recommended.congestion
+    block_km = float(graph.length_m[0]) / 1000
+    assert found.high_km == pytest.approx(block_km)
+    assert found.medium_km == pytest.approx(block_km)
+    assert found.known_share == pytest.approx(2 / 3)
+    assert found.delay_seconds == pytest.approx(graph.free_flow_seconds[0] * (4 + 1))
+    assert found.level == "medium"
+    assert found.worst_road == "Row 0"
+
+
+def test_the_same_question_has_the_same_answer(bologna: RoadGraph, planner: RoutePlanner) -> None:
+    assert answers(planner, 20) == answers(RoutePlanner(bologna), 20)
+
+
+def test_places_off_the_map_are_told(planner: RoutePlanner) -> None:
+    home = at_node(planner.graph, 0)
+    with pytest.raises(OffTheMap, match=r"no road of bologna within 500 m of latitude 45, longitude 11"):
+        planner.recommend(home, Place(45, 11))
+    with pytest.raises(OffTheMap, match="seem to be swapped"):
+        planner.recommend(Place(home.lon, home.lat), home)
+    for lat, lon in ((np.nan, 11.0), (44.5, np.inf), (91.0, 11.0), (44.5, -181.0)):
+        with pytest.raises(InvalidPlace):
+            planner.recommend(home, Place(lat, lon))
+    with pytest.raises(ValueError, match="a departure"):
+        planner.recommend(home, home, departure_seconds=-1)
+
+
+def test_what_cannot_be_reached_is_told() -> None:
+    places = np.array([(44.5, 11.3), (44.5, 11.301), (44.5, 11.32), (44.5, 11.321)])
+    planner = RoutePlanner(graph_of(places, [(0, 1), (2, 3)], names=["West", "East"]))
+    with pytest.raises(Unreachable, match=r"\(near 'West'\) to .* \(near 'East'\)"):
+        planner.recommend(Place(44.5, 11.3005), Place(44.5, 11.3205))
+    with pytest.raises(Unreachable):
+        planner.recommend(Place(44.5, 11.3008), Place(44.5, 11.3002))
+
+
+def test_from_a_road_that_leads_nowhere_one_starts_on_the_next() -> None:
+    graph = graph_of(np.array([(44.5, 11.3), (44.5, 11.301), (44.5003, 11.3), (44.5003, 11.302)]), [(0, 1), (2, 3)])
+    route = RoutePlanner(graph).recommend(Place(44.5, 11.3005), Place(44.5003, 11.3018)).recommended
+    assert route.edges == (1,)
+
+
+def test_travel_times_of_another_graph_are_refused(planner: RoutePlanner) -> None:
+    other = RoutePlanner(town(2, 2))
+    with pytest.raises(ValueError, match="of another graph"):
+        planner.use(other.conditions)

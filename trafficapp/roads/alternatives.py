@@ -1,0 +1,179 @@
+"""Ways that are worth a choice: by way of other roads, long enough apart, not much longer, and without detours.
+
+Candidates are quickest *by way of* an edge (Abraham, Delling, Goldberg, Werneck: Alternative Routes in Road Networks,
+2010). Two sweeps tell the time by way of some hundred edges around the best way. The quickest of each side and part of
+the way are looked at. One is locally optimal when the piece around its via edge is itself a quickest way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trafficapp.roads.graph import Floats, Integers, RoadGraph
+from trafficapp.roads.router import Metric, State, Way
+from trafficapp.roads.search import Drive, StatesOfEnds
+
+#: Via edges that are swept, and ways that are looked at, per question.
+_VIA_EDGES = 600
+_LOOKED_AT = 16
+#: Around the via edge, this share of the best time must be a quickest way.
+_LOCALLY_OPTIMAL = 0.25
+#: Via edges lie within the best way's bounds, widened by this share of their size, and by this many metres at least.
+_WIDER = 0.35
+_WIDER_M = 1000.0
+#: Where via edges lie beside the way, as shares of the distance as the crow flies: the quickest of each field counts.
+_ASIDE = np.array([-0.3, -0.15, -0.06, 0.0, 0.06, 0.15, 0.3])
+_ALONG = np.array([0.35, 0.65])
+#: Times of ways are sums of rounded milliseconds.
+_ROUNDING = 1.001
+_SEED = 20260101
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What makes a way an alternative.
+
+    Attributes:
+        different: share of its length, and of the other way's, that the two do not have in common, at least.
+        longer: its time may be this many times the best, at most.
+        count: how many alternatives are wanted at most.
+    """
+
+    different: float = 0.3
+    longer: float = 1.5
+    count: int = 2
+
+
+class Chosen:
+    """The ways that were chosen so far, and which others differ enough from all of them."""
+
+    def __init__(self, graph: RoadGraph, best: Drive, bounds: Bounds) -> None:
+        """Begin with the best way."""
+        self.drives: list[Drive] = []
+        self._bounds = bounds
+        self._length_m: list[float] = graph.length_list
+        self._known: list[tuple[set[int], float]] = []
+        self.add(best)
+
+    @property
+    def complete(self) -> bool:
+        """Whether there are enough."""
+        return len(self.drives) > self._bounds.count
+
+    def add(self, drive: Drive) -> None:
+        """Choose a way."""
+        self.drives.append(drive)
+        self._known.append((set(drive.edges), sum(map(self._length_m.__getitem__, drive.edges))))
+
+    def differs(self, edges: Sequence[int]) -> bool:
+        """Whether a way has so much of its own, and lacks so much of each chosen one, that it is another way."""
+        lengths = list(map(self._length_m.__getitem__, edges))
+        whole = sum(lengths)
+        most = 1 - self._bounds.different
+        for known, length in self._known:
+            common = sum(one for edge, one in zip(edges, lengths, strict=True) if edge in known)
+            if common > most * min(whole, length):
+                return False
+        return True
+
+
+class ViaEdges:
+    """Chooses edges that alternatives may lead over: by chance, but always the same; fast and wide roads sooner."""
+
+    def __init__(self, graph: RoadGraph, points: Floats) -> None:
+        """Order the edges of a graph; points are those of its lines in metres."""
+        self._middles = points[(graph.shape_offsets[:-1] + graph.shape_offsets[1:]) // 2]
+        weight = graph.free_flow_kmh * graph.lanes
+        chance = np.random.default_rng(_SEED).random(graph.edge_count)
+        self._order = np.argsort(-(chance ** (1 / weight)), kind="stable")
+        self._east, self._north = (np.ascontiguousarray(column) for column in self._middles[self._order].T)
+
+    def around(self, edges: Sequence[int]) -> Integers:
+        """Some hundred edges in the neighbourhood of a way."""
+        way = self._middles[list(edges)]
+        low, high = way.min(axis=0), way.max(axis=0)
+        margin = max(float((high - low).max()) * _WIDER, _WIDER_M)
+        inside = (self._east >= low[0] - margin) & (self._east <= high[0] + margin)
+        inside &= (self._north >= low[1] - margin) & (self._north <= high[1] + margin)
+        found: Integers = self._order[np.flatnonzero(inside)[:_VIA_EDGES]]
+        return found
+
+    def quickest_of_each_field(self, edges: Sequence[int], via: Integers, seconds: Floats) -> Integers:
+        """The quickest via edge left and right of a way, near and far, early and late; quickest first.
+
+        Args:
+            edges: the way.
+            via: edges beside it; those on it do not count.
+            seconds: time by way of each.
+        """
+        way, places = self._middles[list(edges)], self._middles[via]
+        chord = way[-1] - way[0]
+        square = max(float(chord @ chord), 1.0)
+        across = np.array([-chord[1], chord[0]])
+        along_way = np.maximum.accumulate((way - way[0]) @ chord / square)
+        along = (places - way[0]) @ chord / square
+        aside = (places - way[0]) @ across / square - np.interp(along, along_way, (way - way[0]) @ across / square)
+        field = np.searchsorted(_ASIDE, aside) * (len(_ALONG) + 1) + np.searchsorted(_ALONG, along)
+        order = np.lexsort((via, seconds))
+        order = order[~np.isin(via[order], edges)]
+        _, firsts = np.unique(field[order], return_index=True)
+        best: Integers = order[np.sort(firsts)]
+        return via[best]
+
+
+def by_way_of_others(
+    metric: Metric, states: StatesOfEnds, graph: RoadGraph, via_edges: ViaEdges, chosen: Chosen, longer: float
+) -> Iterator[Drive]:
+    """Drives by way of other edges, quickest first, that differ from those chosen and make no detour.
+
+    Args:
+        metric: travel times.
+        states: where to begin and end.
+        graph: the road graph.
+        via_edges: edges to try.
+        chosen: the drives chosen so far; the caller adds to them.
+        longer: drives that take more than this many times the quickest are left out.
+    """
+    best = metric.way(states.origins, states.destinations)
+    if best is None:
+        return
+    via = via_edges.around(best.edges)
+    there, on = metric.seconds_by_way_of(states.origins, states.destinations, via)
+    quick = there + on <= best.seconds * longer * _ROUNDING
+    seen: set[int] = set()
+    for edge in via_edges.quickest_of_each_field(best.edges, via[quick], (there + on)[quick])[:_LOOKED_AT].tolist():
+        if edge in seen:
+            continue
+        first = metric.way(states.origins, [State(edge, 0.0)])
+        second = metric.way([State(edge, 0.0)], states.destinations)
+        if first is None or second is None:
+            continue
+        way = Way(first.edges + second.edges[1:], first.turns + second.turns, first.seconds + second.seconds)
+        seen.update(way.edges)
+        around_seconds = best.seconds * _LOCALLY_OPTIMAL
+        drive = states.drive(way.edges, way.turns)
+        if (
+            chosen.differs(drive.edges)
+            and not _repeats(graph, drive.edges)
+            and _locally_optimal(metric, graph, way, len(first.edges) - 1, around_seconds)
+        ):
+            yield drive
+
+
+def _repeats(graph: RoadGraph, edges: Sequence[int]) -> bool:
+    """Whether a way comes through a junction twice."""
+    nodes = graph.edge_from[list(edges)].tolist()
+    return len({*nodes, int(graph.edge_to[edges[-1]])}) <= len(nodes)
+
+
+def _locally_optimal(metric: Metric, graph: RoadGraph, way: Way, via: int, around_seconds: float) -> bool:
+    """Whether the piece of a way around its via edge, so long on each side, is a quickest way."""
+    steps = metric.seconds[way.edges[1:]] + graph.turn_seconds[way.turns]
+    reached = np.concatenate([[0.0], np.cumsum(steps)])
+    first = max(int(np.searchsorted(reached, reached[via] - around_seconds, "right")) - 1, 0)
+    last = min(int(np.searchsorted(reached, reached[via] + around_seconds)), len(way.edges) - 1)
+    piece = metric.way([State(way.edges[first], 0.0)], [State(way.edges[last], 0.0)])
+    return piece is not None and reached[last] - reached[first] <= piece.seconds * _ROUNDING + 0.01

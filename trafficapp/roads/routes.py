@@ -1,0 +1,190 @@
+"""Recommended routes and their alternatives, under the travel times that hold now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from trafficapp.roads.alternatives import Bounds, Chosen, ViaEdges, by_way_of_others
+from trafficapp.roads.congestion import RouteCongestion, congestion_along
+from trafficapp.roads.graph import RoadGraph
+from trafficapp.roads.index import DISTANCE_LIMIT_M, PlaceOnEdge, RoadIndex
+from trafficapp.roads.router import CchRouter, Router
+from trafficapp.roads.search import Conditions, Drive, Ends, clock, quickest_drives
+from trafficapp.roads.waypoints import Waypoint, WaypointWriter
+from trafficapp.roads.weights import TravelTimes, free_flow
+
+#: When the nearest edges lead nowhere, so many edges around a place are tried.
+_MORE_EDGES = 32
+
+
+class Unreachable(ValueError):
+    """There is no way between two places on the map."""
+
+
+class Place(NamedTuple):
+    """A place, degrees, WGS 84."""
+
+    lat: float
+    lon: float
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way to go.
+
+    Attributes:
+        edges: positions of its edges in order.
+        eta_seconds: time under way.
+        distance_m: length along the edges; the way across junctions is not measured.
+        waypoints: points to draw it by, with the names of the roads.
+        congestion: how freely it flows.
+    """
+
+    edges: tuple[int, ...]
+    eta_seconds: float
+    distance_m: float
+    waypoints: list[Waypoint]
+    congestion: RouteCongestion
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """The answer to a question for a route.
+
+    Attributes:
+        version: the travel times it was found under.
+        recommended: the quickest route.
+        alternatives: others worth a choice, quickest first.
+    """
+
+    version: str
+    recommended: Route
+    alternatives: list[Route]
+
+
+class RoutePlanner:
+    """Answers questions for routes. Any thread may ask while another one brings new travel times.
+
+    A question is answered under one state of the roads from beginning to end: ``use`` puts the next one in the place of
+    the last in one step.
+    """
+
+    def __init__(self, graph: RoadGraph, router: Router | None = None, bounds: Bounds | None = None) -> None:
+        """Index a graph; until told otherwise, roads flow freely."""
+        self.graph = graph
+        self.index = RoadIndex.build(graph)
+        self.router = router or CchRouter(graph)
+        self._bounds = bounds or Bounds()
+        self._via = ViaEdges(graph, self.index.points)
+        self._writer = WaypointWriter(self.index)
+        self._conditions = self.prepare(free_flow(graph), "free-flow")
+
+    @property
+    def conditions(self) -> Conditions:
+        """The travel times in use."""
+        return self._conditions
+
+    def prepare(self, times: TravelTimes, version: str) -> Conditions:
+        """Make travel times ready; takes some milliseconds a horizon, in any thread, while questions go on."""
+        return Conditions.build(self.router, times, version)
+
+    def use(self, conditions: Conditions) -> None:
+        """Answer under these travel times from now on.
+
+        Raises:
+            ValueError: they are of another graph.
+        """
+        if conditions.times.seconds.shape[1] != self.graph.edge_count:
+            raise ValueError("travel times of another graph")
+        self._conditions = conditions
+
+    def recommend(
+        self,
+        origin: Place,
+        destination: Place,
+        *,
+        departure_seconds: float = 0.0,
+        limit_m: float = DISTANCE_LIMIT_M,
+    ) -> Recommendation:
+        """The quickest route and up to two alternatives.
+
+        Args:
+            origin: where to start.
+            destination: where to go.
+            departure_seconds: when to start, seconds after the travel times were told; the last horizon holds on.
+            limit_m: how far a place may be from a road.
+
+        Raises:
+            InvalidPlace: a place that is not on the globe.
+            OffTheMap: a place with no road near enough.
+            Unreachable: no way leads there.
+            ValueError: a departure before the travel times.
+        """
+        if not 0 <= departure_seconds < float("inf"):
+            raise ValueError(f"a departure {departure_seconds} s after now")
+        conditions = self._conditions
+        ends, drives = self._drives(conditions, origin, destination, departure_seconds, limit_m)
+        chosen = self._choose(conditions, ends, drives)
+        routes = [self._route(conditions, ends, drive) for drive in chosen]
+        return Recommendation(conditions.version, routes[0], routes[1:])
+
+    def _drives(
+        self, conditions: Conditions, origin: Place, destination: Place, departure_seconds: float, limit_m: float
+    ) -> tuple[Ends, list[Drive]]:
+        begin, end = (self.index.places_on_roads(place.lat, place.lon, limit_m) for place in (origin, destination))
+        ends = Ends(self.graph, begin, end, departure_seconds)
+        if drives := quickest_drives(conditions, ends):
+            return ends, drives
+        begin, end = (
+            self.index.places_on_roads(place.lat, place.lon, limit_m, at_least=_MORE_EDGES)
+            for place in (origin, destination)
+        )
+        ends = Ends(self.graph, begin, end, departure_seconds, nearer_is_better=True)
+        if drives := quickest_drives(conditions, ends):
+            only = Ends(self.graph, [ends.origin_of(drives[0])], [ends.destination_of(drives[0])], departure_seconds)
+            return only, quickest_drives(conditions, only)
+        raise Unreachable(
+            f"no way leads from {origin.lat:g}, {origin.lon:g} (near {self._road(begin)}) "
+            f"to {destination.lat:g}, {destination.lon:g} (near {self._road(end)})"
+        )
+
+    def _choose(self, conditions: Conditions, ends: Ends, drives: list[Drive]) -> list[Drive]:
+        """The quickest drive and its alternatives, quickest first."""
+        best = drives[0]
+        longest = self._bounds.longer * self._eta_seconds(conditions, ends, best)
+        chosen = Chosen(self.graph, best, self._bounds)
+        for drive in self._candidates(conditions, ends, drives, chosen):
+            if chosen.differs(drive.edges) and self._eta_seconds(conditions, ends, drive) <= longest:
+                chosen.add(drive)
+                if chosen.complete:
+                    break
+        return [best, *sorted(chosen.drives[1:], key=lambda drive: self._eta_seconds(conditions, ends, drive))]
+
+    def _candidates(self, conditions: Conditions, ends: Ends, drives: list[Drive], chosen: Chosen) -> Iterator[Drive]:
+        yield from drives[1:]
+        metric = conditions.metrics[conditions.times.at(ends.departure_seconds)]
+        yield from by_way_of_others(metric, ends.on(metric), self.graph, self._via, chosen, self._bounds.longer)
+
+    def _route(self, conditions: Conditions, ends: Ends, drive: Drive) -> Route:
+        left = clock(self.graph, conditions.times, drive, ends.departure_seconds)
+        lengths = self.graph.length_m[list(drive.edges)] * drive.parts()
+        eta_seconds = float(left[-1]) - ends.departure_seconds
+        entered = np.concatenate([[ends.departure_seconds], left[:-1]])
+        return Route(
+            drive.edges,
+            eta_seconds,
+            float(lengths.sum()),
+            self._writer.along(drive),
+            congestion_along(self.graph, conditions.times, drive, entered, lengths, eta_seconds),
+        )
+
+    def _eta_seconds(self, conditions: Conditions, ends: Ends, drive: Drive) -> float:
+        arrival = clock(self.graph, conditions.times, drive, ends.departure_seconds)[-1]
+        return float(arrival) - ends.departure_seconds
+
+    def _road(self, places: list[PlaceOnEdge]) -> str:
+        return repr(self.graph.road_name(places[0].edge))
