@@ -6,6 +6,7 @@ from trafficapp.application import TrafficApp
 from trafficapp.kafka import aiokafka_config
 from trafficapp.stores.live import LiveSink
 from trafficapp.stores.live_alerts import LiveAlertsSink
+from trafficapp.stores.periodic_events import PeriodicEvents, Surroundings
 from trafficapp.stores.read_back import KafkaReadBack
 from trafficapp.stores.redis import connect
 from trafficapp.topics import ALERTS, METRICS
@@ -26,3 +27,14 @@ def register(app: TrafficApp) -> None:
     app.telemetry.watch_sink("live", sink.is_waiting)
     app.telemetry.watch_sink("live_alerts", alerts.is_waiting)
     app.close_at_end(client.aclose)
+
+    surroundings = Surroundings(settings)
+    periodic = PeriodicEvents(client, settings, surroundings)
+
+    @app.task
+    async def keep_surroundings_fresh() -> None:
+        await surroundings.keep_fresh()
+
+    @app.task
+    async def tell_periodic_events() -> None:
+        await periodic.run()

@@ -7,6 +7,10 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from models.alerts import AlertEvent
+from models.maps import HeatPoint
+from models.overview import CityOverview
+
 EventName = Literal[
     "traffic_metrics_update",
     "heatmap_update",
@@ -25,14 +29,33 @@ class Envelope(Struct, frozen=True):
     """An event.
 
     Attributes:
-        seq: numbers all events of all workers in one order, without gaps while Redis keeps its data. What a
-            connection says of itself carries the number of the newest event.
+        seq: numbers all events of all workers in one order. What a connection says of itself carries the number of
+            the newest event.
         event: an `EventName` or a `ConnectionEventName`.
         ts: when it was told, RFC 3339 UTC.
-        data: what happened.
+        data: what happened: `models.overview.CityOverview` of ``traffic_metrics_update``, a list of
+            `models.maps.HeatPoint` of ``heatmap_update``, `models.alerts.AlertEvent` of an alert, `Snapshot` of
+            ``snapshot``, an empty object of ``heartbeat`` and ``resync``.
     """
 
     seq: int
     event: str
     ts: str
     data: msgspec.Raw
+
+
+class Snapshot(Struct, frozen=True):
+    """What there is to know at the begin of a connection, of the kinds of events that were asked for.
+
+    Attributes:
+        alerts: open alerts, newest first.
+        traffic_metrics_update, heatmap_update: data of the newest one; None when there was none or it was not
+            asked for.
+    """
+
+    alerts: list[AlertEvent]
+    traffic_metrics_update: CityOverview | None
+    heatmap_update: list[HeatPoint] | None
+
+
+encode_event_data = msgspec.json.Encoder().encode

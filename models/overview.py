@@ -8,6 +8,14 @@ from models.cameras import CameraCongestion
 from models.window_rows import Level
 
 
+class LevelThresholds(Struct, frozen=True):
+    """Scores from which a level holds, ascending; below `moderate` it is LOW."""
+
+    moderate: float
+    high: float
+    severe: float
+
+
 class CityOverview(Struct, frozen=True):
     """What the newest windows of all cameras come to that are at most a minute behind the newest of them.
 
@@ -19,6 +27,7 @@ class CityOverview(Struct, frozen=True):
         avg_speed_kmh: likewise.
         vehicle_count: sum over the cameras.
         active_alerts: open alerts.
+        thresholds: what the level of a score follows from.
         cameras: ordered by camera_id.
     """
 
@@ -28,4 +37,5 @@ class CityOverview(Struct, frozen=True):
     avg_speed_kmh: float | None
     vehicle_count: int
     active_alerts: int
+    thresholds: LevelThresholds
     cameras: list[CameraCongestion]

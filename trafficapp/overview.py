@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from models.cameras import CameraCongestion
-from models.overview import CityOverview
+from models.overview import CityOverview, LevelThresholds
 from models.timestamps import epoch_us
-from models.window_rows import Level
-from trafficapp.congestion import SCORE_DECIMALS
+from trafficapp.congestion import SCORE_DECIMALS, CongestionScale
 
 #: A camera that is further behind the newest of all says nothing of now.
 CURRENT_WITHIN_SECONDS = 60.0
@@ -16,25 +15,18 @@ CURRENT_WITHIN_SECONDS = 60.0
 _SPEED_DECIMALS = 2
 
 
-def overview(
-    cameras: Iterable[CameraCongestion], active_alerts: int, level: Callable[[float | None], Level]
-) -> CityOverview:
-    """Sum up the newest windows of cameras.
-
-    Args:
-        cameras: one row a camera.
-        active_alerts: how many alerts are open.
-        level: names the level of a score: `trafficapp.congestion.CongestionScale.level`.
-    """
+def overview(cameras: Iterable[CameraCongestion], active_alerts: int, scale: CongestionScale) -> CityOverview:
+    """Sum up the newest windows of cameras, one row a camera; the scale gives the levels their thresholds."""
     rows = sorted(cameras, key=lambda row: row.camera_id)
     score = weighted_mean(((row.congestion_score, row.vehicle_count) for row in rows), SCORE_DECIMALS)
     return CityOverview(
         last_updated=max((row.window_end for row in rows), key=epoch_us, default=None),
-        overall_congestion_level=level(score),
+        overall_congestion_level=scale.level(score),
         overall_congestion_score=score,
         avg_speed_kmh=weighted_mean(((row.avg_speed_kmh, row.vehicle_count) for row in rows), _SPEED_DECIMALS),
         vehicle_count=sum(row.vehicle_count for row in rows),
         active_alerts=active_alerts,
+        thresholds=LevelThresholds(scale.moderate, scale.high, scale.severe),
         cameras=rows,
     )
 

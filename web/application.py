@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -24,10 +25,13 @@ from web import (
 )
 from web.access import AUTHORITY, Access, Authority, warn_of_public_reads
 from web.context import CONTEXT, WebContext
+from web.event_feed import EventFeed
+from web.events import EventSockets
 from web.feed import LiveFeed
 from web.health import HealthCheck
 from web.operations import Operation, Tag, mount
 from web.sockets import MetricsSockets
+from web.subscription import Tasks
 
 
 def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[[], Redis]) -> None:
@@ -40,9 +44,11 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     """
     settings, telemetry = context.settings, context.telemetry
     feed = LiveFeed(connect_feed)
-    sockets = MetricsSockets(
-        feed, telemetry, settings.web.max_connections_per_socket_route, settings.web.client_queue_messages
-    )
+    events = EventFeed(connect_feed, context.redis, context.registry.cameras_in, settings.events.heartbeat_seconds)
+    sockets = MetricsSockets(feed, settings, telemetry)
+    event_sockets = EventSockets(events, settings, telemetry)
+    socket_clients = (*sockets.clients.values(), event_sockets.clients)
+    pings = Tasks()
     health = HealthCheck(
         {"kafka": context.kafka_up, "postgres": context.database.is_up, "redis": _redis_up(context.redis)}, telemetry
     )
@@ -53,11 +59,13 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     async def start(_: web.Application) -> None:
         warn_of_public_reads(settings)
         feed.start()
+        events.start()
+        pings.start(*(clients.keep_awake() for clients in socket_clients))
         context.registry.start()
 
     async def close_sockets(_: web.Application) -> None:
-        await feed.stop()
-        await sockets.close_all()
+        await asyncio.gather(feed.stop(), events.stop(), pings.stop())
+        await asyncio.gather(*(clients.close_all() for clients in socket_clients))
 
     async def close_clients(_: web.Application) -> None:
         # Faust cleans up twice
@@ -98,22 +106,8 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
             access=Access.OPEN,
             content_type="text/plain",
         ),
-        Operation(
-            method="GET",
-            path="/ws/metrics",
-            view=sockets.metrics,
-            summary="Camera-wide windows as they finish",
-            tag=Tag.LIVE,
-            websocket=True,
-        ),
-        Operation(
-            method="GET",
-            path="/ws/metrics/lanes",
-            view=sockets.lanes,
-            summary="Lane windows as they finish",
-            tag=Tag.LIVE,
-            websocket=True,
-        ),
+        *sockets.operations(),
+        *event_sockets.operations(),
     ]
     mount(web_app, operations)
     web_app.add_routes(pages.routes())

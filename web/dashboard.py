@@ -82,7 +82,7 @@ async def _summary(context: WebContext) -> _Answer:
         _current_windows(context), open_alerts(context), _incidents(context), _scale(context)
     )
     # the same figures as in the event traffic_metrics_update
-    city = overview(windows, len(alerts.rows), scale.level)
+    city = overview(windows, len(alerts.rows), scale)
     summary = DashboardSummary(
         total_incidents_24h=incidents,
         avg_speed_kmh=city.avg_speed_kmh,

@@ -1,6 +1,6 @@
 """Newly finished windows for the WebSocket clients of a worker.
 
-One subscription to Redis serves all of them. Rows go out at once, but at most every 50 ms; what comes
+One subscription to Redis serves all of them. Rows go out at once, but at most every 20 ms; what comes
 between is gathered. Each room that has clients gets one message, and the same bytes go to all of them.
 Every client has a bounded queue.
 """
@@ -8,19 +8,20 @@ Every client has a bounded queue.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import msgspec
 from redis.asyncio import Redis
 
-from trafficapp.stores.newest import CameraWindow, NewestWindows, decode_head, decode_rows
-from trafficapp.stores.outage import Outage
-from trafficapp.stores.redis import METRICS_CHANNEL, UNAVAILABLE, CurrentState
+from trafficapp.stores.newest import CameraWindow, NewestWindows, RowHead, decode_head, decode_rows
+from trafficapp.stores.redis import METRICS_CHANNEL, CurrentState
+from web.broadcast import Broadcaster, Listener
+from web.subscription import Subscription, Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ GATHER_SECONDS = 0.02
 #: A room that heard nothing for this long is sent the current rows; checked often enough for "within 5 s".
 REPEAT_SECONDS = 4.5
 _REPEAT_CHECK_SECONDS = 0.25
+#: How long a new client waits for the rows of a worker that has only just started.
+_FIRST_ROWS_WITHIN_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +39,6 @@ class Room:
 
     lanes: bool
     camera_id: str | None = None
-
-
-class Listener(Protocol):
-    """A client as the feed sees it."""
-
-    def offer(self, message: bytes) -> bool:
-        """Take a message without waiting; False when there is no room for it."""
-        ...
-
-    def cut(self) -> None:
-        """End the connection: the client reads too slowly."""
-        ...
 
 
 @dataclass(slots=True)
@@ -64,36 +55,30 @@ class LiveFeed:
     """
 
     def __init__(self, connect: Callable[[], Redis]) -> None:
-        self._connect = connect
         self._newest = NewestWindows()
+        self._loaded = asyncio.Event()
         self._rooms: dict[Room, _Audience] = {}
         self._pending: list[tuple[str, bool, bytes]] = []
         self._flush_timer: asyncio.TimerHandle | None = None
         self._flushed_at = 0.0
-        self._tasks: list[asyncio.Task[None]] = []
-        self._outage = Outage("Redis (pub/sub)")
+        self._broadcaster = Broadcaster()
+        self._subscription = Subscription(connect, METRICS_CHANNEL, self._reload, self._receive)
+        self._tasks = Tasks()
 
     def start(self) -> None:
         """Begin to listen."""
-        self._tasks = [
-            asyncio.create_task(self._listen(), name="live-feed"),
-            asyncio.create_task(self._repeat(), name="live-feed-repeat"),
-        ]
+        self._tasks.start(self._subscription.run(), self._broadcaster.run(), self._repeat())
 
     async def stop(self) -> None:
         """Stop listening."""
         if self._flush_timer is not None:
             self._flush_timer.cancel()
-        tasks = set(self._tasks)
-        while tasks:
-            # Up to Python 3.11 `asyncio.wait_for`, which the client uses, may swallow a cancellation.
-            for task in tasks:
-                task.cancel()
-            _, tasks = await asyncio.wait(tasks, timeout=0.2)
-        self._tasks = []
+        await self._tasks.stop()
 
-    def join(self, room: Room, listener: Listener) -> None:
+    async def join(self, room: Room, listener: Listener) -> None:
         """Add a listener; it is sent the current rows at once."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._loaded.wait(), _FIRST_ROWS_WITHIN_SECONDS)
         audience = self._rooms.setdefault(room, _Audience())
         # what is waiting is in the newest windows already, so flushing first spares it a repetition
         self._flush()
@@ -117,29 +102,9 @@ class LiveFeed:
             windows = [] if window is None else [window]
         return b"[" + b",".join(row for window in windows for row in _rows_for(room, window)) + b"]"
 
-    async def _listen(self) -> None:
-        while True:
-            client = self._connect()
-            try:
-                async with client.pubsub(ignore_subscribe_messages=True) as subscription:
-                    await subscription.subscribe(METRICS_CHANNEL)
-                    # subscribed first: what is published while the state is read is heard afterwards
-                    await self._reload(CurrentState(client))
-                    self._outage.over()
-                    while True:
-                        message = await subscription.get_message(timeout=10.0)
-                        if message is not None:
-                            self._receive(message["data"])
-            except UNAVAILABLE as error:
-                self._outage.met(error)
-            except Exception:
-                logger.exception("the live feed failed; starting it again")
-            finally:
-                await client.aclose()
-            await self._outage.pause()
-
-    async def _reload(self, state: CurrentState) -> None:
+    async def _reload(self, client: Redis) -> None:
         """Take the current state over and send it to everybody: messages may have been missed."""
+        state = CurrentState(client)
         camera_ids = [camera_id for camera_id, _ in await state.last_seen()]
         newest = NewestWindows()
         for current in await state.cameras(camera_ids):
@@ -148,16 +113,23 @@ class LiveFeed:
             except msgspec.MsgspecError as error:
                 logger.warning("a current row in Redis cannot be read: %s", error)
         self._newest = newest
+        self._loaded.set()
         self._pending.clear()
         for room in list(self._rooms):
             self._send(room, self.snapshot(room))
 
-    def _receive(self, message: bytes) -> None:
+    async def _receive(self, _: Redis, message: bytes) -> None:
+        self._take(message)
+        await self._broadcaster.room()
+
+    def _take(self, message: bytes) -> None:
         try:
             rows = [(decode_head(raw), bytes(raw)) for raw in decode_rows(message)]
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             logger.warning("a message on %s cannot be read: %s", METRICS_CHANNEL, error)
             return
+        # what was published while the state was read may be in it, and clients have it from there
+        rows = [(head, row) for head, row in rows if not self._knows(head, row)]
         for head, row in rows:
             self._newest.add(head, row)
         if not self._rooms:
@@ -166,6 +138,12 @@ class LiveFeed:
         if self._flush_timer is None:
             wait_seconds = max(0.0, self._flushed_at + GATHER_SECONDS - time.monotonic())
             self._flush_timer = asyncio.get_running_loop().call_later(wait_seconds, self._flush)
+
+    def _knows(self, head: RowHead, row: bytes) -> bool:
+        window = self._newest.get(head.camera_id)
+        if window is None or window.window_start != head.window_start:
+            return False
+        return row == (window.camera_row if head.lane_id is None else window.lane_rows.get(head.lane_id))
 
     def _flush(self) -> None:
         if self._flush_timer is not None:
@@ -188,9 +166,7 @@ class LiveFeed:
     def _send(self, room: Room, message: bytes) -> None:
         audience = self._rooms[room]
         audience.sent_at = time.monotonic()
-        for listener in [listener for listener in audience.listeners if not listener.offer(message)]:
-            self.leave(room, listener)
-            listener.cut()
+        self._broadcaster.send(message, audience.listeners)
 
     async def _repeat(self) -> None:
         while True:

@@ -1,0 +1,141 @@
+"""Events that come by the clock: ``traffic_metrics_update`` and ``heatmap_update``.
+
+Turns are numbered by the time since the epoch, so that all live workers agree on them; whoever takes a
+turn first tells the event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+from redis.asyncio import Redis
+
+from models.cameras import CameraCongestion
+from models.events import EventName
+from trafficapp.congestion import SCORE_DECIMALS, CongestionScale
+from trafficapp.heatmap import CameraHeat, heat_points
+from trafficapp.overview import CURRENT_WITHIN_SECONDS, overview
+from trafficapp.settings import Settings
+from trafficapp.stores.current_alerts import OPEN_KEY
+from trafficapp.stores.live_events import emit, take_turn
+from trafficapp.stores.postgres import create_pool, is_transient
+from trafficapp.stores.redis import UNAVAILABLE, CurrentState
+from trafficapp.stores.registry_queries import RegisteredCamera, registered
+from trafficapp.stores.threshold_queries import thresholds_in_force
+
+logger = logging.getLogger(__name__)
+
+_REFRESH_SECONDS = 10.0
+_RETRY_SECONDS = 2.0
+_AWAY_SECONDS = 1.0
+
+_encode = msgspec.json.Encoder().encode
+_decode_window = msgspec.json.Decoder(CameraCongestion).decode
+
+
+class Surroundings:
+    """What the events need from Postgres, kept while it is away: places of cameras, thresholds."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.cameras: Mapping[str, RegisteredCamera] = {}
+        congestion = settings.congestion
+        self.scale = CongestionScale(
+            moderate=congestion.threshold_moderate, high=congestion.threshold_high, severe=congestion.threshold_severe
+        )
+
+    async def refresh(self) -> None:
+        """Read them.
+
+        Raises:
+            asyncpg.PostgresError, OSError: as `trafficapp.stores.postgres.is_transient` tells apart.
+        """
+        async with create_pool(self._settings.postgres) as pool:
+            cameras, _ = await registered(pool)
+            levels = await thresholds_in_force(pool, self._settings.congestion)
+        self.cameras = {camera.camera_id: camera for camera in cameras}
+        self.scale = CongestionScale(
+            moderate=levels.congestion_threshold_low,
+            high=levels.congestion_threshold_moderate,
+            severe=levels.congestion_threshold_high,
+        )
+
+    async def keep_fresh(self) -> None:
+        """Read them again and again, until cancelled."""
+        while True:
+            try:
+                await self.refresh()
+                pause = _REFRESH_SECONDS
+            except Exception as error:
+                if not is_transient(error):
+                    logger.exception("places of cameras and thresholds cannot be read; what was known stays")
+                pause = _RETRY_SECONDS
+            await asyncio.sleep(pause)
+
+
+class PeriodicEvents:
+    """Tells the events of the clock, in turns with the other live workers.
+
+    Args:
+        client: from `trafficapp.stores.redis.connect`.
+        settings: of this process.
+        surroundings: what is not in Redis.
+    """
+
+    def __init__(self, client: Redis, settings: Settings, surroundings: Surroundings) -> None:
+        self._client = client
+        self._settings = settings
+        self._surroundings = surroundings
+
+    async def run(self) -> None:
+        """Tell both events until cancelled."""
+        events = self._settings.events
+        await asyncio.gather(
+            self._by_the_clock("traffic_metrics_update", events.metrics_seconds, self.metrics_update),
+            self._by_the_clock("heatmap_update", events.heatmap_seconds, self.heatmap_update),
+        )
+
+    async def metrics_update(self) -> bytes:
+        """The data of ``traffic_metrics_update``: a `models.overview.CityOverview`."""
+        active: int = await self._client.hlen(OPEN_KEY)
+        return _encode(overview(await self._cameras(), active, self._surroundings.scale))
+
+    async def heatmap_update(self) -> bytes:
+        """The data of ``heatmap_update``: a list of `models.maps.HeatPoint`, each of a camera's newest window."""
+        heat = (_heat(row) for row in await self._cameras())
+        return _encode(heat_points(heat, self._surroundings.cameras))
+
+    async def _cameras(self) -> list[CameraCongestion]:
+        """The newest windows of the cameras that report."""
+        state = CurrentState(self._client)
+        seen = await state.last_seen()
+        oldest = max((at for _, at in seen), default=0.0) - CURRENT_WITHIN_SECONDS
+        documents = await state.cameras([camera_id for camera_id, at in seen if at >= oldest])
+        return [_decode_window(document) for document in documents]
+
+    async def _by_the_clock(self, name: EventName, seconds: float, data: Callable[[], Awaitable[bytes]]) -> None:
+        while True:
+            number = int(time.time() // seconds) + 1
+            await asyncio.sleep(number * seconds - time.time())
+            try:
+                if await take_turn(self._client, name, number):
+                    await emit(self._client, name, await data(), kept_events=self._settings.events.replay_events)
+            except UNAVAILABLE:
+                await asyncio.sleep(_AWAY_SECONDS)  # the sinks tell that Redis is away
+            except Exception:
+                logger.exception("%s cannot be told", name)
+
+
+def _heat(row: CameraCongestion) -> CameraHeat:
+    score = row.congestion_score
+    return CameraHeat(
+        camera_id=row.camera_id,
+        windows=1,
+        vehicles=row.vehicle_count,
+        scored=0 if score is None else 1,
+        score_e4=0 if score is None else round(score * 10**SCORE_DECIMALS),
+    )

@@ -1,0 +1,74 @@
+"""Which events a client of ``/ws/events`` is told, and what of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import get_args
+
+import msgspec
+from msgspec import Struct
+
+from models.alerts import AlertEvent
+from models.events import Envelope, EventName, encode_event_data
+from models.maps import HeatPoint
+from models.overview import CityOverview
+from trafficapp.congestion import CongestionScale
+from trafficapp.overview import overview
+from trafficapp.stores.live_events import Told
+
+EVENT_NAMES: tuple[str, ...] = get_args(EventName)
+ALERT_EVENTS = frozenset({"new_alert", "alert_updated", "alert_acknowledged", "alert_resolved"})
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """What a client asked for.
+
+    Attributes:
+        types: names of events.
+        zone: the id or name of a zone, None for the whole city.
+    """
+
+    types: frozenset[str] = frozenset(EVENT_NAMES)
+    zone: str | None = None
+
+
+class _About(Struct, frozen=True, gc=False):
+    camera_id: str | None
+
+
+_decode_envelope = msgspec.json.Decoder(Envelope).decode
+_decode_about = msgspec.json.Decoder(_About).decode
+_decode_overview = msgspec.json.Decoder(CityOverview).decode
+_decode_points = msgspec.json.Decoder(list[HeatPoint]).decode
+
+
+def told_in_zone(told: Told, cameras: Collection[str], alerts: Iterable[AlertEvent]) -> bytes | None:
+    """The envelope as the clients of a zone are told it, None when it does not concern them.
+
+    Args:
+        told: the event.
+        cameras: those in the zone.
+        alerts: open alerts of the whole city.
+    """
+    if told.event in ALERT_EVENTS:
+        about = _decode_about(_decode_envelope(told.envelope).data)
+        return told.envelope if about.camera_id in cameras else None
+    if told.event == "traffic_metrics_update":
+        envelope = _decode_envelope(told.envelope)
+        part: object = overview_in_zone(_decode_overview(envelope.data), cameras, alerts)
+    elif told.event == "heatmap_update":
+        envelope = _decode_envelope(told.envelope)
+        part = [point for point in _decode_points(envelope.data) if point.camera_id in cameras]
+    else:
+        return told.envelope
+    return encode_event_data(msgspec.structs.replace(envelope, data=msgspec.Raw(encode_event_data(part))))
+
+
+def overview_in_zone(city: CityOverview, cameras: Collection[str], alerts: Iterable[AlertEvent]) -> CityOverview:
+    """The overview of the cameras in a zone."""
+    active = sum(alert.camera_id in cameras for alert in alerts)
+    levels = city.thresholds
+    scale = CongestionScale(moderate=levels.moderate, high=levels.high, severe=levels.severe)
+    return overview((row for row in city.cameras if row.camera_id in cameras), active, scale)
