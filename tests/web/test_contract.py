@@ -6,7 +6,7 @@ import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -48,6 +48,14 @@ EXACT: list[tuple[str, bool, str]] = [
     ("/api/alerts/history", True, ALERT),
 ]
 
+#: Fields of what is inside of ``/api/analytics/metrics``.
+FIGURES = "range_start range_end avg_congestion_score peak_hour_distribution top_segments incident_pie"
+INSIDE = {
+    "peak_hour_distribution": "hour avg_vehicle_count avg_congestion_score",
+    "top_segments": "camera_id road_segment avg_congestion_score severe_minutes",
+    "incident_pie": "severity count",
+}
+
 #: The contract names these fields and leaves the rest open.
 AT_LEAST: list[tuple[str, bool, str]] = [
     ("/congestion/current", True, "camera_id congestion_level congestion_score"),
@@ -67,7 +75,8 @@ async def filled(history_worker: Worker, database_url: str) -> AsyncIterator[Wor
     await asyncio.to_thread(migrate, database_url)
     connection = await asyncpg.connect(database_url)
     await connection.execute(
-        "TRUNCATE alerts, alert_acknowledgements, cameras, monitoring_zones, traffic_metrics, traffic_events"
+        "TRUNCATE alerts, alert_acknowledgements, cameras, monitoring_zones, traffic_metrics, traffic_events, "
+        "metrics_1m, metrics_1h"
     )
     await connection.execute(
         "INSERT INTO cameras (camera_id, name, latitude, longitude, road_segment) "
@@ -115,6 +124,27 @@ async def test_the_file_has_the_columns_of_the_contract(filled: Worker) -> None:
     lines = list(csv.reader(io.StringIO(text, newline="")))
     assert lines[0] == ALERT.split()
     assert len(lines) == 2
+
+
+async def test_analytics(filled: Worker) -> None:
+    now = datetime.now(UTC)
+    span = {"start": rfc3339(epoch_us(now - timedelta(hours=3))), "end": rfc3339(epoch_us(now + timedelta(hours=1)))}
+    for names in (("start", "end"), ("from", "to")):
+        response = await filled.client.get(
+            "/api/analytics/metrics", params=dict(zip(names, span.values(), strict=True))
+        )
+        body = await response.json()
+        assert (response.status, list(body)) == (200, FIGURES.split()), body
+        for name, expected in INSIDE.items():
+            assert list(body[name][0]) == expected.split()
+    for names in (("start_a", "end_a", "start_b", "end_b"), ("aFrom", "aTo", "bFrom", "bTo")):
+        ranges = dict(zip(names, [*span.values()] * 2, strict=True))
+        body = await (await filled.client.get("/api/analytics/compare", params=ranges)).json()
+        assert list(body) == ["range_a", "range_b"], body
+        assert list(body["range_a"]) == list(body["range_b"]) == FIGURES.split()
+    report = await filled.client.get("/api/analytics/report/pdf", params=span)
+    assert report.content_type == "application/pdf"
+    assert (await report.read()).startswith(b"%PDF-")
 
 
 async def test_acknowledging_as_the_contract_says(filled: Worker) -> None:
