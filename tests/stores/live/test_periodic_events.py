@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import asyncpg
+import msgspec
+import pytest
+from redis.asyncio import Redis
+
+from models.overview import CityOverview
+from models.timestamps import rfc3339
+from models.window_rows import WindowRow
+from tests.stores.alerts import alert_event, keep_open
+from tests.stores.live.redis_server import RedisServer
+from tests.stores.live.rows import records, window_row
+from trafficapp.settings import Settings, load_settings
+from trafficapp.stores.live import LiveSink
+from trafficapp.stores.live_events import EventLog
+from trafficapp.stores.migrations import migrate
+from trafficapp.stores.periodic_events import PeriodicEvents, Surroundings
+from trafficapp.stores.redis import connect
+
+
+@pytest.fixture
+def settings(database_url: str, server: RedisServer) -> Settings:
+    return load_settings(
+        redis={"url": server.url},
+        postgres={"url": database_url},
+        events={"metrics_seconds": 0.25, "heatmap_seconds": 0.5},
+    )
+
+
+@pytest.fixture
+async def periodic(settings: Settings, client: Redis) -> PeriodicEvents:
+    await asyncio.to_thread(migrate, settings.postgres.url.get_secret_value())
+    connection = await asyncpg.connect(settings.postgres.url.get_secret_value())
+    await connection.execute("TRUNCATE cameras, admin_thresholds")
+    await connection.execute(
+        "INSERT INTO cameras (camera_id, name, latitude, longitude) VALUES ('a', 'A', 44.5, 11.5), ('old', 'O', 1, 2)"
+    )
+    await connection.execute(
+        "INSERT INTO admin_thresholds (congestion_threshold_low, congestion_threshold_moderate, "
+        "congestion_threshold_high, effective_from, set_by) VALUES (0.1, 0.2, 0.3, now(), 'ana')"
+    )
+    await connection.close()
+    surroundings = Surroundings(settings)
+    await surroundings.refresh()
+    return PeriodicEvents(client, settings, surroundings)
+
+
+def window(camera_id: str, ago_seconds: float, vehicle_count: int, score: float | None, speed: float) -> WindowRow:
+    end_us = int((time.time() - ago_seconds) * 1e6)
+    return msgspec.structs.replace(
+        window_row(camera_id, 0, vehicle_count=vehicle_count),
+        window_start=rfc3339(end_us - 5_000_000),
+        window_end=rfc3339(end_us),
+        congestion_score=score,
+        avg_speed_kmh=speed,
+    )
+
+
+async def test_what_the_events_say(periodic: PeriodicEvents, client: Redis, sink: LiveSink) -> None:
+    rows = [
+        window("b", 5, 30, 0.2, 40.0),
+        window("a", 6, 10, 0.6, 20.0),
+        window("silent", 7, 5, None, 0.0),
+        window("old", 600, 50, 0.9, 5.0),
+    ]
+    await sink.load([0])
+    await sink.apply(0, records([*rows], 100), lambda: True)
+    await keep_open(client, alert_event("x"), alert_event("y"))
+    city = msgspec.json.decode(await periodic.metrics_update(), type=CityOverview)
+    assert [row.camera_id for row in city.cameras] == ["a", "b", "silent"]
+    assert (city.overall_congestion_score, city.overall_congestion_level) == (0.3, "SEVERE")
+    assert (city.avg_speed_kmh, city.vehicle_count, city.active_alerts) == (31.11, 45, 2)
+    assert city.last_updated == rows[0].window_end
+    assert json.loads(await periodic.heatmap_update()) == [
+        {"camera_id": "a", "latitude": 44.5, "longitude": 11.5, "weight": 0.6, "vehicle_count": 10}
+    ]
+
+
+async def test_an_empty_city(periodic: PeriodicEvents) -> None:
+    city = msgspec.json.decode(await periodic.metrics_update(), type=CityOverview)
+    assert (city.cameras, city.last_updated, city.overall_congestion_level) == ([], None, "UNKNOWN")
+    assert await periodic.heatmap_update() == b"[]"
+
+
+async def test_of_several_workers_one_tells_each_time(
+    periodic: PeriodicEvents, settings: Settings, client: Redis, server: RedisServer
+) -> None:
+    others = [connect(server.url) for _ in range(2)]
+    since = (await EventLog(client).state()).seq
+    workers = [periodic, *(PeriodicEvents(other, settings, Surroundings(settings)) for other in others)]
+    running = [asyncio.create_task(worker.run()) for worker in workers]
+    async with asyncio.timeout(20):
+        while len(told := await EventLog(client).after(since, 100)) < 12:  # noqa: ASYNC110 - told by the server
+            await asyncio.sleep(0.05)
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    # each turn that came is marked, whoever took it
+    for name in ("traffic_metrics_update", "heatmap_update"):
+        turns = await client.keys(f"events:tick:{name}:*")
+        assert 3 <= sum(one.event == name for one in told) <= len(turns)
+    for other in others:
+        await other.aclose()
