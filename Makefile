@@ -77,6 +77,11 @@ bench: setup-dev ## Measure speed side by side with others, latency and memory; 
 	$(BIN)/python -m tests.bench.latency
 	$(BIN)/python -m tests.bench.memory
 
+.PHONY: bench-history
+bench-history: setup-dev ## Fill a month of 200 cameras (22 GB, once) and ask it with 50 clients; writes build/history.json
+	$(BIN)/python -m tests.bench.history load $(ARGS)
+	$(BIN)/python -m tests.bench.history measure $(ARGS)
+
 .PHONY: verify-exact
 verify-exact: setup-dev ## Replay a recording at full speed and compare every row with the truth
 	$(BIN)/python -m tests.verification.exact $(ARGS)

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
-from tests.bench import history_load
-from trafficapp.stack import data_dir, postgres
+from tests.bench import history_load, history_measure
+from trafficapp.stack import data_dir, ports, postgres
 from trafficapp.stack.console import LogOutput
-from trafficapp.stack.embedded import ports
 from trafficapp.stack.supervisor import Supervisor
 from trafficapp.stores.migrations import migrate
 
@@ -67,6 +69,27 @@ async def load(arguments: argparse.Namespace) -> int:
     return 0
 
 
+async def measure(arguments: argparse.Namespace) -> int:
+    """Ask a loaded database, print what was waited for and the plans, and write ``build/history.json``."""
+    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}; {arguments.clients} clients", flush=True)
+    results = []
+    async with history_measure.worker_on(arguments.data_dir) as place:
+        if not arguments.no_plans:
+            print("\n\n".join(await history_measure.plans(place)), flush=True)
+        async for result in history_measure.everything(place, arguments.clients, arguments.seconds):
+            print(f"{result.name}: p50 {result.p50_ms} ms, p99 {result.p99_ms} ms", flush=True)
+            results.append(result)
+    table = Table("question", "clients", "requests", "failed", "requests/s", "p50 ms", "p99 ms", "longest ms")
+    for result in results:
+        table.add_row(*(str(value) for value in asdict(result).values()))
+    Console(width=140).print(table)
+    target = Path("build") / "history.json"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
+    print(f"written to {target}")
+    return int(any(result.failures for result in results))
+
+
 async def _fill(url: str, arguments: argparse.Namespace) -> None:
     await asyncio.to_thread(migrate, url)
     columns = (
@@ -94,7 +117,12 @@ def main() -> int:
     loader.add_argument("--days", type=int, default=30)
     loader.add_argument("--cameras", type=int, default=200)
     loader.add_argument("--alerts", type=int, default=500_000)
-    for command in (loader,):
+    measurer = commands.add_parser("measure", help="ask the database in --data-dir")
+    measurer.set_defaults(run=measure)
+    measurer.add_argument("--clients", type=int, default=50)
+    measurer.add_argument("--seconds", type=float, default=20.0)
+    measurer.add_argument("--no-plans", action="store_true")
+    for command in (loader, measurer):
         command.add_argument("--data-dir", type=Path, default=Path("build/history-db"))
     arguments = parser.parse_args()
     return int(asyncio.run(arguments.run(arguments)))

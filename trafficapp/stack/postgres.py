@@ -43,8 +43,12 @@ def spec(data_dir: Path, port: int) -> ProcessSpec:
         "listen_addresses": ports.LOOPBACK,
         "port": port,
         "unix_socket_directories": "",
-        "shared_buffers": "128MB",
+        "shared_buffers": "256MB",
+        "work_mem": "16MB",
         "max_wal_size": "1GB",
+        # Questions are short and come side by side: compiling them, or sharing one among processes, only takes turns.
+        "jit": "off",
+        "max_parallel_workers_per_gather": 0,
         "log_min_messages": "warning",
         "log_line_prefix": "%m ",
         "timezone": "UTC",

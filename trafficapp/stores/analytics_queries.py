@@ -20,19 +20,9 @@ if TYPE_CHECKING:
     from trafficapp.stores.postgres import Pool
 
 _TABLES = {Grain.HOURS: "metrics_1h", Grain.MINUTES: "metrics_1m"}
-# By camera, because windows are indexed so; whoever has windows in a minute has a row of sums there.
 _OF_WINDOWS = f"""
-    SELECT camera_id, {ADDED} FROM (
-        SELECT DISTINCT camera_id FROM metrics_1m
-        WHERE bucket_start >= date_bin('1 minute', {{start}}, timestamptz '2000-01-01Z') AND bucket_start < {{end}}
-    ) AS present
-    CROSS JOIN LATERAL (
-        SELECT window_start, window_end, vehicle_count, congestion_score, avg_speed_kmh, congestion_level
-        FROM traffic_metrics
-        WHERE traffic_metrics.camera_id = present.camera_id AND lane_id IS NULL
-          AND window_start >= {{start}} AND window_start < {{end}}
-    ) AS these
-    GROUP BY camera_id
+    SELECT camera_id, {ADDED} FROM traffic_metrics
+    WHERE lane_id IS NULL AND window_start >= {{start}} AND window_start < {{end}} GROUP BY camera_id
 """  # noqa: S608 - put together from constants
 _SLOTS = f"""
     SELECT date_bin(make_interval(mins => $3), bucket_start, timestamptz '2000-01-01Z') AS slot,
@@ -118,28 +108,29 @@ class _Adding:
         last = min(24, round((self._span.end_hour - midnight) / HOUR))
         slot = round((midnight - self._first_slot) / HOUR)
         places = slice(slot + first, slot + last)
-        counted = day.alerts[(day.alerts[:, 0] >= first) & (day.alerts[:, 0] < last)]
         if self._chosen is None:
             self.slots[places] += day.by_hour[first:last]
             whole = last - first == 24
             self.cameras[day.cameras] += day.by_camera if whole else day.cube[first:last].sum(axis=0)
+            self._alerts += day.alerts_by_hour[first:last].sum(axis=0)
         else:
             mask = np.isin(day.cameras, self._chosen)
             cube = day.cube[first:last, mask]
             self.slots[places] += cube.sum(axis=1)
             self.cameras[day.cameras[mask]] += cube.sum(axis=0)
-            counted = counted[np.isin(counted[:, 1], self._chosen)]
-        np.add.at(self._alerts, counted[:, 2], counted[:, 3])
+            alerts = day.alerts[np.isin(day.alerts[:, 1], self._chosen)]
+            alerts = alerts[(alerts[:, 0] >= first) & (alerts[:, 0] < last)]
+            np.add.at(self._alerts, alerts[:, 2], alerts[:, 3])
 
     def add_edge(self, edge: Edge, row: asyncpg.Record) -> None:
-        """Add the sums of a camera in an edge."""
-        values = np.array([row[name] for name in SUMS], dtype=np.int64)
-        number = self._memory.number(row["camera_id"])
-        if number >= len(self.cameras):
+        """Add the sums of all cameras in an edge."""
+        numbers = [self._memory.number(camera_id) for camera_id in row["cameras"]]
+        if len(self._memory.names) > len(self.cameras):
             more = np.zeros((len(self._memory.names) - len(self.cameras), COLUMNS), dtype=np.int64)
             self.cameras = np.concatenate([self.cameras, more])
-        self.cameras[number] += values
-        self.slots[round((edge.hour - self._first_slot) / HOUR)] += values
+        values = _values(row)
+        self.cameras[numbers] += values
+        self.slots[round((edge.hour - self._first_slot) / HOUR)] += values.sum(axis=0)
 
     def result(self) -> RangeSums:
         """All of it."""
@@ -174,10 +165,10 @@ async def _with_slots(pool: Pool, sums: RangeSums, minutes: int, chosen: list[st
         parts = [Edge(sums.start, minutes_start), Edge(minutes_end, sums.end)]
     parts = [part for part in parts if part.start < part.end]
     for row in await pool.fetch(_SLOTS, minutes_start, minutes_end, minutes, chosen):
-        slots[(row["slot"] - first) // length] += _values(row)
+        slots[(row["slot"] - first) // length] += [row[name] for name in SUMS]
     if parts:
         for row in await _fetch(pool, _edges_statement(parts, chosen)):
-            slots[(parts[row["edge"]].start - first) // length] += _values(row)
+            slots[(parts[row["edge"]].start - first) // length] += _values(row).sum(axis=0)
     return RangeSums(
         start=sums.start,
         end=sums.end,
@@ -190,7 +181,8 @@ async def _with_slots(pool: Pool, sums: RangeSums, minutes: int, chosen: list[st
 
 
 def _values(row: asyncpg.Record) -> Sums:
-    return np.array([row[name] for name in SUMS], dtype=np.int64)
+    """The sums of the cameras in a row, by camera and column."""
+    return np.array([row[name] for name in SUMS], dtype=np.int64).T
 
 
 @dataclass(slots=True)
@@ -215,10 +207,13 @@ def _edges_statement(edges: Sequence[Edge], chosen: list[str] | None) -> _Statem
     statement = _Statement("", [chosen])
     parts = list(_parts(statement, edges))
     summed = ", ".join(f"sum(sign * {name})::bigint AS {name}" for name in SUMS)
+    listed = ", ".join(f"array_agg({name}) AS {name}" for name in SUMS)
     statement.text = f"""
-        SELECT edge, camera_id, {summed} FROM ({" UNION ALL ".join(parts)}) AS pieces
-        WHERE $1::text[] IS NULL OR camera_id = ANY($1::text[])
-        GROUP BY edge, camera_id
+        SELECT edge, array_agg(camera_id) AS cameras, {listed} FROM (
+            SELECT edge, camera_id, {summed} FROM ({" UNION ALL ".join(parts)}) AS pieces
+            WHERE $1::text[] IS NULL OR camera_id = ANY($1::text[])
+            GROUP BY edge, camera_id
+        ) AS sums GROUP BY edge
     """  # noqa: S608 - put together from constants
     return statement
 

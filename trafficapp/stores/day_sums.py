@@ -8,10 +8,11 @@ changes is another one, which is asked for at most every `FRESH_SECONDS`.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -77,25 +78,24 @@ class DaySums:
 
     Attributes:
         change: what the tables of changes said before it was read.
-        checked_at: `time.monotonic` when they last said so.
         cameras: numbers of the cameras, in the order of the second axis of `cube`.
         cube: sums by hour, camera, column.
         by_hour, by_camera: `cube` added up over cameras, over hours.
         alerts: counted by hour, camera number and severity: four columns, the count last.
+        alerts_by_hour: the same by hour and severity, over all cameras.
     """
 
     change: str | None
-    checked_at: float
     cameras: Numbers
     cube: Sums
     by_hour: Sums
     by_camera: Sums
     alerts: Numbers
+    alerts_by_hour: Numbers
+    bytes: int = field(init=False)
 
-    @property
-    def bytes(self) -> int:
-        """Memory it takes."""
-        return int(self.cube.nbytes + self.by_camera.nbytes + self.by_hour.nbytes + self.alerts.nbytes)
+    def __post_init__(self) -> None:
+        self.bytes = self.cube.nbytes + self.by_camera.nbytes + self.by_hour.nbytes + self.alerts.nbytes
 
 
 class DaysInMemory:
@@ -111,6 +111,7 @@ class DaysInMemory:
         self._days: OrderedDict[date, DaySums] = OrderedDict()
         self._max_bytes = max_bytes
         self._fresh_seconds = fresh_seconds
+        self._checked_at = -math.inf
         self._reading = asyncio.Lock()
 
     async def days(self, pool: Pool, first: date, last: date) -> tuple[list[DaySums], float]:
@@ -130,7 +131,7 @@ class DaysInMemory:
         for day in wanted:
             self._days.move_to_end(day)
         self._forget_beyond(len(wanted))
-        return found, time.monotonic() - min((day.checked_at for day in found), default=time.monotonic())
+        return found, time.monotonic() - self._checked_at
 
     def number(self, name: str) -> int:
         """The number of a camera, a new one when it has none."""
@@ -144,42 +145,39 @@ class DaysInMemory:
         return np.array(sorted(self._numbers[name] for name in names if name in self._numbers), dtype=np.int64)
 
     def _is_fresh(self, wanted: Iterable[date]) -> bool:
-        oldest = time.monotonic() - self._fresh_seconds
-        return all(day in self._days and self._days[day].checked_at >= oldest for day in wanted)
+        return self._checked_at >= time.monotonic() - self._fresh_seconds and all(day in self._days for day in wanted)
 
     async def _read(self, pool: Pool, wanted: list[date]) -> None:
+        """Read what is wanted, and make sure of everything else that is in memory."""
         async with pool.acquire() as connection:
             now = time.monotonic()
+            held = (min([wanted[0], *self._days]), max([wanted[-1], *self._days]))
             # before the sums: they may be newer than what is noted here, never older
-            changes = {row["day"]: row["change"] for row in await connection.fetch(_CHANGES, wanted[0], wanted[-1])}
-            stale = []
-            for day in wanted:
-                known = self._days.get(day)
-                if known is not None and known.change == changes.get(day):
-                    known.checked_at = now
-                else:
-                    stale.append(day)
-            while stale:
-                first = stale[0]
-                batch = [day for day in stale if (day - first).days < DAYS_AT_ONCE]
-                await self._load(connection, batch, changes, now)
-                stale = stale[len(batch) :]
+            changes = {row["day"]: row["change"] for row in await connection.fetch(_CHANGES, *held)}
+            for day in [day for day, known in self._days.items() if known.change != changes.get(day)]:
+                del self._days[day]
+            missing = [day for day in wanted if day not in self._days]
+            while missing:
+                batch = [day for day in missing if (day - missing[0]).days < DAYS_AT_ONCE]
+                await self._load(connection, batch, changes)
+                missing = missing[len(batch) :]
+            self._checked_at = now
 
-    async def _load(self, connection: Connection, batch: list[date], changes: dict[date, str], now: float) -> None:
+    async def _load(self, connection: Connection, batch: list[date], changes: dict[date, str]) -> None:
         for row in await connection.fetch(_CAMERAS, batch[0], batch[-1]):
             self.number(row["camera_id"])
         bounds = (_midnight(batch[0]), _midnight(batch[-1]) + timedelta(days=1))
         hours = {row["day"]: row for row in await connection.fetch(_HOURS, *bounds, self.names)}
         alerts = {row["day"]: row for row in await connection.fetch(_ALERTS, *bounds, self.names, SEVERITIES)}
         for day in batch:
-            self._days[day] = _day(changes.get(day), now, hours.get(day), alerts.get(day))
+            self._days[day] = _day(changes.get(day), hours.get(day), alerts.get(day))
 
     def _forget_beyond(self, asked_for: int) -> None:
         while len(self._days) > asked_for and sum(day.bytes for day in self._days.values()) > self._max_bytes:
             self._days.popitem(last=False)
 
 
-def _day(change: str | None, now: float, hours: asyncpg.Record | None, alerts: asyncpg.Record | None) -> DaySums:
+def _day(change: str | None, hours: asyncpg.Record | None, alerts: asyncpg.Record | None) -> DaySums:
     if hours is None:
         cameras, cube = np.zeros(0, dtype=np.int64), np.zeros((24, 0, COLUMNS), dtype=np.int64)
     else:
@@ -192,7 +190,9 @@ def _day(change: str | None, now: float, hours: asyncpg.Record | None, alerts: a
     if alerts is not None:
         columns = (_integers(alerts["hours"], 4), _integers(alerts["cameras"], 4) - 1)
         counted = np.stack([*columns, _integers(alerts["severities"], 4) - 1, _integers(alerts["alerts"], 8)], axis=1)
-    return DaySums(change, now, cameras, cube, cube.sum(axis=1), cube.sum(axis=0), counted)
+    alerts_by_hour = np.zeros((24, len(SEVERITIES)), dtype=np.int64)
+    np.add.at(alerts_by_hour, (counted[:, 0], counted[:, 2]), counted[:, 3])
+    return DaySums(change, cameras, cube, cube.sum(axis=1), cube.sum(axis=0), counted, alerts_by_hour)
 
 
 def _integers(raw: bytes, width: int) -> Numbers:
