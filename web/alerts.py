@@ -131,6 +131,8 @@ async def one(request: web.Request, path: AlertId) -> web.Response:
         alert = await context.database.ask(lambda pool: stored_alert(pool, path.id))
     if alert is None:
         raise unknown_alert(path.id)
+    if alert.road_segment is None:
+        alert = msgspec.structs.replace(alert, road_segment=context.registry.segment(alert.camera_id))
     return _answer(alert)
 
 
