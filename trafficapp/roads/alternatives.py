@@ -1,7 +1,7 @@
 """Ways that are worth a choice: by way of other roads, long enough apart, not much longer, and without detours.
 
 Candidates are quickest *by way of* an edge (Abraham, Delling, Goldberg, Werneck: Alternative Routes in Road Networks,
-2010). Two sweeps tell the time by way of some hundred edges around the best way. The quickest of each side and part of
+2010). Two sweeps tell the time by way of some hundred edges around the best way. The best of each side and part of
 the way are looked at. One is locally optimal when the piece around its via edge is itself a quickest way.
 """
 
@@ -18,7 +18,7 @@ from trafficapp.roads.search import Drive, StatesOfEnds
 
 #: Via edges that are swept, and ways that are looked at, per question.
 _VIA_EDGES = 600
-_LOOKED_AT = 16
+_LOOKED_AT = 12
 #: Around the via edge, this share of the best time must be a quickest way.
 _LOCALLY_OPTIMAL = 0.25
 #: Via edges lie within the best way's bounds, widened by this share of their size, and by this many metres at least.
@@ -27,6 +27,8 @@ _WIDER_M = 1000.0
 #: Where via edges lie beside the way, as shares of the distance as the crow flies: the quickest of each field counts.
 _ASIDE = np.array([-0.3, -0.15, -0.06, 0.0, 0.06, 0.15, 0.3])
 _ALONG = np.array([0.35, 0.65])
+#: Nearer to the way there is rarely another one.
+_LEAST_ASIDE = 0.03
 #: Times of ways are sums of rounded milliseconds.
 _ROUNDING = 1.001
 _SEED = 20260101
@@ -101,8 +103,10 @@ class ViaEdges:
         found: Integers = self._order[np.flatnonzero(inside)[:_VIA_EDGES]]
         return found
 
-    def quickest_of_each_field(self, edges: Sequence[int], via: Integers, seconds: Floats) -> Integers:
-        """The quickest via edge left and right of a way, near and far, early and late; quickest first.
+    def best_of_each_field(self, edges: Sequence[int], via: Integers, seconds: Floats) -> Integers:
+        """The best via edge left and right of a way, near and far, early and late; the most promising first.
+
+        Best is quick, and beside the middle of the way: what branches off late has much in common with it.
 
         Args:
             edges: the way.
@@ -117,8 +121,8 @@ class ViaEdges:
         along = (places - way[0]) @ chord / square
         aside = (places - way[0]) @ across / square - np.interp(along, along_way, (way - way[0]) @ across / square)
         field = np.searchsorted(_ASIDE, aside) * (len(_ALONG) + 1) + np.searchsorted(_ALONG, along)
-        order = np.lexsort((via, seconds))
-        order = order[~np.isin(via[order], edges)]
+        order = np.lexsort((via, seconds * (1 + abs(along - 0.5))))
+        order = order[(abs(aside[order]) >= _LEAST_ASIDE) & ~np.isin(via[order], edges)]
         _, firsts = np.unique(field[order], return_index=True)
         best: Integers = order[np.sort(firsts)]
         return via[best]
@@ -127,7 +131,7 @@ class ViaEdges:
 def by_way_of_others(
     metric: Metric, states: StatesOfEnds, graph: RoadGraph, via_edges: ViaEdges, chosen: Chosen, longer: float
 ) -> Iterator[Drive]:
-    """Drives by way of other edges, quickest first, that differ from those chosen and make no detour.
+    """Drives by way of other edges, most promising first, that differ from those chosen and make no detour.
 
     Args:
         metric: travel times.
@@ -144,7 +148,7 @@ def by_way_of_others(
     there, on = metric.seconds_by_way_of(states.origins, states.destinations, via)
     quick = there + on <= best.seconds * longer * _ROUNDING
     seen: set[int] = set()
-    for edge in via_edges.quickest_of_each_field(best.edges, via[quick], (there + on)[quick])[:_LOOKED_AT].tolist():
+    for edge in via_edges.best_of_each_field(best.edges, via[quick], (there + on)[quick])[:_LOOKED_AT].tolist():
         if edge in seen:
             continue
         first = metric.way(states.origins, [State(edge, 0.0)])
@@ -153,14 +157,10 @@ def by_way_of_others(
             continue
         way = Way(first.edges + second.edges[1:], first.turns + second.turns, first.seconds + second.seconds)
         seen.update(way.edges)
-        around_seconds = best.seconds * _LOCALLY_OPTIMAL
-        drive = states.drive(way.edges, way.turns)
-        if (
-            chosen.differs(drive.edges)
-            and not _repeats(graph, drive.edges)
-            and _locally_optimal(metric, graph, way, len(first.edges) - 1, around_seconds)
-        ):
-            yield drive
+        if chosen.differs(way.edges) and not _repeats(graph, way.edges):
+            around_seconds = best.seconds * _LOCALLY_OPTIMAL
+            if _locally_optimal(metric, graph, way, len(first.edges) - 1, around_seconds):
+                yield states.drive(way.edges, way.turns)
 
 
 def _repeats(graph: RoadGraph, edges: Sequence[int]) -> bool:

@@ -85,7 +85,9 @@ class CchRouter:
     def __init__(self, graph: RoadGraph) -> None:
         """Order and contract the graph (a third of a second for 19,000 edges)."""
         self.graph = graph
-        tail, head = graph.turn_from.tolist(), graph.turn_to.tolist()
+        tail: list[int] = graph.turn_from.tolist()
+        head: list[int] = graph.turn_to.tolist()
+        self.turn_from, self.turn_to = tail, head
         middle = (graph.shape_offsets[:-1] + graph.shape_offsets[1:]) // 2
         lat, lon = graph.shape_lat[middle].tolist(), graph.shape_lon[middle].tolist()
         order = routingkit_cch.compute_order_inertial(graph.edge_count, tail, head, lat, lon)
@@ -124,7 +126,10 @@ class CchMetric:
         found = routingkit_cch.CCHQuery(self._metric).run_multi(starts, ends)
         if found.distance is None or found.distance >= _CLOSED:
             return None
-        edges, turns = found.node_path, found.arc_path
+        turns = found.arc_path
+        # Each path that is asked for is unpacked from shortcuts anew; the turns tell the edges sooner.
+        edges = [self.router.turn_from[turns[0]]] if turns else found.node_path
+        edges += map(self.router.turn_to.__getitem__, turns)
         seconds = _least(origins, edges[0]) + _least(destinations, edges[-1])
         return Way(edges, turns, seconds + sum(map(self._turn_seconds.__getitem__, turns)))
 

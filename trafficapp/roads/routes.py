@@ -13,7 +13,7 @@ from trafficapp.roads.congestion import RouteCongestion, congestion_along
 from trafficapp.roads.graph import RoadGraph
 from trafficapp.roads.index import DISTANCE_LIMIT_M, PlaceOnEdge, RoadIndex
 from trafficapp.roads.router import CchRouter, Router
-from trafficapp.roads.search import Conditions, Drive, Ends, clock, quickest_drives
+from trafficapp.roads.search import Conditions, Drive, Ends, quickest_drives
 from trafficapp.roads.waypoints import Waypoint, WaypointWriter
 from trafficapp.roads.weights import TravelTimes, free_flow
 
@@ -129,24 +129,30 @@ class RoutePlanner:
         conditions = self._conditions
         ends, drives = self._drives(conditions, origin, destination, departure_seconds, limit_m)
         chosen = self._choose(conditions, ends, drives)
-        routes = [self._route(conditions, ends, drive) for drive in chosen]
+        routes = [self._route(ends, drive) for drive in chosen]
         return Recommendation(conditions.version, routes[0], routes[1:])
 
     def _drives(
         self, conditions: Conditions, origin: Place, destination: Place, departure_seconds: float, limit_m: float
     ) -> tuple[Ends, list[Drive]]:
         begin, end = (self.index.places_on_roads(place.lat, place.lon, limit_m) for place in (origin, destination))
-        ends = Ends(self.graph, begin, end, departure_seconds)
-        if drives := quickest_drives(conditions, ends):
+        ends = Ends(self.graph, conditions.times, begin, end, departure_seconds)
+        if drives := quickest_drives(conditions.metrics, ends):
             return ends, drives
         begin, end = (
             self.index.places_on_roads(place.lat, place.lon, limit_m, at_least=_MORE_EDGES)
             for place in (origin, destination)
         )
-        ends = Ends(self.graph, begin, end, departure_seconds, nearer_is_better=True)
-        if drives := quickest_drives(conditions, ends):
-            only = Ends(self.graph, [ends.origin_of(drives[0])], [ends.destination_of(drives[0])], departure_seconds)
-            return only, quickest_drives(conditions, only)
+        ends = Ends(self.graph, conditions.times, begin, end, departure_seconds, nearer_is_better=True)
+        if drives := quickest_drives(conditions.metrics, ends):
+            only = Ends(
+                self.graph,
+                conditions.times,
+                [ends.origin_of(drives[0])],
+                [ends.destination_of(drives[0])],
+                departure_seconds,
+            )
+            return only, quickest_drives(conditions.metrics, only)
         raise Unreachable(
             f"no way leads from {origin.lat:g}, {origin.lon:g} (near {self._road(begin)}) "
             f"to {destination.lat:g}, {destination.lon:g} (near {self._road(end)})"
@@ -155,36 +161,32 @@ class RoutePlanner:
     def _choose(self, conditions: Conditions, ends: Ends, drives: list[Drive]) -> list[Drive]:
         """The quickest drive and its alternatives, quickest first."""
         best = drives[0]
-        longest = self._bounds.longer * self._eta_seconds(conditions, ends, best)
+        longest = self._bounds.longer * ends.eta_seconds(best)
         chosen = Chosen(self.graph, best, self._bounds)
         for drive in self._candidates(conditions, ends, drives, chosen):
-            if chosen.differs(drive.edges) and self._eta_seconds(conditions, ends, drive) <= longest:
+            if chosen.differs(drive.edges) and ends.eta_seconds(drive) <= longest:
                 chosen.add(drive)
                 if chosen.complete:
                     break
-        return [best, *sorted(chosen.drives[1:], key=lambda drive: self._eta_seconds(conditions, ends, drive))]
+        return [best, *sorted(chosen.drives[1:], key=ends.eta_seconds)]
 
     def _candidates(self, conditions: Conditions, ends: Ends, drives: list[Drive], chosen: Chosen) -> Iterator[Drive]:
         yield from drives[1:]
         metric = conditions.metrics[conditions.times.at(ends.departure_seconds)]
         yield from by_way_of_others(metric, ends.on(metric), self.graph, self._via, chosen, self._bounds.longer)
 
-    def _route(self, conditions: Conditions, ends: Ends, drive: Drive) -> Route:
-        left = clock(self.graph, conditions.times, drive, ends.departure_seconds)
+    def _route(self, ends: Ends, drive: Drive) -> Route:
+        left = ends.clock(drive)
         lengths = self.graph.length_m[list(drive.edges)] * drive.parts()
-        eta_seconds = float(left[-1]) - ends.departure_seconds
+        eta_seconds = ends.eta_seconds(drive)
         entered = np.concatenate([[ends.departure_seconds], left[:-1]])
         return Route(
             drive.edges,
             eta_seconds,
             float(lengths.sum()),
             self._writer.along(drive),
-            congestion_along(self.graph, conditions.times, drive, entered, lengths, eta_seconds),
+            congestion_along(self.graph, ends.times, drive, entered, lengths, eta_seconds),
         )
-
-    def _eta_seconds(self, conditions: Conditions, ends: Ends, drive: Drive) -> float:
-        arrival = clock(self.graph, conditions.times, drive, ends.departure_seconds)[-1]
-        return float(arrival) - ends.departure_seconds
 
     def _road(self, places: list[PlaceOnEdge]) -> str:
         return repr(self.graph.road_name(places[0].edge))

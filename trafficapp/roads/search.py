@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
@@ -73,10 +73,11 @@ class Drive(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Ends:
-    """Where drives may begin and end, and at what time they start.
+    """One question: where drives may begin and end, at what time they start, and the travel times they meet.
 
     Attributes:
         graph: the road graph.
+        times: the travel times.
         origins: places to start from.
         destinations: places to arrive at.
         departure_seconds: time of the start, since the speeds were told.
@@ -84,10 +85,22 @@ class Ends:
     """
 
     graph: RoadGraph
+    times: TravelTimes
     origins: Sequence[PlaceOnEdge]
     destinations: Sequence[PlaceOnEdge]
     departure_seconds: float
     nearer_is_better: bool = False
+    _clocks: dict[Drive, Floats] = field(default_factory=dict)
+
+    def clock(self, drive: Drive) -> Floats:
+        """When a drive leaves each of its edges, in seconds since the speeds were told."""
+        if drive not in self._clocks:
+            self._clocks[drive] = clock(self.graph, self.times, drive, self.departure_seconds)
+        return self._clocks[drive]
+
+    def eta_seconds(self, drive: Drive) -> float:
+        """Time under way of a drive."""
+        return float(self.clock(drive)[-1]) - self.departure_seconds
 
     def on(self, metric: Metric) -> StatesOfEnds:
         """The ends as states of a metric."""
@@ -181,33 +194,29 @@ def clock(graph: RoadGraph, times: TravelTimes, drive: Drive, departure_seconds:
     return left
 
 
-def quickest_drives(conditions: Conditions, ends: Ends) -> list[Drive]:
+def quickest_drives(metrics: Sequence[Metric], ends: Ends) -> list[Drive]:
     """The quickest drive, and behind it those that are quickest at one horizon's speeds; empty when there is none."""
     drives = ends.along_one_edge()
-    first = conditions.times.at(ends.departure_seconds)
+    first = ends.times.at(ends.departure_seconds)
     arrival = inf
-    for number in range(first, len(conditions.metrics)):
-        begins = conditions.times.until_seconds[number - 1] if number else 0.0
-        if number > first and (begins >= arrival or conditions.metrics[number] is conditions.metrics[number - 1]):
+    for number in range(first, len(metrics)):
+        begins = ends.times.until_seconds[number - 1] if number else 0.0
+        if number > first and (begins >= arrival or metrics[number] is metrics[number - 1]):
             continue
-        metric = conditions.metrics[number]
+        metric = metrics[number]
         states = ends.on(metric)
         if (way := metric.way(states.origins, states.destinations)) is not None:
             drive = states.drive(way.edges, way.turns)
             drives.append(drive)
-            arrival = min(arrival, float(clock(ends.graph, conditions.times, drive, ends.departure_seconds)[-1]))
+            arrival = min(arrival, float(ends.clock(drive)[-1]))
     drives = list(dict.fromkeys(drives))
     if len(drives) > 1:
-        drives = list(dict.fromkeys([_by_the_clock(conditions.times, ends, drives), *drives]))
+        drives = list(dict.fromkeys([_by_the_clock(ends, drives), *drives]))
 
-    def cost(drive: Drive) -> float:
-        arrival = clock(ends.graph, conditions.times, drive, ends.departure_seconds)[-1]
-        return float(arrival) + ends.access_seconds(drive)
-
-    return sorted(drives, key=cost)
+    return sorted(drives, key=lambda drive: ends.eta_seconds(drive) + ends.access_seconds(drive))
 
 
-def _by_the_clock(times: TravelTimes, ends: Ends, drives: list[Drive]) -> Drive:
+def _by_the_clock(ends: Ends, drives: list[Drive]) -> Drive:
     """The quickest drive along the edges of some drives. Last edges are written ``~edge``: they may end early."""
     steps: dict[int, dict[int, int]] = {}
     queue: list[tuple[float, int, int, int]] = []
@@ -220,7 +229,7 @@ def _by_the_clock(times: TravelTimes, ends: Ends, drives: list[Drive]) -> Drive:
             states = (*drive.edges[:-1], ~drive.edges[-1])
             for before, after, turn in zip(states, states[1:], drive.turns, strict=False):
                 steps.setdefault(before, {})[after] = turn
-            start = times.leave(states[0], ends.departure_seconds, drive.begin) + access[states[0]]
+            start = ends.times.leave(states[0], ends.departure_seconds, drive.begin) + access[states[0]]
             queue.append((start, states[0], -1, -1))
     heapq.heapify(queue)
     came: dict[int, tuple[int, int]] = {}
@@ -234,7 +243,11 @@ def _by_the_clock(times: TravelTimes, ends: Ends, drives: list[Drive]) -> Drive:
             return Drive(tuple(edges), tuple(turns), begins[edges[0]], finishes[state])
         for after, turn in steps.get(state, {}).items():
             entered = now + float(ends.graph.turn_seconds[turn])
-            part = times.leave(after, entered) if after >= 0 else times.leave(~after, entered, 0.0, finishes[after])
+            part = (
+                ends.times.leave(after, entered)
+                if after >= 0
+                else ends.times.leave(~after, entered, 0.0, finishes[after])
+            )
             heapq.heappush(queue, (part + onward.get(after, 0.0), after, state, turn))
     return drives[0]
 

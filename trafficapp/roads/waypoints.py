@@ -39,7 +39,7 @@ class WaypointWriter:
         self._fractions = (along - begins) / np.maximum(whole, 1e-9)
         lat, lon = index.flat.degrees(points[:, 0], points[:, 1])
         self._points = np.column_stack([lat, lon]).round(6)
-        self._names = [graph.road_name(edge) for edge in range(graph.edge_count)]
+        self._names = np.array([graph.road_name(edge) for edge in range(graph.edge_count)], object)
 
     def along(self, drive: Drive) -> list[Waypoint]:
         """The points of a drive in order, none twice in a row; two at least."""
@@ -56,10 +56,8 @@ class WaypointWriter:
         # Where two lines meet, the road that goes on is the one that counts.
         last_of_place = np.append((points[1:] != points[:-1]).any(axis=1), True)
         last_of_place[0] |= not last_of_place[:-1].any()
-        names = [self._names[edge] for edge in edges[owners[last_of_place]].tolist()]
-        return [
-            Waypoint(lat, lon, name) for (lat, lon), name in zip(points[last_of_place].tolist(), names, strict=True)
-        ]
+        points, names = points[last_of_place], self._names[edges[owners[last_of_place]]]
+        return list(map(Waypoint, points[:, 0].tolist(), points[:, 1].tolist(), names.tolist()))
 
 
 def _ends(drive: Drive) -> tuple[tuple[int, float], tuple[int, float]]:
