@@ -82,6 +82,14 @@ bench-history: setup-dev ## Fill a month of 200 cameras (22 GB, once) and ask it
 	$(BIN)/python -m tests.bench.history load $(ARGS)
 	$(BIN)/python -m tests.bench.history measure $(ARGS)
 
+.PHONY: bench-sockets
+bench-sockets: setup-dev ## Measure 2,000 WebSocket clients on one worker, a tenth of them asleep; writes build/sockets.json
+	$(BIN)/python -m tests.bench.sockets $(ARGS)
+
+.PHONY: bench-routes
+bench-routes: setup-dev ## Compare routes with scipy and networkx, and measure them; writes build/routes.json
+	$(BIN)/python -m tests.bench.routes $(ARGS)
+
 .PHONY: verify-exact
 verify-exact: setup-dev ## Replay a recording at full speed and compare every row with the truth
 	$(BIN)/python -m tests.verification.exact $(ARGS)
