@@ -110,6 +110,10 @@ verify-alerts: setup-dev ## Waves of congestion, flapping and silence while work
 verify-rebalance: setup-dev ## Workers join, stop, freeze and are killed under load (RUNS=20 SEED=n ARGS=--all)
 	$(BIN)/python -m tests.verification.rebalance --runs $(RUNS) $(SEED_OPTION) $(ARGS)
 
+.PHONY: verify-api
+verify-api: setup-dev ## Send 3,000 generated requests to a running worker, all checks on (SEED=n ARGS="--requests 9000")
+	$(BIN)/python -m tests.verification.fuzz $(SEED_OPTION) $(ARGS)
+
 # ---------------------------------------------------------------------------------------------
 
 # A stamp is newer than the lock and pyproject.toml when what is installed is what they say.

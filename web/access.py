@@ -79,17 +79,20 @@ class Authority:
             ProblemError: 401, the token is not valid; 400, the administrator's name is none; 503, keys are away.
         """
         static = request.headers.getall(ADMIN_TOKEN_HEADER, [])
-        if static:
-            if len(static) > 1 or not self._static.matches(static[0]):
-                raise _refused("the administrator's token is wrong")
-            return _administrator(request)
+        if static and (len(static) > 1 or not self._static.matches(static[0])):
+            raise _refused("the administrator's token is wrong")
         token = _bearer(request)
         if token is None and is_socket:
             token = _socket_token(request)
-        if token is None:
+        if token is None and not static:
             return Caller("", CallerRole.VIEWER if self.public_reads else CallerRole.NOBODY, authenticated=False)
-        if self._static.matches(token):
+        if token is None or self._static.matches(token):
             return _administrator(request)
+        # beside the administrator's token another one has to be valid, too
+        caller = await self._caller_of_jwt(token)
+        return _administrator(request) if static else caller
+
+    async def _caller_of_jwt(self, token: str) -> Caller:
         if not self._jwt.is_configured:
             raise _refused("the token is not valid" if self._static.is_configured else _UNSET)
         try:

@@ -163,7 +163,7 @@ def operations() -> list[Operation]:
             body_shape=RaisedAlert,
             answer=AlertRow,
             status=HTTPStatus.CREATED,
-            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
+            errors=(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
             headers=((hdrs.LOCATION, "the alert"), _TOLD_LATER),
         ),
         Operation(
@@ -180,7 +180,12 @@ def operations() -> list[Operation]:
             path_shape=AlertId,
             body_shape=Acknowledge,
             answer=AlertRow,
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
+            errors=(
+                HTTPStatus.BAD_REQUEST,
+                HTTPStatus.NOT_FOUND,
+                HTTPStatus.CONFLICT,
+                HTTPStatus.SERVICE_UNAVAILABLE,
+            ),
             headers=(_TOLD_LATER,),
         ),
         Operation(

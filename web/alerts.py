@@ -195,7 +195,7 @@ def operations() -> list[Operation]:
             tag=Tag.ALERTS,
             query_shape=AlertQuery,
             answer=list[AlertRow],
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+            errors=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
             headers=(("X-Data-Source", "`postgres` while Redis is away"),),
         ),
         Operation(

@@ -18,6 +18,7 @@ from web import (
     analytics,
     current,
     dashboard,
+    documents,
     history,
     maps,
     middleware,
@@ -109,8 +110,9 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *sockets.operations(),
         *event_sockets.operations(),
     ]
-    mount(web_app, operations)
-    web_app.add_routes(pages.routes())
+    mount(web_app, [*operations, *documents.operations()])
+    documents.prepare(web_app)
+    web_app.add_routes([*pages.routes(), *documents.routes()])
 
 
 def _redis_up(client: Redis) -> Callable[[], Awaitable[bool]]:

@@ -8,6 +8,7 @@ from typing import Annotated
 from aiohttp import web
 from msgspec import Meta, Struct
 
+from models.events import Envelope
 from trafficapp.settings import Settings
 from trafficapp.telemetry import Telemetry
 from web.context import CONTEXT
@@ -67,6 +68,7 @@ class EventSockets:
                 description=DESCRIPTION.strip(),
                 tag=Tag.LIVE,
                 query_shape=EventsQuery,
+                answer=Envelope,
                 errors=(*SOCKET_ERRORS, HTTPStatus.NOT_FOUND),
                 websocket=True,
             )

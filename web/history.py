@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
@@ -16,6 +17,7 @@ from web import parameters
 from web.context import CONTEXT
 from web.operations import Operation, Tag
 from web.problems import ProblemError
+from web.shapes import Moment, Name
 
 DEFAULT_SPAN = timedelta(hours=1)
 DEFAULT_ROWS = 1000
@@ -27,22 +29,30 @@ class _Cursor(msgspec.Struct, array_like=True):
     lane_id: Annotated[int, msgspec.Meta(ge=0, le=32_767)] | None
 
 
-async def metrics_history(request: web.Request) -> web.Response:
-    """Rows of a camera with ``from <= window_start < to``, in time order, camera-wide before lanes.
+class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Windows of a camera with ``from <= window_start < to``: without ``to`` now, without ``from`` an hour before.
 
-    Without ``to`` it is now, without ``from`` an hour before ``to``.
+    Attributes:
+        camera_id: history is kept by camera.
+        cursor: from the header ``Link`` of the page before.
     """
+
+    camera_id: Name
+    from_: Moment | None = msgspec.field(default=None, name="from")
+    to: Moment | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_ROWS)] = DEFAULT_ROWS
+    cursor: str | None = None
+
+
+async def metrics_history(request: web.Request, query: HistoryQuery) -> web.Response:
+    """Rows of a camera in time order, camera-wide before lanes."""
     context = request.app[CONTEXT]
-    camera_id = parameters.camera_id(request)
-    if camera_id is None:
-        raise ProblemError(400, "camera_id is needed: history is kept by camera")
-    until = parameters.moment(request, "to") or datetime.now(UTC)
-    since = parameters.moment(request, "from") or _before(until)
+    until = datetime.now(UTC) if query.to is None else query.to.time
+    since = _before(until) if query.from_ is None else query.from_.time
     if since >= until:
         raise ProblemError(400, f"from ({_text(since)}) must be before to ({_text(until)})")
-    limit = parameters.limit(request, DEFAULT_ROWS, MAX_ROWS)
     after = _position(parameters.cursor(request, _Cursor))
-    page = await context.database.ask(lambda pool: window_rows(pool, camera_id, since, until, limit, after))
+    page = await context.database.ask(lambda pool: window_rows(pool, query.camera_id, since, until, query.limit, after))
     response = web.Response(body=encode_window_row(page.rows), content_type="application/json")
     if page.next_position is not None:
         window_start, lane_id = page.next_position
@@ -80,7 +90,11 @@ def operations() -> list[Operation]:
             path="/metrics/history",
             view=metrics_history,
             summary="Finished windows of a camera",
+            description="In time order, camera-wide before lanes.",
             tag=Tag.HISTORY,
+            query_shape=HistoryQuery,
             answer=list[WindowRow],
+            headers=(("Link", 'the next page: `<...>; rel="next"`'),),
+            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
         )
     ]

@@ -46,7 +46,7 @@ class Operation:
         access: who may.
         path_shape, query_shape, body_shape: a `msgspec.Struct` for each part that is there; what does not fit is
             refused with 400 (path, query, no JSON) or 422 (a body of another shape) before the view is called.
-        answer: type of the JSON answer; None when the answer has no body or is no JSON.
+        answer: type of the JSON answer, or of each message of a socket; None when there is none or it is no JSON.
         status: of the successful answer.
         content_type: of the successful answer.
         errors: further statuses that the view itself may answer with; those of access, limits and shapes are
@@ -91,7 +91,7 @@ def operation_of(request: web.Request) -> Operation | None:
     return found if isinstance(found, Operation) else None
 
 
-OPERATIONS = web.AppKey("operations", tuple[Operation, ...])
+OPERATIONS: web.AppKey[tuple[Operation, ...]] = web.AppKey("operations", tuple)
 
 
 def mount(web_app: web.Application, operations: Iterable[Operation]) -> None:

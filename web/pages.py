@@ -21,12 +21,13 @@ def routes() -> list[web.RouteDef]:
     """Routes of the page; its files are read once, here."""
     folder = files("web").joinpath("static")
     return [
-        web.get(path, _serve(folder.joinpath(name).read_bytes(), content_type))
+        web.get(path, serve_file(folder.joinpath(name).read_bytes(), content_type))
         for path, (name, content_type) in _FILES.items()
     ]
 
 
-def _serve(body: bytes, content_type: str) -> Handler:
+def serve_file(body: bytes, content_type: str) -> Handler:
+    """A view that answers with a file of ours."""
     tag = hashlib.sha256(body).hexdigest()[:32]
 
     async def view(request: web.Request) -> web.StreamResponse:

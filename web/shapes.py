@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime
 from functools import cache
@@ -24,7 +25,7 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256, pattern=r"^[^\x
 
 # "+" in a query string means a space, and people forget to write %2B
 _OFFSET_AFTER_SPACE = re.compile(r"(\d) (\d\d:?\d\d)$")
-_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _INTEGER = re.compile(r"-?[0-9]+")
 
 
@@ -113,6 +114,12 @@ def _convert(values: dict[str, str], shape: type[Shape]) -> Shape:
         if not _INTEGER.fullmatch(values[name]):
             raise ProblemError(HTTPStatus.BAD_REQUEST, f"{name} must be a whole number")
     try:
-        return msgspec.convert(values, shape, strict=False, dec_hook=_decode_special)
+        converted = msgspec.convert(values, shape, strict=False, dec_hook=_decode_special)
     except (msgspec.ValidationError, ValueError) as error:
         raise ProblemError(HTTPStatus.BAD_REQUEST, str(error)) from None
+    for field in msgspec.structs.fields(shape):
+        value = getattr(converted, field.name)
+        # msgspec reads null, nan and inf as well
+        if field.encode_name in values and (value is None or (isinstance(value, float) and not math.isfinite(value))):
+            raise ProblemError(HTTPStatus.BAD_REQUEST, f"{field.encode_name} may not be {values[field.encode_name]}")
+    return converted

@@ -8,6 +8,7 @@ from typing import Literal
 from aiohttp import web
 from msgspec import Struct
 
+from models.window_rows import WindowRow
 from trafficapp.settings import Settings
 from trafficapp.telemetry import Telemetry
 from web.feed import LiveFeed, Room
@@ -66,6 +67,7 @@ class MetricsSockets:
                 ),
                 tag=Tag.LIVE,
                 query_shape=MetricsQuery,
+                answer=list[WindowRow],
                 errors=SOCKET_ERRORS,
                 websocket=True,
             )

@@ -1,0 +1,147 @@
+"""``/asyncapi.json``: AsyncAPI 3.0 of the Kafka topics and the WebSockets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from models.alerts import AlertEvent
+from models.dead_letters import DeadLetter
+from models.detections import Detection, Frame
+from models.problem import Problem
+from models.window_rows import WindowRow
+from trafficapp.settings import Settings
+from trafficapp.topics import ALERTS, DEAD_LETTERS, EVENTS_RAW, METRICS
+from web.openapi import plain_path
+from web.operations import Operation
+from web.schemas import Schema, Schemas, prose
+
+_RECEIVE, _SEND = "receive", "send"
+
+
+@dataclass(frozen=True, slots=True)
+class _Topic:
+    """A topic as producers and consumers around us see it.
+
+    Attributes:
+        action: what this application does with it.
+        key: what the record key is.
+        messages: shapes of the value, any of them.
+    """
+
+    name: str
+    action: str
+    key: str
+    summary: str
+    messages: tuple[type, ...]
+
+
+_TOPICS = (
+    _Topic(
+        EVENTS_RAW,
+        _RECEIVE,
+        "camera_id",
+        "Detections of roadside cameras: one, or all of a picture. Records with the header trafficapp-tick are ours.",
+        (Detection, Frame),
+    ),
+    _Topic(METRICS, _SEND, "camera_id", "Finished windows; the same one may come again, byte for byte.", (WindowRow,)),
+    _Topic(
+        ALERTS,
+        _SEND,
+        "camera_id",
+        "Steps in the lives of alerts; the largest revision of an id counts.",
+        (AlertEvent,),
+    ),
+    _Topic(DEAD_LETTERS, _SEND, "key of the refused record", "Records that were refused, with reasons.", (DeadLetter,)),
+)
+
+
+def describe(operations: Iterable[Operation], settings: Settings) -> dict[str, Any]:
+    """The document.
+
+    Args:
+        operations: as they are mounted; only WebSockets are described.
+        settings: addresses and numbers of partitions.
+    """
+    sockets = [operation for operation in operations if operation.websocket]
+    shapes = [shape for topic in _TOPICS for shape in topic.messages]
+    shapes += [part for socket in sockets for part in (socket.query_shape, socket.answer) if part is not None]
+    schemas = Schemas([Problem, *shapes])
+    channels: dict[str, Schema] = {}
+    actions: dict[str, Schema] = {}
+    for topic in _TOPICS:
+        name = _identifier(topic.name)
+        channels[name] = _topic_channel(topic, settings, schemas)
+        actions[f"{topic.action}_{name}"] = _action(topic.action, name, topic.summary)
+    for socket in sockets:
+        name = _identifier(socket.path)
+        channels[name] = _socket_channel(socket, schemas)
+        actions[f"{_SEND}_{name}"] = _action(_SEND, name, socket.summary)
+    brokers = settings.kafka.bootstrap_servers.split(",")
+    security = {"protocol": "kafka-secure"} if settings.kafka.api_key else {"protocol": "kafka"}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "trafficapp",
+            "version": version("trafficapp"),
+            "description": "Topics and WebSockets. The HTTP part of the API is in `/openapi.json`.",
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            **{f"kafka{number}": {"host": broker, **security} for number, broker in enumerate(brokers, 1)},
+            "web": {"host": f"{settings.web.host}:{settings.web.port}", "protocol": "ws"},
+        },
+        "channels": channels,
+        "operations": actions,
+        "components": {"schemas": schemas.components(channels)},
+    }
+
+
+def _topic_channel(topic: _Topic, settings: Settings, schemas: Schemas) -> Schema:
+    brokers = range(1, 1 + len(settings.kafka.bootstrap_servers.split(",")))
+    key = {"type": "string", "description": topic.key}
+    return {
+        "address": topic.name,
+        "description": topic.summary,
+        "servers": [{"$ref": f"#/servers/kafka{number}"} for number in brokers],
+        "messages": {
+            shape.__name__: {
+                "name": shape.__name__,
+                "contentType": "application/json",
+                "payload": schemas.of(shape),
+                "bindings": {"kafka": {"key": key, "bindingVersion": "0.5.0"}},
+            }
+            for shape in topic.messages
+        },
+        "bindings": {
+            "kafka": {"topic": topic.name, "partitions": settings.kafka.partitions, "bindingVersion": "0.5.0"}
+        },
+    }
+
+
+def _socket_channel(socket: Operation, schemas: Schemas) -> Schema:
+    query: Schema = {"type": "object", "properties": {}}
+    if socket.query_shape is not None:
+        query["properties"] = schemas.resolved(socket.query_shape)["properties"]
+    token = {"type": "string", "description": "A token; the protocols `bearer, TOKEN` do, too."}
+    query["properties"] = {**query["properties"], "access_token": token}
+    payload: Schema = {} if socket.answer is None else schemas.of(socket.answer)
+    return {
+        "address": plain_path(socket.path),
+        "description": "\n\n".join(filter(None, [socket.summary, prose(socket.description)])),
+        "servers": [{"$ref": "#/servers/web"}],
+        "messages": {"message": {"contentType": "application/json", "payload": payload}},
+        "bindings": {"ws": {"method": "GET", "query": query, "bindingVersion": "0.1.0"}},
+    }
+
+
+def _action(action: str, channel: str, summary: str) -> Schema:
+    return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}, "summary": summary}
+
+
+def _identifier(text: str) -> str:
+    return "_".join(re.findall(r"\w+", text))
