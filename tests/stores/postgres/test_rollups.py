@@ -207,6 +207,7 @@ async def test_the_migration_fills_the_sums(metrics_sink: MakeSink, database: Co
     far = [window(number=0, window_start=start) for start in ("1969-12-31T23:59:55Z", "2019-05-01T00:00:00Z")]
     await sink.apply(0, window_records(*far, *camera_rows(4, "a", 50)), owned)
     await database.execute(
+        "DROP INDEX traffic_metrics_window_start;"
         "DROP TABLE metrics_1m, metrics_1h, metrics_changes, alert_changes;"
         "DELETE FROM time_partitions WHERE parent LIKE 'metrics_1_';"
         "DROP FUNCTION next_change, note_alert_change, note_all_alerts_changed, recompute_rollups CASCADE;"
