@@ -11,6 +11,7 @@ from web.application import setup
 from web.context import LocalCurrent, Probe, WebContext
 from web.database import Database
 from web.health import kafka_answers
+from web.socket_clients import allow_connections
 
 __all__ = ["LocalCurrent", "Probe", "register"]
 
@@ -51,5 +52,6 @@ def register(
         local_current=local_current,
         outbox=outbox,
     )
+    allow_connections(settings.web.max_connections_per_socket_route)
     app.web.blueprints = BlueprintManager()
     setup(app.web.web_app, context, connect_feed=lambda: connect(redis_url, retries=0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
@@ -17,13 +18,28 @@ _ENOUGH_MESSAGES = 256
 class Listener(Protocol):
     """A client as a feed sees it."""
 
-    def offer(self, message: bytes) -> bool:
-        """Take a message without waiting; False when there is no room for it."""
+    def offer(self, message: bytes, frame: bytes | None = None) -> bool:
+        """Take a message without waiting; False when there is no room for it.
+
+        Args:
+            message: text.
+            frame: `text_frame` of the message, made once for all who are told.
+        """
         ...
 
     def cut(self, reason: str) -> None:
         """End the connection."""
         ...
+
+
+def text_frame(message: bytes) -> bytes:
+    """A message as a server's frame of its own, RFC 6455 section 5.2: final, text, not masked."""
+    size = len(message)
+    if size < 126:
+        return struct.pack("!BB", 0x81, size) + message
+    if size < 1 << 16:
+        return struct.pack("!BBH", 0x81, 126, size) + message
+    return struct.pack("!BBQ", 0x81, 127, size) + message
 
 
 class Broadcaster:
@@ -51,9 +67,10 @@ class Broadcaster:
             while self._waiting:
                 message, listeners = self._waiting.popleft()
                 self._less.set()
+                frame = text_frame(message)
                 for first in range(0, len(listeners), CLIENTS_PER_TURN):
                     for listener in listeners[first : first + CLIENTS_PER_TURN]:
-                        if not listener.offer(message):
+                        if not listener.offer(message, frame):
                             listener.cut("reading too slowly")
                     await asyncio.sleep(0)
             self._more.clear()
