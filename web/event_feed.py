@@ -191,8 +191,8 @@ class EventFeed:
         except msgspec.MsgspecError as error:
             logger.warning("a message on %s cannot be read: %s", EVENTS_CHANNEL, error)
             return
-        if head.seq <= self._seq and head.event != "resync":
-            return
+        if head.seq <= self._seq:
+            return  # what was read from the log or with the state
         if head.seq != self._seq + 1 or head.event == "resync":
             await self._catch_up(client)
         else:

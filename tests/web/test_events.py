@@ -19,7 +19,7 @@ from tests.stores.alerts import Connection, after_noon, alert_event
 from tests.stores.live.conftest import an_hour_back
 from tests.stores.live.redis_server import RedisServer
 from tests.stores.live.rows import records
-from tests.web.conftest import Worker, _serve
+from tests.web.conftest import ADMIN_KEY, Worker, _serve
 from trafficapp.congestion import CongestionScale
 from trafficapp.overview import overview
 from trafficapp.settings import Settings
@@ -268,7 +268,7 @@ async def test_heartbeats_carry_the_newest_number(worker: Worker) -> None:
 
 
 async def test_the_protocol_that_carries_a_token_is_answered(worker: Worker) -> None:
-    async with worker.client.ws_connect("/ws/events", protocols=("bearer", "some-token"), headers={}) as connection:
+    async with worker.client.ws_connect("/ws/events", protocols=("bearer", ADMIN_KEY)) as connection:
         assert connection.protocol == "bearer"
 
 
