@@ -56,6 +56,9 @@ def test_alternatives_are_different_and_not_much_longer(planner: RoutePlanner) -
             assert_allowed(planner.graph, route)
             assert route.eta_seconds <= 1.5 * answer.recommended.eta_seconds
             assert route.eta_seconds >= answer.recommended.eta_seconds - 0.001 * len(route.edges)
+        for route in answer.alternatives:
+            nodes = planner.graph.edge_from[list(route.edges)].tolist()
+            assert len(set(nodes)) == len(nodes)
         for number, one in enumerate(routes):
             for other in routes[:number]:
                 common = length_m(planner.graph, set(one.edges) & set(other.edges))
@@ -67,7 +70,7 @@ def test_alternatives_are_different_and_not_much_longer(planner: RoutePlanner) -
 
 def test_a_jam_is_avoided_and_after_it_the_route_comes_back(planner: RoutePlanner) -> None:
     avoided = 0
-    for before in answers(planner, 40):
+    for before in answers(planner, 60):
         if not before.alternatives:
             continue
         inside = [edge for edge in before.recommended.edges[1:-1] if edge not in before.alternatives[0].edges]
@@ -107,6 +110,63 @@ def test_a_jam_that_is_over_when_one_gets_there_is_no_reason_to_turn() -> None:
     set_speeds(planner, speeds, "v")
     assert planner.recommend(Place(44.5, 11.39), end).recommended.edges == around
     assert planner.recommend(Place(44.5, 11.39), end, departure_seconds=600).recommended.edges == direct
+
+
+def planner_of_seconds(
+    places: list[tuple[float, float]], ends: list[tuple[int, int]], *rows: list[float]
+) -> RoutePlanner:
+    """A planner of edges between places (in blocks) that take so long at each horizon."""
+    positions = np.array([(SOUTH + north * BLOCK, WEST + east * BLOCK) for north, east in places])
+    lengths = graph_of(positions, ends).length_m
+    speeds = lengths / np.array(rows) * 3.6
+    graph = graph_of(positions, ends, speeds_kmh=np.clip(speeds.max(axis=0), 1, 200))
+    planner = RoutePlanner(graph)
+    set_speeds(planner, speeds, "v")
+    return planner
+
+
+def test_the_first_part_is_chosen_for_now_and_the_second_for_later() -> None:
+    """Two forks one after another; no way is the quickest at both horizons' speeds."""
+    places = [(0, 0), (9, 20), (-9, 20), (0, 40), (9, 60), (-9, 60), (0, 80)]
+    ends = [(0, 1), (1, 3), (0, 2), (2, 3), (3, 4), (4, 6), (3, 5), (5, 6)]
+    north_then_south = (0, 1, 6, 7)
+    now = [160.0, 160, 200, 200, 160, 160, 200, 200]
+    later = [200.0, 200, 160, 160, 200, 200, 160, 160]
+    planner = planner_of_seconds(places, ends, now, later)
+    begin, end = at_node(planner.graph, 0), at_node(planner.graph, 6)
+    assert planner.recommend(begin, end).recommended.edges == north_then_south
+    assert planner.recommend(begin, end, departure_seconds=2000).recommended.edges == (2, 3, 6, 7)
+
+
+TWO_ROADS = [(0, 0), (0, 20), (0, 40), (20, 20)]
+
+
+def test_a_way_that_is_quick_only_later_is_no_alternative_now() -> None:
+    ends = [(0, 1), (1, 2), (0, 3), (3, 2)]
+    planner = planner_of_seconds(TWO_ROADS, ends, [155.0, 155, 3000, 3000], [400.0, 400, 160, 160])
+    begin, end = at_node(planner.graph, 0), at_node(planner.graph, 2)
+    answer = planner.recommend(begin, end)
+    assert answer.recommended.edges == (0, 1)
+    assert answer.alternatives == []
+    assert planner.recommend(begin, end, departure_seconds=500).recommended.edges == (2, 3)
+
+
+@pytest.mark.parametrize(("beside", "offered"), [(70.0, True), (110.0, False)])
+def test_another_road_all_the_way_is_an_alternative_if_it_is_not_much_longer(beside: float, offered: bool) -> None:
+    ends = [(0, 1), (1, 2), (0, 3), (3, 2)]
+    planner = planner_of_seconds(TWO_ROADS, ends, [60.0, 60, beside, beside])
+    answer = planner.recommend(at_node(planner.graph, 0), at_node(planner.graph, 2))
+    assert [route.edges for route in answer.alternatives] == ([(2, 3)] if offered else [])
+
+
+def test_a_detour_around_a_piece_of_the_way_is_no_alternative() -> None:
+    """Half of the way differs, it takes 1.4 times as long, but nobody would leave the road to come back to it."""
+    places = [(0, 0), (0, 10), (0, 30), (0, 40), (8, 20)]
+    ends = [(0, 1), (1, 2), (2, 3), (1, 4), (4, 2)]
+    planner = planner_of_seconds(places, ends, [25.0, 50, 25, 45, 45])
+    answer = planner.recommend(at_node(planner.graph, 0), at_node(planner.graph, 3))
+    assert answer.recommended.edges == (0, 1, 2)
+    assert answer.alternatives == []
 
 
 def test_under_changing_speeds_arrivals_are_those_of_a_search_by_the_clock() -> None:

@@ -2,7 +2,8 @@
 
 Candidates are quickest *by way of* an edge (Abraham, Delling, Goldberg, Werneck: Alternative Routes in Road Networks,
 2010). Two sweeps tell the time by way of some hundred edges around the best way. The best of each side and part of
-the way are looked at. One is locally optimal when the piece around its via edge is itself a quickest way.
+the way are looked at. The piece around the via edge must itself be a quickest way, and each piece that leaves the best
+way and comes back must not take much longer than what it replaces.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trafficapp.roads.graph import Floats, Integers, RoadGraph
-from trafficapp.roads.router import Metric, State, Way
+from trafficapp.roads.router import Metric, State
 from trafficapp.roads.search import Drive, StatesOfEnds
 
 #: Via edges that are swept, and ways that are looked at, per question.
@@ -22,7 +23,7 @@ _LOOKED_AT = 12
 #: Around the via edge, this share of the best time must be a quickest way.
 _LOCALLY_OPTIMAL = 0.25
 #: Via edges lie within the best way's bounds, widened by this share of their size, and by this many metres at least.
-_WIDER = 0.35
+_WIDER = 0.5
 _WIDER_M = 1000.0
 #: Where via edges lie beside the way, as shares of the distance as the crow flies: the quickest of each field counts.
 _ASIDE = np.array([-0.3, -0.15, -0.06, 0.0, 0.06, 0.15, 0.3])
@@ -87,7 +88,8 @@ class ViaEdges:
 
     def __init__(self, graph: RoadGraph, points: Floats) -> None:
         """Order the edges of a graph; points are those of its lines in metres."""
-        self._middles = points[(graph.shape_offsets[:-1] + graph.shape_offsets[1:]) // 2]
+        self._begins, self._finishes = points[graph.shape_offsets[:-1]], points[graph.shape_offsets[1:] - 1]
+        self._middles = (self._begins + self._finishes) / 2
         weight = graph.free_flow_kmh * graph.lanes
         chance = np.random.default_rng(_SEED).random(graph.edge_count)
         self._order = np.argsort(-(chance ** (1 / weight)), kind="stable")
@@ -95,7 +97,7 @@ class ViaEdges:
 
     def around(self, edges: Sequence[int]) -> Integers:
         """Some hundred edges in the neighbourhood of a way."""
-        way = self._middles[list(edges)]
+        way = self._line(edges)
         low, high = way.min(axis=0), way.max(axis=0)
         margin = max(float((high - low).max()) * _WIDER, _WIDER_M)
         inside = (self._east >= low[0] - margin) & (self._east <= high[0] + margin)
@@ -113,7 +115,7 @@ class ViaEdges:
             via: edges beside it; those on it do not count.
             seconds: time by way of each.
         """
-        way, places = self._middles[list(edges)], self._middles[via]
+        way, places = self._line(edges), self._middles[via]
         chord = way[-1] - way[0]
         square = max(float(chord @ chord), 1.0)
         across = np.array([-chord[1], chord[0]])
@@ -126,6 +128,11 @@ class ViaEdges:
         _, firsts = np.unique(field[order], return_index=True)
         best: Integers = order[np.sort(firsts)]
         return via[best]
+
+    def _line(self, edges: Sequence[int]) -> Floats:
+        """The junctions along a way, and its ends."""
+        line: Floats = np.concatenate([self._begins[[edges[0]]], self._finishes[list(edges)]])
+        return line
 
 
 def by_way_of_others(
@@ -144,23 +151,27 @@ def by_way_of_others(
     best = metric.way(states.origins, states.destinations)
     if best is None:
         return
-    via = via_edges.around(best.edges)
+    best_drive = states.drive(best.edges, best.turns)
+    edges = best_drive.edges
+    via = via_edges.around(edges)
     there, on = metric.seconds_by_way_of(states.origins, states.destinations, via)
     quick = there + on <= best.seconds * longer * _ROUNDING
     seen: set[int] = set()
-    for edge in via_edges.best_of_each_field(best.edges, via[quick], (there + on)[quick])[:_LOOKED_AT].tolist():
+    for edge in via_edges.best_of_each_field(edges, via[quick], (there + on)[quick])[:_LOOKED_AT].tolist():
         if edge in seen:
             continue
         first = metric.way(states.origins, [State(edge, 0.0)])
         second = metric.way([State(edge, 0.0)], states.destinations)
         if first is None or second is None:
             continue
-        way = Way(first.edges + second.edges[1:], first.turns + second.turns, first.seconds + second.seconds)
-        seen.update(way.edges)
-        if chosen.differs(way.edges) and not _repeats(graph, way.edges):
+        drive = states.drive(first.edges + second.edges[1:], first.turns + second.turns)
+        seen.update(drive.edges)
+        if chosen.differs(drive.edges) and not _repeats(graph, drive.edges):
             around_seconds = best.seconds * _LOCALLY_OPTIMAL
-            if _locally_optimal(metric, graph, way, len(first.edges) - 1, around_seconds):
-                yield states.drive(way.edges, way.turns)
+            if _straightforward(metric, graph, drive, best_drive, longer) and _locally_optimal(
+                metric, graph, drive, len(first.edges) - 1, around_seconds
+            ):
+                yield drive
 
 
 def _repeats(graph: RoadGraph, edges: Sequence[int]) -> bool:
@@ -169,11 +180,36 @@ def _repeats(graph: RoadGraph, edges: Sequence[int]) -> bool:
     return len({*nodes, int(graph.edge_to[edges[-1]])}) <= len(nodes)
 
 
-def _locally_optimal(metric: Metric, graph: RoadGraph, way: Way, via: int, around_seconds: float) -> bool:
-    """Whether the piece of a way around its via edge, so long on each side, is a quickest way."""
-    steps = metric.seconds[way.edges[1:]] + graph.turn_seconds[way.turns]
-    reached = np.concatenate([[0.0], np.cumsum(steps)])
+def _straightforward(metric: Metric, graph: RoadGraph, drive: Drive, best: Drive, longer: float) -> bool:
+    """Whether each piece that leaves the best way and comes back takes not much longer than what it replaces."""
+    reached, best_reached = _reached(metric, graph, drive), _reached(metric, graph, best)
+    place = {edge: number for number, edge in enumerate(best.edges)}
+    left = came_back = 0
+    for number, edge in enumerate(drive.edges):
+        if edge not in place:
+            continue
+        if place[edge] < came_back:
+            return False
+        replaced = best_reached[place[edge]] - best_reached[came_back]
+        if reached[number] - reached[left] > replaced * longer * _ROUNDING + 0.01:
+            return False
+        left, came_back = number, place[edge]
+    return True
+
+
+def _reached(metric: Metric, graph: RoadGraph, drive: Drive) -> Floats:
+    """When a drive is at the end of each edge, from the end of the first on."""
+    steps = metric.seconds[list(drive.edges[1:])] + graph.turn_seconds[list(drive.turns)]
+    return np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def _locally_optimal(metric: Metric, graph: RoadGraph, drive: Drive, via: int, around_seconds: float) -> bool:
+    """Whether the piece of a drive around its via edge, so long on each side, is a quickest way.
+
+    The piece goes on to the end of the edge after it: at the end of its own last edge one can only be over that edge.
+    """
+    edges, reached = drive.edges, _reached(metric, graph, drive)
     first = max(int(np.searchsorted(reached, reached[via] - around_seconds, "right")) - 1, 0)
-    last = min(int(np.searchsorted(reached, reached[via] + around_seconds)), len(way.edges) - 1)
-    piece = metric.way([State(way.edges[first], 0.0)], [State(way.edges[last], 0.0)])
+    last = min(int(np.searchsorted(reached, reached[via] + around_seconds)) + 1, len(edges) - 1)
+    piece = metric.way([State(edges[first], 0.0)], [State(edges[last], 0.0)])
     return piece is not None and reached[last] - reached[first] <= piece.seconds * _ROUNDING + 0.01

@@ -104,6 +104,18 @@ class RoadGraph:
         return lengths
 
     @cached_property
+    def turn_heads(self) -> list[int]:
+        """The edges after the turns, as a list."""
+        heads: list[int] = self.turn_to.tolist()
+        return heads
+
+    @cached_property
+    def turn_seconds_list(self) -> list[float]:
+        """The times of the turns, as a list."""
+        seconds: list[float] = self.turn_seconds.tolist()
+        return seconds
+
+    @cached_property
     def position_of_edge(self) -> dict[str, int]:
         """Position of each edge by its name."""
         return {name: position for position, name in enumerate(self.edge_ids.tolist())}
@@ -133,6 +145,11 @@ class RoadGraph:
     def edges_into(self) -> list[list[int]]:
         """Edges that end at each node, ascending."""
         return _grouped(self.edge_to, self.node_count)
+
+    @cached_property
+    def turns_out_of(self) -> list[list[int]]:
+        """Turns that lead away from each edge, ascending."""
+        return _grouped(self.turn_from, self.edge_count)
 
     @cached_property
     def turns_into(self) -> list[list[int]]:

@@ -1,4 +1,4 @@
-"""Speeds of edges as they go from worker to worker (Redis ``graph:{city}:current``): JSON, by the names of the edges."""
+"""Speeds of edges as they go from worker to worker (``graph:{city}:current``): JSON, by the edges' names."""
 
 from __future__ import annotations
 

@@ -218,19 +218,16 @@ def quickest_drives(metrics: Sequence[Metric], ends: Ends) -> list[Drive]:
 
 def _by_the_clock(ends: Ends, drives: list[Drive]) -> Drive:
     """The quickest drive along the edges of some drives. Last edges are written ``~edge``: they may end early."""
-    steps: dict[int, dict[int, int]] = {}
-    queue: list[tuple[float, int, int, int]] = []
-    begins = {drive.edges[0]: drive.begin for drive in drives}
-    finishes = {~drive.edges[-1]: drive.end for drive in drives}
+    graph, leave = ends.graph, ends.times.leave
+    heads, turn_seconds = graph.turn_heads, graph.turn_seconds_list
+    edges = {edge for drive in drives for edge in drive.edges}
+    begins = {drive.edges[0]: drive.begin for drive in drives if len(drive.edges) > 1}
+    finishes = {drive.edges[-1]: drive.end for drive in drives if len(drive.edges) > 1}
     access = {place.edge: ends.access_to(place) for place in ends.origins}
-    onward = {~place.edge: ends.access_to(place) for place in ends.destinations}
-    for drive in drives:
-        if len(drive.edges) > 1:
-            states = (*drive.edges[:-1], ~drive.edges[-1])
-            for before, after, turn in zip(states, states[1:], drive.turns, strict=False):
-                steps.setdefault(before, {})[after] = turn
-            start = ends.times.leave(states[0], ends.departure_seconds, drive.begin) + access[states[0]]
-            queue.append((start, states[0], -1, -1))
+    onward = {place.edge: ends.access_to(place) for place in ends.destinations}
+    queue = [
+        (leave(edge, ends.departure_seconds, begin) + access[edge], edge, -1, -1) for edge, begin in begins.items()
+    ]
     heapq.heapify(queue)
     came: dict[int, tuple[int, int]] = {}
     while queue:
@@ -239,16 +236,15 @@ def _by_the_clock(ends: Ends, drives: list[Drive]) -> Drive:
             continue
         came[state] = (before, turn)
         if state < 0:
-            edges, turns = _back(came, state)
-            return Drive(tuple(edges), tuple(turns), begins[edges[0]], finishes[state])
-        for after, turn in steps.get(state, {}).items():
-            entered = now + float(ends.graph.turn_seconds[turn])
-            part = (
-                ends.times.leave(after, entered)
-                if after >= 0
-                else ends.times.leave(~after, entered, 0.0, finishes[after])
-            )
-            heapq.heappush(queue, (part + onward.get(after, 0.0), after, state, turn))
+            way, turns = _back(came, state)
+            return Drive(tuple(way), tuple(turns), begins[way[0]], finishes[~state])
+        for turn in graph.turns_out_of[state]:
+            after, entered = heads[turn], now + turn_seconds[turn]
+            if after in edges:
+                heapq.heappush(queue, (leave(after, entered), after, state, turn))
+            if after in finishes:
+                arrival = leave(after, entered, 0.0, finishes[after]) + onward[after]
+                heapq.heappush(queue, (arrival, ~after, state, turn))
     return drives[0]
 
 
