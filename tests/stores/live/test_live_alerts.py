@@ -18,6 +18,7 @@ from tests.stores.live.rows import records
 from trafficapp.stores.current_alerts import ACKNOWLEDGED_KEY, CurrentAlerts
 from trafficapp.stores.live_alerts import ALERT_PARTITIONS_KEY, LiveAlertsSink, revision_key
 from trafficapp.stores.live_events import EVENTS_CHANNEL, EventLog, EventsMissed, emit
+from trafficapp.stores.redis_sink import Call
 
 
 def owned() -> bool:
@@ -93,6 +94,16 @@ async def test_repeats_at_other_offsets_change_nothing_and_are_not_told(client: 
     other.release([0])
     assert await CurrentAlerts(client).all_open() == []
     assert len(await told(client, since)) == 4
+
+
+async def test_a_put_whose_answer_was_lost_is_not_told_again(client: Redis, alerts: LiveAlertsSink) -> None:
+    since = await begin(client)
+    changes = alerts.collect(alerts.new_memory(), steps(100, OPENED, UPDATED, ACKNOWLEDGED, WORSE))
+    generation = (await client.get(alerts.generation_key)).decode()
+    for _ in range(2):
+        assert await alerts.put(Call(0, generation, -1, 104), changes)
+    assert len(await told(client, since)) == 4
+    assert [alert.revision for alert in await CurrentAlerts(client).all_open()] == [3]
 
 
 async def test_every_step_is_published_as_it_is_kept(client: Redis, alerts: LiveAlertsSink) -> None:
