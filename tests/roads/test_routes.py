@@ -169,6 +169,15 @@ def test_a_detour_around_a_piece_of_the_way_is_no_alternative() -> None:
     assert answer.alternatives == []
 
 
+def test_a_detour_from_another_road_is_no_second_alternative() -> None:
+    places = [(0, 0), (0, 40), (10, 10), (10, 30), (16, 20)]
+    ends = [(0, 1), (0, 2), (2, 3), (3, 1), (2, 4), (4, 3)]
+    planner = planner_of_seconds(places, ends, [200.0, 80, 60, 80, 50, 50])
+    answer = planner.recommend(at_node(planner.graph, 0), at_node(planner.graph, 1))
+    assert answer.recommended.edges == (0,)
+    assert [route.edges for route in answer.alternatives] == [(1, 2, 3)]
+
+
 def test_under_changing_speeds_arrivals_are_those_of_a_search_by_the_clock() -> None:
     graph = town(7, 7)
     slow = replace_lengths(graph, 30)

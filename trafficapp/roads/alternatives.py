@@ -166,18 +166,12 @@ def by_way_of_others(
             continue
         drive = states.drive(first.edges + second.edges[1:], first.turns + second.turns)
         seen.update(drive.edges)
-        if chosen.differs(drive.edges) and not _repeats(graph, drive.edges):
+        if chosen.differs(drive.edges):
             around_seconds = best.seconds * _LOCALLY_OPTIMAL
             if _straightforward(metric, graph, drive, best_drive, longer) and _locally_optimal(
                 metric, graph, drive, len(first.edges) - 1, around_seconds
             ):
                 yield drive
-
-
-def _repeats(graph: RoadGraph, edges: Sequence[int]) -> bool:
-    """Whether a way comes through a junction twice."""
-    nodes = graph.edge_from[list(edges)].tolist()
-    return len({*nodes, int(graph.edge_to[edges[-1]])}) <= len(nodes)
 
 
 def _straightforward(metric: Metric, graph: RoadGraph, drive: Drive, best: Drive, longer: float) -> bool:
