@@ -26,6 +26,11 @@ def test_import_and_info(tmp_path: Path) -> None:
     assert "44.48963 to 44.50710" in told
 
 
+def test_without_a_source_the_files_are_named(tmp_path: Path) -> None:
+    assert run("import", *map(str, FILES), "--city", "bologna", "--out", str(tmp_path))[0] == 0
+    assert "not told (imported from bologna_nodes.parquet, " in run("info", str(tmp_path))[1]
+
+
 def test_faults_are_told_in_one_line(tmp_path: Path) -> None:
     code, told = run("import", str(FILES[0]), "--city", "b", "--out", str(tmp_path), "--source", "EPL-2.0")
     assert code == 1

@@ -18,7 +18,7 @@ from trafficapp.roads.router import Metric, State
 from trafficapp.roads.search import Drive, StatesOfEnds
 
 #: Via edges that are swept, and ways that are looked at, per question.
-_VIA_EDGES = 600
+_VIA_EDGES = 400
 _LOOKED_AT = 12
 #: Around the via edge, this share of the best time must be a quickest way.
 _LOCALLY_OPTIMAL = 0.25
@@ -124,7 +124,9 @@ class ViaEdges:
         aside = (places - way[0]) @ across / square - np.interp(along, along_way, (way - way[0]) @ across / square)
         field = np.searchsorted(_ASIDE, aside) * (len(_ALONG) + 1) + np.searchsorted(_ALONG, along)
         order = np.lexsort((via, seconds * (1 + abs(along - 0.5))))
-        order = order[(abs(aside[order]) >= _LEAST_ASIDE) & ~np.isin(via[order], edges)]
+        on_way = np.zeros(len(self._middles), bool)
+        on_way[list(edges)] = True
+        order = order[(abs(aside[order]) >= _LEAST_ASIDE) & ~on_way[via[order]]]
         _, firsts = np.unique(field[order], return_index=True)
         best: Integers = order[np.sort(firsts)]
         return via[best]

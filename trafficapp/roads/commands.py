@@ -16,8 +16,8 @@ def graph() -> None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--city", required=True, help="Name of the city.")
 @click.option("--out", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where to.")
-@click.option("--source", required=True, help='Where the data is from, as in "OpenStreetMap contributors, ODbL".')
-def import_files(files: tuple[Path, ...], city: str, folder: Path, source: str) -> None:
+@click.option("--source", help='Where the data is from, as in "OpenStreetMap contributors, ODbL"; goes with the graph.')
+def import_files(files: tuple[Path, ...], city: str, folder: Path, source: str | None) -> None:
     """Make a road graph of FILES: parquet tables or GeoJSON of edges, and of nodes and turns where there are any.
 
     Which file is what is seen by its columns. Without a list of turns, all are allowed but turning back.
@@ -26,6 +26,7 @@ def import_files(files: tuple[Path, ...], city: str, folder: Path, source: str) 
     from trafficapp.roads.importing import import_graph
     from trafficapp.roads.storage import save
 
+    source = source or f"not told (imported from {', '.join(path.name for path in files)})"
     try:
         made = import_graph(files, city=city, source=source)
         path = save(made, folder)

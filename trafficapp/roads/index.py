@@ -111,7 +111,7 @@ class RoadIndex:
     def on_map(self, place: PlaceOnEdge) -> tuple[float, float]:
         """Latitude and longitude of a place on an edge."""
         point = shapely.line_interpolate_point(self.lines[place.edge], place.fraction, normalized=True)
-        return self.flat.degrees(point.x, point.y)
+        return self.flat.degrees(shapely.get_x(point), shapely.get_y(point))
 
     def _places(self, point: Any, edges: Integers, distances: Floats) -> list[PlaceOnEdge]:
         fractions = shapely.line_locate_point(self.lines[edges], point, normalized=True)
