@@ -1,4 +1,4 @@
-"""Body of ``GET /health``."""
+"""Bodies of ``GET /health``, ``/health/live`` and ``/health/ready``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,18 @@ class Health(Struct, frozen=True):
     kafka: bool
     postgres: bool
     redis: bool
+
+
+class Liveness(Struct, frozen=True):
+    """The process turns."""
+
+    status: Literal["live"] = "live"
+
+
+class Readiness(Struct, frozen=True):
+    """The process has taken over its partitions."""
+
+    status: Literal["ready"] = "ready"
 
 
 encode_health = msgspec.json.Encoder().encode

@@ -132,6 +132,11 @@ class TrafficApp(faust.App):
         """Whether this process has taken over the partitions it was assigned."""
         return self._loaded
 
+    def on_partitions_given_up(self) -> None:
+        """Called by the consumer when partitions are shared out anew: nothing is ours until it is read."""
+        self._loaded = False
+        self.telemetry.recovering.set(1)
+
     def on_partitions_loaded(self, partitions: dict[str, list[int]], seconds: float) -> None:
         """Called by the consumer when the partitions it was assigned are ours and read."""
         self._loaded = True
@@ -211,7 +216,14 @@ def create_app(settings: Settings | None = None) -> TrafficApp:
     for module in (*_ROLES[app.settings.worker.role], "trafficapp.inspection"):
         import_module(module).register(app)
 
-    import_module("web").register(app, app.settings, app.telemetry, local_current=app.local_current, outbox=app.outbox)
+    import_module("web").register(
+        app,
+        app.settings,
+        app.telemetry,
+        local_current=app.local_current,
+        outbox=app.outbox,
+        is_ready=lambda: app.loaded,
+    )
 
     @app.timer(interval=_WATCH_SECONDS)
     async def watch() -> None:
@@ -251,6 +263,7 @@ def _faust_configuration(settings: Settings) -> dict[str, Any]:
         "web_tables_enabled": False,
         "worker_redirect_stdouts": False,
         "autodiscover": False,
+        **({"Worker": "trafficapp.json_worker:JsonWorker"} if settings.logging.format == "json" else {}),
     }
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+from aiohttp.web import AppRunner
 
 from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings
@@ -12,6 +15,9 @@ from web.context import LocalCurrent, Probe, WebContext
 from web.database import Database
 from web.health import kafka_answers
 from web.socket_clients import allow_connections
+
+#: What an address may have beside its query, and how far beyond its limit the query is still read.
+_REST_OF_LINE_BYTES = 8190
 
 __all__ = ["LocalCurrent", "Probe", "register"]
 
@@ -24,6 +30,7 @@ def register(
     kafka_up: Probe | None = None,
     local_current: LocalCurrent | None = None,
     outbox: Outbox | None = None,
+    is_ready: Callable[[], bool] = lambda: True,
 ) -> None:
     """Make a Faust application's web server answer the API; call it once, before the worker starts.
 
@@ -37,6 +44,7 @@ def register(
         kafka_up: whether the broker answers; without it the brokers are asked directly.
         local_current: newest rows from the worker's own tables, for when Redis is away.
         outbox: the worker's producer.
+        is_ready: whether the process has taken over its partitions.
     """
     from faust.web.base import BlueprintManager
 
@@ -51,7 +59,11 @@ def register(
         kafka_up=kafka_up or kafka_answers(settings.kafka),
         local_current=local_current,
         outbox=outbox,
+        is_ready=is_ready,
     )
     allow_connections(settings.web.max_connections_per_socket_route)
     app.web.blueprints = BlueprintManager()
+    # Faust's runner would cut a long address off before we can say that it is too long
+    longest = settings.limits.query_bytes + _REST_OF_LINE_BYTES
+    app.web._runner = AppRunner(app.web.web_app, access_log=None, max_line_size=longest)  # noqa: SLF001
     setup(app.web.web_app, context, connect_feed=lambda: connect(redis_url, retries=0))

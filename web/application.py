@@ -9,7 +9,6 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from redis.asyncio import Redis
 
-from models.health import Health
 from web import (
     administration,
     alert_actions,
@@ -89,15 +88,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *dashboard.operations(),
         *maps.operations(),
         *analytics.operations(),
-        Operation(
-            method="GET",
-            path="/health",
-            view=health.view,
-            summary="Whether the servers behind this worker answer",
-            tag=Tag.OPERATION,
-            access=Access.OPEN,
-            answer=Health,
-        ),
+        *health.operations(),
         Operation(
             method="GET",
             path="/metrics",

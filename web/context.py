@@ -35,6 +35,7 @@ class WebContext:
         kafka_up: whether the broker answers.
         local_current: what this worker knows itself, for when Redis is away.
         outbox: sends to Kafka; one of its own unless given.
+        is_ready: whether the process has taken over its partitions.
         publisher: tells what writes recorded.
         registry: cameras and zones.
     """
@@ -46,6 +47,7 @@ class WebContext:
     kafka_up: Probe
     local_current: LocalCurrent | None = None
     outbox: Outbox | None = None
+    is_ready: Callable[[], bool] = lambda: True
     publisher: Publisher = field(init=False)
     registry: Registry = field(init=False)
     _own_outbox: Outbox | None = field(init=False, default=None)

@@ -1,4 +1,8 @@
-"""``GET /health``: whether the servers behind a worker answer. Always 200 and always quick."""
+"""``GET /health``: whether the servers behind a worker answer. Always 200 and always quick.
+
+``/health/live`` and ``/health/ready`` are for whoever starts and stops workers: neither looks at other servers, so that
+an outage of one of them restarts nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,17 @@ import logging
 import ssl
 import struct
 import time
+from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
-from models.health import Health, encode_health
+from models.health import Health, Liveness, Readiness, encode_health
 from trafficapp.settings import KafkaSettings
 from trafficapp.telemetry import Telemetry
-from web.context import Probe
+from web.access import Access
+from web.context import CONTEXT, Probe
+from web.operations import Operation, Tag
+from web.problems import ProblemError
 
 logger = logging.getLogger(__name__)
 
@@ -86,3 +94,45 @@ class HealthCheck:
     async def view(self, request: web.Request) -> web.Response:
         """Answer ``GET /health``."""
         return web.Response(body=encode_health(await self.health()), content_type="application/json")
+
+    def operations(self) -> list[Operation]:
+        """What this module answers."""
+        return [
+            Operation(
+                method="GET",
+                path=path,
+                view=view,
+                summary=summary,
+                description=description,
+                tag=Tag.OPERATION,
+                access=Access.OPEN,
+                answer=answer,
+                errors=errors,
+            )
+            for path, view, summary, description, answer, errors in (
+                ("/health", self.view, "Whether the servers behind this worker answer", "Always 200.", Health, ()),
+                ("/health/live", live, "Whether this worker turns", "Start it anew when it does not.", Liveness, ()),
+                (
+                    "/health/ready",
+                    ready,
+                    "Whether this worker has taken over its partitions",
+                    "503 while it reads state back: at its start, and whenever partitions are shared out anew.",
+                    Readiness,
+                    (HTTPStatus.SERVICE_UNAVAILABLE,),
+                ),
+            )
+        ]
+
+
+async def live(request: web.Request) -> web.Response:
+    """Answer ``GET /health/live``: whoever answers is alive."""
+    return web.Response(body=encode_health(Liveness()), content_type="application/json")
+
+
+async def ready(request: web.Request) -> web.Response:
+    """Answer ``GET /health/ready``."""
+    if not request.app[CONTEXT].is_ready():
+        raise ProblemError(
+            HTTPStatus.SERVICE_UNAVAILABLE, "this worker is taking over its partitions", {hdrs.RETRY_AFTER: "1"}
+        )
+    return web.Response(body=encode_health(Readiness()), content_type="application/json")

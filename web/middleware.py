@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from http import HTTPStatus
 
 from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from trafficapp.settings import LimitSettings
@@ -37,6 +39,17 @@ def install(web_app: web.Application, limits: LimitSettings) -> None:
     web_app[ORIGINS] = Origins(limits.cors_origins)
     web_app.middlewares.extend([telemetry, problems, guard])
     web_app.on_response_prepare.append(set_headers)
+    logging.getLogger("aiohttp.server").addFilter(tell_briefly)
+
+
+def tell_briefly(record: logging.LogRecord) -> bool:
+    """Tell of a request that is no HTTP in a line: not in a traceback, and not what was in it, which may be a token."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.exc_info, record.exc_text = None, None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.msg, record.args = "what %s sent is no HTTP: %s", (*(record.args or ("a client",)), type(error).__name__)
+    return True
 
 
 async def set_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+
 import pytest
 from aiohttp import web
 
@@ -95,3 +98,16 @@ async def test_what_views_raise(aiohttp_client: object, worker: Worker) -> None:
     exposition = application[CONTEXT].telemetry.exposition().decode()
     assert 'b2_api_requests_total{method="GET",route="/broken",status="500"} 1.0' in exposition
     assert 'b2_api_requests_total{method="POST",route="/greedy",status="413"} 1.0' in exposition
+
+
+async def test_what_is_no_http_is_told_briefly_and_not_repeated(
+    worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    reader, writer = await asyncio.open_connection("127.0.0.1", worker.client.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer sec\x00ret\r\n\r\n")
+    assert (await reader.readline()).split()[1] == b"400"
+    writer.close()
+    told = [record for record in caplog.records if record.name == "aiohttp.server"]
+    assert [(record.levelname, record.exc_info) for record in told] == [("INFO", None)]
+    assert "sec" not in caplog.text

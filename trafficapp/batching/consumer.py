@@ -154,6 +154,7 @@ class RunConsumer(driver.Consumer):
     # ------------------------------------------------------------------ taking over and giving up
 
     def _give_up(self) -> None:
+        self.app.on_partitions_given_up()
         self._epoch += 1
         self._ready = False
         self._held = frozenset()

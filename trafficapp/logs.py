@@ -1,0 +1,125 @@
+"""Logs for machines: each line on stdout is one JSON object, whoever wrote it.
+
+Fields: ``time`` (RFC 3339, UTC), ``level``, ``logger``, ``message``, ``role`` and, for an exception, ``exc_info``.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import threading
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import IO
+
+import msgspec
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+
+_encode = msgspec.json.Encoder().encode
+
+
+class JsonFormatter(logging.Formatter):
+    """One record, one object, one line.
+
+    Args:
+        role: what the process does.
+    """
+
+    def __init__(self, role: str) -> None:
+        super().__init__()
+        self._role = role
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format a record; one whose arguments do not fit its message is told all the same."""
+        try:
+            message = record.getMessage()
+        except Exception:
+            message = f"{record.msg} {record.args!r}"
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {
+            "time": moment.replace("+00:00", "Z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": message,
+            "role": self._role,
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            line["exc_info"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            line["stack_info"] = record.stack_info
+        # a path or a header may hold what is no Unicode
+        plain = {name: text.encode("utf-8", "backslashreplace").decode() for name, text in line.items()}
+        return _encode(plain).decode()
+
+
+class LineLogger(io.TextIOBase):
+    """Stands in for stdout or stderr: each line that is printed becomes a record.
+
+    Args:
+        logger: of the records.
+        level: of the records.
+    """
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+
+    def __init__(self, logger: logging.Logger, level: int) -> None:
+        self._logger = logger
+        self._level = level
+        self._rest = threading.local()
+
+    def writable(self) -> bool:
+        """It can be written to."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Log every whole line; the rest of an unfinished one is kept."""
+        *lines, self._rest.text = (getattr(self._rest, "text", "") + text).split("\n")
+        for line in lines:
+            self._tell(line)
+        return len(text)
+
+    def finish(self) -> None:
+        """Log what has no line end yet."""
+        self._tell(getattr(self._rest, "text", ""))
+        self._rest.text = ""
+
+    def _tell(self, line: str) -> None:
+        if line.strip():
+            self._logger.log(self._level, "%s", line.rstrip())
+
+
+def install(role: str, level: str, stream: IO[str] | None = None) -> None:
+    """Log as JSON from here on, with everything that is printed, warned or raised to the top.
+
+    Args:
+        role: what the process does.
+        level: least level, one of the settings' words.
+        stream: where the lines go; stdout.
+    """
+    handler = logging.StreamHandler(stream or _stdout())
+    handler.setFormatter(JsonFormatter(role))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(_LEVELS[level])
+    logging.captureWarnings(True)
+    # a handler that fails must not print a traceback into the lines
+    logging.raiseExceptions = False
+    sys.stdout = LineLogger(logging.getLogger("stdout"), logging.INFO)
+    sys.stderr = LineLogger(logging.getLogger("stderr"), logging.WARNING)
+    sys.excepthook = _tell_uncaught
+    threading.excepthook = lambda told: _tell_uncaught(
+        told.exc_type, told.exc_value or told.exc_type(), told.exc_traceback
+    )
+
+
+def _stdout() -> IO[str]:
+    """A way to stdout that is ours alone; a line goes out at once."""
+    return io.TextIOWrapper(io.FileIO(1, "w", closefd=False), encoding="utf-8", write_through=True)
+
+
+def _tell_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    level = logging.INFO if issubclass(kind, KeyboardInterrupt) else logging.CRITICAL
+    logging.getLogger("uncaught").log(level, "%s", kind.__name__, exc_info=(kind, error, trace))
