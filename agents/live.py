@@ -18,7 +18,7 @@ def register(app: TrafficApp) -> None:
     client = connect(settings.redis.url.get_secret_value())
     # the newest windows are a matter of minutes; an alert may be open for as long as the topic reaches back
     windows = KafkaReadBack(METRICS, kafka, settings.windows.finished_retention_seconds)
-    steps = KafkaReadBack(ALERTS, kafka, settings.retention.topic_hours * 3600)
+    steps = KafkaReadBack(ALERTS, kafka, settings.retention.alert_topic_days * 86_400)
     rows = app.telemetry.sink_rows
     sink = LiveSink(client, windows, rows.labels("live").inc)
     alerts = LiveAlertsSink(client, steps, rows.labels("live_alerts").inc, settings.events.replay_events)

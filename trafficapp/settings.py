@@ -194,6 +194,9 @@ class RetentionSettings(_Section):
     rollup_days: float = Field(730.0, gt=0, description="Days of the sums by the hour.")
     sweep_seconds: Seconds = Field(3600.0, description="Interval between sweeps.")
     topic_hours: float = Field(24.0, gt=0, description="Hours that records stay in the Kafka topics.")
+    alert_topic_days: float = Field(
+        30.0, gt=0, description="Days that steps of alerts stay in their topic, which an emptied Redis is filled from."
+    )
 
 
 class LoggingSettings(_Section):

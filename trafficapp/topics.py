@@ -48,6 +48,8 @@ def alert_state_changelog(settings: Settings) -> str:
 def declared_topics(settings: Settings) -> list[TopicDeclaration]:
     """All topics of the application."""
     retention = {"retention.ms": str(int(settings.retention.topic_hours * _HOUR_MS))}
+    # few and small, and an alert may be open for long
+    alerts = {"retention.ms": str(int(settings.retention.alert_topic_days * 24 * _HOUR_MS))}
     large = {"max.message.bytes": str(MAX_RECORD_BYTES)}
     # A row that a frozen process writes late must not survive its newer twin: owners write their rows
     # again every ten minutes, and nothing younger than an hour is compacted.
@@ -62,7 +64,7 @@ def declared_topics(settings: Settings) -> list[TopicDeclaration]:
     return [
         TopicDeclaration(EVENTS_RAW, "camera_id", partitions, copies, retention),
         TopicDeclaration(METRICS, "camera_id", partitions, copies, retention),
-        TopicDeclaration(ALERTS, "camera_id", partitions, copies, retention),
+        TopicDeclaration(ALERTS, "camera_id", partitions, copies, alerts),
         TopicDeclaration(DEAD_LETTERS, "source key", partitions, copies, retention | large),
         TopicDeclaration(camera_state_changelog(settings), "camera_id", partitions, copies, changelog | large),
         TopicDeclaration(alert_state_changelog(settings), "camera_id", partitions, copies, changelog),
