@@ -9,6 +9,8 @@ Order of precedence: environment variable, then ``faust.yml`` (or the file named
 from __future__ import annotations
 
 import os
+import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -275,7 +277,9 @@ class AuthSettings(_Section):
         True, description="Whether everybody who reaches the port may read; else a viewer's token is needed."
     )
     jwt_secret: SecretStr | None = Field(None, min_length=32, description="Key of HS256 tokens.")
-    jwks_url: str | None = Field(None, description="Where the keys of RS256 and ES256 tokens are published.")
+    jwks_url: str | None = Field(
+        None, pattern=r"^https?://", description="Where the keys of RS256 and ES256 tokens are published."
+    )
     jwt_issuer: str | None = Field(None, description="Demanded ``iss`` of a token.")
     jwt_audience: str | None = Field(None, description="Demanded ``aud`` of a token.")
     role_claim: str = Field("role", description="Claim that holds a role or a list of roles.")
@@ -290,6 +294,21 @@ class LimitSettings(_Section):
     query_bytes: int = Field(8192, ge=256, description="Longest query string.")
     cors_origins: tuple[str, ...] = Field((), description="Origins of pages elsewhere that may call the API.")
     trusted_proxies: tuple[str, ...] = Field((), description="Addresses whose X-Forwarded-For is believed.")
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not re.fullmatch(r"https?://[^/*\s]+", origin):
+                raise ValueError(f"{origin!r} is no origin such as https://traffic.example.org; * is not accepted")
+        return origins
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            ip_network(proxy, strict=False)
+        return proxies
 
 
 class Settings(BaseSettings):

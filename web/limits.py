@@ -102,11 +102,8 @@ class RateLimiter:
         """Count a wrong token; who has a right one is not counted with those who guess."""
         self._filled(f"failed {address}").tokens -= FAILED_LOGIN_COST
 
-    def address(self, request: web.Request) -> str:
-        """Where a request comes from; the last address of ``X-Forwarded-For`` that no trusted proxy has.
-
-        Of an IPv6 address only the network counts: who has one has all addresses in it.
-        """
+    def remote(self, request: web.Request) -> str:
+        """Where a request comes from; the last address of ``X-Forwarded-For`` that no trusted proxy has."""
         remote = request.remote or "unknown"
         if self._is_proxy(remote):
             forwarded = ",".join(request.headers.getall(hdrs.X_FORWARDED_FOR, []))
@@ -116,9 +113,12 @@ class RateLimiter:
                 remote = hop
                 if not self._is_proxy(hop):
                     break
-        if not _is_address(remote):
-            return remote
-        parsed = ip_address(remote)
+        return remote
+
+    def address(self, request: web.Request) -> str:
+        """What is counted as one client: of an IPv6 address its network, as who has one has all addresses in it."""
+        remote = self.remote(request)
+        parsed = ip_address(remote) if _is_address(remote) else None
         return str(IPv6Network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else remote
 
     def _is_proxy(self, address: str) -> bool:

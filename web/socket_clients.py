@@ -14,7 +14,6 @@ import resource
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
@@ -251,16 +250,9 @@ class SocketClients:
         )
         if not socket.can_prepare(request).ok:
             raise ProblemError(426, "this address speaks WebSocket only", {hdrs.UPGRADE: "websocket"})
-        origin = request.headers.get(hdrs.ORIGIN)
-        if origin is not None and not self._may_read(origin, request.host):
-            raise ProblemError(403, f"pages of {origin} may not read this worker's sockets")
         if len(self._clients) >= self._settings.web.max_connections_per_socket_route:
             raise ProblemError(503, "this worker has all the clients it takes", {hdrs.RETRY_AFTER: "10"})
         return socket
-
-    def _may_read(self, origin: str, host: str) -> bool:
-        """Whether pages of an origin may listen; else any page in an operator's browser could read along."""
-        return urlsplit(origin).netloc == host or origin in self._settings.limits.cors_origins
 
     async def _attend(self, client: SocketClient, attend: Callable[[SocketClient], Awaitable[None]]) -> None:
         try:

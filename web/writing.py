@@ -18,6 +18,7 @@ from trafficapp.stores.redis import UNAVAILABLE
 from trafficapp.stores.registry_queries import REGISTRY_CHANNEL
 from web.access import caller_of
 from web.context import CONTEXT, WebContext
+from web.limits import LIMITER
 from web.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -114,6 +115,6 @@ def actor_of(request: web.Request) -> Actor:
     return Actor(
         name=caller.name,
         role=str(caller.role),
-        remote=request.remote,
+        remote=request.config_dict[LIMITER].remote(request),
         request_id=request.headers.get("X-Request-Id", "")[:128] or None,
     )

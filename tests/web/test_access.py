@@ -173,6 +173,10 @@ async def test_sockets_take_a_token_and_keep_it_secret(
     async with aiohttp.ClientSession() as session:
         async with session.ws_connect(url.with_query(access_token=token)) as connection:
             assert await connection.receive_json() == []
+        async with session.ws_connect(url, protocols=["bearer", token]) as connection:
+            assert await connection.receive_json() == []
+            # a browser ends a connection without the protocol that it offered
+            assert connection.protocol == "bearer"
         for refused in (url, url.with_query(access_token=token + "x")):
             async with session.get(refused, headers={"Upgrade": "websocket"}) as response:
                 assert response.status == 401

@@ -11,7 +11,7 @@ from aiohttp.test_utils import make_mocked_request
 from tests.stores.live.redis_server import RedisServer
 from tests.web import tokens
 from tests.web.conftest import ADMIN, Worker, serving
-from trafficapp.settings import LimitSettings, Settings, load_settings
+from trafficapp.settings import LimitSettings, Settings, SettingsError, load_settings
 from web import limits
 from web.limits import RateLimiter
 from web.problems import ProblemError
@@ -184,3 +184,11 @@ async def test_pages_from_elsewhere(narrow_worker: Worker) -> None:
     )
     for origin, status in ((ORIGIN, 426), ("https://elsewhere.example", 403)):
         assert (await client.get("/ws/metrics", headers={"Origin": origin})).status == status
+
+
+@pytest.mark.parametrize(
+    "limits", [{"cors_origins": ["*"]}, {"cors_origins": ["traffic.example.org"]}, {"trusted_proxies": ["proxy"]}]
+)
+def test_settings_that_would_mean_nothing_are_refused(limits: dict[str, list[str]]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(limits))):
+        load_settings(limits=limits)
