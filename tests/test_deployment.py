@@ -175,8 +175,10 @@ def test_the_build_context_has_what_the_image_copies() -> None:
 @pytest.mark.parametrize("name", ["worker", "run", "dev"])
 def test_locked_packages_have_hashes_and_no_addresses(name: str) -> None:
     entries = re.split(r"\n(?=\S)", read(f"requirements/{name}.txt").strip())[1:]
-    assert len(entries) == len(locked(name)) > 40
+    assert len(entries) > 40
     for entry in entries:
+        # one for each range of Pythons, where these need different versions
+        assert _PINNED.match(entry), entry
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry
         assert "//" not in entry
 
