@@ -39,6 +39,6 @@ EXPOSE 6066
 STOPSIGNAL SIGTERM
 
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"TRAFFICAPP_WEB__PORT\"]}/health', timeout=4)"]
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"TRAFFICAPP_WEB__PORT\"]}/health/ready', timeout=4)"]
 
 CMD ["faust", "-A", "trafficapp", "worker", "-l", "info"]
