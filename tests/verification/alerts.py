@@ -1,270 +1,239 @@
 """Waves of congestion while workers are killed: ``python -m tests.verification.alerts --seed N``.
 
 Cameras with waves, with a level that changes every window, with gaps, and one that falls silent; in the middle
-the thresholds change. The alerts worker is killed with SIGKILL twice and a windows worker once. Every step on
-``traffic.alerts`` must be the oracle's, and what was sent again the same, byte for byte.
+the thresholds change. Clients listen on both windows workers; one alert is acknowledged in peace, another right
+before the live worker is killed. In the second half the alerts worker, a windows worker and the live worker are
+killed with SIGKILL once each. Every step on ``traffic.alerts`` must be the oracle's, and what was sent again the
+same, byte for byte; every client must hear every step once; history, export, open alerts and the table must say
+the same. A new alert must reach 99 of 100 clients within 300 ms of the record that made its window final, as long
+as nobody is killed.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
+import math
 import random
-import statistics
+import secrets
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from confluent_kafka import Producer
+import aiohttp
 
-from models.timestamps import epoch_us, rfc3339
-from tests.verification.alerts_oracle import TRAFFIC, WINDOW_US, Boundaries, Step, Window, right_steps
+from tests.verification.alerts_oracle import Step
+from tests.verification.alerts_plan import CALM_WINDOWS, SECONDS_A_WINDOW, SILENT, WINDOWS, Traffic
+from tests.verification.alerts_sockets import (
+    EVENT_OF_ACTION,
+    Delays,
+    EventsClient,
+    delays_of,
+    listening,
+    socket_faults,
+)
+from tests.verification.alerts_stored import ControlRoom
+from tests.verification.alerts_topic import Found, is_complete, opened_by_camera, read_alerts, topic_faults
 from tests.verification.deployment import Deployment, deployed, until
-from tests.verification.log import TICK_HEADER, end_offsets, read_log
-from trafficapp.sources.delivery import Delivery
-from trafficapp.topics import ALERTS, EVENTS_RAW, METRICS
 
-WINDOWS = 80
-SECONDS_A_WINDOW = 0.6
-CHANGED_AT = 50
-USUAL: Boundaries = (0.30, 0.55, 0.80)
-CHANGED: Boundaries = (0.20, 0.35, 0.60)
-SILENT, SILENT_AFTER = "silent", 20
+CLIENTS_A_WORKER = 20
+AIM_MS = 300.0
+KILLED = ("alerts", "worker-1", "live")
 SETTINGS = {
     "TRAFFICAPP_WINDOWS__IDLE_TIMEOUT_SECONDS": "5",
     "TRAFFICAPP_WINDOWS__TICK_SECONDS": "0.5",
     "TRAFFICAPP_ALERTS__SILENT_SECONDS": "10",
 }
+_READY_SECONDS = 60.0
+_ALERT_SECONDS = 20.0
+_STORED_WITHIN_SECONDS = 30.0
 
 
 @dataclass
-class Found:
-    """What stands on ``traffic.alerts``: first copies in order, repeats, and repeats that differ."""
+class Check:
+    """A run in the making.
 
-    steps: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
-    told_ms: dict[tuple[str, int], int] = field(default_factory=dict)
-    raw: dict[tuple[str, int], bytes] = field(default_factory=dict)
-    repeats: int = 0
-    differing: list[str] = field(default_factory=list)
-
-    def of(self, *types: str) -> list[dict[str, Any]]:
-        """Steps of alerts of these types."""
-        return [step for step in self.steps.values() if step["alert_type"] in types]
-
-
-def plan(seed: int) -> dict[str, str]:
-    """A letter for each window of each camera; a blank for none."""
-    chance = random.Random(seed)
-    cameras = {}
-    for number in range(6):
-        letters = ""
-        while len(letters) < WINDOWS - 10:
-            letters += "L" * chance.randint(2, 6) + "M" * chance.randint(0, 2) + "H" * chance.randint(2, 4)
-            letters += (
-                "S" * chance.choice([0, 1, 3, 8, 14, 18]) + "H" * chance.randint(0, 3) + "M" * chance.randint(0, 3)
-            )
-            letters += "L" * chance.randint(6, 9)
-        cameras[f"wave-{number}"] = letters[:WINDOWS].ljust(WINDOWS, "L")
-    cameras |= {f"flapping-{pair}": (pair * WINDOWS)[:WINDOWS] for pair in ("HL", "SL", "SM", "HM", "LS")}
-    cameras["gaps"] = ("LH       HL     S     LLL H    H         LLLL  " * 2)[:WINDOWS]
-    cameras[SILENT] = "L" * SILENT_AFTER
-    return cameras
-
-
-def windows_of(letters: str, base_us: int) -> list[Window]:
-    """The windows of a camera."""
-    return [
-        Window(base_us + number * WINDOW_US, letter, CHANGED if number >= CHANGED_AT else USUAL)
-        for number, letter in enumerate(letters)
-        if letter != " "
-    ]
-
-
-def send(delivery: Delivery, camera_id: str, letter: str, number: int, base_us: int) -> None:
-    """Send a window's two pictures."""
-    count, speed_kmh = TRAFFIC[letter]
-    for picture, offset_us in enumerate((1_000_000, 3_500_000)):
-        detections = [
-            {
-                "vehicle_id": f"v{vehicle}",
-                "class": "car",
-                "confidence": 0.9,
-                "bbox": {"x": 1, "y": 2, "w": 3, "h": 4},
-                "speed_estimate": speed_kmh,
-            }
-            for vehicle in range(count)
-        ]
-        head = {"camera_id": camera_id, "frame_id": number * 2 + picture}
-        time_ms = (base_us + number * WINDOW_US + offset_us) // 1000
-        delivery.send(camera_id.encode(), json.dumps({**head, "timestamp": time_ms, "detections": detections}).encode())
-
-
-def change_thresholds(deployment: Deployment, base_us: int) -> None:
-    """Send a control record, and one that is none, to every partition; and the good one again."""
-    names = dict(zip(("moderate", "high", "severe"), CHANGED, strict=True))
-    thresholds = {"version": 1, "effective_from_us": base_us + CHANGED_AT * WINDOW_US, **names}
-    producer = Producer({"bootstrap.servers": deployment.bootstrap_servers})
-    for value in ({"thresholds": thresholds}, {"thresholds": {**thresholds, "high": 2}}, {"thresholds": thresholds}):
-        for partition in end_offsets(deployment.bootstrap_servers, EVENTS_RAW):
-            producer.produce(EVENTS_RAW, value=json.dumps(value), partition=partition, headers=[(TICK_HEADER, b"")])
-    producer.flush(30)
-
-
-def read_alerts(bootstrap_servers: str) -> Found:
-    """Read the whole topic."""
-    found = Found()
-    for record in read_log(bootstrap_servers, ALERTS):
-        value = record.value or b""
-        step = json.loads(value)
-        place = (step["id"], step["revision"])
-        if place not in found.steps:
-            found.steps[place], found.raw[place], found.told_ms[place] = step, value, record.timestamp_ms
-            continue
-        found.repeats += 1
-        if found.raw[place] != value:
-            found.differing.append(f"{found.raw[place]!r}\n      {value!r}")
-    return found
-
-
-def as_right(step: dict[str, Any]) -> Step:
-    """A found step in the oracle's form."""
-    values, resolved = step["values"], step["action"] == "resolved"
-    return Step(
-        camera_id=step["camera_id"],
-        alert_type=step["alert_type"],
-        action=step["action"] if step["resolved_at"] == (step["updated_at"] if resolved else None) else "ill-timed",
-        revision=step["revision"],
-        severity=step["severity"],
-        level=step["congestion_level"],
-        score=step["congestion_score"],
-        since_us=epoch_us(step["since"]),
-        triggered_us=epoch_us(step["triggered_at"]),
-        at_us=epoch_us(step["updated_at"]),
-        vehicle_count=values["vehicle_count"],
-        avg_speed_kmh=values["avg_speed_kmh"],
-        queue_length=values["queue_length"],
-        peak_score=values["peak_congestion_score"],
-    )
-
-
-async def drive(deployment: Deployment, cameras: dict[str, str], base_us: int) -> None:
-    """Send everything at its pace; the silent camera comes back once it is missed.
-
-    What is sent beyond the plan is put into it: nobody else may fall silent meanwhile.
+    Attributes:
+        clients: by worker.
+        kills_began: monotonic seconds; infinite as long as nobody was killed.
     """
-    delivery = Delivery(deployment.settings, EVENTS_RAW, linger_ms=1)
 
-    def is_missed() -> bool:
-        return bool(read_alerts(deployment.bootstrap_servers).of("camera_silent"))
+    deployment: Deployment
+    traffic: Traffic
+    clients: list[list[EventsClient]]
+    room: ControlRoom
+    kills_began: float = math.inf
+    killed: list[str] = field(default_factory=list)
 
-    began, number, windows_left = time.monotonic(), 0, WINDOWS
-    missed = asyncio.create_task(until(is_missed, 120))
-    while windows_left > 0 or not missed.done():
-        await asyncio.sleep(max(began + number * SECONDS_A_WINDOW - time.monotonic(), 0))
-        if number == CHANGED_AT - 2:
-            await asyncio.to_thread(change_thresholds, deployment, base_us)
-        for camera_id, letters in cameras.items():
-            if number >= len(letters):
-                cameras[camera_id] += " " if camera_id == SILENT and not missed.done() else "L"
-            letter = cameras[camera_id][number]
-            if letter != " ":
-                send(delivery, camera_id, letter, number, base_us)
-        await asyncio.to_thread(delivery.flush, 30)
-        number, windows_left = number + 1, windows_left - 1
+    @property
+    def ports(self) -> list[int]:
+        """Of the workers that the clients listen to, the one that is never killed last."""
+        return [worker.web_port for worker in self.deployment.workers if worker.role == "streams"]
+
+    @property
+    def everybody(self) -> list[EventsClient]:
+        """All clients."""
+        return [client for worker in self.clients for client in worker]
+
+    def is_missed(self) -> bool:
+        """Whether a client was told that the silent camera is."""
+        alerts = self.clients[-1][0].open_alerts()
+        return any(alert["alert_type"] == "camera_silent" and alert["camera_id"] == SILENT for alert in alerts)
+
+    async def acknowledge_in_peace(self) -> None:
+        """Somebody takes an alert on; again at another worker is refused, and so is a WARNING."""
+        first, last = self.ports[0], self.ports[-1]
+        critical = await self._open_alert("CRITICAL")
+        await self.room.acknowledge(last, critical, "ada")
+        await self.room.acknowledge(first, critical, "grace", expected=409)
+        await self.room.acknowledge(first, await self._open_alert("WARNING"), "ada", expected=400)
+
+    async def kill(self, moments: Sequence[tuple[float, str]]) -> None:
+        """Kill processes at their moments, and acknowledge an alert right before the live worker is killed."""
+        supervisor, began = self.deployment.supervisor, time.monotonic()
+        for at_seconds, name in moments:
+            await asyncio.sleep(max(began + at_seconds - time.monotonic(), 0))
+            await until(lambda name=name: supervisor.pid(name) is not None, 60, 0.05)  # type: ignore[misc]
+            self.kills_began = min(self.kills_began, time.monotonic())
+            if name == "live":
+                await self.room.acknowledge(self.ports[-1], await self._open_alert("CRITICAL"), "grace")
+            await supervisor.kill(name)
+            self.killed.append(name)
+            print(f"  {time.monotonic() - began:5.1f} s  {name} killed", flush=True)
+
+    async def _open_alert(self, severity: str) -> dict[str, object]:
+        """The newest open alert of a wave that nobody acknowledged."""
+        async with asyncio.timeout(_ALERT_SECONDS):
+            while True:
+                for alert in reversed(self.clients[-1][0].open_alerts()):
+                    of_wave = alert["alert_type"] == "congestion" and alert["camera_id"].startswith("wave")
+                    if of_wave and alert["severity"] == severity and alert["id"] not in self.room.acknowledged:
+                        return alert
+                await asyncio.sleep(0.02)
 
 
-async def kill(deployment: Deployment, moments: Sequence[tuple[float, str]]) -> None:
-    """Kill processes at their moments."""
-    began = time.monotonic()
-    for at_seconds, name in moments:
-        await asyncio.sleep(max(began + at_seconds - time.monotonic(), 0))
-        await until(lambda name=name: deployment.supervisor.pid(name) is not None, 60, 0.05)  # type: ignore[misc]
-        await deployment.supervisor.kill(name)
-        print(f"  {at_seconds:5.1f} s  {name} killed", flush=True)
+@dataclass
+class Result:
+    """What was found."""
 
-
-def check(found: Found, expected: Sequence[Step], cameras: dict[str, str], base_us: int) -> list[str]:
-    """The faults."""
-    faults = [f"a repeat differs: {one}" for one in found.differing]
-    steps = Counter(map(as_right, found.of("congestion", "stopped_traffic")))
-    right = Counter(expected)
-    faults += [f"missing: {one}" for one in right - steps] + [f"not expected: {one}" for one in steps - right]
-    opened = Counter(s["camera_id"] for s in found.of("congestion") if s["action"] == "opened")
-    faults += [f"{name}: {opened[name]} alerts" for name in cameras if name.startswith("flapping") and opened[name] > 1]
-    silences = found.of("camera_silent")
-    told = sorted((s["action"], s["revision"], s["since"]) for s in silences if s["since"] < _last(cameras, s, base_us))
-    since = rfc3339(base_us + SILENT_AFTER * WINDOW_US - 1_500_000)
-    if told != [("opened", 1, since), ("resolved", 2, since)]:
-        faults.append(f"{SILENT} was to be missed since {since}, and nobody else: {told}")
-    return faults
-
-
-def _last(cameras: dict[str, str], step: dict[str, Any], base_us: int) -> str:
-    """When a camera's last picture was taken; when everything has been sent, all of them fall silent."""
-    windows = len(cameras[step["camera_id"]].rstrip())
-    return rfc3339(base_us + windows * WINDOW_US - 1_500_000)
-
-
-def delays_ms(found: Found, bootstrap_servers: str) -> list[int]:
-    """How long after its window stood on ``traffic.metrics`` each step stood on ``traffic.alerts``."""
-    finished: dict[tuple[str, str], int] = {}
-    for record in read_log(bootstrap_servers, METRICS):
-        row = json.loads(record.value or b"")
-        if row["lane_id"] is None:
-            finished.setdefault((row["camera_id"], row["window_end"]), record.timestamp_ms)
-    return [
-        found.told_ms[place] - finished[step["camera_id"], step["updated_at"]]
-        for place, step in found.steps.items()
-        if step["alert_type"] != "camera_silent"
-    ]
+    found: Found
+    right: list[Step]
+    faults: list[str]
+    calm: Delays
+    killing: Delays
 
 
 async def run(seed: int, *, kills: bool) -> bool:
-    """Make the check; True when every step is right."""
-    chance, cameras = random.Random(seed + 1), plan(seed)
-    seconds = WINDOWS * SECONDS_A_WINDOW
-    moments = [(chance.uniform(0.1, 0.4) * seconds, "alerts"), (chance.uniform(0.6, 0.9) * seconds, "alerts")]
-    moments += [(chance.uniform(0.2, 0.8) * seconds, "worker-1")]
-    if not kills:
-        moments = []
-    async with deployed(2, own_servers=True, settings=SETTINGS) as deployment:
-        base_us = int(time.time() * 1e6) // WINDOW_US * WINDOW_US - (WINDOWS + 60) * WINDOW_US
-        killing = asyncio.create_task(kill(deployment, sorted(moments)))
-        await drive(deployment, cameras, base_us)
-        await killing
-        right = [step for name, letters in cameras.items() for step in right_steps(name, windows_of(letters, base_us))]
-        servers = deployment.bootstrap_servers
-
-        def all_there() -> bool:
-            found = Counter(map(as_right, read_alerts(servers).of("congestion", "stopped_traffic")))
-            return not Counter(right) - found
-
-        await until(all_there, 60, 1)
-        await asyncio.sleep(2)  # for steps that nobody expects
-        found = await asyncio.to_thread(read_alerts, servers)
-        faults = check(found, right, cameras, base_us)
-        delays = sorted(await asyncio.to_thread(delays_ms, found, servers))
-    _tell(seed, found, cameras, right, delays, faults)
-    return not faults
+    """Make the check; True when everything is right."""
+    chance = random.Random(seed + 1)
+    begin, end = CALM_WINDOWS * SECONDS_A_WINDOW, WINDOWS * SECONDS_A_WINDOW
+    chosen = chance.sample(KILLED, len(KILLED)) if kills else []
+    moments = [(chance.uniform(begin + 2, begin + 0.7 * (end - begin)), name) for name in chosen]
+    token = secrets.token_hex(16)
+    async with (
+        deployed(2, own_servers=True, settings={**SETTINGS, "ADMIN_API_KEY": token}) as deployment,
+        aiohttp.ClientSession() as session,
+    ):
+        await _until_ready(deployment, session)
+        ports = [worker.web_port for worker in deployment.workers if worker.role == "streams"]
+        async with listening(CLIENTS_A_WORKER, ports) as clients:
+            check = Check(deployment, Traffic(deployment, seed), clients, ControlRoom(session, token))
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(check.traffic.drive(check.is_missed))
+                tasks.create_task(check.acknowledge_in_peace())
+                tasks.create_task(check.kill(sorted(moments)))
+            result = await _judge(check)
+    _tell(seed, check, result)
+    return not result.faults
 
 
-def _tell(
-    seed: int, found: Found, cameras: dict[str, str], right: list[Step], delays: list[int], faults: list[str]
-) -> None:
-    actions = Counter((step["alert_type"], step["action"]) for step in found.steps.values())
-    for (alert_type, action), count in sorted(actions.items()):
-        print(f"  {alert_type:16} {action:9} {count}")
-    opened = Counter(s["camera_id"] for s in found.of("congestion") if s["action"] == "opened")
-    print("  congestion alerts:", ", ".join(f"{name} {opened[name]}" for name in cameras))
-    print(f"seed {seed}: {len(right)} steps expected, {len(faults)} faults, {found.repeats} repeats, all the same bytes"
-          if not found.differing else f"seed {seed}: {len(found.differing)} repeats differ")  # fmt: skip
-    p99 = delays[int(len(delays) * 0.99)]
-    print(f"  from window to alert: median {statistics.median(delays):g} ms, p99 {p99} ms")
-    for fault in faults[:10]:
+async def _until_ready(deployment: Deployment, session: aiohttp.ClientSession) -> None:
+    """Wait until every worker has taken over its partitions, and two seconds later still has."""
+    urls = [f"http://127.0.0.1:{worker.web_port}/health/ready" for worker in deployment.workers]
+
+    async def status(url: str) -> int:
+        async with session.get(url) as response:
+            return response.status
+
+    in_a_row = 0
+    async with asyncio.timeout(_READY_SECONDS):
+        while in_a_row < 3:
+            in_a_row = in_a_row + 1 if {await status(url) for url in urls} == {200} else 0
+            await asyncio.sleep(1)
+
+
+async def _judge(check: Check) -> Result:
+    """Wait for everything that must come, and hold it against the oracle."""
+    deployment, traffic = check.deployment, check.traffic
+    servers, right = deployment.bootstrap_servers, traffic.right_steps()
+    await until(lambda: is_complete(read_alerts(servers), right, traffic), 60, 1)
+    steps = len((await asyncio.to_thread(read_alerts, servers)).steps)
+    await until(lambda: all(len(client.heard) >= steps for client in check.everybody), 30)
+    await asyncio.sleep(2)  # for what nobody expects
+    found = await asyncio.to_thread(read_alerts, servers)
+    faults = topic_faults(found, right, traffic) + socket_faults(check.everybody, found.steps)
+    faults += _connection_faults(check) + await _stored_faults(check, found, right) + check.room.faults
+    acknowledged = [place for place in found.steps if place[1] == "acknowledged"]
+    if Counter(place[0] for place in acknowledged) != Counter(check.room.acknowledged.keys()):
+        faults.append(f"acknowledged on the topic: {acknowledged}")
+    calm, killing = delays_of(check.everybody, traffic, check.kills_began)
+    if _quantile(calm, 0.99) > AIM_MS:
+        faults.append(f"p99 is {_quantile(calm, 0.99):.0f} ms and not below {AIM_MS:g} ms although nobody was killed")
+        faults += [f"{name}: {delay:.0f} ms" for name, delay in calm.longest.items() if delay > AIM_MS]
+    return Result(found, right, faults, calm, killing)
+
+
+async def _stored_faults(check: Check, found: Found, right: Sequence[Step]) -> list[str]:
+    """The faults of what is stored, once there are none or time is up: the sinks may be behind for a while."""
+    deadline = time.monotonic() + _STORED_WITHIN_SECONDS
+    while True:
+        faults = await asyncio.to_thread(check.room.table_faults, check.deployment.database_url, found)
+        for port in check.ports:
+            faults += await check.room.api_faults(port, check.traffic.base_us, found, right)
+        if not faults or time.monotonic() > deadline:
+            return faults
+        await asyncio.sleep(1)
+
+
+def _connection_faults(check: Check) -> list[str]:
+    """Clients of a worker that was killed connect twice, the others once."""
+    faults = []
+    for number, clients in enumerate(check.clients, 1):
+        right = 2 if f"worker-{number}" in check.killed else 1
+        faults += [f"{one.name}: {one.connections} connections" for one in clients if one.connections != right]
+    return faults
+
+
+def _quantile(delays: Delays, share: float) -> float:
+    ordered = delays.milliseconds
+    return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else math.nan
+
+
+def _tell(seed: int, check: Check, result: Result) -> None:
+    found, everybody = result.found, check.everybody
+    counts = Counter((step["alert_type"], step["action"]) for step in found.steps.values())
+    print(f"  {'traffic.alerts':16}" + "".join(f"{action:>14}" for action in EVENT_OF_ACTION))
+    for alert_type in sorted({alert_type for alert_type, _ in counts}):
+        print(f"  {alert_type:16}" + "".join(f"{counts[alert_type, action]:>14}" for action in EVENT_OF_ACTION))
+    opened = opened_by_camera(found)
+    print("  congestion alerts:", ", ".join(f"{name} {opened[name]}" for name in check.traffic.cameras))
+    heard = Counter(one.event for client in everybody for one in client.heard)
+    total = Counter(step["action"] for step in found.steps.values())
+    print(f"  {'event':20}{'told':>8}{'clients':>10}{'heard':>9}{'must be':>9}")
+    for action, event in EVENT_OF_ACTION.items():
+        print(f"  {event:20}{total[action]:>8}{len(everybody):>10}{heard[event]:>9}{total[action] * len(everybody):>9}")
+    print(f"  {'new_alert after':20}{'alerts':>8}{'heard':>10}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}")
+    for name, delays in (("nobody killed", result.calm), ("kills", result.killing)):
+        if delays.milliseconds:
+            figures = "".join(f"{_quantile(delays, share):>9.0f}" for share in (0.5, 0.99, 1))
+            print(f"  {name:20}{len(delays.longest):>8}{len(delays.milliseconds):>10}{figures}")
+    print(
+        f"seed {seed}: {len(result.right)} steps of the oracle, {found.repeats} repeats "
+        f"({len(found.differing)} differ), {len(check.room.acknowledged)} acknowledged, {len(result.faults)} faults"
+    )
+    for fault in result.faults[:10]:
         print("   ", fault)
 
 
