@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import asyncpg
 import pytest
 from click.testing import CliRunner
 
@@ -201,6 +203,36 @@ async def test_alerts_tell_their_changes(database: Connection) -> None:
     assert seen == sorted(set(seen))
 
 
+async def test_writers_of_alerts_of_many_days_and_cameras_do_not_lock_each_other_out(
+    database: Connection, history_url: str
+) -> None:
+    began = [asyncio.Event(), asyncio.Event()]
+
+    async def write(number: int, cameras: str) -> None:
+        connection = await asyncpg.connect(history_url)
+        try:
+            async with connection.transaction():
+                for camera in cameras:
+                    await connection.execute(
+                        "INSERT INTO alerts (id, revision, severity, alert_type, camera_id, title, message, rule,"
+                        " since, triggered_at, updated_at) SELECT gen_random_uuid(), 1, 'WARNING', 'congestion', $1, '', '',"
+                        " '', now(), timestamptz '2026-01-14Z' + day * interval '1 day', now()"
+                        " FROM generate_series(0, 2) AS day",
+                        camera,
+                    )
+                    began[number].set()
+                    # the other one may have to wait for this one's end, which is as good
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(began[1 - number].wait(), 1)
+        finally:
+            await connection.close()
+
+    cameras = "abcdefgh"
+    await asyncio.gather(write(0, cameras), write(1, cameras[::-1]))
+    assert await database.fetchval("SELECT count(*) FROM alerts") == 48
+    await database.execute("TRUNCATE alerts")
+
+
 async def test_the_migration_fills_the_sums(metrics_sink: MakeSink, database: Connection, history_url: str) -> None:
     sink = metrics_sink()
     await sink.load([0])
@@ -210,7 +242,7 @@ async def test_the_migration_fills_the_sums(metrics_sink: MakeSink, database: Co
         "DROP INDEX traffic_metrics_window_start;"
         "DROP TABLE metrics_1m, metrics_1h, metrics_changes, alert_changes;"
         "DELETE FROM time_partitions WHERE parent LIKE 'metrics_1_';"
-        "DROP FUNCTION next_change, note_alert_change, note_all_alerts_changed, recompute_rollups CASCADE;"
+        "DROP FUNCTION next_change, note_alert_changes, note_all_alerts_changed, recompute_rollups CASCADE;"
         "UPDATE alembic_version SET version_num = '0002'"
     )
     assert await asyncio.to_thread(migrate, history_url) == "0003"

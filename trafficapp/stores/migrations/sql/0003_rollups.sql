@@ -58,24 +58,36 @@ CREATE FUNCTION next_change(previous bigint DEFAULT 0) RETURNS bigint LANGUAGE s
     SELECT greatest(previous + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
 $$;
 
-CREATE FUNCTION note_alert_change() RETURNS trigger LANGUAGE plpgsql AS $$
+-- A transaction has one shard, that of its session, and holds it to its end, whatever alerts it writes and in which
+-- order: writers of many alerts side by side wait for one another at most, and never in a circle.
+CREATE FUNCTION note_alert_changes() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    own_shard smallint := pg_backend_pid() & 15;
+    days date[];
 BEGIN
-    INSERT INTO alert_changes AS kept (day, shard, change)
-    SELECT day, shard, next_change()
-    FROM (
-        SELECT DISTINCT (triggered_at AT TIME ZONE 'UTC')::date AS day,
-               (hashtext(coalesce(camera_id, '')) & 15)::smallint AS shard
-        FROM (VALUES (OLD.triggered_at, OLD.camera_id), (NEW.triggered_at, NEW.camera_id))
-             AS alert (triggered_at, camera_id)
-        WHERE triggered_at IS NOT NULL
-    ) AS touched
-    ORDER BY day, shard
-    ON CONFLICT (day, shard) DO UPDATE SET change = next_change(kept.change);
+    IF TG_OP = 'UPDATE' THEN
+        SELECT array_agg(DISTINCT (moment AT TIME ZONE 'UTC')::date) INTO days
+        FROM before JOIN after USING (id), LATERAL (VALUES (before.triggered_at), (after.triggered_at)) AS at (moment)
+        WHERE (before.severity, before.camera_id, before.triggered_at)
+              IS DISTINCT FROM (after.severity, after.camera_id, after.triggered_at);
+    ELSE
+        SELECT array_agg(DISTINCT (triggered_at AT TIME ZONE 'UTC')::date) INTO days FROM changed;
+    END IF;
+    IF days IS NOT NULL THEN
+        PERFORM pg_advisory_xact_lock(hashtext('alert_changes'), own_shard);
+        INSERT INTO alert_changes AS kept (day, shard, change)
+        SELECT day, own_shard, next_change() FROM unnest(days) AS day
+        ON CONFLICT (day, shard) DO UPDATE SET change = next_change(kept.change);
+    END IF;
     RETURN NULL;
 END $$;
 
-CREATE TRIGGER alerts_changed AFTER INSERT OR DELETE OR UPDATE OF severity, camera_id, triggered_at ON alerts
-    FOR EACH ROW EXECUTE FUNCTION note_alert_change();
+CREATE TRIGGER alerts_inserted AFTER INSERT ON alerts REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION note_alert_changes();
+CREATE TRIGGER alerts_updated AFTER UPDATE ON alerts REFERENCING OLD TABLE AS before NEW TABLE AS after
+    FOR EACH STATEMENT EXECUTE FUNCTION note_alert_changes();
+CREATE TRIGGER alerts_deleted AFTER DELETE ON alerts REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION note_alert_changes();
 
 CREATE FUNCTION note_all_alerts_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
