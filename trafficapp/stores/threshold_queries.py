@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from trafficapp.stores.postgres import Connection, Pool
 
 _NEWEST = "SELECT * FROM admin_thresholds ORDER BY version DESC LIMIT 1"
+# The clock, because the windows know versions that an earlier database gave and ignore any that is not larger.
 _INSERT = """
-    INSERT INTO admin_thresholds (congestion_threshold_low, congestion_threshold_moderate, congestion_threshold_high,
-                                  effective_from, set_by)
-    VALUES ($1, $2, $3, $4, $5) RETURNING *
+    INSERT INTO admin_thresholds (version, congestion_threshold_low, congestion_threshold_moderate,
+                                  congestion_threshold_high, effective_from, set_by)
+    SELECT greatest(coalesce(max(version), 0) + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint),
+           $1, $2, $3, $4, $5
+    FROM admin_thresholds RETURNING *
 """
 
 #: Readers of the topic skip records with this header; the windows look into those that have a value.

@@ -66,7 +66,8 @@ async def test_a_change_reaches_every_partition_and_holds_from_the_next_window(
     effective = datetime.fromisoformat(answer["effective_from"]).timestamp()
     assert effective % 5 == 0
     assert before < effective <= time.time() + 5
-    assert (answer["version"], answer["set_by"]) == (1, "Giulia")
+    assert before * 1000 - 1 < answer["version"] <= time.time() * 1000  # larger than any of an earlier database
+    assert answer["set_by"] == "Giulia"
     assert await call("GET", PATH) == answer
 
     records = await records_since(history_worker.context.settings, raw_ends)
@@ -76,7 +77,7 @@ async def test_a_change_reaches_every_partition_and_holds_from_the_next_window(
         told = decode_control(record.value).thresholds
         assert told is not None
         assert told.valid
-        assert (told.version, told.effective_from_us) == (1, effective * 1e6)
+        assert (told.version, told.effective_from_us) == (answer["version"], effective * 1e6)
         assert (told.moderate, told.high, told.severe) == (0.3, 0.55, 0.81)
 
     (row,) = await call("GET", "/api/admin/audit?action=thresholds.update&actor=Giulia")
@@ -119,7 +120,17 @@ async def test_a_change_while_kafka_is_away_is_done_and_told_later(
 async def test_changes_at_once_have_an_order(call: Call, tables: Connection, raw_ends: dict[int, int]) -> None:
     await asyncio.gather(*(call("PUT", PATH, change(0.3, 0.55, 0.8 + number / 1000)) for number in range(5)))
     rows = await tables.fetch("SELECT before->>'version' AS b, after->>'version' AS a FROM audit_logs ORDER BY id")
-    assert [(row["b"], row["a"]) for row in rows] == [(str(number), str(number + 1)) for number in range(5)]
+    versions = [0, *(int(row["a"]) for row in rows)]
+    assert len(versions) == 6
+    assert versions == sorted(set(versions))
+    assert [int(row["b"]) for row in rows] == versions[:-1]
+
+
+async def test_versions_grow_when_the_clock_does_not(call: Call, tables: Connection, raw_ends: dict[int, int]) -> None:
+    await call("PUT", PATH, change(0.3, 0.55, 0.8))
+    await tables.execute("UPDATE admin_thresholds SET version = version + 3600000")
+    ahead = (await call("GET", PATH))["version"]
+    assert (await call("PUT", PATH, change(0.3, 0.55, 0.7)))["version"] == ahead + 1
 
 
 async def test_the_newest_are_told_again_at_the_start_of_a_history_worker(
@@ -128,9 +139,9 @@ async def test_the_newest_are_told_again_at_the_start_of_a_history_worker(
     async with create_pool(history_worker.context.settings.postgres) as pool:
         await retell_thresholds(pool)
         assert await tables.fetchval("SELECT count(*) FROM pending_publications") == 0
-        await call("PUT", PATH, change(0.3, 0.55, 0.82))
+        version = (await call("PUT", PATH, change(0.3, 0.55, 0.82)))["version"]
         await retell_thresholds(pool)
-    assert '"version":1' in await tables.fetchval("SELECT payload->>'value' FROM pending_publications")
+    assert f'"version":{version}' in await tables.fetchval("SELECT payload->>'value' FROM pending_publications")
 
 
 @pytest.mark.parametrize(("now_us", "begin_us"), [(0, 5_000_000), (4_999_999, 5_000_000), (5_000_000, 10_000_000)])

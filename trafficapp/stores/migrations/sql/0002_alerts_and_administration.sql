@@ -53,7 +53,7 @@ COMMENT ON TABLE audit_logs IS
 CREATE INDEX audit_logs_at ON audit_logs (at);
 
 CREATE TABLE admin_thresholds (
-    version                       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    version                       bigint PRIMARY KEY DEFAULT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
     congestion_threshold_low      double precision NOT NULL,
     congestion_threshold_moderate double precision NOT NULL,
     congestion_threshold_high     double precision NOT NULL,
@@ -66,7 +66,8 @@ CREATE TABLE admin_thresholds (
 
 COMMENT ON TABLE admin_thresholds IS
     'Every setting of the levels; the one with the largest version holds for windows from effective_from on. '
-    'LOW < low <= MODERATE < moderate <= HIGH < high <= SEVERE.';
+    'LOW < low <= MODERATE < moderate <= HIGH < high <= SEVERE. Versions are epoch milliseconds at least: they go on '
+    'growing when the table is made anew or restored, while the windows remember the newest one they were told of.';
 
 CREATE TABLE monitoring_zones (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
