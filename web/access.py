@@ -142,15 +142,6 @@ async def authorise(request: web.Request, access: Access, is_socket: bool = Fals
     raise ProblemError(HTTPStatus.FORBIDDEN, f"this needs the role {least}; the token gives {caller.role}")
 
 
-def has_token(request: web.Request, is_socket: bool) -> bool:
-    """Whether a request carries what `identify` would look at."""
-    return (
-        ADMIN_TOKEN_HEADER in request.headers
-        or _bearer(request) is not None
-        or (is_socket and _socket_token(request) is not None)
-    )
-
-
 def warn_of_public_reads(settings: Settings) -> None:
     """Say it aloud when everybody on the network may read."""
     if not settings.auth.public_reads or _is_loopback(settings.web.host):

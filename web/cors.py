@@ -31,7 +31,7 @@ class Origins:
     def allows(self, request: web.Request) -> bool:
         """Whether the page that sends a request may: one of ours, a listed one, or no page at all."""
         origin = request.headers.get(hdrs.ORIGIN)
-        return origin is None or urlsplit(origin).netloc == request.host or origin.lower() in self._allowed
+        return origin is None or _host(origin) == request.host or origin.lower() in self._allowed
 
     def headers(self, request: web.Request) -> dict[str, str]:
         """What an answer tells the browser."""
@@ -69,6 +69,13 @@ class Origins:
                 hdrs.ACCESS_CONTROL_MAX_AGE: _KEPT_SECONDS,
             },
         )
+
+
+def _host(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None  # "http://[" is no address
 
 
 ORIGINS = web.AppKey("origins", Origins)

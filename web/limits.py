@@ -87,20 +87,17 @@ class RateLimiter:
         bucket.tokens -= 1
         return self._allowance(bucket)
 
-    def check_logins(self, address: str) -> None:
-        """Refuse tokens, wrong or right, from where too many wrong ones came.
+    def count_failed_login(self, address: str) -> None:
+        """Count a wrong token; who has a right one is not counted with those who guess.
 
         Raises:
-            ProblemError: 429.
+            ProblemError: 429, too many came from there.
         """
-        if f"failed {address}" in self._buckets:
-            bucket = self._filled(f"failed {address}")
-            if bucket.tokens < FAILED_LOGIN_COST:
-                self._refuse(bucket, FAILED_LOGIN_COST, "too many wrong tokens")
-
-    def count_failed_login(self, address: str) -> None:
-        """Count a wrong token; who has a right one is not counted with those who guess."""
-        self._filled(f"failed {address}").tokens -= FAILED_LOGIN_COST
+        bucket = self._filled(f"failed {address}")
+        # a small burst allows one at least, or the first wrong token would be told of others
+        if bucket.tokens < min(FAILED_LOGIN_COST, self._burst):
+            self._refuse(bucket, min(FAILED_LOGIN_COST, self._burst), "too many wrong tokens")
+        bucket.tokens -= FAILED_LOGIN_COST
 
     def remote(self, request: web.Request) -> str:
         """Where a request comes from; the last address of ``X-Forwarded-For`` that no trusted proxy has."""

@@ -11,7 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from trafficapp.settings import LimitSettings
-from web.access import Access, has_token, identify
+from web.access import Access, identify
 from web.context import CONTEXT
 from web.cors import ORIGINS, Origins
 from web.limits import ALLOWANCE, LIMITER, RateLimiter, check_query
@@ -95,21 +95,21 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         ProblemError: 429, too many; 414, a query that is too long; 403, a page from elsewhere; 401, a wrong token.
     """
     limiter, origins = request.config_dict[LIMITER], request.config_dict[ORIGINS]
-    preflight = origins.preflight(request)
     operation = operation_of(request)
     address = limiter.address(request)
     access = Access.OPEN if operation is None else operation.access
     is_socket = operation is not None and operation.websocket
-    if access is not Access.OPEN and has_token(request, is_socket):
-        limiter.check_logins(address)
     try:
         caller = await identify(request, access, is_socket)
     except ProblemError as error:
+        # what is refused costs, too; a right token beside wrong ones of the same address is not refused
+        request[ALLOWANCE] = limiter.spend(address)
         if error.status == HTTPStatus.UNAUTHORIZED:
             limiter.count_failed_login(address)
         raise
     request[ALLOWANCE] = limiter.spend(f"caller {caller.name}" if caller.authenticated else address)
     check_query(request, request.config_dict[CONTEXT].settings.limits)
+    preflight = origins.preflight(request)
     if preflight is not None:
         return preflight
     if is_socket and not origins.allows(request):

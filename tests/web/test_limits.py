@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import pytest
@@ -50,15 +51,14 @@ def test_a_bucket_empties_and_fills() -> None:
 def test_guessing_ends_and_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     limiter = RateLimiter(LimitSettings(requests_per_second=1, burst=100), clock)
-    limiter.check_logins("a")
     for _ in range(5):
         limiter.count_failed_login("a")
     with pytest.raises(ProblemError):
-        limiter.check_logins("a")
-    limiter.check_logins("b")
+        limiter.count_failed_login("a")
+    limiter.count_failed_login("b")
     assert limiter.spend("a").remaining == 99
     clock.now = 20
-    limiter.check_logins("a")
+    limiter.count_failed_login("a")
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,12 +124,26 @@ async def test_each_client_has_its_own_measure(narrow_worker: Worker) -> None:
             assert (known.status, known.headers["RateLimit-Remaining"]) == (200, "59")
 
 
-async def test_guessing_is_refused_even_when_it_is_right(narrow_worker: Worker) -> None:
+async def test_guessing_is_refused_and_a_right_token_of_the_same_address_is_not(narrow_worker: Worker) -> None:
     url = narrow_worker.client.make_url("/cameras")
     async with aiohttp.ClientSession() as session:
-        guesses = [{"X-Admin-Token": "guess"}] * 3 + [ADMIN]
-        assert [(await session.get(url, headers=guess)).status for guess in guesses] == [401, 401, 401, 429]
+        twice = [("Authorization", "Bearer x"), ("Authorization", "Bearer y")]
+        guesses: list[Any] = [{"X-Admin-Token": "guess"}] * 2 + [twice, twice, ADMIN]
+        assert [(await session.get(url, headers=guess)).status for guess in guesses] == [401, 401, 401, 429, 200]
         assert (await session.get(url)).status == 200
+
+
+@pytest.mark.parametrize("kind", ["wrong tokens", "preflights"])
+async def test_what_is_refused_is_counted(narrow_worker: Worker, kind: str) -> None:
+    url = narrow_worker.client.make_url("/cameras")
+    preflight = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "GET"}
+    async with aiohttp.ClientSession() as session:
+        for _ in range(60):
+            if kind == "preflights":
+                assert (await session.options(url, headers=preflight)).status == 403
+            else:
+                assert (await session.get(url, headers={"X-Admin-Token": "guess"})).status in (401, 429)
+        assert (await session.get(url)).status == 429
 
 
 async def test_long_queries_and_large_bodies(narrow_worker: Worker) -> None:
@@ -175,6 +189,9 @@ async def test_pages_from_elsewhere(narrow_worker: Worker) -> None:
     refused = await client.options(BODY_PATH, headers=preflight | {"Origin": "https://elsewhere.example"})
     assert refused.status == 403
     assert "Access-Control-Allow-Origin" not in refused.headers
+    for path in ("/ws/metrics", BODY_PATH):
+        method = "OPTIONS" if path == BODY_PATH else "GET"
+        assert (await client.request(method, path, headers=preflight | {"Origin": "http://["})).status == 403
     # errors say it too, else a page could not read them
     answer = await client.get("/metrics/history", headers={"Origin": ORIGIN})
     assert (answer.status, answer.headers["Access-Control-Allow-Origin"], answer.headers["Vary"]) == (
