@@ -31,10 +31,11 @@ class AlertsSink(StatefulSink[PartitionAlerts]):
         self._telemetry = telemetry
         self._causes = causes_of(settings.alerts)
         self._max_gap_us = round(settings.alerts.max_gap_seconds * MICROSECONDS_PER_SECOND)
+        self._forget_us = round(settings.alerts.forget_seconds * MICROSECONDS_PER_SECOND)
 
     def take_over(self, partition: int, rows: Mapping[bytes, bytes]) -> PartitionAlerts:
         """The alerts of a partition, to go on from their rows."""
-        return PartitionAlerts(partition, self._causes, self._max_gap_us, rows)
+        return PartitionAlerts(partition, self._causes, self._max_gap_us, self._forget_us, rows)
 
     async def take_effect(self, partition: int, states: PartitionAlerts, records: Sequence[ConsumerRecord]) -> None:
         """Apply a run; returns when its steps are acknowledged."""

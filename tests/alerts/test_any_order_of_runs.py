@@ -11,7 +11,7 @@ from tests.alerts.windows import fresh, records, spelled, standing, steps, windo
 from trafficapp.alerts.rules import SEVERITY_RANK
 from trafficapp.state_rows import offset_of
 
-SHORT = {"stopped_windows": 2, "resolve_windows": 2}
+SHORT = {"stopped_windows": 2, "resolve_windows": 2, "forget_seconds": 20.0}
 PATIENT = settings(deadline=None)
 
 a_window = st.tuples(st.sampled_from("LLMHS?"), st.booleans(), st.sampled_from([1, 1, 1, 2, 7]))

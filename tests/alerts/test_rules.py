@@ -38,6 +38,32 @@ def test_congestion(levels: str, expected: list[str]) -> None:
     assert told(spelled(levels), resolve_windows=3) == expected
 
 
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        # 20 s from the end of the newest window of known level; what comes then begins afresh
+        ("SL    L", ["0 opened CRITICAL S", "1 updated CRITICAL L", "5 resolved CRITICAL L"]),
+        ("SL   L", ["0 opened CRITICAL S", "1 updated CRITICAL L"]),
+        ("SL????", ["0 opened CRITICAL S", "1 updated CRITICAL L"]),
+        ("SL????????", ["0 opened CRITICAL S", "1 updated CRITICAL L", "5 resolved CRITICAL L"]),
+        ("S?      ?", ["0 opened CRITICAL S", "4 resolved CRITICAL S"]),
+        ("S            S", ["0 opened CRITICAL S", "4 resolved CRITICAL S", "13 opened CRITICAL S"]),
+        ("H    H", []),
+        ("H   H", ["4 opened WARNING H"]),
+    ],
+)
+def test_what_is_not_seen_for_long_is_over(levels: str, expected: list[str]) -> None:
+    assert told(spelled(levels), forget_seconds=20, max_gap_seconds=3600) == expected
+
+
+def test_the_end_of_what_is_not_seen_does_not_depend_on_when_it_is_told() -> None:
+    ends = [steps(spelled("HHM" + " " * blanks + last))[-1] for blanks, last in ((48, "?"), (900, "L"))]
+    assert ends[0] == ends[1]
+    assert ends[0].message == "Over: no vehicle with a known speed was seen for 4 min; it lasted 15 s"
+    assert (ends[0].resolved_at, ends[0].updated_at) == ("2023-11-14T22:17:35Z", "2023-11-14T22:17:35Z")
+    assert ends[0].revision == 3
+
+
 def test_how_many_windows_is_a_setting() -> None:
     assert told(spelled("SSS"), severe_windows=3, high_windows=2) == ["1 opened WARNING S", "2 updated CRITICAL S"]
     assert told(spelled("SHH"), resolve_windows=2, calm_below="HIGH") == ["0 opened CRITICAL S", "1 updated CRITICAL H"]
@@ -109,7 +135,8 @@ def test_a_person_reads_what_where_and_since_when() -> None:
         "1 vehicle, 14.2 km/h on average, level SEVERE, for 15 s",
     )
     assert updated.rule == "congestion_level >= SEVERE for 1 window"
-    assert resolved.message == "Over: 6 windows in a row below MODERATE; it lasted 45 s"
+    assert resolved.message == "Over: 6 windows in a row below MODERATE; it lasted 15 s"
+    assert resolved.values["duration_seconds"] == 15.0
     assert (resolved.resolved_at, resolved.triggered_at) == ("2023-11-14T22:14:05Z", opened.triggered_at)
     assert resolved.values["peak_congestion_score"] == 0.9
     assert len({opened.id, updated.id, resolved.id}) == 1

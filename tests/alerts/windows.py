@@ -66,7 +66,8 @@ def fresh(rows: dict[bytes, bytes] | None = None, **settings: Any) -> PartitionA
     """The alerts of a partition as a worker takes them over."""
     alert_settings = AlertSettings(**{"update_seconds": 5.0} | settings)
     max_gap_us = round(alert_settings.max_gap_seconds * 1e6)
-    return PartitionAlerts(0, causes_of(alert_settings), max_gap_us, rows or {})
+    forget_us = round(alert_settings.forget_seconds * 1e6)
+    return PartitionAlerts(0, causes_of(alert_settings), max_gap_us, forget_us, rows or {})
 
 
 def steps(rows: Iterable[WindowRow], **settings: Any) -> list[AlertEvent]:

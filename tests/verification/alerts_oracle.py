@@ -11,6 +11,7 @@ from typing import NamedTuple
 WINDOW_US = 5_000_000
 MAX_GAP_US = 30_000_000
 UPDATE_US = 30_000_000
+FORGET_US = 240_000_000
 LEVELS = ("LOW", "MODERATE", "HIGH", "SEVERE")
 SEVERE_WINDOWS, HIGH_WINDOWS, STOPPED_WINDOWS, CALM_WINDOWS = 1, 2, 12, 6
 
@@ -120,7 +121,7 @@ def _steps_of(
     steps: list[Step] = []
     now: _Open | None = None
 
-    def tell(action: str, at: int, alert: _Open) -> None:
+    def tell(action: str, at: int, alert: _Open, later_us: int = 0) -> None:
         count, speed_kmh = TRAFFIC[windows[at].letter]
         steps.append(
             Step(
@@ -133,7 +134,7 @@ def _steps_of(
                 score=windows[at].score,
                 since_us=windows[alert.begin].start_us,
                 triggered_us=windows[alert.opened].end_us,
-                at_us=windows[at].end_us,
+                at_us=windows[at].end_us + later_us,
                 vehicle_count=count,
                 avg_speed_kmh=speed_kmh,
                 queue_length=count if windows[at].stands else 0,
@@ -142,6 +143,9 @@ def _steps_of(
         )
 
     for at, window in enumerate(windows):
+        if now is not None and window.start_us - windows[at - 1].end_us >= FORGET_US:
+            tell("resolved", at - 1, now._replace(revision=now.revision + 1), FORGET_US)
+            now = None
         found = raised(windows[: at + 1])
         if now is None:
             if found is not None:

@@ -35,7 +35,7 @@ def test_an_alert_says_since_when_and_how_long_and_ends_with_the_next_record() -
     newest, raised = rfc3339(T0_US + 95 * SECOND_US), rfc3339(T0_US + 300 * SECOND_US)
     assert (opened.action, opened.revision, opened.severity) == ("opened", 1, "WARNING")
     assert (opened.title, opened.rule) == ("No events from a", "no events for 300 s")
-    assert opened.message == f"Nothing for 5 min; its newest event is of {newest}"
+    assert opened.message == f"Nothing for 5 min: no vehicles, or no camera; its newest event is of {newest}"
     assert (opened.since, opened.triggered_at, opened.resolved_at) == (newest, raised, None)
     assert opened.values == {"silent_seconds": 300.0, "newest_event": newest}
     assert (resolved.id, resolved.action, resolved.revision) == (opened.id, "resolved", 2)

@@ -30,11 +30,24 @@ class Streak(Struct, array_like=True):
     peak_score: float = 0.0
 
 
+class Seen(Struct, array_like=True, frozen=True):
+    """What is shown of a window in a step; the fields are those of `WindowRow`."""
+
+    congestion_level: Level | None = None
+    congestion_score: float | None = None
+    vehicle_count: int | None = None
+    avg_speed_kmh: float | None = None
+    stopped_ratio: float | None = None
+    queue_length: int | None = None
+
+
 class OpenAlert(Struct, array_like=True):
     """An alert that is not over; the fields are those of `AlertEvent`, as they were told last.
 
     Attributes:
         told_us: end of the window of its newest step.
+        not_calm_us: end of the newest window that was not calm.
+        newest: what was seen in the newest window.
     """
 
     id: str
@@ -46,6 +59,8 @@ class OpenAlert(Struct, array_like=True):
     peak_score: float
     revision: int = 1
     told_us: int = 0
+    not_calm_us: int = 0
+    newest: Seen = field(default_factory=Seen)
 
 
 class CauseState(Struct, array_like=True):
@@ -87,9 +102,13 @@ def advance(
     if alert is None:
         return None if met is None else _opened(cause, state, row, end_us, *met)
     alert.peak_score = max(alert.peak_score, row.congestion_score or 0.0)
-    state.calm_windows = state.calm_windows + 1 if cause.is_calm(row) else 0
+    alert.newest = _seen(row)
+    if cause.is_calm(row):
+        state.calm_windows += 1
+    else:
+        state.calm_windows, alert.not_calm_us = 0, end_us
     if state.calm_windows >= cause.calm_windows:
-        return _resolved(cause, state, alert, row, end_us)
+        return _resolved(cause, state, alert, row.camera_id, end_us)
     trigger = met[0] if met is not None else None
     rises = trigger is not None and SEVERITY_RANK[trigger.severity(row)] > SEVERITY_RANK[alert.severity]
     changed = row.congestion_level != alert.level and end_us - alert.told_us >= cause.update_us
@@ -101,7 +120,26 @@ def advance(
         values["windows_in_a_row"] = met[1].windows
     alert.level = row.congestion_level
     alert.revision += 1
-    return _step("updated", cause, alert, row, end_us, values)
+    return _told(cause, alert, row, "updated", end_us, values)
+
+
+def ended_unseen(
+    cause: Cause, state: CauseState, camera_id: str, ended_us: int, unseen_seconds: float
+) -> AlertEvent | None:
+    """The step that ends an open alert of which nothing was seen for too long; the state stays as it is.
+
+    Args:
+        cause: its rules.
+        state: of the cause.
+        camera_id: of which camera.
+        ended_us: when it counts as over.
+        unseen_seconds: for how long nothing was seen then.
+    """
+    alert = state.open
+    if alert is None:
+        return None
+    message = wording.unseen(unseen_seconds, _lasted(alert))
+    return _step("resolved", cause, alert, camera_id, alert.revision + 1, ended_us, message, _lasted(alert), {})
 
 
 def _count(
@@ -137,49 +175,81 @@ def _opened(
         since_us=streak.since_us,
         triggered_us=end_us,
         peak_score=streak.peak_score,
+        not_calm_us=end_us,
+        newest=_seen(row),
     )
-    return _step("opened", cause, alert, row, end_us, {"windows_in_a_row": streak.windows})
+    return _told(cause, alert, row, "opened", end_us, {"windows_in_a_row": streak.windows})
 
 
-def _resolved(cause: Cause, state: CauseState, alert: OpenAlert, row: WindowRow, end_us: int) -> AlertEvent:
-    calm_windows = state.calm_windows
+def _resolved(cause: Cause, state: CauseState, alert: OpenAlert, camera_id: str, end_us: int) -> AlertEvent:
+    values: dict[str, RuleValue] = {"calm_windows_in_a_row": state.calm_windows}
     state.open, state.calm_windows = None, 0
-    alert.level = row.congestion_level
-    alert.revision += 1
-    return _step("resolved", cause, alert, row, end_us, {"calm_windows_in_a_row": calm_windows})
+    seconds = _lasted(alert)
+    message = wording.ending(cause.calm_windows, cause.calm, seconds)
+    return _step("resolved", cause, alert, camera_id, alert.revision + 1, end_us, message, seconds, values)
+
+
+def _told(
+    cause: Cause, alert: OpenAlert, row: WindowRow, action: AlertAction, end_us: int, values: dict[str, RuleValue]
+) -> AlertEvent:
+    """A step of an alert that goes on."""
+    alert.told_us = end_us
+    seconds = (end_us - alert.since_us) / MICROSECONDS_PER_SECOND
+    message = wording.situation(row, seconds)
+    return _step(action, cause, alert, row.camera_id, alert.revision, end_us, message, seconds, values)
+
+
+def _lasted(alert: OpenAlert) -> float:
+    """Seconds from its begin to the end of the last window that was not calm."""
+    return (max(alert.not_calm_us, alert.triggered_us) - alert.since_us) / MICROSECONDS_PER_SECOND
+
+
+def _seen(row: WindowRow) -> Seen:
+    return Seen(
+        row.congestion_level,
+        row.congestion_score,
+        row.vehicle_count,
+        row.avg_speed_kmh,
+        row.stopped_ratio,
+        row.queue_length,
+    )
 
 
 def _step(
-    action: AlertAction, cause: Cause, alert: OpenAlert, row: WindowRow, end_us: int, values: dict[str, RuleValue]
+    action: AlertAction,
+    cause: Cause,
+    alert: OpenAlert,
+    camera_id: str,
+    revision: int,
+    at_us: int,
+    message: str,
+    seconds: float,
+    values: dict[str, RuleValue],
 ) -> AlertEvent:
-    alert.told_us = end_us
-    seconds = (end_us - alert.since_us) / MICROSECONDS_PER_SECOND
-    resolved = action == "resolved"
+    seen = alert.newest
     return AlertEvent(
         id=alert.id,
         action=action,
-        revision=alert.revision,
+        revision=revision,
         severity=alert.severity,
         alert_type=cause.alert_type,
-        camera_id=row.camera_id,
-        title=wording.title(cause.alert_type, alert.severity, row.camera_id),
-        message=wording.ending(cause.calm_windows, cause.calm, seconds)
-        if resolved
-        else wording.situation(row, seconds),
-        congestion_level=row.congestion_level,
-        congestion_score=row.congestion_score,
+        camera_id=camera_id,
+        title=wording.title(cause.alert_type, alert.severity, camera_id),
+        message=message,
+        congestion_level=seen.congestion_level,
+        congestion_score=seen.congestion_score,
         since=rfc3339(alert.since_us),
         triggered_at=rfc3339(alert.triggered_us),
-        updated_at=rfc3339(end_us),
+        updated_at=rfc3339(at_us),
         rule=alert.rule,
         values={
-            "vehicle_count": row.vehicle_count,
-            "avg_speed_kmh": row.avg_speed_kmh,
-            "stopped_ratio": row.stopped_ratio,
-            "queue_length": row.queue_length,
+            "vehicle_count": seen.vehicle_count,
+            "avg_speed_kmh": seen.avg_speed_kmh,
+            "stopped_ratio": seen.stopped_ratio,
+            "queue_length": seen.queue_length,
             "duration_seconds": seconds,
             "peak_congestion_score": alert.peak_score,
             **values,
         },
-        resolved_at=rfc3339(end_us) if resolved else None,
+        resolved_at=rfc3339(at_us) if action == "resolved" else None,
     )

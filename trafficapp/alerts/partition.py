@@ -16,9 +16,9 @@ from msgspec import Struct, field
 
 from models.alerts import AlertEvent
 from models.detections import UNDECODABLE
-from models.timestamps import epoch_us
+from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
 from models.window_rows import WindowRow, decode_window_row
-from trafficapp.alerts.lifecycle import CauseState, advance
+from trafficapp.alerts.lifecycle import CauseState, advance, ended_unseen
 from trafficapp.alerts.rules import Cause
 from trafficapp.state_rows import OFFSET_BYTES, partition_key, state_row
 
@@ -40,11 +40,14 @@ class CameraAlerts(Struct, array_like=True):
         newest_us: start of the newest window that was counted, -1 before the first. A window of unknown level
             is never counted.
         causes: by alert type.
+        newest_end_us: end of the newest window that was counted.
     """
 
     offset: int = -1
     newest_us: int = -1
     causes: dict[str, CauseState] = field(default_factory=dict)
+    # new fields go to the end: rows that were written without them must stay readable
+    newest_end_us: int = -1
 
 
 class _Applied(Struct, array_like=True):
@@ -64,12 +67,16 @@ class PartitionAlerts:
         partition: its number.
         causes: what may raise an alert.
         max_gap_us: windows that begin further apart than this are not in a row.
+        forget_us: an open alert is over when no window of known level followed the newest one for this long.
         rows: state rows to go on from, by key.
     """
 
-    def __init__(self, partition: int, causes: Sequence[Cause], max_gap_us: int, rows: Mapping[bytes, bytes]) -> None:
+    def __init__(
+        self, partition: int, causes: Sequence[Cause], max_gap_us: int, forget_us: int, rows: Mapping[bytes, bytes]
+    ) -> None:
         self._causes = tuple(causes)
         self._max_gap_us = max_gap_us
+        self._forget_us = forget_us
         self._key = partition_key(partition)
         self._dirty: set[bytes] = set()
         own = rows.get(self._key)
@@ -89,7 +96,7 @@ class PartitionAlerts:
             self.applied = record.offset
             try:
                 row = decode_window_row(record.value)  # type: ignore[arg-type]
-                if row.lane_id is not None or row.congestion_level == "UNKNOWN":
+                if row.lane_id is not None:
                     continue
                 start_us, end_us = epoch_us(row.window_start), epoch_us(row.window_end)
             except (*UNDECODABLE, ValueError, OverflowError) as error:
@@ -114,19 +121,41 @@ class PartitionAlerts:
         key = row.camera_id.encode()
         camera = self.cameras.get(key)
         if camera is None:
+            if row.congestion_level == "UNKNOWN":
+                return []
             camera = self.cameras[key] = CameraAlerts()
         if offset <= camera.offset or start_us <= camera.newest_us:
             # in the camera's row already, or a window that was sent again
             return []
+        forgotten = start_us - max(camera.newest_end_us, camera.newest_us) >= self._forget_us
+        steps = self._ends(row.camera_id, camera) if forgotten else []
+        if row.congestion_level == "UNKNOWN":
+            if steps:
+                camera.offset, camera.causes = offset, {}
+                self._dirty.add(key)
+            return steps
+        if forgotten:
+            camera.causes = {}
         gap = start_us - camera.newest_us > self._max_gap_us
-        camera.offset, camera.newest_us = offset, start_us
+        camera.offset, camera.newest_us, camera.newest_end_us = offset, start_us, end_us
         self._dirty.add(key)
-        steps = []
         for cause in self._causes:
             state = camera.causes.get(cause.alert_type)
             if state is None:
                 state = camera.causes[cause.alert_type] = CauseState()
             step = advance(cause, state, row, start_us, end_us, gap=gap)
+            if step is not None:
+                steps.append(step)
+        return steps
+
+    def _ends(self, camera_id: str, camera: CameraAlerts) -> list[AlertEvent]:
+        """The ends of a camera's open alerts, at the moment that follows from its newest window of known level."""
+        ended_us = max(camera.newest_end_us, camera.newest_us) + self._forget_us
+        unseen_seconds = self._forget_us / MICROSECONDS_PER_SECOND
+        steps = []
+        for cause in self._causes:
+            state = camera.causes.get(cause.alert_type, CauseState())
+            step = ended_unseen(cause, state, camera_id, ended_us, unseen_seconds)
             if step is not None:
                 steps.append(step)
         return steps

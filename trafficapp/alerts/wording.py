@@ -29,9 +29,14 @@ def ending(windows: int, calm: str, seconds: float) -> str:
     return f"Over: {in_a_row} {calm}; it lasted {duration(seconds)}"
 
 
+def unseen(unseen_seconds: float, seconds: float) -> str:
+    """That nothing is known of it any more, and how long it was."""
+    return f"Over: no vehicle with a known speed was seen for {duration(unseen_seconds)}; it lasted {duration(seconds)}"
+
+
 def silence(seconds: float, newest_event: str) -> str:
-    """How long a camera has said nothing, and what its newest event was."""
-    return f"Nothing for {duration(seconds)}; its newest event is of {newest_event}"
+    """How long a camera has said nothing, and what its newest event was: an empty road looks the same as a fault."""
+    return f"Nothing for {duration(seconds)}: no vehicles, or no camera; its newest event is of {newest_event}"
 
 
 def return_of(newest_event: str) -> str:
