@@ -81,6 +81,9 @@ class WebSettings(_Section):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(6066, ge=0, le=65535, description="Port to listen on; every worker on a host needs its own.")
     max_connections_per_socket_route: int = Field(5000, ge=1, description="WebSocket clients per worker and route.")
+    max_connections_per_client: int = Field(
+        200, ge=1, description="WebSocket clients of one caller, or of one address without a token, on each of those."
+    )
     client_queue_messages: int = Field(
         64, ge=1, description="Messages kept for a slow WebSocket client before it is cut."
     )

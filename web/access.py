@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from enum import Enum
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -102,7 +103,7 @@ class Authority:
         except KeysAway:
             raise unavailable("the server that publishes the keys of tokens") from None
         if self.public_reads and caller.role is CallerRole.NOBODY:
-            return Caller(caller.name, CallerRole.VIEWER, authenticated=True)
+            return replace(caller, role=CallerRole.VIEWER)
         return caller
 
 

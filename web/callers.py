@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from aiohttp import web
@@ -37,11 +37,13 @@ class Caller:
         name: as the audit log names him: subject of the token, or what the header ``X-Admin-User`` says.
         role: the largest role that the token gives.
         authenticated: whether a valid token came along.
+        expires_at: when the token ends, in epoch seconds; None, it does not, or there is none.
     """
 
     name: str
     role: CallerRole
     authenticated: bool
+    expires_at: float | None = field(default=None, compare=False)
 
 
 CALLER = web.RequestKey("caller", Caller)

@@ -55,17 +55,23 @@ class PublishedKeys:
         self._fetched_at: float | None = None
         self._next_fetch_at = 0.0
         self._fetching = asyncio.Lock()
+        self._refreshing: asyncio.Task[None] | None = None
 
     async def key(self, key_id: str | None) -> VerifyingKey | None:
         """The key of an id, or None when there is none; without an id, the only key.
+
+        A known key is given at once, whatever the endpoint does; when it is old, it is fetched anew meanwhile.
 
         Raises:
             KeysAway: it is not known, and the endpoint does not answer.
         """
         found = self._find(key_id)
-        if found is None or self._is_old():
-            await self._refresh()
-            found = self._find(key_id)
+        if found is not None:
+            if self._is_old():
+                self._refresh_meanwhile()
+            return found
+        await self._refresh()
+        found = self._find(key_id)
         if found is None and (self._fetched_at is None or self._is_old()):
             raise KeysAway
         return found
@@ -77,6 +83,10 @@ class PublishedKeys:
 
     def _is_old(self) -> bool:
         return self._fetched_at is not None and time.monotonic() - self._fetched_at > KEEP_SECONDS
+
+    def _refresh_meanwhile(self) -> None:
+        if time.monotonic() >= self._next_fetch_at and (self._refreshing is None or self._refreshing.done()):
+            self._refreshing = asyncio.create_task(self._refresh())
 
     async def _refresh(self) -> None:
         async with self._fetching:

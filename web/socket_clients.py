@@ -11,8 +11,9 @@ import asyncio
 import contextlib
 import logging
 import resource
-from collections import deque
-from collections.abc import Awaitable, Callable
+import time
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
@@ -21,6 +22,8 @@ from trafficapp.settings import Settings
 from trafficapp.telemetry import Telemetry
 from web.access import SOCKET_PROTOCOLS
 from web.broadcast import CLIENTS_PER_TURN
+from web.callers import Caller, caller_of
+from web.limits import LIMITER
 from web.problems import ProblemError
 
 logger = logging.getLogger(__name__)
@@ -28,6 +31,14 @@ logger = logging.getLogger(__name__)
 #: How long a client may take to answer a close, and how long after that unsent bytes are kept for it.
 CLOSE_WITHIN_SECONDS = 4.0
 _STOP_WITHIN_SECONDS = 2.0
+
+#: A close code of ours (4000 to 4999 are free): the token has ended, connect again with another one.
+TOKEN_EXPIRED = 4401
+
+_RETRY_AFTER: dict[str, str] = {hdrs.RETRY_AFTER: "10"}
+
+#: One place in so many is kept for callers with a token.
+_RESERVED_ONE_IN = 10
 
 _MAX_INCOMING_BYTES = 4096
 
@@ -117,9 +128,13 @@ class SocketClient:
     def cut(self, reason: str) -> None:
         """End the connection with 1013, "try again later"."""
         if not self._closed:
-            self._closed = True
             self.cut_because = reason
-            self._closing = asyncio.create_task(self.close(WSCloseCode.TRY_AGAIN_LATER, reason))
+            self._end(WSCloseCode.TRY_AGAIN_LATER, reason)
+
+    def expire(self) -> None:
+        """End the connection with 4401: what its caller was let in for has ended."""
+        if not self._closed:
+            self._end(TOKEN_EXPIRED, "the token has expired")
 
     async def close(self, code: int, reason: str, within_seconds: float = CLOSE_WITHIN_SECONDS) -> None:
         """Close the connection, politely at first, then by force."""
@@ -137,6 +152,10 @@ class SocketClient:
         """The connection has ended: wait for what runs on its behalf."""
         self._writer.cancel()
         await asyncio.gather(self._writer, *filter(None, [self._closing]), return_exceptions=True)
+
+    def _end(self, code: int, reason: str) -> None:
+        self._closed = True
+        self._closing = asyncio.create_task(self.close(code, reason))
 
     def _is_idle(self, transport: asyncio.Transport) -> bool:
         """Whether nothing waits before what comes now."""
@@ -180,6 +199,9 @@ class SocketClients:
         self.route = route
         self._settings = settings
         self._clients: set[SocketClient] = set()
+        #: places taken: by each client, by all, by those without a token
+        self._places: Counter[str] = Counter()
+        self._taken = self._strangers = 0
         self._count = telemetry.websocket_clients.labels(route)
         self._cut_count = telemetry.websocket_clients_cut.labels(route)
 
@@ -197,18 +219,31 @@ class SocketClients:
             leave: the client is gone.
 
         Raises:
-            ProblemError: 426, it is no handshake; 403, from a page of elsewhere; 503, there are too many clients.
+            ProblemError: 426, it is no handshake; 429, 503, there are too many clients of this caller, of all.
         """
-        socket = self._check(request)
+        socket = _handshake(request)
+        with self._place(request):
+            return await self._serve(request, socket, attend, leave)
+
+    async def _serve(
+        self,
+        request: web.Request,
+        socket: web.WebSocketResponse,
+        attend: Callable[[SocketClient], Awaitable[None]],
+        leave: Callable[[SocketClient], None],
+    ) -> web.StreamResponse:
         await socket.prepare(request)
         web_settings = self._settings.web
         client = SocketClient(request, socket, web_settings.client_queue_messages, web_settings.client_queue_bytes)
         self._clients.add(client)
         self._count.set(len(self._clients))
         attending = asyncio.create_task(self._attend(client, attend))
+        expiry = _expire_with(caller_of(request), client)
         try:
             await self._hear(client)
         finally:
+            if expiry is not None:
+                expiry.cancel()
             attending.cancel()
             leave(client)
             self._clients.discard(client)
@@ -239,20 +274,31 @@ class SocketClients:
             )
         )
 
-    def _check(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(
-            protocols=SOCKET_PROTOCOLS,
-            timeout=CLOSE_WITHIN_SECONDS,
-            autoping=False,
-            compress=False,  # the same bytes for everybody
-            max_msg_size=_MAX_INCOMING_BYTES,
-            writer_limit=_UNSENT_BYTES // 2,
-        )
-        if not socket.can_prepare(request).ok:
-            raise ProblemError(426, "this address speaks WebSocket only", {hdrs.UPGRADE: "websocket"})
-        if len(self._clients) >= self._settings.web.max_connections_per_socket_route:
-            raise ProblemError(503, "this worker has all the clients it takes", {hdrs.RETRY_AFTER: "10"})
-        return socket
+    @contextlib.contextmanager
+    def _place(self, request: web.Request) -> Iterator[None]:
+        """A place for a client, taken before the handshake is answered: a rush takes no more than there are."""
+        most = self._settings.web.max_connections_per_socket_route
+        most_each = self._settings.web.max_connections_per_client
+        caller = caller_of(request)
+        who = f"caller {caller.name}" if caller.authenticated else request.config_dict[LIMITER].address(request)
+        if self._places[who] >= most_each:
+            detail = f"{most_each} connections to {self.route} are all that one client gets on a worker"
+            raise ProblemError(429, detail, _RETRY_AFTER)
+        if self._taken >= most:
+            raise ProblemError(503, "this worker has all the clients it takes", _RETRY_AFTER)
+        if not caller.authenticated and self._strangers >= most - most // _RESERVED_ONE_IN:
+            raise ProblemError(503, "the places left on this worker are for callers with a token", _RETRY_AFTER)
+        self._places[who] += 1
+        self._taken += 1
+        self._strangers += not caller.authenticated
+        try:
+            yield
+        finally:
+            self._strangers -= not caller.authenticated
+            self._taken -= 1
+            self._places[who] -= 1
+            if not self._places[who]:
+                del self._places[who]
 
     async def _attend(self, client: SocketClient, attend: Callable[[SocketClient], Awaitable[None]]) -> None:
         try:
@@ -270,3 +316,24 @@ class SocketClients:
             elif message.type is WSMsgType.PING:
                 with contextlib.suppress(ConnectionError):
                     await client.socket.pong(message.data)
+
+
+def _handshake(request: web.Request) -> web.WebSocketResponse:
+    socket = web.WebSocketResponse(
+        protocols=SOCKET_PROTOCOLS,
+        timeout=CLOSE_WITHIN_SECONDS,
+        autoping=False,
+        compress=False,  # the same bytes for everybody
+        max_msg_size=_MAX_INCOMING_BYTES,
+        writer_limit=_UNSENT_BYTES // 2,
+    )
+    if not socket.can_prepare(request).ok:
+        raise ProblemError(426, "this address speaks WebSocket only", {hdrs.UPGRADE: "websocket"})
+    return socket
+
+
+def _expire_with(caller: Caller, client: SocketClient) -> asyncio.TimerHandle | None:
+    """End a client's connection when its token ends."""
+    if caller.expires_at is None:
+        return None
+    return asyncio.get_running_loop().call_later(max(0.0, caller.expires_at - time.time()), client.expire)

@@ -17,6 +17,8 @@ from web.jwks import KeysAway, PublishedKeys, VerifyingKey
 LEEWAY_SECONDS = 10
 
 _HS256 = "HS256"
+#: Later ends are as good as this one, which is that of the year 9999.
+_LAST_SECOND = 253_402_300_799
 
 
 class InvalidToken(Exception):
@@ -71,9 +73,11 @@ class JwtVerifier:
         except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError):
             raise InvalidToken("the token is not valid") from None
         name = claims["sub"]
+        expires_at = min(int(claims["exp"]), _LAST_SECOND) + LEEWAY_SECONDS
         if not is_name(name):
             raise InvalidToken(f"the claim sub must have 1 to {MAX_NAME_CHARACTERS} printable characters")
-        return Caller(name, CallerRole.largest(role_names(claims, settings.role_claim)), authenticated=True)
+        role = CallerRole.largest(role_names(claims, settings.role_claim))
+        return Caller(name, role, authenticated=True, expires_at=float(expires_at))
 
     async def _key_for(self, token: str) -> tuple[Any, str]:
         try:

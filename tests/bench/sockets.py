@@ -59,6 +59,8 @@ async def listen(place: Servers, port: int, clients: int, sleepers: int, seconds
 async def measure(clients: int, sleepers: int, rate: int, cameras: int, seconds: float) -> dict[str, Any]:
     """Run and return the figures."""
     async with servers() as place:
+        # all of them come from one address
+        place.environment["TRAFFICAPP_WEB__MAX_CONNECTIONS_PER_CLIENT"] = str(clients)
         workers = await start_workers(place)
         pid = place.supervisor.pid(workers[0].name)
         assert pid is not None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -7,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import WSMsgType
 from aiohttp.test_utils import make_mocked_request
 from click.testing import CliRunner
 
@@ -16,8 +18,9 @@ from tests.web.conftest import ADMIN, ADMIN_KEY, Worker, serving
 from trafficapp.settings import AuthSettings, Settings, load_settings
 from web import jwks
 from web.access import Authority, Caller, CallerRole, warn_of_public_reads
+from web.jwks import KeysAway
 from web.problems import ProblemError
-from web.tokens import InvalidToken, JwtVerifier, mint
+from web.tokens import LEEWAY_SECONDS, InvalidToken, JwtVerifier, mint
 
 
 def authority(**auth: Any) -> Authority:
@@ -107,6 +110,28 @@ async def test_published_keys(monkeypatch: pytest.MonkeyPatch) -> None:
                 await verifier.verify(forged)
 
 
+async def test_a_known_key_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with tokens.key_server() as server:
+        verifier = JwtVerifier(AuthSettings(jwks_url=server.url))
+        await verifier.verify(tokens.rs256())
+        published = verifier._published
+        assert published is not None
+        monkeypatch.setattr(jwks, "KEEP_SECONDS", 0)
+        published._next_fetch_at = 0
+        server.answering.clear()
+        for _ in range(3):
+            async with asyncio.timeout(jwks._ANSWER_WITHIN_SECONDS / 2):
+                assert (await verifier.verify(tokens.rs256())).name == "anna"
+        # meanwhile it is asked, once, and what it says holds
+        server.document = {"keys": []}
+        server.answering.set()
+        assert published._refreshing is not None
+        await published._refreshing
+        assert server.asked == 2
+        with pytest.raises((InvalidToken, KeysAway)):
+            await verifier.verify(tokens.rs256())
+
+
 @pytest.mark.parametrize("fault", ["away", "status", "document"])
 async def test_keys_that_cannot_be_fetched_are_no_fault_of_the_token(fault: str) -> None:
     async with tokens.key_server() as server:
@@ -183,6 +208,22 @@ async def test_sockets_take_a_token_and_keep_it_secret(
                 assert token not in await response.text()
     # a worker has no access log: Faust switches it off
     assert not [record for record in caplog.records if record.name != "aiohttp.access" and token in record.getMessage()]
+
+
+async def test_a_socket_ends_with_its_token(guarded_worker: Worker) -> None:
+    ending = tokens.hs256(exp=int(time.time()) - LEEWAY_SECONDS + 2)
+    url = guarded_worker.client.make_url("/ws/metrics")
+    async with aiohttp.ClientSession() as session:
+        async with (
+            session.ws_connect(url.with_query(access_token=ending)) as short,
+            session.ws_connect(url.with_query(access_token=tokens.hs256(exp=10**30))) as long,
+        ):
+            assert await short.receive_json() == await long.receive_json() == []
+            ended = await short.receive(5)
+            assert (ended.type, ended.data, ended.extra) == (WSMsgType.CLOSE, 4401, "the token has expired")
+            assert not long.closed
+        async with session.get(url.with_path("/cameras"), headers=tokens.bearer(ending)) as response:
+            assert response.status == 401
 
 
 async def test_without_any_key_it_is_said_what_to_set(settings: Settings, redis_server: RedisServer) -> None:

@@ -6,12 +6,15 @@ import socket
 import time
 
 import pytest
-from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
+from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
 from models.window_rows import WindowRow
+from tests.stores.live.redis_server import RedisServer
 from tests.stores.live.rows import window_row, window_rows
 from tests.stores.live.test_live_sink import flat
-from tests.web.conftest import Worker
+from tests.web import tokens
+from tests.web.conftest import ADMIN, Worker, serving
+from trafficapp.settings import Settings, load_settings
 
 
 async def rows(connection: ClientWebSocketResponse, patience_seconds: float = 3.0) -> list[dict[str, object]]:
@@ -74,6 +77,41 @@ async def test_no_more_clients_than_agreed(worker: Worker) -> None:
         assert await rows(again) == []
     for connection in connections:
         await connection.close()
+
+
+async def test_one_client_cannot_take_every_place(settings: Settings, redis_server: RedisServer) -> None:
+    places = {"max_connections_per_socket_route": 20, "max_connections_per_client": 3}
+    complete = {**settings.model_dump(), "web": places, "auth": {"jwt_secret": tokens.SECRET}}
+    async with serving(load_settings(**complete), redis_server) as worker, ClientSession() as session:
+        url = worker.client.make_url("/ws/metrics")
+        anna = tokens.bearer(tokens.hs256(sub="anna"))
+        connections = []
+        for headers in ({}, anna):
+            connections += [await session.ws_connect(url, headers=headers) for _ in range(3)]
+            with pytest.raises(WSServerHandshakeError) as refused:
+                await session.ws_connect(url, headers=headers)
+            assert (refused.value.status, refused.value.headers["Retry-After"]) == (429, "10")  # type: ignore[index]
+        connections.append(await session.ws_connect(url, headers=ADMIN))
+        await connections.pop(0).close()
+        async with session.ws_connect(url) as again:
+            assert await rows(again) == []
+        for connection in connections:
+            await connection.close()
+
+
+async def test_places_are_kept_for_callers_with_a_token(settings: Settings, redis_server: RedisServer) -> None:
+    places = {"max_connections_per_socket_route": 10}
+    complete = load_settings(**{**settings.model_dump(), "web": places})
+    async with serving(complete, redis_server) as worker, ClientSession() as session:
+        url = worker.client.make_url("/ws/metrics")
+        rush = await asyncio.gather(*(session.ws_connect(url) for _ in range(12)), return_exceptions=True)
+        refused = [one.status for one in rush if isinstance(one, WSServerHandshakeError)]
+        assert refused == [503] * 3
+        async with session.ws_connect(url, headers=ADMIN) as known:
+            assert await rows(known) == []
+        for connection in rush:
+            if isinstance(connection, ClientWebSocketResponse):
+                await connection.close()
 
 
 async def test_redis_restarted_empty(worker: Worker) -> None:

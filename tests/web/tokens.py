@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -70,15 +71,18 @@ class KeyServer:
     asked: int = 0
     document: Any = field(default_factory=published)
     status: int = 200
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, _: web.Request) -> web.Response:
         self.asked += 1
+        await self.answering.wait()
         return web.json_response(self.document, status=self.status)
 
 
 @asynccontextmanager
 async def key_server() -> AsyncIterator[KeyServer]:
     keys = KeyServer()
+    keys.answering.set()
     application = web.Application()
     application.router.add_get("/keys", keys.answer)
     async with TestServer(application, host="127.0.0.1") as server:
