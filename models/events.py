@@ -35,7 +35,8 @@ class Envelope(Struct, frozen=True):
         ts: when it was told, RFC 3339 UTC.
         data: what happened: `models.overview.CityOverview` of ``traffic_metrics_update``, a list of
             `models.maps.HeatPoint` of ``heatmap_update``, `models.alerts.AlertEvent` of an alert, `Snapshot` of
-            ``snapshot``, an empty object of ``heartbeat`` and ``resync``.
+            ``snapshot``, ``{"stale_since": RFC 3339}`` of a ``heartbeat`` of a worker that hears nothing of Redis,
+            else an empty object, as of ``resync``.
     """
 
     seq: int

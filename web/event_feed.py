@@ -8,6 +8,7 @@ the channel did not bring is read from the log, and where the log has a gap ever
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection
@@ -43,6 +44,9 @@ _CATCH_UP_EVENTS = 200
 
 _REPLAY_PAGE_EVENTS = 50
 _REDIS_AWAY_SECONDS = 1.0
+
+#: Without a word of Redis for this long, the clients are told that they are not told.
+_STALE_AFTER_SECONDS = 5.0
 
 #: The cameras in a zone, given by id or name; None when there is no such zone.
 CamerasIn = Callable[[str], Collection[str] | None]
@@ -89,6 +93,13 @@ class EventFeed:
 
     # ------------------------------------------------------------------ clients
 
+    async def knows_within(self, seconds: float) -> bool:
+        """Whether the state is known, waiting a little for it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._loaded.wait()
+        return self._loaded.is_set()
+
     async def join(self, client: SocketClient, wanted: EventFilter, resume_after: int | None) -> None:
         """Tell a client where things are, or what it missed, and from then on everything."""
         await self._loaded.wait()
@@ -106,6 +117,8 @@ class EventFeed:
         if missed:
             client.offer(self._envelope("resync", b"{}"))
         client.offer(self._snapshot(wanted))
+        if self._stale_since() is not None:
+            client.offer(self._heartbeat())
         self._audiences.setdefault(wanted, {})[client] = self._seq
 
     def leave(self, client: SocketClient, wanted: EventFilter) -> None:
@@ -130,6 +143,8 @@ class EventFeed:
             try:
                 page = await self._log.after(seq, _REPLAY_PAGE_EVENTS)
             except UNAVAILABLE:
+                if self._stale_since() is not None:
+                    await client.put(self._heartbeat())
                 await asyncio.sleep(_REDIS_AWAY_SECONDS)
                 continue
             if not page and self._seq <= seq:
@@ -263,10 +278,21 @@ class EventFeed:
         now = rfc3339(time.time_ns() // 1000)
         return encode_event_data(Envelope(self._seq, event, now, msgspec.Raw(data)))
 
+    def _heartbeat(self) -> bytes:
+        since = self._stale_since()
+        return self._envelope("heartbeat", b"{}" if since is None else encode_event_data({"stale_since": since}))
+
+    def _stale_since(self) -> str | None:
+        """Since when nothing is known of Redis; None while it is heard."""
+        heard_at = self._subscription.heard_at
+        if heard_at is None or time.time() - heard_at < _STALE_AFTER_SECONDS:
+            return None
+        return rfc3339(int(heard_at * 1_000_000))
+
     async def _heartbeats(self) -> None:
         while True:
             await asyncio.sleep(self._heartbeat_seconds)
             if self._loaded.is_set():
-                heartbeat = self._envelope("heartbeat", b"{}")
+                heartbeat = self._heartbeat()
                 for audience in self._audiences.values():
                     self._broadcaster.send(heartbeat, audience)

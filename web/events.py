@@ -15,17 +15,22 @@ from web.context import CONTEXT
 from web.event_feed import EventFeed
 from web.event_filter import EVENT_NAMES, EventFilter
 from web.operations import Operation, Tag
-from web.problems import ProblemError
+from web.problems import ProblemError, unavailable
 from web.shapes import Name
 from web.socket_clients import SocketClient, SocketClients
 from web.sockets import SOCKET_ERRORS
+
+#: A worker that has just started hears of Redis in this time, or Redis is away.
+_KNOWN_WITHIN_SECONDS = 2.0
 
 DESCRIPTION = """
 Each message is an envelope `{seq, event, ts, data}`. The first is a `snapshot`: the open alerts, the newest
 `traffic_metrics_update` and the newest `heatmap_update`. With `resume_after`, the `seq` of the last envelope seen
 before, the missed events come instead, in order and once; when they are no longer known, a `resync` and a `snapshot`.
-A `heartbeat` tells from time to time that the connection lives. `types` are names of events, separated by commas, all
-without it; `zone` is the id or name of a zone. A client that reads too slowly or answers no pings is cut with 1013.
+A `heartbeat` tells from time to time that the connection lives; while the worker hears nothing of Redis, and so cannot
+know of events, its data is `{"stale_since": "..."}`, else empty. A worker that never heard Redis refuses clients with
+503. When a client's token ends, the connection is closed with 4401. `types` are names of events, separated by commas,
+all without it; `zone` is the id or name of a zone. A client that reads too slowly or answers no pings is cut with 1013.
 """
 
 
@@ -48,6 +53,8 @@ class EventSockets:
         """``/ws/events``."""
         wanted = EventFilter(_types(query.types), query.zone)
         await request.app[CONTEXT].registry.choose(query.zone)
+        if not await self._feed.knows_within(_KNOWN_WITHIN_SECONDS):
+            raise unavailable("Redis, whose events this worker has never heard,")
 
         async def attend(client: SocketClient) -> None:
             await self._feed.join(client, wanted, query.resume_after)

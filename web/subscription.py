@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from trafficapp.stores.outage import Outage
 from trafficapp.stores.redis import UNAVAILABLE
+
+#: After this long without a word Redis is asked whether it is there, and so long it may take to answer.
+PROBE_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -38,20 +44,20 @@ class Subscription:
         self._begin = begin
         self._receive = receive
         self._outage = Outage(f"Redis (channel {channel})")
+        #: When Redis was last heard, in epoch seconds; None, never.
+        self.heard_at: float | None = None
 
     async def run(self) -> None:
         """Hear the channel until cancelled."""
         while True:
             client = self._connect()
             try:
-                async with client.pubsub(ignore_subscribe_messages=True) as subscription:
+                async with client.pubsub() as subscription:
                     await subscription.subscribe(self._channel)
                     await self._begin(client)
                     self._outage.over()
-                    while True:
-                        message = await subscription.get_message(timeout=10.0)
-                        if message is not None:
-                            await self._receive(client, message["data"])
+                    self.heard_at = time.time()
+                    await self._hear(client, subscription)
             except UNAVAILABLE as error:
                 self._outage.met(error)
             except Exception:
@@ -59,6 +65,22 @@ class Subscription:
             finally:
                 await client.aclose()
             await self._outage.pause()
+
+    async def _hear(self, client: Redis, subscription: PubSub) -> None:
+        asked = False
+        while True:
+            message = await subscription.get_message(timeout=PROBE_SECONDS)
+            if message is None:
+                if asked:
+                    # a connection that was cut without a word, or a server that hangs
+                    raise RedisConnectionError(f"no answer within {PROBE_SECONDS:g} s")
+                await subscription.ping()
+                asked = True
+                continue
+            asked = False
+            self.heard_at = time.time()
+            if message["type"] == "message":
+                await self._receive(client, message["data"])
 
 
 class Tasks:

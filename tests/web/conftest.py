@@ -44,7 +44,9 @@ class Worker:
         self.next_offset += len(rows)
 
 
-async def _serve(settings: Settings, server: RedisServer, local: LocalCurrent | None = None) -> AsyncIterator[Worker]:
+async def _serve(
+    settings: Settings, server: RedisServer, local: LocalCurrent | None = None, channels_url: str | None = None
+) -> AsyncIterator[Worker]:
     context = WebContext(
         settings=settings,
         telemetry=Telemetry("streams", "test"),
@@ -54,7 +56,7 @@ async def _serve(settings: Settings, server: RedisServer, local: LocalCurrent | 
         local_current=local,
     )
     application = web.Application()
-    setup(application, context, lambda: connect(server.url, retries=0))
+    setup(application, context, lambda: connect(channels_url or server.url, retries=0))
     sink_client: Redis = connect(server.url)
     sink = LiveSink(sink_client, an_hour_back)
     await sink.load([0])

@@ -26,6 +26,7 @@ from trafficapp.settings import Settings
 from trafficapp.stores.live_alerts import LiveAlertsSink
 from trafficapp.stores.live_events import EventLog, emit
 from trafficapp.stores.migrations import migrate
+from web import event_feed, subscription
 
 OPENED = alert_event()
 RESOLVED = msgspec.structs.replace(OPENED, action="resolved", revision=2, resolved_at=after_noon(60))
@@ -175,6 +176,37 @@ async def test_clients_stay_while_redis_is_away(worker: Worker) -> None:
         assert (await received(connection))["data"]["alerts"] == []
         await step(worker, OPENED)
         assert (await received(connection))["event"] == "new_alert"
+
+
+async def test_a_worker_that_hears_nothing_says_so(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_feed, "_STALE_AFTER_SECONDS", 1.0)
+    monkeypatch.setattr(subscription, "PROBE_SECONDS", 0.2)
+    async with worker.client.ws_connect("/ws/events") as connection:
+        seq = (await received(connection))["seq"]
+        for _ in range(4):
+            # nothing happens, and that is known
+            assert (await received(connection, heartbeats=True))["data"] == {}
+        worker.redis_server.freeze()
+        async with asyncio.timeout(10):
+            while "stale_since" not in (await received(connection, heartbeats=True))["data"]:
+                pass
+        async with worker.client.ws_connect("/ws/events") as new:
+            assert (await received(new))["event"] == "snapshot"
+            assert "stale_since" in (await received(new, heartbeats=True))["data"]
+        worker.redis_server.thaw()
+        await broadcast(worker, 1)
+        envelope = await received(connection)
+        assert (envelope["event"], envelope["seq"]) == ("admin_broadcast", seq + 1)
+        async with asyncio.timeout(10):
+            while "stale_since" in (await received(connection, heartbeats=True))["data"]:
+                pass
+
+
+async def test_a_worker_that_never_heard_redis_refuses_clients(settings: Settings, redis_server: RedisServer) -> None:
+    async for worker in _serve(settings, redis_server, channels_url="redis://127.0.0.1:9/0"):
+        with pytest.raises(WSServerHandshakeError) as refused:
+            await worker.client.ws_connect("/ws/events")
+        assert refused.value.status == 503
 
 
 async def test_a_cut_subscription_costs_no_event(worker: Worker) -> None:
