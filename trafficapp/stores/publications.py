@@ -3,13 +3,15 @@
 The rows of `pending_publications` are written in the transaction of the write itself. The same process
 tells them right after the commit; what it could not tell, because it died or a server was away, is told
 by a history worker. A publication may be told twice, never not at all: readers of the topics keep the
-newest of equals, and an event is emitted once by its key.
+newest of equals, and an event is emitted once by its key. One that can never be told is set aside after
+`MAX_REFUSALS` attempts, with ``failed_at``; those not tried yet come before those that were.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -38,6 +40,12 @@ TELL_WITHIN_SECONDS = 2.0
 #: A row younger than this is still in the hands of the process that wrote it.
 LEFT_OVER_AFTER = timedelta(seconds=2)
 
+#: How long a caller waits for the rows to be deleted: the write is done, whatever Postgres does now.
+FORGET_WITHIN_SECONDS = 1.5
+
+#: What is refused so many times, although the server answers, is set aside.
+MAX_REFUSALS = 5
+
 _SWEEP_ROWS = 100
 
 
@@ -62,10 +70,12 @@ class EventPublication(Struct, frozen=True, kw_only=True, tag="event", tag_field
 
     Attributes:
         data: JSON text.
+        once_key: with the same one it is told once; not the number of the row, which a restored database gives again.
     """
 
     event: str
     data: str
+    once_key: str = msgspec.field(default_factory=lambda: str(uuid.uuid4()))
 
 
 Publication: TypeAlias = KafkaPublication | EventPublication
@@ -74,9 +84,18 @@ _decode = msgspec.json.Decoder(Publication).decode
 
 _LEFT_OVER = """
     SELECT id, payload FROM pending_publications
-    WHERE created_at < now() - $1::interval
-    ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+    WHERE failed_at IS NULL AND created_at < now() - $1::interval
+    ORDER BY attempts, id LIMIT $2 FOR UPDATE SKIP LOCKED
 """
+_TRIED = "UPDATE pending_publications SET attempts = attempts + 1 WHERE id = ANY($1::bigint[])"
+_REFUSED = """
+    UPDATE pending_publications SET refusals = refusals + 1, failed_at = CASE WHEN refusals + 1 >= $2 THEN now() END
+    WHERE id = ANY($1::bigint[]) RETURNING id, failed_at
+"""
+
+
+class _Refused(Exception):
+    """A publication that a server which answers does not take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +133,8 @@ class Publisher:
     redis: Redis
     kept_events: int = KEPT_EVENTS
     # While Kafka is away its client keeps what it was given; giving it the same again and again would only add copies.
-    _sending: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    _sending: dict[tuple[int, str], asyncio.Task[None]] = field(default_factory=dict)
+    _forgetting: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def publish(
         self, pool: Pool, pending: Sequence[Pending], within_seconds: float = TELL_WITHIN_SECONDS
@@ -124,11 +144,12 @@ class Publisher:
         Returns:
             whether all of it is told; else a history worker goes on trying.
         """
-        told = await self._tell(pending, within_seconds)
-        try:
-            await _forget(pool, told)
-        except Exception as error:  # whatever it is, the write itself is done
-            logger.warning("publications %s are told but not yet forgotten: %r", told, error)
+        outcomes = await self._tell(pending, within_seconds)
+        told = [row_id for row_id, error in outcomes.items() if error is None]
+        forgetting = asyncio.create_task(_forget_after_commit(pool, told))
+        self._forgetting.add(forgetting)
+        forgetting.add_done_callback(self._forgetting.discard)
+        await asyncio.wait({forgetting}, timeout=FORGET_WITHIN_SECONDS)
         return len(told) == len(pending)
 
     async def sweep(self, pool: Pool, within_seconds: float = TELL_WITHIN_SECONDS) -> int:
@@ -144,40 +165,45 @@ class Publisher:
             rows = await connection.fetch(_LEFT_OVER, LEFT_OVER_AFTER, _SWEEP_ROWS)
             if not rows:
                 return 0
-            told = await self._tell([one for row in rows if (one := _pending(row)) is not None], within_seconds)
+            await connection.execute(_TRIED, [row["id"] for row in rows])
+            pending, refused = _read(rows)
+            outcomes = await self._tell(pending, within_seconds)
+            told = [row_id for row_id, error in outcomes.items() if error is None]
+            refused |= {row_id: error for row_id, error in outcomes.items() if isinstance(error, _Refused)}
             await _forget(connection, told)
+            if refused:
+                await _note_refusals(connection, refused)
             return len(told)
 
-    async def _tell(self, pending: Sequence[Pending], within_seconds: float) -> list[int]:
-        """Tell side by side; the numbers of those that arrived in time."""
-        tasks = [asyncio.create_task(self._tell_one(one, within_seconds)) for one in pending]
-        results = await asyncio.gather(*tasks)
-        return [one.id for one, told in zip(pending, results, strict=True) if told]
+    async def _tell(self, pending: Sequence[Pending], within_seconds: float) -> dict[int, Exception | None]:
+        """Tell side by side; for each row why it is not told, None when it is."""
+        results = await asyncio.gather(*(self._tell_one(one, within_seconds) for one in pending))
+        return {one.id: error for one, error in zip(pending, results, strict=True)}
 
-    async def _tell_one(self, one: Pending, within_seconds: float) -> bool:
+    async def _tell_one(self, one: Pending, within_seconds: float) -> Exception | None:
         try:
             async with asyncio.timeout(within_seconds):
                 if isinstance(one.publication, KafkaPublication):
                     await self._send(one.id, one.publication)
                 else:
-                    await self._emit(one.id, one.publication)
-        except (*UNAVAILABLE, KafkaError) as error:
+                    await self._emit(one.publication)
+        except Exception as error:  # one that cannot be told must not hold up those behind it
+            away = isinstance(error, UNAVAILABLE) or (isinstance(error, KafkaError) and error.retriable)
             logger.info("publication %d waits: %r", one.id, error)
-            return False
-        except Exception:  # one that cannot be told must not hold up those behind it
-            logger.exception("publication %d cannot be told", one.id)
-            return False
-        return True
+            return error if away else _Refused(repr(error))
+        return None
 
-    async def _emit(self, row_id: int, publication: EventPublication) -> None:
-        key = f"publication:{row_id}"
-        await emit(self.redis, publication.event, publication.data.encode(), once_key=key, kept_events=self.kept_events)
+    async def _emit(self, publication: EventPublication) -> None:
+        key = f"publication:{publication.once_key}"
+        data = publication.data.encode()
+        await emit(self.redis, publication.event, data, once_key=key, kept_events=self.kept_events)
 
     async def _send(self, row_id: int, publication: KafkaPublication) -> None:
-        sending = self._sending.get(row_id)
+        known_as = (row_id, publication.value)  # a restored database gives the number again
+        sending = self._sending.get(known_as)
         if sending is None:
-            sending = self._sending[row_id] = asyncio.create_task(self._deliver(publication))
-            sending.add_done_callback(lambda _: self._sending.pop(row_id, None))
+            sending = self._sending[known_as] = asyncio.create_task(self._deliver(publication))
+            sending.add_done_callback(lambda _: self._sending.pop(known_as, None))
         await asyncio.shield(sending)
 
     async def _deliver(self, publication: KafkaPublication) -> None:
@@ -195,12 +221,30 @@ class Publisher:
         await asyncio.gather(*acknowledgements)
 
 
-def _pending(row: asyncpg.Record) -> Pending | None:
+def _read(rows: Iterable[asyncpg.Record]) -> tuple[list[Pending], dict[int, Exception]]:
+    """What rows say, and by their numbers those that this version cannot read."""
+    pending: list[Pending] = []
+    unreadable: dict[int, Exception] = {}
+    for row in rows:
+        try:
+            pending.append(Pending(row["id"], _decode(row["payload"])))
+        except msgspec.DecodeError as error:
+            unreadable[row["id"]] = error
+    return pending, unreadable
+
+
+async def _note_refusals(connection: Connection, refused: dict[int, Exception]) -> None:
+    for row in await connection.fetch(_REFUSED, list(refused), MAX_REFUSALS):
+        if row["failed_at"] is not None:
+            text = "publication %d was refused %d times and is set aside: %s"
+            logger.error(text, row["id"], MAX_REFUSALS, refused[row["id"]])
+
+
+async def _forget_after_commit(pool: Pool, told: list[int]) -> None:
     try:
-        return Pending(row["id"], _decode(row["payload"]))
-    except msgspec.DecodeError:
-        logger.exception("publication %d is none that this version can tell", row["id"])
-        return None
+        await _forget(pool, told)
+    except Exception as error:  # whatever it is, the write itself is done
+        logger.warning("publications %s are told but not yet forgotten: %r", told, error)
 
 
 async def _forget(connection: Connection | Pool, told: list[int]) -> None:

@@ -182,6 +182,45 @@ async def test_one_that_cannot_be_told_holds_up_nothing(
     assert [value for _, _, value in log_of(kafka_bootstrap, topic)] == [b"{}"]
 
 
+async def test_what_is_refused_again_and_again_is_set_aside_and_meanwhile_blocks_nobody(
+    pool: Pool, publisher: MakePublisher, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    await pool.execute(
+        "INSERT INTO pending_publications (kind, payload, created_at) "
+        "SELECT 'event', '{\"kind\": \"fax\"}', '2020-01-01Z' FROM generate_series(1, 100)"
+    )
+    await commit(pool, EventPublication(event="behind", data="{}"), age_seconds=3)
+    sweeper = publisher()
+    assert [await sweeper.sweep(pool) for _ in range(8)] == [0, 1, 0, 0, 0, 0, 0, 0]
+    assert len(await events(redis_server, "behind")) == 1
+    assert await pool.fetchval("SELECT count(*) FROM pending_publications WHERE failed_at IS NOT NULL") == 100
+    assert len([entry for entry in caplog.records if "set aside" in entry.message]) == 100
+
+
+async def test_a_number_that_a_restored_database_gives_again_keeps_no_event_back(
+    pool: Pool, publisher: MakePublisher, redis_server: RedisServer
+) -> None:
+    for text in ("before", "after"):
+        await pool.execute("TRUNCATE pending_publications RESTART IDENTITY")
+        pending = await commit(pool, EventPublication(event="restored", data=f'"{text}"'))
+        assert pending[0].id == 1
+        assert await publisher().publish(pool, pending)
+    assert [one[b"data"] for one in await events(redis_server, "restored")] == [b'"before"', b'"after"']
+
+
+async def test_a_database_that_freezes_after_the_commit_holds_nobody_up(
+    pool: Pool, publisher: MakePublisher, database: Connection
+) -> None:
+    pending = await commit(pool, EventPublication(event="frozen", data="{}"))
+    async with asyncio.timeout(20):
+        async with database.transaction():
+            await database.execute("LOCK TABLE pending_publications IN ACCESS EXCLUSIVE MODE")
+            assert await publisher().publish(pool, pending)
+            assert await database.fetchval("SELECT count(*) FROM pending_publications") == 1
+        while await waiting(pool):  # noqa: ASYNC110 - the change comes from the server
+            await asyncio.sleep(0.05)
+
+
 async def test_the_channel_carries_whole_envelopes(publisher: MakePublisher, redis_server: RedisServer) -> None:
     async with connect(redis_server.url) as redis, redis.pubsub(ignore_subscribe_messages=True) as subscription:
         await subscription.subscribe(EVENTS_CHANNEL)

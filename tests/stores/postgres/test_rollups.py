@@ -215,8 +215,8 @@ async def test_writers_of_alerts_of_many_days_and_cameras_do_not_lock_each_other
                 for camera in cameras:
                     await connection.execute(
                         "INSERT INTO alerts (id, revision, severity, alert_type, camera_id, title, message, rule,"
-                        " since, triggered_at, updated_at) SELECT gen_random_uuid(), 1, 'WARNING', 'congestion', $1, '', '',"
-                        " '', now(), timestamptz '2026-01-14Z' + day * interval '1 day', now()"
+                        " since, triggered_at, updated_at) SELECT gen_random_uuid(), 1, 'WARNING', 'congestion', $1,"
+                        " '', '', '', now(), timestamptz '2026-01-14Z' + day * interval '1 day', now()"
                         " FROM generate_series(0, 2) AS day",
                         camera,
                     )

@@ -85,9 +85,14 @@ CREATE TABLE pending_publications (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind       text        NOT NULL CHECK (kind IN ('kafka', 'event')),
     payload    jsonb       NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now()
+    created_at timestamptz NOT NULL DEFAULT now(),
+    attempts   integer     NOT NULL DEFAULT 0,
+    refusals   integer     NOT NULL DEFAULT 0,
+    failed_at  timestamptz
 );
 
+COMMENT ON COLUMN pending_publications.failed_at IS
+    'When it was set aside, refused again and again by servers that answer; set it to null to have it tried again.';
 COMMENT ON TABLE pending_publications IS
     'What a committed write still has to tell Kafka or the live clients. Written in the transaction of the write, '
     'deleted once told; whatever is left over by a crash is told by a history worker.';
