@@ -5,10 +5,10 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Literal
 
 from aiohttp import hdrs, web
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from models.alerts import AlertEvent, AlertRow, Severity, encode_alert_event
 from models.timestamps import epoch_us, rfc3339
@@ -18,28 +18,35 @@ from trafficapp.stores.publications import KafkaPublication
 from trafficapp.topics import ALERTS
 from web.access import Access
 from web.alerts import AlertId, encode, live_alert, unknown_alert
+from web.callers import MAX_NAME_CHARACTERS, is_name
 from web.context import CONTEXT, WebContext
 from web.open_alerts import alert_row
 from web.operations import Operation, Tag
 from web.problems import ProblemError
-from web.shapes import Name
+from web.shapes import Message, Name, Person, Title
 from web.writing import Write, Written, write
 
-_RAISED_BY_PEOPLE = ("manual", "incident")
+#: What people may end: what they raised, and the silence of a camera, which may have been taken down.
+_ENDED_BY_PEOPLE = ("manual", "incident", "camera_silent")
 
 
 class Acknowledge(Struct, frozen=True):
     """Who takes the alert on; without a name it is the caller."""
 
-    admin_id: Name | None = None
+    admin_id: Person | None = None
+
+    def __post_init__(self) -> None:
+        """Hold the name to the rule of names in the audit log."""
+        if self.admin_id is not None and not is_name(self.admin_id):
+            raise ValueError(f"admin_id must have 1 to {MAX_NAME_CHARACTERS} printable characters")
 
 
 class RaisedAlert(Struct, frozen=True, kw_only=True):
     """An alert that a person raises; it is open until a person ends it."""
 
     alert_type: Literal["manual", "incident"] = "manual"
-    title: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
-    message: Annotated[str, Meta(max_length=2000, pattern=r"^[^\x00]*$")] = ""
+    title: Title
+    message: Message = ""
     camera_id: Name | None = None
     severity: Severity = "EMERGENCY"
 
@@ -101,13 +108,16 @@ async def raise_alert(request: web.Request, body: RaisedAlert) -> web.Response:
 
 
 async def resolve(request: web.Request, path: AlertId) -> web.Response:
-    """``POST /api/alerts/{id}/resolve``: a person ends an alert that a person raised."""
+    """``POST /api/alerts/{id}/resolve``: a person ends an alert that a person raised, or that a camera is silent."""
     live = await live_alert(request.app[CONTEXT], path.id)
 
     async def change(under_way: Write) -> AlertEvent:
         alert = await _known(under_way, path.id, live)
-        if alert.alert_type not in _RAISED_BY_PEOPLE:
-            detail = f"alert {path.id} was raised by the rule {alert.rule!r} and ends by itself"
+        if alert.alert_type not in _ENDED_BY_PEOPLE:
+            detail = (
+                f"alert {path.id} was raised by the rule {alert.rule!r} and ends by itself: after some calm "
+                "windows in a row, or when no vehicle was seen there for some minutes"
+            )
             raise ProblemError(HTTPStatus.CONFLICT, detail)
         if alert.resolved_at is not None:
             raise ProblemError(HTTPStatus.CONFLICT, f"alert {path.id} ended at {alert.resolved_at}")
@@ -192,8 +202,11 @@ def operations() -> list[Operation]:
             method="POST",
             path="/api/alerts/{id}/resolve",
             view=resolve,
-            summary="End an alert that a person raised",
-            description="An alert that a rule raised ends by itself: 409.",
+            summary="End an alert that a person raised, or that a camera is silent",
+            description=(
+                "A `camera_silent` alert ends with the next event of the camera; of one that was taken down there is "
+                "none. An alert that another rule raised ends by itself: 409."
+            ),
             tag=Tag.ALERTS,
             access=Access.OPERATE,
             path_shape=AlertId,

@@ -29,7 +29,7 @@ from web.operations import Operation, Tag
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_ALERTS = 5000
+#: As many as that come unless fewer are wanted: a file that ends early without a word would be taken for whole.
 MAX_ALERTS = 500_000
 
 COLUMNS = AlertRow.__struct_fields__
@@ -47,7 +47,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 class ExportQuery(SpanQuery, frozen=True, kw_only=True):
     """The alerts of a file."""
 
-    limit: Annotated[int, Meta(ge=1, le=MAX_ALERTS)] = DEFAULT_ALERTS
+    limit: Annotated[int, Meta(ge=1, le=MAX_ALERTS)] = MAX_ALERTS
     cursor: str | None = None
 
 

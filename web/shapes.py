@@ -14,6 +14,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from models.timestamps import epoch_us, from_epoch_us
+from web.callers import MAX_NAME_CHARACTERS
 from web.context import CONTEXT
 from web.limits import read_body
 from web.problems import ProblemError
@@ -22,6 +23,19 @@ Shape = TypeVar("Shape", bound=Struct)
 
 #: Name of a camera, a zone, a road segment: Postgres keeps no NUL.
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
+
+# What people read shall look like what it is: no control characters, and no marks that turn its direction around.
+_HIDDEN = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+_HIDDEN_BUT_NEWLINE = _HIDDEN.replace(r"\x00-\x1f", r"\x00-\x09\x0b-\x1f")
+# in Python "$" is before a newline at the end, too
+_LINE = rf"^ *[^\s{_HIDDEN}][^{_HIDDEN}]*$(?!\n)"
+
+#: Somebody's name; `web.callers.is_name` says the rest.
+Person = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=_LINE)]
+#: A line of text, not blank.
+Title = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=_LINE)]
+#: Text of some lines.
+Message = Annotated[str, msgspec.Meta(max_length=2000, pattern=rf"^[^{_HIDDEN_BUT_NEWLINE}]*$")]
 
 # "+" in a query string means a space, and people forget to write %2B
 _OFFSET_AFTER_SPACE = re.compile(r"(\d) (\d\d:?\d\d)$")

@@ -10,10 +10,12 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from models.alerts import AlertEvent, AlertRow, decode_alert_event
+from models.alerts import AlertEvent, AlertRow, decode_alert_event, encode_alert_event
 from tests.stores.alerts import Connection, after_noon, alert_event, keep_open, store
+from tests.stores.postgres.records import record
 from tests.web.conftest import Worker
 from trafficapp.kafka import aiokafka_config, create_topics
+from trafficapp.stores.history_alerts import HistoryAlertsSink
 from trafficapp.stores.migrations import migrate
 from trafficapp.topics import ALERTS, declared_topics
 
@@ -131,6 +133,32 @@ async def test_raise_and_end(history_worker: Worker, tables: Connection, steps: 
     assert (row["alert_type"], row["camera_id"]) == ("manual", None)
 
 
+async def test_the_silence_of_a_camera_that_was_taken_down_is_ended_by_people(
+    history_worker: Worker, tables: Connection, steps: AIOKafkaConsumer
+) -> None:
+    silent = alert_event("silent", alert_type="camera_silent", severity="WARNING")
+    await store(tables, silent)
+    ended = await post(history_worker, f"/api/alerts/{silent.id}/resolve")
+    told = await step(steps)
+    assert (told.action, told.revision, told.resolved_at) == ("resolved", 2, ended["resolved_at"])
+    # the camera came back after all: what was told first holds
+    late = msgspec.structs.replace(told, resolved_at=after_noon(900), updated_at=after_noon(900))
+    sink = HistoryAlertsSink(history_worker.context.settings)
+    await sink.load([0])
+    await sink.apply(0, [record(7, encode_alert_event(late), topic=ALERTS)], lambda: True)
+    await sink.close()
+    kept = await (await history_worker.client.get(f"/api/alerts/{silent.id}")).json()
+    assert kept["resolved_at"] == ended["resolved_at"]
+
+
+async def test_texts_of_people(history_worker: Worker, tables: Connection, steps: AIOKafkaConsumer) -> None:
+    body = {"title": "Ölspur – 油 auf der A1", "message": "Spur 2\nFeuerwehr kommt\n"}
+    row = await post(history_worker, "/api/alerts", body, 201)
+    assert {name: row[name] for name in body} == body
+    row = await post(history_worker, f"/api/alerts/{row['id']}/acknowledge", {"admin_id": "Jörg Ó Néill"})
+    assert row["acknowledged_by"] == "Jörg Ó Néill"
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [
@@ -146,6 +174,12 @@ async def test_raise_and_end(history_worker: Worker, tables: Connection, steps: 
         ("", {"title": "x", "alert_type": "congestion"}, 422),
         ("", {"title": "x", "camera_id": "cam_404"}, 422),
         ("", {"title": "x\0"}, 422),
+        *(("", {"title": title}, 422) for title in (" ", "\u3000", "x\n", "x\ny", "x\x1by", "x\u202ey", "x\u2028")),
+        *(("", {"title": "x", "message": text}, 422) for text in ("x\x1by", "x\r\n", "x\u2066y")),
+        *(
+            ("{critical}/acknowledge", {"admin_id": name}, 422)
+            for name in (" ", "a\n", "a\u202eb", "a\xa0b", "a" * 129)
+        ),
     ],
 )
 async def test_refused(history_worker: Worker, tables: Connection, path: str, body: Any, status: int) -> None:

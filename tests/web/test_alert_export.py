@@ -76,6 +76,16 @@ async def test_files_go_on_where_the_one_before_ended(history_worker: Worker, ta
     assert sorted(collected) == sorted(event.id for event in events)
 
 
+async def test_without_a_limit_nothing_is_left_out(
+    history_worker: Worker, tables: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alert_export, "_ROWS_AT_ONCE", 3000)
+    await store(tables, *(alert_event(f"alert {number}", seconds=number) for number in range(5001)))
+    response = await history_worker.client.get("/api/alerts/export?from=2026-03-02")
+    assert len(list(csv.DictReader(io.StringIO(await response.text(), newline="")))) == 5001
+    assert "next" not in response.links
+
+
 async def test_a_broken_file_is_not_taken_for_a_whole_one(
     history_worker: Worker, tables: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
