@@ -46,6 +46,15 @@ def alert_event(name: str = "a", camera_id: str | None = "cam_1", seconds: float
     return msgspec.structs.replace(event, **changes)
 
 
+#: Later than any test runs: what happens then is news whenever the tests run.
+FAR = "2100-01-01T00:00:00Z"
+
+
+def news_event(name: str = "a", camera_id: str | None = "cam_1", **changes: Any) -> AlertEvent:
+    """The same, whose steps are news."""
+    return alert_event(name, camera_id, **{"updated_at": FAR, **changes})
+
+
 async def store(connection: Connection, *events: AlertEvent) -> None:
     """Into the table, as the history sink would."""
     rows = []

@@ -15,7 +15,7 @@ from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 from models.alerts import AlertEvent, encode_alert_event
 from models.cameras import CameraCongestion
 from models.maps import HeatPoint
-from tests.stores.alerts import Connection, after_noon, alert_event
+from tests.stores.alerts import Connection, after_noon, alert_event, news_event
 from tests.stores.live.conftest import an_hour_back
 from tests.stores.live.redis_server import RedisServer
 from tests.stores.live.rows import records
@@ -28,7 +28,7 @@ from trafficapp.stores.live_events import EventLog, emit
 from trafficapp.stores.migrations import migrate
 from web import event_feed, subscription
 
-OPENED = alert_event()
+OPENED = news_event()
 RESOLVED = msgspec.structs.replace(OPENED, action="resolved", revision=2, resolved_at=after_noon(60))
 
 
@@ -242,7 +242,7 @@ async def test_a_zone_is_told_of_its_cameras(zoned: Worker) -> None:
     points = msgspec.json.encode([HeatPoint(name, 44.5, 11.3, 0.6, 10) for name in ("in", "out")])
     async with worker.client.ws_connect("/ws/events?zone=centre") as connection:
         assert (await received(connection))["event"] == "snapshot"
-        await step(worker, alert_event("x", "in"), alert_event("y", "out"), alert_event("z", None))
+        await step(worker, news_event("x", "in"), news_event("y", "out"), news_event("z", None))
         assert (await received(connection))["data"]["camera_id"] == "in"
         await emit(worker.context.redis, "traffic_metrics_update", city)
         await emit(worker.context.redis, "heatmap_update", points)

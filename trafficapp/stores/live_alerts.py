@@ -7,7 +7,9 @@
 ``sink:traffic.alerts:*``      bookkeeping of the sink
 =============================  ================================================================
 
-A step that was applied before, at whatever offset, changes nothing and is not told again.
+A step that was applied before, at whatever offset, changes nothing and is not told again. News is what
+was sent and happened within a minute; older steps, as of a backlog here or upstream, leave a hole in the
+events instead.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from redis.asyncio import Redis
 
 from models.alerts import AlertEvent, decode_alert_event, encode_alert_event
 from models.events import EventName
+from models.timestamps import epoch_us
 from trafficapp.stores.current_alerts import ACKNOWLEDGED_KEY, OPEN_KEY
 from trafficapp.stores.live_events import EVENT_FUNCTIONS, EVENT_KEYS, KEPT_EVENTS, event_arguments
 from trafficapp.stores.read_back import ReadBack
@@ -46,6 +49,9 @@ EVENT_OF_ACTION: dict[str, EventName] = {
 #: How long a resolved alert is remembered, so that repeats of its steps are known.
 REMEMBER_RESOLVED_SECONDS = 3600
 
+#: A camera's clock may be behind by as much as it may be ahead.
+CLOCK_MS = 60_000.0
+
 _STEPS_PER_CALL = 100
 
 #: How a step ends that nobody acknowledged: the two fields are the last of `AlertEvent`.
@@ -66,12 +72,13 @@ if stored < tonumber(ARGV[7]) then return 'LOST' end
 local untold = false
 
 local function acknowledge(id, by)
-  if redis.call('HEXISTS', open, id) == 0 or redis.call('HSETNX', acknowledged, id, by) == 0 then return false end
+  if redis.call('HEXISTS', open, id) == 0 or redis.call('HSETNX', acknowledged, id, by) == 0 then return nil end
   local step = redis.call('HGET', open, id)
   if string.sub(step, -#unread) == unread then
-    redis.call('HSET', open, id, string.sub(step, 1, -#unread - 1) .. ',' .. string.sub(by, 2))
+    step = string.sub(step, 1, -#unread - 1) .. ',' .. string.sub(by, 2)
+    redis.call('HSET', open, id, step)
   end
-  return true
+  return step
 end
 
 local function advance(id, action, revision, revision_key, head)
@@ -96,8 +103,10 @@ for i = 9, #KEYS do
   local id, action, event, head, by = ARGV[at], ARGV[at + 1], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
   local step, changed
   if action == 'acknowledged' then
-    changed = acknowledge(id, by)
-    step = changed and head .. ',' .. string.sub(by, 2) or nil
+    -- what is told is the newest step: the acknowledgement may have been given to an older one
+    step = acknowledge(id, by)
+    changed = step ~= nil
+    if changed then step = string.gsub(step, '"action":"%a+"', '"action":"acknowledged"', 1) end
   else
     step, changed = advance(id, action, ARGV[at + 2], KEYS[i], head)
     if by ~= '' and acknowledge(id, by) then changed = true end
@@ -223,15 +232,21 @@ class LiveAlertsSink(RedisSink[KnownAlerts, list[_Step]]):
         for record in records:
             try:
                 event = decode_alert_event(record.value or b"")
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                is_news = record.timestamp >= news_since_ms and _happened_ms(event) >= news_since_ms - CLOCK_MS
+            except (msgspec.MsgspecError, ValueError) as error:
                 logger.error("%s at offset %d is no alert and was left out: %s", ALERTS, record.offset, error)
+                continue
+            if event.action == "acknowledged":
+                # its alert may be of another partition, when cameras are partitioned in another way than people's words
+                for known in (memory, *self.memories()):
+                    known.add(event)
+                if event.acknowledged_by is not None and event.acknowledged_at is not None:
+                    following.append(_Step(event, is_news))
                 continue
             if not memory.add(event):
                 continue
-            if record.timestamp >= news_since_ms:
+            if is_news:
                 following.append(_Step(event, is_news=True))
-            elif event.action == "acknowledged":
-                following.append(_Step(event))
             else:
                 backlog[event.id] = _Step(event)
         memory.forget_old()
@@ -261,6 +276,12 @@ def _arguments(steps: Iterable[_Step]) -> Iterable[Any]:
         told = EVENT_OF_ACTION[event.action] if step.is_news else ""
         acknowledgement = b"" if by is None else msgspec.json.encode({"acknowledged_by": by, "acknowledged_at": at})
         yield from (event.id, event.action, event.revision, told, bare.removesuffix(_NOT_ACKNOWLEDGED), acknowledgement)
+
+
+def _happened_ms(event: AlertEvent) -> float:
+    # an acknowledgement carries the times of the step that it was given to
+    at = event.acknowledged_at if event.action == "acknowledged" else None
+    return epoch_us(at or event.updated_at) / 1000
 
 
 def _acknowledged(event: AlertEvent, by: AlertEvent) -> AlertEvent:

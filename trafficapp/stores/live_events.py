@@ -6,6 +6,7 @@
 ``events:log``                     stream of the newest events: id ``{seq}-0``, fields event, ts, data
 ``events:newest``                  hash: name of a periodic event to its newest envelope
 ``events:once:{key}``              that an event with this key was told; expires
+``events:hole``                    that a sink that found data lost has just left a hole; expires
 ``events:tick:{name}:{number}``    that a worker took this turn of a periodic event; expires
 ``traffic:events``                 channel: whole envelopes, JSON
 =================================  ============================================================
@@ -42,6 +43,7 @@ ONCE_SECONDS = 86_400
 KEPT_EVENTS = 1000
 
 _TICK_SECONDS = 60
+_HOLE_MS = 1000
 
 #: Lua functions for scripts whose first KEYS are `EVENT_KEYS` and whose first ARGV are `event_arguments`.
 EVENT_FUNCTIONS = """
@@ -85,6 +87,9 @@ return tonumber(seq)
 """
 )
 
+#: KEYS: `EVENT_KEYS`, that a hole was left just now. ARGV: `event_arguments`, for how many milliseconds it is just now.
+_LEAVE_HOLE = EVENT_FUNCTIONS + "if redis.call('SET', KEYS[4], '1', 'NX', 'PX', ARGV[5]) then leave_hole() end"
+
 #: KEYS: `EVENT_KEYS`, open alerts. ARGV: epoch milliseconds. Returns number, open alerts, newest periodic events.
 _STATE = """
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -124,6 +129,16 @@ async def emit(
     arguments = [*event_arguments(kept_events), event, data, int(event in PERIODIC_EVENTS), seconds]
     seq: Any = await redis.eval(_EMIT, len(keys), *keys, *arguments)
     return int(seq)
+
+
+async def leave_hole(redis: Redis) -> None:
+    """Let everybody take the state anew, with a number beyond all that were ever given; once a second at most.
+
+    Raises:
+        RedisError: the server is away.
+    """
+    keys = [*EVENT_KEYS, "events:hole"]
+    await redis.eval(_LEAVE_HOLE, len(keys), *keys, *event_arguments(KEPT_EVENTS), _HOLE_MS)
 
 
 async def take_turn(redis: Redis, name: str, number: int) -> bool:

@@ -20,6 +20,7 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 from redis.asyncio import Redis
 
+from trafficapp.stores.live_events import leave_hole
 from trafficapp.stores.outage import Outage
 from trafficapp.stores.read_back import PartitionSpan, ReadBack
 from trafficapp.stores.redis import UNAVAILABLE, is_outage
@@ -171,6 +172,10 @@ class RedisSink(ABC, Generic[Memory, Changes]):
             self._watcher.cancel()
             self._watcher = None
 
+    def memories(self) -> list[Memory]:
+        """What is kept of each partition the sink owns."""
+        return [owned.memory for owned in self._owned.values()]
+
     # ------------------------------------------------------------------ inside
 
     async def _load(self, partitions: Collection[int], spans: Mapping[int, PartitionSpan]) -> dict[int, _Owned[Memory]]:
@@ -204,6 +209,8 @@ class RedisSink(ABC, Generic[Memory, Changes]):
         """Build a server up again that lost what was written."""
         stored = max(owned.stored, next_offset)
         everything = self.everything(owned.memory, changes)
+        # numbers of events may have gone back: nobody may go on from where he was
+        await leave_hole(self.client)
         while True:
             call = Call(owned.number, await self._generation(), -1, stored)
             if await self.put(call, everything):

@@ -130,7 +130,12 @@
       if (envelope.event === "alert_resolved") {
         open.get(envelope.data.id)?.item.remove();
         open.delete(envelope.data.id);
-      } else if (envelope.event !== "alert_acknowledged" || open.has(envelope.data.id)) take(envelope.data);
+      } else if (envelope.event !== "alert_acknowledged") take(envelope.data);
+      else if (open.has(envelope.data.id)) {
+        // it says nothing else, and what it says besides may be older than what is shown
+        const { id, acknowledged_by, acknowledged_at } = envelope.data;
+        take({ id, acknowledged_by, acknowledged_at });
+      }
       drawAlerts();
     } else if (envelope.event === "snapshot" || envelope.event === "resync") ask();
   }, (state) => {

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -11,7 +12,8 @@ from aiokafka import ConsumerRecord
 from redis.asyncio import Redis
 
 from models.alerts import AlertEvent, encode_alert_event
-from tests.stores.alerts import after_noon, alert_event
+from models.timestamps import epoch_us, rfc3339
+from tests.stores.alerts import FAR, after_noon, news_event
 from tests.stores.live.conftest import an_hour_back
 from tests.stores.live.redis_server import RedisServer
 from tests.stores.live.rows import records
@@ -34,10 +36,10 @@ def later(event: AlertEvent, revision: int, **changes: Any) -> AlertEvent:
     return msgspec.structs.replace(event, action="updated", revision=revision, **changes)
 
 
-OPENED = alert_event()
+OPENED = news_event()
 UPDATED = later(OPENED, 2, congestion_score=0.95)
 ACKNOWLEDGED = later(
-    OPENED, 2, congestion_score=0.95, acknowledged_by="ana", acknowledged_at=after_noon(20)
+    OPENED, 2, congestion_score=0.95, acknowledged_by="ana", acknowledged_at=FAR
 )  # at the revision it was given at
 ACKNOWLEDGED = msgspec.structs.replace(ACKNOWLEDGED, action="acknowledged")
 WORSE = later(OPENED, 3, congestion_score=0.99)
@@ -65,7 +67,7 @@ async def test_a_life_from_opened_to_resolved(client: Redis, alerts: LiveAlertsS
     await alerts.apply(0, steps(100, OPENED, UPDATED), owned)
     assert await CurrentAlerts(client).all_open() == [UPDATED]
     await alerts.apply(0, steps(102, ACKNOWLEDGED, WORSE), owned)
-    acknowledged = msgspec.structs.replace(WORSE, acknowledged_by="ana", acknowledged_at=after_noon(20))
+    acknowledged = msgspec.structs.replace(WORSE, acknowledged_by="ana", acknowledged_at=FAR)
     assert await CurrentAlerts(client).all_open() == [acknowledged]
     state = await EventLog(client).state()
     assert [msgspec.json.decode(alert, type=AlertEvent) for alert in state.alerts] == [acknowledged]
@@ -111,7 +113,7 @@ async def test_every_step_is_published_as_it_is_kept(client: Redis, alerts: Live
     async with client.pubsub(ignore_subscribe_messages=True) as subscription:
         await subscription.subscribe(EVENTS_CHANNEL)
         await subscription.get_message(timeout=1)
-        await alerts.apply(0, steps(100, *(alert_event(str(number), "c") for number in range(250))), owned)
+        await alerts.apply(0, steps(100, *(news_event(str(number), "c") for number in range(250))), owned)
         received = []
         async with asyncio.timeout(5):
             while len(received) < 250:
@@ -125,7 +127,7 @@ async def test_a_backlog_changes_the_state_and_leaves_a_hole_instead_of_news(
 ) -> None:
     since = await begin(client)
     await emit(client, "admin_broadcast", b"{}")
-    over = alert_event("over")
+    over = news_event("over")
     ended = msgspec.structs.replace(over, action="resolved", revision=2, resolved_at=after_noon(5))
     backlog = steps(100, OPENED, over, ACKNOWLEDGED, WORSE, ended, age_seconds=300)
     await alerts.apply(0, backlog, owned)
@@ -143,14 +145,14 @@ async def test_a_backlog_changes_the_state_and_leaves_a_hole_instead_of_news(
 
 
 async def test_an_emptied_server_is_built_up_without_telling_old_alerts(client: Redis, alerts: LiveAlertsSink) -> None:
-    gone = alert_event("gone")
+    gone = news_event("gone")
     await alerts.apply(0, steps(100, OPENED, gone, ACKNOWLEDGED, WORSE), owned)
     end = msgspec.structs.replace(gone, action="resolved", revision=2, resolved_at=after_noon(9))
     await alerts.apply(0, steps(104, end), owned)
     before = await begin(client)
     await asyncio.sleep(0.02)  # numbers run ahead of the clock while there are more than one in a millisecond
     await client.flushall()
-    fresh = alert_event("fresh")
+    fresh = news_event("fresh")
     await alerts.apply(0, steps(105, fresh, gone), owned)
     found = await CurrentAlerts(client).all_open()
     assert sorted((alert.id, alert.revision, alert.acknowledged_by) for alert in found) == sorted(
@@ -168,6 +170,55 @@ async def test_an_emptied_server_is_built_up_without_telling_old_alerts(client: 
     assert {alert.id for alert in await CurrentAlerts(client).all_open()} >= {OPENED.id, fresh.id}
     assert not await client.exists("events:log")
     other.release([0])
+
+
+async def test_an_acknowledgement_in_another_partition_reaches_its_alert_as_it_is_by_then(
+    client: Redis, alerts: LiveAlertsSink
+) -> None:
+    await alerts.load([1])
+    await alerts.apply(0, steps(100, OPENED, WORSE), owned)
+    since = await begin(client)
+    await alerts.apply(1, steps(100, ACKNOWLEDGED), owned)
+    acknowledged = msgspec.structs.replace(WORSE, acknowledged_by="ana", acknowledged_at=FAR)
+    assert await CurrentAlerts(client).one(OPENED.id) == acknowledged
+    (event,) = await told(client, since)
+    assert event["event"] == "alert_acknowledged"
+    told_of = msgspec.convert(event["data"], AlertEvent)
+    assert told_of == msgspec.structs.replace(acknowledged, action="acknowledged")
+    await client.flushall()
+    await alerts.apply(0, steps(102, WORSE), owned)
+    assert await CurrentAlerts(client).one(OPENED.id) == acknowledged
+    alerts.release([1])
+
+
+async def test_what_happened_long_ago_is_no_news_however_late_it_was_sent(
+    client: Redis, alerts: LiveAlertsSink
+) -> None:
+    since = await begin(client)
+    long_ago = rfc3339(epoch_us(datetime.now(UTC) - timedelta(minutes=5)))
+    await alerts.apply(0, steps(100, news_event("late", updated_at=long_ago)), owned)
+    assert len(await CurrentAlerts(client).all_open()) == 1
+    with pytest.raises(EventsMissed):
+        await told(client, since)
+
+
+async def test_a_server_that_returns_with_an_older_snapshot_lets_nobody_go_on_from_before(
+    client: Redis, alerts: LiveAlertsSink
+) -> None:
+    await alerts.apply(0, steps(100, OPENED), owned)
+    snapshot: dict[Any, Any] = {key: await client.dump(key) for key in await client.keys("*")}
+    for _ in range(3):
+        seen = await emit(client, "admin_broadcast", b"{}")
+    await alerts.apply(0, steps(101, WORSE), owned)
+    await client.flushall()
+    for key, value in snapshot.items():
+        await client.restore(key, 0, value)
+    await alerts.apply(0, steps(102, news_event("meanwhile")), owned)
+    for _ in range(5):
+        await emit(client, "admin_broadcast", b"{}")
+    with pytest.raises(EventsMissed):
+        await EventLog(client).after(seen, 1000)
+    assert {alert.revision for alert in await CurrentAlerts(client).all_open()} == {1, 3}
 
 
 async def test_a_killed_server_is_built_up_by_itself(
@@ -193,7 +244,7 @@ async def test_what_is_no_alert_is_left_out(
     client: Redis, alerts: LiveAlertsSink, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad = [b"", b"{", b'{"id":1}', b"\xff"]
-    odd = alert_event("odd", 'c"\\\u2028é', title='a "quoted" title', values={"x": None, "y": 1.0})
+    odd = news_event("odd", 'c"\\\u2028é', title='a "quoted" title', values={"x": None, "y": 1.0})
     await alerts.apply(0, steps(100, *bad, odd), owned)
     assert await CurrentAlerts(client).all_open() == [odd]
     assert len([entry for entry in caplog.records if "is no alert" in entry.message]) == len(bad)
