@@ -27,11 +27,14 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256, pattern=r"^[^\x
 # What people read shall look like what it is: no control characters, and no marks that turn its direction around.
 _HIDDEN = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 _HIDDEN_BUT_NEWLINE = _HIDDEN.replace(r"\x00-\x1f", r"\x00-\x09\x0b-\x1f")
+_UNPRINTABLE = rf"{_HIDDEN}\xa0\xad\u200b-\u200f\u2060-\u206f\u3000\ufeff"
 # in Python "$" is before a newline at the end, too
 _LINE = rf"^ *[^\s{_HIDDEN}][^{_HIDDEN}]*$(?!\n)"
 
 #: Somebody's name; `web.callers.is_name` says the rest.
-Person = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=_LINE)]
+Person = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=_LINE.replace(_HIDDEN, _UNPRINTABLE))
+]
 #: A line of text, not blank.
 Title = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=_LINE)]
 #: Text of some lines.
