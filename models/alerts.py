@@ -77,5 +77,10 @@ class AlertRow(Struct, frozen=True, kw_only=True):
     acknowledged_at: str | None
 
 
+def is_about_traffic(alert: AlertEvent | AlertRow) -> bool:
+    """Whether an alert counts among incidents and active alerts; a silent camera is about the data."""
+    return alert.alert_type != "camera_silent"
+
+
 encode_alert_event = msgspec.json.Encoder().encode
 decode_alert_event = msgspec.json.Decoder(AlertEvent).decode

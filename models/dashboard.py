@@ -12,14 +12,15 @@ class DashboardSummary(Struct, frozen=True, kw_only=True):
     """The city in six numbers; null where nothing is known.
 
     The speed, the score and its level are of the newest windows of all cameras that are not more than a minute behind
-    the camera whose window is newest. Each camera weighs as many times as it saw vehicles in that window.
+    the camera whose window is newest; unknown when even that one ended
+    more than two minutes ago by the clock. Each camera weighs as many times as it saw vehicles in that window.
 
     Attributes:
         total_incidents_24h: alerts triggered within 24 hours; silent cameras are none.
         avg_speed_kmh: over the cameras that have a speed.
         overall_congestion_level: of the score, by the thresholds in force; UNKNOWN without one.
         overall_congestion_score: 0..1 over the cameras that have a score.
-        active_alerts: open alerts.
+        active_alerts: open alerts; silent cameras are none.
         last_updated: end of the newest window.
     """
 

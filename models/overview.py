@@ -19,14 +19,15 @@ class LevelThresholds(Struct, frozen=True):
 class CityOverview(Struct, frozen=True):
     """What the newest windows of all cameras come to that are at most a minute behind the newest of them.
 
-    The numbers mean the same as in `models.dashboard.DashboardSummary`.
+    When even that window ended more than two minutes ago by the clock, level, score and speed are unknown; the
+    vehicles and cameras are those of then. The numbers mean the same as in `models.dashboard.DashboardSummary`.
 
     Attributes:
         last_updated: end of the newest window, RFC 3339 UTC; None when no camera ever reported.
         overall_congestion_score: mean over the cameras that have one, each with the weight of its vehicles.
         avg_speed_kmh: likewise.
         vehicle_count: sum over the cameras.
-        active_alerts: open alerts.
+        active_alerts: open alerts; silent cameras are none.
         thresholds: what the level of a score follows from.
         cameras: ordered by camera_id.
     """

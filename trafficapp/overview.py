@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from models.cameras import CameraCongestion
 from models.overview import CityOverview, LevelThresholds
@@ -15,15 +16,35 @@ CURRENT_WITHIN_SECONDS = 60.0
 _SPEED_DECIMALS = 2
 
 
-def overview(cameras: Iterable[CameraCongestion], active_alerts: int, scale: CongestionScale) -> CityOverview:
-    """Sum up the newest windows of cameras, one row a camera; the scale gives the levels their thresholds."""
+#: When even the newest window ended longer ago, by the clock of this machine, nothing is known of now.
+KNOWN_FOR_SECONDS = 120.0
+
+
+def is_current(cameras: Iterable[CameraCongestion], now: datetime) -> bool:
+    """Whether the newest window is young enough to speak of now."""
+    newest_us = max((epoch_us(row.window_end) for row in cameras), default=0)
+    return now.timestamp() - newest_us / 1e6 <= KNOWN_FOR_SECONDS
+
+
+def overview(
+    cameras: Iterable[CameraCongestion], active_alerts: int, scale: CongestionScale, current: bool = True
+) -> CityOverview:
+    """Sum up the newest windows of cameras.
+
+    Args:
+        cameras: one row a camera.
+        active_alerts: how many.
+        scale: gives the levels their thresholds.
+        current: whether the windows speak of now; if not, there is no level, score or speed.
+    """
     rows = sorted(cameras, key=lambda row: row.camera_id)
-    score = weighted_mean(((row.congestion_score, row.vehicle_count) for row in rows), SCORE_DECIMALS)
+    weighed = rows if current else []
+    score = weighted_mean(((row.congestion_score, row.vehicle_count) for row in weighed), SCORE_DECIMALS)
     return CityOverview(
         last_updated=max((row.window_end for row in rows), key=epoch_us, default=None),
         overall_congestion_level=scale.level(score),
         overall_congestion_score=score,
-        avg_speed_kmh=weighted_mean(((row.avg_speed_kmh, row.vehicle_count) for row in rows), _SPEED_DECIMALS),
+        avg_speed_kmh=weighted_mean(((row.avg_speed_kmh, row.vehicle_count) for row in weighed), _SPEED_DECIMALS),
         vehicle_count=sum(row.vehicle_count for row in rows),
         active_alerts=active_alerts,
         thresholds=LevelThresholds(scale.moderate, scale.high, scale.severe),

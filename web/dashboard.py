@@ -13,10 +13,11 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
+from models.alerts import is_about_traffic
 from models.cameras import CameraCongestion
 from models.dashboard import DashboardSummary, RecentDetection, encode_dashboard
 from trafficapp.congestion import CongestionScale
-from trafficapp.overview import CURRENT_WITHIN_SECONDS, overview
+from trafficapp.overview import CURRENT_WITHIN_SECONDS, is_current, overview
 from trafficapp.stores.alert_queries import triggered_since
 from trafficapp.stores.dashboard_queries import newest_windows
 from trafficapp.stores.event_queries import recent_detections
@@ -81,8 +82,9 @@ async def _summary(context: WebContext) -> _Answer:
     (windows, window_headers), alerts, incidents, scale = await asyncio.gather(
         _current_windows(context), open_alerts(context), _incidents(context), _scale(context)
     )
+    active = sum(map(is_about_traffic, alerts.rows))
     # the same figures as in the event traffic_metrics_update
-    city = overview(windows, len(alerts.rows), scale)
+    city = overview(windows, active, scale, is_current(windows, datetime.now(UTC)))
     summary = DashboardSummary(
         total_incidents_24h=incidents,
         avg_speed_kmh=city.avg_speed_kmh,
@@ -145,7 +147,8 @@ def operations() -> list[Operation]:
                 "Speed, score and level are of the newest windows of all cameras that are at most a minute behind the "
                 "newest of them; each camera weighs as many times as it saw vehicles. They are those of the event "
                 "`traffic_metrics_update`. `total_incidents_24h` is null while Postgres is away, the others where "
-                "nothing is known. At most a second old."
+                "nothing is known, as when even the newest window ended more than two minutes ago by the clock. Silent "
+                "cameras count neither among incidents nor among active alerts. At most a second old."
             ),
             tag=Tag.CURRENT,
             answer=DashboardSummary,

@@ -9,7 +9,7 @@ from typing import get_args
 import msgspec
 from msgspec import Struct
 
-from models.alerts import AlertEvent
+from models.alerts import AlertEvent, is_about_traffic
 from models.events import Envelope, EventName, encode_event_data
 from models.maps import HeatPoint
 from models.overview import CityOverview
@@ -68,7 +68,8 @@ def told_in_zone(told: Told, cameras: Collection[str], alerts: Iterable[AlertEve
 
 def overview_in_zone(city: CityOverview, cameras: Collection[str], alerts: Iterable[AlertEvent]) -> CityOverview:
     """The overview of the cameras in a zone."""
-    active = sum(alert.camera_id in cameras for alert in alerts)
+    active = sum(alert.camera_id in cameras and is_about_traffic(alert) for alert in alerts)
     levels = city.thresholds
     scale = CongestionScale(moderate=levels.moderate, high=levels.high, severe=levels.severe)
-    return overview((row for row in city.cameras if row.camera_id in cameras), active, scale)
+    current = city.overall_congestion_score is not None or city.avg_speed_kmh is not None
+    return overview((row for row in city.cameras if row.camera_id in cameras), active, scale, current)

@@ -9,7 +9,7 @@ from typing import Annotated
 from aiohttp import web
 from msgspec import Meta, Struct
 
-from models.alerts import Severity
+from models.alerts import Severity, is_about_traffic
 from models.maps import HeatPoint, MapIncident, encode_map
 from trafficapp.heatmap import CameraHeat, heat_points, heat_span
 from trafficapp.stores.alert_queries import AlertFilter
@@ -75,7 +75,7 @@ async def incidents(request: web.Request, query: IncidentsQuery) -> web.Response
     answer = []
     for alert in found.matching(wanted):
         place = None if alert.camera_id is None else context.registry.place(alert.camera_id)
-        if alert.camera_id is not None and place is not None:
+        if alert.camera_id is not None and place is not None and is_about_traffic(alert):
             answer.append(
                 MapIncident(
                     alert_id=alert.id,
@@ -116,7 +116,10 @@ def operations() -> list[Operation]:
             path="/api/map/incidents",
             view=incidents,
             summary="Open alerts where their cameras stand",
-            description="Newest first. Alerts about no camera, and those of cameras without a place, are left out.",
+            description=(
+                "Newest first. Alerts about no camera, those of cameras without a place and silent "
+                "cameras are left out."
+            ),
             tag=Tag.ALERTS,
             query_shape=IncidentsQuery,
             answer=list[MapIncident],

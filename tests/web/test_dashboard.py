@@ -63,7 +63,7 @@ async def test_cameras_weigh_as_many_times_as_they_saw_vehicles(history_worker: 
     recent = alert_event("recent", triggered_at=hour_ago, resolved_at=hour_ago)
     silent = alert_event("silent", triggered_at=hour_ago, alert_type="camera_silent")
     await store(tables, recent, silent, alert_event("of long ago"))
-    await keep_open(history_worker.context.redis, silent)
+    await keep_open(history_worker.context.redis, silent, alert_event("open"))
     body = await summary(history_worker)
     assert list(body) == list(NOTHING)
     assert body == {
@@ -74,6 +74,12 @@ async def test_cameras_weigh_as_many_times_as_they_saw_vehicles(history_worker: 
         "active_alerts": 1,
         "last_updated": windows()[0].window_end,
     }
+
+
+async def test_of_windows_of_minutes_ago_nothing_is_said_of_now(history_worker: Worker, tables: Connection) -> None:
+    last = recent_window("a", 30, avg_speed_kmh=10.0, congestion_score=0.9)
+    await history_worker.put(last)
+    assert await summary(history_worker) == {**NOTHING, "last_updated": last.window_end}
 
 
 async def test_the_level_follows_the_thresholds_in_force(history_worker: Worker, tables: Connection) -> None:

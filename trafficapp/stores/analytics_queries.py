@@ -49,7 +49,7 @@ async def range_sums(
     slot_minutes: int = 60,
     cameras: Collection[str] | None = None,
 ) -> Answer:
-    """Sum up the windows that begin in ``[start, end)`` and the alerts triggered in it.
+    """Sum up the windows that begin in ``[start, end)`` and the alerts triggered in it, but for silent cameras.
 
     Args:
         pool: of `trafficapp.stores.postgres.create_pool`.
@@ -241,6 +241,8 @@ def _edge_alerts_statement(edges: Sequence[Edge], chosen: list[str] | None) -> _
     ]
     statement.text = f"""
         SELECT severity, count(*) AS alerts FROM alerts
-        WHERE ({" OR ".join(spans)}) AND ($1::text[] IS NULL OR camera_id = ANY($1::text[])) GROUP BY severity
+        WHERE ({" OR ".join(spans)}) AND ($1::text[] IS NULL OR camera_id = ANY($1::text[]))
+          AND alert_type <> 'camera_silent'
+        GROUP BY severity
     """  # noqa: S608 - put together from constants
     return statement

@@ -65,6 +65,7 @@ _ALERTS = """
         FROM alerts JOIN unnest($3::text[]) WITH ORDINALITY AS known (camera_id, number)
              ON known.camera_id = coalesce(alerts.camera_id, '')
         WHERE triggered_at >= $1 AND triggered_at < $2 AND alerts.severity = ANY($4::text[])
+              AND alert_type <> 'camera_silent'
         GROUP BY 1, 2, 3, 4
     ) AS counted GROUP BY day
 """

@@ -10,15 +10,17 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 
 import msgspec
 from redis.asyncio import Redis
 
+from models.alerts import decode_alert_event, is_about_traffic
 from models.cameras import CameraCongestion
 from models.events import EventName
 from trafficapp.congestion import SCORE_DECIMALS, CongestionScale
 from trafficapp.heatmap import CameraHeat, heat_points
-from trafficapp.overview import CURRENT_WITHIN_SECONDS, overview
+from trafficapp.overview import CURRENT_WITHIN_SECONDS, is_current, overview
 from trafficapp.settings import Settings
 from trafficapp.stores.current_alerts import OPEN_KEY
 from trafficapp.stores.live_events import emit, take_turn
@@ -101,8 +103,10 @@ class PeriodicEvents:
 
     async def metrics_update(self) -> bytes:
         """The data of ``traffic_metrics_update``: a `models.overview.CityOverview`."""
-        active: int = await self._client.hlen(OPEN_KEY)
-        return _encode(overview(await self._cameras(), active, self._surroundings.scale))
+        opened = await self._client.hvals(OPEN_KEY)
+        active = sum(is_about_traffic(decode_alert_event(text)) for text in opened)
+        rows = await self._cameras()
+        return _encode(overview(rows, active, self._surroundings.scale, is_current(rows, datetime.now(UTC))))
 
     async def heatmap_update(self) -> bytes:
         """The data of ``heatmap_update``: a list of `models.maps.HeatPoint`, each of a camera's newest window."""

@@ -70,7 +70,7 @@ async def test_what_the_events_say(periodic: PeriodicEvents, client: Redis, sink
     ]
     await sink.load([0])
     await sink.apply(0, records([*rows], 100), lambda: True)
-    await keep_open(client, alert_event("x"), alert_event("y"))
+    await keep_open(client, alert_event("x"), alert_event("y"), alert_event("z", alert_type="camera_silent"))
     city = msgspec.json.decode(await periodic.metrics_update(), type=CityOverview)
     assert [row.camera_id for row in city.cameras] == ["a", "b", "silent"]
     assert (city.overall_congestion_score, city.overall_congestion_level) == (0.3, "SEVERE")
@@ -79,6 +79,17 @@ async def test_what_the_events_say(periodic: PeriodicEvents, client: Redis, sink
     assert json.loads(await periodic.heatmap_update()) == [
         {"camera_id": "a", "latitude": 44.5, "longitude": 11.5, "weight": 0.6, "vehicle_count": 10}
     ]
+
+
+async def test_a_city_of_which_nothing_was_heard_for_minutes(
+    periodic: PeriodicEvents, client: Redis, sink: LiveSink
+) -> None:
+    last = window("a", 150, 30, 0.9, 4.0)
+    await sink.load([0])
+    await sink.apply(0, records([last], 100), lambda: True)
+    city = msgspec.json.decode(await periodic.metrics_update(), type=CityOverview)
+    assert (city.overall_congestion_level, city.overall_congestion_score, city.avg_speed_kmh) == ("UNKNOWN", None, None)
+    assert (city.last_updated, len(city.cameras)) == (last.window_end, 1)
 
 
 async def test_an_empty_city(periodic: PeriodicEvents) -> None:
