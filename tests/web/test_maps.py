@@ -71,7 +71,9 @@ def test_a_span_holds_whole_minutes() -> None:
 
 async def test_incidents(placed: Worker) -> None:
     here, there = alert_event("here", "a"), alert_event("there", "b", 5, severity="WARNING")
-    await keep_open(placed.context.redis, here, there, alert_event("nowhere", "nowhere"), alert_event("city", None))
+    silent = alert_event("silent", "a", alert_type="camera_silent")
+    others = (alert_event("nowhere", "nowhere"), alert_event("city", None), silent)
+    await keep_open(placed.context.redis, here, there, *others)
     body = await (await placed.client.get("/api/map/incidents")).json()
     assert body == [
         {

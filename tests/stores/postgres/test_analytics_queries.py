@@ -40,7 +40,7 @@ async def brute_force(
             kept[:] = [old + new for old, new in zip(kept, values, strict=True)]
     alerts = Counter(
         row["severity"]
-        for row in await database.fetch("SELECT severity, camera_id, triggered_at FROM alerts")
+        for row in await database.fetch("SELECT * FROM alerts WHERE alert_type = 'congestion'")
         if start <= row["triggered_at"] < end and (cameras is None or row["camera_id"] in cameras)
     )
     return by_camera, by_slot, alerts
@@ -79,10 +79,10 @@ async def _fill(metrics_sink: MakeSink, database: Connection, cameras: str = "ab
     await database.execute("TRUNCATE alerts")
     await database.executemany(
         "INSERT INTO alerts (id, revision, severity, alert_type, camera_id, title, message, rule, since, triggered_at,"
-        " updated_at) VALUES (gen_random_uuid(), 1, $1, 'congestion', $2, '', '', '', $3, $3, $3)",
+        " updated_at) VALUES (gen_random_uuid(), 1, $1, $4, $2, '', '', '', $3, $3, $3)",
         [
             (chance.choice(["WARNING", "CRITICAL", "EMERGENCY"]), chance.choice(["a", "b", "x", None]),
-             FIRST + timedelta(seconds=chance.randrange(8 * 3600)))
+             FIRST + timedelta(seconds=chance.randrange(8 * 3600)), chance.choice(["congestion", "camera_silent"]))
             for _ in range(150)
         ],
     )  # fmt: skip
