@@ -1,4 +1,4 @@
-"""Agent for ``traffic.events.raw``: detections in; final windows, dead letters, silent cameras and state out.
+"""Agent for ``traffic.events.raw``: detections in; final windows, dead letters, silent and quiet cameras and state out.
 
 `trafficapp.batching.stateful` has the order of effects that makes it exact.
 """
@@ -17,6 +17,7 @@ from aiokafka.structs import RecordMetadata
 from models.alerts import encode_alert_event
 from models.dead_letters import DeadLetter, encode_dead_letter
 from models.detections import TICK_HEADER, DetectionDecoder
+from models.quiet_cameras import encode_quiet_camera
 from models.window_rows import encode_window_row
 from trafficapp.alerts.silence import SilenceRule
 from trafficapp.application import TrafficApp
@@ -26,9 +27,9 @@ from trafficapp.settings import Settings
 from trafficapp.state import StateLog, camera_state_log
 from trafficapp.stores.startup import tell_missing_stores
 from trafficapp.telemetry import Telemetry
-from trafficapp.topics import ALERTS, DEAD_LETTERS, EVENTS_RAW, METRICS
+from trafficapp.topics import ALERTS, DEAD_LETTERS, EVENTS_RAW, METRICS, quiet_cameras
 from trafficapp.windows.partition import Outcome, PartitionWindows
-from trafficapp.windows.rules import windower_rules
+from trafficapp.windows.rules import quiet_limit_us, windower_rules
 
 #: A tick that has not come back for this long, with nothing else applied either, is sent again: what comes
 #: after a run that was dropped on its way shows that there is a hole.
@@ -54,11 +55,21 @@ class WindowsSink(StatefulSink[PartitionWindows]):
         self._decoder = DetectionDecoder(settings.vehicle_classes, settings.speed.max_kmh)
         self._future_us = round(settings.windows.future_guard_seconds * 1e6)
         self._silence = SilenceRule(round(settings.alerts.silent_seconds * 1e6))
+        self._quiet_us = quiet_limit_us(settings)
+        self._quiet_topic = quiet_cameras(settings)
         self._ticks: dict[int, _Tick] = {}
 
     def take_over(self, partition: int, rows: Mapping[bytes, bytes]) -> PartitionWindows:
         """The windows of a partition, to go on from their rows."""
-        return PartitionWindows(partition, self._rules, self._decoder, self._future_us, rows, silence=self._silence)
+        return PartitionWindows(
+            partition,
+            self._rules,
+            self._decoder,
+            self._future_us,
+            rows,
+            silence=self._silence,
+            quiet_us=self._quiet_us,
+        )
 
     def release(self, partitions: Collection[int]) -> None:
         """Forget the decoded state and the ticks under way."""
@@ -96,6 +107,9 @@ class WindowsSink(StatefulSink[PartitionWindows]):
         if outcome.alerts:
             alerts = [((alert.camera_id or "").encode(), encode_alert_event(alert)) for alert in outcome.alerts]
             acknowledgements += await self._outbox.send(ALERTS, partition, alerts)
+        if outcome.quiet:
+            quiet = [(one.camera_id.encode(), encode_quiet_camera(one)) for one in outcome.quiet]
+            acknowledgements += await self._outbox.send(self._quiet_topic, partition, quiet)
         if outcome.dead_letters:
             letters = [(_source_key(letter), encode_dead_letter(letter)) for letter in outcome.dead_letters]
             acknowledgements += await self._outbox.send(DEAD_LETTERS, partition, letters)

@@ -31,6 +31,7 @@ from trafficapp.topics import (
     alert_state_changelog,
     camera_state_changelog,
     declared_topics,
+    quiet_cameras,
 )
 
 logger = logging.getLogger(__name__)
@@ -154,7 +155,7 @@ class TrafficApp(faust.App):
         created = await create_topics(self.settings, declared_topics(self.settings))
         if created:
             logger.info("created topics %s", ", ".join(created))
-        followers = (METRICS, DEAD_LETTERS, ALERTS, camera_state_changelog(self.settings))
+        followers = (METRICS, DEAD_LETTERS, ALERTS, camera_state_changelog(self.settings), quiet_cameras(self.settings))
         await check_partitions(self.settings, EVENTS_RAW, followers)
         await check_partitions(self.settings, METRICS, (ALERTS, alert_state_changelog(self.settings)))
         await self.outbox.start()

@@ -45,6 +45,11 @@ def alert_state_changelog(settings: Settings) -> str:
     return f"{settings.app_id}-alerts-alert_state-changelog"
 
 
+def quiet_cameras(settings: Settings) -> str:
+    """Name of the topic on which the windows tell the alerts of cameras that finish no more windows."""
+    return f"{settings.app_id}-quiet-cameras"
+
+
 def declared_topics(settings: Settings) -> list[TopicDeclaration]:
     """All topics of the application."""
     retention = {"retention.ms": str(int(settings.retention.topic_hours * _HOUR_MS))}
@@ -66,6 +71,7 @@ def declared_topics(settings: Settings) -> list[TopicDeclaration]:
         TopicDeclaration(METRICS, "camera_id", partitions, copies, retention),
         TopicDeclaration(ALERTS, "camera_id", partitions, copies, alerts),
         TopicDeclaration(DEAD_LETTERS, "source key", partitions, copies, retention | large),
+        TopicDeclaration(quiet_cameras(settings), "camera_id", partitions, copies, retention),
         TopicDeclaration(camera_state_changelog(settings), "camera_id", partitions, copies, changelog | large),
         TopicDeclaration(alert_state_changelog(settings), "camera_id", partitions, copies, changelog),
     ]

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from models.alerts import AlertEvent, decode_alert_event
+from models.quiet_cameras import QuietCamera, encode_quiet_camera
+from models.timestamps import epoch_us
 from models.window_rows import WindowRow, encode_window_row
 from tests.agents.test_pipeline import free_port
 from tests.alerts.windows import spelled, steps, window
@@ -21,7 +23,7 @@ from trafficapp.kafka import create_topics
 from trafficapp.settings import Settings, load_settings
 from trafficapp.sources.delivery import Delivery
 from trafficapp.stack.endpoints import Endpoints
-from trafficapp.topics import ALERTS, METRICS, declared_topics
+from trafficapp.topics import ALERTS, METRICS, declared_topics, quiet_cameras
 
 ROOT = Path(__file__).resolve().parents[2]
 CAMERA = f"alerts-{secrets.token_hex(4)}"
@@ -53,6 +55,13 @@ def send(settings: Settings, rows: list[WindowRow]) -> None:
     delivery = Delivery(settings, METRICS, linger_ms=1)
     for row in rows:
         delivery.send(row.camera_id.encode(), encode_window_row(row))
+    assert delivery.flush(30) == 0
+
+
+def say_quiet(settings: Settings, row: WindowRow) -> None:
+    delivery = Delivery(settings, quiet_cameras(settings), linger_ms=1)
+    quiet = QuietCamera(row.camera_id, epoch_us(row.window_end))
+    delivery.send(row.camera_id.encode(), encode_quiet_camera(quiet))
     assert delivery.flush(30) == 0
 
 
@@ -98,11 +107,14 @@ async def test_alerts_live_on_when_their_worker_is_killed(
     send(settings, rows[3:])
     with worker(settings, environment, tmp_path) as (process, port):
         wait_for(settings, len(right), tmp_path)
+        # the windows say that no more are finished: what the next window would tell is told now
+        say_quiet(settings, rows[-1])
+        wait_for(settings, len(right) + 1, tmp_path)
         counted = exposition(port)
         process.terminate()
         assert process.wait(30) == 0
     found = [decode_alert_event(value) for value in told(settings).values()]
-    assert found == right
-    assert [step.action for step in found] == ["opened", "updated", "updated", "resolved", "opened"]
+    assert found == steps([*rows, window(999, "?", CAMERA)], update_seconds=settings.alerts.update_seconds)
+    assert [step.action for step in found] == ["opened", "updated", "updated", "resolved", "opened", "resolved"]
     # other tests' cameras may have been counted, too
     assert 'b2_alerts_total{action="updated",alert_type="congestion"}' in counted

@@ -23,6 +23,9 @@ SECOND_US = 1_000_000
 #: Cameras are missed after 15 s, once they have finished a window.
 SILENCE = SilenceRule(15 * SECOND_US, min_windows=1)
 
+#: And it is told after 12 s that they finish no more windows.
+QUIET_US = 12 * SECOND_US
+
 SETTINGS = Settings(cameras={"special": {"max_count": 2, "max_speed_kmh": 30.0, "pixel_to_meter": 0.5}})
 
 
@@ -112,7 +115,8 @@ def fresh(rows: dict[bytes, bytes] | None = None) -> PartitionWindows:
     """The windows of a partition as a worker takes them over."""
     decoder = DetectionDecoder(SETTINGS.vehicle_classes, SETTINGS.speed.max_kmh)
     future_us = round(SETTINGS.windows.future_guard_seconds * SECOND_US)
-    return PartitionWindows(0, windower_rules(SETTINGS), decoder, future_us, rows or {}, silence=SILENCE)
+    rules = windower_rules(SETTINGS)
+    return PartitionWindows(0, rules, decoder, future_us, rows or {}, silence=SILENCE, quiet_us=QUIET_US)
 
 
 def _record(offset: int, entry: Entry) -> PlainRecord:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from models.alerts import encode_alert_event
 from models.dead_letters import encode_dead_letter
+from models.quiet_cameras import encode_quiet_camera
 from models.window_rows import encode_window_row
 from tests.windows.entries import T0_US, Entry, Picture, PlainRecord, Seen, Tick, fresh, records
 from tests.windows.logs import logs, silence
@@ -37,6 +38,7 @@ class Partition:
         self.sent += [encode_window_row(row) for row in outcome.rows]
         self.sent += [encode_dead_letter(letter) for letter in outcome.dead_letters]
         self.sent += [encode_alert_event(alert) for alert in outcome.alerts]
+        self.sent += [encode_quiet_camera(camera) for camera in outcome.quiet]
 
     def append(self, key: bytes, row: bytes) -> None:
         self.changelog.append((key, row))

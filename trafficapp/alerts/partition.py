@@ -16,6 +16,7 @@ from msgspec import Struct, field
 
 from models.alerts import AlertEvent
 from models.detections import UNDECODABLE
+from models.quiet_cameras import QuietCamera
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
 from models.window_rows import WindowRow, decode_window_row
 from trafficapp.alerts.lifecycle import CauseState, advance, ended_unseen
@@ -41,6 +42,7 @@ class CameraAlerts(Struct, array_like=True):
             is never counted.
         causes: by alert type.
         newest_end_us: end of the newest window that was counted.
+        seen_end_us: end of the newest window of any level.
     """
 
     offset: int = -1
@@ -48,6 +50,7 @@ class CameraAlerts(Struct, array_like=True):
     causes: dict[str, CauseState] = field(default_factory=dict)
     # new fields go to the end: rows that were written without them must stay readable
     newest_end_us: int = -1
+    seen_end_us: int = -1
 
 
 class _Applied(Struct, array_like=True):
@@ -79,6 +82,9 @@ class PartitionAlerts:
         self._forget_us = forget_us
         self._key = partition_key(partition)
         self._dirty: set[bytes] = set()
+        # both only in memory: they say what was told early, and nothing of what is so
+        self._quiet: dict[bytes, int] = {}
+        self._told_early: set[bytes] = set()
         own = rows.get(self._key)
         self.applied = -1 if own is None else _decode_partition(own[OFFSET_BYTES:]).applied
         self.cameras = {key: _decode_camera(row[OFFSET_BYTES:]) for key, row in rows.items() if key != self._key}
@@ -105,6 +111,30 @@ class PartitionAlerts:
             steps += self._apply(record.offset, row, start_us, end_us)
         return steps
 
+    def hear(self, quiet: Iterable[QuietCamera]) -> None:
+        """Remember cameras that finish no more windows, until `early_ends` tells what comes of it."""
+        for one in quiet:
+            key = one.camera_id.encode()
+            self._quiet[key] = max(self._quiet.get(key, -1), one.newest_window_end_us)
+
+    def early_ends(self) -> list[AlertEvent]:
+        """The ends of open alerts that the next window of a quiet camera would lead to, told before it comes.
+
+        The state stays as it is: the next window leads to the same steps again. A camera is left for later
+        as long as not all of its windows were applied, and for good when it has newer ones.
+        """
+        steps: list[AlertEvent] = []
+        for key, end_us in list(self._quiet.items()):
+            camera = self.cameras.get(key)
+            if camera is None or camera.seen_end_us < end_us:
+                continue
+            del self._quiet[key]
+            ends = self._ends(key.decode(), camera) if camera.seen_end_us == end_us else []
+            if ends:
+                self._told_early.add(key)
+            steps += ends
+        return steps
+
     def changed_rows(self) -> list[tuple[bytes, bytes]]:
         """State rows that changed since the last call: cameras first, the partition's row last."""
         rows = [(key, state_row(self.cameras[key].offset, self.cameras[key])) for key in sorted(self._dirty)]
@@ -121,24 +151,23 @@ class PartitionAlerts:
         key = row.camera_id.encode()
         camera = self.cameras.get(key)
         if camera is None:
-            if row.congestion_level == "UNKNOWN":
-                return []
             camera = self.cameras[key] = CameraAlerts()
-        if offset <= camera.offset or start_us <= camera.newest_us:
+        if offset <= camera.offset or end_us <= camera.seen_end_us or start_us <= camera.newest_us:
             # in the camera's row already, or a window that was sent again
             return []
-        forgotten = start_us - max(camera.newest_end_us, camera.newest_us) >= self._forget_us
+        unseen_us = start_us - max(camera.newest_end_us, camera.newest_us)
+        # an end that was told early holds even if the camera's clock stood still meanwhile
+        forgotten = unseen_us >= self._forget_us or key in self._told_early
+        self._told_early.discard(key)
         steps = self._ends(row.camera_id, camera) if forgotten else []
-        if row.congestion_level == "UNKNOWN":
-            if steps:
-                camera.offset, camera.causes = offset, {}
-                self._dirty.add(key)
-            return steps
         if forgotten:
             camera.causes = {}
-        gap = start_us - camera.newest_us > self._max_gap_us
-        camera.offset, camera.newest_us, camera.newest_end_us = offset, start_us, end_us
+        camera.offset, camera.seen_end_us = offset, end_us
         self._dirty.add(key)
+        if row.congestion_level == "UNKNOWN":
+            return steps
+        gap = start_us - camera.newest_us > self._max_gap_us
+        camera.newest_us, camera.newest_end_us = start_us, end_us
         for cause in self._causes:
             state = camera.causes.get(cause.alert_type)
             if state is None:

@@ -31,6 +31,7 @@ from models.detections import (
     event_time_us,
     events_in,
 )
+from models.quiet_cameras import QuietCamera
 from models.thresholds import Thresholds, decode_control
 from models.timestamps import rfc3339
 from models.window_rows import WindowRow
@@ -87,6 +88,7 @@ class Outcome:
         rows: finished windows, in order.
         dead_letters: refused messages, in order.
         alerts: cameras that fell silent or came back, in order.
+        quiet: cameras that finish no more windows, in order.
         counted, repeated: detections counted, and seen before.
         rejected: detections refused, by reason.
     """
@@ -94,6 +96,7 @@ class Outcome:
     rows: list[WindowRow] = dataclass_field(default_factory=list)
     dead_letters: list[DeadLetter] = dataclass_field(default_factory=list)
     alerts: list[AlertEvent] = dataclass_field(default_factory=list)
+    quiet: list[QuietCamera] = dataclass_field(default_factory=list)
     counted: int = 0
     repeated: int = 0
     rejected: dict[str, int] = dataclass_field(default_factory=dict)
@@ -124,6 +127,8 @@ class PartitionWindows:
         rows: state rows to go on from, by key.
         topic: the source topic, for dead letters.
         silence: when an alert is raised for a silent camera; None for never.
+        quiet_us: after how long, by the partition's clock, it is told that a camera finishes no more windows;
+            None for never.
     """
 
     def __init__(
@@ -135,9 +140,11 @@ class PartitionWindows:
         rows: Mapping[bytes, bytes],
         topic: str = EVENTS_RAW,
         silence: SilenceRule | None = None,
+        quiet_us: int | None = None,
     ) -> None:
         self._topic = topic
         self._silence = silence
+        self._quiet_us = quiet_us
         self.partition = partition
         self._windower_for = windower_for
         self._decoder = decoder
@@ -319,7 +326,7 @@ class PartitionWindows:
     def _tick(self, record: Record, outcome: Outcome) -> None:
         """Move the partition clock; close the windows of cameras that fell silent, tell of those that stay so."""
         state, changes = self.state, self.state.thresholds
-        silence = self._silence
+        silence, quiet_us = self._silence, self._quiet_us
         tick_us = record.timestamp * 1000
         state.clock_us = advanced(state.clock_us, state.tick_us, tick_us)
         state.tick_us = max(state.tick_us, tick_us)
@@ -337,6 +344,17 @@ class PartitionWindows:
                     self._dirty.add(key)
             if silence is not None and state.clock_us - camera.clock_us >= silence.limit_us:
                 self._miss(key, camera, record, silence, outcome)
+            if quiet_us is not None and state.clock_us - camera.finished_clock_us >= quiet_us:
+                self._tell_quiet(key, camera, record, outcome)
+
+    def _tell_quiet(self, key: bytes, camera: CameraState, record: Record, outcome: Outcome) -> None:
+        """Tell once that a camera finishes no more windows."""
+        if camera.finished_clock_us < 0 or camera.quiet_told_us == camera.closed_until_us:
+            return
+        camera.quiet_told_us = camera.closed_until_us
+        camera.offset = record.offset
+        self._dirty.add(key)
+        outcome.quiet.append(QuietCamera(key.decode(), camera.closed_until_us))
 
     def _miss(self, key: bytes, camera: CameraState, record: Record, rule: SilenceRule, outcome: Outcome) -> None:
         """Raise an alert for a silent camera, unless there is one or it was hardly ever there."""

@@ -10,6 +10,17 @@ from trafficapp.speed import SpeedEstimator
 from trafficapp.windows.clock import MICROSECONDS, EventClock
 from trafficapp.windows.windower import Windower
 
+#: How much later than it is over an alert is told to be over when no further window comes. Windows are finished
+#: a while after their end, and the next one must not be able to show that it was not over.
+_QUIET_MARGIN_SECONDS = 60.0
+
+
+def quiet_limit_us(settings: Settings) -> int:
+    """After how long, by the partition's clock, it is told that a camera finishes no more windows."""
+    windows = settings.windows
+    usual = 2 * windows.size_seconds + windows.allowed_lateness_seconds + windows.idle_timeout_seconds
+    return round((settings.alerts.forget_seconds + max(_QUIET_MARGIN_SECONDS, usual)) * MICROSECONDS)
+
 
 def windower_rules(settings: Settings) -> Callable[[str], Windower]:
     """A function that gives the rules for a camera_id; constants of single cameras override the general ones."""

@@ -55,6 +55,8 @@ class CameraState(Struct, array_like=True):
         sightings: where each vehicle was last seen; kept only while detections lack a speed.
         finished: windows that were finished; one that this was not counted for from the start has fewer.
         silence: the silence that an alert is open for.
+        finished_clock_us: the partition clock when the newest window was finished, -1 when that is not known.
+        quiet_told_us: end of the newest window when it was told last that no more are finished.
     """
 
     offset: int = -1
@@ -71,6 +73,8 @@ class CameraState(Struct, array_like=True):
     # new fields go to the end: rows that were written without them must stay readable
     finished: int = 0
     silence: Silence | None = None
+    finished_clock_us: int = -1
+    quiet_told_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,9 @@ class Windower:
         Returns:
             for each window the camera-wide row, then its lanes in ascending order.
         """
-        return self._close(camera, camera_id, camera.newest_us - self.clock.lateness_us, changes)
+        # a record of its own has made them final, and the clock stands still between ticks
+        limit_us = camera.newest_us - self.clock.lateness_us
+        return self._close(camera, camera_id, limit_us, changes, camera.clock_us)
 
     def close_idle(
         self, camera: CameraState, camera_id: str, partition_clock_us: int, changes: Sequence[Thresholds] = ()
@@ -167,16 +173,18 @@ class Windower:
         """Take out all windows of a camera that has been silent for the idle time-out."""
         if not camera.windows or partition_clock_us - camera.clock_us < self.clock.idle_us:
             return []
-        return self._close(camera, camera_id, max(camera.windows) + self.clock.size_us, changes)
+        limit_us = max(camera.windows) + self.clock.size_us
+        return self._close(camera, camera_id, limit_us, changes, partition_clock_us)
 
     def _close(
-        self, camera: CameraState, camera_id: str, limit_us: int, changes: Sequence[Thresholds]
+        self, camera: CameraState, camera_id: str, limit_us: int, changes: Sequence[Thresholds], clock_us: int
     ) -> list[WindowRow]:
         size_us = self.clock.size_us
         rows: list[WindowRow] = []
         for start_us in sorted(start for start in camera.windows if start + size_us <= limit_us):
             rows += self._rows(camera_id, start_us, camera.windows.pop(start_us), changes)
             camera.finished += 1
+            camera.finished_clock_us = clock_us
             camera.closed_until_us = max(camera.closed_until_us, start_us + size_us)
         return rows
 
