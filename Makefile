@@ -90,6 +90,10 @@ bench-sockets: setup-dev ## Measure 2,000 WebSocket clients on one worker, a ten
 bench-routes: setup-dev ## Compare routes with scipy and networkx, and measure them; writes build/routes.json
 	$(BIN)/python -m tests.bench.routes $(ARGS)
 
+.PHONY: bench-forecast
+bench-forecast: setup-dev ## Fit every model with three seeds and compare them; needs torch; writes build/forecast.json
+	$(BIN)/python -m tests.bench.forecast $(ARGS)
+
 .PHONY: verify-exact
 verify-exact: setup-dev ## Replay a recording at full speed and compare every row with the truth
 	$(BIN)/python -m tests.verification.exact $(ARGS)

@@ -25,7 +25,7 @@ FORBIDDEN = {
 #: Modules of the domain, with everything below them.
 DOMAIN = (
     *("models", "trafficapp.windows", "trafficapp.alerts", "trafficapp.congestion", "trafficapp.speed"),
-    *("trafficapp.state_rows", "trafficapp.topics"),
+    *("trafficapp.state_rows", "trafficapp.topics", "trafficapp.roads", "trafficapp.forecast"),
 )
 ENGINES_AND_CLIENTS = frozenset(
     {

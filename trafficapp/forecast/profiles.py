@@ -1,0 +1,112 @@
+"""The usual speed of each road at each time of day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from trafficapp.forecast.clock import DAY_SECONDS, Bools, Floats, Integers, local_days, slots
+
+#: Neighbouring times of day are averaged with a bell curve this wide, cut off at an hour.
+_SMOOTHING_SECONDS = 1500
+_REACH_SECONDS = 3600
+
+
+class UsualSpeeds(Protocol):
+    """Something that knows usual speeds."""
+
+    def at(self, times: Integers) -> Floats:
+        """Speeds in km/h at these seconds since the epoch, the shape of `times` and one axis of roads behind it."""
+
+
+@dataclass(frozen=True, eq=False)
+class DayProfile:
+    """Usual speeds over the local day, shape (steps of a day, roads)."""
+
+    speeds_kmh: Floats
+    zone: str
+    step_seconds: int
+
+    def at(self, times: Integers) -> Floats:
+        """Speeds in km/h at these seconds since the epoch, the shape of `times` and one axis of roads behind it."""
+        return self.speeds_kmh[slots(times, self.zone, self.step_seconds)]
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutProfile:
+    """Usual speeds for training: no moment sees the speeds of its own day.
+
+    Else the profile would already hold a part of the answer while training, and never again after it.
+    """
+
+    by_day: dict[int, DayProfile]
+    otherwise: DayProfile
+
+    def at(self, times: Integers) -> Floats:
+        """Speeds in km/h at these seconds since the epoch, the shape of `times` and one axis of roads behind it."""
+        usual = self.otherwise.at(times)
+        days = local_days(times, self.otherwise.zone)
+        for day in np.unique(days).tolist():
+            if day in self.by_day:
+                usual[days == day] = self.by_day[day].at(times[days == day])
+        return usual
+
+
+def plain_profile(speeds_kmh: Floats, times: Integers, zone: str, step_seconds: int) -> DayProfile:
+    """Means by time of day without any smoothing: the baseline that everybody knows."""
+    sums, counts = _sums(speeds_kmh, slots(times, zone, step_seconds), step_seconds)
+    return DayProfile(_means(sums, counts), zone, step_seconds)
+
+
+def smooth_profile(speeds_kmh: Floats, times: Integers, zone: str, step_seconds: int) -> DayProfile:
+    """Means by time of day, neighbouring times averaged.
+
+    Args:
+        speeds_kmh: shape (steps, roads), NaN where unknown.
+        times: of the steps, in seconds since the epoch.
+        zone: the city's time zone.
+        step_seconds: length of a step.
+    """
+    sums, counts = _sums(speeds_kmh, slots(times, zone, step_seconds), step_seconds)
+    return DayProfile(_means(*_smoothed(sums, counts, step_seconds)), zone, step_seconds)
+
+
+def held_out_profile(speeds_kmh: Floats, times: Integers, zone: str, step_seconds: int) -> HeldOutProfile:
+    """The same for each day without that day."""
+    days = local_days(times, zone)
+    by_day = {}
+    for day in np.unique(days).tolist():
+        others: Bools = days != day
+        if others.any():
+            by_day[day] = smooth_profile(speeds_kmh[others], times[others], zone, step_seconds)
+    return HeldOutProfile(by_day, smooth_profile(speeds_kmh, times, zone, step_seconds))
+
+
+def _sums(speeds_kmh: Floats, slot: Integers, step_seconds: int) -> tuple[Floats, Floats]:
+    known = np.isfinite(speeds_kmh)
+    shape = (DAY_SECONDS // step_seconds, speeds_kmh.shape[1])
+    sums, counts = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    np.add.at(sums, slot, np.where(known, speeds_kmh, 0))
+    np.add.at(counts, slot, known.astype(np.float32))
+    return sums, counts
+
+
+def _smoothed(sums: Floats, counts: Floats, step_seconds: int) -> tuple[Floats, Floats]:
+    reach = _REACH_SECONDS // step_seconds
+    smooth_sums, smooth_counts = np.zeros_like(sums), np.zeros_like(counts)
+    for offset in range(-reach, reach + 1):
+        weight = np.float32(np.exp(-0.5 * (offset * step_seconds / _SMOOTHING_SECONDS) ** 2))
+        smooth_sums += weight * np.roll(sums, offset, 0)
+        smooth_counts += weight * np.roll(counts, offset, 0)
+    return smooth_sums, smooth_counts
+
+
+def _means(sums: Floats, counts: Floats) -> Floats:
+    """Means; where a time of day has nothing the mean of the road, where a road has nothing that of all roads."""
+    total = float(sums.sum()) / max(float(counts.sum()), 1.0)
+    of_road = np.divide(sums.sum(0), counts.sum(0), out=np.full(sums.shape[1], total), where=counts.sum(0) > 0)
+    filled = np.broadcast_to(of_road, sums.shape).astype(np.float32)
+    means: Floats = np.divide(sums, counts, out=filled, where=counts > 0)
+    return means

@@ -1,0 +1,169 @@
+"""Predictions of all roads in one call, by the model or by what is left when it cannot answer, always saying which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from trafficapp.forecast.artifact import Artifact
+from trafficapp.forecast.baselines import LAST_VALUE, TIME_OF_DAY, last_value, time_of_day
+from trafficapp.forecast.clock import Floats, Integers, local_hours
+from trafficapp.forecast.judging import MODEL
+from trafficapp.forecast.registry import PromotedModel
+
+#: A road that nothing came of for this long is not predicted by the model any more.
+STALE_STEPS = 3
+
+
+class Source(IntEnum):
+    """Who made a prediction."""
+
+    MODEL = 0
+    LAST_VALUE = 1
+    TIME_OF_DAY = 2
+    NOTHING = 3
+
+
+_CALIBRATION = {Source.MODEL: MODEL, Source.LAST_VALUE: LAST_VALUE, Source.TIME_OF_DAY: TIME_OF_DAY}
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """Predictions of some roads, each array of shape (roads, horizons) but `sources` and `since_steps` (roads).
+
+    Bounds and confidence are NaN where nothing was ever calibrated, speeds are NaN where nobody can say anything.
+    """
+
+    made_at: datetime
+    road_ids: tuple[str, ...]
+    horizons_minutes: tuple[float, ...]
+    model_version: str
+    speeds_kmh: Floats
+    low_kmh: Floats
+    high_kmh: Floats
+    confidence: Floats
+    sources: Integers
+    since_steps: Integers
+    note: str
+
+    def fallen_back(self) -> npt.NDArray[np.bool_]:
+        """The roads that the model did not predict."""
+        fallen: npt.NDArray[np.bool_] = self.sources != Source.MODEL
+        return fallen
+
+    def model_of(self, road: int) -> str:
+        """What `model_version` says in the prediction of a road, by its place."""
+        source = Source(int(self.sources[road]))
+        return self.model_version if source is Source.MODEL else f"baseline:{source.name.lower()}"
+
+
+class Forecaster:
+    """Predicts with the promoted model."""
+
+    def __init__(self, promoted: PromotedModel, horizons_minutes: tuple[float, ...] = (10.0, 20.0, 30.0)) -> None:
+        """Predict with what a reader of the registry holds.
+
+        Args:
+            promoted: the reader.
+            horizons_minutes: of predictions while no model is there.
+        """
+        self._promoted = promoted
+        self._horizons_minutes = horizons_minutes
+
+    def forecast(self, road_ids: tuple[str, ...], recent_kmh: Floats, last_time: int) -> Forecast:
+        """Predict all roads at once. This computes for some milliseconds: not for an event loop.
+
+        Args:
+            road_ids: the roads of the columns, in any order, also such as the model does not know.
+            recent_kmh: shape (steps, roads), the newest last, NaN where nothing was measured.
+            last_time: when the newest step began, in seconds since the epoch.
+        """
+        artifact = self._promoted.current()
+        if artifact is None:
+            return self._without_model(road_ids, recent_kmh, last_time)
+        return _with_model(artifact, road_ids, recent_kmh, last_time, self._promoted.refusal or "")
+
+    def _without_model(self, road_ids: tuple[str, ...], recent_kmh: Floats, last_time: int) -> Forecast:
+        horizons = len(self._horizons_minutes)
+        since = steps_since_known(recent_kmh)
+        speeds = np.where((since < STALE_STEPS)[:, None], last_value(recent_kmh[None], horizons)[0], np.float32(np.nan))
+        unknown = np.full(speeds.shape, np.nan, np.float32)
+        sources = np.where(np.isfinite(speeds[:, 0]), Source.LAST_VALUE, Source.NOTHING).astype(np.int64)
+        note = self._promoted.refusal or "no model is promoted"
+        return Forecast(
+            datetime.fromtimestamp(last_time, UTC), road_ids, self._horizons_minutes, "", speeds, unknown,
+            unknown, unknown, sources, since, note,
+        )  # fmt: skip
+
+
+def steps_since_known(recent_kmh: Floats) -> Integers:
+    """For each road, how many steps ago it was last measured; all steps when it never was."""
+    known = np.isfinite(recent_kmh[::-1])
+    since: Integers = np.where(known.any(0), known.argmax(0), len(recent_kmh)).astype(np.int64)
+    return since
+
+
+def _with_model(
+    artifact: Artifact, road_ids: tuple[str, ...], recent_kmh: Floats, last_time: int, note: str
+) -> Forecast:
+    about = artifact.about
+    place = {road: index for index, road in enumerate(about.road_ids)}
+    at = np.array([place.get(road, -1) for road in road_ids], np.int64)
+    of_model = np.full((about.layout.input_steps, len(about.road_ids)), np.nan, np.float32)
+    of_model[:, at[at >= 0]] = _last_steps(recent_kmh, about.layout.input_steps)[:, at >= 0]
+    since = steps_since_known(recent_kmh)
+    sources = _sources(since, at >= 0)
+    speeds, low, high, confidence = (
+        np.full((len(road_ids), len(about.layout.horizon_steps)), np.nan, np.float32) for _ in range(4)
+    )
+    for source, (name, answer) in _answers(artifact, of_model, last_time, sources).items():
+        certain = artifact.knowledge.calibrations[name].judge(answer[None], _hour(artifact, last_time))
+        chosen = (sources == source) & (at >= 0)
+        speeds[chosen] = answer[at[chosen]]
+        for target, value in zip((low, high, confidence), certain, strict=True):
+            target[chosen] = value[0][at[chosen]]
+    # Roads that the model does not know have no calibration either.
+    new = (sources == Source.LAST_VALUE) & (at < 0)
+    speeds[new] = last_value(recent_kmh[None][:, :, new], speeds.shape[1])[0]
+    return Forecast(
+        datetime.fromtimestamp(last_time, UTC), road_ids, about.horizons_minutes, about.version, speeds, low,
+        high, confidence, sources, since, note,
+    )  # fmt: skip
+
+
+def _last_steps(recent_kmh: Floats, steps: int) -> Floats:
+    """As many steps as a model takes, NaN before what is there."""
+    missing = steps - len(recent_kmh)
+    if missing > 0:
+        recent_kmh = np.concatenate([np.full((missing, recent_kmh.shape[1]), np.nan, np.float32), recent_kmh])
+    return recent_kmh[-steps:]
+
+
+def _sources(since: Integers, known_road: npt.NDArray[np.bool_]) -> Integers:
+    """Who answers for each road."""
+    fresh = since < STALE_STEPS
+    of_known = np.where(fresh, Source.MODEL, Source.TIME_OF_DAY)
+    of_new = np.where(fresh, Source.LAST_VALUE, Source.NOTHING)
+    return np.where(known_road, of_known, of_new).astype(np.int64)
+
+
+def _answers(
+    artifact: Artifact, recent_kmh: Floats, last_time: int, sources: Integers
+) -> dict[Source, tuple[str, Floats]]:
+    """What those who answer say, shape (the model's roads, horizons)."""
+    answers: dict[Source, tuple[str, Floats]] = {}
+    if (sources == Source.MODEL).any():
+        answers[Source.MODEL] = (_CALIBRATION[Source.MODEL], artifact.predict(recent_kmh, last_time)[0])
+    if (sources == Source.TIME_OF_DAY).any():
+        ahead = np.array(artifact.about.layout.horizon_steps, np.int64) * artifact.about.layout.step_seconds
+        usual = time_of_day(artifact.knowledge.smooth, np.array([last_time], np.int64), ahead)[0]
+        answers[Source.TIME_OF_DAY] = (_CALIBRATION[Source.TIME_OF_DAY], usual)
+    return answers
+
+
+def _hour(artifact: Artifact, last_time: int) -> Integers:
+    return local_hours(np.array([last_time], np.int64), artifact.about.layout.zone)
