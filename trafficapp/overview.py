@@ -16,14 +16,19 @@ CURRENT_WITHIN_SECONDS = 60.0
 _SPEED_DECIMALS = 2
 
 
-#: When even the newest window ended longer ago, by the clock of this machine, nothing is known of now.
+#: When no window came for longer, nothing is known of now.
 KNOWN_FOR_SECONDS = 120.0
 
 
-def is_current(cameras: Iterable[CameraCongestion], now: datetime) -> bool:
-    """Whether the newest window is young enough to speak of now."""
-    newest_us = max((epoch_us(row.window_end) for row in cameras), default=0)
-    return now.timestamp() - newest_us / 1e6 <= KNOWN_FOR_SECONDS
+def is_current(put_at: float | None, now: datetime) -> bool:
+    """Whether the newest windows speak of now.
+
+    Args:
+        put_at: when a window came last, in epoch seconds. The windows' own times do not count: a recording of
+            last year may be played now.
+        now: aware.
+    """
+    return put_at is not None and now.timestamp() - put_at <= KNOWN_FOR_SECONDS
 
 
 def overview(

@@ -79,12 +79,12 @@ class Dashboard:
 
 
 async def _summary(context: WebContext) -> _Answer:
-    (windows, window_headers), alerts, incidents, scale = await asyncio.gather(
+    (windows, current, window_headers), alerts, incidents, scale = await asyncio.gather(
         _current_windows(context), open_alerts(context), _incidents(context), _scale(context)
     )
     active = sum(map(is_about_traffic, alerts.rows))
     # the same figures as in the event traffic_metrics_update
-    city = overview(windows, active, scale, is_current(windows, datetime.now(UTC)))
+    city = overview(windows, active, scale, current)
     summary = DashboardSummary(
         total_incidents_24h=incidents,
         avg_speed_kmh=city.avg_speed_kmh,
@@ -96,18 +96,19 @@ async def _summary(context: WebContext) -> _Answer:
     return _Answer(encode_dashboard(summary), {**window_headers, **alerts.headers})
 
 
-async def _current_windows(context: WebContext) -> tuple[list[CameraCongestion], Mapping[str, str]]:
-    """The newest window of each camera that is up to date, and where they come from when it is not Redis."""
+async def _current_windows(context: WebContext) -> tuple[list[CameraCongestion], bool, Mapping[str, str]]:
+    """The newest window of each camera that is up to date, whether they speak of now, and headers of the answer."""
     state = CurrentState(context.redis)
     try:
         async with asyncio.timeout(_REDIS_WITHIN_SECONDS):
             seen = await state.last_seen()
             oldest = max((at for _, at in seen), default=0.0) - CURRENT_WITHIN_SECONDS
             documents = await state.cameras([camera_id for camera_id, at in seen if at >= oldest])
+            current = is_current(await state.put_at(), datetime.now(UTC))
     except UNAVAILABLE:
         within = timedelta(seconds=CURRENT_WITHIN_SECONDS)
-        return await context.database.ask(lambda pool: newest_windows(pool, within)), FROM_POSTGRES
-    return [_decode_window(document) for document in documents], {}
+        return await context.database.ask(lambda pool: newest_windows(pool, within)), True, FROM_POSTGRES
+    return [_decode_window(document) for document in documents], current, {}
 
 
 async def _incidents(context: WebContext) -> int | None:
@@ -147,7 +148,7 @@ def operations() -> list[Operation]:
                 "Speed, score and level are of the newest windows of all cameras that are at most a minute behind the "
                 "newest of them; each camera weighs as many times as it saw vehicles. They are those of the event "
                 "`traffic_metrics_update`. `total_incidents_24h` is null while Postgres is away, the others where "
-                "nothing is known, as when even the newest window ended more than two minutes ago by the clock. Silent "
+                "nothing is known, as when no window came for two minutes. Silent "
                 "cameras count neither among incidents nor among active alerts. At most a second old."
             ),
             tag=Tag.CURRENT,

@@ -13,6 +13,7 @@ from tests.stores.alerts import Connection, alert_event, keep_open, store
 from tests.web.conftest import Worker
 from tests.web.stored import keep_detections, keep_windows, recent_window
 from trafficapp.stores.migrations import migrate
+from trafficapp.stores.redis import WINDOW_OFFSETS_KEY
 
 NOTHING = {
     "total_incidents_24h": 0,
@@ -76,9 +77,12 @@ async def test_cameras_weigh_as_many_times_as_they_saw_vehicles(history_worker: 
     }
 
 
-async def test_of_windows_of_minutes_ago_nothing_is_said_of_now(history_worker: Worker, tables: Connection) -> None:
+async def test_when_no_window_came_for_minutes_nothing_is_said_of_now(
+    history_worker: Worker, tables: Connection
+) -> None:
     last = recent_window("a", 30, avg_speed_kmh=10.0, congestion_score=0.9)
     await history_worker.put(last)
+    await history_worker.context.redis.hincrby(WINDOW_OFFSETS_KEY, "put_at", -121)
     assert await summary(history_worker) == {**NOTHING, "last_updated": last.window_end}
 
 

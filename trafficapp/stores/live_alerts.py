@@ -8,8 +8,8 @@
 =============================  ================================================================
 
 A step that was applied before, at whatever offset, changes nothing and is not told again. News is what
-was sent and happened within a minute; older steps, as of a backlog here or upstream, leave a hole in the
-events instead.
+was sent within a minute; older steps, of a backlog, leave a hole in the events instead. The times in a
+step do not count: of a recording of last year that is played now, the alerts are news.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from redis.asyncio import Redis
 
 from models.alerts import AlertEvent, decode_alert_event, encode_alert_event
 from models.events import EventName
-from models.timestamps import epoch_us
 from trafficapp.stores.current_alerts import ACKNOWLEDGED_KEY, OPEN_KEY
 from trafficapp.stores.live_events import EVENT_FUNCTIONS, EVENT_KEYS, KEPT_EVENTS, event_arguments
 from trafficapp.stores.read_back import ReadBack
@@ -48,9 +47,6 @@ EVENT_OF_ACTION: dict[str, EventName] = {
 
 #: How long a resolved alert is remembered, so that repeats of its steps are known.
 REMEMBER_RESOLVED_SECONDS = 3600
-
-#: A camera's clock may be behind by as much as it may be ahead.
-CLOCK_MS = 60_000.0
 
 _STEPS_PER_CALL = 100
 
@@ -229,13 +225,8 @@ class LiveAlertsSink(RedisSink[KnownAlerts, list[_Step]]):
         news_since_ms = (time.time() - NEWS_SECONDS) * 1000
         backlog: dict[str, _Step] = {}
         following: list[_Step] = []
-        for record in records:
-            try:
-                event = decode_alert_event(record.value or b"")
-                is_news = record.timestamp >= news_since_ms and _happened_ms(event) >= news_since_ms - CLOCK_MS
-            except (msgspec.MsgspecError, ValueError) as error:
-                logger.error("%s at offset %d is no alert and was left out: %s", ALERTS, record.offset, error)
-                continue
+        for record, event in _decoded(records):
+            is_news = record.timestamp >= news_since_ms
             if event.action == "acknowledged":
                 # its alert may be of another partition, when cameras are partitioned in another way than people's words
                 for known in (memory, *self.memories()):
@@ -278,10 +269,12 @@ def _arguments(steps: Iterable[_Step]) -> Iterable[Any]:
         yield from (event.id, event.action, event.revision, told, bare.removesuffix(_NOT_ACKNOWLEDGED), acknowledgement)
 
 
-def _happened_ms(event: AlertEvent) -> float:
-    # an acknowledgement carries the times of the step that it was given to
-    at = event.acknowledged_at if event.action == "acknowledged" else None
-    return epoch_us(at or event.updated_at) / 1000
+def _decoded(records: Sequence[ConsumerRecord]) -> Iterable[tuple[ConsumerRecord, AlertEvent]]:
+    for record in records:
+        try:
+            yield record, decode_alert_event(record.value or b"")
+        except msgspec.MsgspecError as error:
+            logger.error("%s at offset %d is no alert and was left out: %s", ALERTS, record.offset, error)
 
 
 def _acknowledged(event: AlertEvent, by: AlertEvent) -> AlertEvent:

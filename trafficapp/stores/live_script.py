@@ -5,6 +5,7 @@
 #: KEYS: generation, offsets, partitions of cameras, last seen, then one current key a camera.
 #: ARGV: generation, partition, offset that must be stored at least, offset to store (or -1), channel,
 #: then camera_id, end of window and document for each camera, then messages.
+#: The field put_at of the offsets says when a newer window came last, by the server's clock in epoch seconds.
 #: Returns OK, or LOST when the server is not the one that took the earlier writes.
 PUT_WINDOWS = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'LOST' end
@@ -18,6 +19,7 @@ for i = 5, #KEYS do
     redis.call('SET', KEYS[i], ARGV[at + 2])
     redis.call('ZADD', KEYS[4], last_seen, camera)
     redis.call('HSET', KEYS[3], camera, ARGV[2])
+    redis.call('HSET', KEYS[2], 'put_at', redis.call('TIME')[1])
   end
   at = at + 3
 end

@@ -106,7 +106,8 @@ class PeriodicEvents:
         opened = await self._client.hvals(OPEN_KEY)
         active = sum(is_about_traffic(decode_alert_event(text)) for text in opened)
         rows = await self._cameras()
-        return _encode(overview(rows, active, self._surroundings.scale, is_current(rows, datetime.now(UTC))))
+        current = is_current(await CurrentState(self._client).put_at(), datetime.now(UTC))
+        return _encode(overview(rows, active, self._surroundings.scale, current))
 
     async def heatmap_update(self) -> bytes:
         """The data of ``heatmap_update``: a list of `models.maps.HeatPoint`, each of a camera's newest window."""

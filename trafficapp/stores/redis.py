@@ -25,6 +25,7 @@ from redis.exceptions import RedisError, ResponseError
 
 LAST_SEEN_KEY = "cameras:last_seen"
 METRICS_CHANNEL = "traffic:metrics"
+WINDOW_OFFSETS_KEY = "sink:traffic.metrics"
 
 _KEYS_PER_COMMAND = 500
 
@@ -117,6 +118,11 @@ class CurrentState:
         """Each camera_id with the end of its newest window in epoch seconds, ordered by camera_id."""
         pairs: Any = await self.client.zrange(LAST_SEEN_KEY, 0, -1, withscores=True)
         return sorted((camera_id.decode(), float(score)) for camera_id, score in pairs)
+
+    async def put_at(self) -> float | None:
+        """When a newer window was put last, in epoch seconds by the server's clock; None before the first."""
+        value: Any = await self.client.hget(WINDOW_OFFSETS_KEY, "put_at")
+        return None if value is None else float(value)
 
     async def ping(self) -> None:
         """Return when the server answers."""

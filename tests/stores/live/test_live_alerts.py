@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -12,7 +11,6 @@ from aiokafka import ConsumerRecord
 from redis.asyncio import Redis
 
 from models.alerts import AlertEvent, encode_alert_event
-from models.timestamps import epoch_us, rfc3339
 from tests.stores.alerts import FAR, after_noon, news_event
 from tests.stores.live.conftest import an_hour_back
 from tests.stores.live.redis_server import RedisServer
@@ -189,17 +187,6 @@ async def test_an_acknowledgement_in_another_partition_reaches_its_alert_as_it_i
     await alerts.apply(0, steps(102, WORSE), owned)
     assert await CurrentAlerts(client).one(OPENED.id) == acknowledged
     alerts.release([1])
-
-
-async def test_what_happened_long_ago_is_no_news_however_late_it_was_sent(
-    client: Redis, alerts: LiveAlertsSink
-) -> None:
-    since = await begin(client)
-    long_ago = rfc3339(epoch_us(datetime.now(UTC) - timedelta(minutes=5)))
-    await alerts.apply(0, steps(100, news_event("late", updated_at=long_ago)), owned)
-    assert len(await CurrentAlerts(client).all_open()) == 1
-    with pytest.raises(EventsMissed):
-        await told(client, since)
 
 
 async def test_a_server_that_returns_with_an_older_snapshot_lets_nobody_go_on_from_before(

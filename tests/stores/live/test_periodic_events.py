@@ -20,7 +20,7 @@ from trafficapp.stores.live import LiveSink
 from trafficapp.stores.live_events import EventLog
 from trafficapp.stores.migrations import migrate
 from trafficapp.stores.periodic_events import PeriodicEvents, Surroundings
-from trafficapp.stores.redis import connect
+from trafficapp.stores.redis import WINDOW_OFFSETS_KEY, connect
 
 
 @pytest.fixture
@@ -87,6 +87,10 @@ async def test_a_city_of_which_nothing_was_heard_for_minutes(
     last = window("a", 150, 30, 0.9, 4.0)
     await sink.load([0])
     await sink.apply(0, records([last], 100), lambda: True)
+    # however old the windows themselves are
+    city = msgspec.json.decode(await periodic.metrics_update(), type=CityOverview)
+    assert city.overall_congestion_score == 0.9
+    await client.hincrby(WINDOW_OFFSETS_KEY, "put_at", -121)
     city = msgspec.json.decode(await periodic.metrics_update(), type=CityOverview)
     assert (city.overall_congestion_level, city.overall_congestion_score, city.avg_speed_kmh) == ("UNKNOWN", None, None)
     assert (city.last_updated, len(city.cameras)) == (last.window_end, 1)
