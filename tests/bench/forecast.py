@@ -151,7 +151,7 @@ def main() -> None:
     parser.add_argument("--only", help="fit one and stop: MODEL:SEED")
     parser.add_argument("--fresh", action="store_true", help="forget what was fitted before")
     arguments = parser.parse_args()
-    console = Console(width=150)
+    console = Console(width=200)
     if not arguments.file.exists():
         raise SystemExit(f"{arguments.file} is not there; this benchmark needs the first week of METR-LA")
     torch.set_num_threads(1)

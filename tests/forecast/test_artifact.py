@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +17,27 @@ from tests.forecast.synthetic import LinearNetwork, candidate
 from trafficapp.forecast import artifact as artifacts
 from trafficapp.forecast.artifact import ArtifactError, load
 from trafficapp.forecast.packing import write_artifact
+from trafficapp.forecast.registry import ModelRegistry
 from trafficapp.forecast.windows import TrainingData
+
+#: Writes an artifact once more under another name and kills itself at the given function's n-th call.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import msgspec
+from trafficapp.forecast.artifact import load, save
+source, folder, name, calls = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+real = getattr(os, name)
+def fatal(*arguments, **named):
+    global calls
+    calls -= 1
+    if calls == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*arguments, **named)
+artifact = load(source)
+setattr(os, name, fatal)
+save(msgspec.structs.replace(artifact.about, version="second"), artifact.knowledge, b"network", folder)
+"""
 
 
 def test_what_is_read_says_what_was_trained(data: TrainingData, made: Path) -> None:
@@ -86,3 +109,13 @@ def test_a_version_is_never_written_twice(data: TrainingData, tmp_path: Path) ->
     with pytest.raises(ArtifactError, match="there already"):
         write_artifact(candidate(data, LinearNetwork(data)), tmp_path, "made up", at)
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(("name", "calls"), [("fsync", 1), ("fsync", 3), ("rename", 1)])
+def test_killed_while_writing_it_leaves_nothing_that_looks_like_a_model(model: Path, name: str, calls: int) -> None:
+    command = [sys.executable, "-c", KILLED, str(model), str(model.parent), name, str(calls)]
+    killed = subprocess.run(command, timeout=60, check=False)  # noqa: S603 - our own command
+    assert killed.returncode == -signal.SIGKILL
+    registry = ModelRegistry(model.parent)
+    assert registry.candidates() == [model.name]
+    assert registry.promote(model.name).version == model.name
