@@ -19,6 +19,7 @@ lock() {
     echo "$file: $(grep -c '==' "$file") packages"
 }
 
-lock dev "Tests, checks, benchmarks and everything below." --all-extras
+# without `train`: torch comes with several GB for accelerators, and only training needs it
+lock dev "Tests, checks, benchmarks and everything below." --extra stack --extra bench --extra dev
 lock run "What \`make demo\` needs: workers and embedded servers." --extra stack --constraint requirements/dev.txt
 lock worker "What a worker needs; the container image." --constraint requirements/dev.txt
