@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
 
@@ -15,7 +15,7 @@ from aiohttp import hdrs, web
 from msgspec import Meta, Struct
 
 from models.alerts import AlertEvent, AlertRow, AlertType, Severity
-from models.timestamps import epoch_us, from_epoch_us, rfc3339
+from models.timestamps import epoch_us, from_epoch_us
 from trafficapp.stores.alert_queries import AlertFilter, Position
 from trafficapp.stores.alert_queries import alert as stored_alert
 from trafficapp.stores.alert_queries import alerts as stored_alerts
@@ -27,6 +27,7 @@ from web.open_alerts import ANSWER_WITHIN_SECONDS, open_alerts
 from web.operations import Operation, Tag
 from web.problems import ProblemError
 from web.shapes import Moment, Name
+from web.spans import Span, span_between
 
 DEFAULT_SPAN = timedelta(hours=24)
 DEFAULT_ALERTS = 500
@@ -96,14 +97,8 @@ async def span_filter(context: WebContext, query: SpanQuery) -> AlertFilter:
     Raises:
         ProblemError: 400 or 404, as `alert_filter`, or the span is empty.
     """
-    until = datetime.now(UTC) if query.to is None else query.to.time
-    try:
-        since = until - DEFAULT_SPAN if query.from_ is None else query.from_.time
-    except OverflowError:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "to lies before the first time that can be asked for") from None
-    if since >= until:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, f"from ({_text(since)}) must be before to ({_text(until)})")
-    return replace(await alert_filter(context, query), since=since, until=until)
+    span = span_between(query.from_, query.to, DEFAULT_SPAN)
+    return replace(await alert_filter(context, query), since=span.since, until=span.until)
 
 
 async def current(request: web.Request, query: AlertQuery) -> web.Response:
@@ -174,13 +169,8 @@ def link(request: web.Request, wanted: AlertFilter, end: Position | None) -> dic
     if end is None or wanted.since is None or wanted.until is None:
         return {}
     triggered_at, alert_id = end
-    # the next page asks for the same span, although "now" has moved on
-    pinned = {"from": _text(wanted.since), "to": _text(wanted.until)}
+    pinned = Span(wanted.since, wanted.until).pinned()
     return {hdrs.LINK: parameters.next_link(request, Cursor(epoch_us(triggered_at), alert_id), pinned)}
-
-
-def _text(moment: datetime) -> str:
-    return rfc3339(epoch_us(moment))
 
 
 def operations() -> list[Operation]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
 from aiohttp import hdrs, web
 
-from models.timestamps import epoch_us, from_epoch_us, rfc3339
+from models.timestamps import epoch_us, from_epoch_us
 from models.window_rows import WindowRow, encode_window_row
 from trafficapp.stores.history_queries import Position
 from trafficapp.stores.history_queries import metrics_history as window_rows
@@ -18,6 +18,7 @@ from web.context import CONTEXT
 from web.operations import Operation, Tag
 from web.problems import ProblemError
 from web.shapes import Moment, Name
+from web.spans import span_between
 
 DEFAULT_SPAN = timedelta(hours=1)
 DEFAULT_ROWS = 1000
@@ -47,30 +48,17 @@ class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True):
 async def metrics_history(request: web.Request, query: HistoryQuery) -> web.Response:
     """Rows of a camera in time order, camera-wide before lanes."""
     context = request.app[CONTEXT]
-    until = datetime.now(UTC) if query.to is None else query.to.time
-    since = _before(until) if query.from_ is None else query.from_.time
-    if since >= until:
-        raise ProblemError(400, f"from ({_text(since)}) must be before to ({_text(until)})")
+    span = span_between(query.from_, query.to, DEFAULT_SPAN)
     after = _position(parameters.cursor(request, _Cursor))
-    page = await context.database.ask(lambda pool: window_rows(pool, query.camera_id, since, until, query.limit, after))
+    page = await context.database.ask(
+        lambda pool: window_rows(pool, query.camera_id, span.since, span.until, query.limit, after)
+    )
     response = web.Response(body=encode_window_row(page.rows), content_type="application/json")
     if page.next_position is not None:
         window_start, lane_id = page.next_position
-        # the next page asks for the same span, although "now" has moved on
-        pinned = {"from": _text(since), "to": _text(until)}
-        response.headers[hdrs.LINK] = parameters.next_link(request, _Cursor(epoch_us(window_start), lane_id), pinned)
+        place = _Cursor(epoch_us(window_start), lane_id)
+        response.headers[hdrs.LINK] = parameters.next_link(request, place, span.pinned())
     return response
-
-
-def _before(until: datetime) -> datetime:
-    try:
-        return until - DEFAULT_SPAN
-    except OverflowError:
-        raise ProblemError(400, "to lies before the first time that can be asked for") from None
-
-
-def _text(moment: datetime) -> str:
-    return rfc3339(epoch_us(moment))
 
 
 def _position(cursor: _Cursor | None) -> Position | None:

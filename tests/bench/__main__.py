@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,13 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.frames import DETECTIONS_PER_FRAME
+from tests.bench.servers import running
 from tests.verification.log import end_offsets
-from trafficapp.stack import children, data_dir, embedded, ports, workers
-from trafficapp.stack.console import DownloadBar, LogOutput
-from trafficapp.stack.endpoints import Endpoints
+from trafficapp.stack import children, data_dir, ports
 from trafficapp.stack.supervisor import Supervisor
 from trafficapp.topics import EVENTS_RAW, METRICS
 
 _RESULT = "RESULT "
-_QUIET = frozenset({"kafka", "postgres", "redis", "worker-1", "alerts", "history", "live"})
 _PATIENCE_SECONDS = 300
 
 
@@ -111,21 +109,10 @@ class Servers:
 @asynccontextmanager
 async def servers() -> AsyncIterator[Servers]:
     """Fresh servers with our topics and tables."""
-    with ExitStack() as stack:
-        folder = data_dir.prepare(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))))
-        output = stack.enter_context(LogOutput(folder / "logs", quiet=_QUIET))
-        stack.enter_context(data_dir.locked(folder))
-        with DownloadBar(output.console) as bar:
-            specs, endpoints = embedded.plan(folder, Endpoints(), bar.announce)
-        supervisor = Supervisor([specs], output.line)
-        try:
-            await supervisor.start_all()
-            environment = endpoints.environment()
-            await workers.run_to_end("migrate", ["migrate"], environment, lambda *_: None)
-            await workers.run_to_end("topics", ["topics", "create"], environment, lambda *_: None)
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = data_dir.prepare(Path(name))
+        async with running(folder) as (supervisor, environment):
             yield Servers(folder, supervisor, environment)
-        finally:
-            await supervisor.stop_all()
 
 
 def row(name: str, events: int, results: list[dict[str, Any]], note: str, more_cpu_seconds: float = 0.0) -> Row:

@@ -7,7 +7,7 @@ import random
 import statistics
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,18 +19,15 @@ from confluent_kafka import Producer
 
 from models.timestamps import epoch_us, rfc3339
 from models.window_rows import WindowRow, encode_window_row
+from tests.bench.servers import running
 from trafficapp.analytics.figures import SEVERITIES
 from trafficapp.analytics.spans import cut
 from trafficapp.kafka import librdkafka_config
 from trafficapp.settings import load_settings
-from trafficapp.stack import data_dir, embedded, ports, workers
-from trafficapp.stack.console import DownloadBar, LogOutput
-from trafficapp.stack.endpoints import Endpoints
-from trafficapp.stack.supervisor import Supervisor
+from trafficapp.stack import data_dir, ports, workers
 from trafficapp.stores import analytics_queries, day_sums, history_queries
 from trafficapp.topics import METRICS
 
-_QUIET = frozenset({"kafka", "postgres", "redis", "live"})
 _WARM_UP_SECONDS = 6.0
 _WINDOW_SECONDS = 5
 
@@ -63,34 +60,22 @@ class Place:
 @asynccontextmanager
 async def worker_on(folder: Path) -> AsyncIterator[Place]:
     """Servers on a folder that was loaded, a worker, and windows of all cameras that finish now."""
-    with ExitStack() as stack:
-        folder = data_dir.prepare(folder)
-        output = stack.enter_context(LogOutput(folder / "logs", quiet=_QUIET))
-        stack.enter_context(data_dir.locked(folder))
-        with DownloadBar(output.console) as bar:
-            specs, endpoints = embedded.plan(folder, Endpoints(), bar.announce)
-        supervisor = Supervisor([specs], output.line)
-        try:
-            await supervisor.start_all()
-            environment = endpoints.environment()
-            await workers.run_to_end("migrate", ["migrate"], environment, lambda *_: None)
-            await workers.run_to_end("topics", ["topics", "create"], environment, lambda *_: None)
-            # all fifty come from one address
-            generous = {"TRAFFICAPP_LIMITS__REQUESTS_PER_SECOND": "1000000", "TRAFFICAPP_LIMITS__BURST": "1000000"}
-            worker = workers.Worker("live", "live", ports.choose(6166))
-            supervisor.add_group([workers.worker_spec(worker, folder, {**environment, **generous})])
-            await supervisor.start_all()
-            connection = await asyncpg.connect(environment["DATABASE_URL"])
-            cameras = [row[0] for row in await connection.fetch("SELECT camera_id FROM cameras ORDER BY 1")]
-            since, until = await connection.fetchrow("SELECT min(bucket_start), max(bucket_start) FROM metrics_1h")
-            await connection.close()
-            feeding = asyncio.create_task(_feed(environment["KAFKA_BOOTSTRAP_SERVERS"], cameras))
-            await asyncio.sleep(_WARM_UP_SECONDS)
-            base = f"http://127.0.0.1:{worker.web_port}"
-            yield Place(environment["DATABASE_URL"], base, cameras, since, until + timedelta(hours=1))
-            feeding.cancel()
-        finally:
-            await supervisor.stop_all()
+    folder = data_dir.prepare(folder)
+    async with running(folder) as (supervisor, environment):
+        # all fifty come from one address
+        generous = {"TRAFFICAPP_LIMITS__REQUESTS_PER_SECOND": "1000000", "TRAFFICAPP_LIMITS__BURST": "1000000"}
+        worker = workers.Worker("live", "live", ports.choose(6166))
+        supervisor.add_group([workers.worker_spec(worker, folder, {**environment, **generous})])
+        await supervisor.start_all()
+        connection = await asyncpg.connect(environment["DATABASE_URL"])
+        cameras = [row[0] for row in await connection.fetch("SELECT camera_id FROM cameras ORDER BY 1")]
+        since, until = await connection.fetchrow("SELECT min(bucket_start), max(bucket_start) FROM metrics_1h")
+        await connection.close()
+        feeding = asyncio.create_task(_feed(environment["KAFKA_BOOTSTRAP_SERVERS"], cameras))
+        await asyncio.sleep(_WARM_UP_SECONDS)
+        base = f"http://127.0.0.1:{worker.web_port}"
+        yield Place(environment["DATABASE_URL"], base, cameras, since, until + timedelta(hours=1))
+        feeding.cancel()
 
 
 async def _feed(bootstrap_servers: str, cameras: list[str]) -> None:

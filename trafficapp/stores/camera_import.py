@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from models.administration import NewCamera
 from trafficapp.stores.audit_queries import Actor, record_audit
+from trafficapp.stores.camera_queries import registry_values
 from trafficapp.stores.registry_queries import REGISTERED
 
 if TYPE_CHECKING:
@@ -64,22 +63,10 @@ async def import_cameras(
         wanted = [camera for camera in cameras if not (only_new and camera.camera_id in known)]
         for first in range(0, len(wanted), _ROWS_AT_ONCE):
             rows = wanted[first : first + _ROWS_AT_ONCE]
-            await connection.executemany(_UPSERT, [_values(camera) for camera in rows])
+            await connection.executemany(_UPSERT, [registry_values(camera) for camera in rows])
             progress(len(rows))
         new = sum(camera.camera_id not in known for camera in wanted)
         imported = Imported(new, len(wanted) - new, len(cameras) - len(wanted))
         if wanted:
             await record_audit(connection, actor, "cameras.import", f"file {file_name}", after=imported)
     return imported
-
-
-def _values(camera: NewCamera) -> tuple[object, ...]:
-    return (
-        camera.camera_id,
-        camera.name,
-        camera.latitude,
-        camera.longitude,
-        camera.road_segment,
-        camera.description,
-        None if camera.calibration is None else msgspec.json.encode(camera.calibration).decode(),
-    )

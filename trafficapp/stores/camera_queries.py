@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from models.administration import Camera
+from models.administration import Camera, NewCamera
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.stores.registry_queries import REGISTERED
 
@@ -70,13 +70,13 @@ async def camera(source: Pool | Connection, camera_id: str, *, for_update: bool 
 
 async def register_camera(connection: Connection, new: Camera) -> Camera | None:
     """Register a camera; None when one of this id is registered."""
-    row = await connection.fetchrow(_REGISTER, *_values(new))
+    row = await connection.fetchrow(_REGISTER, *registry_values(new))
     return None if row is None else _camera(row)
 
 
 async def update_camera(connection: Connection, changed: Camera) -> Camera:
     """Change a camera whose row is locked."""
-    row = await connection.fetchrow(_UPDATE, *_values(changed))
+    row = await connection.fetchrow(_UPDATE, *registry_values(changed))
     assert row is not None  # noqa: S101 - the caller holds its lock
     return _camera(row)
 
@@ -87,7 +87,8 @@ async def unregister_camera(connection: Connection, camera_id: str) -> None:
     await connection.execute(_UNREGISTER, camera_id)
 
 
-def _values(camera: Camera) -> tuple[object, ...]:
+def registry_values(camera: Camera | NewCamera) -> tuple[object, ...]:
+    """What the registry keeps of a camera, in the order of its columns."""
     return (
         camera.camera_id,
         camera.name,
