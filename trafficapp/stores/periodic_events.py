@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 from redis.asyncio import Redis
@@ -28,6 +29,9 @@ from trafficapp.stores.postgres import create_pool, is_transient
 from trafficapp.stores.redis import UNAVAILABLE, CurrentState
 from trafficapp.stores.registry_queries import RegisteredCamera, registered
 from trafficapp.stores.threshold_queries import thresholds_in_force
+
+if TYPE_CHECKING:
+    from trafficapp.stores.postgres import Pool
 
 logger = logging.getLogger(__name__)
 
@@ -57,26 +61,30 @@ class Surroundings:
             asyncpg.PostgresError, OSError: as `trafficapp.stores.postgres.is_transient` tells apart.
         """
         async with create_pool(self._settings.postgres) as pool:
-            cameras, _ = await registered(pool)
-            levels = await thresholds_in_force(pool, self._settings.congestion)
+            await self._read(pool)
+
+    async def keep_fresh(self) -> None:
+        """Read them again and again, until cancelled."""
+        async with create_pool(self._settings.postgres) as pool:
+            while True:
+                try:
+                    await self._read(pool)
+                    pause = _REFRESH_SECONDS
+                except Exception as error:
+                    if not is_transient(error):
+                        logger.exception("places of cameras and thresholds cannot be read; what was known stays")
+                    pause = _RETRY_SECONDS
+                await asyncio.sleep(pause)
+
+    async def _read(self, pool: Pool) -> None:
+        cameras, _ = await registered(pool)
+        levels = await thresholds_in_force(pool, self._settings.congestion)
         self.cameras = {camera.camera_id: camera for camera in cameras}
         self.scale = CongestionScale(
             moderate=levels.congestion_threshold_low,
             high=levels.congestion_threshold_moderate,
             severe=levels.congestion_threshold_high,
         )
-
-    async def keep_fresh(self) -> None:
-        """Read them again and again, until cancelled."""
-        while True:
-            try:
-                await self.refresh()
-                pause = _REFRESH_SECONDS
-            except Exception as error:
-                if not is_transient(error):
-                    logger.exception("places of cameras and thresholds cannot be read; what was known stays")
-                pause = _RETRY_SECONDS
-            await asyncio.sleep(pause)
 
 
 class PeriodicEvents:
