@@ -28,10 +28,12 @@ from trafficapp.topics import (
     DEAD_LETTERS,
     EVENTS_RAW,
     METRICS,
+    ROADS_RAW,
     alert_state_changelog,
     camera_state_changelog,
     declared_topics,
     quiet_cameras,
+    road_feed_changelog,
 )
 
 logger = logging.getLogger(__name__)
@@ -53,6 +55,7 @@ _FETCH_BYTES = 1 << 20
 _ROLES: dict[str, tuple[str, ...]] = {
     "streams": ("agents.windows", "agents.finished_windows"),
     "alerts": ("agents.alerts",),
+    "roads": (),
     "history": ("agents.history", "agents.publications"),
     "live": ("agents.live",),
 }
@@ -82,8 +85,8 @@ class TrafficApp(faust.App):
 
     # ------------------------------------------------------------------ declaring
 
-    def read_in_runs(self, topic: str, sink: RunSink, name: str) -> None:
-        """Put an agent on a topic that hands its runs to a sink."""
+    def read_in_runs(self, topic: str, sink: RunSink, name: str, partitions: int | None = None) -> None:
+        """Put an agent on a topic that hands its runs to a sink; ``partitions`` is that of `declared_topics`."""
 
         async def look(partition: int, offset: int) -> int:
             return await first_offset(self.settings, topic, partition, offset)
@@ -95,7 +98,7 @@ class TrafficApp(faust.App):
             value_type=bytes,
             key_serializer="raw",
             value_serializer="raw",
-            partitions=self.settings.kafka.partitions,
+            partitions=partitions or self.settings.kafka.partitions,
             internal=True,
         )
 
@@ -158,6 +161,7 @@ class TrafficApp(faust.App):
         followers = (METRICS, DEAD_LETTERS, ALERTS, camera_state_changelog(self.settings), quiet_cameras(self.settings))
         await check_partitions(self.settings, EVENTS_RAW, followers)
         await check_partitions(self.settings, METRICS, (ALERTS, alert_state_changelog(self.settings)))
+        await check_partitions(self.settings, ROADS_RAW, (DEAD_LETTERS, road_feed_changelog(self.settings)))
         await self.outbox.start()
         # every record of a fetch is an object that lives for a moment; looking for cycles among them costs
         # two fifths of the throughput, and what is there by now stays for good

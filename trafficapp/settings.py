@@ -14,6 +14,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -24,7 +25,7 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
-Role = Literal["streams", "alerts", "history", "live"]
+Role = Literal["streams", "alerts", "roads", "history", "live"]
 Seconds = Annotated[float, Field(gt=0)]
 
 
@@ -200,10 +201,78 @@ class RetentionSettings(_Section):
     events_hours: float = Field(24.0, gt=0, description="Hours of raw events.")
     metrics_days: float = Field(30.0, gt=0, description="Days of finished windows and of their sums by the minute.")
     rollup_days: float = Field(730.0, gt=0, description="Days of the sums by the hour.")
+    roads_days: float = Field(90.0, gt=0, description="Days of road observations.")
+    predictions_days: float = Field(30.0, gt=0, description="Days of predictions.")
     sweep_seconds: Seconds = Field(3600.0, description="Interval between sweeps.")
     topic_hours: float = Field(24.0, gt=0, description="Hours that records stay in the Kafka topics.")
     alert_topic_days: float = Field(
         30.0, gt=0, description="Days that steps of alerts stay in their topic, which an emptied Redis is filled from."
+    )
+
+
+class RoadSettings(_Section):
+    """The road-speed feed and the road graph."""
+
+    city: str = Field("bologna", pattern=r"^[a-z0-9_-]{1,64}$", description="Name of the city, in keys and versions.")
+    graph: Path | None = Field(
+        None, description="Folder that `trafficapp graph import` made; without one the shipped graph of Bologna."
+    )
+    zone: str = Field("Europe/Rome", description="Time zone of the city, as IANA names it.")
+    rush_hours: tuple[tuple[int, int], ...] = Field(
+        ((7, 9), (17, 19)), description="Local hours [from, to) that count as rush hour."
+    )
+    jam_factor_high: float = Field(7.0, gt=0, le=10, description="Jam factor from which congestion is high.")
+    jam_factor_medium: float = Field(4.0, gt=0, le=10, description="Jam factor from which congestion is medium.")
+    max_speed_kmh: float = Field(250.0, gt=0, description="A speed above this is rejected as impossible.")
+    future_guard_seconds: Seconds = Field(60.0, description="How far ahead of its record an observation may be.")
+    late_seconds: Seconds = Field(3600.0, description="How far behind its record an observation may be.")
+    match_reach_m: float = Field(25.0, gt=0, le=200, description="How far a road may lie from the graph's edges.")
+
+    @model_validator(mode="after")
+    def _ascending(self) -> RoadSettings:
+        if self.jam_factor_medium >= self.jam_factor_high:
+            raise ValueError("jam_factor_medium must be below jam_factor_high")
+        if any(not 0 <= begin < end <= 24 for begin, end in self.rush_hours):
+            raise ValueError("rush_hours are pairs of hours [from, to) with 0 <= from < to <= 24")
+        return self
+
+    @field_validator("zone")
+    @classmethod
+    def _is_a_zone(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{zone!r} is no IANA time zone such as Europe/Rome") from None
+        return zone
+
+
+class ForecastSettings(_Section):
+    """Predictions of road speeds, and the training of models."""
+
+    models_dir: Path = Field(Path("build/models"), description="Folder of trained models, shared by all workers.")
+    step_seconds: int = Field(300, ge=60, le=3600, description="Length of a step of the speeds.")
+    settle_seconds: Seconds = Field(
+        0.25, description="A batch of the feed is complete when nothing came for this long; then all is predicted."
+    )
+    settle_at_most_seconds: Seconds = Field(2.0, description="Longest that a batch is waited for.")
+    refresh_seconds: Seconds = Field(60.0, description="Without new speeds, predictions are made again this often.")
+
+
+class NotificationSettings(_Section):
+    """When a road raises a notification and when it may do so again."""
+
+    heavy_congestion_kmh: float = Field(15.0, gt=0, description="A predicted speed below this is heavy_congestion.")
+    sudden_jam_drop: float = Field(0.5, gt=0, lt=1, description="Share of its speed that a road loses in a sudden_jam.")
+    sudden_jam_minutes: float = Field(10.0, gt=0, le=60, description="Within how long it loses it.")
+    severe_jam_factor: float = Field(8.0, gt=0, le=10, description="A jam factor above this is severe_traffic.")
+    raise_observations: int = Field(
+        1, ge=1, le=100, description="Observations in a row that raise heavy_congestion and severe_traffic."
+    )
+    calm_observations: int = Field(
+        3, ge=1, le=100, description="Calm observations in a row after which a road may raise the same again."
+    )
+    calm_margin: float = Field(
+        0.2, ge=0, lt=1, description="Calm is beyond the threshold by this share of it, so that nothing flaps."
     )
 
 
@@ -350,6 +419,9 @@ class Settings(BaseSettings):
     speed: SpeedSettings = Field(default_factory=SpeedSettings)
     alerts: AlertSettings = Field(default_factory=AlertSettings)
     events: EventSettings = Field(default_factory=EventSettings)
+    roads: RoadSettings = Field(default_factory=RoadSettings)
+    forecast: ForecastSettings = Field(default_factory=ForecastSettings)
+    notifications: NotificationSettings = Field(default_factory=NotificationSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
     admin: AdminSettings = Field(default_factory=AdminSettings)

@@ -25,7 +25,13 @@ from trafficapp.kafka import groupless_consumer
 from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings
 from trafficapp.state_rows import offset_of
-from trafficapp.topics import alert_state_changelog, camera_state_changelog
+from trafficapp.topics import (
+    CITY_PARTITIONS,
+    alert_state_changelog,
+    camera_state_changelog,
+    road_feed_changelog,
+    road_forecast_changelog,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -176,3 +182,13 @@ def camera_state_log(settings: Settings, outbox: Outbox) -> StateLog:
 def alert_state_log(settings: Settings, outbox: Outbox) -> StateLog:
     """The changelog of the alerts agent."""
     return StateLog(settings, outbox, alert_state_changelog(settings), settings.kafka.partitions)
+
+
+def road_feed_state_log(settings: Settings, outbox: Outbox) -> StateLog:
+    """The changelog of the agent that checks the road-speed feed."""
+    return StateLog(settings, outbox, road_feed_changelog(settings), settings.kafka.partitions)
+
+
+def road_forecast_state_log(settings: Settings, outbox: Outbox) -> StateLog:
+    """The changelog of the agent that predicts."""
+    return StateLog(settings, outbox, road_forecast_changelog(settings), CITY_PARTITIONS)

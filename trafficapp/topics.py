@@ -11,6 +11,13 @@ EVENTS_RAW = "traffic.events.raw"
 METRICS = "traffic.metrics"
 ALERTS = "traffic.alerts"
 DEAD_LETTERS = "traffic.dead-letters"
+ROADS_RAW = "traffic-raw"
+PREDICTIONS = "traffic-predictions"
+ROUTE_UPDATES = "route-updates"
+NOTIFICATIONS = "traffic-notifications"
+
+#: All roads of a city are predicted together, so their checked observations meet in one partition: decision 0013.
+CITY_PARTITIONS = 1
 
 #: The largest record of ours. A dead letter holds a refused message as base64, so it is larger than what
 #: came in; a state row holds every vehicle of a camera's open windows.
@@ -50,6 +57,21 @@ def quiet_cameras(settings: Settings) -> str:
     return f"{settings.app_id}-quiet-cameras"
 
 
+def road_observations(settings: Settings) -> str:
+    """Name of the topic of checked road observations; it has one partition."""
+    return f"{settings.app_id}-road-observations"
+
+
+def road_feed_changelog(settings: Settings) -> str:
+    """Name of the changelog topic of the table ``road_feed_state``, partitioned like ``traffic-raw``."""
+    return f"{settings.app_id}-roads-road_feed_state-changelog"
+
+
+def road_forecast_changelog(settings: Settings) -> str:
+    """Name of the changelog topic of the table ``road_forecast_state``; it has one partition."""
+    return f"{settings.app_id}-roads-road_forecast_state-changelog"
+
+
 def declared_topics(settings: Settings) -> list[TopicDeclaration]:
     """All topics of the application."""
     retention = {"retention.ms": str(int(settings.retention.topic_hours * _HOUR_MS))}
@@ -74,4 +96,11 @@ def declared_topics(settings: Settings) -> list[TopicDeclaration]:
         TopicDeclaration(quiet_cameras(settings), "camera_id", partitions, copies, retention),
         TopicDeclaration(camera_state_changelog(settings), "camera_id", partitions, copies, changelog | large),
         TopicDeclaration(alert_state_changelog(settings), "camera_id", partitions, copies, changelog),
+        TopicDeclaration(ROADS_RAW, "road_id", partitions, copies, retention),
+        TopicDeclaration(road_observations(settings), "road_id", CITY_PARTITIONS, copies, retention),
+        TopicDeclaration(PREDICTIONS, "road_id", CITY_PARTITIONS, copies, retention),
+        TopicDeclaration(ROUTE_UPDATES, "none", CITY_PARTITIONS, copies, retention),
+        TopicDeclaration(NOTIFICATIONS, "road_id", CITY_PARTITIONS, copies, alerts),
+        TopicDeclaration(road_feed_changelog(settings), "road_id", partitions, copies, changelog | large),
+        TopicDeclaration(road_forecast_changelog(settings), "road_id", CITY_PARTITIONS, copies, changelog | large),
     ]

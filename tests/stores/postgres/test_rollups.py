@@ -245,7 +245,7 @@ async def test_the_migration_fills_the_sums(metrics_sink: MakeSink, database: Co
         "DROP FUNCTION next_change, note_alert_changes, note_all_alerts_changed, recompute_rollups CASCADE;"
         "UPDATE alembic_version SET version_num = '0002'"
     )
-    assert await asyncio.to_thread(migrate, history_url) == "0003"
+    assert await asyncio.to_thread(migrate, history_url) == "0004"
     await assert_exact(database)
     await sink.apply(0, window_records(*camera_rows(4, "b", 50), first=200), owned)
     await assert_exact(database)
