@@ -17,13 +17,14 @@ _FOLDER = Path(__file__).parent
 _LOCK_KEY = 0x7472_6166_6669_6331
 
 
-def migrate(database_url: str) -> str:
+def migrate(database_url: str, to: str = "head") -> str:
     """Bring the schema up to date; does nothing when it is. Blocks: call it in a thread from async code.
 
     All steps happen in one transaction. Processes that call it at the same time wait for one another.
 
     Args:
         database_url: ``postgresql://user:password@host/db``, as libpq reads it.
+        to: the revision to go up to.
 
     Returns:
         the revision the schema is at.
@@ -42,7 +43,7 @@ def migrate(database_url: str) -> str:
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
         revision = MigrationContext.configure(connection).get_current_revision()
     return revision or ""
 
