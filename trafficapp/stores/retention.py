@@ -15,6 +15,8 @@ from trafficapp.stores.time_partitions import (
     HOURS_TABLE,
     METRICS_TABLE,
     MINUTES_TABLE,
+    OBSERVATIONS_TABLE,
+    PREDICTIONS_TABLE,
     ensure_ahead,
 )
 
@@ -58,6 +60,8 @@ async def sweep(pool: Pool, retention: RetentionSettings) -> list[str]:
         METRICS_TABLE: timedelta(days=retention.metrics_days),
         MINUTES_TABLE: timedelta(days=retention.metrics_days),
         HOURS_TABLE: timedelta(days=retention.rollup_days),
+        OBSERVATIONS_TABLE: timedelta(days=retention.roads_days),
+        PREDICTIONS_TABLE: timedelta(days=retention.predictions_days),
     }
     dropped: list[str] = []
     async with pool.acquire() as connection:

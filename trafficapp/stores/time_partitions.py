@@ -1,7 +1,8 @@
 """Partitions by time: which one a row belongs to, and that it exists before the row is written.
 
 Raw events go by the hour they are stored in, finished windows and their sums by the minute by the day
-they begin, sums by the hour by the month. Why events and windows differ, and when a partition is
+they begin, sums by the hour by the month; observations of roads by the day they were measured, predictions
+by the day of their step. Why events and windows differ, and when a partition is
 dropped, is told in docs/decisions/0003-time-partitions.md.
 """
 
@@ -20,6 +21,8 @@ EVENTS_TABLE = "traffic_events"
 METRICS_TABLE = "traffic_metrics"
 MINUTES_TABLE = "metrics_1m"
 HOURS_TABLE = "metrics_1h"
+OBSERVATIONS_TABLE = "road_observations"
+PREDICTIONS_TABLE = "predictions"
 
 #: How long a partition that was ensured is taken to exist. The book then lags behind writes by no more.
 ENSURED_SECONDS = 60.0
@@ -63,6 +66,16 @@ def minutes_partition(bucket_start: datetime) -> TimePartition:
 def hours_partition(bucket_start: datetime) -> TimePartition:
     """The partition of the sums of an hour: one a month where windows have one a day, else as theirs."""
     return _coarse(HOURS_TABLE, bucket_start) or _of_a_month(HOURS_TABLE, bucket_start)
+
+
+def observations_partition(observed_at: datetime) -> TimePartition:
+    """The partition of an observation of a road: cut like that of the windows."""
+    return _coarse(OBSERVATIONS_TABLE, observed_at) or _of_a_day(OBSERVATIONS_TABLE, observed_at)
+
+
+def predictions_partition(step_start: datetime) -> TimePartition:
+    """The partition of a prediction, by its step: cut like that of the windows."""
+    return _coarse(PREDICTIONS_TABLE, step_start) or _of_a_day(PREDICTIONS_TABLE, step_start)
 
 
 def window_partitions(window_start: datetime) -> list[TimePartition]:
@@ -117,8 +130,10 @@ async def ensure_ahead(connection: Connection) -> None:
     now_seconds = await connection.fetchval("SELECT extract(epoch FROM now())::float8")
     now = datetime.fromtimestamp(now_seconds, UTC)
     hours = [event_partition(now + timedelta(hours=ahead)) for ahead in range(HOURS_AHEAD + 1)]
-    days = {partition for ahead in range(2) for partition in window_partitions(now + timedelta(days=ahead))}
-    await ensure_partitions(connection, [*hours, *days])
+    days = [now + timedelta(days=ahead) for ahead in range(2)]
+    windows = {partition for day in days for partition in window_partitions(day)}
+    roads = [part_of(day) for day in days for part_of in (observations_partition, predictions_partition)]
+    await ensure_partitions(connection, [*hours, *windows, *roads])
 
 
 class EnsuredPartitions:

@@ -18,6 +18,8 @@ from trafficapp.stores.time_partitions import (
     ensure_partitions,
     event_partition,
     metrics_partition,
+    observations_partition,
+    predictions_partition,
 )
 
 JANUARY_DAY = "traffic_metrics_20260114"
@@ -108,11 +110,13 @@ async def test_events_whose_partitions_vanished_are_still_stored(events_sink: Ma
 async def test_partitions_within_the_retention_period_stay_whoever_wrote_them(database: Connection, pool: Pool) -> None:
     now = datetime.now(UTC)
     kept = [metrics_partition(now - timedelta(days=29)), event_partition(now - timedelta(hours=23))]
+    kept += [observations_partition(now - timedelta(days=89)), predictions_partition(now - timedelta(days=29))]
     expired = [metrics_partition(now - timedelta(days=32)), event_partition(now - timedelta(hours=26))]
+    expired += [observations_partition(now - timedelta(days=92)), predictions_partition(now - timedelta(days=32))]
     ahead = metrics_partition(now + timedelta(days=400))
     await ensure_partitions(database, [*kept, *expired, ahead])
     for partition in (*kept, *expired):
-        await _age(database, partition.name, 32)
+        await _age(database, partition.name, 92)
     dropped = await sweep(pool, RetentionSettings())
     assert sorted(dropped) == sorted(partition.name for partition in expired)
     await _age(database, ahead.name, 31)  # a wrong clock wrote there, long ago
