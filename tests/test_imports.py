@@ -26,6 +26,7 @@ FORBIDDEN = {
 DOMAIN = (
     *("models", "trafficapp.windows", "trafficapp.alerts", "trafficapp.congestion", "trafficapp.speed"),
     *("trafficapp.state_rows", "trafficapp.topics", "trafficapp.roads", "trafficapp.forecast"),
+    "trafficapp.notifications",
 )
 ENGINES_AND_CLIENTS = frozenset(
     {

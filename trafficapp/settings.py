@@ -262,6 +262,12 @@ class NotificationSettings(_Section):
     """When a road raises a notification and when it may do so again."""
 
     heavy_congestion_kmh: float = Field(15.0, gt=0, description="A predicted speed below this is heavy_congestion.")
+    heavy_congestion_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="The same as a share of free flow, for roads that are slow when empty; the smaller counts.",
+    )
     sudden_jam_drop: float = Field(0.5, gt=0, lt=1, description="Share of its speed that a road loses in a sudden_jam.")
     sudden_jam_minutes: float = Field(10.0, gt=0, le=60, description="Within how long it loses it.")
     severe_jam_factor: float = Field(8.0, gt=0, le=10, description="A jam factor above this is severe_traffic.")

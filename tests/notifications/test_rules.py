@@ -1,0 +1,78 @@
+"""What raises a notification about a road, and what it says."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.notifications.roads import drive, raised, road
+
+
+@pytest.mark.parametrize(
+    ("predicted", "free_flow", "expected"),
+    [
+        ((40, 20, 14.9), 50, ["WARNING"]),
+        ((14.9, 20, 30), 50, ["WARNING"]),
+        ((7.4, 5, 5), 50, ["CRITICAL"]),
+        ((15, 15, 15), 50, []),
+        # an alley is driven slowly when it is empty
+        ((9, 9, 9), 10, []),
+        ((10, 10, 10), 20, []),
+        ((9.9, 10, 10), 20, ["WARNING"]),
+        ((14.9, 20, 20), 30, ["WARNING"]),
+    ],
+)
+def test_a_predicted_speed_below_the_threshold_is_heavy_congestion(
+    predicted: tuple[float, ...], free_flow: float, expected: list[str]
+) -> None:
+    notices = raised([road(free_flow_kmh=free_flow, predicted_kmh=predicted, predicted_by="model")])
+    assert [(notice.alert_type, notice.severity) for notice in notices] == [("heavy_congestion", s) for s in expected]
+
+
+def test_what_is_usual_at_this_time_of_day_raises_nothing() -> None:
+    assert not raised([road(predicted_kmh=(5, 5, 5), predicted_by="time_of_day")])
+    assert raised([road(predicted_kmh=(5, 5, 5), predicted_by="last_value")])
+
+
+@pytest.mark.parametrize(
+    ("speeds", "minutes", "severities"),
+    [
+        ([50, 24], 5, ["WARNING"]),
+        ([50, 25], 5, []),
+        ([50, 40, 24], 5, ["WARNING"]),
+        ([50, 40, 30, 24], 5, []),  # of 15 minutes ago it is more than half, of 10 minutes ago not
+        ([50, 24], 11, []),
+        ([50, 14], 5, ["CRITICAL"]),
+        ([120, 50], 5, []),  # what flows freely is no jam
+        ([24, 50], 5, []),
+    ],
+)
+def test_a_speed_that_falls_by_more_than_half_within_ten_minutes_is_a_sudden_jam(
+    speeds: list[float], minutes: float, severities: list[str]
+) -> None:
+    found = [(notice.alert_type, notice.severity) for notice in raised(drive(speeds, minutes))]
+    assert found == [("sudden_jam", severity) for severity in severities]
+
+
+@pytest.mark.parametrize(("jam_factor", "severities"), [(8, []), (8.1, ["WARNING"]), (9, ["CRITICAL"])])
+def test_a_jam_factor_above_the_threshold_is_severe_traffic(jam_factor: float, severities: list[str]) -> None:
+    notices = raised([road(jam_factor=jam_factor)])
+    assert [(notice.alert_type, notice.severity) for notice in notices] == [("severe_traffic", s) for s in severities]
+
+
+def test_messages_say_where_how_much_and_against_what() -> None:
+    condition = road(
+        10,
+        current_speed_kmh=19.4,
+        jam_factor=8.4,
+        speeds_before=[(road(5).observed_at_us, 48.0)],
+        predicted_kmh=(14.25, 12, 11),
+        predicted_by="model",
+    )
+    assert {notice.alert_type: notice.message for notice in raised([condition])} == {
+        "heavy_congestion": "Via Emilia: 14.2, 12 and 11 km/h expected in 10, 20 and 30 minutes, "
+        "heavy congestion is below 15 km/h; now 19.4 km/h, 50 km/h when it is free",
+        "sudden_jam": "Via Emilia: speed fell by 60% within 5 minutes, from 48 km/h; "
+        "now 19.4 km/h, 50 km/h when it is free",
+        "severe_traffic": "Via Emilia: jam factor 8.4 of 10, severe is above 8; now 19.4 km/h, 50 km/h when it is free",
+    }
+    assert {notice.timestamp for notice in raised([condition])} == {"2026-03-02T07:10:00Z"}

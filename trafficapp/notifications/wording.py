@@ -1,0 +1,46 @@
+"""What notifications say to people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trafficapp.notifications.conditions import RoadCondition
+
+#: Minutes ahead of which speeds are predicted.
+HORIZONS_MINUTES = (10, 20, 30)
+
+
+def heavy_congestion(road: RoadCondition, predicted_kmh: Sequence[float], below_kmh: float) -> str:
+    """What is expected, and what that means."""
+    speeds = _listed([f"{kmh:.3g}" for kmh in predicted_kmh])
+    minutes = _listed([str(minutes) for minutes in HORIZONS_MINUTES[: len(predicted_kmh)]])
+    return (
+        f"{_name(road)}: {speeds} km/h expected in {minutes} minutes, heavy congestion is below {below_kmh:.3g} km/h; "
+        f"now {_now(road)}"
+    )
+
+
+def sudden_jam(road: RoadCondition, before_kmh: float, minutes: float) -> str:
+    """From what to what the speed fell, and how fast."""
+    share = 1 - road.current_speed_kmh / before_kmh
+    return (
+        f"{_name(road)}: speed fell by {share:.0%} within {minutes:.3g} minutes, from {before_kmh:.3g} km/h; "
+        f"now {_now(road)}"
+    )
+
+
+def severe_traffic(road: RoadCondition, above: float) -> str:
+    """How bad it is."""
+    return f"{_name(road)}: jam factor {road.jam_factor:.1f} of 10, severe is above {above:.3g}; now {_now(road)}"
+
+
+def _name(road: RoadCondition) -> str:
+    return road.road_name or f"Road {road.road_id}"
+
+
+def _now(road: RoadCondition) -> str:
+    return f"{road.current_speed_kmh:.3g} km/h, {road.free_flow_kmh:.3g} km/h when it is free"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
