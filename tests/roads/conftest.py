@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from trafficapp.roads.graph import RoadGraph
-from trafficapp.roads.importing import import_graph
 from trafficapp.roads.routes import RoutePlanner
+from trafficapp.roads.shipped import city_graph
+from trafficapp.settings import RoadSettings
 
 FOLDER = Path(__file__).parent.parent / "data" / "roads"
 FILES = [FOLDER / f"bologna_{what}.parquet" for what in ("nodes", "edges", "turns")]
@@ -16,7 +17,7 @@ FILES = [FOLDER / f"bologna_{what}.parquet" for what in ("nodes", "edges", "turn
 
 @pytest.fixture(scope="session")
 def bologna() -> RoadGraph:
-    return import_graph(FILES, city="bologna", source="DLR-TS/sumo-scenarios@629e34c, EPL-2.0")
+    return city_graph(RoadSettings())
 
 
 @pytest.fixture
