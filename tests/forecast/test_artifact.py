@@ -73,7 +73,7 @@ def test_a_damaged_file_is_refused_by_name(model: Path, name: str, damage: str) 
 
 def test_better_figures_cannot_be_written_into_it(model: Path) -> None:
     described = json.loads((model / "model.json").read_text())
-    described["test"]["model"][0]["mae_kmh"] = 0.1
+    described["test"]["model"][0]["mae"] = 0.1
     (model / "model.json").write_text(json.dumps(described))
     with pytest.raises(ArtifactError, match="altered"):
         load(model)

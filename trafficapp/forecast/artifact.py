@@ -29,17 +29,15 @@ from trafficapp.forecast.features import FeatureLayout, build_features
 from trafficapp.forecast.inference import NetworkError, OnnxNetwork
 from trafficapp.forecast.judging import MODEL
 from trafficapp.forecast.neighbours import RoadLinks, neighbour_matrices
-from trafficapp.forecast.profiles import DayProfile
+from trafficapp.forecast.profiles import DayProfile, slot_seconds
+from trafficapp.forecast.quantities import Quantity
 from trafficapp.forecast.scores import Score
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 DESCRIPTION, NETWORK, ARRAYS = "model.json", "model.onnx", "arrays.npz"
 
 #: Calibrations are there for the model and for each baseline.
 _CALIBRATED = (MODEL, *BASELINES)
-
-#: How far the self-test may be off: other processors round otherwise.
-_SELF_TEST_TOLERANCE_KMH = 0.05
 
 
 class ArtifactError(ValueError):
@@ -70,6 +68,11 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     test: dict[str, tuple[Score, ...]]
     files: dict[str, str] = {}
     digest: str = ""
+
+    @property
+    def quantity(self) -> Quantity:
+        """What is predicted."""
+        return self.layout.quantity
 
     @property
     def horizons_minutes(self) -> tuple[float, ...]:
@@ -197,8 +200,8 @@ def load(path: Path) -> Artifact:
     test = knowledge.self_test
     said, _ = artifact.predict(test.recent_kmh, test.last_time)
     off = float(np.abs(said - test.said_kmh).max())
-    if not off <= _SELF_TEST_TOLERANCE_KMH:
-        raise ArtifactError(f"{path}: the self-test failed, {off:.3g} km/h off")
+    if not off <= about.quantity.self_test_tolerance:
+        raise ArtifactError(f"{path}: the self-test failed, {off:.3g} {about.quantity.unit}".rstrip() + " off")
     return artifact
 
 
@@ -220,15 +223,16 @@ def _packed(knowledge: Knowledge) -> bytes:
         "links_from": knowledge.links.from_road,
         "links_to": knowledge.links.to_road,
         "links_weight": knowledge.links.weight,
-        "smooth_kmh": knowledge.smooth.speeds_kmh,
-        "plain_kmh": knowledge.plain.speeds_kmh,
+        "smooth": knowledge.smooth.speeds_kmh,
+        "plain": knowledge.plain.speeds_kmh,
         "linear_weights": knowledge.linear.weights,
-        "test_recent_kmh": knowledge.self_test.recent_kmh,
+        "test_recent": knowledge.self_test.recent_kmh,
         "test_last_time": np.array(knowledge.self_test.last_time, np.int64),
-        "test_said_kmh": knowledge.self_test.said_kmh,
+        "test_said": knowledge.self_test.said_kmh,
     }
     for name in _CALIBRATED:
-        arrays[f"usual_error_{name}"] = knowledge.calibrations[name].usual_error_kmh
+        # Half precision, a thousandth of the error at most: these are the largest arrays.
+        arrays[f"usual_error_{name}"] = knowledge.calibrations[name].usual_error_kmh.astype(np.float16)
         arrays[f"multiples_{name}"] = knowledge.calibrations[name].multiples
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
@@ -241,21 +245,24 @@ def _unpacked(content: bytes, about: Description) -> Knowledge:
         arrays = {name: archive[name] for name in archive.files}
     links = RoadLinks(len(about.road_ids), arrays["links_from"], arrays["links_to"], arrays["links_weight"])
     calibrations = {
-        name: Calibration(arrays[f"usual_error_{name}"], arrays[f"multiples_{name}"]) for name in _CALIBRATED
+        name: Calibration(
+            arrays[f"usual_error_{name}"].astype(np.float32), arrays[f"multiples_{name}"], layout.quantity
+        )
+        for name in _CALIBRATED
     }
     return Knowledge(
         links,
-        DayProfile(arrays["smooth_kmh"], layout.zone, layout.step_seconds),
-        DayProfile(arrays["plain_kmh"], layout.zone, layout.step_seconds),
+        DayProfile(arrays["smooth"], layout.zone, layout.step_seconds),
+        DayProfile(arrays["plain"], layout.zone, layout.step_seconds),
         LinearAr(arrays["linear_weights"]),
         calibrations,
-        SelfTest(arrays["test_recent_kmh"], int(arrays["test_last_time"]), arrays["test_said_kmh"]),
+        SelfTest(arrays["test_recent"], int(arrays["test_last_time"]), arrays["test_said"]),
     )
 
 
 def _check_shapes(about: Description, knowledge: Knowledge) -> None:
     layout, roads = about.layout, len(about.road_ids)
-    horizons, day = len(layout.horizon_steps), DAY_SECONDS // layout.step_seconds
+    horizons, day = len(layout.horizon_steps), DAY_SECONDS // slot_seconds(layout.step_seconds)
     shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
         "usual speeds": (knowledge.smooth.speeds_kmh.shape, (day, roads)),
         "plain usual speeds": (knowledge.plain.speeds_kmh.shape, (day, roads)),

@@ -12,8 +12,8 @@ horizon.
 
 - interval with probability p: prediction ± q(p) * u, cut off at 0;
 - confidence: the share of the validation part's |residual| / u that is at most ``t / u``, where ``t`` is what still
-  counts as right: 10 % of the prediction, or 5 km/h if that is more. 0.8 says that four of five such predictions came
-  true within t.
+  counts as right: 10 % of the prediction, or 5 km/h if that is more (0.05 when it is a congestion score). 0.8 says
+  that four of five such predictions came true within t.
 """
 
 from __future__ import annotations
@@ -24,14 +24,12 @@ from typing import NamedTuple
 import numpy as np
 
 from trafficapp.forecast.clock import Floats, Integers
+from trafficapp.forecast.quantities import SPEED, Quantity
 
-RIGHT_SHARE = 0.10
-RIGHT_KMH = 5.0
 INTERVAL_PROBABILITY = 0.8
 
 _HOURS = 24
 _DRAWN = 30.0
-_LEAST_ERROR_KMH = 0.1
 _QUANTILES = np.linspace(0, 1, 201)
 
 
@@ -49,6 +47,7 @@ class Calibration:
 
     usual_error_kmh: Floats
     multiples: Floats  # (horizons, quantiles)
+    quantity: Quantity = SPEED
 
     def judge(self, predicted_kmh: Floats, hours: Integers, probability: float = INTERVAL_PROBABILITY) -> Certainty:
         """Bounds and confidence of predictions.
@@ -59,26 +58,30 @@ class Calibration:
             probability: of the interval.
         """
         usual = self.usual_error_kmh[:, hours].transpose(1, 2, 0)
-        right = np.maximum(RIGHT_SHARE * predicted_kmh, RIGHT_KMH) / usual
+        of = self.quantity
+        right = np.maximum(of.right_share * predicted_kmh, of.right_at_least) / usual
         reach, confidence = np.empty_like(usual), np.empty_like(usual)
         for horizon, multiples in enumerate(self.multiples):
             reach[..., horizon] = usual[..., horizon] * np.interp(probability, _QUANTILES, multiples)
             confidence[..., horizon] = np.interp(right[..., horizon], multiples, _QUANTILES)
         confidence = np.where(np.isfinite(predicted_kmh), confidence, np.nan).astype(np.float32)
-        return Certainty(np.maximum(predicted_kmh - reach, 0), predicted_kmh + reach, confidence)
+        return Certainty(of.cut_off(predicted_kmh - reach), of.cut_off(predicted_kmh + reach), confidence)
 
 
-def calibrate(seen: tuple[Floats, Floats, Integers], held_back: tuple[Floats, Floats, Integers]) -> Calibration:
+def calibrate(
+    seen: tuple[Floats, Floats, Integers], held_back: tuple[Floats, Floats, Integers], quantity: Quantity = SPEED
+) -> Calibration:
     """Learn a calibration.
 
     Args:
         seen: predictions and truth of the training part, shape (moments, roads, horizons), NaN where unknown, and the
             local hour of each moment.
         held_back: the same of the validation part.
+        quantity: what they are of.
     """
     residuals = np.concatenate([np.abs(said - came) for said, came, _ in (seen, held_back)])
     hours = np.concatenate([seen[2], held_back[2]])
-    usual = _usual_errors(residuals, hours)
+    usual = _usual_errors(residuals, hours, quantity.least_error)
     said, came, at = held_back
     ratios = np.abs(said - came) / usual[:, at].transpose(1, 2, 0)
     multiples = np.stack(
@@ -86,10 +89,10 @@ def calibrate(seen: tuple[Floats, Floats, Integers], held_back: tuple[Floats, Fl
     )
     # Steps between quantiles must not be empty, or the way back from a multiple to its share would be undefined.
     multiples = np.maximum.accumulate(multiples + 1e-6 * _QUANTILES, 1)
-    return Calibration(usual, multiples.astype(np.float32))
+    return Calibration(usual, multiples.astype(np.float32), quantity)
 
 
-def _usual_errors(residuals: Floats, hours: Integers) -> Floats:
+def _usual_errors(residuals: Floats, hours: Integers, least: float) -> Floats:
     """Mean absolute residuals by horizon, hour and road, drawn towards the product of road and hour."""
     known = np.isfinite(residuals)
     values = np.where(known, residuals, 0).astype(np.float64)
@@ -102,5 +105,5 @@ def _usual_errors(residuals: Floats, hours: Integers) -> Floats:
     by_road = (sums.sum(0) + _DRAWN * mean) / (counts.sum(0) + _DRAWN) / np.maximum(mean, 1e-9)
     prior = mean * by_hour[:, None] * by_road[None]
     usual = (sums + _DRAWN * prior) / (counts + _DRAWN)
-    errors: Floats = np.maximum(usual, _LEAST_ERROR_KMH).transpose(2, 0, 1).astype(np.float32)
+    errors: Floats = np.maximum(usual, least).transpose(2, 0, 1).astype(np.float32)
     return np.ascontiguousarray(errors)

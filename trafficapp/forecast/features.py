@@ -15,6 +15,7 @@ import numpy as np
 from trafficapp.forecast.clock import DAY_SECONDS, Bools, Floats, Integers, local_seconds
 from trafficapp.forecast.neighbours import NEIGHBOURHOODS
 from trafficapp.forecast.profiles import UsualSpeeds
+from trafficapp.forecast.quantities import Quantity
 
 #: The usual speeds of the past are told at every third step.
 _PAST_EVERY = 3
@@ -22,9 +23,14 @@ _HARMONICS = (1, 2, 4)
 CLOCK_COLUMNS = 2 * len(_HARMONICS)
 
 
-class FeatureLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+#: In files these have no unit in their names: the quantity says it.
+_WRITTEN = {"mean_kmh": "mean", "deviation_kmh": "deviation"}
+
+
+class FeatureLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=_WRITTEN):
     """All that decides about features besides graph and profile. It is a part of every artifact."""
 
+    quantity: Quantity
     input_steps: int
     step_seconds: int
     horizon_steps: tuple[int, ...]
@@ -55,8 +61,7 @@ class FeatureLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def speeds(self, scaled: Floats) -> Floats:
         """The way back; no speed is below 0."""
-        speeds: Floats = np.maximum(scaled * self.deviation_kmh + self.mean_kmh, 0).astype(np.float32)
-        return speeds
+        return self.quantity.cut_off(scaled * self.deviation_kmh + self.mean_kmh).astype(np.float32)
 
 
 class Features(NamedTuple):

@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 
 from trafficapp.forecast.clock import Floats, Integers
 from trafficapp.forecast.neighbours import RoadLinks
+from trafficapp.forecast.quantities import SPEED, Quantity
 
 KMH_PER_MPH = 1.609344
 
 #: More than this is no speed of a vehicle on a road.
-IMPOSSIBLE_KMH = 250.0
+IMPOSSIBLE_KMH = SPEED.possible_to
 
 
 class HistoryError(ValueError):
@@ -33,6 +34,7 @@ class SpeedHistory:
     speeds_kmh: Floats
     zone: str
     links: RoadLinks
+    quantity: Quantity = SPEED
 
     def __post_init__(self) -> None:
         if self.speeds_kmh.ndim != 2 or self.speeds_kmh.shape[1] != len(self.road_ids):

@@ -29,4 +29,4 @@ def judge(
     said = data.baselines(moments, linear) | {MODEL: predicted_kmh}
     answered = np.all([np.isfinite(one) for one in said.values()], axis=0)
     actual = np.where(answered, data.targets(moments), np.nan).astype(np.float32)
-    return {name: scores(one, actual, data.layout.horizons_minutes) for name, one in said.items()}
+    return {name: scores(one, actual, data.layout.horizons_minutes, data.layout.quantity) for name, one in said.items()}

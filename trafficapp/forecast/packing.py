@@ -102,7 +102,10 @@ def _calibrations(candidate: Candidate) -> dict[str, Calibration]:
     def rows(part: Integers, said: Floats) -> tuple[Floats, Floats, Integers]:
         return said, data.targets(part), local_hours(data.history.times[part], data.layout.zone)
 
-    return {name: calibrate(rows(train, seen[name]), rows(validation, held_back[name])) for name in seen}
+    return {
+        name: calibrate(rows(train, seen[name]), rows(validation, held_back[name]), data.layout.quantity)
+        for name in seen
+    }
 
 
 def _said(candidate: Candidate, part: Integers) -> dict[str, Floats]:

@@ -9,6 +9,9 @@ import numpy as np
 
 from trafficapp.forecast.clock import DAY_SECONDS, Bools, Floats, Integers, local_days, slots
 
+#: Times of day are told apart no finer than this: a minute's mean over some days is mostly chance.
+FINEST_SECONDS = 300
+
 #: Neighbouring times of day are averaged with a bell curve this wide, cut off at an hour.
 _SMOOTHING_SECONDS = 1500
 _REACH_SECONDS = 3600
@@ -23,7 +26,7 @@ class UsualSpeeds(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class DayProfile:
-    """Usual speeds over the local day, shape (steps of a day, roads)."""
+    """Usual speeds over the local day, shape (slots of a day, roads); a slot is a step, or longer than that."""
 
     speeds_kmh: Floats
     zone: str
@@ -31,7 +34,7 @@ class DayProfile:
 
     def at(self, times: Integers) -> Floats:
         """Speeds in km/h at these seconds since the epoch, the shape of `times` and one axis of roads behind it."""
-        return self.speeds_kmh[slots(times, self.zone, self.step_seconds)]
+        return self.speeds_kmh[slots(times, self.zone, slot_seconds(self.step_seconds))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +57,15 @@ class HeldOutProfile:
         return usual
 
 
+def slot_seconds(step_seconds: int) -> int:
+    """Length of a slot of a profile of steps of a length."""
+    return max(step_seconds, FINEST_SECONDS)
+
+
 def plain_profile(speeds_kmh: Floats, times: Integers, zone: str, step_seconds: int) -> DayProfile:
     """Means by time of day without any smoothing: the baseline that everybody knows."""
-    sums, counts = _sums(speeds_kmh, slots(times, zone, step_seconds), step_seconds)
+    slot = slot_seconds(step_seconds)
+    sums, counts = _sums(speeds_kmh, slots(times, zone, slot), slot)
     return DayProfile(_means(sums, counts), zone, step_seconds)
 
 
@@ -69,8 +78,9 @@ def smooth_profile(speeds_kmh: Floats, times: Integers, zone: str, step_seconds:
         zone: the city's time zone.
         step_seconds: length of a step.
     """
-    sums, counts = _sums(speeds_kmh, slots(times, zone, step_seconds), step_seconds)
-    return DayProfile(_means(*_smoothed(sums, counts, step_seconds)), zone, step_seconds)
+    slot = slot_seconds(step_seconds)
+    sums, counts = _sums(speeds_kmh, slots(times, zone, slot), slot)
+    return DayProfile(_means(*_smoothed(sums, counts, slot)), zone, step_seconds)
 
 
 def held_out_profile(speeds_kmh: Floats, times: Integers, zone: str, step_seconds: int) -> HeldOutProfile:
@@ -84,20 +94,20 @@ def held_out_profile(speeds_kmh: Floats, times: Integers, zone: str, step_second
     return HeldOutProfile(by_day, smooth_profile(speeds_kmh, times, zone, step_seconds))
 
 
-def _sums(speeds_kmh: Floats, slot: Integers, step_seconds: int) -> tuple[Floats, Floats]:
+def _sums(speeds_kmh: Floats, slot: Integers, seconds: int) -> tuple[Floats, Floats]:
     known = np.isfinite(speeds_kmh)
-    shape = (DAY_SECONDS // step_seconds, speeds_kmh.shape[1])
+    shape = (DAY_SECONDS // seconds, speeds_kmh.shape[1])
     sums, counts = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     np.add.at(sums, slot, np.where(known, speeds_kmh, 0))
     np.add.at(counts, slot, known.astype(np.float32))
     return sums, counts
 
 
-def _smoothed(sums: Floats, counts: Floats, step_seconds: int) -> tuple[Floats, Floats]:
-    reach = _REACH_SECONDS // step_seconds
+def _smoothed(sums: Floats, counts: Floats, seconds: int) -> tuple[Floats, Floats]:
+    reach = _REACH_SECONDS // seconds
     smooth_sums, smooth_counts = np.zeros_like(sums), np.zeros_like(counts)
     for offset in range(-reach, reach + 1):
-        weight = np.float32(np.exp(-0.5 * (offset * step_seconds / _SMOOTHING_SECONDS) ** 2))
+        weight = np.float32(np.exp(-0.5 * (offset * seconds / _SMOOTHING_SECONDS) ** 2))
         smooth_sums += weight * np.roll(sums, offset, 0)
         smooth_counts += weight * np.roll(counts, offset, 0)
     return smooth_sums, smooth_counts

@@ -172,8 +172,8 @@ def not_better(about: Description) -> list[str]:
             best = min(BASELINES, key=lambda name: judged[name][place].mae_kmh)
             rival = judged[best][place].mae_kmh
             if not score.mae_kmh < rival:
+                own, other = about.quantity.said(score.mae_kmh), about.quantity.said(rival)
                 reasons.append(
-                    f"{score.horizon_minutes:g} min ahead its MAE is {score.mae_kmh:.3f} km/h on the {part} part, "
-                    f"that of {best} {rival:.3f}"
+                    f"{score.horizon_minutes:g} min ahead its MAE is {own} on the {part} part, that of {best} {other}"
                 )
     return reasons

@@ -6,12 +6,13 @@ import msgspec
 import numpy as np
 
 from trafficapp.forecast.clock import Floats
+from trafficapp.forecast.quantities import SPEED, Quantity
 
-#: A relative error means nothing where traffic stands.
-_SLOWEST_FOR_MAPE_KMH = 1.0
+#: In files the figures have no unit in their names: the quantity says it.
+_WRITTEN = {"mae_kmh": "mae", "rmse_kmh": "rmse"}
 
 
-class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=_WRITTEN):
     """Errors at one horizon, over all roads and moments where the speed is known."""
 
     horizon_minutes: float
@@ -22,27 +23,40 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     count: int
 
 
-def scores(predicted_kmh: Floats, actual_kmh: Floats, horizons_minutes: tuple[float, ...]) -> tuple[Score, ...]:
+def scores(
+    predicted_kmh: Floats, actual_kmh: Floats, horizons_minutes: tuple[float, ...], quantity: Quantity = SPEED
+) -> tuple[Score, ...]:
     """Scores of predictions.
 
     Args:
         predicted_kmh: shape (moments, roads, horizons).
-        actual_kmh: the same shape, NaN where unknown. MAPE leaves out speeds below 1 km/h.
+        actual_kmh: the same shape, NaN where unknown. MAPE leaves out the smallest, as speeds below 1 km/h.
         horizons_minutes: of the last axis.
+        quantity: what they are of.
     """
     return tuple(
-        _score(minutes, predicted_kmh[..., place].astype(np.float64), actual_kmh[..., place].astype(np.float64))
+        _score(
+            minutes,
+            predicted_kmh[..., place].astype(np.float64),
+            actual_kmh[..., place].astype(np.float64),
+            quantity.least_for_mape,
+        )
         for place, minutes in enumerate(horizons_minutes)
     )
 
 
-def _score(minutes: float, predicted: np.typing.NDArray[np.float64], actual: np.typing.NDArray[np.float64]) -> Score:
+def _score(
+    minutes: float,
+    predicted: np.typing.NDArray[np.float64],
+    actual: np.typing.NDArray[np.float64],
+    least_for_mape: float,
+) -> Score:
     known = np.isfinite(actual) & np.isfinite(predicted)
     predicted, actual = predicted[known], actual[known]
     if not len(actual):
         raise ValueError(f"nothing is known {minutes:g} minutes ahead, so there is nothing to compare with")
     error = np.abs(predicted - actual)
-    moving = actual >= _SLOWEST_FOR_MAPE_KMH
+    moving = actual >= least_for_mape
     spread = float(((actual - actual.mean()) ** 2).mean())
     return Score(
         horizon_minutes=minutes,

@@ -20,11 +20,7 @@ from trafficapp.forecast.features import FeatureLayout, Features, build_features
 from trafficapp.forecast.history import HistoryError, SpeedHistory
 from trafficapp.forecast.neighbours import neighbour_matrices
 from trafficapp.forecast.profiles import DayProfile, HeldOutProfile, held_out_profile, plain_profile, smooth_profile
-
-INPUT_STEPS = 12
-
-#: A moment counts only when this many steps after it are there, whatever the horizons, as usual with such data.
-OUTPUT_STEPS = 12
+from trafficapp.forecast.quantities import SPEED, Quantity
 
 TRAIN_SHARE, VALIDATION_SHARE = 0.7, 0.1
 
@@ -38,9 +34,13 @@ class Split:
     test: Integers
 
 
-def split_in_time(steps: int, input_steps: int = INPUT_STEPS) -> Split:
-    """The first 70 % of the moments to train, the next 10 % to choose, the rest to judge."""
-    count = steps - input_steps - OUTPUT_STEPS + 1
+def split_in_time(steps: int, quantity: Quantity = SPEED) -> Split:
+    """The first 70 % of the moments to train, the next 10 % to choose, the rest to judge.
+
+    A moment counts only when all output steps after it are there, whatever the horizons, as usual with such data.
+    """
+    input_steps = quantity.input_steps
+    count = steps - input_steps - quantity.output_steps + 1
     if count < 10:
         raise HistoryError(f"{steps} steps are too few to train from")
     moments = np.arange(input_steps - 1, input_steps - 1 + count, dtype=np.int64)
@@ -92,7 +92,7 @@ class TrainingData:
         return {
             LAST_VALUE: last_value(recent, len(self.ahead)),
             TIME_OF_DAY: time_of_day(self.plain, times, self.ahead),
-            LINEAR_AR: linear.predict(self.plain, recent, times, self.ahead),
+            LINEAR_AR: self.layout.quantity.cut_off(linear.predict(self.plain, recent, times, self.ahead)),
         }
 
 
@@ -102,18 +102,21 @@ def prepare(history: SpeedHistory, horizons_minutes: tuple[float, ...]) -> Train
     Raises:
         HistoryError: too short, almost nothing known, or horizons that are no whole steps.
     """
+    quantity = history.quantity
     horizon_steps = tuple(round(minutes * 60 / history.step_seconds) for minutes in horizons_minutes)
     for steps, minutes in zip(horizon_steps, horizons_minutes, strict=True):
-        if steps * history.step_seconds != minutes * 60 or not 1 <= steps <= OUTPUT_STEPS:
-            raise HistoryError(f"{minutes:g} minutes are not 1 to {OUTPUT_STEPS} steps of {history.step_seconds} s")
-    split = split_in_time(len(history.speeds_kmh))
+        if steps * history.step_seconds != minutes * 60 or not 1 <= steps <= quantity.output_steps:
+            most = quantity.output_steps
+            raise HistoryError(f"{minutes:g} minutes are not 1 to {most} steps of {history.step_seconds} s")
+    split = split_in_time(len(history.speeds_kmh), quantity)
     # The targets of the last training moment belong to the training part.
-    known = history.speeds_kmh[: split.train[-1] + OUTPUT_STEPS + 1]
+    known = history.speeds_kmh[: split.train[-1] + quantity.output_steps + 1]
     if np.isfinite(known).mean() < 0.05 or np.nanstd(known) == 0:
         raise HistoryError("hardly any speed is known, or all are the same")
     times = history.times[: len(known)]
     layout = FeatureLayout(
-        input_steps=INPUT_STEPS,
+        quantity=quantity,
+        input_steps=quantity.input_steps,
         step_seconds=history.step_seconds,
         horizon_steps=horizon_steps,
         zone=history.zone,
