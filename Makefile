@@ -91,7 +91,7 @@ bench-routes: setup-dev ## Compare routes with scipy and networkx, and measure t
 	$(BIN)/python -m tests.bench.routes $(ARGS)
 
 .PHONY: bench-forecast
-bench-forecast: setup-dev ## Fit every model with three seeds and compare them; needs torch; writes build/forecast.json
+bench-forecast: setup-dev ## Fit every model with three seeds and compare them; writes build/forecast.json
 	$(BIN)/python -m tests.bench.forecast $(ARGS)
 
 .PHONY: verify-exact
@@ -128,7 +128,7 @@ $(VENV)/.run-stamp: requirements/run.txt pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev-stamp: requirements/dev.txt pyproject.toml | $(BIN)/python
-	@echo "Installing what tests and checks need into $(VENV); the first time this takes a minute or two."
+	@echo "Installing what tests, checks and training need into $(VENV); on Linux torch alone brings 5 GB."
 	@$(INSTALL) -r requirements/dev.txt
 	@$(INSTALL_PROJECT)
 	@touch $@ $(VENV)/.run-stamp

@@ -19,7 +19,8 @@ lock() {
     echo "$file: $(grep -c '==' "$file") packages"
 }
 
-# without `train`: torch comes with several GB for accelerators, and only training needs it
-lock dev "Tests, checks, benchmarks and everything below." --extra stack --extra bench --extra dev
+# Only here is `train`: on Linux torch brings several GB for accelerators, which serving and `make demo` never need.
+lock dev "Tests, checks, benchmarks, training and everything below." \
+    --extra stack --extra bench --extra train --extra dev
 lock run "What \`make demo\` needs: workers and embedded servers." --extra stack --constraint requirements/dev.txt
 lock worker "What a worker needs; the container image." --constraint requirements/dev.txt

@@ -183,7 +183,9 @@ def test_locked_packages_have_hashes_and_no_addresses(name: str) -> None:
         assert "//" not in entry
 
 
-@pytest.mark.parametrize(("name", "extras"), [("worker", ()), ("run", ("stack",)), ("dev", ("stack", "bench", "dev"))])
+@pytest.mark.parametrize(
+    ("name", "extras"), [("worker", ()), ("run", ("stack",)), ("dev", ("stack", "bench", "train", "dev"))]
+)
 def test_locks_hold_what_the_project_asks_for(name: str, extras: tuple[str, ...]) -> None:
     project = tomllib.loads(read("pyproject.toml"))
     wanted = [*project["project"]["dependencies"], *project["build-system"]["requires"]]

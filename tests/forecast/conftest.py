@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tests.forecast.synthetic import HORIZONS, artifact, town
 from trafficapp.forecast.windows import TrainingData, prepare
-
-#: Only training needs torch, which is large; workers and their tests do without.
-collect_ignore = [] if find_spec("torch") else ["torch"]
 
 
 @pytest.fixture(scope="package")
