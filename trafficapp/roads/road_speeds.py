@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from trafficapp.roads.graph import Floats, RoadGraph
 from trafficapp.roads.matching import Match
 from trafficapp.roads.weights import IMPOSSIBLE_KMH, SLOWEST_KMH
+
+#: Edges of each road, by position, with the share that it covers.
+Shares: TypeAlias = Mapping[str, Sequence[tuple[int, float]]]
 
 
 def edge_speeds(
@@ -17,6 +21,14 @@ def edge_speeds(
     speeds_kmh: Mapping[str, Sequence[float | None]],
     horizons: int,
 ) -> Floats:
+    """See `speeds_of_edges`, for roads that were matched."""
+    shares = {road: [(match.edge, match.share) for match in found] for road, found in matches.items()}
+    return speeds_of_edges(graph, shares, speeds_kmh, horizons)
+
+
+def speeds_of_edges(
+    graph: RoadGraph, shares: Shares, speeds_kmh: Mapping[str, Sequence[float | None]], horizons: int
+) -> Floats:
     """Speeds of edges, shape (horizons, edges), NaN where nothing is told.
 
     An edge that several roads are on gets the speed at which it takes as long as its pieces: the harmonic mean, each
@@ -24,25 +36,29 @@ def edge_speeds(
 
     Args:
         graph: the road graph.
-        matches: the edges of each road.
-        speeds_kmh: for each road, the speed at each horizon, None or NaN where not told. Roads without a match are
+        shares: the edges of each road.
+        speeds_kmh: for each road, the speed at each horizon, None or NaN where not told. Roads without an edge are
             left out.
         horizons: number of horizons.
 
     Raises:
         ValueError: a road does not have one entry a horizon.
     """
-    slowness = np.zeros((horizons, graph.edge_count))
-    weight = np.zeros((horizons, graph.edge_count))
     for road, told in speeds_kmh.items():
         if len(told) != horizons:
             raise ValueError(f"road {road!r} has {len(told)} speeds for {horizons} horizons")
-        speeds = np.array([np.nan if speed is None else speed for speed in told], float)
+    roads = [road for road in speeds_kmh if shares.get(road)]
+    slowness = np.zeros((graph.edge_count, horizons))
+    weight = np.zeros((graph.edge_count, horizons))
+    if roads:
+        rows = np.repeat(np.arange(len(roads)), [len(shares[road]) for road in roads])
+        pairs = np.array([pair for road in roads for pair in shares[road]])
+        edges, share = pairs[:, 0].astype(np.int64), pairs[:, 1, None]
+        speeds = np.array([speeds_kmh[road] for road in roads], float)  # None becomes NaN
         usable = (speeds >= 0) & (speeds <= IMPOSSIBLE_KMH)
         slow = np.where(usable, 1 / np.maximum(np.where(usable, speeds, 1.0), SLOWEST_KMH), 0.0)
-        for match in matches.get(road, ()):
-            slowness[:, match.edge] += match.share * slow
-            weight[:, match.edge] += match.share * usable
+        np.add.at(slowness, edges, share * slow[rows])
+        np.add.at(weight, edges, share * usable[rows])
     with np.errstate(divide="ignore", invalid="ignore"):
-        speeds_by_edge: Floats = np.where(weight > 0, weight / slowness, np.nan)
+        speeds_by_edge: Floats = np.where(weight > 0, weight / slowness, np.nan).T
     return speeds_by_edge

@@ -1,0 +1,132 @@
+"""The speeds of the graph in Redis: always the newest, also after Redis was away or lost everything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from redis.asyncio import Redis
+
+from models.route_updates import decode_route_update
+from tests.stores.live.redis_server import RedisServer
+from tests.verification.log import read_log
+from trafficapp.kafka import create_topics
+from trafficapp.outbox import Outbox
+from trafficapp.roads.graph import RoadGraph
+from trafficapp.roads.published import decode_speeds
+from trafficapp.roads.shipped import city_graph
+from trafficapp.roads.usual_speeds import decode_usual
+from trafficapp.settings import RoadSettings, Settings, load_settings
+from trafficapp.stores.published_graph import GraphPublisher, graph_channel, graph_key, profile_key, version_in
+from trafficapp.stores.redis import UNAVAILABLE
+from trafficapp.topics import ROUTE_UPDATES, declared_topics
+
+GRAPH: RoadGraph = city_graph(RoadSettings())
+EIGHT = datetime(2026, 1, 14, 8, tzinfo=UTC)
+FIRST, SECOND = GRAPH.edge_ids[:2].tolist()
+EDGES = {"a": [(FIRST, 1.0), ("an edge of another graph", 1.0)], "b": [(SECOND, 0.5)], "nowhere": []}
+SPEEDS = {"a": [10.0, 20.0, None, 40.0], "b": [None] * 4, "nowhere": [50.0] * 4}
+
+
+@pytest.fixture(scope="module")
+def settings(kafka_bootstrap: str) -> Settings:
+    return load_settings(kafka={"bootstrap_servers": kafka_bootstrap, "partitions": 2})
+
+
+@pytest.fixture
+async def outbox(settings: Settings) -> AsyncIterator[Outbox]:
+    updates = [topic for topic in declared_topics(settings) if topic.name == ROUTE_UPDATES]
+    await create_topics(settings, updates)
+    outbox = Outbox(settings)
+    yield outbox
+    await outbox.stop()
+
+
+@pytest.fixture
+def publisher(client: Redis, outbox: Outbox) -> GraphPublisher:
+    return GraphPublisher(client, outbox, GRAPH, "bologna")
+
+
+async def version_there(client: Redis) -> str | None:
+    content = await client.get(graph_key("bologna"))
+    return None if content is None else version_in(content)
+
+
+async def soon(holds: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(15):
+        while not await holds():  # noqa: ASYNC110 - another server changes it
+            await asyncio.sleep(0.05)
+
+
+async def test_speeds_go_to_redis_and_the_update_to_kafka(
+    publisher: GraphPublisher, client: Redis, settings: Settings
+) -> None:
+    async with client.pubsub() as heard:
+        await heard.subscribe(graph_channel("bologna"))
+        update = await publisher.publish(EDGES, SPEEDS, EIGHT)
+        messages = [await heard.get_message(timeout=5) for _ in range(2)]
+    assert (update.graph_version, update.roads_updated) == ("v20260114080000", 1)
+    assert messages[1] is not None
+    assert messages[1]["data"] == b"v20260114080000"
+    there = decode_speeds(GRAPH, await client.get(graph_key("bologna")))
+    assert np.nan_to_num(there.speeds_kmh[:, 0]).tolist() == [10, 20, 0, 40]
+    assert np.isnan(there.speeds_kmh[:, 1:]).all()
+    sent = [decode_route_update(record.value) for record in read_log(settings.kafka.bootstrap_servers, ROUTE_UPDATES)]
+    assert sent[-1] == update
+
+
+async def test_versions_rise_within_a_second_and_from_owner_to_owner(
+    publisher: GraphPublisher, client: Redis, outbox: Outbox
+) -> None:
+    versions = [(await publisher.publish(EDGES, SPEEDS, EIGHT)).graph_version for _ in range(2)]
+    after = GraphPublisher(client, outbox, GRAPH, "bologna")
+    versions.append((await after.publish(EDGES, SPEEDS, EIGHT - timedelta(seconds=1))).graph_version)
+    assert versions == ["v20260114080000", "v20260114080001", "v20260114080002"]
+    assert await version_there(client) == versions[-1]
+
+
+async def test_what_a_frozen_owner_publishes_late_replaces_nothing(
+    publisher: GraphPublisher, client: Redis, outbox: Outbox
+) -> None:
+    await publisher.publish(EDGES, SPEEDS, EIGHT)
+    newer = await GraphPublisher(client, outbox, GRAPH, "bologna").publish(EDGES, SPEEDS, EIGHT + timedelta(minutes=5))
+    await publisher.publish(EDGES, SPEEDS, EIGHT + timedelta(minutes=1))
+    assert await version_there(client) == newer.graph_version
+
+
+async def test_a_version_of_a_clock_far_ahead_does_not_hold_the_graph_up(
+    publisher: GraphPublisher, client: Redis
+) -> None:
+    ahead = datetime.now(UTC) + timedelta(days=400)
+    await client.set(graph_key("bologna"), f'{{"version":"v{ahead:%Y%m%d%H%M%S}"')
+    await publisher.publish(EDGES, SPEEDS, EIGHT)
+    assert await version_there(client) == "v20260114080000"
+
+
+async def test_the_newest_is_put_when_redis_is_back_and_when_it_is_emptied(
+    publisher: GraphPublisher, client: Redis, server: RedisServer
+) -> None:
+    usual = np.full((24, 2), 33.0)
+    await publisher.publish_profile(EDGES, ["a", "b"], usual, "Europe/Rome", EIGHT)
+    server.kill()
+    await publisher.publish(EDGES, SPEEDS, EIGHT)
+    newest = (await publisher.publish(EDGES, SPEEDS, EIGHT)).graph_version
+    watching = asyncio.create_task(publisher.watch())
+
+    async def both_there() -> bool:
+        try:
+            return await version_there(client) == newest and bool(await client.exists(profile_key("bologna")))
+        except UNAVAILABLE:
+            return False
+
+    server.start()
+    await soon(both_there)
+    await client.flushall()
+    await soon(both_there)
+    watching.cancel()
+    there = decode_usual(GRAPH, await client.get(profile_key("bologna")))
+    assert there.speeds_kmh[:, 0].tolist() == [33.0] * 24
+    assert there.part_at(datetime(2026, 7, 1, 22, 30, tzinfo=UTC)) == 0  # half past midnight in Rome

@@ -1,0 +1,235 @@
+"""The graph's speeds in Redis and on ``route-updates``: written by the one worker that predicts, read by all.
+
+``graph:{city}:current``   speeds now and predicted, `trafficapp.roads.published`; no expiry
+``graph:{city}:profile``   usual speeds over the day, `trafficapp.roads.usual_speeds`; no expiry
+``graph:{city}``           channel: the version of whatever was put
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+import numpy as np
+from redis.asyncio import Redis
+
+from models.route_updates import RouteUpdate, encode_route_update
+from models.timestamps import epoch_us, rfc3339
+from trafficapp.outbox import Outbox
+from trafficapp.roads.graph import Floats, RoadGraph
+from trafficapp.roads.graph_versions import CREDIBLE_AHEAD, version_after, version_at
+from trafficapp.roads.published import PublishedSpeeds, encode_speeds
+from trafficapp.roads.road_speeds import Shares, speeds_of_edges
+from trafficapp.roads.usual_speeds import UsualSpeeds, encode_usual
+from trafficapp.roads.weights import HORIZONS_SECONDS
+from trafficapp.stores.outage import Outage
+from trafficapp.stores.redis import UNAVAILABLE
+from trafficapp.topics import ROUTE_UPDATES
+
+logger = logging.getLogger(__name__)
+
+_NAMESPACE = UUID("5f0c8b0e-6a55-5f0e-9d3c-3a4f5e0f7c11")
+#: A round waits so long for Redis; what is not put then is put by the watch.
+_PUT_WITHIN_SECONDS = 1.0
+_WATCH_SECONDS = 2.0
+
+#: Puts a document unless a newer one is there. KEYS: its key. ARGV: version, document, channel, last credible version.
+#: A version stands in the first bytes of a document. Returns the version that is there now.
+_PUT = """
+local stored = string.match(redis.call('GETRANGE', KEYS[1], 0, 63), '(v%d%d%d%d%d%d%d%d%d%d%d%d%d%d)')
+if stored and stored >= ARGV[1] and stored <= ARGV[4] then return stored end
+redis.call('SET', KEYS[1], ARGV[2])
+redis.call('PUBLISH', ARGV[3], ARGV[1])
+return ARGV[1]
+"""
+
+
+def graph_key(city: str) -> str:
+    """Key of the speeds now and predicted."""
+    return f"graph:{city}:current"
+
+
+def profile_key(city: str) -> str:
+    """Key of the usual speeds."""
+    return f"graph:{city}:profile"
+
+
+def graph_channel(city: str) -> str:
+    """Channel on which a new version of either is told."""
+    return f"graph:{city}"
+
+
+def version_in(head: bytes) -> str | None:
+    """The version in the first 64 bytes of a document; None when there is none."""
+    at = head.find(b"v2")
+    version = head[at : at + 15]
+    return version.decode() if at >= 0 and len(version) == 15 and version[1:].isdigit() else None
+
+
+class _Kept:
+    """One document: the newest is kept, and put again when Redis does not have it."""
+
+    def __init__(self, redis: Redis, key: str, channel: str) -> None:
+        self._redis, self._key, self._channel = redis, key, channel
+        self._script = redis.register_script(_PUT)
+        self._newest: tuple[str, bytes] | None = None
+        self._last: str | None = None
+        self._asked = False
+
+    async def next_version(self, made_at: datetime) -> str:
+        """A version behind all that were told, by this process or, as far as Redis knows, by others."""
+        if not self._asked:
+            try:
+                async with asyncio.timeout(_PUT_WITHIN_SECONDS):
+                    stored = await self.stored_version()
+                self._asked = True
+                self._last = max(filter(None, (self._last, stored)), default=None)
+            except UNAVAILABLE as error:
+                logger.info("Redis does not tell the last version of %s: %r", self._key, error)
+        self._last = version_after(made_at, self._last)
+        return self._last
+
+    async def put(self, version: str, content: bytes) -> None:
+        """Keep a document and put it.
+
+        Raises:
+            Exception: one of `UNAVAILABLE`; it is kept.
+        """
+        self._newest = version, content
+        async with asyncio.timeout(_PUT_WITHIN_SECONDS):
+            await self._put(version, content)
+
+    async def put_again(self) -> None:
+        """Put what is kept when Redis has nothing or something older.
+
+        Raises:
+            Exception: one of `UNAVAILABLE`.
+        """
+        if self._newest is None:
+            return
+        stored = await self.stored_version()
+        if stored is None or stored < self._newest[0]:
+            await self._put(*self._newest)
+            logger.info("put %s into %s, which had %s", self._newest[0], self._key, stored or "nothing")
+
+    async def stored_version(self) -> str | None:
+        """The version in Redis."""
+        head: Any = await self._redis.getrange(self._key, 0, 63)
+        return version_in(head)
+
+    async def _put(self, version: str, content: bytes) -> None:
+        latest = version_at(datetime.now(UTC) + CREDIBLE_AHEAD)
+        there = await self._script(keys=[self._key], args=[version, content, self._channel, latest])
+        if there.decode() != version:
+            logger.warning("%s has %s already, put by another worker; %s is left out", self._key, there, version)
+
+
+class GraphPublisher:
+    """Publishes the speeds of the road graph. One worker at a time does; an older version never replaces a newer one.
+
+    Args:
+        redis: from `trafficapp.stores.redis.connect`.
+        outbox: sends the records of ``route-updates``.
+        graph: the road graph.
+        city: its name in the keys.
+    """
+
+    def __init__(self, redis: Redis, outbox: Outbox, graph: RoadGraph, city: str) -> None:
+        self._outbox, self._graph, self._city = outbox, graph, city
+        self._speeds = _Kept(redis, graph_key(city), graph_channel(city))
+        self._profile = _Kept(redis, profile_key(city), graph_channel(city))
+        self._outage = Outage("Redis (road graph)")
+
+    async def publish(
+        self,
+        edges: Mapping[str, Sequence[tuple[str, float]]],
+        speeds_kmh: Mapping[str, Sequence[float | None]],
+        made_at: datetime,
+    ) -> RouteUpdate:
+        """Publish a new version; returns when ``route-updates`` has it. While Redis is away the newest is kept.
+
+        Args:
+            edges: the edges of each road with the share that it covers; those the graph lacks are left out.
+            speeds_kmh: for each road the speed now and in 10, 20 and 30 minutes, None where nothing is known.
+            made_at: when this was known, aware; the version says so.
+
+        Raises:
+            KafkaError: the producer has failed.
+            ValueError: a road does not have four speeds.
+        """
+        version = await self._speeds.next_version(made_at)
+        shares, speeds = await asyncio.to_thread(self._of_edges, edges, speeds_kmh)
+        published = PublishedSpeeds(version, HORIZONS_SECONDS, speeds)
+        await self._put(self._speeds, version, await asyncio.to_thread(encode_speeds, self._graph, published))
+        told = {road for road, speeds in speeds_kmh.items() if any(speed is not None for speed in speeds)}
+        update = RouteUpdate(
+            event_id=str(uuid5(_NAMESPACE, f"{self._city}\n{version}")),
+            timestamp=rfc3339(epoch_us(made_at)),
+            graph_version=version,
+            roads_updated=len(told & shares.keys()),
+        )
+        sent = await self._outbox.send(ROUTE_UPDATES, 0, [(None, encode_route_update(update))])
+        await asyncio.gather(*sent)
+        return update
+
+    async def publish_profile(
+        self,
+        edges: Mapping[str, Sequence[tuple[str, float]]],
+        road_ids: Sequence[str],
+        speeds_kmh: Floats,
+        zone: str,
+        made_at: datetime,
+    ) -> None:
+        """Publish usual speeds over the day, for departures later than the predictions reach.
+
+        Args:
+            edges: as of `publish`.
+            road_ids: the roads of the columns of ``speeds_kmh``.
+            speeds_kmh: shape (parts of the local day, roads), as in `trafficapp.forecast.profiles.DayProfile`.
+            zone: the city's time zone.
+            made_at: when this was known, aware.
+        """
+        version = await self._profile.next_version(made_at)
+
+        def encoded() -> bytes:
+            columns = np.asarray(speeds_kmh, float).T.tolist()
+            _, speeds = self._of_edges(edges, dict(zip(road_ids, columns, strict=True)), len(speeds_kmh))
+            return encode_usual(self._graph, UsualSpeeds(version, zone, speeds))
+
+        await self._put(self._profile, version, await asyncio.to_thread(encoded))
+
+    async def watch(self) -> None:
+        """Put again what Redis lost or did not take; runs until cancelled."""
+        while True:
+            try:
+                await self._speeds.put_again()
+                await self._profile.put_again()
+                self._outage.over()
+                await asyncio.sleep(_WATCH_SECONDS)
+            except UNAVAILABLE as error:
+                self._outage.met(error)
+                await self._outage.pause()
+
+    async def _put(self, kept: _Kept, version: str, content: bytes) -> None:
+        try:
+            await kept.put(version, content)
+        except UNAVAILABLE as error:
+            self._outage.met(error)
+
+    def _of_edges(
+        self,
+        edges: Mapping[str, Sequence[tuple[str, float]]],
+        speeds_kmh: Mapping[str, Sequence[float | None]],
+        rows: int = len(HORIZONS_SECONDS),
+    ) -> tuple[Shares, Floats]:
+        position = self._graph.position_of_edge
+        shares = {
+            road: known
+            for road, told in edges.items()
+            if (known := [(position[edge], share) for edge, share in told if edge in position])
+        }
+        return shares, speeds_of_edges(self._graph, shares, speeds_kmh, rows)
