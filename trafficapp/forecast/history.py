@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trafficapp.forecast.clock import Floats, Integers
@@ -57,39 +58,80 @@ class SpeedHistory:
         return self.start + timedelta(seconds=self.step_seconds * len(self.speeds_kmh))
 
 
-def read_history(path: Path, *, zone: str = "UTC", step_seconds: int = 300, links: Path | None = None) -> SpeedHistory:
+def read_history(
+    path: Path,
+    *,
+    zone: str = "UTC",
+    step_seconds: int | None = None,
+    links: Path | None = None,
+    quantity: Quantity = SPEED,
+) -> SpeedHistory:
     """Read a history from a file.
 
     ``.npz``: ``speed_kmh`` (NaN is missing) or ``speed_mph`` (NaN and 0 are missing, as loop detectors write it), shape
     (steps, roads); ``road_id`` or ``sensor_id``; ``start`` in ISO 8601; ``step_min``; an adjacency ``adj...`` if known.
-    ``.parquet``: columns ``road_id``, ``timestamp`` and ``speed_kmh`` in any order, averaged over steps.
+    ``.parquet``: columns ``road_id``, ``timestamp`` and ``speed_kmh`` in any order, averaged over steps; of scores the
+    columns are ``entity``, ``timestamp`` and ``congestion_score``.
 
     Args:
         path: the file.
         zone: the city's time zone; a start or timestamp without an offset is in it.
-        step_seconds: length of a step, for parquet.
+        step_seconds: length of a step, for parquet; else what is usual for the quantity.
         links: parquet with columns ``from_road``, ``to_road`` (ids) and, if wanted, ``weight``.
+        quantity: what the file holds; ``.npz`` holds speeds.
 
     Raises:
         HistoryError: the file is something else.
     """
     try:
-        history = _read_npz(path, zone) if path.suffix == ".npz" else _read_parquet(path, zone, step_seconds)
+        if path.suffix == ".npz":
+            history = _read_npz(path, zone)
+        else:
+            history = _read_parquet(path, zone, step_seconds or quantity.step_seconds, quantity)
         if links is not None:
-            found = _read_links(links, history.road_ids)
-            history = SpeedHistory(
-                history.road_ids, history.start, history.step_seconds, history.speeds_kmh, zone, found
-            )
+            history = replace(history, links=_read_links(links, history.road_ids))
     except (OSError, KeyError, ValueError) as error:
         raise HistoryError(f"{path}: {error}") from None
     return history
 
 
-def without_impossible(speeds_kmh: Floats) -> Floats:
-    """The same speeds, NaN where one cannot be."""
+def possible(values: Floats, quantity: Quantity = SPEED) -> Floats:
+    """The same values, NaN where one cannot be."""
     with np.errstate(invalid="ignore"):
-        usable = (speeds_kmh >= 0) & (speeds_kmh <= IMPOSSIBLE_KMH)
-    return np.where(usable, speeds_kmh, np.float32(np.nan)).astype(np.float32)
+        usable = (values >= quantity.lowest) & (values <= quantity.possible_to)
+    return np.where(usable, values, np.float32(np.nan)).astype(np.float32)
+
+
+def averaged(
+    entities: pa.ChunkedArray, seconds: Integers, values: Floats, zone: str, step_seconds: int, quantity: Quantity
+) -> SpeedHistory:
+    """A history of rows in any order: their means over steps.
+
+    Args:
+        entities: what each row is of, as text.
+        seconds: when, in seconds since the epoch.
+        values: what was measured; NaN and what cannot be is left out.
+        zone: the city's time zone.
+        step_seconds: length of a step.
+        quantity: what was measured.
+
+    Raises:
+        HistoryError: there are no rows.
+    """
+    encoded = entities.combine_chunks().dictionary_encode()
+    names, order = np.unique(np.array(encoded.dictionary.to_pylist(), str), return_inverse=True)
+    if not len(names):
+        raise HistoryError("there are no rows")
+    column = order[encoded.indices.to_numpy(zero_copy_only=False)]
+    steps, values = seconds // step_seconds, possible(values, quantity)
+    known, first = np.isfinite(values), int(steps.min())
+    shape = (int(steps.max()) - first + 1, len(names))
+    place = (steps[known] - first) * shape[1] + column[known]
+    counts = np.bincount(place, minlength=shape[0] * shape[1]).reshape(shape)
+    sums = np.bincount(place, values[known], shape[0] * shape[1]).reshape(shape)
+    means = np.divide(sums, counts, out=np.full(shape, np.nan), where=counts > 0).astype(np.float32)
+    start, links = datetime.fromtimestamp(first * step_seconds, UTC), RoadLinks.none(len(names))
+    return SpeedHistory(tuple(names.tolist()), start, step_seconds, means, zone, links, quantity)
 
 
 def _aware(moment: datetime, zone: str) -> datetime:
@@ -108,25 +150,21 @@ def _read_npz(path: Path, zone: str) -> SpeedHistory:
         step_seconds = 60 * int(archive["step_min"])
         adjacency = next((archive[name] for name in archive.files if name.startswith("adj")), None)
     links = RoadLinks.none(len(ids)) if adjacency is None else RoadLinks.from_matrix(adjacency)
-    return SpeedHistory(tuple(map(str, ids)), start, step_seconds, without_impossible(speeds), zone, links)
+    return SpeedHistory(tuple(map(str, ids)), start, step_seconds, possible(speeds), zone, links)
 
 
-def _read_parquet(path: Path, zone: str, step_seconds: int) -> SpeedHistory:
-    table = pq.read_table(path, columns=["road_id", "timestamp", "speed_kmh"])
-    roads, column = np.unique(np.array(table["road_id"].to_pylist(), str), return_inverse=True)
-    if not len(roads):
-        raise HistoryError("there are no rows")
-    moments = [_aware(moment, zone).timestamp() for moment in table["timestamp"].to_pylist()]
-    steps = np.array(moments, np.float64).astype(np.int64) // step_seconds
-    speeds = without_impossible(table["speed_kmh"].to_numpy(zero_copy_only=False).astype(np.float32))
-    known, first = np.isfinite(speeds), int(steps.min())
-    shape = (int(steps.max()) - first + 1, len(roads))
-    sums, counts = np.zeros(shape), np.zeros(shape)
-    np.add.at(sums, (steps[known] - first, column[known]), speeds[known])
-    np.add.at(counts, (steps[known] - first, column[known]), 1)
-    means = np.divide(sums, counts, out=np.full(shape, np.nan), where=counts > 0).astype(np.float32)
-    start = datetime.fromtimestamp(first * step_seconds, UTC)
-    return SpeedHistory(tuple(roads.tolist()), start, step_seconds, means, zone, RoadLinks.none(len(roads)))
+def _read_parquet(path: Path, zone: str, step_seconds: int, quantity: Quantity) -> SpeedHistory:
+    table = pq.read_table(path, columns=[quantity.entity, "timestamp", quantity.name])
+    values = table[quantity.name].to_numpy(zero_copy_only=False).astype(np.float32)
+    return averaged(table[quantity.entity], _seconds(table["timestamp"], zone), values, zone, step_seconds, quantity)
+
+
+def _seconds(moments: pa.ChunkedArray, zone: str) -> Integers:
+    """Seconds since the epoch of a column of timestamps."""
+    if pa.types.is_timestamp(moments.type) and moments.type.tz is not None:
+        microseconds = moments.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.int64())
+        return np.asarray(microseconds.to_numpy() // 1_000_000, np.int64)
+    return np.array([_aware(moment, zone).timestamp() for moment in moments.to_pylist()]).astype(np.int64)
 
 
 def _read_links(path: Path, road_ids: tuple[str, ...]) -> RoadLinks:

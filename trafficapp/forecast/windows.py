@@ -22,6 +22,9 @@ from trafficapp.forecast.neighbours import neighbour_matrices
 from trafficapp.forecast.profiles import DayProfile, HeldOutProfile, held_out_profile, plain_profile, smooth_profile
 from trafficapp.forecast.quantities import SPEED, Quantity
 
+#: Steps that speeds are predicted from.
+INPUT_STEPS = SPEED.input_steps
+
 TRAIN_SHARE, VALIDATION_SHARE = 0.7, 0.1
 
 
