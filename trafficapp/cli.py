@@ -16,7 +16,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "rollups": ("trafficapp.stores.commands", "rollups"),
     "cameras": ("trafficapp.cameras.commands", "cameras"),
     "graph": ("trafficapp.roads.commands", "graph"),
-    "train": ("trafficapp.forecast.commands", "train"),
+    "train": ("trafficapp.training.commands", "train"),
     "topics": ("trafficapp.administration", "topics"),
     "settings": ("trafficapp.administration", "settings"),
     "token": ("web.token_command", "token"),
