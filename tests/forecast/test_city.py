@@ -1,0 +1,171 @@
+"""What is known of the roads is a function of the records, however they come and whoever goes on."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.roads import RoadObservation
+from tests.forecast.observations import observation, records
+from trafficapp.forecast.city import CityRoads
+from trafficapp.forecast.pace import Pace
+from trafficapp.state_rows import offset_of
+
+T0 = 1_771_300_000 // 300 * 300
+MINUTE = 60
+
+
+def city(rows: dict[bytes, bytes] | None = None) -> CityRoads:
+    return CityRoads(0, 300, 12, 10 * MINUTE * 1_000_000, 60 * 1_000_000, rows or {})
+
+
+def known(one: CityRoads) -> tuple[Any, ...]:
+    """All that predictions and notifications are made from."""
+    now = one.record_ms / 1000
+    window, last = one.recent.window(now)
+    at = np.argsort(one.recent.road_ids)
+    ordered = [one.recent.road_ids[place] for place in at]
+    return one.applied, sorted(one.roads.items()), ordered, last, np.nan_to_num(window[:, at], nan=-1).tolist()
+
+
+def feed(seed: int, count: int) -> list[Any]:
+    """Observations of some roads, late ones, repeats and what is none among them, each sent a while after the other."""
+    rng, found = random.Random(seed), []
+    sent: list[RoadObservation] = []
+    for offset in range(count):
+        sent_at = T0 + offset * 40
+        if sent and rng.random() < 0.15:
+            one: RoadObservation | bytes = rng.choice(sent)
+        elif rng.random() < 0.05:
+            one = b"none"
+        else:
+            road = rng.choice("abcde")
+            one = observation(road, sent_at - rng.choice((0, 10, 700)), rng.randint(1, 90), len(sent))
+            sent.append(one)
+        found += records([one], offset, sent_at)
+    return found
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 2**32), cuts=st.sets(st.integers(0, 60), max_size=8), takes=st.sets(st.integers(0, 7)))
+def test_any_cutting_into_runs_and_any_take_over_gives_the_same(seed: int, cuts: set[int], takes: set[int]) -> None:
+    log = feed(seed, 60)
+    whole = city()
+    whole.apply(log)
+    parts, rows = city(), dict[bytes, bytes]()
+    borders = [0, *sorted(cuts), 60]
+    for number, (begin, end) in enumerate(itertools.pairwise(borders)):
+        parts.apply(log[max(0, begin - 3) : end])
+        parts.round_made()
+        rows |= dict(parts.changed_rows())
+        if number in takes:
+            parts = city(rows)
+    assert known(parts) == known(whole)
+    assert known(city(dict(whole.all_rows()))) == known(whole)
+
+
+def test_any_prefix_of_rows_is_a_state_to_go_on_from() -> None:
+    log = feed(7, 60)
+    one = city()
+    one.apply(log[:30])
+    before = dict(one.changed_rows())
+    one.apply(log[30:])
+    written = one.changed_rows()
+    assert written[-1][0].startswith(b"\0partition")
+    assert all(offset_of(row) <= 59 for _, row in written)
+    for count in range(len(written)):
+        other = city(before | dict(written[:count]))
+        assert other.applied == 29
+        other.apply(log[30:])
+        assert known(other) == known(one)
+
+
+def test_what_the_feed_agent_sends_again_changes_nothing() -> None:
+    first = [observation("a", T0, 50, 0), observation("b", T0, 30, 1), observation("a", T0 + 60, 20, 2)]
+    one = city()
+    assert one.apply(records(first, 0, T0 + 60)) == 3
+    one.round_made()
+    before = known(one)[1:]
+    one.changed_rows()
+    assert one.apply(records(first, 3, T0 + 60)) == 0
+    assert known(one)[1:] == before
+    assert one.fresh == {}
+    # nothing but how far it is applied is written
+    assert len(one.changed_rows()) == 1
+    # a feed that was made anew begins at 0 again, with what is newer
+    assert one.apply(records([observation("a", T0 + 120, 40, 0)], 6, T0 + 120)) == 1
+
+
+def test_fresh_observations_come_with_the_minutes_before_them() -> None:
+    one = city()
+    one.apply(records([observation("a", T0 + 100 * number, 60 - number, number) for number in range(9)], 0, T0 + 800))
+    assert [fresh.observed.current_speed_kmh for fresh in one.fresh["a"]] == [60 - number for number in range(9)]
+    assert [kmh for _, kmh in one.fresh["a"][-1].speeds_before] == [58, 57, 56, 55, 54, 53]
+    one.round_made()
+    # an older one is taken into its step, but is no news
+    assert one.apply(records([observation("a", T0 + 50, 10, 9)], 9, T0 + 801)) == 1
+    assert one.fresh == {}
+    assert one.recent.steps_of("a")[0][1:] == (60 + 59 + 58 + 10, 4)
+
+
+def test_a_clock_that_was_ahead_does_not_stop_what_follows() -> None:
+    one = city()
+    one.apply(records([observation("a", T0, 50, 0)], 0, T0))
+    ahead = T0 + 86_400
+    one.apply(records([observation("a", ahead, 5, 1), observation("b", ahead, 5, 2)], 1, ahead))
+    assert one.apply(records([observation("a", T0 + 300, 40, 3)], 3, T0 + 301)) == 1
+    observed = one.roads["a"].observed
+    assert observed is not None
+    assert observed.current_speed_kmh == 40
+    for state in (one, city(dict(one.all_rows()))):
+        window, _ = state.recent.window(T0 + 310)
+        assert window[-1, state.recent.road_ids.index("a")] == 40
+        assert np.isnan(window[:, state.recent.road_ids.index("b")]).all()
+
+
+def test_an_observation_ahead_of_its_record_says_nothing_of_now() -> None:
+    one = city()
+    assert one.apply(records([observation("a", T0 + 3600, 5, 0), observation("a", T0, 50, 1)], 0, T0)) == 1
+    assert one.recent.steps_of("a") == [(T0 // 300, 50.0, 1)]
+
+
+def test_roads_appear_over_time_and_there_may_be_many() -> None:
+    one = city()
+    for step in range(3):
+        batch = [observation(f"r{number}", T0 + 300 * step, 30 + step, number) for number in range(7000 * (step + 1))]
+        one.apply(records([msgspec.structs.replace(o, source_offset=o.source_offset + 100_000 * step) for o in batch],
+                          one.applied + 1, T0 + 300 * step))  # fmt: skip
+    window, _ = one.recent.window(T0 + 601)
+    assert window.shape == (12, 21_000)
+    assert np.isfinite(window[-1]).all()
+    assert np.isfinite(window[-3]).sum() == 7000
+    again = city(dict(one.all_rows()))
+    assert known(again) == known(one)
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b'{"road_id":"x"}'])
+def test_what_is_no_observation_is_left_out(value: bytes) -> None:
+    one = city()
+    assert one.apply(records([value, observation("a", T0, 50, 0)], 0, T0)) == 1
+    assert one.applied == 1
+
+
+def test_a_round_is_due_when_the_feed_has_settled_but_is_not_put_off_for_ever() -> None:
+    pace = Pace.after_take_over(100.0, settle_seconds=0.25, at_most_seconds=2.0, refresh_seconds=60.0)
+    assert pace.due_at() == 100.25
+    pace.records_came(100.2)
+    assert pace.due_at() == 100.45
+    for tenth in range(3, 30):
+        pace.records_came(100 + tenth / 10)
+    assert pace.due_at() == 102.0
+    pace.round_made(102.1)
+    assert pace.due_at() == 162.1
+    pace.records_came(110.0)
+    assert pace.due_at() == 110.25

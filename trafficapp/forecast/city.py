@@ -1,0 +1,228 @@
+"""All roads of the city: checked observations in, what predictions are made from and state rows out.
+
+As with windows and alerts, the state is a pure function of the topic's records up to `applied`, whatever the runs in
+which they came. No wall clock is in it: what is ahead of time is so by the record's own timestamp.
+
+State is only to be written after a round of predictions that covers it (`owes_round` is False then), so whoever goes on
+from the rows reads everything again that no round has covered.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Protocol
+
+import msgspec
+from msgspec import Struct, field
+
+from models.detections import UNDECODABLE
+from models.roads import RoadObservation, decode_road_observation
+from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
+from trafficapp.forecast.recent import RecentSpeeds, RoadSteps
+from trafficapp.notifications.notices import OpenNotices
+from trafficapp.state_rows import OFFSET_BYTES, partition_key, state_row
+
+logger = logging.getLogger(__name__)
+
+
+class Record(Protocol):
+    """What is read of a Kafka record; the timestamp is in milliseconds."""
+
+    offset: int
+    timestamp: int
+    value: bytes | None
+
+
+class Observed(Struct, array_like=True, frozen=True):
+    """What an observation said of a road."""
+
+    observed_at_us: int
+    current_speed_kmh: float
+    free_flow_kmh: float
+    jam_factor: float
+
+
+class RoadState(Struct, array_like=True):
+    """Everything known of one road.
+
+    Attributes:
+        offset: offset of the last record that was applied.
+        observed: the newest observation.
+        edges: edges of the graph that the road is on, each with the share of it that the road covers.
+        sources: by partition of the feed, the offset of the last message that was applied.
+        speeds_before: (microseconds, km/h) of the last minutes, the newest observation's among them.
+        steps: of `RecentSpeeds`; only filled in rows.
+        notices: where the road stands with notifications; whoever makes rounds keeps it.
+    """
+
+    offset: int = -1
+    road_name: str = ""
+    observed: Observed | None = None
+    edges: list[tuple[str, float]] = field(default_factory=list)
+    sources: dict[int, int] = field(default_factory=dict)
+    speeds_before: list[tuple[int, float]] = field(default_factory=list)
+    steps: RoadSteps = field(default_factory=list)
+    notices: OpenNotices = field(default_factory=OpenNotices)
+    # new fields go to the end: rows that were written without them must stay readable
+
+
+class Fresh(NamedTuple):
+    """A newest observation that no round has covered, and the speeds of the minutes before it."""
+
+    observed: Observed
+    speeds_before: tuple[tuple[int, float], ...]
+
+
+class _Applied(Struct, array_like=True):
+    """The row of the partition."""
+
+    applied: int = -1
+    record_ms: int = 0
+
+
+_decode_road = msgspec.msgpack.Decoder(RoadState).decode
+_decode_partition = msgspec.msgpack.Decoder(_Applied).decode
+
+
+class CityRoads:
+    """The roads of the one partition of checked observations.
+
+    Args:
+        partition: its number.
+        step_seconds, steps: of the speeds that predictions are made from.
+        before_us: how long speeds are kept for `Fresh.speeds_before`.
+        guard_us: how far ahead of its record an observation may be.
+        rows: state rows to go on from, by key.
+
+    Attributes:
+        applied: offset of the last record applied; -1 before the first.
+        record_ms: its timestamp, 0 before the first.
+        roads: by road_id.
+        recent: the speeds of the last steps.
+        fresh: by road_id, newest observations since the last round, in the order in which they came.
+        owes_round: whether something was applied that no round has covered.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        step_seconds: int,
+        steps: int,
+        before_us: int,
+        guard_us: int,
+        rows: Mapping[bytes, bytes],
+    ) -> None:
+        self._key = partition_key(partition)
+        self._before_us = before_us
+        self._guard_us = guard_us
+        self._dirty: set[str] = set()
+        own = rows.get(self._key)
+        partition_row = _Applied() if own is None else _decode_partition(own[OFFSET_BYTES:])
+        self.applied, self.record_ms = partition_row.applied, partition_row.record_ms
+        self.fresh: dict[str, list[Fresh]] = {}
+        self.owes_round = False
+        self.recent = RecentSpeeds((), step_seconds, steps)
+        self.roads = {key.decode(): _decode_road(row[OFFSET_BYTES:]) for key, row in rows.items() if key != self._key}
+        # the owner before may have died while it wrote: rows of roads are then ahead of that of the partition
+        self._written_to = max((road.offset for road in self.roads.values()), default=-1)
+        for road_id, road in self.roads.items():
+            self._put_back(road_id, road)
+
+    def apply(self, records: Iterable[Record]) -> int:
+        """Apply consecutive records; those that are applied already change nothing.
+
+        Returns:
+            how many observations took effect.
+        """
+        took_effect = 0
+        for record in records:
+            if record.offset <= self.applied:
+                continue
+            self.applied, self.record_ms = record.offset, record.timestamp
+            self.owes_round = True
+            try:
+                observation = decode_road_observation(record.value)  # type: ignore[arg-type]
+                observed_at_us = epoch_us(observation.timestamp)
+            except (*UNDECODABLE, ValueError, OverflowError) as error:
+                logger.warning("offset %d of road observations is none: %s", record.offset, error)
+                continue
+            took_effect += self._apply(record.offset, record.timestamp * 1000, observation, observed_at_us)
+        return took_effect
+
+    def round_made(self) -> None:
+        """A round covers everything that was applied."""
+        self.owes_round = False
+        self.fresh = {}
+
+    def changed_rows(self) -> list[tuple[bytes, bytes]]:
+        """State rows that changed since the last call: roads first, the partition's row last."""
+        rows = [(road_id.encode(), self._row(road_id)) for road_id in sorted(self._dirty)]
+        self._dirty.clear()
+        rows.append((self._key, state_row(self.applied, _Applied(self.applied, self.record_ms))))
+        return rows
+
+    def all_rows(self) -> list[tuple[bytes, bytes]]:
+        """All state rows, in the same order."""
+        self._dirty.update(self.roads)
+        return self.changed_rows()
+
+    def _put_back(self, road_id: str, road: RoadState) -> None:
+        """Take the steps of a road over from its row, without those of a clock that was ahead and is right again."""
+        last = self._latest_us(self.record_ms * 1000) // MICROSECONDS_PER_SECOND // self.recent.step_seconds
+        steps = road.steps if road.offset > self.applied else [step for step in road.steps if step[0] <= last]
+        self.recent.put_back(road_id, steps)
+        road.steps = []
+
+    def _latest_us(self, record_us: int) -> int:
+        """The latest time that an observation may have that was sent at a time."""
+        return record_us + self._guard_us
+
+    def _row(self, road_id: str) -> bytes:
+        road = self.roads[road_id]
+        return state_row(road.offset, msgspec.structs.replace(road, steps=self.recent.steps_of(road_id)))
+
+    def _apply(self, offset: int, record_us: int, observation: RoadObservation, observed_at_us: int) -> bool:
+        latest_us = self._latest_us(record_us)
+        if observed_at_us > latest_us:
+            logger.warning("offset %d of road observations is ahead of its time: %s", offset, observation.timestamp)
+            return False
+        if offset > self._written_to:
+            # a clock that was ahead, and is right again, must not make all that follows too old
+            self.recent.forget_after(latest_us / MICROSECONDS_PER_SECOND)
+        road = self.roads.get(observation.road_id)
+        if road is None:
+            road = self.roads[observation.road_id] = RoadState()
+            self.recent.add(observation.road_id)
+        if offset <= road.offset or _is_repeat(road, observation, observed_at_us):
+            return False
+        road.offset = offset
+        road.sources[observation.source_partition] = observation.source_offset
+        self._dirty.add(observation.road_id)
+        self.recent.observe(observation.road_id, observed_at_us / MICROSECONDS_PER_SECOND, observation.current_speed)
+        newest_us = -1 if road.observed is None else road.observed.observed_at_us
+        if newest_us > latest_us:
+            road.observed, road.speeds_before, road.notices, newest_us = None, [], OpenNotices(), -1
+        if observed_at_us > newest_us:
+            self._renew(road, observation, observed_at_us)
+        return True
+
+    def _renew(self, road: RoadState, observation: RoadObservation, observed_at_us: int) -> None:
+        """Take in an observation that is the road's newest."""
+        before = tuple(one for one in road.speeds_before if one[0] >= observed_at_us - self._before_us)
+        road.observed = Observed(
+            observed_at_us, observation.current_speed, observation.free_flow_speed, observation.jam_factor
+        )
+        road.road_name, road.edges = observation.road_name, observation.edges
+        road.speeds_before = [*before, (observed_at_us, observation.current_speed)]
+        self.fresh.setdefault(observation.road_id, []).append(Fresh(road.observed, before))
+
+
+def _is_repeat(road: RoadState, observation: RoadObservation, observed_at_us: int) -> bool:
+    """Whether the feed agent sent an observation again.
+
+    Offsets of a feed that was made anew begin again at 0, but what comes then is newer than what was there.
+    """
+    known = road.sources.get(observation.source_partition, -1)
+    newest_us = -1 if road.observed is None else road.observed.observed_at_us
+    return observation.source_offset <= known and observed_at_us <= newest_us
