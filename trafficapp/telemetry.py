@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter as Tally
 from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
+from typing import get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,6 +20,7 @@ from prometheus_client import (
 )
 
 from models.alerts import AlertEvent
+from models.predictions import PredictionSource
 
 LATENCY_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -42,6 +45,7 @@ class Telemetry:
         api_request_latency_seconds: time to the answer by method and route; sockets are not in it.
         websocket_clients: connected clients by route.
         websocket_clients_cut: clients cut because they read too slowly, by route.
+        forecasts: rounds of predictions of roads.
 
     Args:
         role: what the process does, for ``b2_build_info``.
@@ -84,6 +88,7 @@ class Telemetry:
         self.websocket_clients_cut = Counter(
             "b2_websocket_clients_cut", "Clients cut because they read too slowly", ["route"], registry=registry
         )
+        self.forecasts = ForecastTelemetry(registry)
         build = Gauge("b2_build_info", "Always 1; the labels matter", ["version", "role", "app_id"], registry=registry)
         build.labels(_version(), role, app_id).set(1)
 
@@ -99,6 +104,54 @@ class Telemetry:
     def exposition(self) -> bytes:
         """All families in the Prometheus text format."""
         return generate_latest(self.registry)
+
+
+class ForecastTelemetry:
+    """What a process tells of its rounds of predictions; a process without rounds shows nothing of them but zeros.
+
+    Args:
+        registry: of the process.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.inference_seconds = Histogram(
+            "b2_forecast_inference_seconds",
+            "Time of one forecast of all roads",
+            buckets=LATENCY_BUCKETS_SECONDS,
+            registry=registry,
+        )
+        self.round_seconds = Histogram(
+            "b2_forecast_round_seconds",
+            "Time until all predictions of a round were acknowledged",
+            buckets=LATENCY_BUCKETS_SECONDS,
+            registry=registry,
+        )
+        self.roads = Gauge("b2_forecast_roads", "Roads predicted in the newest round", ["source"], registry=registry)
+        self.model = Gauge(
+            "b2_forecast_model_info", "Always 1; the label names the model that serves", ["version"], registry=registry
+        )
+        self.refused = Gauge(
+            "b2_forecast_model_refused", "1 while a model is refused that should serve", registry=registry
+        )
+
+    def count(
+        self,
+        sources: Iterable[PredictionSource],
+        model_version: str,
+        *,
+        refused: bool,
+        inference_seconds: float,
+        round_seconds: float,
+    ) -> None:
+        """Count a round; ``sources`` say who predicted each road, and an empty version says that no model serves."""
+        tally = Tally(sources)
+        for source in get_args(PredictionSource):
+            self.roads.labels(source).set(tally[source])
+        self.model.clear()
+        self.model.labels(model_version or "none").set(1)
+        self.refused.set(refused)
+        self.inference_seconds.observe(inference_seconds)
+        self.round_seconds.observe(round_seconds)
 
 
 def _version() -> str:

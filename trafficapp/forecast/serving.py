@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,6 @@ from trafficapp.forecast.artifact import Artifact
 from trafficapp.forecast.baselines import LAST_VALUE, TIME_OF_DAY, last_value, time_of_day
 from trafficapp.forecast.clock import Floats, Integers, local_hours
 from trafficapp.forecast.judging import MODEL
-from trafficapp.forecast.registry import PromotedModel
 
 #: A road that nothing came of for this long is not predicted by the model any more.
 STALE_STEPS = 3
@@ -61,10 +61,20 @@ class Forecast:
         return self.model_version if source is Source.MODEL else f"baseline:{source.name.lower()}"
 
 
-class Forecaster:
-    """Predicts with the promoted model."""
+class ServingModel(Protocol):
+    """Something that knows which model serves; `trafficapp.forecast.registry.PromotedModel` does."""
 
-    def __init__(self, promoted: PromotedModel, horizons_minutes: tuple[float, ...] = (10.0, 20.0, 30.0)) -> None:
+    #: Why one is refused that should serve.
+    refusal: str | None
+
+    def current(self) -> Artifact | None:
+        """The model to use; None when there is none that can be."""
+
+
+class Forecaster:
+    """Predicts with the model that serves."""
+
+    def __init__(self, promoted: ServingModel, horizons_minutes: tuple[float, ...] = (10.0, 20.0, 30.0)) -> None:
         """Predict with what a reader of the registry holds.
 
         Args:

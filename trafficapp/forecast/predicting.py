@@ -1,0 +1,167 @@
+"""Predictions of all roads of the city at one moment, as they are told: speeds, bounds, who made them and why.
+
+What is here computes for some milliseconds and is meant for a thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from math import isfinite
+from uuid import UUID, uuid5
+
+import numpy as np
+
+from models.predictions import PredictionSource, RoadPrediction, encode_prediction
+from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
+from trafficapp.forecast.artifact import Artifact
+from trafficapp.forecast.clock import Floats
+from trafficapp.forecast.serving import STALE_STEPS, Forecast, Forecaster, ServingModel, Source
+from trafficapp.forecast.shipped import HORIZONS_MINUTES
+
+logger = logging.getLogger(__name__)
+
+#: Ids of predictions are drawn from it.
+_NAMESPACE = UUID("5c0c5a5e-3f0e-5b7b-9d57-0d3d8f6f2a41")
+
+_SOURCES: dict[Source, PredictionSource] = {
+    Source.MODEL: "model",
+    Source.LAST_VALUE: "last_value",
+    Source.TIME_OF_DAY: "time_of_day",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class CityMoment:
+    """All roads at one moment.
+
+    Attributes:
+        made_at_us: the moment, microseconds since the epoch.
+        road_ids: the roads of the columns.
+        recent_kmh: speeds of the last steps, shape (steps, roads), NaN where nothing was measured.
+        last_time: when the newest of these steps began, seconds since the epoch.
+        step_seconds: length of a step.
+        current_kmh: the newest measured speed of each road.
+    """
+
+    made_at_us: int
+    road_ids: tuple[str, ...]
+    recent_kmh: Floats
+    last_time: int
+    step_seconds: int
+    current_kmh: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedCity:
+    """What came of a moment.
+
+    Attributes:
+        predictions: of each road that something can be said of, in the order of the roads.
+        records: the same as they are sent, keys and values.
+        model_version: the model that served; "" when there was none.
+        refusal: why a model was refused that should have served.
+        inference_seconds: what the forecast itself took.
+    """
+
+    predictions: list[RoadPrediction]
+    records: list[tuple[bytes, bytes]]
+    model_version: str
+    refusal: str | None
+    inference_seconds: float
+
+
+class CityPredictor:
+    """Predicts all roads of the city in one call.
+
+    Args:
+        model: says which model serves.
+    """
+
+    def __init__(self, model: ServingModel) -> None:
+        self._model = model
+        self._forecaster = Forecaster(model, HORIZONS_MINUTES)
+        self._without_model = Forecaster(_Failed(), HORIZONS_MINUTES)
+
+    def predict(self, moment: CityMoment) -> PredictedCity:
+        """Predict all roads."""
+        began = time.perf_counter()
+        forecast = self._forecast(moment)
+        seconds = time.perf_counter() - began
+        told = predictions_of(forecast, moment)
+        records = [(one.road_id.encode(), encode_prediction(one)) for one in told]
+        return PredictedCity(told, records, forecast.model_version, self._model.refusal, seconds)
+
+    def _forecast(self, moment: CityMoment) -> Forecast:
+        try:
+            return self._forecaster.forecast(moment.road_ids, moment.recent_kmh, moment.last_time)
+        except Exception:
+            # whatever a model does, the roads must not go without predictions
+            logger.exception("the model failed; simple rules answer instead")
+            return self._without_model.forecast(moment.road_ids, moment.recent_kmh, moment.last_time)
+
+
+class _Failed:
+    """Stands in for a model that raised an error."""
+
+    refusal: str | None = "the model failed"
+
+    def current(self) -> Artifact | None:
+        return None
+
+
+def predictions_of(forecast: Forecast, moment: CityMoment) -> list[RoadPrediction]:
+    """The predictions of a forecast; roads of which nothing can be said are left out."""
+    at = [forecast.horizons_minutes.index(minutes) for minutes in HORIZONS_MINUTES]
+    speeds: list[list[float]] = np.round(forecast.speeds_kmh[:, at].astype(np.float64), 2).tolist()
+    low, high = (_known(array[:, at], 2) for array in (forecast.low_kmh, forecast.high_kmh))
+    confidences = _known(forecast.confidence[:, at], 3)
+    timestamp, step_start = rfc3339(moment.made_at_us), rfc3339(moment.last_time * MICROSECONDS_PER_SECOND)
+    told = []
+    for place in np.flatnonzero(forecast.sources != Source.NOTHING).tolist():
+        road_id, source = forecast.road_ids[place], Source(int(forecast.sources[place]))
+        since = int(forecast.since_steps[place])
+        ten, twenty, thirty = speeds[place]
+        sure = confidences[place]
+        told.append(
+            RoadPrediction(
+                event_id=str(uuid5(_NAMESPACE, f"{moment.made_at_us}\n{road_id}")),
+                timestamp=timestamp,
+                road_id=road_id,
+                current_speed=moment.current_kmh[place] if since < STALE_STEPS else None,
+                predicted_speed_10min=ten,
+                predicted_speed_20min=twenty,
+                predicted_speed_30min=thirty,
+                prediction_confidence=min((one for one in sure if one is not None), default=None),
+                model_version=forecast.model_of(place),
+                source=_SOURCES[source],
+                note=_note(forecast, source, since, moment.step_seconds),
+                low_kmh=low[place],
+                high_kmh=high[place],
+                confidences=sure,
+                step_start=step_start,
+            )
+        )
+    return told
+
+
+def _note(forecast: Forecast, source: Source, since_steps: int, step_seconds: int) -> str:
+    """Why it is not the model that predicted."""
+    if source is Source.MODEL:
+        return ""
+    if source is Source.TIME_OF_DAY:
+        minutes = since_steps * step_seconds / 60
+        return f"no speed was measured for {minutes:g} minutes or more; this is usual at this time of day"
+    if forecast.model_version:
+        return f"the model {forecast.model_version} does not know this road; this is its newest speed"
+    return f"{forecast.note}; this is the newest speed"
+
+
+def _known(values: Floats, digits: int) -> list[list[float | None]]:
+    """Rounded numbers, None where there is none."""
+    rounded = np.round(values.astype(np.float64), digits)
+    numbers: list[list[float | None]] = rounded.astype(object).tolist()
+    for road in np.flatnonzero(~np.isfinite(rounded).all(1)).tolist():
+        numbers[road] = [number if number is not None and isfinite(number) else None for number in numbers[road]]
+    return numbers

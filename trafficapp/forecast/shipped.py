@@ -1,0 +1,89 @@
+"""The model that serves: the promoted one, or the one that is shipped with the program, if it fits the settings."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from trafficapp.forecast.artifact import DESCRIPTION, Artifact, ArtifactError, load
+from trafficapp.forecast.quantities import SPEED
+from trafficapp.forecast.registry import ModelRegistry, PromotedModel
+
+#: Where the shipped model is: it is the folder itself, or the newest of the versions in it. There may be none.
+SHIPPED = Path(__file__).parent / "data" / "bologna-roads"
+
+HORIZONS_MINUTES = SPEED.horizons_minutes
+
+log = logging.getLogger(__name__)
+
+
+class CityModel:
+    """The model to predict the roads of the city with, for one reader.
+
+    A promoted model wins over the shipped one. Only a model of our steps that predicts all our horizons is of use.
+
+    Args:
+        folder: the registry's.
+        step_seconds: length of a step of the speeds.
+        shipped: where the shipped model is.
+
+    Attributes:
+        refusal: why a model is refused that should serve, without the folder it is in; None when there is none.
+    """
+
+    def __init__(self, folder: Path, step_seconds: int, shipped: Path = SHIPPED) -> None:
+        self.refusal: str | None = None
+        self._folder = folder
+        self._step_seconds = step_seconds
+        self._shipped_folder = shipped
+        self._promoted = PromotedModel(ModelRegistry(folder))
+        self._shipped: Artifact | None = None
+        self._shipped_refusal: str | None = None
+        self._looked_for_shipped = False
+        self._told: str | None = None
+
+    def current(self) -> Artifact | None:
+        """The model to use; None when there is none that can be. A new one is read here, which takes a moment."""
+        found = self._promoted.current()
+        refusal = self._promoted.refusal
+        if found is None:
+            found = self._of_shipped()
+            refusal = refusal or self._shipped_refusal
+        if found is not None and (reason := unfit(found, self._step_seconds)):
+            refusal = f"{found.about.version}: {reason}"
+            found = None
+            if self._told != refusal:
+                log.error("a model is refused: %s", refusal)
+        self._told = refusal
+        self.refusal = None if refusal is None else refusal.replace(f"{self._folder}/", "")
+        return found
+
+    def _of_shipped(self) -> Artifact | None:
+        """The shipped model. It is part of the program, so it is looked for once."""
+        if self._looked_for_shipped:
+            return self._shipped
+        self._looked_for_shipped = True
+        versions = [self._shipped_folder, *sorted(self._shipped_folder.glob("[!._]*"), reverse=True)]
+        path = next((one for one in versions if (one / DESCRIPTION).is_file()), None)
+        if path is None:
+            return None
+        try:
+            self._shipped = load(path)
+            log.info("model %s serves, which is shipped with the program", path.name)
+        except ArtifactError as error:
+            log.error("the shipped model is refused: %s", error)
+            self._shipped_refusal = str(error).replace(f"{path.parent}/", "")
+        return self._shipped
+
+
+def unfit(artifact: Artifact, step_seconds: int) -> str | None:
+    """Why a model cannot predict the roads of the city; None when it can."""
+    layout = artifact.about.layout
+    if layout.quantity != SPEED:
+        return f"it predicts {layout.quantity.name}, not {SPEED.name}"
+    if layout.step_seconds != step_seconds:
+        return f"it was trained with steps of {layout.step_seconds} s, those of the settings are {step_seconds} s"
+    missing = [minutes for minutes in HORIZONS_MINUTES if minutes not in layout.horizons_minutes]
+    if missing:
+        return f"it does not predict {', '.join(f'{minutes:g}' for minutes in missing)} minutes ahead"
+    return None
