@@ -1,0 +1,25 @@
+"""Agent that tells everybody of notifications about roads: role ``live``."""
+
+from __future__ import annotations
+
+from trafficapp.application import TrafficApp
+from trafficapp.kafka import aiokafka_config
+from trafficapp.stores.live_notifications import LiveNotificationsSink
+from trafficapp.stores.read_back import KafkaReadBack
+from trafficapp.stores.redis import connect
+from trafficapp.topics import CITY_PARTITIONS, NOTIFICATIONS
+
+NAME = "live_notifications"
+
+#: How far back an empty server is filled.
+_READ_BACK_SECONDS = 86_400
+
+
+def register(app: TrafficApp) -> None:
+    """Put the agent on an application."""
+    client = connect(app.settings.redis.url.get_secret_value())
+    read_back = KafkaReadBack(NOTIFICATIONS, aiokafka_config(app.settings), _READ_BACK_SECONDS)
+    sink = LiveNotificationsSink(client, read_back, app.telemetry.sink_rows.labels(NAME).inc)
+    app.read_in_runs(NOTIFICATIONS, sink, name=NAME, partitions=CITY_PARTITIONS)
+    app.telemetry.watch_sink(NAME, sink.is_waiting)
+    app.close_at_end(client.aclose)

@@ -1,0 +1,122 @@
+"""Notifications in Redis: the newest ones are there, and each is told once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+
+from models.notifications import RoadNotification, encode_notification
+from tests.stores.live.conftest import an_hour_back
+from tests.stores.live.redis_server import RedisServer
+from tests.stores.road_notifications import notification, notification_records
+from trafficapp.stores.live_notifications import (
+    KEPT_NOTIFICATIONS,
+    NOTIFICATIONS_CHANNEL,
+    LiveNotificationsSink,
+    newest_notifications,
+)
+from trafficapp.stores.redis_sink import Call
+
+
+def owned() -> bool:
+    return True
+
+
+@pytest.fixture
+async def sink(client: Redis) -> AsyncIterator[LiveNotificationsSink]:
+    sink = LiveNotificationsSink(client, an_hour_back)
+    await sink.load([0])
+    yield sink
+    sink.release([0])
+
+
+@pytest.fixture
+async def channel(client: Redis) -> AsyncIterator[PubSub]:
+    async with client.pubsub(ignore_subscribe_messages=True) as subscription:
+        await subscription.subscribe(NOTIFICATIONS_CHANNEL)
+        await subscription.get_message(timeout=1)
+        yield subscription
+
+
+async def told(client: Redis, channel: PubSub) -> list[bytes]:
+    """What was told until now."""
+    await client.publish(NOTIFICATIONS_CHANNEL, "end")
+    found = list[bytes]()
+    async with asyncio.timeout(5):
+        while True:
+            message = await channel.get_message(timeout=1)
+            if message is not None:
+                if message["data"] == b"end":
+                    return found
+                found.append(message["data"])
+
+
+def encoded(*notifications: RoadNotification) -> list[bytes]:
+    return [encode_notification(one) for one in notifications]
+
+
+async def newest(client: Redis) -> list[bytes]:
+    return [record for _, record in await newest_notifications(client)]
+
+
+async def test_each_is_told_once_as_it_is(client: Redis, sink: LiveNotificationsSink, channel: PubSub) -> None:
+    a, b, c = (notification(number) for number in range(3))
+    await sink.apply(0, notification_records(100, a, b, a), owned)
+    # the sender was killed and sends again; so was the sink, before it heard that its write was done
+    await sink.apply(0, notification_records(103, b, c), owned)
+    generation = (await client.get(sink.generation_key)).decode()
+    assert await sink.put(
+        Call(0, generation, -1, 105), sink.collect(sink.new_memory(), notification_records(103, b, c))
+    )
+    other = LiveNotificationsSink(client, an_hour_back)
+    assert await other.load([0]) == {0: 105}
+    await other.apply(0, notification_records(105, a, b, c), owned)
+    other.release([0])
+    assert await told(client, channel) == await newest(client) == encoded(a, b, c)
+
+
+async def test_old_ones_are_kept_but_not_told(client: Redis, sink: LiveNotificationsSink, channel: PubSub) -> None:
+    await sink.apply(0, notification_records(100, notification(0), age_seconds=90), owned)
+    await sink.apply(0, notification_records(101, notification(1)), owned)
+    assert await told(client, channel) == encoded(notification(1))
+    assert await newest(client) == encoded(notification(0), notification(1))
+
+
+async def test_so_many_are_kept_and_a_repeat_of_any_is_known(
+    client: Redis, sink: LiveNotificationsSink, channel: PubSub
+) -> None:
+    many = [notification(number) for number in range(3 * KEPT_NOTIFICATIONS)]
+    await sink.apply(0, notification_records(100, *many), owned)
+    await sink.apply(0, notification_records(1000, *many), owned)
+    assert await told(client, channel) == encoded(*many)
+    assert await newest(client) == encoded(*many[-KEPT_NOTIFICATIONS:])
+
+
+async def test_what_is_none_is_left_out(client: Redis, sink: LiveNotificationsSink, channel: PubSub) -> None:
+    await sink.apply(0, notification_records(100, b"", b"{", b'{"event_id":1}', b"\xff", notification()), owned)
+    assert await told(client, channel) == encoded(notification())
+
+
+async def test_a_server_that_lost_its_data_is_built_up_untold(
+    server: RedisServer, client: Redis, sink: LiveNotificationsSink
+) -> None:
+    known = [notification(number) for number in range(5)]
+    await sink.apply(0, notification_records(100, *known), owned)
+    server.kill()
+    server.start()
+    async with asyncio.timeout(10):
+        while not await client.exists("notifications:newest"):  # noqa: ASYNC110 - the change comes from the server
+            await asyncio.sleep(0.05)
+    assert await newest(client) == encoded(*known)
+    await client.flushall()
+    async with client.pubsub(ignore_subscribe_messages=True) as subscription:
+        await subscription.subscribe(NOTIFICATIONS_CHANNEL)
+        await subscription.get_message(timeout=1)
+        # what is news is told although everything is put again
+        await sink.apply(0, notification_records(105, notification(5), known[4]), owned)
+        assert await told(client, subscription) == encoded(notification(5))
+    assert await newest(client) == encoded(*known, notification(5))
