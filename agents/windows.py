@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from aiokafka import ConsumerRecord
 from aiokafka.structs import RecordMetadata
 
 from models.alerts import encode_alert_event
-from models.dead_letters import DeadLetter, encode_dead_letter
+from models.dead_letters import encode_dead_letter
 from models.detections import TICK_HEADER, DetectionDecoder
 from models.quiet_cameras import encode_quiet_camera
 from models.window_rows import encode_window_row
@@ -111,7 +110,7 @@ class WindowsSink(StatefulSink[PartitionWindows]):
             quiet = [(one.camera_id.encode(), encode_quiet_camera(one)) for one in outcome.quiet]
             acknowledgements += await self._outbox.send(self._quiet_topic, partition, quiet)
         if outcome.dead_letters:
-            letters = [(_source_key(letter), encode_dead_letter(letter)) for letter in outcome.dead_letters]
+            letters = [(letter.key, encode_dead_letter(letter)) for letter in outcome.dead_letters]
             acknowledgements += await self._outbox.send(DEAD_LETTERS, partition, letters)
         await acknowledged(acknowledgements, "finished windows")
 
@@ -124,10 +123,6 @@ class WindowsSink(StatefulSink[PartitionWindows]):
         for reason, count in outcome.rejected.items():
             telemetry.events_dropped.labels(reason).inc(count)
         telemetry.count_alerts(outcome.alerts)
-
-
-def _source_key(letter: DeadLetter) -> bytes | None:
-    return None if letter.key_base64 is None else base64.b64decode(letter.key_base64)
 
 
 def register(app: TrafficApp) -> None:

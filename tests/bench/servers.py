@@ -11,7 +11,7 @@ from trafficapp.stack.console import DownloadBar, LogOutput
 from trafficapp.stack.endpoints import Endpoints
 from trafficapp.stack.supervisor import Supervisor
 
-_QUIET = frozenset({"kafka", "postgres", "redis", "worker-1", "alerts", "history", "live"})
+_QUIET = frozenset({"kafka", "postgres", "redis", "worker-1", "alerts", "roads", "history", "live"})
 
 
 @asynccontextmanager

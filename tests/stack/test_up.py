@@ -51,7 +51,7 @@ def test_up_uses_given_servers_and_brings_a_killed_worker_back(
             assert lines == [*given.export_lines(), f"ready http://127.0.0.1:{web_port}/"]
             children = psutil.Process(process.pid).children()
             roles = sorted(child.environ()["TRAFFICAPP_WORKER__ROLE"] for child in children)
-            assert roles == ["alerts", "history", "live", "streams"]
+            assert roles == ["alerts", "history", "live", "roads", "streams"]
             streams = next(c for c in children if c.environ()["TRAFFICAPP_WORKER__ROLE"] == "streams")
             streams.kill()
             streams.wait(10)
@@ -68,6 +68,6 @@ def test_every_worker_has_a_port_of_its_own() -> None:
         chosen = workers.choose_workers(3, first)
     assert [(worker.name, worker.role) for worker in chosen] == [
         *(("worker-1", "streams"), ("worker-2", "streams"), ("worker-3", "streams")),
-        *(("history", "history"), ("live", "live"), ("alerts", "alerts")),
+        *(("history", "history"), ("live", "live"), ("alerts", "alerts"), ("roads", "roads")),
     ]
-    assert len({worker.web_port for worker in chosen} - {first}) == 6
+    assert len({worker.web_port for worker in chosen} - {first}) == 7

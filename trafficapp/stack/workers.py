@@ -31,13 +31,13 @@ class Worker:
 
 
 def choose_workers(count: int, web_port: int) -> list[Worker]:
-    """Return `count` workers of role streams, then one each of history, live and alerts, each with a free web port.
+    """Return `count` workers of role streams, then one each of history, live, alerts and roads, each with a free web port.
 
     The streams workers' ports count up from `web_port`, the others' from 100 above; taken ones are replaced.
     """
     taken: list[int] = []
     wanted = [(f"worker-{number + 1}", "streams", web_port + number) for number in range(count)]
-    single = ("history", "live", "alerts")
+    single = ("history", "live", "alerts", "roads")
     wanted += [(role, role, web_port + SINK_PORT_OFFSET + number) for number, role in enumerate(single)]
     workers = []
     for name, role, preferred in wanted:

@@ -7,7 +7,6 @@ any worker may take over from the rows that another has written (see docs/decisi
 
 from __future__ import annotations
 
-import base64
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import msgspec
 from msgspec import Struct, field
 
 from models.alerts import AlertEvent
-from models.dead_letters import DeadLetter
+from models.dead_letters import DeadLetter, dead_letter_of
 from models.detections import (
     TICK_HEADER,
     UNDECODABLE,
@@ -43,9 +42,6 @@ from trafficapp.windows.clock import advanced
 from trafficapp.windows.windower import COUNTED, LATE, REPEATED, CameraState, Windower
 
 logger = logging.getLogger(__name__)
-
-#: A frame may have a thousand faults; the message itself is in the dead letter as it came.
-_DETAIL_CHARS = 1000
 
 #: A camera this process has met: its id, its rules and its state.
 _Known: TypeAlias = tuple[str, Windower, CameraState]
@@ -406,16 +402,5 @@ class PartitionWindows:
 
     def _dead_letter(self, record: Record, reason: str, detail: str, events: int, outcome: Outcome) -> None:
         outcome.rejected[reason] = outcome.rejected.get(reason, 0) + events
-        outcome.dead_letters.append(
-            DeadLetter(
-                topic=self._topic,
-                partition=self.partition,
-                offset=record.offset,
-                timestamp=rfc3339(record.timestamp * 1000),
-                reason=reason,
-                detail=detail[:_DETAIL_CHARS],
-                events=events,
-                key_base64=None if record.key is None else base64.b64encode(record.key).decode(),
-                value_base64=None if record.value is None else base64.b64encode(record.value).decode(),
-            )
-        )
+        error = Rejected(reason, detail, events)
+        outcome.dead_letters.append(dead_letter_of(self._topic, self.partition, record, error))

@@ -1,0 +1,240 @@
+"""Every message is completed, or refused for what is wrong with it; a wrong one never becomes a weight."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from models.roads import RoadObservation
+from tests.roads.feed_messages import T0_US, FeedRecord, at, line_of, message, record, roads
+from trafficapp.roads.graph import RoadGraph
+from trafficapp.roads.partition import PartitionRoads
+
+
+@pytest.fixture
+def feed(bologna: RoadGraph) -> PartitionRoads:
+    return roads(bologna)
+
+
+def accepted(feed: PartitionRoads, **changes: Any) -> RoadObservation:
+    outcome = feed.apply([record(feed.applied + 1, **changes)])
+    assert not outcome.dead_letters, outcome.dead_letters[0].detail
+    (observation,) = outcome.observations
+    return observation
+
+
+def refused(feed: PartitionRoads, one: FeedRecord) -> str:
+    outcome = feed.apply([one])
+    assert not outcome.observations
+    (letter,) = outcome.dead_letters
+    assert outcome.rejected == {letter.reason: 1}
+    assert (letter.topic, letter.partition, letter.offset) == ("traffic-raw", 3, one.offset)
+    assert (letter.key, letter.value) == (one.key, one.value)
+    return letter.reason
+
+
+def test_a_message_is_completed(feed: PartitionRoads, bologna: RoadGraph) -> None:
+    assert accepted(feed) == RoadObservation(
+        event_id="e-1",
+        timestamp="2026-01-14T07:00:00Z",
+        road_id="a10",
+        road_name="Via Roma",
+        current_speed=20.0,
+        free_flow_speed=50.0,
+        jam_factor=4.5,
+        congestion_level="medium",
+        speed_ratio=0.4,
+        rush_hour=True,
+        coordinates=[(lon, lat) for lon, lat in line_of(bologna, "a10")],
+        edges=[("a10", 1.0)],
+        graph_version=bologna.version,
+        source_partition=3,
+        source_offset=0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("jam", "level"), [(0, "low"), (3.999, "low"), (4, "medium"), (6.999, "medium"), (7, "high"), (10, "high")]
+)
+def test_the_level_follows_from_the_jam_factor(feed: PartitionRoads, jam: float, level: str) -> None:
+    assert accepted(feed, jam_factor=jam).congestion_level == level
+
+
+@pytest.mark.parametrize(
+    ("utc", "rush"),
+    [
+        ("2026-01-14T05:59:59Z", False), ("2026-01-14T06:00:00Z", True), ("2026-01-14T07:59:59Z", True),
+        ("2026-01-14T08:00:00Z", False), ("2026-01-14T16:00:00Z", True), ("2026-01-14T18:00:00Z", False),
+        ("2026-07-14T05:00:00Z", True), ("2026-07-14T07:00:00Z", False),  # in summer the clock is two hours ahead
+    ],
+)  # fmt: skip
+def test_the_rush_is_by_the_citys_clock(bologna: RoadGraph, utc: str, rush: bool) -> None:
+    feed = roads(bologna, late_seconds=1e9, future_guard_seconds=1e9)
+    assert accepted(feed, timestamp=utc).rush_hour is rush
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "2026-01-14T08:00:00+01:00", "2026-01-14T07:00:00", " 2026-01-14T07:00:00Z ",
+        1768374000, 1768374000000, 1.768374e9,
+    ],
+)  # fmt: skip
+def test_times_may_be_spelled_in_many_ways(feed: PartitionRoads, spelling: object) -> None:
+    assert accepted(feed, timestamp=spelling).timestamp == "2026-01-14T07:00:00Z"
+
+
+def test_standing_traffic_and_numbers_as_ids_are_no_faults(feed: PartitionRoads, bologna: RoadGraph) -> None:
+    line = [[lon, lat, 54.0] for lon, lat in line_of(bologna, "a104")]
+    one = accepted(feed, road_id=17, event_id=9, current_speed=0, road_name="", coordinates=line)
+    assert (one.road_id, one.event_id, one.speed_ratio, one.edges) == ("17", "9", 0.0, [("a104", 1.0)])
+    assert one.road_name == "a104"
+    assert one.coordinates == [(lon, lat) for lon, lat, _ in line]
+
+
+REFUSED: list[tuple[str, bytes | dict[str, Any]]] = [
+    ("empty", b""),
+    ("not_json", b"{"),
+    ("not_json", b"\xff\xfe"),
+    ("not_json", b"[" * 100_000),
+    ("invalid_field", b"[]"),
+    ("invalid_field", b'"text"'),
+    *(("missing_field", {name: ...}) for name in message() if name != "congestion_level"),
+    *(("invalid_field", {name: None}) for name in message() if name != "congestion_level"),
+    ("invalid_field", {"current_speed": "20"}),
+    ("invalid_field", {"current_speed": True}),
+    ("invalid_field", {"road_id": ""}),
+    ("invalid_field", {"road_id": "x" * 257}),
+    ("invalid_field", {"road_id": ["a10"]}),
+    ("invalid_field", {"jam_factor": -0.1}),
+    ("invalid_field", {"jam_factor": 10.1}),
+    ("invalid_field", {"timestamp": {}}),
+    ("invalid_field", {"coordinates": "POINT(1 2)"}),
+    ("invalid_field", {"coordinates": [11.3, 44.5]}),
+    ("invalid_field", {"coordinates": [[11.3]]}),
+    ("invalid_field", {"coordinates": [[11.3, "44.5"]]}),
+    ("invalid_field", {"coordinates": [[11.3, 44.5, 1.0, 2.0]]}),
+    ("invalid_field", {"coordinates": [[11.3, 44.5]] * 1001}),
+    ("invalid_field", {"coordinates": [[11.32, 44.5], [500.0, 44.5]]}),
+    ("impossible_speed", {"current_speed": -1}),
+    ("impossible_speed", {"current_speed": 250.1}),
+    ("impossible_speed", {"free_flow_speed": 0}),
+    ("impossible_speed", {"free_flow_speed": -30}),
+    ("impossible_speed", {"free_flow_speed": 1000}),
+    ("invalid_timestamp", {"timestamp": "yesterday"}),
+    ("invalid_timestamp", {"timestamp": ""}),
+    ("invalid_timestamp", {"timestamp": -1}),
+    ("invalid_timestamp", {"timestamp": 1e300}),
+    ("invalid_timestamp", {"timestamp": "1969-12-31T23:59:59Z"}),
+    ("invalid_timestamp", {"timestamp": "9999-01-01T00:00:00Z"}),
+    ("swapped_coordinates", {"coordinates": [[44.5, 11.32], [44.5, 11.321]]}),
+    # one place of the road is enough to see it, also of a road that is known by its name
+    ("swapped_coordinates", {"coordinates": [[11.32, 44.5], [44.5, 11.321]]}),
+    ("unknown_road", {"road_id": "nowhere", "coordinates": []}),
+    ("unknown_road", {"road_id": "nowhere", "coordinates": [[11.32, 44.5]]}),
+    ("unknown_road", {"road_id": "nowhere", "coordinates": [[11.32, 44.5], [11.32, 44.5]]}),
+    ("unknown_road", {"coordinates": [[105.83, 21.01], [105.84, 21.01]]}),  # a10 of another city
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "wrong"), REFUSED)
+def test_what_cannot_be_true_is_refused(feed: PartitionRoads, reason: str, wrong: bytes | dict[str, Any]) -> None:
+    one = FeedRecord(0, wrong) if isinstance(wrong, bytes) else record(**wrong)
+    assert refused(feed, one) == reason
+    assert accepted(feed).road_id == "a10"
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity"])
+def test_numbers_that_are_none_are_refused(feed: PartitionRoads, number: str) -> None:
+    value = json.dumps(message(current_speed=0)).replace('"current_speed": 0', f'"current_speed": {number}').encode()
+    assert refused(feed, FeedRecord(0, value)) in ("not_json", "invalid_field", "impossible_speed")
+
+
+@pytest.mark.parametrize("key", [None, b"", b"a104", b"\x00partition-3"])
+def test_a_message_under_another_key_is_refused(feed: PartitionRoads, key: bytes | None) -> None:
+    assert refused(feed, FeedRecord(0, record().value, key)) == "key_mismatch"
+    nul = "\x00partition-3"
+    assert refused(feed, record(1, road_id=nul)) == "key_mismatch"
+
+
+@pytest.mark.parametrize(("skew", "reason"), [(60, None), (60.001, "future"), (-3600, None), (-3600.001, "late")])
+def test_clocks_are_judged_by_the_record(feed: PartitionRoads, skew: float, reason: str | None) -> None:
+    if reason is None:
+        assert accepted(feed, timestamp=at(skew)).timestamp == at(skew)
+    else:
+        assert refused(feed, record(timestamp=at(skew))) == reason
+
+
+def test_one_clock_that_is_ahead_costs_no_neighbour(feed: PartitionRoads) -> None:
+    """What lies a year ahead would make all honest speeds look too old."""
+    wrong = record(0, road_id="a104", timestamp="2027-01-14T07:00:00Z")
+    outcome = feed.apply([wrong, record(1), record(2, road_id="a104")])
+    assert [one.road_id for one in outcome.observations] == ["a10", "a104"]
+    assert [letter.reason for letter in outcome.dead_letters] == ["future"]
+
+
+def test_the_same_again_is_counted_once(feed: PartitionRoads) -> None:
+    outcome = feed.apply([record(0), record(1, event_id="e-2", current_speed=30), record(2, timestamp=at(-60))])
+    assert [one.source_offset for one in outcome.observations] == [0, 2]
+    assert (outcome.repeated, outcome.dead_letters) == (1, [])
+    # older than the newest of its road: history takes it
+    assert outcome.observations[1].timestamp == at(-60)
+
+
+def test_records_whose_clock_goes_back_bring_no_repeats(feed: PartitionRoads) -> None:
+    hour_us = 3_600_000_000
+    early = record(0)
+    feed.apply([early, *(record(n, T0_US + n * hour_us, timestamp=at(n * 3600)) for n in range(1, 4))])
+    again = feed.apply([FeedRecord(9, early.value, early.key, early.timestamp)])
+    assert (again.observations, again.rejected) == ([], {"late": 1})
+
+
+def test_a_state_does_not_grow_without_end(bologna: RoadGraph) -> None:
+    feed = roads(bologna)
+    outcome = feed.apply(record(n, timestamp=at(n / 100)) for n in range(3000))
+    assert len(outcome.observations) == 3000
+    assert sum(len(row) for _, row in feed.all_rows()) < 30_000
+    assert feed.apply([record(3000, timestamp=at(0))]).rejected == {"late": 1}
+    assert feed.apply([record(3001, timestamp=at(20))]).repeated == 1
+
+
+def test_roads_are_found_by_their_lines(feed: PartitionRoads, bologna: RoadGraph) -> None:
+    for edge in ("a10", "a104", "a103"):
+        line = line_of(bologna, edge)
+        shifted = [[lon + 3e-5, lat + 3e-5] for lon, lat in line]
+        assert edge in dict(accepted(feed, road_id=f"feed-{edge}", coordinates=shifted).edges)
+
+
+def test_a_road_that_moves_is_looked_for_again(feed: PartitionRoads, bologna: RoadGraph) -> None:
+    first = accepted(feed, road_id="r", coordinates=line_of(bologna, "a103"))
+    second = accepted(feed, road_id="r", coordinates=line_of(bologna, "a104"), timestamp=at(1))
+    assert (dict(first.edges).keys(), dict(second.edges).keys()) == ({"a103"}, {"a104"})
+
+
+def test_the_line_says_which_edge_of_a_named_road(bologna: RoadGraph) -> None:
+    one, other = "a103", "a104"
+    names = ["way" if edge in (one, other) else edge for edge in bologna.edge_ids.tolist()]
+    fields = {name: getattr(bologna, name) for name in bologna.__dataclass_fields__}
+    fields["road_ids"] = type(bologna.road_ids)((len(names),), dtype=bologna.road_ids.dtype)
+    fields["road_ids"][:] = names
+    feed = roads(RoadGraph(**fields))
+    assert accepted(feed, road_id="way", coordinates=line_of(bologna, one)).edges == [(one, 1.0)]
+    assert accepted(feed, road_id="way", timestamp=at(1)).edges == [(one, 1.0), (other, 1.0)]
+
+
+def test_another_graph_finds_the_edges_anew(bologna: RoadGraph) -> None:
+    feed = roads(bologna)
+    accepted(feed)
+    fields = {name: getattr(bologna, name) for name in bologna.__dataclass_fields__}
+    fields["lanes"] = bologna.lanes + 1
+    other = roads(RoadGraph(**fields), dict(feed.all_rows()))
+    observation = accepted(other, timestamp=at(1))
+    assert observation.graph_version == RoadGraph(**fields).version != bologna.version
+
+
+def test_observations_survive_the_topic(feed: PartitionRoads) -> None:
+    one = accepted(feed)
+    assert msgspec.json.decode(msgspec.json.encode(one), type=RoadObservation) == one

@@ -1,0 +1,230 @@
+"""Messages of the road-speed feed: read, checked, completed.
+
+Every message of ``traffic-raw`` becomes an observation or is refused with a reason; a wrong one must never become a
+weight of the graph. Nothing here looks at the wall clock: times are judged by the record's own timestamp, so that a
+replay decides the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from models.detections import Rejected, event_time_us
+from models.roads import RoadCongestionLevel, RoadObservation
+from models.timestamps import epoch_us, from_epoch_us, rfc3339
+from trafficapp.analytics.local_hours import time_zone
+from trafficapp.roads.road_edges import CoveredEdge, LonLat
+from trafficapp.settings import RoadSettings
+
+_Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
+#: [longitude, latitude], and an altitude from those who have one.
+_Place = Annotated[list[float], Meta(min_length=2, max_length=3)]
+_MOST_POINTS = 1000
+
+
+class FeedMessage(Struct, kw_only=True, frozen=True):
+    """A message as producers send it; further fields are ignored, and so is their opinion of the congestion."""
+
+    event_id: _Identifier
+    timestamp: str | int | float
+    road_id: _Identifier
+    road_name: Annotated[str, Meta(max_length=256)]
+    current_speed: float
+    free_flow_speed: float
+    jam_factor: Annotated[float, Meta(ge=0, le=10)]
+    coordinates: Annotated[list[_Place], Meta(max_length=_MOST_POINTS)]
+
+
+#: What the decoder raises on a message that needs a closer look.
+_UNDECODABLE = (msgspec.MsgspecError, TypeError, UnicodeDecodeError, RecursionError)
+
+_decode = msgspec.json.Decoder(FeedMessage).decode
+
+
+class CheckedMessage(Struct, frozen=True):
+    """A message whose values are possible.
+
+    Attributes:
+        time_us: when the speed was measured, microseconds since the epoch.
+        line: the road as (longitude, latitude) in driving direction; may be empty.
+    """
+
+    message: FeedMessage
+    time_us: int
+    line: list[LonLat]
+
+
+#: Smallest and largest longitude and latitude: west, south, east, north.
+Box: TypeAlias = tuple[float, float, float, float]
+
+
+class FeedChecks:
+    """Decides what can be true of a road.
+
+    Args:
+        settings: what is possible, and the city's clock.
+        box: where the graph lies, with what roads may lie beside it.
+    """
+
+    def __init__(self, settings: RoadSettings, box: Box) -> None:
+        self._settings = settings
+        self._box = box
+        self._zone = time_zone(settings.zone)
+        self.future_us = round(settings.future_guard_seconds * 1e6)
+        self.late_us = round(settings.late_seconds * 1e6)
+
+    def check(self, key: bytes | None, value: bytes | None, record_us: int) -> CheckedMessage:
+        """Read a message and check everything that can be said without knowing its road.
+
+        Args:
+            key: of the record.
+            value: of the record.
+            record_us: the record's own time, microseconds since the epoch.
+
+        Raises:
+            Rejected: it cannot be true, or cannot be read.
+        """
+        message = decode_feed_message(value)
+        _check_key(key, message.road_id)
+        self._check_speeds(message)
+        line = self._line(message)
+        return CheckedMessage(message, self._time_us(message, record_us), line)
+
+    def complete(
+        self,
+        checked: CheckedMessage,
+        road_name: str,
+        line: Sequence[LonLat],
+        edges: Sequence[CoveredEdge],
+        graph_version: str,
+        source: tuple[int, int],
+    ) -> RoadObservation:
+        """The observation that a message amounts to; ``source`` is its partition and offset."""
+        message = checked.message
+        return RoadObservation(
+            event_id=message.event_id,
+            timestamp=rfc3339(checked.time_us),
+            road_id=message.road_id,
+            road_name=road_name,
+            current_speed=message.current_speed,
+            free_flow_speed=message.free_flow_speed,
+            jam_factor=message.jam_factor,
+            congestion_level=congestion_level(self._settings, message.jam_factor),
+            speed_ratio=round(message.current_speed / message.free_flow_speed, 4),
+            rush_hour=self.is_rush_hour(checked.time_us),
+            coordinates=list(line),
+            edges=list(edges),
+            graph_version=graph_version,
+            source_partition=source[0],
+            source_offset=source[1],
+        )
+
+    def is_rush_hour(self, time_us: int) -> bool:
+        """Whether the city's clock shows an hour of the rush then."""
+        hour = from_epoch_us(time_us).astimezone(self._zone).hour
+        return any(begin <= hour < end for begin, end in self._settings.rush_hours)
+
+    def _check_speeds(self, message: FeedMessage) -> None:
+        highest = self._settings.max_speed_kmh
+        if not 0 <= message.current_speed <= highest:
+            raise Rejected(
+                "impossible_speed", f"current_speed {message.current_speed:g} km/h is not between 0 and {highest:g}"
+            )
+        if not 0 < message.free_flow_speed <= highest:
+            raise Rejected(
+                "impossible_speed",
+                f"free_flow_speed {message.free_flow_speed:g} km/h is not above 0 and up to {highest:g}",
+            )
+
+    def _line(self, message: FeedMessage) -> list[LonLat]:
+        line = [(point[0], point[1]) for point in message.coordinates]
+        for lon, lat in line:
+            if not self._has(lon, lat) and self._has(lat, lon):
+                raise Rejected(
+                    "swapped_coordinates",
+                    f"coordinates: [{lon:g}, {lat:g}] is not on the map, [{lat:g}, {lon:g}] is; "
+                    "a place is [longitude, latitude]",
+                )
+        for lon, lat in line:
+            if abs(lon) > 180 or abs(lat) > 90:
+                raise Rejected("invalid_field", f"coordinates: [{lon:g}, {lat:g}] is not on the globe")
+        if line and not any(self._has(lon, lat) for lon, lat in line):
+            lon, lat = line[0]
+            raise Rejected("unknown_road", f"the road at [{lon:g}, {lat:g}] lies outside of the map")
+        return line
+
+    def _has(self, lon: float, lat: float) -> bool:
+        west, south, east, north = self._box
+        return west <= lon <= east and south <= lat <= north
+
+    def _time_us(self, message: FeedMessage, record_us: int) -> int:
+        timestamp = message.timestamp
+        try:
+            if isinstance(timestamp, str):
+                time_us = event_time_us(from_epoch_us(epoch_us(timestamp)))
+            else:
+                time_us = event_time_us(timestamp)
+        except (ValueError, OverflowError):
+            told = str(timestamp)[:64]
+            raise Rejected(
+                "invalid_timestamp", f"timestamp {told!r} is neither ISO 8601 nor epoch seconds or milliseconds"
+            ) from None
+        ahead_us = time_us - record_us
+        if ahead_us > self.future_us:
+            raise Rejected(
+                "future",
+                f"timestamp {rfc3339(time_us)} is more than {self.future_us / 1e6:g} s ahead of the record's "
+                f"{rfc3339(record_us)}",
+            )
+        if -ahead_us > self.late_us:
+            raise Rejected(
+                "late",
+                f"timestamp {rfc3339(time_us)} is more than {self.late_us / 1e6:g} s behind the record's "
+                f"{rfc3339(record_us)}",
+            )
+        return time_us
+
+
+def decode_feed_message(value: bytes | None) -> FeedMessage:
+    """Read a message.
+
+    Raises:
+        Rejected: it has not the form of one; ids may be numbers.
+    """
+    if not value:
+        raise Rejected("empty", "the message has no value")
+    try:
+        return _decode(value)
+    except _UNDECODABLE:
+        pass  # a closer look names the fault, or forgives it
+    try:
+        message: Any = msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Rejected("not_json", str(error)) from None
+    if not isinstance(message, dict):
+        raise Rejected("invalid_field", f"expected an object, got {type(message).__name__}")
+    for name in ("event_id", "road_id"):
+        if isinstance(message.get(name), int) and not isinstance(message[name], bool):
+            message[name] = str(message[name])
+    try:
+        return msgspec.convert(message, FeedMessage)
+    except msgspec.ValidationError as error:
+        reason = "missing_field" if "missing required field" in str(error) else "invalid_field"
+        raise Rejected(reason, str(error)) from None
+
+
+def congestion_level(settings: RoadSettings, jam_factor: float) -> RoadCongestionLevel:
+    """The level of a jam factor."""
+    if jam_factor >= settings.jam_factor_high:
+        return "high"
+    return "medium" if jam_factor >= settings.jam_factor_medium else "low"
+
+
+def _check_key(key: bytes | None, road_id: str) -> None:
+    """Refuse a message under another key than its road's: it may stand in another road's partition."""
+    if key is None or key != road_id.encode() or key.startswith(b"\x00"):
+        raise Rejected("key_mismatch", f"the record key is not the road_id {road_id!r}")

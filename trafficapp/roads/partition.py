@@ -1,0 +1,195 @@
+"""All roads of one partition of ``traffic-raw``: messages in; observations, dead letters and state rows out.
+
+As with windows and alerts, the state is a pure function of the partition's records up to `applied`, whatever the
+runs in which they came.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct, field
+
+from models.dead_letters import DeadLetter, dead_letter_of
+from models.detections import Rejected
+from models.roads import RoadObservation
+from models.timestamps import rfc3339
+from trafficapp.roads.feed import CheckedMessage, FeedChecks
+from trafficapp.roads.road_edges import CoveredEdge, RoadEdges, line_digest
+from trafficapp.state_rows import OFFSET_BYTES, partition_key, state_row
+from trafficapp.topics import ROADS_RAW
+
+#: Times of a road that are remembered to know repeats. A road with more of them within the hours that may still come
+#: loses its oldest, and what is older than those is refused: a state row must not grow without end.
+REMEMBERED_TIMES = 2000
+
+
+class Record(Protocol):
+    """What is read of a Kafka record; ``timestamp`` is milliseconds since the epoch."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+class RoadState(Struct, array_like=True):
+    """Everything known of one road.
+
+    Attributes:
+        offset: offset of the last record that was applied.
+        newest_us: time of its newest observation, -1 before the first.
+        times_us: times of observations that may still be sent again, ascending.
+        forgotten_us: what is not after this time is refused, since it cannot be known whether it is a repeat.
+        line: digest of the line that the edges were found by.
+        graph_version: of the graph that they are of.
+        edges: the edges that the road is on.
+    """
+
+    offset: int = -1
+    newest_us: int = -1
+    times_us: list[int] = field(default_factory=list)
+    forgotten_us: int = -1
+    line: bytes = b""
+    graph_version: str = ""
+    edges: tuple[CoveredEdge, ...] = ()
+
+
+class _Applied(Struct, array_like=True):
+    """The row of a partition; the offset before it says it all."""
+
+    applied: int = -1
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run of records led to.
+
+    Attributes:
+        observations: accepted messages, completed, in order.
+        dead_letters: refused messages, in order.
+        repeated: messages that were seen before.
+        rejected: messages refused, by reason.
+    """
+
+    observations: list[RoadObservation] = dataclass_field(default_factory=list)
+    dead_letters: list[DeadLetter] = dataclass_field(default_factory=list)
+    repeated: int = 0
+    rejected: dict[str, int] = dataclass_field(default_factory=dict)
+
+
+_decode_road = msgspec.msgpack.Decoder(RoadState).decode
+_decode_partition = msgspec.msgpack.Decoder(_Applied).decode
+
+
+class PartitionRoads:
+    """The roads of one partition.
+
+    Args:
+        partition: its number.
+        checks: what can be true.
+        road_edges: where roads are on the graph.
+        rows: state rows to go on from, by key.
+    """
+
+    def __init__(self, partition: int, checks: FeedChecks, road_edges: RoadEdges, rows: Mapping[bytes, bytes]) -> None:
+        self.partition = partition
+        self._checks = checks
+        self._road_edges = road_edges
+        self._key = partition_key(partition)
+        self._dirty: set[bytes] = set()
+        # no honest message is farther behind the newest of its road: it would be late
+        self._remember_us = checks.late_us + checks.future_us
+        own = rows.get(self._key)
+        self.applied = -1 if own is None else _decode_partition(own[OFFSET_BYTES:]).applied
+        self.roads = {key: _decode_road(row[OFFSET_BYTES:]) for key, row in rows.items() if key != self._key}
+
+    def apply(self, records: Iterable[Record]) -> Outcome:
+        """Apply consecutive records; those that are applied already change nothing."""
+        outcome = Outcome()
+        for record in records:
+            if record.offset <= self.applied:
+                continue
+            self.applied = record.offset
+            try:
+                checked = self._checks.check(record.key, record.value, record.timestamp * 1000)
+                self._apply(record, checked, outcome)
+            except Rejected as error:
+                outcome.rejected[error.reason] = outcome.rejected.get(error.reason, 0) + 1
+                outcome.dead_letters.append(dead_letter_of(ROADS_RAW, self.partition, record, error))
+        return outcome
+
+    def changed_rows(self) -> list[tuple[bytes, bytes]]:
+        """State rows that changed since the last call: roads first, the partition's row last."""
+        rows = [(key, state_row(self.roads[key].offset, self.roads[key])) for key in sorted(self._dirty)]
+        self._dirty.clear()
+        rows.append((self._key, state_row(self.applied, _Applied(self.applied))))
+        return rows
+
+    def all_rows(self) -> list[tuple[bytes, bytes]]:
+        """All state rows, in the same order."""
+        self._dirty.update(self.roads)
+        return self.changed_rows()
+
+    def _apply(self, record: Record, checked: CheckedMessage, outcome: Outcome) -> None:
+        """Take in a message that can be true.
+
+        Raises:
+            Rejected: its road is not on the graph, or it is too old to know whether it is a repeat.
+        """
+        road_id, time_us = checked.message.road_id, checked.time_us
+        key = road_id.encode()
+        road = self.roads.get(key) or RoadState()
+        if record.offset <= road.offset:
+            # the road's row is ahead of the partition's: this record is in it already
+            return
+        if time_us in _found(road.times_us, time_us):
+            outcome.repeated += 1
+            return
+        if time_us <= road.forgotten_us:
+            raise Rejected("late", f"timestamp {rfc3339(time_us)} is too far behind the newest of {road_id}")
+        observation = self._observation(record, checked, road)
+        self._remember(road, time_us)
+        road.offset = record.offset
+        self.roads[key] = road
+        self._dirty.add(key)
+        outcome.observations.append(observation)
+
+    def _observation(self, record: Record, checked: CheckedMessage, road: RoadState) -> RoadObservation:
+        """Complete a message; the edges of its road are looked for when its line or the graph are new."""
+        message, line, road_edges = checked.message, checked.line, self._road_edges
+        digest = line_digest(line)
+        if (road.line, road.graph_version) != (digest, road_edges.version):
+            edges = road_edges.find(message.road_id, line)
+            if not edges:
+                raise Rejected("unknown_road", f"neither {message.road_id!r} nor its coordinates are on the graph")
+            road.edges, road.line, road.graph_version = edges, digest, road_edges.version
+        return self._checks.complete(
+            checked,
+            message.road_name or road_edges.name_of(road.edges),
+            line or road_edges.line_of(road.edges),
+            road.edges,
+            road.graph_version,
+            (self.partition, record.offset),
+        )
+
+    def _remember(self, road: RoadState, time_us: int) -> None:
+        """Remember a time, and forget those that cannot come again."""
+        insort(road.times_us, time_us)
+        road.newest_us = max(road.newest_us, time_us)
+        times_us = road.times_us
+        first = max(bisect_left(times_us, road.newest_us - self._remember_us), len(times_us) - REMEMBERED_TIMES)
+        if first > 0:
+            road.forgotten_us = max(road.forgotten_us, times_us[first - 1])
+            del times_us[:first]
+
+
+def _found(times_us: list[int], time_us: int) -> list[int]:
+    """The time itself, if it is among the sorted ones."""
+    at = bisect_left(times_us, time_us)
+    return times_us[at : at + 1]
