@@ -22,7 +22,7 @@ from trafficapp.stores.alert_queries import triggered_since
 from trafficapp.stores.dashboard_queries import newest_windows
 from trafficapp.stores.event_queries import recent_detections
 from trafficapp.stores.redis import UNAVAILABLE, CurrentState
-from trafficapp.stores.threshold_queries import thresholds_in_force
+from trafficapp.stores.threshold_queries import scale_in_force
 from web.context import CONTEXT, WebContext
 from web.open_alerts import FROM_POSTGRES, open_alerts
 from web.operations import Operation, Tag
@@ -123,16 +123,11 @@ async def _scale(context: WebContext) -> CongestionScale:
     """The thresholds in force; those of the settings while Postgres is away."""
     settings = context.settings.congestion
     try:
-        found = await context.database.ask(lambda pool: thresholds_in_force(pool, settings), _POSTGRES_WITHIN_SECONDS)
+        return await context.database.ask(lambda pool: scale_in_force(pool, settings), _POSTGRES_WITHIN_SECONDS)
     except ProblemError:
         return CongestionScale(
             moderate=settings.threshold_moderate, high=settings.threshold_high, severe=settings.threshold_severe
         )
-    return CongestionScale(
-        moderate=found.congestion_threshold_low,
-        high=found.congestion_threshold_moderate,
-        severe=found.congestion_threshold_high,
-    )
 
 
 def operations() -> list[Operation]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from trafficapp.forecast.clock import Floats
 from trafficapp.forecast.neighbours import RoadLinks
 
 if TYPE_CHECKING:
@@ -23,6 +25,42 @@ REACH_M = 1000.0
 _WEIGHT_AT_REACH = 0.1
 #: All lanes together weigh this for their camera, so that they do not drown what other cameras say.
 _LANES_WEIGHT = 0.5
+
+
+class EntityScores(NamedTuple):
+    """Mean scores of a camera or a lane by the minute, ascending; minutes without any are not there.
+
+    Attributes:
+        minutes: when each began, seconds since the epoch.
+    """
+
+    entity: str
+    minutes: Sequence[int]
+    scores: Sequence[float]
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreWindow:
+    """Scores of the last minutes.
+
+    Attributes:
+        entities: cameras and lanes.
+        scores: shape (minutes, entities), the newest last, NaN where there is none.
+        last_time: when the newest minute began, seconds since the epoch.
+    """
+
+    entities: tuple[str, ...]
+    scores: Floats
+    last_time: int
+
+
+def window_of(rows: Sequence[EntityScores], last_time: int, minutes: int) -> ScoreWindow:
+    """The minutes up to one that began at a time."""
+    first = last_time - 60 * (minutes - 1)
+    scores = np.full((minutes, len(rows)), np.nan, np.float32)
+    for column, row in enumerate(rows):
+        scores[(np.array(row.minutes, np.int64) - first) // 60, column] = row.scores
+    return ScoreWindow(tuple(row.entity for row in rows), scores, last_time)
 
 
 def entity_of(camera_id: str, lane_id: int | None) -> str:

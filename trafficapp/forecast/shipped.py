@@ -6,11 +6,14 @@ import logging
 from pathlib import Path
 
 from trafficapp.forecast.artifact import DESCRIPTION, Artifact, ArtifactError, load
-from trafficapp.forecast.quantities import SPEED
+from trafficapp.forecast.quantities import CONGESTION_SCORE, SPEED, Quantity
 from trafficapp.forecast.registry import ModelRegistry, PromotedModel
+from trafficapp.settings import Settings
 
 #: Where the shipped model is: it is the folder itself, or the newest of the versions in it. There may be none.
 SHIPPED = Path(__file__).parent / "data" / "bologna-roads"
+#: The same of its cameras.
+SHIPPED_OF_CAMERAS = Path(__file__).parent / "data" / "bologna-cameras"
 
 HORIZONS_MINUTES = SPEED.horizons_minutes
 
@@ -18,23 +21,27 @@ log = logging.getLogger(__name__)
 
 
 class CityModel:
-    """The model to predict the roads of the city with, for one reader.
+    """The model to predict the roads of the city with, or its cameras, for one reader.
 
     A promoted model wins over the shipped one. Only a model of our steps that predicts all our horizons is of use.
 
     Args:
         folder: the registry's.
-        step_seconds: length of a step of the speeds.
-        shipped: where the shipped model is.
+        step_seconds: length of a step of what is predicted.
+        shipped: where the shipped model is; None when it is of no use here.
+        quantity: what is predicted.
 
     Attributes:
         refusal: why a model is refused that should serve, without the folder it is in; None when there is none.
     """
 
-    def __init__(self, folder: Path, step_seconds: int, shipped: Path = SHIPPED) -> None:
+    def __init__(
+        self, folder: Path, step_seconds: int, shipped: Path | None = SHIPPED, quantity: Quantity = SPEED
+    ) -> None:
         self.refusal: str | None = None
         self._folder = folder
         self._step_seconds = step_seconds
+        self._quantity = quantity
         self._shipped_folder = shipped
         self._promoted = PromotedModel(ModelRegistry(folder))
         self._shipped: Artifact | None = None
@@ -49,7 +56,7 @@ class CityModel:
         if found is None:
             found = self._of_shipped()
             refusal = refusal or self._shipped_refusal
-        if found is not None and (reason := unfit(found, self._step_seconds)):
+        if found is not None and (reason := unfit(found, self._step_seconds, self._quantity)):
             refusal = f"{found.about.version}: {reason}"
             found = None
             if self._told != refusal:
@@ -60,7 +67,7 @@ class CityModel:
 
     def _of_shipped(self) -> Artifact | None:
         """The shipped model. It is part of the program, so it is looked for once."""
-        if self._looked_for_shipped:
+        if self._looked_for_shipped or self._shipped_folder is None:
             return self._shipped
         self._looked_for_shipped = True
         versions = [self._shipped_folder, *sorted(self._shipped_folder.glob("[!._]*"), reverse=True)]
@@ -76,14 +83,21 @@ class CityModel:
         return self._shipped
 
 
-def unfit(artifact: Artifact, step_seconds: int) -> str | None:
-    """Why a model cannot predict the roads of the city; None when it can."""
+def camera_model(settings: Settings) -> CityModel:
+    """The model to predict the cameras of the city with; the shipped one is of those on the shipped graph."""
+    shipped = SHIPPED_OF_CAMERAS if settings.roads.graph is None else None
+    quantity = CONGESTION_SCORE
+    return CityModel(settings.forecast.models_dir / "cameras", quantity.step_seconds, shipped, quantity)
+
+
+def unfit(artifact: Artifact, step_seconds: int, quantity: Quantity = SPEED) -> str | None:
+    """Why a model cannot predict what it shall; None when it can."""
     layout = artifact.about.layout
-    if layout.quantity != SPEED:
-        return f"it predicts {layout.quantity.name}, not {SPEED.name}"
+    if layout.quantity.name != quantity.name:
+        return f"it predicts {layout.quantity.name}, not {quantity.name}"
     if layout.step_seconds != step_seconds:
         return f"it was trained with steps of {layout.step_seconds} s, those of the settings are {step_seconds} s"
-    missing = [minutes for minutes in HORIZONS_MINUTES if minutes not in layout.horizons_minutes]
+    missing = [minutes for minutes in quantity.horizons_minutes if minutes not in layout.horizons_minutes]
     if missing:
         return f"it does not predict {', '.join(f'{minutes:g}' for minutes in missing)} minutes ahead"
     return None

@@ -28,7 +28,7 @@ from trafficapp.stores.live_events import emit, take_turn
 from trafficapp.stores.postgres import create_pool, is_transient
 from trafficapp.stores.redis import UNAVAILABLE, CurrentState
 from trafficapp.stores.registry_queries import RegisteredCamera, registered
-from trafficapp.stores.threshold_queries import thresholds_in_force
+from trafficapp.stores.threshold_queries import scale_in_force
 
 if TYPE_CHECKING:
     from trafficapp.stores.postgres import Pool
@@ -78,13 +78,9 @@ class Surroundings:
 
     async def _read(self, pool: Pool) -> None:
         cameras, _ = await registered(pool)
-        levels = await thresholds_in_force(pool, self._settings.congestion)
+        scale = await scale_in_force(pool, self._settings.congestion)
         self.cameras = {camera.camera_id: camera for camera in cameras}
-        self.scale = CongestionScale(
-            moderate=levels.congestion_threshold_low,
-            high=levels.congestion_threshold_moderate,
-            severe=levels.congestion_threshold_high,
-        )
+        self.scale = scale
 
 
 class PeriodicEvents:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from models.administration import ThresholdChange, ThresholdsInForce
 from models.thresholds import Control, Thresholds, encode_control
 from models.timestamps import epoch_us, from_epoch_us, rfc3339
+from trafficapp.congestion import CongestionScale
 from trafficapp.settings import CongestionSettings
 from trafficapp.stores.publications import KafkaPublication, record
 from trafficapp.topics import EVENTS_RAW
@@ -45,6 +46,16 @@ async def thresholds_in_force(source: Pool | Connection, settings: CongestionSet
         effective_from=None,
         set_by=None,
         set_at=None,
+    )
+
+
+async def scale_in_force(source: Pool | Connection, settings: CongestionSettings) -> CongestionScale:
+    """What names the level of a score that is of no single camera's window: with the thresholds in force."""
+    found = await thresholds_in_force(source, settings)
+    return CongestionScale(
+        moderate=found.congestion_threshold_low,
+        high=found.congestion_threshold_moderate,
+        severe=found.congestion_threshold_high,
     )
 
 

@@ -1,0 +1,51 @@
+"""Congestion scores of cameras and lanes by the minute: what forecasts of cameras are learnt and made from."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from trafficapp.forecast.cameras import EntityScores, entity_of
+
+if TYPE_CHECKING:
+    from trafficapp.stores.postgres import Connection, Pool
+
+# Lists of minutes instead of rows: some hundred rows whatever the span.
+_SCORES = """
+    WITH by_minute AS (
+        SELECT camera_id, lane_id, extract(epoch FROM date_bin('1 minute', window_start, '2000-01-01Z'))::bigint AS at,
+               avg(congestion_score)::real AS score
+        FROM traffic_metrics
+        WHERE window_start >= $1 AND window_start < $2 AND congestion_score IS NOT NULL
+        GROUP BY 1, 2, 3
+    )
+    SELECT camera_id, lane_id, array_agg(at ORDER BY at) AS minutes, array_agg(score ORDER BY at) AS scores
+    FROM by_minute GROUP BY 1, 2
+"""
+_ROADS = "SELECT camera_id, road_segment FROM cameras WHERE road_segment IS NOT NULL"
+_SPAN = "SELECT min(window_start), max(window_start) FROM traffic_metrics WHERE window_start >= $1"
+
+
+async def camera_scores(source: Pool | Connection, since: datetime, until: datetime) -> list[EntityScores]:
+    """Mean scores by the minute of all cameras and lanes, of the windows that begin in ``[since, until)``.
+
+    Args:
+        source: a pool or a connection.
+        since: a whole minute.
+        until: a whole minute.
+    """
+    return [
+        EntityScores(entity_of(row["camera_id"], row["lane_id"]), row["minutes"], row["scores"])
+        for row in await source.fetch(_SCORES, since, until)
+    ]
+
+
+async def roads_of_cameras(source: Pool | Connection) -> dict[str, str]:
+    """The road segment that each registered camera sees."""
+    return {row["camera_id"]: row["road_segment"] for row in await source.fetch(_ROADS)}
+
+
+async def span_of_windows(source: Pool | Connection, since: datetime) -> tuple[datetime, datetime] | None:
+    """When the first and the last window begin of those that begin at a time or later; None when there is none."""
+    row = await source.fetchrow(_SPAN, since)
+    return None if row is None or row[0] is None else (row[0], row[1])
