@@ -55,9 +55,9 @@ _FETCH_BYTES = 1 << 20
 _ROLES: dict[str, tuple[str, ...]] = {
     "streams": ("agents.windows", "agents.finished_windows"),
     "alerts": ("agents.alerts",),
-    "roads": (),
-    "history": ("agents.history", "agents.publications"),
-    "live": ("agents.live",),
+    "roads": ("agents.road_feed",),
+    "history": ("agents.history", "agents.publications", "agents.history_notifications"),
+    "live": ("agents.live", "agents.live_notifications"),
 }
 
 
@@ -110,13 +110,15 @@ class TrafficApp(faust.App):
         read.__qualname__ = name
         self.agent(channel, name=name)(read)
 
-    def declare_state_table(self, name: str, purpose: str, rows: MutableMapping[bytes, bytes]) -> None:
+    def declare_state_table(
+        self, name: str, purpose: str, rows: MutableMapping[bytes, bytes], partitions: int | None = None
+    ) -> None:
         """Declare a table whose rows one of our own readers keeps and whose changelog it writes."""
         table = self.Table(
             name,
             key_type=bytes,
             value_type=bytes,
-            partitions=self.settings.kafka.partitions,
+            partitions=partitions or self.settings.kafka.partitions,
             help=purpose,
         )
         table.data.data = rows
