@@ -1,0 +1,187 @@
+"""Observations of roads into ``road_observations``, and each road as of its newest one into ``roads``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from models.roads import RoadObservation, decode_road_observation
+from models.timestamps import epoch_us, from_epoch_us
+from trafficapp.settings import Settings
+from trafficapp.stores.event_rows import NUL, REPLACEMENT
+from trafficapp.stores.history_sink import (
+    POSTGRES_EPOCH_US,
+    HistorySink,
+    SinkCounters,
+    postgres_time,
+    write_what_fits,
+)
+from trafficapp.stores.time_partitions import OBSERVATIONS_TABLE, observations_partition
+from trafficapp.topics import road_observations
+
+if TYPE_CHECKING:
+    from aiokafka import ConsumerRecord
+
+    from trafficapp.stores.postgres import Connection
+
+_log = logging.getLogger(__name__)
+
+_Time: TypeAlias = tuple[int]
+#: The columns of `_OBSERVED`.
+ObservationColumns: TypeAlias = tuple[str, _Time, str, float, float, float, str, float, bool]
+#: The columns of `_KNOWN`.
+RoadColumns: TypeAlias = tuple[str, str, float, str, str, str, _Time]
+
+_DAY_US = 86_400_000_000
+
+_OBSERVED = {
+    "road_id": "text",
+    "observed_at": "timestamptz",
+    "event_id": "text",
+    "current_speed": "double precision",
+    "free_flow_speed": "double precision",
+    "jam_factor": "double precision",
+    "congestion_level": "text",
+    "speed_ratio": "double precision",
+    "rush_hour": "boolean",
+}
+_KNOWN = {
+    "road_id": "text",
+    "road_name": "text",
+    "free_flow_speed": "double precision",
+    "coordinates": "text",
+    "edges": "text",
+    "graph_version": "text",
+    "last_seen": "timestamptz",
+}
+
+
+def _arrays(columns: dict[str, str]) -> str:
+    return ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(columns.values(), 1))
+
+
+_INSERT = f"""
+    INSERT INTO road_observations ({", ".join(_OBSERVED)})
+    SELECT * FROM unnest({_arrays(_OBSERVED)}) AS sent ({", ".join(_OBSERVED)}) ORDER BY road_id, observed_at
+    ON CONFLICT (road_id, observed_at) DO NOTHING
+"""  # noqa: S608 - put together from the constants above
+_VALUES = [name for name in _KNOWN if name != "road_id"]
+_UPSERT = f"""
+    INSERT INTO roads ({", ".join(_KNOWN)})
+    SELECT road_id, road_name, free_flow_speed, coordinates::jsonb, edges::jsonb, graph_version, last_seen
+    FROM unnest({_arrays(_KNOWN)}) AS sent ({", ".join(_KNOWN)}) ORDER BY road_id
+    ON CONFLICT (road_id) DO UPDATE SET ({", ".join(_VALUES)}) = ROW (EXCLUDED.{", EXCLUDED.".join(_VALUES)})
+    WHERE roads.last_seen < EXCLUDED.last_seen
+"""  # noqa: S608 - put together from the constants above
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class ObservationBatch:
+    """What a run of observations comes to.
+
+    Attributes:
+        observed: every observation, by road and time.
+        known: each road as of its newest observation.
+    """
+
+    observed: dict[tuple[str, _Time], ObservationColumns] = field(default_factory=dict)
+    known: dict[str, RoadColumns] = field(default_factory=dict)
+
+
+class HistoryRoadsSink(HistorySink[ObservationBatch]):
+    """Keeps every observation of a road, and every road as it was last observed.
+
+    Args:
+        settings: of the process.
+        should_stop: asked while Postgres is away; True gives up waiting.
+    """
+
+    name = OBSERVATIONS_TABLE
+
+    def __init__(self, settings: Settings, should_stop: Callable[[], bool] = lambda: False) -> None:
+        super().__init__(settings.postgres, road_observations(settings), should_stop)
+
+    def decode(self, records: Sequence[ConsumerRecord]) -> tuple[ObservationBatch, SinkCounters]:
+        """Turn observations into rows."""
+        batch, counters = ObservationBatch(), SinkCounters()
+        for record in records:
+            try:
+                observation = decode_road_observation(record.value or b"")
+                time = postgres_time(epoch_us(observation.timestamp))
+            except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError) as error:
+                where = f"{self.topic} at offset {record.offset}"
+                _log.error("%s is no observation of a road and was left out: %s", where, error)
+                counters.unreadable += 1
+                continue
+            _add(batch, counters, observation, time)
+        return batch, counters
+
+    async def ensure_partitions(self, connection: Connection, batch: ObservationBatch) -> None:
+        """Make sure that the partitions of the days in a batch exist."""
+        days = {(time[0] + POSTGRES_EPOCH_US) // _DAY_US for _, time in batch.observed}
+        await self._partitions.ensure(
+            connection, [observations_partition(from_epoch_us(day * _DAY_US)) for day in sorted(days)]
+        )
+
+    async def write(
+        self, connection: Connection, batch: ObservationBatch, counters: SinkCounters, isolating: bool
+    ) -> None:
+        """Insert observations that are new, replace roads that were observed earlier."""
+
+        async def insert(rows: Sequence[ObservationColumns]) -> None:
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            written = int((await connection.execute(_INSERT, *columns)).rpartition(" ")[2])
+            counters.rows += written
+            counters.repeated += len(rows) - written
+
+        async def upsert(rows: Sequence[RoadColumns]) -> None:
+            await connection.execute(_UPSERT, *[list(column) for column in zip(*rows, strict=True)])
+
+        observed, known = list(batch.observed.values()), list(batch.known.values())
+        if not observed:
+            return
+        if isolating:
+            counters.unstorable += await write_what_fits(connection, observed, insert)
+            await write_what_fits(connection, known, upsert)
+        else:
+            await insert(observed)
+            await upsert(known)
+
+
+def _add(batch: ObservationBatch, counters: SinkCounters, observation: RoadObservation, time: _Time) -> None:
+    road_id = _text(observation.road_id)
+    if (road_id, time) in batch.observed:
+        counters.repeated += 1
+        return
+    batch.observed[road_id, time] = (
+        road_id,
+        time,
+        _text(observation.event_id),
+        observation.current_speed,
+        observation.free_flow_speed,
+        observation.jam_factor,
+        observation.congestion_level,
+        observation.speed_ratio,
+        observation.rush_hour,
+    )
+    before = batch.known.get(road_id)
+    if before is None or before[-1] < time:
+        batch.known[road_id] = (
+            road_id,
+            _text(observation.road_name),
+            observation.free_flow_speed,
+            _encode(observation.coordinates).decode(),
+            _encode([(_text(edge), share) for edge, share in observation.edges]).decode(),
+            observation.graph_version,
+            time,
+        )
+
+
+def _text(value: str) -> str:
+    return value.replace(NUL, REPLACEMENT)
