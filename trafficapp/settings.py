@@ -25,6 +25,8 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from trafficapp.upkeep.due_times import NIGHTLY_PATTERN, WEEKLY_PATTERN
+
 Role = Literal["streams", "alerts", "roads", "history", "live"]
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -256,6 +258,25 @@ class ForecastSettings(_Section):
     )
     settle_at_most_seconds: Seconds = Field(2.0, description="Longest that a batch is waited for.")
     refresh_seconds: Seconds = Field(60.0, description="Without new speeds, predictions are made again this often.")
+    train_weekly: str = Field(
+        "",
+        pattern=WEEKLY_PATTERN,
+        description="When a history worker trains anew and promotes what is better, in the city's time, as sun 03:00; "
+        "empty is never. Needs the extra train.",
+    )
+    train_days: int = Field(28, ge=3, le=366, description="Days of history that a training takes.")
+
+
+class BackupSettings(_Section):
+    """Backups of the history database with ``pg_dump``."""
+
+    nightly: str = Field(
+        "",
+        pattern=NIGHTLY_PATTERN,
+        description="When a history worker makes one, in the city's time, as 02:30; empty is never.",
+    )
+    folder: Path = Field(Path("build/backups"), description="Where backups are kept.")
+    keep: int = Field(7, ge=1, le=1000, description="How many are kept; the oldest go first.")
 
 
 class NotificationSettings(_Section):
@@ -429,6 +450,7 @@ class Settings(BaseSettings):
     forecast: ForecastSettings = Field(default_factory=ForecastSettings)
     notifications: NotificationSettings = Field(default_factory=NotificationSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    backup: BackupSettings = Field(default_factory=BackupSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
     admin: AdminSettings = Field(default_factory=AdminSettings)
     auth: AuthSettings = Field(default_factory=AuthSettings)
