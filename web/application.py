@@ -15,6 +15,7 @@ from web import (
     alert_export,
     alerts,
     analytics,
+    camera_predictions,
     current,
     dashboard,
     documents,
@@ -29,6 +30,8 @@ from web.event_feed import EventFeed
 from web.events import EventSockets
 from web.feed import LiveFeed
 from web.health import HealthCheck
+from web.notification_feed import NotificationFeed
+from web.notifications import NotificationViews
 from web.operations import Operation, Tag, mount
 from web.sockets import MetricsSockets
 from web.subscription import Tasks
@@ -47,7 +50,9 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     events = EventFeed(connect_feed, context.redis, context.registry.cameras_in, settings.events.heartbeat_seconds)
     sockets = MetricsSockets(feed, settings, telemetry)
     event_sockets = EventSockets(events, settings, telemetry)
-    socket_clients = (*sockets.clients.values(), event_sockets.clients)
+    road_notices = NotificationFeed(connect_feed)
+    notification_views = NotificationViews(road_notices, settings, telemetry)
+    socket_clients = (*sockets.clients.values(), event_sockets.clients, notification_views.clients)
     pings = Tasks()
     health = HealthCheck(
         {"kafka": context.kafka_up, "postgres": context.database.is_up, "redis": _redis_up(context.redis)}, telemetry
@@ -60,11 +65,12 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         warn_of_public_reads(settings)
         feed.start()
         events.start()
+        road_notices.start()
         pings.start(*(clients.keep_awake() for clients in socket_clients))
         context.registry.start()
 
     async def close_sockets(_: web.Application) -> None:
-        await asyncio.gather(feed.stop(), events.stop(), pings.stop())
+        await asyncio.gather(feed.stop(), events.stop(), road_notices.stop(), pings.stop())
         await asyncio.gather(*(clients.close_all() for clients in socket_clients))
 
     async def close_clients(_: web.Application) -> None:
@@ -88,6 +94,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *dashboard.operations(),
         *maps.operations(),
         *analytics.operations(),
+        *camera_predictions.operations(settings),
         *health.operations(),
         Operation(
             method="GET",
@@ -100,6 +107,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         ),
         *sockets.operations(),
         *event_sockets.operations(),
+        *notification_views.operations(),
     ]
     mount(web_app, [*operations, *documents.operations()])
     documents.prepare(web_app)

@@ -11,10 +11,22 @@ from typing import Any
 from models.alerts import AlertEvent
 from models.dead_letters import DeadLetter
 from models.detections import Detection, Frame
+from models.notifications import RoadNotification
+from models.predictions import RoadPrediction
 from models.problem import Problem
+from models.route_updates import RouteUpdate
 from models.window_rows import WindowRow
 from trafficapp.settings import Settings
-from trafficapp.topics import ALERTS, DEAD_LETTERS, EVENTS_RAW, METRICS
+from trafficapp.topics import (
+    ALERTS,
+    CITY_PARTITIONS,
+    DEAD_LETTERS,
+    EVENTS_RAW,
+    METRICS,
+    NOTIFICATIONS,
+    PREDICTIONS,
+    ROUTE_UPDATES,
+)
 from web.openapi import plain_path
 from web.operations import Operation
 from web.schemas import Schema, Schemas, prose
@@ -30,6 +42,7 @@ class _Topic:
         action: what this application does with it.
         key: what the record key is.
         messages: shapes of the value, any of them.
+        partitions: None for those of the settings.
     """
 
     name: str
@@ -37,6 +50,7 @@ class _Topic:
     key: str
     summary: str
     messages: tuple[type, ...]
+    partitions: int | None = None
 
 
 _TOPICS = (
@@ -54,6 +68,30 @@ _TOPICS = (
         "camera_id",
         "Steps in the lives of alerts; the largest revision of an id counts.",
         (AlertEvent,),
+    ),
+    _Topic(
+        PREDICTIONS,
+        _SEND,
+        "road_id",
+        "Predicted speeds of roads; of a road the newest counts.",
+        (RoadPrediction,),
+        CITY_PARTITIONS,
+    ),
+    _Topic(
+        ROUTE_UPDATES,
+        _SEND,
+        "none",
+        "That routes are found with new speeds from now on.",
+        (RouteUpdate,),
+        CITY_PARTITIONS,
+    ),
+    _Topic(
+        NOTIFICATIONS,
+        _SEND,
+        "road_id",
+        "Notifications about roads; the same event_id may come again.",
+        (RoadNotification,),
+        CITY_PARTITIONS,
     ),
     _Topic(DEAD_LETTERS, _SEND, "key of the refused record", "Records that were refused, with reasons.", (DeadLetter,)),
 )
@@ -118,7 +156,11 @@ def _topic_channel(topic: _Topic, settings: Settings, schemas: Schemas) -> Schem
             for shape in topic.messages
         },
         "bindings": {
-            "kafka": {"topic": topic.name, "partitions": settings.kafka.partitions, "bindingVersion": "0.5.0"}
+            "kafka": {
+                "topic": topic.name,
+                "partitions": topic.partitions or settings.kafka.partitions,
+                "bindingVersion": "0.5.0",
+            }
         },
     }
 

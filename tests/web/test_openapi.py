@@ -10,7 +10,16 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.web.conftest import Worker
-from trafficapp.topics import ALERTS, DEAD_LETTERS, EVENTS_RAW, METRICS
+from trafficapp.topics import (
+    ALERTS,
+    CITY_PARTITIONS,
+    DEAD_LETTERS,
+    EVENTS_RAW,
+    METRICS,
+    NOTIFICATIONS,
+    PREDICTIONS,
+    ROUTE_UPDATES,
+)
 from web.access import Access
 from web.openapi import plain_path
 from web.operations import OPERATIONS
@@ -109,7 +118,10 @@ async def test_asyncapi_says_topics_and_sockets(worker: Worker) -> None:
         assert resolve(described, reference)
     sockets = {operation.path for operation in worker.client.app[OPERATIONS] if operation.websocket}
     addresses = {channel["address"]: channel for channel in described["channels"].values()}
-    assert addresses.keys() == {EVENTS_RAW, METRICS, ALERTS, DEAD_LETTERS} | sockets
+    ours = {PREDICTIONS, ROUTE_UPDATES, NOTIFICATIONS}
+    assert addresses.keys() == {EVENTS_RAW, METRICS, ALERTS, DEAD_LETTERS} | ours | sockets
+    for topic in ours:
+        assert addresses[topic]["bindings"]["kafka"]["partitions"] == CITY_PARTITIONS
     assert all(re.fullmatch(r"[\w\-.]+", name) for name in [*described["channels"], *described["operations"]])
     for server in described["servers"].values():
         assert server.keys() >= {"host", "protocol"}
