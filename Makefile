@@ -90,6 +90,10 @@ bench-sockets: setup-dev ## Measure 2,000 WebSocket clients on one worker, a ten
 bench-routes: setup-dev ## Compare routes with scipy and networkx, and measure them; writes build/routes.json
 	$(BIN)/python -m tests.bench.routes $(ARGS)
 
+.PHONY: bench-chain
+bench-chain: setup-dev ## Measure 1,247 roads from feed to predictions, graph and screen; writes build/chain.json
+	$(BIN)/python -m tests.bench.chain $(ARGS)
+
 .PHONY: bench-forecast
 bench-forecast: setup-dev ## Fit every model with three seeds and compare them; writes build/forecast.json
 	$(BIN)/python -m tests.bench.forecast $(ARGS)
@@ -109,6 +113,10 @@ verify-dirty: setup-dev ## Shuffled, repeated, malformed and late input: rows, d
 .PHONY: verify-alerts
 verify-alerts: setup-dev ## Waves of congestion, flapping and silence while workers are killed: every alert (SEED=n)
 	$(BIN)/python -m tests.verification.alerts $(SEED_OPTION) $(ARGS)
+
+.PHONY: verify-roads
+verify-roads: setup-dev ## A road feed with jams and dirt while processes are killed: everything that follows from it (SEED=n)
+	$(BIN)/python -m tests.verification.roads $(SEED_OPTION) $(ARGS)
 
 .PHONY: verify-rebalance
 verify-rebalance: setup-dev ## Workers join, stop, freeze and are killed under load (RUNS=20 SEED=n ARGS=--all)

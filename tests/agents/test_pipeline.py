@@ -288,7 +288,7 @@ def test_every_refused_message_is_a_dead_letter_with_its_reason(story: Story) ->
     truth = story.truth()
     assert dict(truth.rejected) == story.refused
     assert len(story.refused) == 10
-    compared = compare_dead_letters(truth, story.log(), story.letters())
+    compared = compare_dead_letters(truth.dead_letters, story.log(), story.letters())
     assert compared.equal, str(compared)
 
 

@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,16 +108,21 @@ def send(settings: Settings, messages: Iterable[Outgoing]) -> int:
     return delivery.acknowledged
 
 
-def compare_dead_letters(truth: Truth, log: Iterable[LogRecord], letters: Iterable[LogRecord]) -> Comparison:
-    """Compare dead letters with the refused messages: one for each, its reason, its raw bytes."""
+def compare_dead_letters(
+    refused: Mapping[tuple[int, int], str],
+    log: Iterable[LogRecord],
+    letters: Iterable[LogRecord],
+    topic: str = EVENTS_RAW,
+) -> Comparison:
+    """Compare dead letters with the refused messages of a topic: one for each, its reason, its raw bytes."""
     result = Comparison("dead letters")
     raw = {(record.partition, record.offset): record for record in log}
     found: dict[tuple[int, int], dict[str, object]] = {}
     for letter in letters:
         fields = json.loads(letter.value or b"")
-        if fields["topic"] == EVENTS_RAW:
+        if fields["topic"] == topic:
             found[fields["partition"], fields["offset"]] = fields  # sent again after a crash: the same
-    for place, reason in truth.dead_letters.items():
+    for place, reason in refused.items():
         fields = found.get(place, {})
         if not fields:
             result.missing += 1
@@ -128,7 +133,7 @@ def compare_dead_letters(truth: Truth, log: Iterable[LogRecord], letters: Iterab
         if fields["reason"] != reason or bytes_ != (raw[place].key, raw[place].value):
             result.different += 1
             result.example(f"different {place}: {fields} instead of {reason}, {raw[place]}")
-    for place in found.keys() - truth.dead_letters.keys():
+    for place in found.keys() - refused.keys():
         result.extra += 1
         result.example(f"extra {place}: {found[place]}")
     return result
@@ -181,7 +186,7 @@ def compare_everything(deployment: Deployment, truth: Truth, dirt: Dirt, log: li
     return report(
         [
             *compare_all(truth.rows, deployment.bootstrap_servers, deployment.database_url, rules),
-            compare_dead_letters(truth, log, read_log(deployment.bootstrap_servers, DEAD_LETTERS)),
+            compare_dead_letters(truth.dead_letters, log, read_log(deployment.bootstrap_servers, DEAD_LETTERS)),
             compare_counts("the oracle's reasons against what was soiled", dict(dirt.refused), known),
             compare_counts("counters of the workers", right, found),
             compare_counts("sum of the counters", {"all": dirt.detections}, {"all": sum(found.values())}),
