@@ -56,8 +56,8 @@ _ROLES: dict[str, tuple[str, ...]] = {
     "streams": ("agents.windows", "agents.finished_windows"),
     "alerts": ("agents.alerts",),
     "roads": ("agents.road_feed",),
-    "history": ("agents.history", "agents.publications", "agents.history_notifications"),
-    "live": ("agents.live", "agents.live_notifications"),
+    "history": ("agents.history", "agents.publications", "agents.history_roads", "agents.history_notifications"),
+    "live": ("agents.live", "agents.live_roads", "agents.live_notifications"),
 }
 
 

@@ -35,14 +35,16 @@ def observation(road_id: str = "a10", seconds: float = 0, **changes: Any) -> Roa
     return msgspec.structs.replace(whole, **changes)
 
 
-def observation_records(*observations: RoadObservation | bytes, first: int = 0) -> list[Any]:
+def observation_records(
+    *observations: RoadObservation | bytes, first: int = 0, sent_ms: int = T0_US // 1000
+) -> list[Any]:
     """Records of the topic."""
     return [
         ConsumerRecord(
             topic="trafficapp-road-observations",
             partition=0,
             offset=offset,
-            timestamp=T0_US // 1000,
+            timestamp=sent_ms,
             timestamp_type=0,
             key=None,
             value=one if isinstance(one, bytes) else encode_road_observation(one),

@@ -1,0 +1,177 @@
+"""The sink of checked road observations into Redis: the newest one of every road.
+
+The keys are those of `trafficapp.stores.current_roads`. A newer observation is never replaced by an older one. It
+expires ten minutes after it was sent: of a backlog only what is still true is put.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import msgspec
+from aiokafka import ConsumerRecord
+from msgspec import Struct
+from redis.asyncio import Redis
+
+from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
+from trafficapp.stores.current_roads import CURRENT_SECONDS, OBSERVED_KEY, road_key
+from trafficapp.stores.read_back import ReadBack
+from trafficapp.stores.redis_sink import Call, RedisSink
+
+logger = logging.getLogger(__name__)
+
+#: Roads stay in the sorted set for this long behind the newest observation of any road.
+_LISTED_SECONDS = 86_400
+
+_ROADS_PER_CALL = 250
+
+#: KEYS: generation, offsets, observed, then a current key for each road. ARGV: generation, partition, offset that must
+#: be stored at least, offset to store (or -1), seconds that a road stays listed, then for each road: road_id, time of
+#: the observation in epoch seconds, milliseconds to keep it, document.
+#: Returns OK, or LOST when the server is not the one that took the earlier writes.
+_PUT_ROADS = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'LOST' end
+local stored = tonumber(redis.call('HGET', KEYS[2], ARGV[2]) or '-1')
+if stored < tonumber(ARGV[3]) then return 'LOST' end
+for i = 4, #KEYS do
+  local at = 6 + (i - 4) * 4
+  local known = redis.call('ZSCORE', KEYS[3], ARGV[at])
+  if not known or tonumber(known) <= tonumber(ARGV[at + 1]) then
+    redis.call('SET', KEYS[i], ARGV[at + 3], 'PX', ARGV[at + 2])
+    redis.call('ZADD', KEYS[3], ARGV[at + 1], ARGV[at])
+  end
+end
+if #KEYS > 3 then
+  local newest = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')
+  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', '(' .. string.format('%.0f', tonumber(newest[2]) - ARGV[5]))
+end
+if tonumber(ARGV[4]) > stored then redis.call('HSET', KEYS[2], ARGV[2], ARGV[4]) end
+return 'OK'
+"""
+
+
+class _Head(Struct):
+    """What must be known of an observation to place it."""
+
+    road_id: str
+    timestamp: str
+
+
+_decode_head = msgspec.json.Decoder(_Head).decode
+
+
+@dataclass(frozen=True, slots=True)
+class RoadDocument:
+    """An observation to put.
+
+    Attributes:
+        time_us: when the speed was measured, microseconds since the epoch.
+        expires: epoch seconds.
+        document: the observation as JSON.
+    """
+
+    road_id: str
+    time_us: int
+    expires: float
+    document: bytes
+
+
+#: The newest observation of each road.
+NewestRoads: TypeAlias = dict[str, RoadDocument]
+
+
+class LiveRoadsSink(RedisSink[NewestRoads, list[RoadDocument]]):
+    """Applies runs of checked observations to Redis. Arguments as of `RedisSink`."""
+
+    def __init__(
+        self, client: Redis, topic: str, read_back: ReadBack, on_rows: Callable[[int], None] | None = None
+    ) -> None:
+        super().__init__(client, topic, read_back, on_rows)
+        self._script = client.register_script(_PUT_ROADS)
+
+    def new_memory(self) -> NewestRoads:
+        """No road."""
+        return {}
+
+    def no_changes(self) -> list[RoadDocument]:
+        """No road."""
+        return []
+
+    def everything(self, memory: NewestRoads, changes: list[RoadDocument]) -> list[RoadDocument]:
+        """All roads; what changed is among them."""
+        return list(memory.values())
+
+    def describe(self, memory: NewestRoads) -> str:
+        """How many roads."""
+        return f"the current speeds of {len(memory)} roads"
+
+    async def remember(self, memories: Mapping[int, NewestRoads]) -> None:
+        """Read the documents back; the topic has one partition."""
+        now = time.time()
+        listed: Any = await self.client.zrange(OBSERVED_KEY, 0, -1)
+        for first in range(0, len(listed), _ROADS_PER_CALL):
+            keys = [road_key(road_id.decode()) for road_id in listed[first : first + _ROADS_PER_CALL]]
+            async with self.client.pipeline(transaction=False) as pipeline:
+                pipeline.mget(keys)
+                for key in keys:
+                    pipeline.pttl(key)
+                documents, *left_ms = await pipeline.execute()
+            for key, document, ms in zip(keys, documents, left_ms, strict=True):
+                if document is None or ms <= 0:
+                    continue
+                found = _read(document, now + ms / 1000, key)
+                for memory in memories.values():
+                    if found is not None:
+                        memory[found.road_id] = found
+
+    def collect(self, memory: NewestRoads, records: Sequence[ConsumerRecord]) -> list[RoadDocument]:
+        """Take a run in: the newest observation of each road that it has."""
+        changed: NewestRoads = {}
+        for record in records:
+            where = f"{self.topic} at offset {record.offset}"
+            found = _read(record.value or b"", record.timestamp / 1000 + CURRENT_SECONDS, where)
+            if found is None:
+                continue
+            known = memory.get(found.road_id)
+            if known is None or known.time_us <= found.time_us:
+                memory[found.road_id] = changed[found.road_id] = found
+        now = time.time()
+        for road_id in [road_id for road_id, one in memory.items() if one.expires <= now]:
+            del memory[road_id]
+        return list(changed.values())
+
+    async def put(self, call: Call, changes: list[RoadDocument]) -> bool:
+        """Run the script, in pieces that each take Redis about a millisecond; False when Redis lost data."""
+        now = time.time()
+        # what has expired meanwhile may not replace, and need not be kept from being replaced
+        current = [one for one in changes if one.expires > now]
+        pieces = [current[first : first + _ROADS_PER_CALL] for first in range(0, len(current), _ROADS_PER_CALL)]
+        for number, piece in enumerate(pieces or [[]], 1):
+            keys = [self.generation_key, self.offsets_key, OBSERVED_KEY, *(road_key(one.road_id) for one in piece)]
+            next_offset = call.next_offset if number >= len(pieces) else -1
+            args: list[Any] = [call.generation, call.partition, call.stored, next_offset, _LISTED_SECONDS]
+            args += itertools.chain.from_iterable(
+                (one.road_id, one.time_us / MICROSECONDS_PER_SECOND, _left_ms(one, now), one.document) for one in piece
+            )
+            if await self._script(keys=keys, args=args) != b"OK":
+                return False
+        return True
+
+
+def _left_ms(one: RoadDocument, now: float) -> int:
+    # a producer's clock may be ahead of ours
+    return max(1, min(round((one.expires - now) * 1000), CURRENT_SECONDS * 1000))
+
+
+def _read(document: bytes, expires: float, where: str) -> RoadDocument | None:
+    try:
+        head = _decode_head(document)
+        return RoadDocument(head.road_id, epoch_us(head.timestamp), expires, document)
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError) as error:
+        logger.error("%s is no observation of a road and was left out: %s", where, error)
+        return None
