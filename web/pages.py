@@ -1,29 +1,35 @@
-"""The live page and its files. Everything comes from this package, nothing from elsewhere."""
+"""The live pages and their files. Everything comes from this package, nothing from elsewhere."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import PurePosixPath
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-_FILES = {
-    "/": ("index.html", "text/html"),
-    "/static/app.js": ("app.js", "text/javascript"),
-    "/static/alerts.js": ("alerts.js", "text/javascript"),
-    "/static/app.css": ("app.css", "text/css"),
-    "/static/icon.svg": ("icon.svg", "image/svg+xml"),
-}
+_PAGES = {"/": "index.html", "/roads": "roads.html"}
+_CONTENT_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
 def routes() -> list[web.RouteDef]:
-    """Routes of the page; its files are read once, here."""
+    """Routes of the pages; all files are read once, here."""
     folder = files("web").joinpath("static")
-    return [
-        web.get(path, serve_file(folder.joinpath(name).read_bytes(), content_type))
-        for path, (name, content_type) in _FILES.items()
+    pages = [
+        web.get(path, serve_file(folder.joinpath(name).read_bytes(), "text/html")) for path, name in _PAGES.items()
     ]
+    return [*pages, *_files_of(folder, "/static")]
+
+
+def _files_of(folder: Traversable, path: str) -> Iterator[web.RouteDef]:
+    for file in folder.iterdir():
+        if file.is_dir():
+            yield from _files_of(file, f"{path}/{file.name}")
+        elif content_type := _CONTENT_TYPES.get(PurePosixPath(file.name).suffix):
+            yield web.get(f"{path}/{file.name}", serve_file(file.read_bytes(), content_type))
 
 
 def serve_file(body: bytes, content_type: str) -> Handler:

@@ -94,4 +94,4 @@ async def test_nothing_is_more_open_than_meant(worker: Worker) -> None:
     assert {operation.path for operation in operations if operation.method != "GET"} & reads <= READING_POSTS
     known = {re.sub(r"\{(\w+):[^}]*\}", r"{\1}", operation.path) for operation in operations}
     pages = {resource.canonical for resource in worker.client.app.router.resources()} - known
-    assert all(re.fullmatch(r"/|/static/.*|/docs(/.*)?", page) for page in pages), pages
+    assert all(re.fullmatch(r"/|/roads|/static/.*|/docs(/.*)?", page) for page in pages), pages

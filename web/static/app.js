@@ -1,39 +1,19 @@
-"use strict";
-
 // The page holds one record per camera and changes only what differs. Rows come by WebSocket; the
 // server repeats the current ones at least every five seconds, so silence means a broken connection.
+
+import { Connection, ask } from "./asking.js";
+import { $, dayAndTime, drawing, element, setText, time } from "./elements.js";
+import { watchServers } from "./servers.js";
 
 const LEVELS = ["SEVERE", "HIGH", "MODERATE", "LOW", "UNKNOWN"];
 const BARS = { SEVERE: 4, HIGH: 3, MODERATE: 2, LOW: 1, UNKNOWN: 0 };
 const SPARK_WINDOWS = 60;
 const SILENT_AFTER_MS = 30_000;
-const SVG = "http://www.w3.org/2000/svg";
 const number = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-const time = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
-const dayAndTime = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" });
-
-const $ = (id) => document.getElementById(id);
 const cameras = new Map();
 const view = { level: null, filter: "", order: "level", heard: false, dirty: false, health: null, connection: "waiting" };
 
-// ---- small DOM tools
-
-function element(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
-
-function drawing(tag, attributes) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  return node;
-}
-
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
+// ---- small pictures
 
 function levelIcon(level) {
   const icon = drawing("svg", { width: 16, height: 14, viewBox: "0 0 16 14", "aria-hidden": "true" });
@@ -43,59 +23,6 @@ function levelIcon(level) {
     icon.append(drawing("rect", { x: bar * 4, y: 13 - height, width: 3, height, rx: 0.8, fill: "currentColor", opacity: filled ? 1 : 0.22 }));
   }
   return icon;
-}
-
-// ---- a connection that comes back by itself
-
-class Connection {
-  constructor(path, onRows, onState = () => {}, silentMs = 12_000) {
-    this.path = path;
-    this.onRows = onRows;
-    this.onState = onState;
-    this.silentMs = silentMs;
-    this.pause = 500;
-    this.stopped = false;
-    this.open();
-  }
-
-  open() {
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    this.socket = new WebSocket(`${scheme}//${location.host}${this.path}`);
-    this.socket.onmessage = (event) => {
-      this.pause = 500;
-      this.onState("live");
-      this.listen();
-      this.onRows(JSON.parse(event.data));
-    };
-    this.socket.onclose = () => {
-      clearTimeout(this.silence);
-      if (this.stopped) return;
-      this.onState("lost");
-      this.retry = setTimeout(() => this.open(), this.pause * (0.7 + Math.random() * 0.6));
-      this.pause = Math.min(this.pause * 2, 10_000);
-    };
-    this.listen();
-  }
-
-  listen() {
-    clearTimeout(this.silence);
-    const socket = this.socket;
-    this.silence = setTimeout(() => {
-      // a dead network never answers the close, so do not wait for it
-      socket.onmessage = null;
-      const onclose = socket.onclose;
-      socket.onclose = null;
-      socket.close();
-      if (onclose) onclose();
-    }, this.silentMs);
-  }
-
-  stop() {
-    this.stopped = true;
-    clearTimeout(this.retry);
-    clearTimeout(this.silence);
-    this.socket.close();
-  }
 }
 
 // ---- cameras
@@ -250,9 +177,7 @@ function fetchHistory() {
 async function fillHistory(camera) {
   const size = camera.end - camera.start;
   const query = new URLSearchParams({ camera_id: camera.id, from: (camera.start - SPARK_WINDOWS * size) / 1000, to: camera.start / 1000, limit: 3000 });
-  const answer = await fetch(`/metrics/history?${query}`);
-  if (!answer.ok) throw new Error(`history answered ${answer.status}`);
-  for (const row of await answer.json()) {
+  for (const row of await ask(`/metrics/history?${query}`)) {
     const start = Date.parse(row.window_start);
     if (row.lane_id === null && !camera.windows.has(start)) camera.windows.set(start, row.vehicle_count);
   }
@@ -472,25 +397,6 @@ function drawNotice(newest) {
   $("notice").hidden = !text;
 }
 
-async function checkHealth() {
-  try {
-    const answer = await fetch("/health", { signal: AbortSignal.timeout(4000) });
-    view.health = await answer.json();
-  } catch {
-    view.health = null;
-  }
-  const names = ["kafka", "postgres", "redis"];
-  $("servers").replaceChildren(...(view.health ? names.map((name) => {
-    const up = Boolean(view.health[name]);
-    const item = element("li", "", up ? name : `${name} down`);
-    item.dataset.up = String(up);
-    return item;
-  }) : []));
-  schedule();
-  fetchHistory();
-  setTimeout(checkHealth, 5000);
-}
-
 // ---- what people do
 
 $("filter").addEventListener("input", (event) => { view.filter = event.target.value.trim().toLowerCase(); schedule(); });
@@ -519,5 +425,9 @@ new Connection("/ws/metrics?role=viewer", takeRows, (state) => {
   view.connection = state;
   schedule();
 });
-checkHealth();
+watchServers((health) => {
+  view.health = health;
+  schedule();
+  fetchHistory();
+});
 setInterval(schedule, 1000);

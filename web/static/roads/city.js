@@ -1,0 +1,76 @@
+// What is known of the roads: the graph's edges, measured speeds, predicted speeds.
+
+export const HORIZONS = [0, 10, 20, 30];
+const PREDICTED = ["predicted_speed_10min", "predicted_speed_20min", "predicted_speed_30min"];
+
+export class City {
+  constructor() {
+    this.roads = new Map();
+    this.edges = [];
+    this.measured = 0;
+    this.predicted = 0;
+  }
+
+  setNetwork(edges) {
+    this.edges = edges;
+    this.roads.clear();
+    for (const edge of edges) {
+      const id = edge.road_id ?? edge.edge_id;
+      const road = this.roads.get(id) ?? { id, name: edge.road_name || id, edges: [], lengthM: 0, now: null, prediction: null };
+      road.edges.push(edge);
+      road.lengthM += edge.length_m;
+      edge.road = road;
+      this.roads.set(id, road);
+    }
+    for (const road of this.roads.values()) {
+      const hours = road.edges.reduce((sum, edge) => sum + edge.length_m / edge.free_flow_kmh, 0);
+      road.freeFlowKmh = hours > 0 ? road.lengthM / hours : road.edges[0].free_flow_kmh;
+    }
+  }
+
+  /** Takes in all rows; a road without one has none any more. */
+  setMeasured(rows) { this.measured = this.take(rows, "now"); }
+
+  setPredicted(rows) { this.predicted = this.take(rows, "prediction"); }
+
+  take(rows, what) {
+    for (const road of this.roads.values()) road[what] = null;
+    let known = 0;
+    for (const row of rows) {
+      const road = this.roads.get(row.road_id);
+      if (!road) continue;
+      road[what] = row;
+      known++;
+    }
+    return known;
+  }
+
+  /** Newest time in a field of what is known, null when nothing is. */
+  newest(what, field) {
+    let newest = null;
+    for (const road of this.roads.values()) if (road[what]) newest = Math.max(newest, Date.parse(road[what][field]));
+    return newest;
+  }
+
+  /** Who predicted how many roads, as [{model, note, count}], most roads first. */
+  predictors() {
+    const counts = new Map();
+    for (const { prediction } of this.roads.values()) {
+      if (!prediction) continue;
+      const key = `${prediction.source}\n${prediction.note}`;
+      const entry = counts.get(key) ?? { ...prediction, count: 0 };
+      entry.count++;
+      counts.set(key, entry);
+    }
+    return [...counts.values()].sort((a, b) => b.count - a.count);
+  }
+}
+
+/** Speed of a road now (horizon 0) or in so many tens of minutes; null when it is not known. */
+export function speedAt(road, horizon) {
+  return (horizon ? road.prediction?.[PREDICTED[horizon - 1]] : road.now?.current_speed) ?? null;
+}
+
+export function whoPredicts(source) {
+  return { model: "the forecast model", last_value: "the last measured speed, carried on (baseline)", time_of_day: "the usual speed at this time of day (baseline)" }[source] ?? source;
+}
