@@ -77,7 +77,7 @@ def test_a_jam_is_avoided_and_after_it_the_route_comes_back(planner: RoutePlanne
         longest = max(inside, key=lambda edge: planner.graph.length_m[edge])
         begin, end = before.recommended.waypoints[0], before.recommended.waypoints[-1]
         speeds = np.full((4, planner.graph.edge_count), np.nan)
-        places = Place(begin.lat, begin.lon), Place(end.lat, end.lon)
+        places = Place(begin.lat, begin.lng), Place(end.lat, end.lng)
         usual = planner.recommend(*places).recommended
         if longest not in usual.edges:
             continue
@@ -219,7 +219,7 @@ def test_places_along_an_edge() -> None:
     assert route.edges == (0,)
     assert route.distance_m == pytest.approx(planner.graph.length_m[0] / 2, rel=1e-3)
     assert route.eta_seconds == pytest.approx(planner.graph.free_flow_seconds[0] / 2, rel=1e-3)
-    assert [(point.lat, round(point.lon, 5)) for point in route.waypoints] == [(SOUTH, 11.30025), (SOUTH, 11.30075)]
+    assert [(point.lat, round(point.lng, 5)) for point in route.waypoints] == [(SOUTH, 11.30025), (SOUTH, 11.30075)]
     back = planner.recommend(Place(SOUTH, WEST + 0.75 * BLOCK), Place(SOUTH, WEST + 0.25 * BLOCK)).recommended
     assert back.edges == (1,)
     assert back.eta_seconds == pytest.approx(route.eta_seconds)
@@ -230,7 +230,7 @@ def test_waypoints_name_the_road_that_goes_on() -> None:
     route = planner.recommend(Place(SOUTH, WEST + BLOCK / 2), Place(SOUTH + BLOCK / 2, WEST + BLOCK)).recommended
     names = [(point.road_name) for point in route.waypoints]
     assert names == ["Row 0", "Column 1", "Column 1"]
-    assert (route.waypoints[1].lat, route.waypoints[1].lon) == pytest.approx((SOUTH, WEST + BLOCK))
+    assert (route.waypoints[1].lat, route.waypoints[1].lng) == pytest.approx((SOUTH, WEST + BLOCK))
 
 
 def test_congestion_is_summed_up() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from trafficapp.roads.graph import Floats, Integers, RoadGraph
 from trafficapp.roads.router import Metric, State
@@ -57,8 +58,8 @@ class Chosen:
         """Begin with the best way."""
         self.drives: list[Drive] = []
         self._bounds = bounds
-        self._length_m: list[float] = graph.length_list
-        self._known: list[tuple[set[int], float]] = []
+        self._length_m = graph.length_m
+        self._known: list[tuple[npt.NDArray[np.bool_], float]] = []
         self.add(best)
 
     @property
@@ -69,18 +70,19 @@ class Chosen:
     def add(self, drive: Drive) -> None:
         """Choose a way."""
         self.drives.append(drive)
-        self._known.append((set(drive.edges), sum(map(self._length_m.__getitem__, drive.edges))))
+        edges = list(drive.edges)
+        on_drive = np.zeros(len(self._length_m), bool)
+        on_drive[edges] = True
+        self._known.append((on_drive, float(self._length_m[edges].sum())))
 
     def differs(self, edges: Sequence[int]) -> bool:
         """Whether a way has so much of its own, and lacks so much of each chosen one, that it is another way."""
-        lengths = list(map(self._length_m.__getitem__, edges))
-        whole = sum(lengths)
-        most = 1 - self._bounds.different
-        for known, length in self._known:
-            common = sum(one for edge, one in zip(edges, lengths, strict=True) if edge in known)
-            if common > most * min(whole, length):
-                return False
-        return True
+        positions = np.array(edges)
+        lengths = self._length_m[positions]
+        whole, most = float(lengths.sum()), 1 - self._bounds.different
+        return all(
+            float(lengths @ on_drive[positions]) <= most * min(whole, length) for on_drive, length in self._known
+        )
 
 
 class ViaEdges:

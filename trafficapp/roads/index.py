@@ -127,7 +127,11 @@ class RoadIndex:
         return shapely.points(self.flat.metres(np.array([lat]), np.array([lon])))[0]
 
     def _off_the_map(self, lat: float, lon: float, limit_m: float) -> OffTheMap:
+        point = self._point(lat, lon)
+        distance = float(shapely.distance(self.lines[self._line_tree.nearest(point)], point))
+        away = f"{distance:.0f} m" if distance < 10_000 else f"{distance / 1000:.0f} km"
         told = f"no road of {self.graph.city} within {limit_m:g} m of latitude {lat:g}, longitude {lon:g}"
+        told += f": the nearest is {away} away"
         if abs(lon) <= 90 and len(self._line_tree.query_nearest(self._point(lon, lat), max_distance=limit_m)):
             told += "; latitude and longitude seem to be swapped"
         return OffTheMap(told)

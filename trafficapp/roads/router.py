@@ -106,7 +106,7 @@ class CchRouter:
         turn_seconds = self.graph.turn_seconds + seconds[self.graph.turn_to]
         milliseconds = np.where(turn_seconds == inf, _CLOSED, np.rint(turn_seconds * _MILLISECONDS)).astype(np.int64)
         metric = routingkit_cch.CCHMetric(self._hierarchy, np.maximum(milliseconds, 1).tolist())
-        return CchMetric(self, seconds, turn_seconds.tolist(), metric)
+        return CchMetric(self, seconds, turn_seconds, metric)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +115,7 @@ class CchMetric:
 
     router: CchRouter
     seconds: Floats
-    _turn_seconds: list[float]
+    _turn_seconds: Floats
     _metric: routingkit_cch.CCHMetric
 
     def way(self, origins: Sequence[State], destinations: Sequence[State]) -> Way | None:
@@ -131,7 +131,7 @@ class CchMetric:
         edges = [self.router.turn_from[turns[0]]] if turns else found.node_path
         edges += map(self.router.turn_to.__getitem__, turns)
         seconds = _least(origins, edges[0]) + _least(destinations, edges[-1])
-        return Way(edges, turns, seconds + sum(map(self._turn_seconds.__getitem__, turns)))
+        return Way(edges, turns, seconds + float(self._turn_seconds[turns].sum()))
 
     def seconds_by_way_of(
         self, origins: Sequence[State], destinations: Sequence[State], via: Integers

@@ -14,11 +14,15 @@ from trafficapp.roads.graph import RoadGraph
 from trafficapp.roads.index import DISTANCE_LIMIT_M, PlaceOnEdge, RoadIndex
 from trafficapp.roads.router import CchRouter, Router
 from trafficapp.roads.search import Conditions, Drive, Ends, quickest_drives
-from trafficapp.roads.waypoints import Waypoint, WaypointWriter
+from trafficapp.roads.waypoints import Waypoint, WaypointWriter, read_waypoints
 from trafficapp.roads.weights import TravelTimes, free_flow
 
 #: When the nearest edges lead nowhere, so many edges around a place are tried.
 _MORE_EDGES = 32
+
+
+#: The version of the roads when nothing is known.
+FREE_FLOW = "free-flow"
 
 
 class Unreachable(ValueError):
@@ -40,15 +44,20 @@ class Route:
         edges: positions of its edges in order.
         eta_seconds: time under way.
         distance_m: length along the edges; the way across junctions is not measured.
-        waypoints: points to draw it by, with the names of the roads.
+        line: points to draw it by, with the names of the roads: a JSON array of `Waypoint`.
         congestion: how freely it flows.
     """
 
     edges: tuple[int, ...]
     eta_seconds: float
     distance_m: float
-    waypoints: list[Waypoint]
+    line: bytes
     congestion: RouteCongestion
+
+    @property
+    def waypoints(self) -> list[Waypoint]:
+        """The points of its line."""
+        return read_waypoints(self.line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,7 @@ class RoutePlanner:
         self._bounds = bounds or Bounds()
         self._via = ViaEdges(graph, self.index.points)
         self._writer = WaypointWriter(self.index)
-        self._conditions = self.prepare(free_flow(graph), "free-flow")
+        self._conditions = Conditions.build(self.router, free_flow(graph), FREE_FLOW)
 
     @property
     def conditions(self) -> Conditions:
@@ -90,7 +99,7 @@ class RoutePlanner:
 
     def prepare(self, times: TravelTimes, version: str) -> Conditions:
         """Make travel times ready; takes some milliseconds a horizon, in any thread, while questions go on."""
-        return Conditions.build(self.router, times, version)
+        return Conditions.build(self.router, times, version, self._conditions)
 
     def use(self, conditions: Conditions) -> None:
         """Answer under these travel times from now on.
@@ -109,6 +118,7 @@ class RoutePlanner:
         *,
         departure_seconds: float = 0.0,
         limit_m: float = DISTANCE_LIMIT_M,
+        under: Conditions | None = None,
     ) -> Recommendation:
         """The quickest route and up to two alternatives.
 
@@ -117,6 +127,7 @@ class RoutePlanner:
             destination: where to go.
             departure_seconds: when to start, seconds after the travel times were told; the last horizon holds on.
             limit_m: how far a place may be from a road.
+            under: travel times from `prepare`; those in use unless given.
 
         Raises:
             InvalidPlace: a place that is not on the globe.
@@ -126,7 +137,7 @@ class RoutePlanner:
         """
         if not 0 <= departure_seconds < float("inf"):
             raise ValueError(f"a departure {departure_seconds} s after now")
-        conditions = self._conditions
+        conditions = under or self._conditions
         ends, drives = self._drives(conditions, origin, destination, departure_seconds, limit_m)
         chosen = self._choose(conditions, ends, drives)
         routes = [self._route(ends, drive) for drive in chosen]

@@ -1,9 +1,14 @@
-"""The line of a route, with the names of its roads."""
+"""The line of a route, with the names of its roads, as JSON.
+
+A long route has hundreds of points, and an answer three routes: the points of an edge are written once, the first time
+a route leads over it, and a line is put together of these pieces.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
+import msgspec
 import numpy as np
 import shapely
 
@@ -13,17 +18,24 @@ from trafficapp.roads.search import Drive
 #: Lines are drawn with fewer points, none farther than this from the road.
 _TOLERANCE_M = 5.0
 
+_Point: TypeAlias = tuple[float, float]
+
 
 class Waypoint(NamedTuple):
     """A point on a route; the road is the one that goes on from it (at the end, the one that led to it)."""
 
     lat: float
-    lon: float
+    lng: float
     road_name: str
 
 
+def read_waypoints(line: bytes) -> list[Waypoint]:
+    """The points of a line."""
+    return [Waypoint(**point) for point in msgspec.json.decode(line)]
+
+
 class WaypointWriter:
-    """Writes the points of drives on one graph."""
+    """Writes the lines of drives on one graph; any thread may call it."""
 
     def __init__(self, index: RoadIndex) -> None:
         """Thin out the lines once."""
@@ -39,26 +51,55 @@ class WaypointWriter:
         self._fractions = (along - begins) / np.maximum(whole, 1e-9)
         lat, lon = index.flat.degrees(points[:, 0], points[:, 1])
         self._points = np.column_stack([lat, lon]).round(6)
-        self._names = np.array([graph.road_name(edge) for edge in range(graph.edge_count)], object)
+        first, last = self._points[self._offsets[:-1]], self._points[self._offsets[1:] - 1]
+        #: Turns where the line of one edge does not end at the beginning of the next.
+        self._apart = (last[graph.turn_from] != first[graph.turn_to]).any(axis=1)
+        self._with_end: list[bytes | None] = [None] * graph.edge_count
+        self._without_end: list[bytes | None] = [None] * graph.edge_count
 
-    def along(self, drive: Drive) -> list[Waypoint]:
-        """The points of a drive in order, none twice in a row; two at least."""
-        edges = np.array(drive.edges)
-        first, counts = self._offsets[edges], self._offsets[edges + 1] - self._offsets[edges]
-        positions = np.arange(counts.sum()) + np.repeat(first - np.cumsum(counts) + counts, counts)
-        owners = np.repeat(np.arange(len(edges)), counts)
-        fractions = self._fractions[positions]
-        kept = ((owners > 0) | (fractions > drive.begin)) & ((owners < len(edges) - 1) | (fractions < drive.end))
-        points = self._points[positions[kept]]
-        ends = [self._index.on_map(PlaceOnEdge(edge, at, 0.0)) for edge, at in _ends(drive)]
-        points = np.concatenate([[ends[0]], points, [ends[1]]]).round(6)
-        owners = np.concatenate([[0], owners[kept], [len(edges) - 1]])
-        # Where two lines meet, the road that goes on is the one that counts.
-        last_of_place = np.append((points[1:] != points[:-1]).any(axis=1), True)
-        last_of_place[0] |= not last_of_place[:-1].any()
-        points, names = points[last_of_place], self._names[edges[owners[last_of_place]]]
-        return list(map(Waypoint, points[:, 0].tolist(), points[:, 1].tolist(), names.tolist()))
+    def along(self, drive: Drive) -> bytes:
+        """The points of a drive in order, none twice in a row, two at least: a JSON array of `Waypoint`."""
+        edges = drive.edges
+        if len(edges) == 1:
+            pieces = [self._written(edges[0], self._line(edges[0], drive.begin, drive.end))]
+        else:
+            apart = self._apart[list(drive.turns)].tolist()
+            head = self._line(edges[0], drive.begin)
+            pieces = [self._written(edges[0], head if apart[0] else _without_end(head))]
+            pieces += map(self._piece, edges[1:-1], apart[1:])
+            pieces.append(self._written(edges[-1], self._line(edges[-1], 0.0, drive.end)))
+        text = b",".join(filter(None, pieces))
+        # two places may be on one spot
+        return b"[%b]" % text if b"},{" in text else b"[%b,%b]" % (text, text)
+
+    def _piece(self, edge: int, with_end: bool) -> bytes:
+        """A whole edge, with its end where the next one begins elsewhere."""
+        pieces = self._with_end if with_end else self._without_end
+        piece = pieces[edge]
+        if piece is None:
+            line = self._line(edge)
+            piece = pieces[edge] = self._written(edge, line if with_end else _without_end(line))
+        return piece
+
+    def _line(self, edge: int, begin: float = 0.0, end: float = 1.0) -> list[_Point]:
+        """The points of an edge between two places on it, none twice in a row."""
+        piece = slice(self._offsets[edge], self._offsets[edge + 1])
+        between = (self._fractions[piece] > begin) & (self._fractions[piece] < end)
+        ends = [self._at(edge, place) for place in (begin, end)]
+        points = [ends[0], *map(tuple, self._points[piece][between].tolist()), ends[1]]
+        return [point for number, point in enumerate(points) if not number or point != points[number - 1]]
+
+    def _at(self, edge: int, fraction: float) -> _Point:
+        if fraction in (0.0, 1.0):
+            point = self._points[self._offsets[edge] if fraction == 0.0 else self._offsets[edge + 1] - 1]
+            return float(point[0]), float(point[1])
+        lat, lon = self._index.on_map(PlaceOnEdge(edge, fraction, 0.0))
+        return round(float(lat), 6), round(float(lon), 6)
+
+    def _written(self, edge: int, points: list[_Point]) -> bytes:
+        name = msgspec.json.encode(self._index.graph.road_name(edge)).decode()
+        return ",".join(f'{{"lat":{lat!r},"lng":{lng!r},"road_name":{name}}}' for lat, lng in points).encode()
 
 
-def _ends(drive: Drive) -> tuple[tuple[int, float], tuple[int, float]]:
-    return (drive.edges[0], drive.begin), (drive.edges[-1], drive.end)
+def _without_end(line: list[_Point]) -> list[_Point]:
+    return line[:-1]
