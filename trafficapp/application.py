@@ -55,7 +55,7 @@ _FETCH_BYTES = 1 << 20
 _ROLES: dict[str, tuple[str, ...]] = {
     "streams": ("agents.windows", "agents.finished_windows"),
     "alerts": ("agents.alerts",),
-    "roads": ("agents.road_feed",),
+    "roads": ("agents.road_feed", "agents.road_forecasts"),
     "history": ("agents.history", "agents.publications", "agents.history_roads", "agents.history_notifications"),
     "live": ("agents.live", "agents.live_roads", "agents.live_notifications"),
 }

@@ -63,7 +63,7 @@ def test_any_cutting_into_runs_and_any_take_over_gives_the_same(seed: int, cuts:
     borders = [0, *sorted(cuts), 60]
     for number, (begin, end) in enumerate(itertools.pairwise(borders)):
         parts.apply(log[max(0, begin - 3) : end])
-        parts.round_made()
+        parts.round_made([])
         rows |= dict(parts.changed_rows())
         if number in takes:
             parts = city(rows)
@@ -91,7 +91,7 @@ def test_what_the_feed_agent_sends_again_changes_nothing() -> None:
     first = [observation("a", T0, 50, 0), observation("b", T0, 30, 1), observation("a", T0 + 60, 20, 2)]
     one = city()
     assert one.apply(records(first, 0, T0 + 60)) == 3
-    one.round_made()
+    one.round_made([])
     before = known(one)[1:]
     one.changed_rows()
     assert one.apply(records(first, 3, T0 + 60)) == 0
@@ -108,7 +108,7 @@ def test_fresh_observations_come_with_the_minutes_before_them() -> None:
     one.apply(records([observation("a", T0 + 100 * number, 60 - number, number) for number in range(9)], 0, T0 + 800))
     assert [fresh.observed.current_speed_kmh for fresh in one.fresh["a"]] == [60 - number for number in range(9)]
     assert [kmh for _, kmh in one.fresh["a"][-1].speeds_before] == [58, 57, 56, 55, 54, 53]
-    one.round_made()
+    one.round_made([])
     # an older one is taken into its step, but is no news
     assert one.apply(records([observation("a", T0 + 50, 10, 9)], 9, T0 + 801)) == 1
     assert one.fresh == {}

@@ -75,10 +75,11 @@ class Fresh(NamedTuple):
 
 
 class _Applied(Struct, array_like=True):
-    """The row of the partition."""
+    """The row of the partition: how far it was applied, and what the round told that covers it."""
 
     applied: int = -1
     record_ms: int = 0
+    notifications: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 
 _decode_road = msgspec.msgpack.Decoder(RoadState).decode
@@ -102,6 +103,8 @@ class CityRoads:
         recent: the speeds of the last steps.
         fresh: by road_id, newest observations since the last round, in the order in which they came.
         owes_round: whether something was applied that no round has covered.
+        notifications: what the last round raised, as it is sent: keys and values. It is part of the state before it is
+            sent, so the next owner sends the same again if we did not come to it, and raises nothing a second time.
     """
 
     def __init__(
@@ -120,6 +123,7 @@ class CityRoads:
         own = rows.get(self._key)
         partition_row = _Applied() if own is None else _decode_partition(own[OFFSET_BYTES:])
         self.applied, self.record_ms = partition_row.applied, partition_row.record_ms
+        self.notifications = partition_row.notifications
         self.fresh: dict[str, list[Fresh]] = {}
         self.owes_round = False
         self.recent = RecentSpeeds((), step_seconds, steps)
@@ -150,16 +154,22 @@ class CityRoads:
             took_effect += self._apply(record.offset, record.timestamp * 1000, observation, observed_at_us)
         return took_effect
 
-    def round_made(self) -> None:
-        """A round covers everything that was applied."""
+    def edges(self) -> dict[str, list[tuple[str, float]]]:
+        """Edges of the graph that each road is on, with the share of it that the road covers."""
+        return {road_id: road.edges for road_id, road in self.roads.items()}
+
+    def round_made(self, notifications: list[tuple[bytes, bytes]]) -> None:
+        """A round covers everything that was applied, and raised these notifications."""
         self.owes_round = False
         self.fresh = {}
+        self.notifications = notifications
 
     def changed_rows(self) -> list[tuple[bytes, bytes]]:
         """State rows that changed since the last call: roads first, the partition's row last."""
         rows = [(road_id.encode(), self._row(road_id)) for road_id in sorted(self._dirty)]
         self._dirty.clear()
-        rows.append((self._key, state_row(self.applied, _Applied(self.applied, self.record_ms))))
+        own = _Applied(self.applied, self.record_ms, self.notifications)
+        rows.append((self._key, state_row(self.applied, own)))
         return rows
 
     def all_rows(self) -> list[tuple[bytes, bytes]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite
 from uuid import UUID, uuid5
@@ -61,6 +62,7 @@ class PredictedCity:
         predictions: of each road that something can be said of, in the order of the roads.
         records: the same as they are sent, keys and values.
         model_version: the model that served; "" when there was none.
+        model: the model itself.
         refusal: why a model was refused that should have served.
         inference_seconds: what the forecast itself took.
     """
@@ -68,6 +70,7 @@ class PredictedCity:
     predictions: list[RoadPrediction]
     records: list[tuple[bytes, bytes]]
     model_version: str
+    model: Artifact | None
     refusal: str | None
     inference_seconds: float
 
@@ -91,7 +94,7 @@ class CityPredictor:
         seconds = time.perf_counter() - began
         told = predictions_of(forecast, moment)
         records = [(one.road_id.encode(), encode_prediction(one)) for one in told]
-        return PredictedCity(told, records, forecast.model_version, self._model.refusal, seconds)
+        return PredictedCity(told, records, forecast.model_version, self._model.current(), self._model.refusal, seconds)
 
     def _forecast(self, moment: CityMoment) -> Forecast:
         try:
@@ -109,6 +112,19 @@ class _Failed:
 
     def current(self) -> Artifact | None:
         return None
+
+
+def speeds_of(predictions: Iterable[RoadPrediction]) -> dict[str, list[float | None]]:
+    """For each road its speed now and in 10, 20 and 30 minutes."""
+    return {
+        one.road_id: [
+            one.current_speed,
+            one.predicted_speed_10min,
+            one.predicted_speed_20min,
+            one.predicted_speed_30min,
+        ]
+        for one in predictions
+    }
 
 
 def predictions_of(forecast: Forecast, moment: CityMoment) -> list[RoadPrediction]:

@@ -1,0 +1,259 @@
+"""Agent that predicts all roads of the city at once, and tells what follows: role ``roads``.
+
+A round is made once a batch of the feed has settled, and now and then without one: predictions are sent, then the
+speeds of the road graph are put, then the observations since the last round are judged. State is written only by
+rounds, so a new owner makes a round again that was not finished. What is raised becomes part of the state before it is
+sent: a new owner sends it again as the same bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+
+from aiokafka import ConsumerRecord
+from redis.asyncio import Redis
+
+from models.notifications import encode_notification
+from models.predictions import RoadPrediction
+from models.timestamps import MICROSECONDS_PER_SECOND, from_epoch_us
+from trafficapp.application import TrafficApp
+from trafficapp.batching.fatal import Exit, end_process
+from trafficapp.batching.stateful import Owned, StatefulSink, acknowledged
+from trafficapp.forecast.city import CityRoads
+from trafficapp.forecast.city_notices import judge_fresh
+from trafficapp.forecast.pace import Pace
+from trafficapp.forecast.predicting import CityMoment, CityPredictor, PredictedCity, speeds_of
+from trafficapp.forecast.quantities import SPEED
+from trafficapp.forecast.shipped import CityModel
+from trafficapp.notifications.notices import RoadNotices
+from trafficapp.outbox import Outbox
+from trafficapp.roads.shipped import city_graph
+from trafficapp.settings import Settings
+from trafficapp.state import StateLog, road_forecast_state_log
+from trafficapp.stores.published_graph import GraphPublisher
+from trafficapp.stores.recent_routes import RecentRoutes, recent_routes
+from trafficapp.stores.redis import connect
+from trafficapp.telemetry import Telemetry
+from trafficapp.topics import CITY_PARTITIONS, NOTIFICATIONS, PREDICTIONS, road_observations
+
+logger = logging.getLogger(__name__)
+
+#: Rounds that made their predictions in less are not told in the log.
+_SLOW_SECONDS = 1.0
+
+#: Notifications do not wait longer for Redis to say which routes they affect.
+_ROUTES_WITHIN_SECONDS = 0.5
+
+
+class RoadForecastsSink(StatefulSink[CityRoads]):
+    """Takes in checked observations and predicts all roads when they have settled."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        outbox: Outbox,
+        state: StateLog,
+        telemetry: Telemetry,
+        predictor: CityPredictor,
+        graph: GraphPublisher,
+        redis: Redis,
+    ) -> None:
+        super().__init__(state, settings.kafka.session_timeout_seconds)
+        self._settings = settings
+        self._outbox = outbox
+        self._telemetry = telemetry
+        self._predictor = predictor
+        self._graph = graph
+        self._redis = redis
+        self._notices = RoadNotices(settings.notifications)
+        self._paces: dict[int, Pace] = {}
+        self._untold: dict[int, list[tuple[bytes, bytes]]] = {}
+        #: Model and number of roads of which usual speeds were put.
+        self._usual_of: tuple[str, int] | None = None
+        self._woken = asyncio.Event()
+
+    def take_over(self, partition: int, rows: Mapping[bytes, bytes]) -> CityRoads:
+        """The roads of a partition, to go on from their rows."""
+        settings = self._settings
+        self._paces[partition] = Pace.after_take_over(
+            time.monotonic(),
+            settings.forecast.settle_seconds,
+            settings.forecast.settle_at_most_seconds,
+            settings.forecast.refresh_seconds,
+        )
+        self._woken.set()
+        states = CityRoads(
+            partition,
+            settings.forecast.step_seconds,
+            SPEED.input_steps,
+            round(settings.notifications.sudden_jam_minutes * 60 * MICROSECONDS_PER_SECOND),
+            round(settings.roads.future_guard_seconds * MICROSECONDS_PER_SECOND),
+            rows,
+        )
+        # the owner before us may not have come to it; readers know a repeat
+        self._untold[partition] = states.notifications
+        return states
+
+    def release(self, partitions: Collection[int]) -> None:
+        """Forget the decoded state and when rounds are due."""
+        super().release(partitions)
+        for partition in partitions:
+            self._paces.pop(partition, None)
+            self._untold.pop(partition, None)
+
+    async def take_effect(self, partition: int, states: CityRoads, records: Sequence[ConsumerRecord]) -> None:
+        """Take in a run; what comes of it is told by the next round."""
+        states.apply(records)
+        self._paces[partition].records_came(time.monotonic())
+        self._woken.set()
+
+    async def make_rounds(self, should_stop: Callable[[], bool]) -> None:
+        """Make rounds when they are due; what cannot be told ends the process."""
+        while not should_stop():
+            due_at = min((pace.due_at() for pace in self._paces.values()), default=float("inf"))
+            wait_seconds = due_at - time.monotonic()
+            if wait_seconds > 0:
+                self._woken.clear()
+                try:
+                    async with asyncio.timeout(None if wait_seconds == float("inf") else wait_seconds):
+                        await self._woken.wait()
+                except TimeoutError:
+                    pass
+                continue
+            try:
+                await self._make_due_rounds()
+            except asyncio.CancelledError:
+                raise
+            except Exception:
+                logger.exception("a round of predictions failed")
+                end_process(Exit.APPLY_FAILED, "a round of predictions")
+
+    async def _make_due_rounds(self) -> None:
+        for partition, one in list(self._partitions.items()):
+            pace = self._paces.get(partition)
+            if pace is None or pace.due_at() > time.monotonic():
+                continue
+            async with one.lock:
+                if self._partitions.get(partition) is one:
+                    await self._round(partition, one)
+                    pace.round_made(time.monotonic())
+
+    async def _round(self, partition: int, one: Owned[CityRoads]) -> None:
+        states = one.states
+        await self._tell(partition)
+        predictions: list[RoadPrediction] = []
+        if states.roads:
+            moment = self._moment(one)
+            predicted = await self._predict(partition, moment)
+            predictions = predicted.predictions
+            await self._put_graph(states, predicted, from_epoch_us(moment.made_at_us))
+        if not states.owes_round:
+            return
+        raised = await self._judge(states, predictions)
+        if self._partitions.get(partition) is not one:
+            return
+        states.round_made(raised)
+        await self._write_state(partition, one)
+        if raised:
+            await self._state.flush()
+            self._untold[partition] = raised
+            await self._tell(partition)
+
+    async def _predict(self, partition: int, moment: CityMoment) -> PredictedCity:
+        """Predict all roads; returns when the predictions are acknowledged."""
+        began = time.perf_counter()
+        predicted = await asyncio.to_thread(self._predictor.predict, moment)
+        await acknowledged(await self._outbox.send(PREDICTIONS, partition, predicted.records), "predictions")
+        seconds = time.perf_counter() - began
+        self._telemetry.forecasts.count(
+            (prediction.source for prediction in predicted.predictions),
+            predicted.model_version,
+            refused=predicted.refusal is not None,
+            inference_seconds=predicted.inference_seconds,
+            round_seconds=seconds,
+        )
+        if seconds > _SLOW_SECONDS:
+            logger.warning("%d roads took %.1f s to predict and send", len(predicted.predictions), seconds)
+        return predicted
+
+    async def _put_graph(self, states: CityRoads, predicted: PredictedCity, made_at: datetime) -> None:
+        """Put the speeds of the graph, and with another model or other roads what is usual over the day."""
+        edges = states.edges()
+        await self._graph.publish(edges, speeds_of(predicted.predictions), made_at)
+        usual_of = (predicted.model_version, len(edges))
+        if predicted.model is not None and usual_of != self._usual_of:
+            about, usual = predicted.model.about, predicted.model.knowledge.smooth
+            await self._graph.publish_profile(
+                edges, about.road_ids, usual.speeds_kmh.astype(float), usual.zone, made_at
+            )
+            self._usual_of = usual_of
+
+    async def _judge(self, states: CityRoads, predictions: list[RoadPrediction]) -> list[tuple[bytes, bytes]]:
+        """Judge what came since the last round; the notifications that it raises."""
+        notices = await asyncio.to_thread(judge_fresh, self._notices, states, predictions)
+        if not notices:
+            return []
+        try:
+            async with asyncio.timeout(_ROUTES_WITHIN_SECONDS):
+                routes = await recent_routes(self._redis)
+        except TimeoutError:
+            routes = RecentRoutes()
+        told = []
+        for notice in notices:
+            affected = routes.through(edge for edge, _ in states.roads[notice.road_id].edges)
+            told.append((notice.road_id.encode(), encode_notification(notice.told(affected))))
+        return told
+
+    async def _tell(self, partition: int) -> None:
+        """Send notifications that are part of the state; returns when they are acknowledged."""
+        untold = self._untold.pop(partition, [])
+        await acknowledged(await self._outbox.send(NOTIFICATIONS, partition, untold), "notifications")
+
+    def _moment(self, one: Owned[CityRoads]) -> CityMoment:
+        """All roads now: by our clock, or by the newest record's where that is ahead."""
+        states = one.states
+        now = max(time.time(), states.record_ms / 1000 + time.monotonic() - one.applied)
+        recent_kmh, last_time = states.recent.window(now)
+        road_ids = states.recent.road_ids
+        newest = (states.roads[road_id].observed for road_id in road_ids)
+        return CityMoment(
+            made_at_us=round(now * MICROSECONDS_PER_SECOND),
+            road_ids=road_ids,
+            recent_kmh=recent_kmh,
+            last_time=last_time,
+            step_seconds=states.recent.step_seconds,
+            current_kmh=tuple(0.0 if observed is None else observed.current_speed_kmh for observed in newest),
+        )
+
+    async def _write_state(self, partition: int, one: Owned[CityRoads]) -> None:
+        # what no round has covered would be lost with us
+        if not one.states.owes_round:
+            await super()._write_state(partition, one)
+
+
+def register(app: TrafficApp) -> None:
+    """Declare the table of road states and the agent on an application, and begin to make rounds."""
+    settings = app.settings
+    state = road_forecast_state_log(settings, app.outbox)
+    app.declare_state_table(
+        "road_forecast_state", "what predictions of each road are made from", state.view(), CITY_PARTITIONS
+    )
+    redis = connect(settings.redis.url.get_secret_value())
+    app.close_at_end(redis.aclose)
+    predictor = CityPredictor(CityModel(settings.forecast.models_dir, settings.forecast.step_seconds))
+    graph = GraphPublisher(redis, app.outbox, city_graph(settings.roads), settings.roads.city)
+    sink = RoadForecastsSink(settings, app.outbox, state, app.telemetry, predictor, graph, redis)
+    app.read_in_runs(road_observations(settings), sink, name="road_forecasts", partitions=CITY_PARTITIONS)
+    app.keep_state(sink)
+
+    @app.task
+    async def make_rounds() -> None:
+        await sink.make_rounds(lambda: app.should_stop)
+
+    @app.task
+    async def put_graph_again() -> None:
+        await graph.watch()

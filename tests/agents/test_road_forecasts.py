@@ -1,0 +1,230 @@
+"""The agent that predicts, on real servers: one round a batch, whoever makes it, whatever becomes of its model."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from agents.road_forecasts import RoadForecastsSink
+from models.notifications import RoadNotification, decode_notification
+from models.predictions import RoadPrediction, decode_prediction
+from models.roads import RoadObservation
+from models.route_updates import decode_route_update
+from tests.forecast.city_model import city_model
+from tests.forecast.observations import observation, records
+from tests.forecast.synthetic import ROADS
+from tests.verification.log import end_offsets, read_log
+from trafficapp.forecast.predicting import CityPredictor
+from trafficapp.forecast.shipped import CityModel
+from trafficapp.kafka import create_topics
+from trafficapp.outbox import Outbox
+from trafficapp.roads.shipped import city_graph
+from trafficapp.settings import Settings, load_settings
+from trafficapp.state import road_forecast_state_log
+from trafficapp.stores.published_graph import GraphPublisher, graph_key
+from trafficapp.stores.redis import connect
+from trafficapp.telemetry import Telemetry
+from trafficapp.topics import NOTIFICATIONS, PREDICTIONS, ROUTE_UPDATES, declared_topics
+
+NOWHERE = Path("nowhere")
+
+
+class City:
+    """A city of its own: settings, the folder of its models, and what was told since it is there."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.offset = 0
+        self._begin = {topic: self._end(topic) for topic in (PREDICTIONS, NOTIFICATIONS, ROUTE_UPDATES)}
+
+    def _end(self, topic: str) -> int:
+        return end_offsets(self.settings.kafka.bootstrap_servers, topic).get(0, 0)
+
+    def told(self, topic: str) -> list[bytes]:
+        log = read_log(self.settings.kafka.bootstrap_servers, topic)
+        return [one.value or b"" for one in log if one.offset >= self._begin[topic]]
+
+    def rounds(self) -> list[list[RoadPrediction]]:
+        found: dict[str, list[RoadPrediction]] = {}
+        for one in map(decode_prediction, self.told(PREDICTIONS)):
+            found.setdefault(one.timestamp, []).append(one)
+        return list(found.values())
+
+    def notifications(self) -> list[RoadNotification]:
+        return [decode_notification(value) for value in self.told(NOTIFICATIONS)]
+
+    def feed(self, observations: Iterable[RoadObservation]) -> list[Any]:
+        found = records(observations, self.offset)
+        self.offset += len(found)
+        return found
+
+
+@pytest.fixture
+async def city(kafka_bootstrap: str, redis_url: str, tmp_path: Path) -> City:
+    settings = load_settings(
+        app_id=f"test-roads-{secrets.token_hex(4)}",
+        kafka={"bootstrap_servers": kafka_bootstrap},
+        redis={"url": redis_url},
+        forecast={"models_dir": tmp_path / "models", "settle_seconds": 0.1, "refresh_seconds": 600},
+    )
+    await create_topics(settings, declared_topics(settings))
+    return City(settings)
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    client = connect(redis_url)
+    yield client
+    await client.aclose()
+
+
+@asynccontextmanager
+async def owner(city: City, redis: Redis) -> AsyncIterator[RoadForecastsSink]:
+    """A process that owns the city's partition; at its end it is gone as if killed."""
+    settings, outbox = city.settings, Outbox(city.settings)
+    model = CityModel(settings.forecast.models_dir, settings.forecast.step_seconds, shipped=NOWHERE)
+    graph = GraphPublisher(redis, outbox, city_graph(settings.roads), f"c{secrets.token_hex(4)}")
+    sink = RoadForecastsSink(
+        settings, outbox, road_forecast_state_log(settings, outbox), Telemetry(), CityPredictor(model), graph, redis
+    )
+    starts = await sink.load([0])
+    assert starts[0] <= city.offset
+    rounds = asyncio.create_task(sink.make_rounds(lambda: False))
+    try:
+        yield sink
+    finally:
+        rounds.cancel()
+        sink.release([0])
+        await outbox.stop()
+
+
+async def until(city: City, rounds: int) -> list[list[RoadPrediction]]:
+    async with asyncio.timeout(20):
+        while len(found := await asyncio.to_thread(city.rounds)) < rounds:  # noqa: ASYNC110 - others write the topic
+            await asyncio.sleep(0.1)
+    return found
+
+
+def batch(at: float, speeds: dict[str, float], number: int = 0, **changes: Any) -> list[RoadObservation]:
+    return [
+        observation(road, at, kmh, 1000 * number + place, **changes) for place, (road, kmh) in enumerate(speeds.items())
+    ]
+
+
+async def test_a_batch_is_predicted_at_once_and_everything_follows(city: City, redis: Redis) -> None:
+    version = city_model(city.settings.forecast.models_dir).name
+    edge = str(city_graph(city.settings.roads).edge_ids[0])
+    now = time.time()
+    new_road = observation("new", now, 8, 900, edges=[(edge, 1.0)], jam_factor=9.5)
+    first = [*batch(now, dict.fromkeys(ROADS, 50.0)), new_road]
+    async with owner(city, redis) as sink:
+        for run in (city.feed(first[:3]), city.feed(first[3:])):
+            await sink.apply(0, run, lambda: True)
+        (told,) = await until(city, 1)
+        await asyncio.sleep(0.5)
+        assert len(city.rounds()) == 1
+    assert [(one.road_id, one.source, one.model_version, one.note) for one in told[:6]] == [
+        (road, "model", version, "") for road in ROADS
+    ]
+    for one in told[:6]:
+        assert one.current_speed == 50
+        assert one.low_kmh[0] is not None
+        assert one.high_kmh[0] is not None
+        assert one.low_kmh[0] < one.predicted_speed_10min < one.high_kmh[0]
+        assert one.prediction_confidence == min(sure for sure in one.confidences if sure is not None)
+    new = told[6]
+    assert (new.road_id, new.source, new.predicted_speed_30min) == ("new", "last_value", 8)
+    assert new.prediction_confidence is None
+    assert new.low_kmh == [None] * 3
+    assert "does not know this road" in new.note
+    (update,) = map(decode_route_update, city.told(ROUTE_UPDATES))
+    assert update.roads_updated == 1
+    assert {(one.alert_type, one.road_id) for one in city.notifications()} == {
+        ("heavy_congestion", "new"), ("severe_traffic", "new"),
+    }  # fmt: skip
+
+
+async def test_who_takes_over_makes_the_owed_round_and_raises_nothing_twice(city: City, redis: Redis) -> None:
+    now = time.time()
+    async with owner(city, redis) as sink:
+        await sink.apply(0, city.feed(batch(now - 300, {"a": 7.0, "b": 50.0})), lambda: True)
+        await until(city, 1)
+        async with asyncio.timeout(10):
+            while not city.notifications():  # noqa: ASYNC110 - others write the topic
+                await asyncio.sleep(0.05)
+        before = city.offset
+        owed = city.feed(batch(now + 1, {"a": 6.0, "b": 4.0, "c": 60.0}, 1))
+        await sink.apply(0, owed, lambda: True)
+        # killed before the round that is owed
+    async with owner(city, redis) as sink:
+        # the state says where to read on
+        assert (await sink.load([0]))[0] == before
+        await sink.apply(0, owed, lambda: True)
+        rounds = await until(city, 2)
+        await asyncio.sleep(0.5)
+    assert {one.road_id: one.current_speed for one in rounds[-1]} == {"a": 6, "b": 4, "c": 60}
+    raised = {(one.event_id, one.road_id, one.alert_type) for one in city.notifications()}
+    assert sorted((road, kind) for _, road, kind in raised) == [
+        ("a", "heavy_congestion"), ("b", "heavy_congestion"), ("b", "sudden_jam"),
+    ]  # fmt: skip
+    # a third one has nothing new to say, but predicts
+    async with owner(city, redis):
+        await until(city, len(city.rounds()) + 1)
+    assert {(one.event_id, one.road_id, one.alert_type) for one in city.notifications()} == raised
+
+
+async def test_a_damaged_model_is_refused_and_the_old_one_serves_on(city: City, redis: Redis) -> None:
+    folder = city.settings.forecast.models_dir
+    now = time.time()
+    async with owner(city, redis) as sink:
+        gauge = sink._telemetry.forecasts
+        await sink.apply(0, city.feed(batch(now, dict.fromkeys(ROADS, 40.0))), lambda: True)
+        assert "no model is promoted" in (await until(city, 1))[0][0].note
+        served = city_model(folder, datetime(2026, 5, 1, tzinfo=UTC)).name
+        await sink.apply(0, city.feed(batch(now + 1, dict.fromkeys(ROADS, 41.0), 1)), lambda: True)
+        assert {one.model_version for one in (await until(city, 2))[1]} == {served}
+        assert gauge.refused._value.get() == 0
+        for number, name in enumerate(("model.onnx", "arrays.npz"), 2):
+            later = city_model(folder, datetime(2026, 5, number, tzinfo=UTC))
+            content = (later / name).read_bytes()
+            (later / name).write_bytes(content[: len(content) // 2])
+            await sink.apply(0, city.feed(batch(now + number, dict.fromkeys(ROADS, 42.0), number)), lambda: True)
+            assert {one.model_version for one in (await until(city, number + 1))[number]} == {served}
+            assert gauge.refused._value.get() == 1
+
+
+async def test_stale_speeds_fall_back_to_what_is_usual_and_say_so(city: City, redis: Redis) -> None:
+    city_model(city.settings.forecast.models_dir)
+    long_ago = time.time() - 1500
+    async with owner(city, redis) as sink:
+        speeds = batch(long_ago, {"north": 40.0, "unknown": 30.0}) + batch(time.time(), {"east": 50.0}, 1)
+        await sink.apply(0, city.feed(speeds), lambda: True)
+        (told,) = await until(city, 1)
+    # of an unknown road that is silent nothing can be said
+    assert [(one.road_id, one.source) for one in told] == [("north", "time_of_day"), ("east", "model")]
+    assert told[0].current_speed is None
+    assert "no speed was measured for 2" in told[0].note
+    assert told[0].prediction_confidence is not None
+    assert (await redis.exists(graph_key("bologna"))) == 0
+
+
+async def test_a_model_of_other_steps_is_not_used(city: City, redis: Redis) -> None:
+    city_model(city.settings.forecast.models_dir)
+    other = city.settings.model_copy(
+        update={"forecast": city.settings.forecast.model_copy(update={"step_seconds": 600})}
+    )
+    city.settings = other
+    async with owner(city, redis) as sink:
+        await sink.apply(0, city.feed(batch(time.time(), {"north": 40.0})), lambda: True)
+        (told,) = await until(city, 1)
+    assert (told[0].source, told[0].predicted_speed_30min) == ("last_value", 40)
+    assert "trained with steps of 300 s, those of the settings are 600 s" in told[0].note
