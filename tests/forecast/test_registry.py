@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -96,6 +97,20 @@ def test_killed_at_any_moment_it_stays_usable(registry: ModelRegistry, when: str
     assert serving.about.version == versions[expected]
     assert registry.candidates() == versions
     assert registry.promote(versions[1]).version == versions[1]
+
+
+def test_what_killed_processes_left_is_cleared_a_day_later(registry: ModelRegistry) -> None:
+    now = datetime.now(UTC)
+    for name in (".writing-killed", ".writing-at-work"):
+        (registry.folder / name).mkdir()
+        (registry.folder / name / "model.onnx").write_bytes(b"half a net")
+    (registry.folder / ".promoted-killed").write_text("{")
+    for name in (".writing-killed", ".promoted-killed"):
+        os.utime(registry.folder / name, times=((now - timedelta(hours=25)).timestamp(),) * 2)
+    assert registry.clear_left_over(now) == [".promoted-killed", ".writing-killed"]
+    assert (registry.folder / ".writing-at-work" / "model.onnx").exists()
+    assert len(registry.candidates()) == 2
+    assert registry.promotion() is not None
 
 
 def test_an_artifact_damaged_after_promotion_is_refused_and_the_one_before_serves(registry: ModelRegistry) -> None:

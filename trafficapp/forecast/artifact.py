@@ -36,6 +36,9 @@ from trafficapp.forecast.scores import Score
 FORMAT_VERSION = 2
 DESCRIPTION, NETWORK, ARRAYS = "model.json", "model.onnx", "arrays.npz"
 
+#: Begin of the name of a folder that is not finished.
+WRITING = ".writing-"
+
 #: Calibrations are there for the model and for each baseline.
 _CALIBRATED = (MODEL, *BASELINES)
 
@@ -144,7 +147,7 @@ def save(about: Description, knowledge: Knowledge, network: bytes, folder: Path)
     about = msgspec.structs.replace(about, files={name: _hash(content) for name, content in contents.items()})
     about = msgspec.structs.replace(about, digest=_digest(about))
     contents[DESCRIPTION] = json.dumps(msgspec.to_builtins(about), indent=1).encode() + b"\n"
-    writing = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
+    writing = Path(tempfile.mkdtemp(dir=folder, prefix=WRITING))
     try:
         for name, content in contents.items():
             with (writing / name).open("wb") as file:
@@ -223,12 +226,12 @@ def _packed(knowledge: Knowledge) -> bytes:
         "links_from": knowledge.links.from_road,
         "links_to": knowledge.links.to_road,
         "links_weight": knowledge.links.weight,
-        "smooth": knowledge.smooth.speeds_kmh,
-        "plain": knowledge.plain.speeds_kmh,
         "linear_weights": knowledge.linear.weights,
         "test_recent": knowledge.self_test.recent_kmh,
         "test_last_time": np.array(knowledge.self_test.last_time, np.int64),
         "test_said": knowledge.self_test.said_kmh,
+        **_profile_arrays("smooth", knowledge.smooth),
+        **_profile_arrays("plain", knowledge.plain),
     }
     for name in _CALIBRATED:
         # Half precision, a thousandth of the error at most: these are the largest arrays.
@@ -237,6 +240,15 @@ def _packed(knowledge: Knowledge) -> bytes:
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     return file.getvalue()
+
+
+def _profile_arrays(name: str, profile: DayProfile) -> dict[str, Floats]:
+    arrays = {name: profile.speeds_kmh}
+    return arrays if profile.weekend_kmh is None else arrays | {f"{name}_weekend": profile.weekend_kmh}
+
+
+def _profile(name: str, arrays: dict[str, Floats], layout: FeatureLayout) -> DayProfile:
+    return DayProfile(arrays[name], layout.zone, layout.step_seconds, arrays.get(f"{name}_weekend"))
 
 
 def _unpacked(content: bytes, about: Description) -> Knowledge:
@@ -252,8 +264,8 @@ def _unpacked(content: bytes, about: Description) -> Knowledge:
     }
     return Knowledge(
         links,
-        DayProfile(arrays["smooth"], layout.zone, layout.step_seconds),
-        DayProfile(arrays["plain"], layout.zone, layout.step_seconds),
+        _profile("smooth", arrays, layout),
+        _profile("plain", arrays, layout),
         LinearAr(arrays["linear_weights"]),
         calibrations,
         SelfTest(arrays["test_recent"], int(arrays["test_last_time"]), arrays["test_said"]),
@@ -264,12 +276,14 @@ def _check_shapes(about: Description, knowledge: Knowledge) -> None:
     layout, roads = about.layout, len(about.road_ids)
     horizons, day = len(layout.horizon_steps), DAY_SECONDS // slot_seconds(layout.step_seconds)
     shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
-        "usual speeds": (knowledge.smooth.speeds_kmh.shape, (day, roads)),
-        "plain usual speeds": (knowledge.plain.speeds_kmh.shape, (day, roads)),
         "linear weights": (knowledge.linear.weights.shape, (horizons, layout.input_steps + 1)),
         "recent speeds of the self-test": (knowledge.self_test.recent_kmh.shape, (layout.input_steps, roads)),
         "answer of the self-test": (knowledge.self_test.said_kmh.shape, (roads, horizons)),
     }
+    for name, profile in (("usual", knowledge.smooth), ("plain usual", knowledge.plain)):
+        shapes[f"{name} speeds"] = (profile.speeds_kmh.shape, (day, roads))
+        if profile.weekend_kmh is not None:
+            shapes[f"{name} speeds of weekends"] = (profile.weekend_kmh.shape, (day, roads))
     for name, calibration in knowledge.calibrations.items():
         shapes[f"usual errors of {name}"] = (calibration.usual_error_kmh.shape, (horizons, 24, roads))
         shapes[f"quantiles of {name}"] = (calibration.multiples.shape[:1], (horizons,))

@@ -14,6 +14,9 @@ Bools = npt.NDArray[np.bool_]
 
 DAY_SECONDS = 86_400
 
+#: The first day of the epoch was a Thursday; Monday is 0.
+_EPOCH_WEEKDAY = 3
+
 #: Offsets from UTC change at whole quarters of an hour everywhere.
 _OFFSET_SECONDS = 900
 
@@ -44,6 +47,12 @@ def slots(times: Integers, zone: str, step_seconds: int) -> Integers:
 def local_days(times: Integers, zone: str) -> Integers:
     """Which local day each moment falls on, as days since the epoch."""
     return local_seconds(times, zone) // DAY_SECONDS
+
+
+def weekend(days: Integers) -> Bools:
+    """Which local days, as days since the epoch, are Saturdays and Sundays."""
+    free: Bools = (np.asarray(days) + _EPOCH_WEEKDAY) % 7 >= 5
+    return free
 
 
 def local_hours(times: Integers, zone: str) -> Integers:

@@ -1,4 +1,4 @@
-"""The usual speed of each road at each time of day."""
+"""The usual speed of each road at each time of day, on weekends another one where enough of them are known."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from trafficapp.forecast.clock import DAY_SECONDS, Bools, Floats, Integers, local_days, slots
+from trafficapp.forecast.clock import DAY_SECONDS, Bools, Floats, Integers, local_days, slots, weekend
 
 #: Times of day are told apart no finer than this: a minute's mean over some days is mostly chance.
 FINEST_SECONDS = 300
@@ -15,6 +15,12 @@ FINEST_SECONDS = 300
 #: Neighbouring times of day are averaged with a bell curve this wide, cut off at an hour.
 _SMOOTHING_SECONDS = 1500
 _REACH_SECONDS = 3600
+
+#: Weekends are told apart from so many days of both kinds on: from a week and a bit. Fewer would be mostly chance.
+_LEAST_WORKDAYS, _LEAST_WEEKEND_DAYS = 5, 2
+
+#: The mean over all days counts in that of workdays, and in that of weekends, like so many days.
+_DAYS_OF_ALL = 0.5
 
 
 class UsualSpeeds(Protocol):
@@ -26,15 +32,28 @@ class UsualSpeeds(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class DayProfile:
-    """Usual speeds over the local day, shape (slots of a day, roads); a slot is a step, or longer than that."""
+    """Usual speeds over the local day, shape (slots of a day, roads); a slot is a step, or longer than that.
+
+    Attributes:
+        speeds_kmh: of all days, or of workdays where weekends are told apart.
+        zone: the city's time zone.
+        step_seconds: length of a step.
+        weekend_kmh: of Saturdays and Sundays; None where they are like the others, or not known well enough.
+    """
 
     speeds_kmh: Floats
     zone: str
     step_seconds: int
+    weekend_kmh: Floats | None = None
 
     def at(self, times: Integers) -> Floats:
         """Speeds in km/h at these seconds since the epoch, the shape of `times` and one axis of roads behind it."""
-        return self.speeds_kmh[slots(times, self.zone, slot_seconds(self.step_seconds))]
+        slot = slots(times, self.zone, slot_seconds(self.step_seconds))
+        usual: Floats = self.speeds_kmh[slot]
+        if self.weekend_kmh is not None:
+            free = weekend(local_days(times, self.zone))
+            usual[free] = self.weekend_kmh[slot[free]]
+        return usual
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +81,26 @@ def slot_seconds(step_seconds: int) -> int:
     return max(step_seconds, FINEST_SECONDS)
 
 
-def plain_profile(speeds_kmh: Floats, times: Integers, zone: str, step_seconds: int) -> DayProfile:
-    """Means by time of day without any smoothing: the baseline that everybody knows."""
+def weekends_apart(times: Integers, zone: str) -> bool:
+    """Whether enough days of both kinds are there to tell weekends apart."""
+    free = weekend(np.unique(local_days(times, zone)))
+    return int(free.sum()) >= _LEAST_WEEKEND_DAYS and int((~free).sum()) >= _LEAST_WORKDAYS
+
+
+def plain_profile(speeds_kmh: Floats, times: Integers, zone: str, step_seconds: int, apart: bool = False) -> DayProfile:
+    """Means by time of day without any smoothing: the baseline that everybody knows; `apart` as `smooth_profile`."""
     slot = slot_seconds(step_seconds)
-    sums, counts = _sums(speeds_kmh, slots(times, zone, slot), slot)
-    return DayProfile(_means(sums, counts), zone, step_seconds)
+    place = slots(times, zone, slot)
+    if not apart:
+        return DayProfile(_means(*_sums(speeds_kmh, place, slot)), zone, step_seconds)
+    free = weekend(local_days(times, zone))
+    workdays, weekends = (_means(*_sums(speeds_kmh[of], place[of], slot)) for of in (~free, free))
+    return DayProfile(workdays, zone, step_seconds, weekends)
 
 
-def smooth_profile(speeds_kmh: Floats, times: Integers, zone: str, step_seconds: int) -> DayProfile:
+def smooth_profile(
+    speeds_kmh: Floats, times: Integers, zone: str, step_seconds: int, apart: bool = False
+) -> DayProfile:
     """Means by time of day, neighbouring times averaged.
 
     Args:
@@ -77,21 +108,31 @@ def smooth_profile(speeds_kmh: Floats, times: Integers, zone: str, step_seconds:
         times: of the steps, in seconds since the epoch.
         zone: the city's time zone.
         step_seconds: length of a step.
+        apart: whether weekends have usual speeds of their own.
     """
-    slot = slot_seconds(step_seconds)
-    sums, counts = _sums(speeds_kmh, slots(times, zone, slot), slot)
-    return DayProfile(_means(*_smoothed(sums, counts, slot)), zone, step_seconds)
+    slot, days = slot_seconds(step_seconds), local_days(times, zone)
+    place = slots(times, zone, slot)
+    if not apart:
+        return DayProfile(_means(*_smoothed(*_sums(speeds_kmh, place, slot), slot)), zone, step_seconds)
+    free = weekend(days)
+    parts = [_smoothed(*_sums(speeds_kmh[of], place[of], slot), slot) for of in (~free, free)]
+    sums, counts = (one + other for one, other in zip(*parts, strict=True))
+    overall, weight = _means(sums, counts), counts * np.float32(_DAYS_OF_ALL / len(np.unique(days)))
+    workdays, weekends = (_means(total + weight * overall, count + weight) for total, count in parts)
+    return DayProfile(workdays, zone, step_seconds, weekends)
 
 
-def held_out_profile(speeds_kmh: Floats, times: Integers, zone: str, step_seconds: int) -> HeldOutProfile:
+def held_out_profile(
+    speeds_kmh: Floats, times: Integers, zone: str, step_seconds: int, apart: bool = False
+) -> HeldOutProfile:
     """The same for each day without that day."""
     days = local_days(times, zone)
     by_day = {}
     for day in np.unique(days).tolist():
         others: Bools = days != day
         if others.any():
-            by_day[day] = smooth_profile(speeds_kmh[others], times[others], zone, step_seconds)
-    return HeldOutProfile(by_day, smooth_profile(speeds_kmh, times, zone, step_seconds))
+            by_day[day] = smooth_profile(speeds_kmh[others], times[others], zone, step_seconds, apart)
+    return HeldOutProfile(by_day, smooth_profile(speeds_kmh, times, zone, step_seconds, apart))
 
 
 def _sums(speeds_kmh: Floats, slot: Integers, seconds: int) -> tuple[Floats, Floats]:

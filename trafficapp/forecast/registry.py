@@ -10,21 +10,25 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
-from trafficapp.forecast.artifact import DESCRIPTION, Artifact, ArtifactError, Description, load
+from trafficapp.forecast.artifact import DESCRIPTION, WRITING, Artifact, ArtifactError, Description, load
 from trafficapp.forecast.baselines import BASELINES
 from trafficapp.forecast.judging import MODEL
 
 POINTER = "promoted.json"
-_LOCK = ".promoting"
+_LOCK, _PROMOTING = ".promoting", ".promoted-"
 _REMEMBERED = 10
+
+#: What is being written is younger than this; what is older was left by whoever was killed.
+LEFT_OVER_AFTER = timedelta(days=1)
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +92,29 @@ class ModelRegistry:
             self._write(promotion)
         return promotion
 
+    def clear_left_over(self, now: datetime) -> list[str]:
+        """Remove what killed trainings and promotions left unfinished a day ago or earlier.
+
+        Returns:
+            names of what was removed.
+        """
+        removed = []
+        for path in sorted([*self.folder.glob(f"{WRITING}*"), *self.folder.glob(f"{_PROMOTING}*")]):
+            try:
+                if now - datetime.fromtimestamp(path.stat().st_mtime, UTC) < LEFT_OVER_AFTER:
+                    continue
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+            except OSError as error:
+                log.warning("%s was left over and cannot be removed: %s", path, error)
+                continue
+            removed.append(path.name)
+        return removed
+
     def _write(self, promotion: Promotion) -> None:
-        with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".promoted-", delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=self.folder, prefix=_PROMOTING, delete=False) as file:
             try:
                 file.write(msgspec.json.encode(promotion))
                 file.flush()

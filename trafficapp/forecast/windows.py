@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,7 +19,14 @@ from trafficapp.forecast.clock import Floats, Integers
 from trafficapp.forecast.features import FeatureLayout, Features, build_features
 from trafficapp.forecast.history import HistoryError, SpeedHistory
 from trafficapp.forecast.neighbours import neighbour_matrices
-from trafficapp.forecast.profiles import DayProfile, HeldOutProfile, held_out_profile, plain_profile, smooth_profile
+from trafficapp.forecast.profiles import (
+    DayProfile,
+    HeldOutProfile,
+    held_out_profile,
+    plain_profile,
+    smooth_profile,
+    weekends_apart,
+)
 from trafficapp.forecast.quantities import SPEED, Quantity
 
 #: Steps that speeds are predicted from.
@@ -83,6 +90,10 @@ class TrainingData:
         times = self.history.times[moments]
         return build_features(self.layout, self.neighbours, self.held_out, self.recent(moments), times)
 
+    def as_served(self) -> TrainingData:
+        """The same with features as they are when serving: no day is held out of the usual speeds."""
+        return replace(self, held_out=HeldOutProfile({}, self.smooth))
+
     def linear_ar(self) -> LinearAr:
         """The linear baseline, fitted to the training part."""
         moments = self.split.train
@@ -126,7 +137,7 @@ def prepare(history: SpeedHistory, horizons_minutes: tuple[float, ...]) -> Train
         mean_kmh=float(np.nanmean(known)),
         deviation_kmh=float(np.nanstd(known)),
     )
-    seen = (known, times, history.zone, history.step_seconds)
+    seen = (known, times, history.zone, history.step_seconds, weekends_apart(times, history.zone))
     neighbours = neighbour_matrices(history.links)
     return TrainingData(
         history, layout, split, neighbours, plain_profile(*seen), smooth_profile(*seen), held_out_profile(*seen)

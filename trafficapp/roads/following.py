@@ -55,7 +55,7 @@ def _next_roads(
         if edge in seen:
             continue
         seen.add(edge)
-        others = measured.get(edge, frozenset()) - {road}
+        others: set[str] = measured.get(edge, set()) - {road}
         if others and edge not in own:
             for other in others:
                 found.setdefault(other, gap_m)
