@@ -61,7 +61,11 @@ class LinearNetwork:
 
     def predict(self, moments: Integers) -> Floats:
         """In km/h."""
-        return self.data.layout.speeds(self.data.features(moments).roads @ self.weights)
+        return self.predict_of(self.data, moments)
+
+    def predict_of(self, data: TrainingData, moments: Integers) -> Floats:
+        """The same of any data."""
+        return data.layout.speeds(data.features(moments).roads @ self.weights)
 
     def onnx(self) -> bytes:
         """The same as a graph."""
@@ -86,7 +90,7 @@ def candidate(data: TrainingData, network: LinearNetwork) -> Candidate:
     linear = data.linear_ar()
     parts = (data.split.validation, data.split.test)
     judged = Judged(*(judge(data, linear, network.predict(part), part) for part in parts))
-    return Candidate("linear", data, linear, judged, network.predict, network.onnx())
+    return Candidate("linear", data, linear, judged, network.predict_of, network.onnx())
 
 
 def artifact(data: TrainingData, folder: Path, at: datetime | None = None) -> Path:

@@ -90,7 +90,7 @@ def test_a_network_that_answers_otherwise_fails_the_self_test(data: TrainingData
     network = LinearNetwork(data)
     made = candidate(data, network)
     network.weights = network.weights * 1.01
-    other = type(made)(made.kind, data, made.linear, made.judged, network.predict, made.network)
+    other = type(made)(made.kind, data, made.linear, made.judged, network.predict_of, made.network)
     with pytest.raises(ArtifactError, match=r"self-test failed, .* km/h off"):
         load(write_artifact(other, tmp_path, "made up"))
 

@@ -25,7 +25,7 @@ def candidate(trained: Trained) -> Candidate:
         data=trained.data,
         linear=trained.linear,
         judged=trained.judged,
-        predict=lambda moments: predict(trained.network, trained.data, moments),
+        predict=lambda data, moments: predict(trained.network, data, moments),
         network=network_bytes(trained),
         seeds=trained.seeds,
         epochs=trained.epochs,

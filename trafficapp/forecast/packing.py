@@ -36,8 +36,8 @@ class Candidate:
     data: TrainingData
     linear: LinearAr
     judged: Judged
-    #: What the network says at some moments, in km/h, shape (moments, roads, horizons).
-    predict: Callable[[Integers], Floats]
+    #: What the network says at some moments of data, in the unit of the quantity, shape (moments, roads, horizons).
+    predict: Callable[[TrainingData, Integers], Floats]
     #: The same network as ONNX.
     network: bytes
     seeds: tuple[int, ...] = ()
@@ -109,11 +109,11 @@ def _calibrations(candidate: Candidate) -> dict[str, Calibration]:
 
 
 def _said(candidate: Candidate, part: Integers) -> dict[str, Floats]:
-    return {MODEL: candidate.predict(part), **candidate.data.baselines(part, candidate.linear)}
+    return {MODEL: candidate.predict(candidate.data, part), **candidate.data.baselines(part, candidate.linear)}
 
 
 def _self_test(candidate: Candidate) -> SelfTest:
-    """The last moment there is: its features come from the same usual speeds as when serving."""
-    data, moment = candidate.data, candidate.data.split.test[-1:]
-    said = candidate.predict(moment)
+    """The last moment there is, with the usual speeds that there are when serving."""
+    data, moment = candidate.data.as_served(), candidate.data.split.test[-1:]
+    said = candidate.predict(data, moment)
     return SelfTest(data.recent(moment)[0], int(data.history.times[moment][0]), said[0])
