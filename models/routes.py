@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta, Struct
+
+#: From speed to free flow, as of the road-speed feed.
+RouteCongestionLevel = Literal["low", "medium", "high"]
+#: predictions: measured and predicted speeds; usual_speeds: those of the time of day; free_flow: nothing is known.
+SpeedSource = Literal["predictions", "usual_speeds", "free_flow"]
 
 
 class RoutePlace(Struct, frozen=True, kw_only=True):
@@ -20,3 +26,64 @@ class RouteWaypoint(Struct, frozen=True, kw_only=True):
     lat: float
     lng: float
     road_name: str
+
+
+class RouteQuestion(Struct, frozen=True, kw_only=True):
+    """Where from, where to and when; ``departure_time`` is ``now`` or ISO 8601 (without an offset it is UTC)."""
+
+    origin: RoutePlace
+    destination: RoutePlace
+    departure_time: Annotated[str, Meta(min_length=1, max_length=64)] = "now"
+
+
+class RouteCongestionSummary(Struct, frozen=True, kw_only=True):
+    """How freely a route flows, at the speeds met under way.
+
+    Attributes:
+        level: of the route as a whole.
+        text: the same in words.
+        delay_minutes: time lost against the empty road.
+        medium_km, high_km: length with medium and with high congestion.
+        known_share: share of the length whose speed is told by somebody; the rest counts as free.
+        worst_road: road on which most time is lost; null where nothing is.
+    """
+
+    level: RouteCongestionLevel
+    text: str
+    delay_minutes: float
+    medium_km: float
+    high_km: float
+    known_share: float
+    worst_road: str | None
+
+
+class RecommendedRoute(Struct, frozen=True, kw_only=True):
+    """A way to go."""
+
+    waypoints: list[RouteWaypoint]
+    distance_km: float
+    eta_minutes: float
+    congestion_summary: RouteCongestionSummary
+
+
+class RouteAnswer(Struct, frozen=True, kw_only=True):
+    """The quickest route, and up to two others worth a choice.
+
+    Attributes:
+        alternatives: different from the recommended one and each other in at least 30 % of their length, at most 1.5
+            times as long in time; quickest first.
+        graph_version: the version of the speeds it was found under; ``free-flow`` when nothing is known.
+        departure_time: RFC 3339 UTC.
+        speeds_from: which speeds were used.
+        note: why these are not the predictions, where they are not; null else.
+    """
+
+    recommended_route: RecommendedRoute
+    alternatives: list[RecommendedRoute]
+    graph_version: str
+    departure_time: str
+    speeds_from: SpeedSource
+    note: str | None
+
+
+encode_route_answer = msgspec.json.Encoder().encode

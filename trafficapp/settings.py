@@ -229,6 +229,15 @@ class RoadSettings(_Section):
     future_guard_seconds: Seconds = Field(60.0, description="How far ahead of its record an observation may be.")
     late_seconds: Seconds = Field(3600.0, description="How far behind its record an observation may be.")
     match_reach_m: float = Field(25.0, gt=0, le=200, description="How far a road may lie from the graph's edges.")
+    place_reach_m: float = Field(
+        500.0, gt=0, le=5000, description="How far origin and destination of a route may lie from a road."
+    )
+    speeds_usable_seconds: Seconds = Field(
+        1800.0, description="Published speeds older than this count as unknown: usual speeds or free flow take over."
+    )
+    route_cache_seconds: int = Field(
+        300, ge=0, le=3600, description="How long an answer for a route may be repeated; 0: never."
+    )
 
     @model_validator(mode="after")
     def _ascending(self) -> RoadSettings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
+from math import nan
 from typing import get_args
 
 from prometheus_client import (
@@ -43,6 +44,8 @@ class Telemetry:
         dependency_up: 1 when the last health probe of kafka, postgres or redis succeeded.
         api_requests: answered requests by method, route and status.
         api_request_latency_seconds: time to the answer by method and route; sockets are not in it.
+        graph_loaded: 1 when the road graph is there and routes are answered.
+        graph_refused: documents of the graph's speeds that were refused.
         websocket_clients: connected clients by route.
         websocket_clients_cut: clients cut because they read too slowly, by route.
         forecasts: rounds of predictions of roads.
@@ -84,6 +87,16 @@ class Telemetry:
             buckets=LATENCY_BUCKETS_SECONDS,
             registry=registry,
         )
+        self.graph_loaded = Gauge("b2_graph_loaded", "1 when routes are answered", registry=registry)
+        self.graph_refused = Counter(
+            "b2_graph_documents_refused", "Documents of the graph's speeds refused", registry=registry
+        )
+        self._graph_age_seconds = Gauge(
+            "b2_graph_version_age_seconds",
+            "Age of the graph's speeds in use; NaN when there are none",
+            registry=registry,
+        )
+        self._graph_age_seconds.set(nan)
         self.websocket_clients = Gauge("b2_websocket_clients", "Connected clients", ["route"], registry=registry)
         self.websocket_clients_cut = Counter(
             "b2_websocket_clients_cut", "Clients cut because they read too slowly", ["route"], registry=registry
@@ -100,6 +113,10 @@ class Telemetry:
     def watch_sink(self, sink: str, waiting: Callable[[], bool]) -> None:
         """Show whether a sink waits, asked whenever Prometheus asks."""
         self.sink_waiting.labels(sink).set_function(lambda: float(waiting()))
+
+    def watch_graph(self, age_seconds: Callable[[], float]) -> None:
+        """Show the age of the graph's speeds, asked whenever Prometheus asks."""
+        self._graph_age_seconds.set_function(age_seconds)
 
     def exposition(self) -> bytes:
         """All families in the Prometheus text format."""
