@@ -20,7 +20,7 @@ export class Problem extends Error {
   }
 }
 
-/** The answer's body and the address of its next page, if there is one. */
+/** The answer's body, the address of its next page (if there is one), and which server it is read from instead. */
 export async function askPage(path, { body, timeoutMs = 8000 } = {}) {
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -36,23 +36,25 @@ export async function askPage(path, { body, timeoutMs = 8000 } = {}) {
     throw new Problem(answer.status, said.detail ?? `the server answered ${answer.status}`);
   }
   const next = /<([^>]+)>;\s*rel="?next/.exec(answer.headers.get("Link") ?? "");
-  return { body: await answer.json(), next: next ? next[1] : null };
+  return { body: await answer.json(), next: next ? next[1] : null, instead: answer.headers.get("X-Data-Source") };
 }
 
 export async function ask(path, options) {
   return (await askPage(path, options)).body;
 }
 
-/** A list with all its pages. */
+/** A list with all its pages, and which server it was read from instead of the usual one. */
 export async function askAll(path) {
   const rows = [];
+  let instead = null;
   for (let next = path; next;) {
     const page = await askPage(next);
     rows.push(...page.body);
+    instead ??= page.instead;
     const address = page.next && new URL(page.next, location.href);
     next = address && address.pathname + address.search;
   }
-  return rows;
+  return { rows, instead };
 }
 
 /** Asks again and again, later and later while nothing comes, and not while nobody looks. */

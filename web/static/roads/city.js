@@ -8,6 +8,7 @@ export class City {
     this.roads = new Map();
     this.edges = [];
     this.measured = 0;
+    this.strangers = 0;
     this.predicted = 0;
   }
 
@@ -15,8 +16,8 @@ export class City {
     this.edges = edges;
     this.roads.clear();
     for (const edge of edges) {
-      const id = edge.road_id ?? edge.edge_id;
-      const road = this.roads.get(id) ?? { id, name: edge.road_name || id, edges: [], lengthM: 0, now: null, prediction: null };
+      const id = edge.road_id;
+      const road = this.roads.get(id) ?? { id, name: edge.road_name, edges: [], lengthM: 0, now: null, prediction: null };
       road.edges.push(edge);
       road.lengthM += edge.length_m;
       edge.road = road;
@@ -29,7 +30,10 @@ export class City {
   }
 
   /** Takes in all rows; a road without one has none any more. */
-  setMeasured(rows) { this.measured = this.take(rows, "now"); }
+  setMeasured(rows) {
+    this.measured = this.take(rows, "now");
+    this.strangers = this.roads.size ? rows.length - this.measured : 0;
+  }
 
   setPredicted(rows) { this.predicted = this.take(rows, "prediction"); }
 

@@ -42,7 +42,11 @@ export class RoadMap {
 
   setSteps(steps) { this.steps = steps; this.redraw(); }
 
-  setRoutes(routes) { this.routes = routes; this.redraw(); }
+  /** Takes [{places, chosen}]. */
+  setRoutes(routes) {
+    this.routes = routes.map(({ places, chosen }) => ({ chosen, line: lineOn(this.plane, places.map(({ lat, lng }) => [lng, lat])) }));
+    this.redraw();
+  }
 
   setEnds(ends) { this.ends = ends; this.redraw(); }
 
@@ -100,7 +104,8 @@ export class RoadMap {
     this.canvas.width = Math.round(this.width * ratio);
     this.canvas.height = Math.round(this.height * ratio);
     if (first) this.fit();
-    this.redraw();
+    // at once: a canvas of a new size is empty
+    this.draw();
   }
 
   onPlane(px, py) {
@@ -264,10 +269,9 @@ export class RoadMap {
     }
   }
 
-  trace(path, edge) {
-    const { points, sideways } = edge;
+  trace(path, line, shift = this.shiftOf(line)) {
+    const { points, sideways } = line;
     const { x, y, scale } = this.view;
-    const shift = this.shiftOf(edge);
     for (let at = 0; at < points.length; at += 2) {
       const px = (points[at] - x) * scale + this.width / 2 + sideways[at] * shift;
       const py = (points[at + 1] - y) * scale + this.height / 2 + sideways[at + 1] * shift;
@@ -283,9 +287,9 @@ export class RoadMap {
     pen.stroke(path);
   }
 
-  drawRoute(pen, { places, chosen }) {
-    const path = new Path2D();
-    places.forEach((place, at) => path[at ? "lineTo" : "moveTo"](...this.onCanvas(place)));
+  drawRoute(pen, { line, chosen }) {
+    // between the shifts of one-way and two-way roads, and wide enough for both
+    const path = this.trace(new Path2D(), line, 1.5 * this.laneWidth());
     if (!chosen) pen.setLineDash([10, 9]);
     this.stroke(pen, path, 4 * this.laneWidth() + 12, chosen ? this.colours.route : this.colours.other);
     pen.setLineDash([]);
@@ -297,7 +301,6 @@ export class RoadMap {
     pen.arc(px, py, 11, 0, 2 * Math.PI);
     pen.fillStyle = this.colours.ink;
     pen.fill();
-    this.stroke(pen, new Path2D(), 0);
     pen.lineWidth = 2;
     pen.strokeStyle = this.colours.ground;
     pen.stroke();

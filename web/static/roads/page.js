@@ -14,7 +14,7 @@ const SPEEDS_EVERY_MS = 10_000;
 const OLD_FORECAST_MS = 5 * 60_000;
 
 const city = new City();
-const state = { horizon: 0, looked: null, chosen: null, health: undefined, problems: {}, answered: {} };
+const state = { horizon: 0, looked: null, chosen: null, health: undefined, problems: {}, answered: {}, instead: {} };
 
 const map = new RoadMap($("map"), onLook, onChoose);
 const route = new RoutePanel(map);
@@ -42,7 +42,10 @@ function onLook(edge, at) {
 
 function onChoose(edge, place) {
   if (document.querySelector("[name=click]:checked").value === "route") route.pick(place);
-  else chooseRoad(edge?.road ?? null);
+  else {
+    chooseRoad(edge?.road ?? null);
+    setText($("map-said"), edge ? `Chosen. ${briefly(edge.road, state.horizon)}` : "There is no road here.");
+  }
 }
 
 function chooseRoad(road, centre = false) {
@@ -114,12 +117,14 @@ function drawMessages() {
   const since = measuredAt ? ` The speeds shown were measured ${agoText(measuredAt, now)}.` : "";
   if (health === null) tell(`The server does not answer; trying again.${since}`);
   else if (health) {
-    if (!health.redis) tell(`Redis is down: speeds, forecasts and notifications stand still until it is back.${since}`);
+    if (!health.redis && state.instead.speeds) tell("Redis is down: measured speeds are read from Postgres; forecasts and notifications stand still until it is back.");
+    else if (!health.redis) tell(`Redis is down: speeds, forecasts and notifications stand still until it is back.${since}`);
     if (!health.kafka) tell(`Kafka is down: no new speeds until it is back.${since}`);
     if (!health.postgres) tell("Postgres is down: the live map goes on; trends and accuracy are those from before.");
   }
   if (city.roads.size && answered.speeds && !city.measured) tell("No road has a recent speed: the feed has sent none in the last ten minutes. All roads are drawn as not known.");
-  for (const [what, problem] of Object.entries(problems)) if (problem && health && problem.status !== 401) tell(`${what} cannot be told now: ${problem.message}.`);
+  if (city.strangers) tell(`${city.strangers} roads of the feed are not drawn: the road graph has no road with their names.`);
+  for (const [what, problem] of Object.entries(problems)) if (problem && health && problem.status !== 401 && problem.status !== 403) tell(`${what} cannot be told now: ${problem.message}.`);
   if (city.measured || city.predicted) tellOfForecasts(tell, now);
   const shown = messages.map(([text, kind]) => `${kind}:${text}`).join("\n");
   if ($("messages").dataset.shown === shown) return;
@@ -164,15 +169,16 @@ const network = new Asking(() => ask("/api/roads/network", { timeoutMs: 30_000 }
   forecasts.now();
   draw();
 }, (problem) => {
-  const words = problem.status === 404 ? "This server has no road graph yet. One is made with: trafficapp graph import" : `The road graph cannot be told now: ${problem.message}.`;
+  const words = problem.status === 401 ? "The roads are drawn when a token is given." : problem.status === 404 ? "This server has no road graph yet. One is made with: trafficapp graph import" : `The road graph cannot be told now: ${problem.message}.`;
   setText($("map-empty"), words);
 });
 
 function asking(what, path, take) {
   const key = what.toLowerCase();
-  return new Asking(() => askAll(path), SPEEDS_EVERY_MS, (rows) => {
+  return new Asking(() => askAll(path), SPEEDS_EVERY_MS, ({ rows, instead }) => {
     state.problems[what] = null;
     state.answered[key] = true;
+    state.instead = { ...state.instead, [key]: instead };
     take(rows);
     drawClock();
     draw();

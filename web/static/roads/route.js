@@ -5,6 +5,11 @@ import { $, element, setText } from "../elements.js";
 
 const LETTERS = ["A", "B"];
 const FIELDS = ["route-from", "route-to"];
+const SPEEDS_FROM = {
+  predictions: "By measured and predicted speeds.",
+  usual_speeds: "By the usual speeds at that time of day.",
+  free_flow: "By the speeds of empty roads: nothing is known of the traffic.",
+};
 const PLACE = /^\s*(-?\d{1,2}(?:\.\d+)?)\s*[,;\s]\s*(-?\d{1,3}(?:\.\d+)?)\s*$/;
 
 export class RoutePanel {
@@ -81,6 +86,7 @@ export class RoutePanel {
       if (turn !== this.asked) return;
       const before = this.routes.length ? this.routes[this.chosen].places : null;
       this.show([answer.recommended_route, ...answer.alternatives], again);
+      setText($("route-note"), SPEEDS_FROM[answer.speeds_from] + (answer.note ? ` ${sentence(answer.note)}` : ""));
       const changed = before && JSON.stringify(before) !== JSON.stringify(this.routes[0].places);
       this.say(again ? (changed && this.chosen === 0 ? "The recommended route has changed." : $("route-status").textContent) : spoken(this.routes));
     } catch (problem) {
@@ -102,6 +108,7 @@ export class RoutePanel {
     if (!keep || this.chosen >= routes.length) this.chosen = 0;
     this.buttons = this.routes.map((route, at) => this.button(route, at));
     $("routes").replaceChildren(...this.buttons);
+    if (!routes.length) setText($("route-note"), "");
     this.choose(this.chosen);
     if (!keep && routes.length) this.map.fitPlaces(this.routes.flatMap((route) => route.places));
   }
@@ -114,7 +121,7 @@ export class RoutePanel {
     const title = element("span", "route-name", at ? `Alternative ${at}` : "Recommended");
     const eta = element("b", "", etaText(route.eta_minutes));
     const later = element("span", "dim", at ? ` ${laterText(route.eta_minutes - this.routes[0].eta_minutes)}` : "");
-    button.append(title, eta, later, element("span", "number", distanceText(route.distance_km)), element("span", "congestion", congestionText(route.congestion_summary)));
+    button.append(title, eta, later, element("span", "number", distanceText(route.distance_km)), element("span", "congestion", route.congestion_summary.text));
     const streets = element("ol", "streets");
     for (const name of streetsOf(route)) streets.append(element("li", "", name));
     item.append(button, streets);
@@ -150,9 +157,8 @@ function laterText(minutes) {
   return minutes * 60 < 1 ? "as quick" : `${etaText(minutes)} longer`;
 }
 
-function congestionText(summary) {
-  if (typeof summary === "string") return summary;
-  return summary.text ?? `congestion ${summary.level}`;
+function sentence(text) {
+  return `${text[0].toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
 }
 
 function spoken(routes) {
