@@ -19,13 +19,17 @@ _MOMENTS_AT_ONCE = 256
 
 
 class Recipe(NamedTuple):
-    """How long and how fast to learn."""
+    """How long and how fast to learn.
+
+    An epoch takes at most `moments`, others each time: those beside each other in a long history are much alike.
+    """
 
     epochs: int
     rate: float = 2e-3
     batch: int = 32
     weight_decay: float = 1e-3
     patience: int = 8
+    moments: int = 5000
 
 
 class Fitted(NamedTuple):
@@ -90,7 +94,7 @@ def fit(make: Callable[[], nn.Module], data: TrainingData, recipe: Recipe, seed:
     rng, began = np.random.default_rng(seed), time.perf_counter()
     network = make()
     averaged = AveragedWeights(network)
-    batches = max(len(data.split.train) // recipe.batch, 1)
+    batches = max(min(len(data.split.train), recipe.moments) // recipe.batch, 1)
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.rate, total_steps=recipe.epochs * batches, pct_start=0.1

@@ -34,6 +34,9 @@ INPUT_STEPS = SPEED.input_steps
 
 TRAIN_SHARE, VALIDATION_SHARE = 0.7, 0.1
 
+#: So many rows decide about a dozen weights as well as more of them do.
+_MOST_LINEAR_ROWS = 500_000
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -95,8 +98,9 @@ class TrainingData:
         return replace(self, held_out=HeldOutProfile({}, self.smooth))
 
     def linear_ar(self) -> LinearAr:
-        """The linear baseline, fitted to the training part."""
-        moments = self.split.train
+        """The linear baseline, fitted to the training part; of a long one to moments spread over it."""
+        every = max(len(self.split.train) * len(self.history.road_ids) // _MOST_LINEAR_ROWS, 1)
+        moments = self.split.train[::every]
         times = self.history.times[moments]
         return fit_linear_ar(self.plain, self.recent(moments), times, self.ahead, self.targets(moments))
 
