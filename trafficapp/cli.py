@@ -10,6 +10,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "stack": ("trafficapp.stack.commands", "stack"),
     "up": ("trafficapp.stack.commands", "up"),
     "replay": ("trafficapp.sources.commands", "replay"),
+    "simulate": ("trafficapp.simulation.commands", "simulate"),
     "mock": ("trafficapp.sources.commands", "mock"),
     "migrate": ("trafficapp.stores.commands", "migrate"),
     "retention": ("trafficapp.stores.commands", "retention"),

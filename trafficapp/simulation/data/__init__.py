@@ -1,0 +1,1 @@
+"""Demand of the shipped city."""

@@ -1,0 +1,126 @@
+"""Simulated history as parquet files that `trafficapp train --from` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trafficapp.congestion import CongestionScale
+from trafficapp.simulation.chance import Incident
+from trafficapp.simulation.city import City, Floats
+from trafficapp.simulation.days import DayTraffic, simulate_days
+from trafficapp.simulation.views import CameraView
+from trafficapp.simulation.windows import WINDOWS_PER_MINUTE, Windows, camera_windows, lane_windows
+
+STEP_MINUTES = 5
+
+_TIME = pa.timestamp("us", "UTC")
+_ROADS = pa.schema([("road_id", pa.string()), ("timestamp", _TIME), ("speed_kmh", pa.float32())])
+_CAMERAS = pa.schema([("entity", pa.string()), ("timestamp", _TIME), ("congestion_score", pa.float32())])
+
+
+@dataclass(frozen=True)
+class Span:
+    """What is simulated: days follow from the seed, and are cut to whole steps in [start, end)."""
+
+    seed: int
+    start: datetime
+    end: datetime
+    zone: ZoneInfo
+    incidents: Sequence[Incident] = ()
+
+
+def step_means(values: Floats) -> Floats:
+    """Means over steps of the minutes of a day."""
+    means: Floats = values.reshape(-1, STEP_MINUTES, values.shape[1]).mean(1)
+    return means
+
+
+def write_history(
+    city: City,
+    span: Span,
+    roads: Path | None,
+    cameras: Path | None,
+    views: Sequence[CameraView],
+    scales: Sequence[CongestionScale],
+    progress: Callable[[int], None] = lambda minutes: None,
+) -> tuple[int, int]:
+    """Write the speed of each road in each step of 5 minutes, and the score of each camera and lane by the minute.
+
+    A row's time is the begin of its step or minute. A lane is called ``cam_01/0``.
+
+    Returns:
+        rows of roads and of cameras.
+    """
+    rows = [0, 0]
+    with ExitStack() as files:
+        roads_file = files.enter_context(pq.ParquetWriter(roads, _ROADS, compression="zstd")) if roads else None
+        cameras_file = files.enter_context(pq.ParquetWriter(cameras, _CAMERAS, compression="zstd")) if cameras else None
+        for traffic in simulate_days(city, span.seed, span.start, span.end, span.zone, span.incidents, progress):
+            if roads_file is not None:
+                table = road_table(city, traffic)
+                roads_file.write_table(table)
+                rows[0] += table.num_rows
+            if cameras_file is not None:
+                lanes = lane_windows(city, views, traffic, scales)
+                table = _camera_table(views, lanes, camera_windows(views, lanes, scales), traffic.begin)
+                cameras_file.write_table(table)
+                rows[1] += table.num_rows
+    return rows[0], rows[1]
+
+
+def write_links(city: City, path: Path) -> int:
+    """Write which roads follow each other, with the share of the traffic that goes that way; return the rows."""
+    graph = city.graph
+    table = pa.table(
+        {
+            "from_road": graph.edge_ids[graph.turn_from].tolist(),
+            "to_road": graph.edge_ids[graph.turn_to].tolist(),
+            "weight": city.turn_share.astype(np.float32),
+        }
+    )
+    pq.write_table(table, path, compression="zstd")
+    return int(table.num_rows)
+
+
+def road_table(city: City, traffic: DayTraffic) -> pa.Table:
+    """The measured speed of each road in each step of a day."""
+    return _long(
+        _ROADS, city.graph.edge_ids.tolist(), traffic.begin, STEP_MINUTES, np.round(step_means(traffic.measured_kmh), 2)
+    )
+
+
+def _camera_table(views: Sequence[CameraView], lanes: Windows, whole: Windows, begin: datetime) -> pa.Table:
+    names = [view.camera_id for view in views]
+    names += [f"{view.camera_id}/{lane.lane_id}" for view in views for lane in view.lanes]
+    scores = np.concatenate([_minute_means(whole.score), _minute_means(lanes.score)], axis=1)
+    return _long(_CAMERAS, names, begin, 1, np.round(scores, 4))
+
+
+def _minute_means(scores: Floats) -> Floats:
+    """Mean of the windows of each minute that have a score, NaN where none has."""
+    windows = scores.reshape(-1, WINDOWS_PER_MINUTE, scores.shape[1])
+    known = np.isfinite(windows)
+    means: Floats = np.divide(
+        np.where(known, windows, 0).sum(1), known.sum(1), out=np.full(known.shape[::2], np.nan), where=known.any(1)
+    )
+    return means
+
+
+def _long(schema: pa.Schema, names: Sequence[str], begin: datetime, minutes: int, values: Floats) -> pa.Table:
+    """One row a value that is known, ordered by time."""
+    first_us, step_us = int(begin.timestamp()) * 1_000_000, minutes * 60_000_000
+    times = first_us + step_us * np.repeat(np.arange(len(values)), len(names))
+    codes = np.tile(np.arange(len(names), dtype=np.int32), len(values))
+    known = np.isfinite(values).ravel()
+    entities = pa.DictionaryArray.from_arrays(codes[known], pa.array(list(names))).cast(pa.string())
+    arrays = [entities, pa.array(times[known]).cast(_TIME), pa.array(values.ravel()[known].astype(np.float32))]
+    return pa.Table.from_arrays(arrays, schema=schema)
