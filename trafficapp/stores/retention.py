@@ -40,6 +40,7 @@ _FORGET_CHANGES = """
     WHERE day >= ($1::text::timestamptz AT TIME ZONE 'UTC')::date
       AND day < ($2::text::timestamptz AT TIME ZONE 'UTC')::date
 """
+_FORGET_ROAD_SUMS = "SELECT forget_road_sums()"
 
 
 async def sweep(pool: Pool, retention: RetentionSettings) -> list[str]:
@@ -72,6 +73,8 @@ async def sweep(pool: Pool, retention: RetentionSettings) -> list[str]:
                     dropped.append(row["partition_name"])
                     if parent == HOURS_TABLE:
                         await connection.execute(_FORGET_CHANGES, row["lower"], row["upper"])
+        # every time, so that a sweep that ends in between is made up for
+        await connection.execute(_FORGET_ROAD_SUMS)
     if dropped:
         _log.info("retention dropped %d partitions: %s", len(dropped), ", ".join(dropped))
     return dropped
