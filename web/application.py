@@ -23,6 +23,10 @@ from web import (
     maps,
     middleware,
     pages,
+    road_exports,
+    road_trends,
+    roads,
+    routes,
 )
 from web.access import AUTHORITY, Access, Authority, warn_of_public_reads
 from web.context import CONTEXT, WebContext
@@ -33,6 +37,8 @@ from web.health import HealthCheck
 from web.notification_feed import NotificationFeed
 from web.notifications import NotificationViews
 from web.operations import Operation, Tag, mount
+from web.route_cache import RouteCache
+from web.route_planning import RoutePlanning
 from web.sockets import MetricsSockets
 from web.subscription import Tasks
 
@@ -52,6 +58,8 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     event_sockets = EventSockets(events, settings, telemetry)
     road_notices = NotificationFeed(connect_feed)
     notification_views = NotificationViews(road_notices, settings, telemetry)
+    planning = RoutePlanning(settings.roads, telemetry, context.redis, connect_feed)
+    route_cache = RouteCache(context.redis, settings.roads.route_cache_seconds)
     socket_clients = (*sockets.clients.values(), event_sockets.clients, notification_views.clients)
     pings = Tasks()
     health = HealthCheck(
@@ -66,16 +74,18 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         feed.start()
         events.start()
         road_notices.start()
+        planning.start()
         pings.start(*(clients.keep_awake() for clients in socket_clients))
         context.registry.start()
 
     async def close_sockets(_: web.Application) -> None:
-        await asyncio.gather(feed.stop(), events.stop(), road_notices.stop(), pings.stop())
+        await asyncio.gather(feed.stop(), events.stop(), road_notices.stop(), planning.stop(), pings.stop())
         await asyncio.gather(*(clients.close_all() for clients in socket_clients))
 
     async def close_clients(_: web.Application) -> None:
         # Faust cleans up twice
         await context.registry.stop()
+        await route_cache.stop()
         await context.close()
 
     web_app[CONTEXT] = context
@@ -93,7 +103,12 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *administration.operations(),
         *dashboard.operations(),
         *maps.operations(),
+        *roads.operations(),
+        *routes.operations(planning, route_cache),
+        *road_exports.operations(planning),
         *analytics.operations(),
+        *road_trends.operations(),
+        *predictions_roads.operations(),
         *camera_predictions.operations(settings),
         *health.operations(),
         Operation(

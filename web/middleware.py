@@ -63,7 +63,10 @@ async def set_headers(request: web.Request, response: web.StreamResponse) -> Non
             response.headers.setdefault(name, value)
     origins = request.config_dict.get(ORIGINS)
     if origins is not None:
+        varies = response.headers.get(hdrs.VARY)
         response.headers.update(origins.headers(request))
+        if varies is not None and varies != response.headers[hdrs.VARY]:
+            response.headers[hdrs.VARY] += f", {varies}"
     response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
 
 

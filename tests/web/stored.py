@@ -8,15 +8,22 @@ import time
 from typing import Any
 
 import msgspec
+from redis.asyncio import Redis
 
+from models.roads import RoadObservation
 from models.timestamps import rfc3339
 from models.window_rows import WindowRow
+from tests.stores.live.conftest import an_hour_back
 from tests.stores.postgres.records import detection, record, window_records
+from tests.stores.road_observations import observation_records
 from trafficapp.settings import Settings
 from trafficapp.stores.history_events import HistoryEventsSink
 from trafficapp.stores.history_metrics import HistoryMetricsSink
+from trafficapp.stores.history_roads import HistoryRoadsSink
+from trafficapp.stores.live_roads import LiveRoadsSink
 
 _WINDOW_US = 5_000_000
+_ROADS_TOPIC = "trafficapp-road-observations"
 _offsets = itertools.count(0, 1000)
 
 
@@ -64,4 +71,21 @@ async def keep_detections(settings: Settings, *changes: dict[str, Any]) -> None:
         for number, change in enumerate(changes)
     ]
     await sink.apply(0, records, lambda: True)
+    await sink.close()
+
+
+async def put_roads(client: Redis, *observations: RoadObservation) -> None:
+    """Put observations that were sent just now into Redis."""
+    sink = LiveRoadsSink(client, _ROADS_TOPIC, an_hour_back)
+    await sink.load([0])
+    run = observation_records(*observations, first=next(_offsets), sent_ms=time.time_ns() // 1_000_000)
+    await sink.apply(0, run, lambda: True)
+    sink.release([0])
+
+
+async def keep_roads(settings: Settings, *observations: RoadObservation) -> None:
+    """Keep observations in the history."""
+    sink = HistoryRoadsSink(settings)
+    await sink.load([0])
+    await sink.apply(0, observation_records(*observations, first=next(_offsets)), lambda: True)
     await sink.close()

@@ -14,8 +14,9 @@ import pytest
 
 from models.timestamps import epoch_us, rfc3339
 from tests.stores.alerts import alert_event, keep_open, store
+from tests.stores.road_observations import observation
 from tests.web.conftest import Worker
-from tests.web.stored import keep_detections, keep_windows, recent_window
+from tests.web.stored import keep_detections, keep_windows, put_roads, recent_window
 from trafficapp.stores.migrations import migrate
 
 WINDOW = (
@@ -46,6 +47,7 @@ EXACT: list[tuple[str, bool, str]] = [
     ("/api/map/incidents", True, "alert_id camera_id latitude longitude severity alert_type title triggered_at"),
     ("/api/alerts/current", True, ALERT),
     ("/api/alerts/history", True, ALERT),
+    ("/traffic/current", True, "road_id road_name current_speed jam_factor congestion_level last_updated"),
 ]
 
 #: Fields of what is inside of ``/api/analytics/metrics``.
@@ -93,6 +95,7 @@ async def filled(history_worker: Worker, database_url: str) -> AsyncIterator[Wor
     alert = alert_event("now", triggered_at=rfc3339(epoch_us(datetime.now(UTC))))
     await store(connection, alert)
     await keep_open(history_worker.context.redis, alert)
+    await put_roads(history_worker.context.redis, observation())
     assert await history_worker.context.registry.refresh()
     yield history_worker
     await connection.close()

@@ -199,6 +199,8 @@ async def test_pages_from_elsewhere(narrow_worker: Worker) -> None:
         ORIGIN,
         "Origin",
     )
+    network = await client.get("/api/roads/network", headers={"Origin": ORIGIN})
+    assert network.headers["Vary"] == "Origin, Accept-Encoding"
     for origin, status in ((ORIGIN, 426), ("https://elsewhere.example", 403)):
         assert (await client.get("/ws/metrics", headers={"Origin": origin})).status == status
 
