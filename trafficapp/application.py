@@ -56,8 +56,14 @@ _ROLES: dict[str, tuple[str, ...]] = {
     "streams": ("agents.windows", "agents.finished_windows"),
     "alerts": ("agents.alerts",),
     "roads": ("agents.road_feed", "agents.road_forecasts"),
-    "history": ("agents.history", "agents.publications", "agents.history_roads", "agents.history_notifications"),
-    "live": ("agents.live", "agents.live_roads", "agents.live_notifications"),
+    "history": (
+        "agents.history",
+        "agents.publications",
+        "agents.history_roads",
+        "agents.history_predictions",
+        "agents.history_notifications",
+    ),
+    "live": ("agents.live", "agents.live_roads", "agents.live_predictions", "agents.live_notifications"),
 }
 
 

@@ -23,6 +23,7 @@ from web import (
     maps,
     middleware,
     pages,
+    predictions_roads,
     road_exports,
     road_trends,
     roads,

@@ -1,7 +1,8 @@
-"""The sink of checked road observations into Redis: the newest one of every road.
+"""Sinks into Redis of what is told of roads: the newest document of every road.
 
-The keys are those of `trafficapp.stores.current_roads`. A newer observation is never replaced by an older one. It
-expires ten minutes after it was sent: of a backlog only what is still true is put.
+Checked observations go to the keys of `trafficapp.stores.current_roads`, predictions to those of
+`trafficapp.stores.current_predictions`. A newer document is never replaced by an older one, as long as it is there. It
+expires a while after it was sent: of a backlog only what is still true is put.
 """
 
 from __future__ import annotations
@@ -30,9 +31,12 @@ _LISTED_SECONDS = 86_400
 
 _ROADS_PER_CALL = 250
 
-#: KEYS: generation, offsets, observed, then a current key for each road. ARGV: generation, partition, offset that must
+#: A document whose time is further ahead of its record is of a wrong clock: it would stay the newest for long.
+_AHEAD_US = 60_000_000
+
+#: KEYS: generation, offsets, listed, then a current key for each road. ARGV: generation, partition, offset that must
 #: be stored at least, offset to store (or -1), seconds that a road stays listed, then for each road: road_id, time of
-#: the observation in epoch seconds, milliseconds to keep it, document.
+#: the document in epoch seconds, milliseconds to keep it, document.
 #: Returns OK, or LOST when the server is not the one that took the earlier writes.
 _PUT_ROADS = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'LOST' end
@@ -41,7 +45,7 @@ if stored < tonumber(ARGV[3]) then return 'LOST' end
 for i = 4, #KEYS do
   local at = 6 + (i - 4) * 4
   local known = redis.call('ZSCORE', KEYS[3], ARGV[at])
-  if not known or tonumber(known) <= tonumber(ARGV[at + 1]) then
+  if not known or tonumber(known) <= tonumber(ARGV[at + 1]) or redis.call('EXISTS', KEYS[i]) == 0 then
     redis.call('SET', KEYS[i], ARGV[at + 3], 'PX', ARGV[at + 2])
     redis.call('ZADD', KEYS[3], ARGV[at + 1], ARGV[at])
   end
@@ -56,7 +60,7 @@ return 'OK'
 
 
 class _Head(Struct):
-    """What must be known of an observation to place it."""
+    """What must be known of a document to place it."""
 
     road_id: str
     timestamp: str
@@ -67,12 +71,12 @@ _decode_head = msgspec.json.Decoder(_Head).decode
 
 @dataclass(frozen=True, slots=True)
 class RoadDocument:
-    """An observation to put.
+    """A document to put.
 
     Attributes:
-        time_us: when the speed was measured, microseconds since the epoch.
+        time_us: what its ``timestamp`` says, microseconds since the epoch.
         expires: epoch seconds.
-        document: the observation as JSON.
+        document: JSON.
     """
 
     road_id: str
@@ -81,17 +85,45 @@ class RoadDocument:
     document: bytes
 
 
-#: The newest observation of each road.
+@dataclass(frozen=True, slots=True)
+class RoadKeys:
+    """Where the documents of a topic go.
+
+    Attributes:
+        what: what a document is, for the log.
+        listed: the sorted set of roads, scored by the time of the newest document in epoch seconds.
+        key: of a road's document.
+        seconds: how long a document is kept.
+    """
+
+    what: str
+    listed: str
+    key: Callable[[str], str]
+    seconds: int
+
+
+OBSERVATIONS = RoadKeys("observation of a road", OBSERVED_KEY, road_key, CURRENT_SECONDS)
+
+#: The newest document of each road.
 NewestRoads: TypeAlias = dict[str, RoadDocument]
 
 
 class LiveRoadsSink(RedisSink[NewestRoads, list[RoadDocument]]):
-    """Applies runs of checked observations to Redis. Arguments as of `RedisSink`."""
+    """Applies runs of documents of roads to Redis: of checked observations, unless other keys are given.
+
+    Other arguments as of `RedisSink`.
+    """
 
     def __init__(
-        self, client: Redis, topic: str, read_back: ReadBack, on_rows: Callable[[int], None] | None = None
+        self,
+        client: Redis,
+        topic: str,
+        read_back: ReadBack,
+        on_rows: Callable[[int], None] | None = None,
+        keys: RoadKeys = OBSERVATIONS,
     ) -> None:
         super().__init__(client, topic, read_back, on_rows)
+        self._keys = keys
         self._script = client.register_script(_PUT_ROADS)
 
     def new_memory(self) -> NewestRoads:
@@ -108,14 +140,14 @@ class LiveRoadsSink(RedisSink[NewestRoads, list[RoadDocument]]):
 
     def describe(self, memory: NewestRoads) -> str:
         """How many roads."""
-        return f"the current speeds of {len(memory)} roads"
+        return f"the newest documents of {len(memory)} roads"
 
     async def remember(self, memories: Mapping[int, NewestRoads]) -> None:
         """Read the documents back; the topic has one partition."""
         now = time.time()
-        listed: Any = await self.client.zrange(OBSERVED_KEY, 0, -1)
+        listed: Any = await self.client.zrange(self._keys.listed, 0, -1)
         for first in range(0, len(listed), _ROADS_PER_CALL):
-            keys = [road_key(road_id.decode()) for road_id in listed[first : first + _ROADS_PER_CALL]]
+            keys = [self._keys.key(road_id.decode()) for road_id in listed[first : first + _ROADS_PER_CALL]]
             async with self.client.pipeline(transaction=False) as pipeline:
                 pipeline.mget(keys)
                 for key in keys:
@@ -124,23 +156,27 @@ class LiveRoadsSink(RedisSink[NewestRoads, list[RoadDocument]]):
             for key, document, ms in zip(keys, documents, left_ms, strict=True):
                 if document is None or ms <= 0:
                     continue
-                found = _read(document, now + ms / 1000, key)
+                found = self._read(document, now + ms / 1000, key)
                 for memory in memories.values():
                     if found is not None:
                         memory[found.road_id] = found
 
     def collect(self, memory: NewestRoads, records: Sequence[ConsumerRecord]) -> list[RoadDocument]:
-        """Take a run in: the newest observation of each road that it has."""
+        """Take a run in: the newest document of each road that it has."""
         changed: NewestRoads = {}
+        now = time.time()
         for record in records:
             where = f"{self.topic} at offset {record.offset}"
-            found = _read(record.value or b"", record.timestamp / 1000 + CURRENT_SECONDS, where)
+            # the clock of whoever sent it may have been ahead of ours
+            found = self._read(record.value or b"", min(record.timestamp / 1000, now) + self._keys.seconds, where)
             if found is None:
+                continue
+            if found.time_us > record.timestamp * 1000 + _AHEAD_US:
+                logger.error("%s is ahead of its record and was left out", where)
                 continue
             known = memory.get(found.road_id)
             if known is None or known.time_us <= found.time_us:
                 memory[found.road_id] = changed[found.road_id] = found
-        now = time.time()
         for road_id in [road_id for road_id, one in memory.items() if one.expires <= now]:
             del memory[road_id]
         return list(changed.values())
@@ -152,26 +188,27 @@ class LiveRoadsSink(RedisSink[NewestRoads, list[RoadDocument]]):
         current = [one for one in changes if one.expires > now]
         pieces = [current[first : first + _ROADS_PER_CALL] for first in range(0, len(current), _ROADS_PER_CALL)]
         for number, piece in enumerate(pieces or [[]], 1):
-            keys = [self.generation_key, self.offsets_key, OBSERVED_KEY, *(road_key(one.road_id) for one in piece)]
+            keys = [self.generation_key, self.offsets_key, self._keys.listed]
+            keys += [self._keys.key(one.road_id) for one in piece]
             next_offset = call.next_offset if number >= len(pieces) else -1
             args: list[Any] = [call.generation, call.partition, call.stored, next_offset, _LISTED_SECONDS]
             args += itertools.chain.from_iterable(
-                (one.road_id, one.time_us / MICROSECONDS_PER_SECOND, _left_ms(one, now), one.document) for one in piece
+                (
+                    one.road_id,
+                    one.time_us / MICROSECONDS_PER_SECOND,
+                    max(1, round((one.expires - now) * 1000)),
+                    one.document,
+                )
+                for one in piece
             )
             if await self._script(keys=keys, args=args) != b"OK":
                 return False
         return True
 
-
-def _left_ms(one: RoadDocument, now: float) -> int:
-    # a producer's clock may be ahead of ours
-    return max(1, min(round((one.expires - now) * 1000), CURRENT_SECONDS * 1000))
-
-
-def _read(document: bytes, expires: float, where: str) -> RoadDocument | None:
-    try:
-        head = _decode_head(document)
-        return RoadDocument(head.road_id, epoch_us(head.timestamp), expires, document)
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError) as error:
-        logger.error("%s is no observation of a road and was left out: %s", where, error)
-        return None
+    def _read(self, document: bytes, expires: float, where: str) -> RoadDocument | None:
+        try:
+            head = _decode_head(document)
+            return RoadDocument(head.road_id, epoch_us(head.timestamp), expires, document)
+        except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError) as error:
+            logger.error("%s is no %s and was left out: %s", where, self._keys.what, error)
+            return None

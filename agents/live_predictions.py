@@ -1,0 +1,24 @@
+"""Agent that keeps the newest prediction of every road in Redis: role ``live``."""
+
+from __future__ import annotations
+
+from trafficapp.application import TrafficApp
+from trafficapp.kafka import aiokafka_config
+from trafficapp.stores.current_predictions import PREDICTED_KEY, PREDICTED_SECONDS, prediction_key
+from trafficapp.stores.live_roads import LiveRoadsSink, RoadKeys
+from trafficapp.stores.read_back import KafkaReadBack
+from trafficapp.stores.redis import connect
+from trafficapp.topics import CITY_PARTITIONS, PREDICTIONS
+
+NAME = "live_predictions"
+KEYS = RoadKeys("prediction of a road", PREDICTED_KEY, prediction_key, PREDICTED_SECONDS)
+
+
+def register(app: TrafficApp) -> None:
+    """Put the agent on an application."""
+    client = connect(app.settings.redis.url.get_secret_value())
+    read_back = KafkaReadBack(PREDICTIONS, aiokafka_config(app.settings), PREDICTED_SECONDS)
+    sink = LiveRoadsSink(client, PREDICTIONS, read_back, app.telemetry.sink_rows.labels(NAME).inc, KEYS)
+    app.read_in_runs(PREDICTIONS, sink, name=NAME, partitions=CITY_PARTITIONS)
+    app.telemetry.watch_sink(NAME, sink.is_waiting)
+    app.close_at_end(client.aclose)
