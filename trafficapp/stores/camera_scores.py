@@ -23,7 +23,7 @@ _SCORES = """
     FROM by_minute GROUP BY 1, 2
 """
 _ROADS = "SELECT camera_id, road_segment FROM cameras WHERE road_segment IS NOT NULL"
-_SPAN = "SELECT min(window_start), max(window_start) FROM traffic_metrics WHERE window_start >= $1"
+_SPAN = "SELECT min(bucket_start), max(bucket_start) FROM metrics_1m WHERE bucket_start >= $1"
 
 
 async def camera_scores(source: Pool | Connection, since: datetime, until: datetime) -> list[EntityScores]:
@@ -45,7 +45,7 @@ async def roads_of_cameras(source: Pool | Connection) -> dict[str, str]:
     return {row["camera_id"]: row["road_segment"] for row in await source.fetch(_ROADS)}
 
 
-async def span_of_windows(source: Pool | Connection, since: datetime) -> tuple[datetime, datetime] | None:
-    """When the first and the last window begin of those that begin at a time or later; None when there is none."""
+async def minutes_of_windows(source: Pool | Connection, since: datetime) -> tuple[datetime, datetime] | None:
+    """When the first and the last minute begin that have windows, of those since a time; None when there is none."""
     row = await source.fetchrow(_SPAN, since)
     return None if row is None or row[0] is None else (row[0], row[1])
