@@ -66,23 +66,17 @@ class CongestedRoad(Struct, frozen=True, kw_only=True):
 
 
 class RoadTrends(Struct, frozen=True, kw_only=True):
-    """Figures of the observations of roads in ``[range_start, range_end)``; every observation weighs the same.
+    """Figures of the observations of roads in a range; every observation weighs the same.
 
     Attributes:
         hourly_avg_speed: 24 entries, hour 0 first.
         rush_hour_patterns: one for each rush hour of the settings.
         top_congested_roads: the ten with the largest mean jam factor, the worst first.
-        time_zone: of the hours: the city's, as IANA names it.
-        observations: how many observations there are.
     """
 
     hourly_avg_speed: list[HourSpeed]
     rush_hour_patterns: list[RushHourPattern]
     top_congested_roads: list[CongestedRoad]
-    range_start: str
-    range_end: str
-    time_zone: str
-    observations: int
 
 
 encode_road_trends = msgspec.json.Encoder().encode

@@ -10,14 +10,12 @@ from aiohttp import web
 from msgspec import Struct
 
 from models.road_trends import RoadTrends, encode_road_trends
-from models.timestamps import epoch_us, rfc3339
 from trafficapp.analytics.local_hours import slot_minutes, time_zone
 from trafficapp.analytics.road_trends import (
     by_local_hour,
     congested_road,
     hourly_speeds,
     rush_hour_patterns,
-    total,
 )
 from trafficapp.stores.road_trend_queries import road_trends
 from web.context import CONTEXT
@@ -68,10 +66,6 @@ async def trends(request: web.Request, query: TrendsQuery) -> web.Response:
         hourly_avg_speed=hourly_speeds(hours),
         rush_hour_patterns=rush_hour_patterns(hours, roads.rush_hours),
         top_congested_roads=[congested_road(*road) for road in found.roads],
-        range_start=rfc3339(epoch_us(span.since)),
-        range_end=rfc3339(epoch_us(span.until)),
-        time_zone=roads.zone,
-        observations=total(hours).observations,
     )
     return web.Response(body=encode_road_trends(body), content_type="application/json")
 
