@@ -12,12 +12,11 @@ import os
 import re
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import quote
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -25,21 +24,21 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
-from trafficapp.upkeep.due_times import NIGHTLY_PATTERN, WEEKLY_PATTERN
+from trafficapp.road_settings import ForecastSettings as ForecastSettings
+from trafficapp.road_settings import HereSettings as HereSettings
+from trafficapp.road_settings import NotificationSettings as NotificationSettings
+from trafficapp.road_settings import RoadSettings as RoadSettings
+from trafficapp.settings_sections import Seconds, Section
+from trafficapp.upkeep.due_times import NIGHTLY_PATTERN
 
 Role = Literal["streams", "alerts", "roads", "history", "live"]
-Seconds = Annotated[float, Field(gt=0)]
 
 
 class SettingsError(Exception):
     """A setting is wrong. The message names each one, its value's fault and what is allowed."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class KafkaSettings(_Section):
+class KafkaSettings(Section):
     """The broker that carries every topic."""
 
     bootstrap_servers: str = Field("127.0.0.1:9092", description="Comma-separated host:port list.")
@@ -63,7 +62,7 @@ class KafkaSettings(_Section):
         return self
 
 
-class PostgresSettings(_Section):
+class PostgresSettings(Section):
     """The history database."""
 
     url: SecretStr = Field(
@@ -72,13 +71,13 @@ class PostgresSettings(_Section):
     pool_size: int = Field(4, ge=1, le=64, description="Connections one process keeps at most.")
 
 
-class RedisSettings(_Section):
+class RedisSettings(Section):
     """The store of the current state and the pub/sub between processes."""
 
     url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), description="redis://host:port/db")
 
 
-class WebSettings(_Section):
+class WebSettings(Section):
     """The HTTP and WebSocket side of a worker."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
@@ -95,7 +94,7 @@ class WebSettings(_Section):
     )
 
 
-class WorkerSettings(_Section):
+class WorkerSettings(Section):
     """What this process does and how it hands records to agents."""
 
     role: Role = Field(
@@ -107,7 +106,7 @@ class WorkerSettings(_Section):
     )
 
 
-class CameraWindowOverrides(_Section):
+class CameraWindowOverrides(Section):
     """Constants of one camera that differ from the general ones; an absent one is inherited."""
 
     max_count: int | None = Field(None, ge=1, description="Vehicles in a window that count as full.")
@@ -115,7 +114,7 @@ class CameraWindowOverrides(_Section):
     pixel_to_meter: float | None = Field(None, gt=0, description="Metres a pixel stands for.")
 
 
-class WindowSettings(_Section):
+class WindowSettings(Section):
     """Event-time windows per camera and lane."""
 
     size_seconds: float = Field(5.0, gt=0, le=3600, description="Length of a tumbling window.")
@@ -128,7 +127,7 @@ class WindowSettings(_Section):
     )
 
 
-class CongestionSettings(_Section):
+class CongestionSettings(Section):
     """Constants of the congestion score and its levels."""
 
     max_count: int = Field(50, ge=1, description="Vehicles in a window that count as full.")
@@ -144,7 +143,7 @@ class CongestionSettings(_Section):
         return self
 
 
-class SpeedSettings(_Section):
+class SpeedSettings(Section):
     """Estimation of a missing speed from the movement of the centroid."""
 
     pixel_to_meter: float = Field(0.05, gt=0, description="Metres a pixel stands for.")
@@ -153,7 +152,7 @@ class SpeedSettings(_Section):
     max_kmh: float = Field(400.0, gt=0, description="A reported speed above this is rejected as impossible.")
 
 
-class AlertSettings(_Section):
+class AlertSettings(Section):
     """When alerts are raised and when they end. A window is one finished camera-wide window."""
 
     severe_windows: int = Field(1, ge=1, le=1000, description="SEVERE windows in a row that raise a CRITICAL alert.")
@@ -188,7 +187,7 @@ class AlertSettings(_Section):
         return self
 
 
-class EventSettings(_Section):
+class EventSettings(Section):
     """Live events on ``/ws/events``."""
 
     metrics_seconds: Seconds = Field(5.0, description="Interval of traffic_metrics_update.")
@@ -197,7 +196,7 @@ class EventSettings(_Section):
     replay_events: int = Field(1000, ge=1, description="Events kept for clients that come back with resume_after.")
 
 
-class RetentionSettings(_Section):
+class RetentionSettings(Section):
     """How long history is kept."""
 
     events_hours: float = Field(24.0, gt=0, description="Hours of raw events.")
@@ -212,71 +211,7 @@ class RetentionSettings(_Section):
     )
 
 
-class RoadSettings(_Section):
-    """The road-speed feed and the road graph."""
-
-    city: str = Field("bologna", pattern=r"^[a-z0-9_-]{1,64}$", description="Name of the city, in keys and versions.")
-    graph: Path | None = Field(
-        None, description="Folder that `trafficapp graph import` made; without one the shipped graph of Bologna."
-    )
-    zone: str = Field("Europe/Rome", description="Time zone of the city, as IANA names it.")
-    rush_hours: tuple[tuple[int, int], ...] = Field(
-        ((7, 9), (17, 19)), description="Local hours [from, to) that count as rush hour."
-    )
-    jam_factor_high: float = Field(7.0, gt=0, le=10, description="Jam factor from which congestion is high.")
-    jam_factor_medium: float = Field(4.0, gt=0, le=10, description="Jam factor from which congestion is medium.")
-    max_speed_kmh: float = Field(250.0, gt=0, description="A speed above this is rejected as impossible.")
-    future_guard_seconds: Seconds = Field(60.0, description="How far ahead of its record an observation may be.")
-    late_seconds: Seconds = Field(3600.0, description="How far behind its record an observation may be.")
-    match_reach_m: float = Field(25.0, gt=0, le=200, description="How far a road may lie from the graph's edges.")
-    place_reach_m: float = Field(
-        500.0, gt=0, le=5000, description="How far origin and destination of a route may lie from a road."
-    )
-    speeds_usable_seconds: Seconds = Field(
-        1800.0, description="Published speeds older than this count as unknown: usual speeds or free flow take over."
-    )
-    route_cache_seconds: int = Field(
-        300, ge=0, le=3600, description="How long an answer for a route may be repeated; 0: never."
-    )
-
-    @model_validator(mode="after")
-    def _ascending(self) -> RoadSettings:
-        if self.jam_factor_medium >= self.jam_factor_high:
-            raise ValueError("jam_factor_medium must be below jam_factor_high")
-        if any(not 0 <= begin < end <= 24 for begin, end in self.rush_hours):
-            raise ValueError("rush_hours are pairs of hours [from, to) with 0 <= from < to <= 24")
-        return self
-
-    @field_validator("zone")
-    @classmethod
-    def _is_a_zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"{zone!r} is no IANA time zone such as Europe/Rome") from None
-        return zone
-
-
-class ForecastSettings(_Section):
-    """Predictions of road speeds, and the training of models."""
-
-    models_dir: Path = Field(Path("build/models"), description="Folder of trained models, shared by all workers.")
-    step_seconds: int = Field(300, ge=60, le=3600, description="Length of a step of the speeds.")
-    settle_seconds: Seconds = Field(
-        0.25, description="A batch of the feed is complete when nothing came for this long; then all is predicted."
-    )
-    settle_at_most_seconds: Seconds = Field(2.0, description="Longest that a batch is waited for.")
-    refresh_seconds: Seconds = Field(60.0, description="Without new speeds, predictions are made again this often.")
-    train_weekly: str = Field(
-        "",
-        pattern=WEEKLY_PATTERN,
-        description="When a history worker trains anew and promotes what is better, in the city's time, as sun 03:00; "
-        "empty is never. Needs the extra train.",
-    )
-    train_days: int = Field(28, ge=3, le=366, description="Days of history that a training takes.")
-
-
-class BackupSettings(_Section):
+class BackupSettings(Section):
     """Backups of the history database with ``pg_dump``."""
 
     nightly: str = Field(
@@ -288,31 +223,7 @@ class BackupSettings(_Section):
     keep: int = Field(7, ge=1, le=1000, description="How many are kept; the oldest go first.")
 
 
-class NotificationSettings(_Section):
-    """When a road raises a notification and when it may do so again."""
-
-    heavy_congestion_kmh: float = Field(15.0, gt=0, description="A predicted speed below this is heavy_congestion.")
-    heavy_congestion_share: float = Field(
-        0.5,
-        gt=0,
-        le=1,
-        description="The same as a share of free flow, for roads that are slow when empty; the smaller counts.",
-    )
-    sudden_jam_drop: float = Field(0.5, gt=0, lt=1, description="Share of its speed that a road loses in a sudden_jam.")
-    sudden_jam_minutes: float = Field(10.0, gt=0, le=60, description="Within how long it loses it.")
-    severe_jam_factor: float = Field(8.0, gt=0, le=10, description="A jam factor above this is severe_traffic.")
-    raise_observations: int = Field(
-        1, ge=1, le=100, description="Observations in a row that raise heavy_congestion and severe_traffic."
-    )
-    calm_observations: int = Field(
-        3, ge=1, le=100, description="Calm observations in a row after which a road may raise the same again."
-    )
-    calm_margin: float = Field(
-        0.2, ge=0, lt=1, description="Calm is beyond the threshold by this share of it, so that nothing flaps."
-    )
-
-
-class LoggingSettings(_Section):
+class LoggingSettings(Section):
     """What the process says."""
 
     level: Literal["debug", "info", "warn", "error"] = Field("info", description="Least level that is printed.")
@@ -329,6 +240,7 @@ LEGACY_NAMES: dict[str, tuple[str, str]] = {
     "RETENTION_EVENTS_HOURS": ("retention", "events_hours"),
     "RETENTION_METRICS_DAYS": ("retention", "metrics_days"),
     "SPEED_TRACKER_PIXEL_TO_METER": ("speed", "pixel_to_meter"),
+    "HERE_API_KEY": ("here", "api_key"),
 }
 
 
@@ -375,13 +287,13 @@ class _LegacyEnvironment(PydanticBaseSettingsSource):
         return found
 
 
-class AdminSettings(_Section):
+class AdminSettings(Section):
     """Administration."""
 
     api_key: SecretStr | None = Field(None, description="Static admin token; without one, admin calls are refused.")
 
 
-class AuthSettings(_Section):
+class AuthSettings(Section):
     """Who may what. Roles: viewer reads, operator also acknowledges and raises alerts, admin also administers."""
 
     public_reads: bool = Field(
@@ -396,7 +308,7 @@ class AuthSettings(_Section):
     role_claim: str = Field("role", description="Claim that holds a role or a list of roles.")
 
 
-class LimitSettings(_Section):
+class LimitSettings(Section):
     """What a client may ask of one worker."""
 
     requests_per_second: float = Field(200.0, gt=0, description="Requests a second of one client, sustained.")
@@ -456,6 +368,7 @@ class Settings(BaseSettings):
     alerts: AlertSettings = Field(default_factory=AlertSettings)
     events: EventSettings = Field(default_factory=EventSettings)
     roads: RoadSettings = Field(default_factory=RoadSettings)
+    here: HereSettings = Field(default_factory=HereSettings)
     forecast: ForecastSettings = Field(default_factory=ForecastSettings)
     notifications: NotificationSettings = Field(default_factory=NotificationSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
