@@ -2,11 +2,10 @@
 
 import { agoText, element } from "../elements.js";
 import { HORIZONS, speedAt, whoPredicts } from "./city.js";
-import { stepOf, STEPS, UNKNOWN } from "./scale.js";
+import { kmh, stepOf, STEPS, UNKNOWN } from "./scale.js";
 
 const SLOWEST = 8;
 
-export const kmh = (speed) => (speed === null || speed === undefined ? "–" : speed.toFixed(speed < 9.95 ? 1 : 0));
 export const stepAt = (road, horizon) => stepOf(speedAt(road, horizon), road.freeFlowKmh);
 
 export function briefly(road, horizon) {

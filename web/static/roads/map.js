@@ -1,12 +1,12 @@
 // The road graph on a canvas. There are no map tiles: what is drawn is what forecasts and routes are made on.
 
 import { boundsOf, lineOn, Plane, squaredDistance } from "./geometry.js";
-import { colours, STEPS, UNKNOWN } from "./scale.js";
+import { Painter } from "./painter.js";
+import { UNKNOWN } from "./scale.js";
 
 const REACH_PX = 14;
 const CLOSEST_PX_PER_M = 4;
 const MARGIN_PX = 24;
-const CRAWLING = STEPS.findIndex((step) => step.name === "crawling");
 
 export class RoadMap {
   /**
@@ -15,11 +15,10 @@ export class RoadMap {
    * @param onChoose called with the edge (or null) and the place that was clicked or entered.
    */
   constructor(canvas, onLook, onChoose) {
-    Object.assign(this, { canvas, onLook, onChoose, edges: [], routes: [], ends: [], looked: null, marked: new Set(), dashed: 0 });
+    Object.assign(this, { canvas, onLook, onChoose, edges: [], routes: [], ends: [], looked: null, marked: new Set() });
     this.steps = new Uint8Array();
     this.view = { x: 0, y: 0, scale: 1 };
-    this.colours = colours();
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { this.colours = colours(); this.redraw(); });
+    this.painter = new Painter(this);
     new ResizeObserver(() => this.resize()).observe(canvas);
     this.listenToPointers();
     canvas.addEventListener("keydown", (event) => this.onKey(event));
@@ -36,16 +35,20 @@ export class RoadMap {
       return { position, twoWay, ...feature.properties, ...lineOn(this.plane, coordinates) };
     });
     this.steps = new Uint8Array(this.edges.length).fill(UNKNOWN);
+    this.painter.forget();
     this.fit();
     return this.edges;
   }
 
-  setSteps(steps) { this.steps = steps; this.redraw(); }
+  setSteps(steps) {
+    this.steps = steps;
+    this.repaint();
+  }
 
   /** Takes [{places, chosen}]. */
   setRoutes(routes) {
     this.routes = routes.map(({ places, chosen }) => ({ chosen, line: lineOn(this.plane, places.map(({ lat, lng }) => [lng, lat])) }));
-    this.redraw();
+    this.repaint();
   }
 
   setEnds(ends) { this.ends = ends; this.redraw(); }
@@ -103,6 +106,7 @@ export class RoadMap {
     this.height = this.canvas.clientHeight;
     this.canvas.width = Math.round(this.width * ratio);
     this.canvas.height = Math.round(this.height * ratio);
+    this.painter.forget();
     if (first) this.fit();
     // at once: a canvas of a new size is empty
     this.draw();
@@ -216,123 +220,19 @@ export class RoadMap {
 
   // ---- drawing
 
+  /** What is on the map has changed, not only where it is looked at. */
+  repaint() {
+    this.painter.forget();
+    this.redraw();
+  }
+
   redraw() {
     if (this.waiting) return;
     this.waiting = true;
     requestAnimationFrame(() => { this.waiting = false; this.draw(); });
   }
 
-  draw() {
-    const ratio = devicePixelRatio || 1;
-    const pen = (this.pen ??= this.canvas.getContext("2d"));
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    pen.clearRect(0, 0, this.width, this.height);
-    if (!this.edges.length) return;
-    pen.lineCap = pen.lineJoin = "round";
-    for (const route of [...this.routes].sort((a, b) => a.chosen - b.chosen)) this.drawRoute(pen, route);
-    this.drawRoads(pen);
-    for (const end of this.ends) this.drawEnd(pen, end);
-    if (this.canvas.matches(":focus-visible")) this.drawCross(pen);
-    this.drawLength(pen);
-  }
-
-  drawRoads(pen) {
-    const groups = new Map();
-    const [west, north] = this.onPlane(-40, -40);
-    const [east, south] = this.onPlane(this.width + 40, this.height + 40);
-    for (const edge of this.edges) {
-      const { box } = edge;
-      if (box[2] < west || box[0] > east || box[3] < north || box[1] > south) continue;
-      const step = this.steps[edge.position];
-      // the worse lies above the better, whatever is known above what is not
-      const rank = step === UNKNOWN ? -1 : step;
-      const key = rank * 100 + Math.min(edge.lanes || 1, 99);
-      const group = groups.get(key) ?? { step, width: this.widthOf(edge), path: new Path2D() };
-      this.trace(group.path, edge);
-      groups.set(key, group);
-    }
-    const sorted = [...groups.entries()].sort((a, b) => a[0] - b[0]).map(([, group]) => group);
-    pen.strokeStyle = this.colours.casing;
-    for (const { width, path } of sorted) this.stroke(pen, path, width + 1.6);
-    for (const edge of this.edges) {
-      const strong = edge === this.looked || this.marked.has(edge.position);
-      if (strong) this.stroke(pen, this.trace(new Path2D(), edge), this.widthOf(edge) + 7, this.colours.ink);
-    }
-    for (const { step, width, path } of sorted) {
-      if (step === UNKNOWN) pen.setLineDash([width * 1.5, width * 1.7]);
-      this.stroke(pen, path, width, this.colours.steps[step]);
-      pen.setLineDash([]);
-      if (step !== CRAWLING) continue;
-      pen.setLineDash([0, Math.max(5, width * 1.6)]);
-      this.stroke(pen, path, Math.max(1.3, width * 0.4), this.colours.ground);
-      pen.setLineDash([]);
-    }
-  }
-
-  trace(path, line, shift = this.shiftOf(line)) {
-    const { points, sideways } = line;
-    const { x, y, scale } = this.view;
-    for (let at = 0; at < points.length; at += 2) {
-      const px = (points[at] - x) * scale + this.width / 2 + sideways[at] * shift;
-      const py = (points[at + 1] - y) * scale + this.height / 2 + sideways[at + 1] * shift;
-      if (at) path.lineTo(px, py);
-      else path.moveTo(px, py);
-    }
-    return path;
-  }
-
-  stroke(pen, path, width, colour = null) {
-    if (colour) pen.strokeStyle = colour;
-    pen.lineWidth = width;
-    pen.stroke(path);
-  }
-
-  drawRoute(pen, { line, chosen }) {
-    // between the shifts of one-way and two-way roads, and wide enough for both
-    const path = this.trace(new Path2D(), line, 1.5 * this.laneWidth());
-    if (!chosen) pen.setLineDash([10, 9]);
-    this.stroke(pen, path, 4 * this.laneWidth() + 12, chosen ? this.colours.route : this.colours.other);
-    pen.setLineDash([]);
-  }
-
-  drawEnd(pen, { place, letter }) {
-    const [px, py] = this.onCanvas(place);
-    pen.beginPath();
-    pen.arc(px, py, 11, 0, 2 * Math.PI);
-    pen.fillStyle = this.colours.ink;
-    pen.fill();
-    pen.lineWidth = 2;
-    pen.strokeStyle = this.colours.ground;
-    pen.stroke();
-    pen.fillStyle = this.colours.ground;
-    pen.font = "bold 12px system-ui, sans-serif";
-    pen.textAlign = "center";
-    pen.textBaseline = "middle";
-    pen.fillText(letter, px, py + 0.5);
-  }
-
-  drawCross(pen) {
-    const [px, py] = [this.width / 2, this.height / 2];
-    const path = new Path2D(`M${px - 12} ${py}H${px - 4}M${px + 4} ${py}H${px + 12}M${px} ${py - 12}V${py - 4}M${px} ${py + 4}V${py + 12}`);
-    this.stroke(pen, path, 5, this.colours.ground);
-    this.stroke(pen, path, 2, this.colours.focus);
-  }
-
-  drawLength(pen) {
-    const most = 140 / this.view.scale;
-    const power = 10 ** Math.floor(Math.log10(most));
-    const length = [5, 2, 1].map((times) => times * power).find((metres) => metres <= most);
-    const px = length * this.view.scale;
-    const y = this.height - 12;
-    const path = new Path2D(`M12 ${y - 5}V${y}H${12 + px}V${y - 5}`);
-    this.stroke(pen, path, 4, this.colours.ground);
-    this.stroke(pen, path, 1.5, this.colours.ink);
-    pen.fillStyle = this.colours.ink;
-    pen.font = "12px system-ui, sans-serif";
-    pen.textAlign = "left";
-    pen.textBaseline = "bottom";
-    pen.fillText(length < 1000 ? `${length} m` : `${length / 1000} km`, 17, y - 3);
-  }
+  draw() { this.painter.paint(); }
 }
 
 function around(boxes) {

@@ -9,6 +9,7 @@ import { RoadMap } from "./map.js";
 import { Notices } from "./notices.js";
 import { RoutePanel } from "./route.js";
 import { fillLegend, UNKNOWN } from "./scale.js";
+import { Trends } from "./trends.js";
 
 const SPEEDS_EVERY_MS = 10_000;
 const OLD_FORECAST_MS = 5 * 60_000;
@@ -19,6 +20,7 @@ const state = { horizon: 0, looked: null, chosen: null, health: undefined, probl
 const map = new RoadMap($("map"), onLook, onChoose);
 const route = new RoutePanel(map);
 const notices = new Notices((id) => chooseRoad(city.roads.get(id), true));
+new Trends((id) => chooseRoad(city.roads.get(id), true));
 fillLegend($("legend"));
 fillDetails($("road"), null);
 

@@ -98,7 +98,6 @@ export class RoutePanel {
 
   words(problem) {
     const before = this.routes.length ? " The route shown is from before." : "";
-    if (problem.status === 404 && problem.message.includes("not found")) return `This server finds no routes.${before}`;
     if (problem.status === 0 || problem.status >= 500) return `No route can be told now: ${problem.message}.${before}`;
     return `No route: ${problem.message}.`;
   }

@@ -15,6 +15,8 @@ export const STEPS = [
   { name: "unknown", words: "not known", range: "no recent speed", from: NaN },
 ];
 
+export const kmh = (speed) => (speed === null || speed === undefined ? "–" : speed.toFixed(speed < 9.95 ? 1 : 0));
+
 export function stepOf(speedKmh, freeFlowKmh) {
   if (speedKmh === null || speedKmh === undefined || !(freeFlowKmh > 0)) return UNKNOWN;
   const ratio = speedKmh / freeFlowKmh;

@@ -1,6 +1,11 @@
 // The city over the day, and how right forecasts were: small charts, each with its figures as a table.
 
-import { drawing, element } from "../elements.js";
+import { ask, Asking } from "../asking.js";
+import { $, drawing, element } from "../elements.js";
+import { kmh } from "./scale.js";
+
+const EVERY_MS = 60_000;
+const HOUR_MS = 3_600_000;
 
 const WIDTH = 420;
 const HEIGHT = 150;
@@ -58,4 +63,73 @@ export function hourChart(values, label, isRush) {
     if (hour % 3 === 0) chart.append(drawing("text", { x: x + slot / 2, y: HEIGHT - 4, "text-anchor": "middle" }, String(hour)));
   });
   return chart;
+}
+
+const percent = (share) => (share === null ? "–" : `${(100 * share).toFixed(0)} %`);
+const hours = ({ from_hour, to_hour }) => `${from_hour}–${to_hour} h`;
+
+export class Trends {
+  /** @param choose called with the id of a road that is clicked. */
+  constructor(choose) {
+    this.choose = choose;
+    const asking = new Asking(() => ask(this.address(), { timeoutMs: 60_000 }), EVERY_MS, (trends) => this.draw(trends), (problem) => this.fail(problem));
+    $("span").addEventListener("change", () => asking.now());
+  }
+
+  address() {
+    const from = new Date(Date.now() - Number($("span").value) * HOUR_MS).toISOString();
+    return `/analytics/trends?${new URLSearchParams({ from })}`;
+  }
+
+  fail({ message }) {
+    for (const id of ["hours", "rush"]) $(id).replaceChildren(element("p", "dim", `Not known now: ${message}.`));
+  }
+
+  draw({ hourly_avg_speed: hourly, rush_hour_patterns: patterns, top_congested_roads: roads }) {
+    const speeds = Array(24).fill(null);
+    for (const { hour, speed } of hourly) speeds[hour] = speed;
+    const known = speeds.filter((speed) => speed !== null);
+    if (!known.length) {
+      for (const id of ["hours", "rush"]) $(id).replaceChildren(element("p", "dim", "Nothing was measured in this time."));
+      return;
+    }
+    const isRush = (hour) => patterns.some(({ from_hour, to_hour }) => hour >= from_hour && hour < to_hour);
+    const label = `Mean speed of all roads by local hour, from ${kmh(Math.min(...known))} to ${kmh(Math.max(...known))} km/h. The figures are in the table below.`;
+    const rows = speeds.flatMap((speed, hour) => (speed === null ? [] : [[`${hour}–${hour + 1} h`, speed.toFixed(1)]]));
+    this.replace("hours", hourChart(speeds, label, isRush), element("p", "by", "km/h by hour of the city's time; rush hours are yellow, hours without measurements empty."), folded("Figures", tableOf(["hour", "km/h"], rows)));
+    this.replace("rush", ...this.rush(patterns), element("h3", "", "Largest mean jam factor"), this.congested(roads));
+  }
+
+  rush(patterns) {
+    if (!patterns.length) return [];
+    const rows = patterns.map((pattern) => [
+      `${pattern.name}, ${hours(pattern)}`,
+      kmh(pattern.avg_speed),
+      kmh(pattern.avg_speed_outside),
+      pattern.slowdown === null ? "–" : pattern.slowdown < 0 ? `${percent(-pattern.slowdown)} faster` : `${percent(pattern.slowdown)} slower`,
+      pattern.slowest_hour === null ? "–" : `${pattern.slowest_hour} h`,
+    ]);
+    return [tableOf(["rush hour", "km/h", "outside", "", "slowest"], rows)];
+  }
+
+  congested(roads) {
+    return tableOf(["road", "jam factor", "km/h", "heavy"], roads.map((road) => {
+      const name = element("th");
+      name.scope = "row";
+      const button = element("button", "link", road.road_name);
+      button.type = "button";
+      button.addEventListener("click", () => this.choose(road.road_id));
+      name.append(button);
+      return [name, road.avg_jam_factor.toFixed(1), kmh(road.avg_speed), percent(road.high_share)];
+    }));
+  }
+
+  /** Puts new contents without closing what a person has opened, nor while the keyboard is in it. */
+  replace(id, ...what) {
+    const box = $(id);
+    if (box.contains(document.activeElement) && document.activeElement.matches("button")) return;
+    const open = [...box.querySelectorAll("details")].map((details) => details.open);
+    box.replaceChildren(...what);
+    box.querySelectorAll("details").forEach((details, at) => { details.open = Boolean(open[at]); });
+  }
 }
