@@ -28,6 +28,7 @@ class Tag(StrEnum):
     HISTORY = "History"
     ALERTS = "Alerts"
     ANALYTICS = "Analytics"
+    ROADS = "Roads"
     LIVE = "Live"
     ADMINISTRATION = "Administration"
     OPERATION = "Operation"

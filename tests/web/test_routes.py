@@ -1,0 +1,342 @@
+"""``POST /route/recommend``: under the newest speeds on every worker, whatever happens to what publishes them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from redis.asyncio import Redis
+
+from models.timestamps import epoch_us, rfc3339
+from tests.stores.live.redis_server import RedisServer
+from tests.web.conftest import Client, Worker, serving
+from trafficapp.kafka import create_topics
+from trafficapp.outbox import Outbox
+from trafficapp.roads.graph import RoadGraph
+from trafficapp.roads.graph_versions import version_at
+from trafficapp.roads.published import PublishedSpeeds, encode_speeds
+from trafficapp.roads.routes import Place, RoutePlanner, Unreachable
+from trafficapp.roads.shipped import city_graph
+from trafficapp.roads.weights import HORIZONS_SECONDS
+from trafficapp.settings import RoadSettings, Settings, load_settings
+from trafficapp.stores.published_graph import GraphPublisher, graph_channel, graph_key
+from trafficapp.stores.recent_routes import affected_routes
+from trafficapp.topics import ROUTE_UPDATES, declared_topics
+
+GRAPH: RoadGraph = city_graph(RoadSettings())
+ROADS: dict[str, list[tuple[str, float]]] = {edge: [(edge, 1.0)] for edge in GRAPH.edge_ids.tolist()}
+
+
+def with_a_choice() -> tuple[dict[str, float], dict[str, float]]:
+    """Two places between which there are several ways."""
+    planner, rng = RoutePlanner(GRAPH), np.random.default_rng(1)
+    while True:
+        nodes = rng.integers(GRAPH.node_count, size=2).tolist()
+        one, other = (
+            Place(round(float(GRAPH.node_lat[node]), 5), round(float(GRAPH.node_lon[node]), 5)) for node in nodes
+        )
+        with contextlib.suppress(Unreachable):
+            if planner.recommend(one, other).alternatives:
+                return {"lat": one.lat, "lng": one.lon}, {"lat": other.lat, "lng": other.lon}
+
+
+ORIGIN, DESTINATION = with_a_choice()
+QUESTION = {"origin": ORIGIN, "destination": DESTINATION, "departure_time": "now"}
+
+
+async def ask(client: Client, question: Any = QUESTION, status: int = 200) -> dict[str, Any]:
+    response = await client.post("/route/recommend", json=question)
+    body: dict[str, Any] = await response.json()
+    assert response.status == status, body
+    return body
+
+
+async def soon(holds: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(20):
+        while not await holds():  # noqa: ASYNC110 - another process changes it
+            await asyncio.sleep(0.02)
+
+
+async def loaded(client: Client) -> None:
+    async def answers() -> bool:
+        return (await client.post("/route/recommend", json=QUESTION)).status != 503
+
+    await soon(answers)
+
+
+async def under(client: Client, version: str, question: Any = QUESTION) -> dict[str, Any]:
+    """The first answer under a version."""
+    answer: dict[str, Any] = {}
+
+    async def is_used() -> bool:
+        answer.update(await ask(client, question))
+        return bool(answer["graph_version"] == version)
+
+    await soon(is_used)
+    return answer
+
+
+def roads(route: dict[str, Any]) -> set[str]:
+    return {point["road_name"] for point in route["waypoints"]}
+
+
+async def put(redis: Redis, made_at: datetime, jammed: Sequence[str] = ()) -> str:
+    """Publish speeds as another worker does: every road flows freely but some."""
+    speeds = np.tile(GRAPH.free_flow_kmh, (len(HORIZONS_SECONDS), 1))
+    speeds[:, [GRAPH.position_of_edge[edge] for edge in jammed]] = 2.0
+    published = PublishedSpeeds(version_at(made_at), HORIZONS_SECONDS, speeds)
+    await redis.set(graph_key("bologna"), encode_speeds(GRAPH, published))
+    await redis.publish(graph_channel("bologna"), published.version)
+    return published.version
+
+
+@pytest.fixture
+async def client(worker: Worker) -> Client:
+    await loaded(worker.client)
+    return worker.client
+
+
+@pytest.fixture
+async def outbox(kafka_bootstrap: str) -> AsyncIterator[Outbox]:
+    settings = load_settings(kafka={"bootstrap_servers": kafka_bootstrap, "partitions": 2})
+    await create_topics(settings, [topic for topic in declared_topics(settings) if topic.name == ROUTE_UPDATES])
+    outbox = Outbox(settings)
+    yield outbox
+    await outbox.stop()
+
+
+async def test_without_any_speeds_roads_flow_freely_and_the_answer_says_so(client: Client) -> None:
+    answer = await ask(client)
+    assert (answer["graph_version"], answer["speeds_from"]) == ("free-flow", "free_flow")
+    assert "no speeds have been published" in answer["note"]
+    route = answer["recommended_route"]
+    assert route["congestion_summary"]["known_share"] == 0
+    assert route["congestion_summary"]["text"] == "Flows freely."
+    assert route["eta_minutes"] > 0
+    assert (route["waypoints"][0]["lat"], route["waypoints"][0]["lng"]) == pytest.approx(
+        tuple(ORIGIN.values()), abs=2e-3
+    )
+
+
+async def test_a_jam_is_avoided_on_every_worker_and_when_it_clears_the_route_comes_back(
+    worker: Worker, settings: Settings, redis_server: RedisServer, outbox: Outbox
+) -> None:
+    publisher = GraphPublisher(worker.context.redis, outbox, GRAPH, "bologna")
+    async with serving(settings, redis_server) as other:
+        clients = [worker.client, other.client]
+        for client in clients:
+            await loaded(client)
+        free: dict[str, list[float | None]] = {
+            edge: [float(speed)] * 4 for edge, speed in zip(GRAPH.edge_ids.tolist(), GRAPH.free_flow_kmh, strict=True)
+        }
+        update = await publisher.publish(ROADS, free, datetime.now(UTC))
+        before = [await under(client, update.graph_version) for client in clients]
+        assert before[0]["recommended_route"] == before[1]["recommended_route"]
+        assert before[0]["speeds_from"] == "predictions"
+        usual = before[0]["recommended_route"]
+        detour = before[0]["alternatives"][0]
+        jammed = sorted(roads(usual) - roads(detour))
+        jam = free | {edge: [2.0, 2.0, 2.0, 2.0] for edge in jammed}
+        update = await publisher.publish(ROADS, jam, datetime.now(UTC))
+        for client in clients:
+            during = await under(client, update.graph_version)
+            assert roads(during["recommended_route"]).isdisjoint(jammed)
+            assert during["recommended_route"]["congestion_summary"]["level"] == "low"
+        update = await publisher.publish(ROADS, free, datetime.now(UTC))
+        for client in clients:
+            assert (await under(client, update.graph_version))["recommended_route"]["waypoints"] == usual["waypoints"]
+
+
+async def test_each_answer_is_of_one_version_while_versions_change(worker: Worker, client: Client) -> None:
+    now = datetime.now(UTC) - timedelta(minutes=1)
+    first = await put(worker.context.redis, now)
+    free = await under(client, first)
+    jammed = sorted(roads(free["recommended_route"]) - roads(free["alternatives"][0]))
+    versions = {first: 0}
+
+    async def publish() -> None:
+        for number in range(1, 9):
+            jam = jammed if number % 2 else ()
+            versions[await put(worker.context.redis, now + timedelta(seconds=number), jam)] = number
+            await asyncio.sleep(0.05)
+
+    publishing = asyncio.create_task(publish())
+    seen = set()
+    while not publishing.done():
+        # other ends each time, so that no answer is repeated
+        questions = [QUESTION | {"origin": {**ORIGIN, "lat": ORIGIN["lat"] + 1e-5 * i}} for i in range(6)]
+        for answer in await asyncio.gather(*(ask(client, question) for question in questions)):
+            number = versions.get(answer["graph_version"])
+            assert number is not None
+            seen.add(number)
+            assert roads(answer["recommended_route"]).isdisjoint(jammed) == bool(number % 2)
+    await publishing
+    assert len(seen) > 1
+
+
+@pytest.mark.parametrize("damage", ["truncated", "of another graph", "no version", "not a document"])
+async def test_a_document_that_does_not_fit_changes_nothing(worker: Worker, client: Client, damage: str) -> None:
+    redis = worker.context.redis
+    now = datetime.now(UTC)
+    good = await put(redis, now - timedelta(seconds=30))
+    await under(client, good)
+    await put(redis, now)
+    content: Any = await redis.get(graph_key("bologna"))
+    document = json.loads(content)
+    bad = {
+        "truncated": content[: len(content) // 2],
+        "of another graph": json.dumps(document | {"graph_version": "0" * 12}),
+        "no version": json.dumps(document | {"version": "newest"}),
+        "not a document": b"\x80\x04N.",
+    }[damage]
+    await redis.delete(graph_key("bologna"))
+    await redis.set(graph_key("bologna"), bad)
+    await redis.publish(graph_channel("bologna"), "new")
+    refused = worker.context.telemetry.graph_refused
+
+    async def is_refused() -> bool:
+        return refused.collect()[0].samples[0].value >= 1
+
+    if damage != "of another graph":  # that has the version that was just taken over
+        await soon(is_refused)
+    assert (await ask(client))["speeds_from"] == "predictions"
+    newest = await put(redis, now + timedelta(seconds=1))
+    await under(client, newest)
+
+
+async def test_an_emptied_redis_leaves_the_newest_in_use(worker: Worker, client: Client) -> None:
+    version = await put(worker.context.redis, datetime.now(UTC))
+    await under(client, version)
+    await worker.context.redis.flushall()
+    await worker.context.redis.publish(graph_channel("bologna"), "gone")
+    await asyncio.sleep(0.1)
+    assert (await ask(client))["graph_version"] == version
+    worker.redis_server.kill()
+    assert (await ask(client))["graph_version"] == version
+
+
+async def test_old_speeds_count_as_unknown(worker: Worker, client: Client, outbox: Outbox) -> None:
+    made_at = datetime.now(UTC) - timedelta(minutes=31)
+    await put(worker.context.redis, made_at)
+
+    async def is_known() -> bool:
+        return "older than 30 minutes" in ((await ask(client))["note"] or "")
+
+    await soon(is_known)
+    answer = await ask(client)
+    assert (answer["graph_version"], answer["speeds_from"]) == ("free-flow", "free_flow")
+    # usual speeds take over, now and for later departures
+    publisher = GraphPublisher(worker.context.redis, outbox, GRAPH, "bologna")
+    half = np.tile(GRAPH.free_flow_kmh / 2, (288, 1))
+    await publisher.publish_profile(ROADS, GRAPH.edge_ids.tolist(), half, "Europe/Rome", datetime.now(UTC))
+
+    async def is_usual() -> bool:
+        return (await ask(client))["speeds_from"] == "usual_speeds"
+
+    await soon(is_usual)
+    slow = await ask(client)
+    assert slow["recommended_route"]["eta_minutes"] > 1.3 * answer["recommended_route"]["eta_minutes"]
+    version = await put(worker.context.redis, datetime.now(UTC))
+    await under(client, version)
+    for minutes, source in ((29, "predictions"), (31, "usual_speeds"), (60 * 24 * 6, "usual_speeds")):
+        departure = rfc3339(epoch_us(datetime.now(UTC) + timedelta(minutes=minutes)))
+        later = await ask(client, QUESTION | {"departure_time": departure})
+        assert (later["speeds_from"], later["departure_time"]) == (source, departure)
+
+
+async def test_an_answer_is_repeated_under_the_same_version_only(worker: Worker, client: Client) -> None:
+    redis = worker.context.redis
+    version = await put(redis, datetime.now(UTC) - timedelta(seconds=5))
+    first = await under(client, version)
+    key = f"route:cache:{ORIGIN['lat']:.5f},{ORIGIN['lng']:.5f}:{DESTINATION['lat']:.5f},{DESTINATION['lng']:.5f}"
+
+    async def is_kept() -> bool:
+        return version.encode() in (await redis.get(key) or b"")
+
+    await soon(is_kept)
+    assert 0 < await redis.ttl(key) <= 300
+    again = await client.post("/route/recommend", json=QUESTION)
+    assert (again.headers["Age"], await again.json()) == ("0", first)
+    newer = await put(redis, datetime.now(UTC))
+    await under(client, newer)
+    # another departure, another answer
+    departure = rfc3339(epoch_us(datetime.now(UTC) + timedelta(minutes=20)))
+    assert (await ask(client, QUESTION | {"departure_time": departure}))["departure_time"] == departure
+
+
+async def test_who_is_on_the_way_is_remembered(worker: Worker, client: Client) -> None:
+    answer = await ask(client)
+    name = answer["recommended_route"]["waypoints"][1]["road_name"]
+
+    async def is_noted() -> bool:
+        return bool(await affected_routes(worker.context.redis, [name]))
+
+    await soon(is_noted)
+
+
+async def test_without_redis_there_is_an_answer(worker: Worker, client: Client) -> None:
+    worker.redis_server.kill()
+    assert (await ask(client))["speeds_from"] == "free_flow"
+
+
+IN_HANOI = {"lat": 21.0, "lng": 105.8}
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "detail"),
+    [
+        ({"origin": IN_HANOI}, 404, "no road of bologna within 500 m"),
+        ({"origin": {"lat": 44.53, "lng": 11.32}}, 404, "the nearest is 2"),
+        ({"origin": {"lat": ORIGIN["lng"], "lng": ORIGIN["lat"]}}, 404, "seem to be swapped"),
+        ({"destination": ORIGIN}, 400, "same place"),
+        ({"origin": None}, 422, r"\$\.origin"),
+        ({"origin": {"lat": 91, "lng": 11}}, 422, r"\$\.origin\.lat"),
+        ({"origin": {"lat": 44.5, "lon": 11.3}}, 422, "lng"),
+        ({"departure_time": "soon"}, 400, "neither 'now' nor ISO 8601"),
+        ({"departure_time": "2020-01-01T00:00:00Z"}, 400, "is past"),
+        ({"departure_time": "2120-01-01T00:00:00Z"}, 400, "7 days"),
+        ({"departure_time": "0001-01-01T00:00:00+23:00"}, 400, "neither"),
+    ],
+)
+async def test_what_is_wrong_is_told(client: Client, change: dict[str, Any], status: int, detail: str) -> None:
+    body = await ask(client, QUESTION | change, status)
+    assert body["status"] == status
+    assert re.search(detail, body["detail"]), body
+
+
+async def test_a_damaged_graph_is_told_and_the_worker_works(
+    settings: Settings, redis_server: RedisServer, tmp_path: Any
+) -> None:
+    (tmp_path / "graph.npz").write_bytes(b"PK")
+    broken = settings.model_copy(update={"roads": RoadSettings(graph=tmp_path)})
+    async with serving(broken, redis_server) as worker:
+
+        async def is_told() -> bool:
+            return "damaged" in (await ask(worker.client, status=503))["detail"]
+
+        await soon(is_told)
+        assert (await worker.client.get("/cameras")).status == 200
+
+
+async def test_speeds_for_osrm(worker: Worker, client: Client) -> None:
+    empty = await client.get("/export/osrm/current.csv")
+    assert (empty.status, await empty.text(), empty.headers["X-Graph-Version"]) == (200, "", "none")
+    edge = str(GRAPH.edge_ids[3])
+    version = await put(worker.context.redis, datetime.now(UTC), [edge])
+    await under(client, version)
+    ends = GRAPH.node_ids[[GRAPH.edge_from[3], GRAPH.edge_to[3]]].tolist()
+    for path in ("current.csv", "predicted.csv?horizon_minutes=20"):
+        response = await client.get(f"/export/osrm/{path}")
+        assert (response.content_type, response.headers["X-Graph-Version"]) == ("text/csv", version)
+        lines = [line.split(",") for line in (await response.text()).splitlines()]
+        assert {(one, other): speed for one, other, speed in lines}[tuple(ends)] == "2.0"
+        pairs = set(zip(GRAPH.edge_from.tolist(), GRAPH.edge_to.tolist(), strict=True))
+        assert len(lines) == len(pairs)
+    assert (await client.get("/export/osrm/predicted.csv?horizon_minutes=15")).status == 400

@@ -1,0 +1,162 @@
+"""``POST /route/recommend``: the quickest route and others worth a choice."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import cast
+
+import msgspec
+from aiohttp import hdrs, web
+
+from models.routes import (
+    RecommendedRoute,
+    RouteAnswer,
+    RouteCongestionSummary,
+    RouteQuestion,
+    RouteWaypoint,
+    encode_route_answer,
+)
+from models.timestamps import epoch_us, from_epoch_us, rfc3339
+from trafficapp.roads.index import OffTheMap
+from trafficapp.roads.routes import Place, Recommendation, Route, Unreachable
+from web.context import CONTEXT
+from web.operations import Operation, Tag
+from web.problems import ProblemError
+from web.route_cache import KeptAnswer, RouteCache, rounded
+from web.route_planning import Outlook, RoutePlanning
+
+NOW = "now"
+#: Clocks of clients differ.
+_PAST_SECONDS = 60
+_LATEST = timedelta(days=7)
+
+_LEVELS = {"low": "Flows freely", "medium": "Slow traffic", "high": "Heavy congestion"}
+
+
+class Routes:
+    """The view."""
+
+    def __init__(self, planning: RoutePlanning, cache: RouteCache) -> None:
+        self._planning, self._cache = planning, cache
+
+    async def recommend(self, request: web.Request, body: RouteQuestion) -> web.Response:
+        """Answer ``POST /route/recommend``."""
+        now = datetime.now(UTC)
+        departure = departure_of(body.departure_time, now)
+        question = RouteQuestion(origin=rounded(body.origin), destination=rounded(body.destination))
+        if question.origin == question.destination:
+            raise ProblemError(HTTPStatus.BAD_REQUEST, "origin and destination are the same place")
+        outlook = await self._planning.outlook(departure, now)
+        told = NOW if body.departure_time == NOW else rfc3339(epoch_us(departure))
+        # why they are used is told with the speeds
+        version = f"{outlook.conditions.version} {outlook.note or ''}".strip()
+        kept = await self._cache.get(question, version, told)
+        if kept is not None:
+            self._cache.note(question, kept.edges)
+            age = str(max(0, int(time.time() - kept.made_at)))
+            return web.Response(body=bytes(kept.answer), content_type="application/json", headers={hdrs.AGE: age})
+        found = self._find(question, outlook, request.app[CONTEXT].settings.roads.place_reach_m)
+        answer = written(found, outlook, departure)
+        edge_ids = self._planning.planner.graph.edge_ids
+        edges: list[str] = edge_ids[list(found.recommended.edges)].tolist()
+        fresh = KeptAnswer(version, told, time.time(), edges, msgspec.Raw(answer))
+        self._cache.note(question, edges, fresh)
+        return web.Response(body=answer, content_type="application/json")
+
+    def _find(self, question: RouteQuestion, outlook: Outlook, reach_m: float) -> Recommendation:
+        """Search; a search takes as long as two changes of threads, so it is made right here."""
+        try:
+            return self._planning.planner.recommend(
+                Place(question.origin.lat, question.origin.lng),
+                Place(question.destination.lat, question.destination.lng),
+                departure_seconds=outlook.departure_seconds,
+                limit_m=reach_m,
+                under=outlook.conditions,
+            )
+        except (OffTheMap, Unreachable) as error:
+            raise ProblemError(HTTPStatus.NOT_FOUND, str(error)) from None
+
+
+def departure_of(text: str, now: datetime) -> datetime:
+    """When to start.
+
+    Raises:
+        ProblemError: 400, it is no time, past, or too far ahead.
+    """
+    if text == NOW:
+        return now
+    try:
+        departure = from_epoch_us(epoch_us(text))
+    except (ValueError, OverflowError):
+        raise ProblemError(HTTPStatus.BAD_REQUEST, f"departure_time {text!r} is neither {NOW!r} nor ISO 8601") from None
+    if departure < now - timedelta(seconds=_PAST_SECONDS):
+        raise ProblemError(HTTPStatus.BAD_REQUEST, f"departure_time {text} is past")
+    if departure > now + _LATEST:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, f"departure_time {text} is further ahead than {_LATEST.days} days")
+    return max(departure, now)
+
+
+def written(found: Recommendation, outlook: Outlook, departure: datetime) -> bytes:
+    """An answer as JSON."""
+    return encode_route_answer(
+        RouteAnswer(
+            recommended_route=_route(found.recommended),
+            alternatives=[_route(route) for route in found.alternatives],
+            graph_version=found.version,
+            departure_time=rfc3339(epoch_us(departure)),
+            speeds_from=outlook.source,
+            note=outlook.note,
+        )
+    )
+
+
+def _route(route: Route) -> RecommendedRoute:
+    congestion = route.congestion
+    delay_minutes = round(congestion.delay_seconds / 60, 1)
+    text = _LEVELS[congestion.level]
+    if delay_minutes >= 1:
+        text += f", {delay_minutes:.0f} min longer than on the empty road"
+        text += f", most of it on {congestion.worst_road}" if congestion.worst_road else ""
+    return RecommendedRoute(
+        # the line is JSON already
+        waypoints=cast(list[RouteWaypoint], msgspec.Raw(route.line)),
+        distance_km=round(route.distance_m / 1000, 3),
+        eta_minutes=round(route.eta_seconds / 60, 2),
+        congestion_summary=RouteCongestionSummary(
+            level=congestion.level,
+            text=f"{text}.",
+            delay_minutes=delay_minutes,
+            medium_km=round(congestion.medium_km, 3),
+            high_km=round(congestion.high_km, 3),
+            known_share=round(congestion.known_share, 4),
+            worst_road=congestion.worst_road,
+        ),
+    )
+
+
+def operations(planning: RoutePlanning, cache: RouteCache) -> list[Operation]:
+    """What this module answers."""
+    return [
+        Operation(
+            method="POST",
+            path="/route/recommend",
+            view=Routes(planning, cache).recommend,
+            summary="The quickest route, and up to two others worth a choice",
+            description=(
+                "`departure_time` is `now` or ISO 8601, up to seven days ahead. Up to 30 minutes ahead each road is "
+                "taken at the speed predicted for the time at which a vehicle gets there; later ones at the usual "
+                "speed of that time of day; where nothing is known roads flow freely. `speeds_from` and `note` say "
+                "which it was, `known_share` for how much of the way a speed is known. Alternatives differ from "
+                "the recommended route and from each other in 30 % of their length at least and take at most 1.5 "
+                "times as long. An answer may be repeated for five minutes while the graph has the same version; "
+                "`Age` says how old it is. 404: a place with no road near enough, or no way from one to the other."
+            ),
+            tag=Tag.ROADS,
+            body_shape=RouteQuestion,
+            answer=RouteAnswer,
+            errors=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+            headers=((hdrs.AGE, "Seconds since the answer was found, when it is repeated"),),
+        )
+    ]
