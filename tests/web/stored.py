@@ -10,15 +10,18 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
+from models.notifications import RoadNotification
 from models.roads import RoadObservation
 from models.timestamps import rfc3339
 from models.window_rows import WindowRow
 from tests.stores.live.conftest import an_hour_back
 from tests.stores.postgres.records import detection, record, window_records
+from tests.stores.road_notifications import notification_records
 from tests.stores.road_observations import observation_records
 from trafficapp.settings import Settings
 from trafficapp.stores.history_events import HistoryEventsSink
 from trafficapp.stores.history_metrics import HistoryMetricsSink
+from trafficapp.stores.history_notifications import HistoryNotificationsSink
 from trafficapp.stores.history_roads import HistoryRoadsSink
 from trafficapp.stores.live_roads import LiveRoadsSink
 
@@ -88,4 +91,12 @@ async def keep_roads(settings: Settings, *observations: RoadObservation) -> None
     sink = HistoryRoadsSink(settings)
     await sink.load([0])
     await sink.apply(0, observation_records(*observations, first=next(_offsets)), lambda: True)
+    await sink.close()
+
+
+async def keep_notifications(settings: Settings, *notifications: RoadNotification) -> None:
+    """Into Postgres."""
+    sink = HistoryNotificationsSink(settings)
+    await sink.load([0])
+    await sink.apply(0, notification_records(next(_offsets), *notifications), lambda: True)
     await sink.close()

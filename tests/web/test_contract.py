@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,9 +15,19 @@ import pytest
 
 from models.timestamps import epoch_us, rfc3339
 from tests.stores.alerts import alert_event, keep_open, store
+from tests.stores.live.conftest import an_hour_back
+from tests.stores.road_notifications import notification, notification_records
 from tests.stores.road_observations import observation
 from tests.web.conftest import Worker
-from tests.web.stored import keep_detections, keep_windows, put_roads, recent_window
+from tests.web.stored import (
+    keep_detections,
+    keep_notifications,
+    keep_roads,
+    keep_windows,
+    put_roads,
+    recent_window,
+)
+from trafficapp.stores.live_notifications import LiveNotificationsSink
 from trafficapp.stores.migrations import migrate
 
 WINDOW = (
@@ -27,6 +38,7 @@ ALERT = (
     "id severity alert_type camera_id road_segment title message congestion_level congestion_score triggered_at "
     "resolved_at acknowledged_by acknowledged_at"
 )
+NOTIFICATION = "event_id timestamp alert_type road_id road_name severity message affected_routes"
 THRESHOLDS = "congestion_threshold_low congestion_threshold_moderate congestion_threshold_high"
 
 #: Path, whether it is a list, and the fields, written down from the contract.
@@ -47,6 +59,8 @@ EXACT: list[tuple[str, bool, str]] = [
     ("/api/map/incidents", True, "alert_id camera_id latitude longitude severity alert_type title triggered_at"),
     ("/api/alerts/current", True, ALERT),
     ("/api/alerts/history", True, ALERT),
+    ("/api/notifications", True, NOTIFICATION),
+    ("/analytics/trends", False, "hourly_avg_speed rush_hour_patterns top_congested_roads"),
     ("/traffic/current", True, "road_id road_name current_speed jam_factor congestion_level last_updated"),
 ]
 
@@ -78,7 +92,7 @@ async def filled(history_worker: Worker, database_url: str) -> AsyncIterator[Wor
     connection = await asyncpg.connect(database_url)
     await connection.execute(
         "TRUNCATE alerts, alert_acknowledgements, cameras, monitoring_zones, traffic_metrics, traffic_events, "
-        "metrics_1m, metrics_1h"
+        "metrics_1m, metrics_1h, road_observations, roads, notifications"
     )
     await connection.execute(
         "INSERT INTO cameras (camera_id, name, latitude, longitude, road_segment) "
@@ -96,6 +110,9 @@ async def filled(history_worker: Worker, database_url: str) -> AsyncIterator[Wor
     await store(connection, alert)
     await keep_open(history_worker.context.redis, alert)
     await put_roads(history_worker.context.redis, observation())
+    now = {"timestamp": rfc3339(epoch_us(datetime.now(UTC)) - 1_000_000)}
+    await keep_roads(settings, observation(**now))
+    await keep_notifications(settings, notification(**now))
     assert await history_worker.context.registry.refresh()
     yield history_worker
     await connection.close()
@@ -127,6 +144,25 @@ async def test_the_file_has_the_columns_of_the_contract(filled: Worker) -> None:
     lines = list(csv.reader(io.StringIO(text, newline="")))
     assert lines[0] == ALERT.split()
     assert len(lines) == 2
+
+
+async def test_trends_of_roads(filled: Worker) -> None:
+    body = await (await filled.client.get("/analytics/trends")).json()
+    assert list(body["hourly_avg_speed"][0]) == ["hour", "speed"]
+    assert {entry["speed"] for entry in body["hourly_avg_speed"]} == {20.0, None}
+    assert [road["road_id"] for road in body["top_congested_roads"]] == ["a10"]
+    assert len(body["rush_hour_patterns"]) == 2
+
+
+async def test_each_notification_comes_as_its_record(filled: Worker) -> None:
+    sink = LiveNotificationsSink(filled.context.redis, an_hour_back)
+    await sink.load([0])
+    async with filled.client.ws_connect("/ws/notifications") as connection:
+        await sink.apply(0, (records := notification_records(100, notification())), lambda: True)
+        message = await connection.receive_str()
+    sink.release([0])
+    assert message.encode() == records[0].value
+    assert list(json.loads(message)) == NOTIFICATION.split()
 
 
 async def test_analytics(filled: Worker) -> None:

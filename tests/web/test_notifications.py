@@ -15,8 +15,8 @@ from tests.stores.live.conftest import an_hour_back
 from tests.stores.live.redis_server import RedisServer
 from tests.stores.road_notifications import notification, notification_records
 from tests.web.conftest import ADMIN_KEY, Worker, _serve
+from tests.web.stored import keep_notifications
 from trafficapp.settings import Settings
-from trafficapp.stores.history_notifications import HistoryNotificationsSink
 from trafficapp.stores.live_notifications import LiveNotificationsSink
 from trafficapp.stores.migrations import migrate
 from trafficapp.stores.postgres import create_pool
@@ -135,10 +135,7 @@ async def test_history_by_pages_newest_first(history_worker: Worker, database_ur
         await pool.execute("TRUNCATE notifications, sink_offsets")
     kept = [notification(minute // 2, road_id=f"r{minute % 2}") for minute in range(20)]
     kept[3] = notification(1, road_id="r1", alert_type="sudden_jam")
-    sink = HistoryNotificationsSink(settings)
-    await sink.load([0])
-    await sink.apply(0, notification_records(0, *kept), lambda: True)
-    await sink.close()
+    await keep_notifications(settings, *kept)
     span = {"from": "2026-03-02T12:01:00Z", "to": "2026-03-02T12:09:00Z"}
 
     async def asked(**query: str) -> list[RoadNotification]:

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from models.timestamps import rfc3339
-from tests.stores.road_observations import T0_US, observation, observation_records
+from tests.stores.road_observations import T0_US, observation
 from tests.web.conftest import Worker
-from trafficapp.stores.history_roads import HistoryRoadsSink
+from tests.web.stored import keep_roads
 from trafficapp.stores.migrations import migrate
 from trafficapp.stores.postgres import create_pool
 
@@ -23,8 +23,6 @@ async def worker_with_roads(history_worker: Worker, database_url: str) -> Worker
     settings = history_worker.context.settings
     async with create_pool(settings.postgres) as pool:
         await pool.execute("TRUNCATE road_observations, roads, sink_offsets")
-    sink = HistoryRoadsSink(settings)
-    await sink.load([0])
     seen = [
         observation(
             road_id,
@@ -37,8 +35,7 @@ async def worker_with_roads(history_worker: Worker, database_url: str) -> Worker
         for half in range(10)
         for road_id, speed, jam in (("a", 30, 2), ("b", 10, 8), ("c", 20, 5))
     ]
-    await sink.apply(0, observation_records(*seen), lambda: True)
-    await sink.close()
+    await keep_roads(settings, *seen)
     return history_worker
 
 
