@@ -11,6 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from tests.forecast.camera_town import camera_data
 from tests.forecast.synthetic import HORIZONS, ROADS, ZONE, town, with_gaps
 from trafficapp.cli import main
 from trafficapp.forecast.artifact import load
@@ -91,3 +92,16 @@ def test_the_command_trains_from_rows_and_promotes(tmp_path: Path) -> None:
     assert worse.exit_code == 1
     assert "is not promoted" in worse.output
     assert registry.promotion().version == version
+
+
+def test_a_model_of_cameras_learns_and_beats_the_rules(tmp_path: Path) -> None:
+    data = camera_data()
+    trained = train("stgcn", data, epochs=3, watch=unwatched)
+    path = write_artifact(candidate(trained), tmp_path, "made up")
+    artifact, moment = load(path), data.split.test[-1:]
+    said, _ = artifact.predict(data.recent(moment)[0], int(data.history.times[moment][0]))
+    np.testing.assert_allclose(said, predict(trained.network, data.as_served(), moment)[0], atol=1e-3)
+    assert said.shape == (4, 13)
+    assert ((said >= 0) & (said <= 1)).all()
+    judged = trained.judged.test
+    assert judged["model"][9].mae_kmh < min(judged[name][9].mae_kmh for name in ("last_value", "time_of_day"))
