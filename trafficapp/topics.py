@@ -15,6 +15,7 @@ ROADS_RAW = "traffic-raw"
 PREDICTIONS = "traffic-predictions"
 ROUTE_UPDATES = "route-updates"
 NOTIFICATIONS = "traffic-notifications"
+GPS_DATA = "gps_data"
 
 #: All roads of a city are predicted together, so their checked observations meet in one partition: decision 0013.
 CITY_PARTITIONS = 1
@@ -97,6 +98,7 @@ def declared_topics(settings: Settings) -> list[TopicDeclaration]:
         TopicDeclaration(camera_state_changelog(settings), "camera_id", partitions, copies, changelog | large),
         TopicDeclaration(alert_state_changelog(settings), "camera_id", partitions, copies, changelog),
         TopicDeclaration(ROADS_RAW, "road_id", partitions, copies, retention),
+        TopicDeclaration(GPS_DATA, "random id", partitions, copies, retention),
         TopicDeclaration(road_observations(settings), "road_id", CITY_PARTITIONS, copies, retention),
         TopicDeclaration(PREDICTIONS, "road_id", CITY_PARTITIONS, copies, retention),
         TopicDeclaration(ROUTE_UPDATES, "none", CITY_PARTITIONS, copies, retention),

@@ -4,44 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trafficapp.congestion import CongestionScale
-from trafficapp.simulation.chance import Incident
 from trafficapp.simulation.city import City, Floats
-from trafficapp.simulation.days import DayTraffic, simulate_days
+from trafficapp.simulation.days import DayTraffic
+from trafficapp.simulation.span import STEP_MINUTES, Span, step_means
 from trafficapp.simulation.views import CameraView
 from trafficapp.simulation.windows import WINDOWS_PER_MINUTE, Windows, camera_windows, lane_windows
 
-STEP_MINUTES = 5
+__all__ = ["STEP_MINUTES", "Span", "step_means", "write_history", "write_links"]
 
 _TIME = pa.timestamp("us", "UTC")
 _ROADS = pa.schema([("road_id", pa.string()), ("timestamp", _TIME), ("speed_kmh", pa.float32())])
 _CAMERAS = pa.schema([("entity", pa.string()), ("timestamp", _TIME), ("congestion_score", pa.float32())])
-
-
-@dataclass(frozen=True)
-class Span:
-    """What is simulated: days follow from the seed, and are cut to whole steps in [start, end)."""
-
-    seed: int
-    start: datetime
-    end: datetime
-    zone: ZoneInfo
-    incidents: Sequence[Incident] = ()
-
-
-def step_means(values: Floats) -> Floats:
-    """Means over steps of the minutes of a day."""
-    means: Floats = values.reshape(-1, STEP_MINUTES, values.shape[1]).mean(1)
-    return means
 
 
 def write_history(
@@ -64,7 +45,7 @@ def write_history(
     with ExitStack() as files:
         roads_file = files.enter_context(pq.ParquetWriter(roads, _ROADS, compression="zstd")) if roads else None
         cameras_file = files.enter_context(pq.ParquetWriter(cameras, _CAMERAS, compression="zstd")) if cameras else None
-        for traffic in simulate_days(city, span.seed, span.start, span.end, span.zone, span.incidents, progress):
+        for traffic in span.days(city, progress):
             if roads_file is not None:
                 table = road_table(city, traffic)
                 roads_file.write_table(table)

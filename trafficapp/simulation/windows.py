@@ -44,6 +44,10 @@ class Windows:
     queue: Integers
     score: Floats
 
+    def cut(self, windows: slice) -> Windows:
+        """Some of the windows."""
+        return Windows(*(values[windows] for values in vars(self).values()))
+
 
 def lane_windows(
     city: City, views: Sequence[CameraView], traffic: DayTraffic, scales: Sequence[CongestionScale]

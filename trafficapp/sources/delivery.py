@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -26,7 +26,7 @@ class DeliveryError(Exception):
 
 
 class Delivery:
-    """An idempotent producer for one topic, with counts.
+    """An idempotent producer for a topic, and for others beside it, with counts.
 
     It waits for the broker for ever and connects again quickly: a camera whose messages stay away for
     long counts as silent. When the queue is full, `send` waits.
@@ -81,21 +81,24 @@ class Delivery:
         """Messages that the broker has on disk."""
         return self.sent - self.in_flight - self.rejected.total()
 
-    def wait_for_topic(self, tell: Callable[[str], None], poll_seconds: float = 0.5) -> None:
-        """Return when the broker answers and has the topic.
+    def wait_for_topic(
+        self, tell: Callable[[str], None], poll_seconds: float = 0.5, topics: Collection[str] = ()
+    ) -> None:
+        """Return when the broker answers and has the topic, and the other `topics`.
 
         Raises:
             Stopped: `stopping` said so meanwhile.
         """
         told = None
-        while problem := self._topic_problem():
-            if problem != told:
-                tell(problem)
-                told = problem
-            self.wait(poll_seconds)
+        for topic in (self.topic, *topics):
+            while problem := self._topic_problem(topic):
+                if problem != told:
+                    tell(problem)
+                    told = problem
+                self.wait(poll_seconds)
 
-    def send(self, key: bytes | None, value: bytes | None) -> None:
-        """Hand a message over; wait while the queue is full.
+    def send(self, key: bytes | None, value: bytes | None, topic: str | None = None) -> None:
+        """Hand a message over, to another topic when told; wait while the queue is full.
 
         Raises:
             Stopped: `stopping` said so while the queue was full.
@@ -104,7 +107,7 @@ class Delivery:
         """
         while True:
             try:
-                self._producer.produce(self.topic, value, key)
+                self._producer.produce(topic or self.topic, value, key)
                 break
             except BufferError:
                 self._check()
@@ -145,13 +148,13 @@ class Delivery:
         if self.fatal is not None:
             raise DeliveryError(self.fatal)
 
-    def _topic_problem(self) -> str | None:
+    def _topic_problem(self, topic: str) -> str | None:
         try:
-            known = self._producer.list_topics(self.topic, timeout=2.0).topics.get(self.topic)
+            known = self._producer.list_topics(topic, timeout=2.0).topics.get(topic)
         except KafkaException:
             return f"waiting for Kafka at {self._bootstrap_servers}"
         if known is None or known.error is not None:
-            return f"waiting for topic {self.topic} at {self._bootstrap_servers} (`trafficapp topics create` makes it)"
+            return f"waiting for topic {topic} at {self._bootstrap_servers} (`trafficapp topics create` makes it)"
         return None
 
     def _on_failure(self, error: KafkaError | None, message: Message) -> None:

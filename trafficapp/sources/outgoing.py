@@ -7,19 +7,21 @@ from typing import NamedTuple
 
 
 class Outgoing(NamedTuple):
-    """One message for ``traffic.events.raw``.
+    """One message of a source.
 
     Attributes:
         event_time_us: when it happened, microseconds since the epoch; messages are sent in this order.
         key: the record key, the camera; None when the message names none.
         value: the JSON text; None for a message without value.
         detections: how many detections it carries; an unreadable message counts as one.
+        topic: where it goes, when the source has more than one topic.
     """
 
     event_time_us: int
     key: bytes | None
     value: bytes | None
     detections: int
+    topic: str | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -57,6 +57,7 @@ def send_all(
     messages: Iterable[Outgoing],
     pace: Pace,
     *,
+    more_topics: Collection[str] = (),
     total: int | None = None,
     limit: int | None = None,
     console: Console | None = None,
@@ -77,12 +78,12 @@ def send_all(
         detections = 0
         with SendingProgress(delivery, total, console) as progress:
             try:
-                delivery.wait_for_topic(progress.tell)
+                delivery.wait_for_topic(progress.tell, topics=more_topics)
                 for message in messages:
                     while (wait_seconds := pace.due_in(message.event_time_us)) > 0:
                         delivery.wait(min(wait_seconds, _WAIT_SECONDS))
                         progress.update(detections, message.event_time_us)
-                    delivery.send(message.key, message.value)
+                    delivery.send(message.key, message.value, message.topic)
                     detections += message.detections
                     if delivery.sent % _UPDATE_EVERY == 0:
                         progress.update(detections, message.event_time_us)
