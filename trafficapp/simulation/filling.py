@@ -44,12 +44,7 @@ _STAGES = """
     CREATE TEMPORARY TABLE simulated_windows (LIKE traffic_metrics);
     ALTER TABLE simulated_windows ALTER COLUMN counts_by_class TYPE text
 """
-_ADD  #: Sums that were there before must not be added to: they are of windows that are gone.
-_SUMS_WITHOUT_WINDOWS = """
-    SELECT EXISTS (SELECT FROM metrics_1m WHERE bucket_start >= $1 AND bucket_start < $2)
-           AND NOT EXISTS (SELECT FROM traffic_metrics WHERE window_start >= $1 AND window_start < $2)
-"""
-_ROADS = """
+_ADD_ROADS = """
     WITH added AS (
         INSERT INTO road_observations SELECT * FROM simulated_roads ORDER BY road_id, observed_at
         ON CONFLICT (road_id, observed_at) DO NOTHING RETURNING 1
@@ -79,6 +74,11 @@ _ADD_WINDOWS = adding(
     f"INSERT INTO traffic_metrics ({_WINDOWS}) SELECT {_WINDOWS.replace('class', 'class::jsonb')} "  # noqa: S608
     "FROM simulated_windows ON CONFLICT (camera_id, window_start, lane_id) DO NOTHING"
 )
+#: Sums that were there before must not be added to: they are of windows that are gone.
+_SUMS_WITHOUT_WINDOWS = """
+    SELECT EXISTS (SELECT FROM metrics_1m WHERE bucket_start >= $1 AND bucket_start < $2)
+           AND NOT EXISTS (SELECT FROM traffic_metrics WHERE window_start >= $1 AND window_start < $2)
+"""
 _ROADS = """
     INSERT INTO roads (road_id, road_name, free_flow_speed, coordinates, edges, graph_version, last_seen)
     VALUES ($1, $2, $3, $4::text::jsonb, $5::text::jsonb, $6, $7) ON CONFLICT (road_id) DO NOTHING

@@ -72,7 +72,8 @@ def _rows(
         now = windows.cut(slice(number, number + 1))
         columns = zip(
             names, scales, by_class[number].tolist(), now.vehicles[0].tolist(), _known(now.speed_kmh[0]),
-            _known(now.standing[0]), now.queue[0].tolist(), _known(now.score[0]), now.detections[0].tolist(), strict=True,
+            _known(now.standing[0]), now.queue[0].tolist(), _known(now.score[0]), now.detections[0].tolist(),
+            strict=True,
         )  # fmt: skip
         for (camera_id, lane_id), scale, classes, vehicles, speed, standing, queue, score, detections in columns:
             if vehicles:
