@@ -205,9 +205,8 @@ def _folder(name: str) -> Iterator[Path]:
 def _quiet(worker_count: int) -> frozenset[str]:
     """No process writes to the terminal: what a check prints is its result."""
     streams = {f"worker-{number + 1}" for number in range(worker_count)}
-    return frozenset(
-        {"kafka", "postgres", "redis", "migrate", "topics", "alerts", "roads", "history", "live"} | streams
-    )
+    servers = {"kafka", "postgres", "redis", "migrate", "topics"}
+    return frozenset(servers | streams | {"alerts", "roads", "roads-2", "history", "live"})
 
 
 async def until(condition: Callable[[], bool], timeout_seconds: float, poll_seconds: float = 0.25) -> float | None:
