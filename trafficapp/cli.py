@@ -12,6 +12,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("trafficapp.sources.commands", "replay"),
     "simulate": ("trafficapp.simulation.commands", "simulate"),
     "mock": ("trafficapp.sources.commands", "mock"),
+    "poll-here": ("trafficapp.sources.here_polling", "poll_here"),
     "migrate": ("trafficapp.stores.commands", "migrate"),
     "retention": ("trafficapp.stores.commands", "retention"),
     "rollups": ("trafficapp.stores.commands", "rollups"),

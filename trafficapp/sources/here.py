@@ -1,0 +1,207 @@
+"""Answers of HERE Traffic v7 (``/v7/flow``, ``locationReferencing=shape``) as messages of the road-speed feed.
+
+Speeds come in metres a second and leave in km/h. A road has no name that lasts at HERE, so it is named after its
+shape. A result that cannot be used is left out and counted; it costs none of its neighbours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from uuid import UUID, uuid5
+
+import msgspec
+from msgspec import Struct
+
+from models.detections import event_time_us
+from models.timestamps import epoch_us, from_epoch_us, rfc3339
+from trafficapp.sources.outgoing import Outgoing
+
+KMH_PER_MS = 3.6
+
+#: HERE's clock may be ahead of ours by so much.
+_AHEAD_US = 60_000_000
+
+#: The jam factor of a road on which nobody may drive.
+_CLOSED_JAM_FACTOR = 10.0
+
+#: Shapes are compared to a metre: later digits may differ between answers.
+_SHAPE_DECIMALS = 5
+_NAMESPACE = UUID("6f1d3c1e-5a57-5d0f-8a43-6a0f8f2f2b11")
+_NAME_CHARACTERS = 256
+
+
+class UnusableFlow(Exception):
+    """An answer that is none; the text says why."""
+
+
+class _Camel(Struct, rename="camel", frozen=True):
+    pass
+
+
+class _Point(_Camel, frozen=True):
+    lat: float
+    lng: float
+
+
+class _Link(_Camel, frozen=True):
+    points: list[_Point]
+
+
+class _Shape(_Camel, frozen=True):
+    links: list[_Link]
+
+
+class _Location(_Camel, frozen=True):
+    shape: _Shape
+    description: str | None = None
+
+
+class _CurrentFlow(_Camel, frozen=True):
+    jam_factor: float | None = None
+    speed: float | None = None
+    free_flow: float | None = None
+    traversability: str | None = None
+
+
+class _Result(_Camel, frozen=True):
+    location: _Location
+    current_flow: _CurrentFlow
+
+
+class _Answer(_Camel, frozen=True):
+    results: list[msgspec.Raw]
+    source_updated: str | None = None
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_result = msgspec.json.Decoder(_Result).decode
+_UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+@dataclass(slots=True)
+class HereMessages:
+    """What an answer comes to.
+
+    Attributes:
+        updated_us: of when the answer is.
+        is_news: whether it is newer than the last that was sent; if not, there are no messages.
+        messages: one a road.
+        left_out: results that were left out, by reason.
+    """
+
+    updated_us: int
+    is_news: bool
+    messages: list[Outgoing] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+class HereFlow:
+    """Turns answers into messages, each state of the roads once."""
+
+    def __init__(self) -> None:
+        self._sent_us = -1
+        self._free_flow_kmh: dict[str, float] = {}
+
+    def read(self, body: bytes, now_us: int) -> HereMessages:
+        """The messages of an answer; takes a second for a large city.
+
+        Args:
+            body: the answer.
+            now_us: when it came, microseconds since the epoch; counts where the answer has no time of its own.
+
+        Raises:
+            UnusableFlow: it is no such answer, or of a time that is still to come.
+        """
+        try:
+            answer = _decode_answer(body)
+        except _UNDECODABLE as error:
+            raise UnusableFlow(f"it is no flow of traffic: {error}") from None
+        updated_us = now_us if answer.source_updated is None else _time_us(answer.source_updated)
+        if updated_us > now_us + _AHEAD_US:
+            raise UnusableFlow(f"it is of {rfc3339(updated_us)}, which is still to come")
+        found = HereMessages(updated_us, updated_us > self._sent_us)
+        if found.is_news:
+            seen: set[str] = set()
+            for raw in answer.results:
+                found.messages += self._messages(raw, updated_us, seen, found.left_out)
+        return found
+
+    def was_sent(self, messages: HereMessages) -> None:
+        """Take note that messages were acknowledged: what is not newer is not sent again."""
+        self._sent_us = max(self._sent_us, messages.updated_us)
+
+    def _messages(
+        self, raw: msgspec.Raw, updated_us: int, seen: set[str], left_out: Counter[str]
+    ) -> Iterator[Outgoing]:
+        """The message of a result, or none and why."""
+        try:
+            result = _decode_result(raw)
+        except _UNDECODABLE:
+            left_out["without the form of a road"] += 1
+            return
+        line = _line(result.location.shape)
+        road_id = _road_id(line)
+        flow = result.current_flow
+        free_flow_kmh = self._free_flow(road_id, flow)
+        closed = flow.traversability == "closed"
+        speed_kmh = 0.0 if closed else _kmh(flow.speed)
+        jam_factor = _CLOSED_JAM_FACTOR if closed else flow.jam_factor
+        if len(line) < 2:
+            left_out["without a line"] += 1
+        elif road_id in seen:
+            left_out["that came twice"] += 1
+        elif speed_kmh is None or jam_factor is None:
+            left_out["without a speed"] += 1
+        elif free_flow_kmh is None:
+            left_out["without a free-flow speed"] += 1
+        else:
+            seen.add(road_id)
+            timestamp = rfc3339(updated_us)
+            message = {
+                "event_id": str(uuid5(_NAMESPACE, f"{road_id} {timestamp}")),
+                "timestamp": timestamp,
+                "road_id": road_id,
+                "road_name": (result.location.description or "")[:_NAME_CHARACTERS],
+                "current_speed": speed_kmh,
+                "free_flow_speed": free_flow_kmh,
+                "jam_factor": jam_factor,
+                "coordinates": line,
+            }
+            yield Outgoing(updated_us, road_id.encode(), msgspec.json.encode(message), 1)
+
+    def _free_flow(self, road_id: str, flow: _CurrentFlow) -> float | None:
+        """The free-flow speed of a road; the last known when it is not told, as of closed roads."""
+        told = _kmh(flow.free_flow)
+        if told:
+            self._free_flow_kmh[road_id] = told
+        return told or self._free_flow_kmh.get(road_id)
+
+
+def _kmh(metres_per_second: float | None) -> float | None:
+    return None if metres_per_second is None else round(metres_per_second * KMH_PER_MS, 2)
+
+
+def _line(shape: _Shape) -> list[tuple[float, float]]:
+    """The line as (longitude, latitude): the links one after the other."""
+    line: list[tuple[float, float]] = []
+    for link in shape.links:
+        for point in link.points:
+            if not line or line[-1] != (point.lng, point.lat):
+                line.append((point.lng, point.lat))
+    return line
+
+
+def _road_id(line: list[tuple[float, float]]) -> str:
+    """A name that lasts as long as the shape of the road."""
+    places = ";".join(f"{lon:.{_SHAPE_DECIMALS}f},{lat:.{_SHAPE_DECIMALS}f}" for lon, lat in line)
+    return "here:" + hashlib.blake2b(places.encode(), digest_size=10).hexdigest()
+
+
+def _time_us(updated: str) -> int:
+    try:
+        return event_time_us(from_epoch_us(epoch_us(updated)))
+    except (ValueError, OverflowError):
+        raise UnusableFlow(f"sourceUpdated {updated[:64]!r} is no time") from None
