@@ -43,7 +43,7 @@ export function fillDetails(box, road) {
   } else pair(facts, "Now", "no recent speed from the feed");
   pair(facts, "Free flow", `${kmh(road.freeFlowKmh)} km/h`);
   const lanes = [...new Set(road.edges.map((edge) => edge.lanes))].join(" to ");
-  pair(facts, "Road", `${lanes} ${lanes === "1" ? "lane" : "lanes"}, ${Math.round(road.lengthM)} m`);
+  pair(facts, "Road", `${lanes} ${lanes === "1" ? "lane" : "lanes"}, ${road.lengthM.toFixed(road.lengthM < 10 ? 1 : 0)} m`);
   if (now) pair(facts, "Measured", agoText(Date.parse(now.last_updated)));
   box.replaceChildren(title, facts, ...(prediction ? forecast(road) : [element("p", "dim", "No forecast for this road yet.")]));
 }

@@ -8,9 +8,12 @@ const NEW_MS = 10_000;
 const WORDS = { heavy_congestion: "heavy congestion ahead", sudden_jam: "sudden jam", severe_traffic: "severe traffic" };
 
 export class Notices {
-  /** @param choose called with the road's id when a notification is clicked. */
-  constructor(choose) {
-    Object.assign(this, { choose, rows: new Map(), state: "waiting", openedAt: Date.now() });
+  /**
+   * @param choose called with the road's id when a notification is clicked.
+   * @param onNews called when one comes that was not there before.
+   */
+  constructor(choose, onNews) {
+    Object.assign(this, { choose, onNews, rows: new Map(), state: "waiting", openedAt: Date.now() });
     this.connection = new Connection(`/ws/notifications?recent=${KEPT}`, (record) => this.take(record), (state) => {
       this.state = state;
       this.draw();
@@ -33,7 +36,10 @@ export class Notices {
       else list.insertBefore(item, place);
     }
     // read aloud is what is new, not what was there before
-    if (Date.parse(record.timestamp) > this.openedAt - NEW_MS) setText($("notice-said"), `${WORDS[record.alert_type] ?? record.alert_type}: ${record.message}`);
+    if (Date.parse(record.timestamp) > this.openedAt - NEW_MS) {
+      setText($("notice-said"), `${WORDS[record.alert_type] ?? record.alert_type}: ${record.message}`);
+      this.onNews();
+    }
     this.draw();
   }
 

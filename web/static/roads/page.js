@@ -19,7 +19,15 @@ const state = { horizon: 0, looked: null, chosen: null, health: undefined, probl
 
 const map = new RoadMap($("map"), onLook, onChoose);
 const route = new RoutePanel(map);
-const notices = new Notices((id) => chooseRoad(city.roads.get(id), true));
+let asksSoon = null;
+const notices = new Notices((id) => chooseRoad(city.roads.get(id), true), () => {
+  // the map is to show what the notification tells of
+  asksSoon ??= setTimeout(() => {
+    asksSoon = null;
+    speeds.now();
+    forecasts.now();
+  }, 500);
+});
 new Trends((id) => chooseRoad(city.roads.get(id), true));
 fillLegend($("legend"));
 fillDetails($("road"), null);

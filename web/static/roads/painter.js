@@ -29,7 +29,7 @@ export class Painter {
     const ratio = devicePixelRatio || 1;
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.clearRect(0, 0, map.canvas.width, map.canvas.height);
-    if (!map.edges.length) return;
+    if (!map.edges.length || !map.canvas.width || !map.canvas.height) return;
     this.putPicture(pen, ratio);
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.lineCap = pen.lineJoin = "round";
