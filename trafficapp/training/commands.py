@@ -2,35 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from trafficapp.forecast.quantities import CONGESTION_SCORE, SPEED
+from trafficapp.settings import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from trafficapp.stores.road_history import StoredHistory
+
+ROADS, CAMERAS = "roads", "cameras"
+
+#: What is trained unless another model is asked for.
+DEFAULT_KINDS = {ROADS: "ours", CAMERAS: "stgcn"}
+
 _NEEDS = "training needs torch and onnx: pip install 'trafficapp[train]'"
+_POSTGRES = "postgres"
+
+
+class _Moment(click.ParamType):
+    """A time in ISO 8601, UTC without an offset."""
+
+    name = "time"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not ISO 8601", param, ctx)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 @click.command()
-@click.option("--model", "kind", type=click.Choice(["lstm", "stgcn", "ours"]), default="ours", show_default=True)
-@click.option(
-    "--from", "source", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="History of speeds: .parquet (road_id, timestamp, speed_kmh) or .npz.",
-)  # fmt: skip
-@click.option("--links", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="Which roads follow each other: .parquet (from_road, to_road, weight).")  # fmt: skip
-@click.option("--out", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="The registry.")
-@click.option("--zone", default="UTC", show_default=True, help="The city's time zone.")
-@click.option("--step-seconds", type=click.IntRange(60, 3600), default=300, show_default=True)
-@click.option("--horizons", default="10,20,30", show_default=True, help="Minutes ahead.")
+@click.option("--what", type=click.Choice(list(DEFAULT_KINDS)), default="roads", show_default=True,
+              help="roads: their speeds. cameras: the congestion scores of cameras and lanes.")  # fmt: skip
+@click.option("--model", "kind", type=click.Choice(["lstm", "stgcn", "ours"]),
+              help="Else ours for roads, stgcn for cameras.")  # fmt: skip
+@click.option("--from", "source", required=True, metavar="postgres|FILE",
+              help="postgres: what feed or cameras said (DATABASE_URL). FILE: .parquet (road_id, timestamp, speed_kmh; "
+                   "of cameras entity, timestamp, congestion_score) or .npz.")  # fmt: skip
+@click.option("--since", type=_Moment(), help="Postgres: from when on; else forecast.train_days before the end.")
+@click.option("--until", type=_Moment(), help="Postgres: up to when; else now.")
+@click.option("--links", metavar="graph|FILE",
+              help="FILE: which roads follow each other: .parquet (from_road, to_road, weight), or graph.")  # fmt: skip
+@click.option("--out", "folder", type=click.Path(file_okay=False, path_type=Path),
+              help="The registry of models; else forecast.models_dir, of cameras its folder cameras.")  # fmt: skip
+@click.option("--zone", help="FILE: the city's time zone; else roads.zone.")
+@click.option("--step-seconds", type=click.IntRange(60, 3600), help="FILE: else forecast.step_seconds.")
+@click.option("--horizons", help="Minutes ahead; else 10,20,30 for roads, 1 to 10, 15, 20 and 30 for cameras.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--members", type=click.IntRange(1, 10), default=1, show_default=True, help="Networks to average.")
 @click.option("--epochs", type=click.IntRange(1), help="At most so many; else what is usual for the model.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--promote", is_flag=True, help="Let it serve, if it beats every baseline.")
 def train(
-    kind: str, source: Path, links: Path | None, folder: Path, zone: str, step_seconds: int, horizons: str,
-    seed: int, members: int, epochs: int | None, threads: int, promote: bool,
+    what: str, kind: str | None, source: str, since: datetime | None, until: datetime | None, links: str | None,
+    folder: Path | None, zone: str | None, step_seconds: int | None, horizons: str | None, seed: int, members: int,
+    epochs: int | None, threads: int, promote: bool,
 ) -> None:  # fmt: skip
-    """Train a model from a history of speeds and judge it against simple rules on the last fifth of it."""
+    """Train a model from a history of roads or cameras and judge it against simple rules on the last fifth of it."""
     try:
         import torch
 
@@ -39,27 +73,110 @@ def train(
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{_NEEDS} ({error.name} is missing)") from None
     from trafficapp.forecast.artifact import ArtifactError
-    from trafficapp.forecast.history import HistoryError, read_history
+    from trafficapp.forecast.history import HistoryError
     from trafficapp.forecast.packing import write_artifact
     from trafficapp.forecast.registry import ModelRegistry, NotBetterError
     from trafficapp.forecast.reporting import Progress, report
     from trafficapp.forecast.windows import prepare
 
     torch.set_num_threads(threads)
+    settings = _settings()
+    quantity, kind = CONGESTION_SCORE if what == CAMERAS else SPEED, kind or DEFAULT_KINDS[what]
+    registry = ModelRegistry(folder or models_folder(settings, what))
+    for name in registry.clear_left_over(datetime.now(UTC)):
+        click.echo(f"{name} was left by a training that was killed; it is removed")
     try:
-        minutes = tuple(float(part) for part in horizons.split(","))
-        history = read_history(source, zone=zone, step_seconds=step_seconds, links=links)
-        data = prepare(history, minutes)
-        with Progress(members) as progress:
+        minutes = quantity.horizons_minutes if horizons is None else tuple(map(float, horizons.split(",")))
+        if source == _POSTGRES:
+            _refuse_with_postgres(links=links, zone=zone, step_seconds=step_seconds)
+            found = _from_postgres(settings, what, since, until)
+        elif what == CAMERAS:
+            _refuse_with_cameras(links=links, zone=zone, step_seconds=step_seconds)
+            found = _from_camera_file(settings, Path(source))
+        else:
+            found = _from_file(settings, Path(source), zone, step_seconds, links)
+        data = prepare(found.history, minutes)
+        _tell(found)
+        with Progress(members, quantity) as progress:
             trained = fit_and_judge(kind, data, seed=seed, members=members, epochs=epochs, watch=progress.watch)
-        path = write_artifact(candidate(trained), folder, source.name)
+        path = write_artifact(candidate(trained), registry.folder, found.source)
     except (HistoryError, ArtifactError, ArithmeticError, ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
-    report(trained.judged.test, f"{path.name}: the last fifth of the history, in {trained.seconds / 60:.1f} minutes")
+    title = f"{path.name}: the last fifth of the history, in {trained.seconds / 60:.1f} minutes"
+    report(trained.judged.test, f"{title}\nfrom {found.source}", quantity=quantity)
     click.echo(str(path))
     if promote:
         try:
-            ModelRegistry(folder).promote(path.name)
+            registry.promote(path.name)
         except (ArtifactError, NotBetterError) as error:
             raise click.ClickException(str(error)) from None
         click.echo(f"{path.name} serves")
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def models_folder(settings: Settings, what: str) -> Path:
+    """The registry of models of roads, or of cameras."""
+    folder = settings.forecast.models_dir
+    return folder / CAMERAS if what == CAMERAS else folder
+
+
+def _refuse_with_postgres(**given: object) -> None:
+    """Options of files would be left aside in silence."""
+    _refuse("goes with a file; with postgres the settings say it", given)
+
+
+def _refuse_with_cameras(**given: object) -> None:
+    _refuse("goes with roads; scores of cameras are those of minutes, and the road graph links them", given)
+
+
+def _refuse(why: str, given: Mapping[str, object]) -> None:
+    for name, value in given.items():
+        if value is not None:
+            option = "--" + name.replace("_", "-")
+            raise click.UsageError(f"{option} {why}")
+
+
+def _from_postgres(settings: Settings, what: str, since: datetime | None, until: datetime | None) -> StoredHistory:
+    from trafficapp.forecast.reporting import days_read
+    from trafficapp.training import camera_histories, road_histories
+
+    read = camera_histories.from_postgres if what == CAMERAS else road_histories.from_postgres
+    with days_read() as watch:
+        return read(settings, since, until, watch)
+
+
+def _from_camera_file(settings: Settings, path: Path) -> StoredHistory:
+    from trafficapp.training.camera_histories import from_file
+
+    if not path.is_file():
+        raise click.UsageError(f"there is no file {path}")
+    return from_file(path, settings.roads)
+
+
+def _from_file(
+    settings: Settings, path: Path, zone: str | None, step_seconds: int | None, links: str | None
+) -> StoredHistory:
+    from trafficapp.training.road_histories import GRAPH, from_file
+
+    for file in (path, *([] if links in (None, GRAPH) else [Path(str(links))])):
+        if not file.is_file():
+            raise click.UsageError(f"there is no file {file}")
+    zone, step_seconds = zone or settings.roads.zone, step_seconds or settings.forecast.step_seconds
+    return from_file(path, zone, step_seconds, links, settings.roads)
+
+
+def _tell(found: StoredHistory) -> None:
+    """What is trained from."""
+    history = found.history
+    steps, roads = history.speeds_kmh.shape
+    click.echo(f"from {found.source}: {history.start:%Y-%m-%d %H:%M} to {history.end:%Y-%m-%d %H:%M} UTC")
+    what = "roads" if history.quantity is SPEED else "cameras and lanes"
+    click.echo(f"{steps:,} steps of {roads:,} {what}, {len(history.links.weight):,} links between them")
+    if found.left_out:
+        click.echo(f"{found.left_out:,} {what} were measured too rarely and are left out")

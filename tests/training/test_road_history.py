@@ -1,0 +1,85 @@
+"""What is read from Postgres is what the feed said, and what was simulated is named."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import psycopg
+import pytest
+
+from tests.training.stored_roads import START, STEP, speeds_of, store
+from trafficapp.forecast.history import HistoryError
+from trafficapp.roads.shipped import city_graph
+from trafficapp.settings import RoadSettings
+from trafficapp.stores.migrations import migrate
+from trafficapp.stores.road_history import StoredHistory, read_road_history
+
+GRAPH = city_graph(RoadSettings())
+ROADS = [str(GRAPH.edge_ids[GRAPH.turn_from[0]]), str(GRAPH.edge_ids[GRAPH.turn_to[0]]), "elsewhere", "seldom"]
+DAYS = 4
+SPEEDS = speeds_of(len(ROADS), DAYS)
+SPEEDS[1:, 3] = np.nan
+SPEEDS[100:130, 0] = np.nan
+
+
+@pytest.fixture(scope="module")
+def filled(database_url: str) -> str:
+    migrate(database_url)
+    store(database_url, ROADS, SPEEDS)
+    with psycopg.connect(database_url) as connection:
+        # a second observation within a step, and one that cannot be
+        connection.execute(
+            "INSERT INTO road_observations SELECT road_id, observed_at + interval '1 minute', 'second', "
+            "CASE road_id WHEN 'elsewhere' THEN 400 ELSE current_speed + 8 END, 60, 1, 'low', 1, false "
+            "FROM road_observations WHERE observed_at < %s",
+            (START + STEP,),
+        )
+    return database_url
+
+
+def read(url: str, since: datetime = START, until: datetime = START + timedelta(days=DAYS)) -> StoredHistory:
+    return read_road_history(url, GRAPH, "Europe/Rome", 300, since, until)
+
+
+def test_means_of_steps_with_links_of_the_graph(filled: str) -> None:
+    told: list[tuple[int, int]] = []
+    until = START + timedelta(days=DAYS)
+    found = read_road_history(filled, GRAPH, "Europe/Rome", 300, START, until, lambda *said: told.append(said))
+    assert told[-1] == (5, 5)
+    history = found.history
+    kept = sorted(ROADS[:3])
+    assert (history.road_ids, history.start, found.left_out) == (tuple(kept), START, 1)
+    expected = SPEEDS[:, [ROADS.index(road) for road in kept]].copy()
+    expected[0] += np.where([road == "elsewhere" for road in kept], 0, 4)
+    np.testing.assert_allclose(history.speeds_kmh, expected, atol=1e-4)
+    links = {(history.road_ids[a], history.road_ids[b]) for a, b in
+             zip(history.links.from_road, history.links.to_road, strict=True)}  # fmt: skip
+    assert (ROADS[0], ROADS[1]) in links
+    assert all("elsewhere" not in pair for pair in links)
+    assert found.source == "Postgres, road_observations"
+
+
+def test_a_span_within(filled: str) -> None:
+    since, until = START + timedelta(hours=5), START + timedelta(days=3, hours=7, minutes=30)
+    found = read(filled, since, until).history
+    assert (found.start, found.end) == (since, until)
+    assert set(found.road_ids) == set(ROADS[:3])
+
+
+def test_what_was_simulated_is_named(filled: str) -> None:
+    with psycopg.connect(filled, autocommit=True) as connection:
+        insert = "INSERT INTO simulated_spans (from_time, to_time, seed, contents) VALUES (%s, %s, 1, 'roads')"
+        connection.execute(insert, (START - timedelta(days=1), START + timedelta(days=1)))
+        connection.execute(insert, (START + timedelta(hours=12), START + timedelta(days=2)))
+        assert read(filled).source == "Postgres, road_observations, 50% of its time simulated"
+        connection.execute(insert, (START, START + timedelta(days=9)))
+        assert read(filled).source == "Postgres, road_observations, all of it simulated"
+        connection.execute("TRUNCATE simulated_spans")
+
+
+def test_what_is_not_enough_is_told(filled: str) -> None:
+    with pytest.raises(HistoryError, match=r"no road observations between 2026-02-01.*simulate --history"):
+        read(filled, START - timedelta(days=28), START - timedelta(days=1))
+    with pytest.raises(HistoryError, match=r"road observations of 2\.0 days .* at least 3 are needed"):
+        read(filled, START, START + timedelta(days=2))

@@ -1,0 +1,86 @@
+"""Histories of the speeds of roads, from files or from Postgres, with links from a file or from the road graph."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trafficapp.forecast.history import HistoryError, SpeedHistory, read_history
+from trafficapp.roads.graph import GraphError
+from trafficapp.roads.shipped import city_graph
+from trafficapp.settings import RoadSettings, Settings
+from trafficapp.stores.postgres import address_of
+from trafficapp.stores.road_history import StoredHistory, Watch, links_on_graph, read_road_history
+
+#: In the place of a file of links: those of the road graph that the settings name.
+GRAPH = "graph"
+
+
+def from_postgres(settings: Settings, since: datetime | None, until: datetime | None, watch: Watch) -> StoredHistory:
+    """What the feed said within a span; without one within the last ``forecast.train_days``.
+
+    Raises:
+        HistoryError: there is not enough, or no graph, or Postgres cannot be asked.
+    """
+    until = until or datetime.now(UTC)
+    since = since or until - timedelta(days=settings.forecast.train_days)
+    if since >= until:
+        raise HistoryError(f"since ({since.isoformat()}) must be before until ({until.isoformat()})")
+    url = settings.postgres.url.get_secret_value()
+    try:
+        graph = city_graph(settings.roads)
+        return read_road_history(url, graph, settings.roads.zone, settings.forecast.step_seconds, since, until, watch)
+    except GraphError as error:
+        raise HistoryError(str(error)) from None
+    except psycopg.Error as error:
+        raise HistoryError(f"Postgres at {address_of(url)} cannot be asked: {str(error).strip()}") from None
+
+
+def from_file(path: Path, zone: str, step_seconds: int, links: str | None, roads: RoadSettings) -> StoredHistory:
+    """A history of a file.
+
+    Args:
+        path: of the file, as `trafficapp.forecast.history.read_history` takes it.
+        zone: the city's time zone.
+        step_seconds: length of a step, for parquet.
+        links: a file of links, or ``graph``, which takes the road ids of the file for those of the road graph.
+        roads: where the road graph is.
+
+    Raises:
+        HistoryError: a file is something else, or none of its roads is on the graph.
+    """
+    link_file = None if links in (None, GRAPH) else Path(str(links))
+    history = read_history(path, zone=zone, step_seconds=step_seconds, links=link_file)
+    if links == GRAPH:
+        history = _linked(path, history, roads)
+    return StoredHistory(history, named(path), 0)
+
+
+def _linked(path: Path, history: SpeedHistory, roads: RoadSettings) -> SpeedHistory:
+    try:
+        graph = city_graph(roads)
+    except GraphError as error:
+        raise HistoryError(str(error)) from None
+    of_road: dict[str, list[str]] = {road: [] for road in history.road_ids}
+    for road, edge in zip(graph.road_ids.tolist(), graph.edge_ids.tolist(), strict=True):
+        for name in {road, edge} & of_road.keys():
+            of_road[name].append(edge)
+    if not any(of_road.values()):
+        raise HistoryError(f"{path}: none of its roads is on the road graph of {graph.city}")
+    return replace(history, links=links_on_graph(graph, of_road, history.road_ids))
+
+
+def named(path: Path) -> str:
+    """What a file says about where it is from, else its name."""
+    if path.suffix != ".parquet":
+        return path.name
+    try:
+        said = (pq.read_schema(path).metadata or {}).get(b"source")
+    except (OSError, pa.ArrowException):
+        return path.name
+    return f"{path.name}: {said.decode()}" if said else path.name
