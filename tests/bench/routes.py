@@ -7,6 +7,7 @@ there (main roads between Braunschweig, Hannover and Wolfsburg, with turns), row
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from rich.table import Table
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
+from tests.bench.route_requests import requests
 from trafficapp.roads.graph import RoadGraph
 from trafficapp.roads.importing import import_graph
 from trafficapp.roads.index import DISTANCE_LIMIT_M
@@ -168,13 +170,24 @@ def changes(graph: RoadGraph, arguments: argparse.Namespace) -> list[Row]:
     ]
 
 
+def predicted(graph: RoadGraph, seed: int) -> np.ndarray:
+    """Speeds now and later by chance."""
+    rng = np.random.default_rng(seed)
+    now = graph.free_flow_kmh * rng.uniform(0.3, 1, graph.edge_count)
+    return np.asarray(now * rng.uniform(0.7, 1.3, (len(HORIZONS_SECONDS), graph.edge_count)))
+
+
+def over_http(graph: RoadGraph, arguments: argparse.Namespace) -> list[Row]:
+    """The same questions at an HTTP client of a worker."""
+    pairs = pairs_of(graph, arguments.pairs, np.random.default_rng(arguments.seed))
+    return [Row(*row) for row in asyncio.run(requests(graph, pairs, predicted(graph, arguments.seed)))]
+
+
 def recommendations(graph: RoadGraph, arguments: argparse.Namespace) -> list[Row]:
     """Whole answers in one process: places, route, alternatives, line, congestion, under predicted speeds."""
     rng = np.random.default_rng(arguments.seed)
     planner = RoutePlanner(graph)
-    now = graph.free_flow_kmh * rng.uniform(0.3, 1, graph.edge_count)
-    later = now * rng.uniform(0.7, 1.3, (len(HORIZONS_SECONDS), graph.edge_count))
-    planner.use(planner.prepare(travel_times(graph, later), "predicted"))
+    planner.use(planner.prepare(travel_times(graph, predicted(graph, arguments.seed)), "predicted"))
     took, alternatives = [], []
     for one, other in pairs_of(graph, arguments.pairs, rng):
         places = [Place(float(graph.node_lat[node]), float(graph.node_lon[node])) for node in (one, other)]
@@ -194,8 +207,9 @@ def recommendations(graph: RoadGraph, arguments: argparse.Namespace) -> list[Row
 def measure(name: str, folder: Path, arguments: argparse.Namespace) -> list[Row]:
     """All figures of one network."""
     files = [folder / f"{name}_{what}.parquet" for what in ("nodes", "edges", "turns")]
-    graph = import_graph(files, city=name, source="DLR-TS/sumo-scenarios")
-    rows = [*queries(graph, arguments), *changes(graph, arguments), *recommendations(graph, arguments)]
+    graph = import_graph(files, city=name, source="DLR-TS/sumo-scenarios@629e34c")
+    parts = (queries, changes, recommendations, over_http)
+    rows = [row for part in parts for row in part(graph, arguments)]
     show(f"{name}: {graph.edge_count:,} edges, {len(graph.turn_from):,} turns, seed {arguments.seed}", rows)
     return rows
 
