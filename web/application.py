@@ -28,6 +28,7 @@ from web import (
     road_trends,
     roads,
     routes,
+    simulated_spans,
 )
 from web.access import AUTHORITY, Access, Authority, warn_of_public_reads
 from web.context import CONTEXT, WebContext
@@ -109,6 +110,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *road_exports.operations(planning),
         *analytics.operations(),
         *road_trends.operations(),
+        *simulated_spans.operations(),
         *predictions_roads.operations(),
         *camera_predictions.operations(settings),
         *health.operations(),

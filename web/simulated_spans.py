@@ -1,0 +1,55 @@
+"""``GET /api/simulated-spans``: which times were simulated, so that no figure of them passes as measured."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from http import HTTPStatus
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from models.simulated_spans import SimulatedSpan, encode_simulated_spans
+from models.timestamps import epoch_us, rfc3339
+from trafficapp.stores.camera_scores import simulated_within
+from web.context import CONTEXT
+from web.operations import Operation, Tag
+from web.shapes import Moment
+from web.spans import span_between
+
+DEFAULT_SPAN = timedelta(hours=24)
+
+
+class SimulatedQuery(Struct, frozen=True, kw_only=True):
+    """``[from, to)``: without ``to`` now, without ``from`` 24 hours before ``to``."""
+
+    from_: Moment | None = msgspec.field(default=None, name="from")
+    to: Moment | None = None
+
+
+async def simulated_spans(request: web.Request, query: SimulatedQuery) -> web.Response:
+    """``GET /api/simulated-spans``."""
+    asked = span_between(query.from_, query.to, DEFAULT_SPAN)
+    found = await request.app[CONTEXT].database.ask(lambda pool: simulated_within(pool, asked.since, asked.until))
+    spans = [SimulatedSpan(from_=rfc3339(epoch_us(begin)), to=rfc3339(epoch_us(end))) for begin, end in found]
+    return web.Response(body=encode_simulated_spans(spans), content_type="application/json")
+
+
+def operations() -> list[Operation]:
+    """What this module answers."""
+    return [
+        Operation(
+            method="GET",
+            path="/api/simulated-spans",
+            view=simulated_spans,
+            summary="Which times within a range hold simulated history",
+            description=(
+                "Spans that `trafficapp simulate --history` filled and that touch `[from, to)`, in order of their "
+                "begin; each with its whole length. Empty where all history was measured."
+            ),
+            tag=Tag.ANALYTICS,
+            query_shape=SimulatedQuery,
+            answer=list[SimulatedSpan],
+            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
+        ),
+    ]
