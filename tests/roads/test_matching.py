@@ -89,3 +89,14 @@ def test_a_vehicle_is_on_the_edge_it_drives_along() -> None:
 
 def test_the_nearest_node() -> None:
     assert TOWN.nearest_node(SOUTH + 0.9 * BLOCK, WEST + 2.1 * BLOCK) == 7
+
+
+def test_a_line_all_over_the_city_is_no_road(bologna: RoadGraph) -> None:
+    index, rng = RoadIndex.build(bologna), np.random.default_rng(5)
+    south, west = bologna.node_lat.min(), bologna.node_lon.min()
+    line = np.array([south, west]) + rng.uniform(0, 0.02, (1000, 2))
+    with pytest.raises(InvalidPlace, match="km"):
+        match_road(index, [(lat, lon) for lat, lon in line.tolist()])
+    crowded = graph_of(np.array([(44.5, 11.3), (44.5, 11.303)]), [(0, 1), (1, 0)] * 501)
+    with pytest.raises(InvalidPlace, match="beside 1002 edges"):
+        match_road(RoadIndex.build(crowded), [(44.5, 11.3), (44.5, 11.303)])

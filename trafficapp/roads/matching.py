@@ -23,6 +23,9 @@ _LEAST_SHARE = 0.5
 #: Of parallel edges the nearest counts, with those that are at most this much farther.
 _AS_NEAR_M = 5.0
 _MOST_POINTS = 10_000
+#: A line that is longer, or beside more edges, is no road but goes all over the city: comparing would take seconds.
+_LONGEST_M = 100_000.0
+_MOST_EDGES = 1000
 #: Vehicles are searched on so many of the nearest edges.
 _EDGES_OF_A_VEHICLE = 16
 
@@ -52,11 +55,15 @@ def match_road(index: RoadIndex, coordinates: Sequence[tuple[float, float]], rea
         reach_m: how far an edge may be from the road.
 
     Raises:
-        InvalidPlace: less than two different places, too many of them, or one that is not on the globe.
+        InvalidPlace: less than two different places, too many of them, one that is not on the globe, or a line all over
+            the city.
     """
     road = _line(index, coordinates)
     found: list[tuple[Match, Floats]] = []
-    for edge in index.edges_near(road, reach_m).tolist():
+    near = index.edges_near(road, reach_m).tolist()
+    if len(near) > _MOST_EDGES:
+        raise InvalidPlace(f"a road beside {len(near)} edges")
+    for edge in near:
         match, along = _compare(index, road, edge, reach_m)
         covered = match.share * index.lines[edge].length
         if match.share >= _LEAST_SHARE or covered >= _LEAST_SHARE * road.length:
@@ -107,7 +114,10 @@ def _line(index: RoadIndex, coordinates: Sequence[tuple[float, float]]) -> Any:
     points = index.flat.metres(places[:, 0], places[:, 1])
     if len(points) < 2 or (points == points[0]).all():
         raise InvalidPlace("a road of less than two different places")
-    return shapely.linestrings(points)
+    road = shapely.linestrings(points)
+    if road.length > _LONGEST_M:
+        raise InvalidPlace(f"a road of {road.length / 1000:.0f} km")
+    return road
 
 
 def _compare(index: RoadIndex, road: Any, edge: int, reach_m: float) -> tuple[Match, Floats]:
