@@ -76,3 +76,24 @@ def test_messages_say_where_how_much_and_against_what() -> None:
         "severe_traffic": "Via Emilia: jam factor 8.4 of 10, severe is above 8; now 19.4 km/h, 50 km/h when it is free",
     }
     assert {notice.timestamp for notice in raised([condition])} == {"2026-03-02T07:10:00Z"}
+
+
+def test_near_the_threshold_nothing_is_calm() -> None:
+    def factors(*jam_factors: float) -> int:
+        return len(raised([road(5 * number, jam_factor=jam) for number, jam in enumerate(jam_factors)]))
+
+    assert factors(8.1, 7.9, 7, 6.5, 7.9, 8.1) == 1
+    assert factors(8.1, 6, 6, 8.1, 6, 6, 7, 6, 8.1) == 1
+    assert factors(8.1, 6, 6, 6, 7, 8.1) == 2
+
+    def predicted(*speeds: float) -> int:
+        ahead = [(speed, 40.0, 40.0) for speed in speeds]
+        roads = [road(5 * n, predicted_kmh=one, predicted_by="model") for n, one in enumerate(ahead)]
+        return len(raised(roads))
+
+    assert predicted(14, 16, 17, 17.9, 16, 14) == 1
+    assert predicted(14, 18, 18, 18, 14) == 2
+
+    # of what it was within ten minutes, 29 km/h is more than half, but not enough to be over
+    assert len(raised(drive([50, 24, 50, 29, 50, 29, 50, 24]))) == 1
+    assert len(raised(drive([50, 24, 50, 50, 50, 24]))) == 2
