@@ -22,6 +22,7 @@ from rich.text import Text
 
 from models.dead_letters import DeadLetter, decode_dead_letter
 from models.detections import Detection, Frame, FrameDetection
+from models.road_messages import RoadMessage
 from models.timestamps import rfc3339
 from models.window_rows import WindowRow, decode_window_row
 from trafficapp.kafka import groupless_consumer, partitions_of
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from trafficapp.application import TrafficApp
 
 #: The shapes that ``faust models`` lists.
-SHAPES: tuple[type[msgspec.Struct], ...] = (Detection, Frame, FrameDetection, WindowRow, DeadLetter)
+SHAPES: tuple[type[msgspec.Struct], ...] = (Detection, Frame, FrameDetection, WindowRow, RoadMessage, DeadLetter)
 
 _COLUMNS = ("lane", "vehicles", "km/h", "stopped", "queue", "score", "level")
 

@@ -14,6 +14,7 @@ from models.detections import Detection, Frame
 from models.notifications import RoadNotification
 from models.predictions import RoadPrediction
 from models.problem import Problem
+from models.road_messages import RoadMessage
 from models.route_updates import RouteUpdate
 from models.window_rows import WindowRow
 from trafficapp.settings import Settings
@@ -25,6 +26,7 @@ from trafficapp.topics import (
     METRICS,
     NOTIFICATIONS,
     PREDICTIONS,
+    ROADS_RAW,
     ROUTE_UPDATES,
 )
 from web.openapi import plain_path
@@ -61,6 +63,7 @@ _TOPICS = (
         "Detections of roadside cameras: one, or all of a picture. Records with the header trafficapp-tick are ours.",
         (Detection, Frame),
     ),
+    _Topic(ROADS_RAW, _RECEIVE, "road_id", "Measured speeds of roads.", (RoadMessage,)),
     _Topic(METRICS, _SEND, "camera_id", "Finished windows; the same one may come again, byte for byte.", (WindowRow,)),
     _Topic(
         ALERTS,

@@ -18,6 +18,7 @@ from trafficapp.topics import (
     METRICS,
     NOTIFICATIONS,
     PREDICTIONS,
+    ROADS_RAW,
     ROUTE_UPDATES,
 )
 from web.access import Access
@@ -119,7 +120,7 @@ async def test_asyncapi_says_topics_and_sockets(worker: Worker) -> None:
     sockets = {operation.path for operation in worker.client.app[OPERATIONS] if operation.websocket}
     addresses = {channel["address"]: channel for channel in described["channels"].values()}
     ours = {PREDICTIONS, ROUTE_UPDATES, NOTIFICATIONS}
-    assert addresses.keys() == {EVENTS_RAW, METRICS, ALERTS, DEAD_LETTERS} | ours | sockets
+    assert addresses.keys() == {EVENTS_RAW, ROADS_RAW, METRICS, ALERTS, DEAD_LETTERS} | ours | sockets
     for topic in ours:
         assert addresses[topic]["bindings"]["kafka"]["partitions"] == CITY_PARTITIONS
     assert all(re.fullmatch(r"[\w\-.]+", name) for name in [*described["channels"], *described["operations"]])

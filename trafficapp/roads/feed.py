@@ -8,41 +8,17 @@ replay decides the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeAlias
+from typing import TypeAlias
 
-import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from models.detections import Rejected, event_time_us
+from models.road_messages import RoadMessage, decode_road_message
 from models.roads import RoadCongestionLevel, RoadObservation
 from models.timestamps import epoch_us, from_epoch_us, rfc3339
 from trafficapp.analytics.local_hours import time_zone
 from trafficapp.roads.road_edges import CoveredEdge, LonLat
 from trafficapp.settings import RoadSettings
-
-_Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
-#: [longitude, latitude], and an altitude from those who have one.
-_Place = Annotated[list[float], Meta(min_length=2, max_length=3)]
-_MOST_POINTS = 1000
-
-
-class FeedMessage(Struct, kw_only=True, frozen=True):
-    """A message as producers send it; further fields are ignored, and so is their opinion of the congestion."""
-
-    event_id: _Identifier
-    timestamp: str | int | float
-    road_id: _Identifier
-    road_name: Annotated[str, Meta(max_length=256)]
-    current_speed: float
-    free_flow_speed: float
-    jam_factor: Annotated[float, Meta(ge=0, le=10)]
-    coordinates: Annotated[list[_Place], Meta(max_length=_MOST_POINTS)]
-
-
-#: What the decoder raises on a message that needs a closer look.
-_UNDECODABLE = (msgspec.MsgspecError, TypeError, UnicodeDecodeError, RecursionError)
-
-_decode = msgspec.json.Decoder(FeedMessage).decode
 
 
 class CheckedMessage(Struct, frozen=True):
@@ -53,7 +29,7 @@ class CheckedMessage(Struct, frozen=True):
         line: the road as (longitude, latitude) in driving direction; may be empty.
     """
 
-    message: FeedMessage
+    message: RoadMessage
     time_us: int
     line: list[LonLat]
 
@@ -88,7 +64,7 @@ class FeedChecks:
         Raises:
             Rejected: it cannot be true, or cannot be read.
         """
-        message = decode_feed_message(value)
+        message = decode_road_message(value)
         _check_key(key, message.road_id)
         self._check_speeds(message)
         line = self._line(message)
@@ -128,7 +104,7 @@ class FeedChecks:
         hour = from_epoch_us(time_us).astimezone(self._zone).hour
         return any(begin <= hour < end for begin, end in self._settings.rush_hours)
 
-    def _check_speeds(self, message: FeedMessage) -> None:
+    def _check_speeds(self, message: RoadMessage) -> None:
         highest = self._settings.max_speed_kmh
         if not 0 <= message.current_speed <= highest:
             raise Rejected(
@@ -140,7 +116,7 @@ class FeedChecks:
                 f"free_flow_speed {message.free_flow_speed:g} km/h is not above 0 and up to {highest:g}",
             )
 
-    def _line(self, message: FeedMessage) -> list[LonLat]:
+    def _line(self, message: RoadMessage) -> list[LonLat]:
         line = [(point[0], point[1]) for point in message.coordinates]
         for lon, lat in line:
             if not self._has(lon, lat) and self._has(lat, lon):
@@ -161,7 +137,7 @@ class FeedChecks:
         west, south, east, north = self._box
         return west <= lon <= east and south <= lat <= north
 
-    def _time_us(self, message: FeedMessage, record_us: int) -> int:
+    def _time_us(self, message: RoadMessage, record_us: int) -> int:
         timestamp = message.timestamp
         try:
             if isinstance(timestamp, str):
@@ -187,34 +163,6 @@ class FeedChecks:
                 f"{rfc3339(record_us)}",
             )
         return time_us
-
-
-def decode_feed_message(value: bytes | None) -> FeedMessage:
-    """Read a message.
-
-    Raises:
-        Rejected: it has not the form of one; ids may be numbers.
-    """
-    if not value:
-        raise Rejected("empty", "the message has no value")
-    try:
-        return _decode(value)
-    except _UNDECODABLE:
-        pass  # a closer look names the fault, or forgives it
-    try:
-        message: Any = msgspec.json.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Rejected("not_json", str(error)) from None
-    if not isinstance(message, dict):
-        raise Rejected("invalid_field", f"expected an object, got {type(message).__name__}")
-    for name in ("event_id", "road_id"):
-        if isinstance(message.get(name), int) and not isinstance(message[name], bool):
-            message[name] = str(message[name])
-    try:
-        return msgspec.convert(message, FeedMessage)
-    except msgspec.ValidationError as error:
-        reason = "missing_field" if "missing required field" in str(error) else "invalid_field"
-        raise Rejected(reason, str(error)) from None
 
 
 def congestion_level(settings: RoadSettings, jam_factor: float) -> RoadCongestionLevel:
