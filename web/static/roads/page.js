@@ -3,6 +3,7 @@
 import { ask, askAll, Asking } from "../asking.js";
 import { $, agoText, dayAndTime, element, setText, time } from "../elements.js";
 import { watchServers } from "../servers.js";
+import { Accuracy } from "./accuracy.js";
 import { City, HORIZONS } from "./city.js";
 import { briefly, fillDetails, fillSlowest, stepAt } from "./details.js";
 import { RoadMap } from "./map.js";
@@ -28,6 +29,7 @@ const notices = new Notices((id) => chooseRoad(city.roads.get(id), true), () => 
     forecasts.now();
   }, 500);
 });
+new Accuracy();
 new Trends((id) => chooseRoad(city.roads.get(id), true));
 fillLegend($("legend"));
 fillDetails($("road"), null);
@@ -134,7 +136,8 @@ function drawMessages() {
   }
   if (city.roads.size && answered.speeds && !city.measured) tell("No road has a recent speed: the feed has sent none in the last ten minutes. All roads are drawn as not known.");
   if (city.strangers) tell(`${city.strangers} roads of the feed are not drawn: the road graph has no road with their names.`);
-  for (const [what, problem] of Object.entries(problems)) if (problem && health && problem.status !== 401 && problem.status !== 403) tell(`${what} cannot be told now: ${problem.message}.`);
+  const toldAlready = [401, 403, ...(health?.redis ? [] : [503])];
+  for (const [what, problem] of Object.entries(problems)) if (problem && health && !toldAlready.includes(problem.status)) tell(`${what} cannot be told now: ${problem.message}.`);
   if (city.measured || city.predicted) tellOfForecasts(tell, now);
   const shown = messages.map(([text, kind]) => `${kind}:${text}`).join("\n");
   if ($("messages").dataset.shown === shown) return;

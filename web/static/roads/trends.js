@@ -68,24 +68,46 @@ export function hourChart(values, label, isRush) {
 const percent = (share) => (share === null ? "–" : `${(100 * share).toFixed(0)} %`);
 const hours = ({ from_hour, to_hour }) => `${from_hour}–${to_hour} h`;
 
+/** Share of a time that lies in spans, which come in order of their begin and may overlap. */
+function simulatedShare(spans, since, until) {
+  let covered = 0;
+  let reached = since;
+  for (const span of spans) {
+    const begin = Math.max(Date.parse(span.from), reached);
+    const end = Math.min(Date.parse(span.to), until);
+    if (end > begin) covered += end - begin;
+    reached = Math.max(reached, end);
+  }
+  return covered / (until - since);
+}
+
+function simulatedNote(share) {
+  if (!share) return [];
+  const part = share > 0.99 ? "All" : `About ${Math.max(1, Math.round(100 * share))} %`;
+  return [element("p", "by baseline", `${part} of this time is simulated history: nothing in it was measured.`)];
+}
+
 export class Trends {
   /** @param choose called with the id of a road that is clicked. */
   constructor(choose) {
     this.choose = choose;
-    const asking = new Asking(() => ask(this.address(), { timeoutMs: 60_000 }), EVERY_MS, (trends) => this.draw(trends), (problem) => this.fail(problem));
+    const asking = new Asking(() => this.ask(), EVERY_MS, (answer) => this.draw(answer), (problem) => this.fail(problem));
     $("span").addEventListener("change", () => asking.now());
   }
 
-  address() {
-    const from = new Date(Date.now() - Number($("span").value) * HOUR_MS).toISOString();
-    return `/analytics/trends?${new URLSearchParams({ from })}`;
+  async ask() {
+    const until = Date.now();
+    const since = until - Number($("span").value) * HOUR_MS;
+    const range = new URLSearchParams({ from: new Date(since).toISOString(), to: new Date(until).toISOString() });
+    const [trends, spans] = await Promise.all([ask(`/analytics/trends?${range}`, { timeoutMs: 60_000 }), ask(`/api/simulated-spans?${range}`)]);
+    return { ...trends, simulated: simulatedShare(spans, since, until) };
   }
 
   fail({ message }) {
     for (const id of ["hours", "rush"]) $(id).replaceChildren(element("p", "dim", `Not known now: ${message}.`));
   }
 
-  draw({ hourly_avg_speed: hourly, rush_hour_patterns: patterns, top_congested_roads: roads }) {
+  draw({ hourly_avg_speed: hourly, rush_hour_patterns: patterns, top_congested_roads: roads, simulated }) {
     const speeds = Array(24).fill(null);
     for (const { hour, speed } of hourly) speeds[hour] = speed;
     const known = speeds.filter((speed) => speed !== null);
@@ -96,8 +118,8 @@ export class Trends {
     const isRush = (hour) => patterns.some(({ from_hour, to_hour }) => hour >= from_hour && hour < to_hour);
     const label = `Mean speed of all roads by local hour, from ${kmh(Math.min(...known))} to ${kmh(Math.max(...known))} km/h. The figures are in the table below.`;
     const rows = speeds.flatMap((speed, hour) => (speed === null ? [] : [[`${hour}–${hour + 1} h`, speed.toFixed(1)]]));
-    this.replace("hours", hourChart(speeds, label, isRush), element("p", "by", "km/h by hour of the city's time; rush hours are yellow, hours without measurements empty."), folded("Figures", tableOf(["hour", "km/h"], rows)));
-    this.replace("rush", ...this.rush(patterns), element("h3", "", "Largest mean jam factor"), this.congested(roads));
+    this.replace("hours", hourChart(speeds, label, isRush), element("p", "by", "km/h by hour of the city's time; rush hours are yellow, hours without measurements empty."), ...simulatedNote(simulated), folded("Figures", tableOf(["hour", "km/h"], rows)));
+    this.replace("rush", ...simulatedNote(simulated), ...this.rush(patterns), element("h3", "", "Largest mean jam factor"), this.congested(roads));
   }
 
   rush(patterns) {
