@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trafficapp.forecast.cameras import EntityScores, entity_of
 
@@ -23,7 +23,8 @@ _SCORES = """
     FROM by_minute GROUP BY 1, 2
 """
 _ROADS = "SELECT camera_id, road_segment FROM cameras WHERE road_segment IS NOT NULL"
-_SPAN = "SELECT min(bucket_start), max(bucket_start) FROM metrics_1m WHERE bucket_start >= $1"
+_SPAN = "SELECT min(bucket_start), max(bucket_start) FROM metrics_1m WHERE bucket_start >= $1 AND bucket_start < $2"
+_SIMULATED = "SELECT from_time, to_time FROM simulated_spans WHERE from_time < $2 AND to_time > $1 ORDER BY 1"
 
 
 async def camera_scores(source: Pool | Connection, since: datetime, until: datetime) -> list[EntityScores]:
@@ -45,7 +46,14 @@ async def roads_of_cameras(source: Pool | Connection) -> dict[str, str]:
     return {row["camera_id"]: row["road_segment"] for row in await source.fetch(_ROADS)}
 
 
-async def minutes_of_windows(source: Pool | Connection, since: datetime) -> tuple[datetime, datetime] | None:
-    """When the first and the last minute begin that have windows, of those since a time; None when there is none."""
-    row = await source.fetchrow(_SPAN, since)
+async def minutes_of_windows(
+    source: Pool | Connection, since: datetime, until: datetime
+) -> tuple[datetime, datetime] | None:
+    """When the first and the last minute begin that have windows, within a span; None when there is none."""
+    row = await source.fetchrow(_SPAN, since, until)
     return None if row is None or row[0] is None else (row[0], row[1])
+
+
+async def simulated_within(source: Pool | Connection, since: datetime, until: datetime) -> list[tuple[Any, ...]]:
+    """The spans that were simulated, begin and end, of those that touch a span, in order of their begin."""
+    return [tuple(row) for row in await source.fetch(_SIMULATED, since, until)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import asyncpg
@@ -21,8 +23,18 @@ from trafficapp.forecast.quantities import CONGESTION_SCORE
 from trafficapp.roads.graph import GraphError
 from trafficapp.roads.shipped import city_graph
 from trafficapp.settings import RoadSettings, Settings
-from trafficapp.stores.camera_scores import camera_scores, minutes_of_windows, roads_of_cameras
-from trafficapp.stores.postgres import connection_settings
+from trafficapp.stores.camera_scores import camera_scores, minutes_of_windows, roads_of_cameras, simulated_within
+from trafficapp.stores.postgres import address_of, connection_settings
+from trafficapp.stores.road_history import (
+    LEAST_DAYS,
+    LEAST_SHARE,
+    StoredHistory,
+    Watch,
+    days_of,
+    simulated_share,
+    source_of,
+)
+from trafficapp.training.road_histories import named
 
 #: The cameras of the shipped recording, with the road segment that each sees.
 SHIPPED_CAMERAS = Path(trafficapp.sources.__file__).parent / "data" / "bologna-cameras.json"
@@ -30,10 +42,9 @@ SHIPPED_CAMERAS = Path(trafficapp.sources.__file__).parent / "data" / "bologna-c
 log = logging.getLogger(__name__)
 
 _MINUTE = timedelta(minutes=1)
-_DAY_MINUTES = 1440
 
 
-def from_file(path: Path, roads: RoadSettings, cameras: Path = SHIPPED_CAMERAS) -> SpeedHistory:
+def from_file(path: Path, roads: RoadSettings, cameras: Path = SHIPPED_CAMERAS) -> StoredHistory:
     """A history of the columns ``entity``, ``timestamp`` and ``congestion_score``.
 
     Args:
@@ -50,38 +61,60 @@ def from_file(path: Path, roads: RoadSettings, cameras: Path = SHIPPED_CAMERAS) 
     except (OSError, UnreadableFile) as error:
         raise HistoryError(f"{cameras}: {error}") from None
     road_of = {row.camera.camera_id: row.camera.road_segment for row in rows if row.camera.road_segment is not None}
-    return replace(history, links=_links(history.road_ids, road_of, roads))
+    return StoredHistory(replace(history, links=_links(history.road_ids, road_of, roads)), named(path), 0)
 
 
-async def from_postgres(settings: Settings, days: float) -> SpeedHistory:
-    """A history of the windows of the last days.
+def from_postgres(settings: Settings, since: datetime | None, until: datetime | None, watch: Watch) -> StoredHistory:
+    """What the cameras saw within a span; without one within the last ``forecast.train_days``.
 
     Raises:
-        HistoryError: there are none.
-        OSError, asyncpg.PostgresError: the database does not answer.
+        HistoryError: there is not enough, or Postgres cannot be asked.
     """
-    connection = await asyncpg.connect(**connection_settings(settings.postgres.url.get_secret_value()))
+    until = until or datetime.now(UTC)
+    since = since or until - timedelta(days=settings.forecast.train_days)
+    if since >= until:
+        raise HistoryError(f"since ({since.isoformat()}) must be before until ({until.isoformat()})")
+    url = settings.postgres.url.get_secret_value()
     try:
-        span = await minutes_of_windows(connection, datetime.now(UTC) - timedelta(days=days))
-        if span is None:
-            raise HistoryError(f"no camera had a window within the last {days:g} days")
-        start, end = span
+        return asyncio.run(_from_postgres(url, settings.roads, since, until, watch))
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise HistoryError(f"Postgres at {address_of(url)} cannot be asked: {error}") from None
+
+
+async def _from_postgres(
+    url: str, roads: RoadSettings, since: datetime, until: datetime, watch: Watch
+) -> StoredHistory:
+    span = f"between {since:%Y-%m-%d %H:%M} and {until:%Y-%m-%d %H:%M} UTC"
+    connection = await asyncpg.connect(**connection_settings(url))
+    try:
+        minutes = await minutes_of_windows(connection, since, until)
+        if minutes is None:
+            raise HistoryError(
+                f"Postgres has no windows of cameras {span}; let cameras send, or fill it with "
+                "`trafficapp simulate --history`"
+            )
+        start, end = minutes  # the last minute may not be over
+        if end - start < timedelta(days=LEAST_DAYS):
+            days = (end - start) / timedelta(days=1)
+            raise HistoryError(
+                f"Postgres has windows of cameras of {days:.1f} days {span}; at least {LEAST_DAYS} are needed to train"
+            )
+        parts, bounds = list[ScoreWindow](), list(pairwise(days_of(start, end)))
+        for done, (begin, finish) in enumerate(bounds, 1):
+            parts.append(await _part(connection, begin, finish))
+            watch(done, len(bounds))
         road_of = await roads_of_cameras(connection)
-        parts: list[ScoreWindow] = []
-        # the last minute is not over
-        while start < end:
-            until = min(start + timedelta(minutes=_DAY_MINUTES), end)
-            parts.append(await _part(connection, start, until))
-            start = until
+        simulated = simulated_share(await simulated_within(connection, start, end), start, end)
     finally:
         await connection.close()
-    entities = tuple(sorted({entity for part in parts for entity in part.entities}))
-    if not entities:
-        raise HistoryError(f"no camera had a congestion score within the last {days:g} days")
-    scores = np.concatenate([_columns(part, entities) for part in parts])
-    begin = end - len(scores) * _MINUTE
-    zone, links = settings.roads.zone, _links(entities, road_of, settings.roads)
-    return SpeedHistory(entities, begin, CONGESTION_SCORE.step_seconds, scores, zone, links, CONGESTION_SCORE)
+    names = sorted({entity for part in parts for entity in part.entities})
+    scores = np.concatenate([_columns(part, names) for part in parts])
+    kept = np.isfinite(scores).mean(0) >= LEAST_SHARE
+    entities = tuple(name for name, keep in zip(names, kept, strict=True) if keep)
+    links, step = _links(entities, road_of, roads), CONGESTION_SCORE.step_seconds
+    scores = np.ascontiguousarray(scores[:, kept])
+    history = SpeedHistory(entities, start, step, scores, roads.zone, links, CONGESTION_SCORE)
+    return StoredHistory(history, source_of("traffic_metrics", simulated), int((~kept).sum()))
 
 
 async def _part(connection: asyncpg.Connection[asyncpg.Record], since: datetime, until: datetime) -> ScoreWindow:
@@ -89,7 +122,7 @@ async def _part(connection: asyncpg.Connection[asyncpg.Record], since: datetime,
     return window_of(await camera_scores(connection, since, until), last_time, (until - since) // _MINUTE)
 
 
-def _columns(part: ScoreWindow, entities: tuple[str, ...]) -> Floats:
+def _columns(part: ScoreWindow, entities: Sequence[str]) -> Floats:
     """The scores of a part with a column for each of these, in their order."""
     scores = np.full((len(part.scores), len(entities)), np.nan, np.float32)
     place = {entity: column for column, entity in enumerate(entities)}
