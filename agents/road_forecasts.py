@@ -154,9 +154,10 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
         if not states.owes_round:
             return
         raised = await self._judge(states, predictions)
+        states.round_made(raised)
+        await asyncio.to_thread(states.prepare_rows)
         if self._partitions.get(partition) is not one:
             return
-        states.round_made(raised)
         await self._write_state(partition, one)
         if raised:
             await self._state.flush()

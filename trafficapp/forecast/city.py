@@ -120,6 +120,7 @@ class CityRoads:
         self._before_us = before_us
         self._guard_us = guard_us
         self._dirty: set[str] = set()
+        self._prepared: dict[str, bytes] = {}
         own = rows.get(self._key)
         partition_row = _Applied() if own is None else _decode_partition(own[OFFSET_BYTES:])
         self.applied, self.record_ms = partition_row.applied, partition_row.record_ms
@@ -164,10 +165,17 @@ class CityRoads:
         self.fresh = {}
         self.notifications = notifications
 
+    def prepare_rows(self) -> None:
+        """Make the rows that changed. For many roads this takes a while: not for an event loop."""
+        self._prepared = {road_id: self._row(road_id) for road_id in self._dirty}
+
     def changed_rows(self) -> list[tuple[bytes, bytes]]:
         """State rows that changed since the last call: roads first, the partition's row last."""
-        rows = [(road_id.encode(), self._row(road_id)) for road_id in sorted(self._dirty)]
+        rows = [
+            (road_id.encode(), self._prepared.get(road_id) or self._row(road_id)) for road_id in sorted(self._dirty)
+        ]
         self._dirty.clear()
+        self._prepared.clear()
         own = _Applied(self.applied, self.record_ms, self.notifications)
         rows.append((self._key, state_row(self.applied, own)))
         return rows
@@ -209,6 +217,7 @@ class CityRoads:
         road.offset = offset
         road.sources[observation.source_partition] = observation.source_offset
         self._dirty.add(observation.road_id)
+        self._prepared.pop(observation.road_id, None)
         self.recent.observe(observation.road_id, observed_at_us / MICROSECONDS_PER_SECOND, observation.current_speed)
         newest_us = -1 if road.observed is None else road.observed.observed_at_us
         if newest_us > latest_us:

@@ -88,21 +88,24 @@ class CityPredictor:
         self._without_model = Forecaster(_Failed(), HORIZONS_MINUTES)
 
     def predict(self, moment: CityMoment) -> PredictedCity:
-        """Predict all roads."""
+        """Predict all roads; when the model fails, simple rules do."""
         began = time.perf_counter()
-        forecast = self._forecast(moment)
-        seconds = time.perf_counter() - began
-        told = predictions_of(forecast, moment)
-        records = [(one.road_id.encode(), encode_prediction(one)) for one in told]
-        return PredictedCity(told, records, forecast.model_version, self._model.current(), self._model.refusal, seconds)
-
-    def _forecast(self, moment: CityMoment) -> Forecast:
         try:
-            return self._forecaster.forecast(moment.road_ids, moment.recent_kmh, moment.last_time)
+            forecast = self._forecast(self._forecaster, moment)
+            model, refusal = self._model.current(), self._model.refusal
         except Exception:
             # whatever a model does, the roads must not go without predictions
             logger.exception("the model failed; simple rules answer instead")
-            return self._without_model.forecast(moment.road_ids, moment.recent_kmh, moment.last_time)
+            forecast = self._forecast(self._without_model, moment)
+            model, refusal = None, forecast.note
+        seconds = time.perf_counter() - began
+        told = predictions_of(forecast, moment)
+        records = [(one.road_id.encode(), encode_prediction(one)) for one in told]
+        return PredictedCity(told, records, forecast.model_version, model, refusal, seconds)
+
+    @staticmethod
+    def _forecast(forecaster: Forecaster, moment: CityMoment) -> Forecast:
+        return forecaster.forecast(moment.road_ids, moment.recent_kmh, moment.last_time)
 
 
 class _Failed:
