@@ -10,14 +10,14 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 from yarl import URL
 
-from models.notifications import RoadNotification, decode_notification
+from models.notifications import RoadNotification, decode_notification, encode_notification
 from tests.stores.live.conftest import an_hour_back
 from tests.stores.live.redis_server import RedisServer
 from tests.stores.road_notifications import notification, notification_records
 from tests.web.conftest import ADMIN_KEY, Worker, _serve
 from tests.web.stored import keep_notifications
 from trafficapp.settings import Settings
-from trafficapp.stores.live_notifications import LiveNotificationsSink
+from trafficapp.stores.live_notifications import NEWEST_NOTIFICATIONS_KEY, LiveNotificationsSink
 from trafficapp.stores.migrations import migrate
 from trafficapp.stores.postgres import create_pool
 
@@ -79,6 +79,27 @@ async def test_a_client_may_ask_for_the_newest_of_before(worker: Worker) -> None
     assert (await worker.client.get("/ws/notifications?recent=101")).status == 400
 
 
+async def test_a_worker_that_comes_later_knows_the_newest(
+    worker: Worker, settings: Settings, redis_server: RedisServer
+) -> None:
+    await tell(worker, 100, A, B)
+    async for later in _serve(settings, redis_server):
+        async with later.client.ws_connect("/ws/notifications?recent=100") as connection:
+            await heard(connection, A, B)
+            await tell(worker, 102, C)
+            await heard(connection, C)
+
+
+async def test_what_the_channel_did_not_bring_follows(worker: Worker) -> None:
+    async with worker.client.ws_connect("/ws/notifications") as connection:
+        await tell(worker, 100, A)
+        await heard(connection, A)
+        # as if it had been told while the connection was away
+        await worker.context.redis.lpush(NEWEST_NOTIFICATIONS_KEY, encode_notification(B))
+        await worker.context.redis.client_kill_filter(_type="pubsub")
+        await heard(connection, B)
+
+
 async def test_what_was_raised_while_redis_was_away_follows(worker: Worker, redis_server: RedisServer) -> None:
     async with worker.client.ws_connect("/ws/notifications") as connection:
         await tell(worker, 100, A)
@@ -104,9 +125,9 @@ async def test_a_client_that_does_not_read_is_cut_and_stops_nobody(worker: Worke
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
     )
     await reader.readuntil(b"\r\n\r\n")
-    long = ["9.000000,9.000000:9.000000,9.000000" * 100] * 100
+    long = ["9.000000,9.000000:9.000000,9.000000" * 100] * 200
     async with worker.client.ws_connect("/ws/notifications", max_msg_size=0) as brisk:
-        for number in range(60):
+        for number in range(30):
             await tell(worker, 100 + number, notification(number, affected_routes=long))
             await received(brisk)
         async with asyncio.timeout(10):
