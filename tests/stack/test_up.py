@@ -1,4 +1,4 @@
-"""`trafficapp up` on servers that exist already: the workers, and nothing else."""
+"""`trafficapp up` on servers that exist already: the workers, the simulated city, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -18,26 +19,42 @@ from trafficapp.stack import workers
 from trafficapp.stack.endpoints import Endpoints
 
 
+def ask(web_port: int, path: str) -> Any:
+    connection = http.client.HTTPConnection("127.0.0.1", web_port, timeout=5)
+    connection.request("GET", path)
+    return json.loads(connection.getresponse().read())
+
+
 def wait_for_health(web_port: int, seconds: float = 60) -> dict[str, object]:
     deadline = time.monotonic() + seconds
     while True:
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", web_port, timeout=5)
-            connection.request("GET", "/health")
-            body: dict[str, object] = json.loads(connection.getresponse().read())
+            body: dict[str, object] = ask(web_port, "/health")
             return body
         except (OSError, http.client.HTTPException):
             assert time.monotonic() < deadline, "the worker did not come back"
             time.sleep(0.2)
 
 
-def test_up_uses_given_servers_and_brings_a_killed_worker_back(
+def wait_for_forty_cameras_and_all_roads(web_port: int, seconds: float = 60) -> None:
+    """Until the page shows the simulated city: every camera, every road, and what was measured before the start."""
+    deadline = time.monotonic() + seconds
+    while True:
+        cameras = {row["camera_id"] for row in ask(web_port, "/metrics/current")}
+        roads, forecasts = ask(web_port, "/traffic/current"), ask(web_port, "/api/predict/roads")
+        if (len(cameras), len(roads), len(forecasts)) == (40, 243, 243):
+            return
+        assert time.monotonic() < deadline, (len(cameras), len(roads), len(forecasts))
+        time.sleep(0.5)
+
+
+def test_up_plays_the_city_on_given_servers_and_brings_a_killed_worker_back(
     stack: Endpoints, database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         web_port = server.getsockname()[1] % 64000
     given = Endpoints(stack.kafka_bootstrap_servers, database_url, redis_url)
-    command = [sys.executable, "-m", "trafficapp.cli", "up", "--no-demo", "--data-dir", str(tmp_path / "data")]
+    command = [sys.executable, "-m", "trafficapp.cli", "up", "--data-dir", str(tmp_path / "data")]
     environment = {**os.environ, **given.environment(), "TRAFFICAPP_APP_ID": f"test-up-{os.getpid()}"}
     with (
         (tmp_path / "up.err").open("w", encoding="utf-8") as errors,
@@ -50,9 +67,10 @@ def test_up_uses_given_servers_and_brings_a_killed_worker_back(
             lines = [process.stdout.readline().strip() for _ in range(4)]
             assert lines == [*given.export_lines(), f"ready http://127.0.0.1:{web_port}/"]
             children = psutil.Process(process.pid).children()
-            roles = sorted(child.environ()["TRAFFICAPP_WORKER__ROLE"] for child in children)
-            assert roles == ["alerts", "history", "live", "roads", "streams"]
-            streams = next(c for c in children if c.environ()["TRAFFICAPP_WORKER__ROLE"] == "streams")
+            roles = sorted(child.environ().get("TRAFFICAPP_WORKER__ROLE", "source") for child in children)
+            assert roles == ["alerts", "history", "live", "roads", "source", "streams"]
+            wait_for_forty_cameras_and_all_roads(web_port)
+            streams = next(c for c in children if c.environ().get("TRAFFICAPP_WORKER__ROLE") == "streams")
             streams.kill()
             streams.wait(10)
             assert wait_for_health(web_port)["status"] == "ok"

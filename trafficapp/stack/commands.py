@@ -64,11 +64,13 @@ def stack(data_dir: Path, reset: bool, verbose: bool) -> None:
               help="Stream workers that share the cameras.")  # fmt: skip
 @click.option("--web-port", type=click.IntRange(1, 65000), default=6066, show_default=True,
               help="Port of the first worker's page and API; the others count up.")  # fmt: skip
-@click.option("--no-demo", is_flag=True, help="Do not play the recorded cameras of Bologna; wait for your own events.")
+@click.option("--source", type=click.Choice(workers.SOURCES), default=workers.SIMULATION, show_default=True,
+              help="What the demo plays: the simulated city, or ten recorded minutes of its cameras.")  # fmt: skip
+@click.option("--no-demo", is_flag=True, help="Play nothing; wait for your own events.")
 @data_dir_option
 @verbose_option
-def up(worker_count: int, web_port: int, no_demo: bool, data_dir: Path, verbose: bool) -> None:
-    r"""Start everything: servers, tables, topics, workers and forty recorded cameras.
+def up(worker_count: int, web_port: int, source: str, no_demo: bool, data_dir: Path, verbose: bool) -> None:
+    r"""Start everything: servers, tables, topics, workers and a simulated city with forty cameras.
 
     Prints three export lines for other shells, then "ready" and the address to open. Ctrl-C stops all of it. Where
     KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL or REDIS_URL name a server of yours, that server is used and none is started.
@@ -84,7 +86,7 @@ def up(worker_count: int, web_port: int, no_demo: bool, data_dir: Path, verbose:
         chosen = workers.choose_workers(worker_count, web_port)
         if chosen[0].web_port != web_port:
             output.note(f"port {web_port} is taken; the first worker serves on {chosen[0].web_port}")
-        asyncio.run(_run_up(specs, given, endpoints, chosen, folder, output, demo=not no_demo))
+        asyncio.run(_run_up(specs, given, endpoints, chosen, folder, output, None if no_demo else source))
 
 
 async def _run_stack(specs: list[ProcessSpec], endpoints: Endpoints, folder: Path, output: LogOutput) -> None:
@@ -104,29 +106,40 @@ async def _run_up(
     chosen: list[workers.Worker],
     folder: Path,
     output: LogOutput,
-    *,
-    demo: bool,
+    source: str | None,
 ) -> None:
+    """Run it all; `source` is what the demo plays, None for no demo."""
+    began = time.monotonic()
+
+    def reached(stage: str) -> None:
+        output.note(f"{time.monotonic() - began:5.1f} s: {stage}")
+
     environment = endpoints.environment()
     supervisor = Supervisor([specs], output.line)
     async with _stopped_by_signals(supervisor):
         await asyncio.gather(supervisor.start_all(), _wait_for_given(given, output))
         click.echo("\n".join(endpoints.export_lines()))
+        reached("the servers answer")
         await asyncio.gather(
             workers.run_to_end("migrate", ["migrate"], environment, output.line),
             workers.run_to_end("topics", ["topics", "create"], environment, output.line),
         )
-        if demo:
+        reached("tables and topics are there")
+        if source is not None:
             arguments = ["cameras", "import", "--demo", "--only-new"]
             await workers.run_to_end("cameras", arguments, environment, output.line)
         together = [workers.worker_spec(worker, folder, environment) for worker in chosen]
-        if demo:
+        if source is not None:
             # beside the workers: its first window takes longer than they do
-            together.append(workers.source_spec(folder, environment))
+            together.append(workers.source_spec(source, folder, environment))
         supervisor.add_group(together)
         await supervisor.start_all()
-        if demo and not await workers.first_window(str(endpoints.redis_url), FIRST_WINDOW_SECONDS):
-            output.note(f"no window has arrived for {FIRST_WINDOW_SECONDS:.0f} s; see the lines above")
+        reached(f"{len(chosen)} workers serve" + ("" if source is None else f"; the {source} of Bologna plays"))
+        if source is not None:
+            if await workers.first_window(str(endpoints.redis_url), FIRST_WINDOW_SECONDS):
+                reached("the first window is there")
+            else:
+                output.note(f"no window has arrived for {FIRST_WINDOW_SECONDS:.0f} s; see the lines above")
         _tell_addresses(chosen, output)
         await _until_given_up(supervisor)
 

@@ -15,6 +15,7 @@ from trafficapp.stack.errors import StackError
 from trafficapp.stack.supervisor import ProcessSpec, Restart
 
 SINK_PORT_OFFSET = 100
+SIMULATION, RECORDING = SOURCES = ("simulation", "recording")
 READY_TIMEOUT_SECONDS = 120.0
 # A worker ends itself when it cannot be sure of its state, also again and again while the broker is away: there is
 # no number of ends that would be too many.
@@ -31,7 +32,7 @@ class Worker:
 
 
 def choose_workers(count: int, web_port: int) -> list[Worker]:
-    """Return `count` workers of role streams, then one each of history, live, alerts and roads, each with a free web port.
+    """Return `count` workers of role streams, then one each of history, live, alerts and roads, with free web ports.
 
     The streams workers' ports count up from `web_port`, the others' from 100 above; taken ones are replaced.
     """
@@ -73,9 +74,16 @@ def worker_spec(worker: Worker, data_dir: Path, environment: Mapping[str, str]) 
     )
 
 
-def source_spec(data_dir: Path, environment: Mapping[str, str]) -> ProcessSpec:
-    """Describe the demo source: the shipped recording played again and again at its own pace, as if it were now."""
-    arguments = ["replay", "--speed", "1", "--loop", "--shift-to-now"]
+def source_spec(source: str, data_dir: Path, environment: Mapping[str, str]) -> ProcessSpec:
+    """Describe the demo source, one of `SOURCES`.
+
+    The simulated city also sends the speeds of the last hour, from which models predict at once. The shipped recording
+    is played again and again at its own pace, as if it were now.
+    """
+    arguments = {
+        SIMULATION: ["simulate", "--past-minutes", "55", "--start-hour", "day"],
+        RECORDING: ["replay", "--speed", "1", "--loop", "--shift-to-now"],
+    }[source]
     return ProcessSpec(
         name="source",
         command=[sys.executable, "-m", "trafficapp.cli", *arguments],
