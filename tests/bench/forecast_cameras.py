@@ -20,8 +20,11 @@ from rich.console import Console
 from tests.bench.fits import KEPT, ROOT, DataSet, baseline_rows, fitted, rows_of, table_of
 from tests.bench.simulated_history import JUDGED, JUDGED_SEED, LEARNT, LEARNT_SEED, ROME
 from trafficapp.forecast.baselines import BASELINES
+from trafficapp.forecast.features import build_features
 from trafficapp.forecast.history import SpeedHistory
+from trafficapp.forecast.judging import MODEL, judge
 from trafficapp.forecast.quantities import CONGESTION_SCORE
+from trafficapp.forecast.shipped import camera_model
 from trafficapp.forecast.training import MODELS
 from trafficapp.forecast.windows import Split, prepare
 from trafficapp.roads.shipped import city_graph
@@ -32,6 +35,9 @@ from trafficapp.simulation.history_files import Span, write_history
 from trafficapp.simulation.views import shipped_views
 from trafficapp.training.camera_histories import from_file
 from trafficapp.training.commands import CAMERAS, DEFAULT_KINDS
+
+#: The name of the shipped model in the table.
+SHIPPED = "shipped"
 
 RESULT = ROOT / "build" / "forecast-cameras.json"
 
@@ -67,15 +73,34 @@ def cameras(console: Console) -> DataSet:
     return DataSet("bologna-cameras", title, data, judged_on, "hundredths of the score", 0.01)
 
 
+def shipped_rows(data_set: DataSet) -> list[dict[str, Any]]:
+    """Rows of the model that is shipped with the program, whatever it learnt from."""
+    artifact = camera_model(load_settings(forecast={"models_dir": KEPT / "no models"}, roads=RoadSettings())).current()
+    if artifact is None:
+        return []
+    data, moments = data_set.judged_on, data_set.judged_on.split.test
+    if artifact.about.road_ids != data.history.road_ids:
+        raise SystemExit("the shipped model is of other cameras or lanes than the simulated ones")
+    said = []
+    for part in np.array_split(moments, len(moments) // 200):
+        times = data.history.times[part]
+        features = build_features(
+            artifact.about.layout, artifact.neighbours, artifact.knowledge.smooth, data.recent(part), times
+        )
+        said.append(artifact.about.layout.speeds(artifact.network.run(features.roads, features.clock)))
+    judged = judge(data, data_set.data.linear_ar(), np.concatenate(said), moments)
+    return rows_of(data_set, SHIPPED, [[data_set.figures(score) for score in judged[MODEL]]])
+
+
 def wrong(rows: list[dict[str, Any]]) -> list[str]:
-    """Where the default is not better than the simple rules."""
+    """Where the default kind, or the shipped model, is not better than the simple rules."""
     by = {(row["model"], row["horizon_minutes"]): row for row in rows}
-    kind = DEFAULT_KINDS[CAMERAS]
     return [
         f"{horizon:g} min: {baseline} is not worse than {kind}"
+        for kind in (DEFAULT_KINDS[CAMERAS], SHIPPED)
         for horizon in CONGESTION_SCORE.horizons_minutes
         for baseline in BASELINES
-        if by[baseline, horizon]["mae"] <= by[kind, horizon]["worst_mae"]
+        if (kind, horizon) in by and by[baseline, horizon]["mae"] <= by[kind, horizon]["worst_mae"]
     ]
 
 
@@ -83,13 +108,15 @@ def main() -> None:
     """Fit, compare, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--models", default=",".join(MODELS), help="which ones, such as stgcn,ours")
+    parser.add_argument(
+        "--models", default=",".join(MODELS), help="which ones, such as stgcn,ours; none: only the shipped one"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     console = Console(width=200)
     data_set = cameras(console)
-    rows, minutes = baseline_rows(data_set), {}
-    for kind in arguments.models.split(","):
+    rows, minutes = [*baseline_rows(data_set), *shipped_rows(data_set)], {}
+    for kind in [] if arguments.models == "none" else arguments.models.split(","):
         fits = [fitted(kind, seed, data_set, console) for seed in range(arguments.seeds)]
         minutes[kind] = [one["minutes"] for one in fits]
         rows += rows_of(data_set, kind, [one["test"] for one in fits])
