@@ -97,6 +97,7 @@ bench-chain: setup-dev ## Measure 1,247 roads from feed to predictions, graph an
 .PHONY: bench-forecast
 bench-forecast: setup-dev ## Fit every model with three seeds and compare them; writes build/forecast.json
 	$(BIN)/python -m tests.bench.forecast $(ARGS)
+	$(BIN)/python -m tests.bench.forecast_cameras
 
 .PHONY: verify-exact
 verify-exact: setup-dev ## Replay a recording at full speed and compare every row with the truth
