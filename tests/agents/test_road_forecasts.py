@@ -182,6 +182,29 @@ async def test_who_takes_over_makes_the_owed_round_and_raises_nothing_twice(city
     assert {(one.event_id, one.road_id, one.alert_type) for one in city.notifications()} == raised
 
 
+async def test_what_was_raised_but_not_sent_is_sent_by_the_next_owner(
+    city: City, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with owner(city, redis) as sink:
+        killed = asyncio.Event()
+
+        async def die(partition: int) -> None:
+            if sink._untold.get(partition):
+                killed.set()
+                await asyncio.Event().wait()
+
+        monkeypatch.setattr(sink, "_tell", die)
+        await sink.apply(0, city.feed(batch(time.time(), {"a": 7.0})), lambda: True)
+        async with asyncio.timeout(20):
+            await killed.wait()
+        assert city.notifications() == []
+    for _ in range(2):
+        async with owner(city, redis):
+            await until(city, len(city.rounds()) + 1)
+    assert [one.alert_type for one in city.notifications()] == ["heavy_congestion"] * 2
+    assert len(set(city.told(NOTIFICATIONS))) == 1
+
+
 async def test_a_damaged_model_is_refused_and_the_old_one_serves_on(city: City, redis: Redis) -> None:
     folder = city.settings.forecast.models_dir
     now = time.time()
