@@ -61,6 +61,7 @@ _ROLES: dict[str, tuple[str, ...]] = {
         "agents.publications",
         "agents.history_roads",
         "agents.history_predictions",
+        "agents.prediction_scores",
         "agents.history_notifications",
     ),
     "live": ("agents.live", "agents.live_roads", "agents.live_predictions", "agents.live_notifications"),

@@ -23,6 +23,7 @@ from web import (
     maps,
     middleware,
     pages,
+    prediction_accuracy,
     predictions_roads,
     road_exports,
     road_trends,
@@ -112,6 +113,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *road_trends.operations(),
         *simulated_spans.operations(),
         *predictions_roads.operations(),
+        *prediction_accuracy.operations(),
         *camera_predictions.operations(settings),
         *health.operations(),
         Operation(

@@ -75,6 +75,7 @@ INSIDE = {
 #: The contract names these fields and leaves the rest open.
 AT_LEAST: list[tuple[str, bool, str]] = [
     ("/congestion/current", True, "camera_id congestion_level congestion_score"),
+    ("/api/predict/accuracy", False, "from to compared_to models"),
     ("/api/admin/thresholds", False, THRESHOLDS),
     ("/api/admin/zones", True, "name description coordinates"),
     (
