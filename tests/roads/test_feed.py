@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from models.roads import RoadObservation
@@ -206,6 +207,16 @@ def test_roads_are_found_by_their_lines(feed: PartitionRoads, bologna: RoadGraph
         line = line_of(bologna, edge)
         shifted = [[lon + 3e-5, lat + 3e-5] for lon, lat in line]
         assert edge in dict(accepted(feed, road_id=f"feed-{edge}", coordinates=shifted).edges)
+
+
+def test_a_name_and_a_line_in_different_places_are_refused(feed: PartitionRoads, bologna: RoadGraph) -> None:
+    at_a10 = bologna.shape_offsets[bologna.position_of_edge["a10"]]
+    there = np.array([bologna.shape_lon[at_a10], bologna.shape_lat[at_a10]])
+    lines = {edge: line_of(bologna, edge) for edge in bologna.edge_ids.tolist()}
+    far = max(lines, key=lambda edge: float(np.hypot(*(np.array(lines[edge][0]) - there))))
+    assert refused(feed, record(0, coordinates=lines[far])) == "unknown_road"
+    beside = [[lon + 0.001, lat] for lon, lat in lines["a10"]]  # 80 m: the name counts
+    assert accepted(feed, coordinates=beside).edges == [("a10", 1.0)]
 
 
 def test_a_road_that_moves_is_looked_for_again(feed: PartitionRoads, bologna: RoadGraph) -> None:

@@ -167,7 +167,10 @@ class PartitionRoads:
         if (road.line, road.graph_version) != (digest, road_edges.version):
             edges = road_edges.find(message.road_id, line)
             if not edges:
-                raise Rejected("unknown_road", f"neither {message.road_id!r} nor its coordinates are on the graph")
+                raise Rejected(
+                    "unknown_road",
+                    f"neither {message.road_id!r} nor its coordinates are on the graph, or not in the same place",
+                )
             road.edges, road.line, road.graph_version = edges, digest, road_edges.version
         return self._checks.complete(
             checked,

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
+import shapely
 
 from trafficapp.roads.earth import METRES_PER_DEGREE
 from trafficapp.roads.graph import RoadGraph
@@ -20,6 +21,9 @@ from trafficapp.roads.matching import match_road
 LonLat: TypeAlias = tuple[float, float]
 #: An edge by its name, with the share of it that the road covers.
 CoveredEdge: TypeAlias = tuple[str, float]
+
+#: An edge by the name of a road whose line is farther from it than this is another city's, or of another street.
+ELSEWHERE_M = 250.0
 
 _REMEMBERED_LINES = 50_000
 
@@ -58,13 +62,14 @@ class RoadEdges:
         )
 
     def find(self, road_id: str, line: Sequence[LonLat]) -> tuple[CoveredEdge, ...]:
-        """The edges of a road, in order along it; empty when neither its name nor its line is on the graph.
+        """The edges of a road, in order along it.
 
-        Where the graph knows the road as several edges, its two directions for instance, the line says which.
+        Empty when neither its name nor its line is on the graph, or when the two are in different places. Where the
+        graph knows the road as several edges, its two directions for instance, the line says which.
         """
-        if road_id in self.graph.position_of_edge:
-            return ((road_id, 1.0),)
-        named = self._edges_of_road.get(road_id, ())
+        named = (road_id,) if road_id in self.graph.position_of_edge else self._edges_of_road.get(road_id, ())
+        if named and line and self._distance_m(named, line) > ELSEWHERE_M:
+            return ()
         if len(named) == 1 or (named and not line):
             return tuple((edge, 1.0) for edge in named)
         matched = self._match(line)
@@ -84,6 +89,14 @@ class RoadEdges:
     def name_of(self, edges: Sequence[CoveredEdge]) -> str:
         """What the graph calls the first of some edges."""
         return self.graph.road_name(self.graph.position_of_edge[edges[0][0]])
+
+    def _distance_m(self, names: Sequence[str], line: Sequence[LonLat]) -> float:
+        """How far the nearest of some edges is from the places of a line."""
+        index = self._index
+        edges = [self.graph.position_of_edge[name] for name in names]
+        lon, lat = zip(*line, strict=True)
+        places = shapely.points(index.flat.metres(np.array(lat), np.array(lon)))
+        return float(shapely.distance(index.lines[edges][:, None], places[None, :]).min())
 
     def _match(self, line: Sequence[LonLat]) -> tuple[CoveredEdge, ...]:
         key = line_digest(line)
