@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -238,17 +239,26 @@ def _packed(knowledge: Knowledge) -> bytes:
         arrays[f"usual_error_{name}"] = knowledge.calibrations[name].usual_error_kmh.astype(np.float16)
         arrays[f"multiples_{name}"] = knowledge.calibrations[name].multiples
     file = io.BytesIO()
-    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(file, **arrays)
     return file.getvalue()
 
 
-def _profile_arrays(name: str, profile: DayProfile) -> dict[str, Floats]:
+def _profile_arrays(name: str, profile: DayProfile) -> dict[str, Any]:
+    """In half precision, as they were rounded to when they were made."""
     arrays = {name: profile.speeds_kmh}
-    return arrays if profile.weekend_kmh is None else arrays | {f"{name}_weekend": profile.weekend_kmh}
+    if profile.weekend_kmh is not None:
+        arrays[f"{name}_weekend"] = profile.weekend_kmh
+    return {name: array.astype(np.float16) for name, array in arrays.items()}
 
 
 def _profile(name: str, arrays: dict[str, Floats], layout: FeatureLayout) -> DayProfile:
-    return DayProfile(arrays[name], layout.zone, layout.step_seconds, arrays.get(f"{name}_weekend"))
+    weekend = arrays.get(f"{name}_weekend")
+    return DayProfile(
+        arrays[name].astype(np.float32),
+        layout.zone,
+        layout.step_seconds,
+        None if weekend is None else weekend.astype(np.float32),
+    )
 
 
 def _unpacked(content: bytes, about: Description) -> Knowledge:

@@ -155,9 +155,12 @@ def _smoothed(sums: Floats, counts: Floats, seconds: int) -> tuple[Floats, Float
 
 
 def _means(sums: Floats, counts: Floats) -> Floats:
-    """Means; where a time of day has nothing the mean of the road, where a road has nothing that of all roads."""
+    """Means; where a time of day has nothing the mean of the road, where a road has nothing that of all roads.
+
+    They are rounded to half precision, a two-thousandth of the speed: artifacts keep them so, and lose nothing.
+    """
     total = float(sums.sum()) / max(float(counts.sum()), 1.0)
     of_road = np.divide(sums.sum(0), counts.sum(0), out=np.full(sums.shape[1], total), where=counts.sum(0) > 0)
     filled = np.broadcast_to(of_road, sums.shape).astype(np.float32)
     means: Floats = np.divide(sums, counts, out=filled, where=counts > 0)
-    return means
+    return means.astype(np.float16).astype(np.float32)
