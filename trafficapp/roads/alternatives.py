@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trafficapp.roads.graph import Floats, Integers, RoadGraph
-from trafficapp.roads.router import Metric, State
+from trafficapp.roads.router import Metric, Questions, State
 from trafficapp.roads.search import Drive, StatesOfEnds
 
 #: Via edges that are swept, and ways that are looked at, per question.
@@ -152,7 +152,8 @@ def by_way_of_others(
         chosen: the drives chosen so far; the caller adds to them.
         longer: drives that take more than this many times the quickest are left out.
     """
-    best = metric.way(states.origins, states.destinations)
+    questions = metric.questions()
+    best = questions.way(states.origins, states.destinations)
     if best is None:
         return
     best_drive = states.drive(best.edges, best.turns)
@@ -164,8 +165,8 @@ def by_way_of_others(
     for edge in via_edges.best_of_each_field(edges, via[quick], (there + on)[quick])[:_LOOKED_AT].tolist():
         if edge in seen:
             continue
-        first = metric.way(states.origins, [State(edge, 0.0)])
-        second = metric.way([State(edge, 0.0)], states.destinations)
+        first = questions.way(states.origins, [State(edge, 0.0)])
+        second = questions.way([State(edge, 0.0)], states.destinations)
         if first is None or second is None:
             continue
         drive = states.drive(first.edges + second.edges[1:], first.turns + second.turns)
@@ -173,7 +174,7 @@ def by_way_of_others(
         if chosen.differs(drive.edges):
             around_seconds = best.seconds * _LOCALLY_OPTIMAL
             if _straightforward(metric, graph, drive, best_drive, longer) and _locally_optimal(
-                metric, graph, drive, len(first.edges) - 1, around_seconds
+                questions, metric, graph, drive, len(first.edges) - 1, around_seconds
             ):
                 yield drive
 
@@ -201,7 +202,9 @@ def _reached(metric: Metric, graph: RoadGraph, drive: Drive) -> Floats:
     return np.concatenate([[0.0], np.cumsum(steps)])
 
 
-def _locally_optimal(metric: Metric, graph: RoadGraph, drive: Drive, via: int, around_seconds: float) -> bool:
+def _locally_optimal(
+    questions: Questions, metric: Metric, graph: RoadGraph, drive: Drive, via: int, around_seconds: float
+) -> bool:
     """Whether the piece of a drive around its via edge, so long on each side, is a quickest way.
 
     The piece goes on to the end of the edge after it: at the end of its own last edge one can only be over that edge.
@@ -209,5 +212,5 @@ def _locally_optimal(metric: Metric, graph: RoadGraph, drive: Drive, via: int, a
     edges, reached = drive.edges, _reached(metric, graph, drive)
     first = max(int(np.searchsorted(reached, reached[via] - around_seconds, "right")) - 1, 0)
     last = min(int(np.searchsorted(reached, reached[via] + around_seconds)) + 1, len(edges) - 1)
-    piece = metric.way([State(edges[first], 0.0)], [State(edges[last], 0.0)])
+    piece = questions.way([State(edges[first], 0.0)], [State(edges[last], 0.0)])
     return piece is not None and reached[last] - reached[first] <= piece.seconds * _ROUNDING + 0.01

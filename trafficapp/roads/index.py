@@ -115,7 +115,7 @@ class RoadIndex:
 
     def _places(self, point: Any, edges: Integers, distances: Floats) -> list[PlaceOnEdge]:
         fractions = shapely.line_locate_point(self.lines[edges], point, normalized=True)
-        fractions = np.clip(np.nan_to_num(fractions), 0, 1)
+        fractions = np.minimum(np.maximum(np.nan_to_num(fractions), 0), 1)
         columns: Sequence[Any] = (edges.tolist(), fractions.tolist(), distances.tolist())
         return [PlaceOnEdge(*row) for row in zip(*columns, strict=True)]
 

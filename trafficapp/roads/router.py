@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 from typing import NamedTuple, Protocol
 
@@ -45,6 +46,13 @@ class Way(NamedTuple):
     seconds: float
 
 
+class Questions(Protocol):
+    """Questions of one thread under one metric, one after the other: a little quicker than each by itself."""
+
+    def way(self, origins: Sequence[State], destinations: Sequence[State]) -> Way | None:
+        """The quickest way from any origin to any destination, or None when there is none."""
+
+
 class Metric(Protocol):
     """Travel times, ready for questions. It never changes, and any number of threads may ask it."""
 
@@ -54,6 +62,9 @@ class Metric(Protocol):
 
     def way(self, origins: Sequence[State], destinations: Sequence[State]) -> Way | None:
         """The quickest way from any origin to any destination, or None when there is none."""
+
+    def questions(self) -> Questions:
+        """For many questions of the thread that calls this."""
 
     def seconds_by_way_of(
         self, origins: Sequence[State], destinations: Sequence[State], via: Integers
@@ -111,7 +122,7 @@ class CchRouter:
 
 @dataclass(frozen=True, eq=False)
 class CchMetric:
-    """See ``Metric``. The library's queries belong to the thread that makes them, so each question makes its own."""
+    """See ``Metric``. The library's queries belong to the thread that makes them, and none outlives its question."""
 
     router: CchRouter
     seconds: Floats
@@ -120,26 +131,19 @@ class CchMetric:
 
     def way(self, origins: Sequence[State], destinations: Sequence[State]) -> Way | None:
         """See ``Metric``."""
-        if not origins or not destinations:
-            return None
-        starts, ends = self._whole(origins), self._whole(destinations)
-        found = routingkit_cch.CCHQuery(self._metric).run_multi(starts, ends)
-        if found.distance is None or found.distance >= _CLOSED:
-            return None
-        turns = found.arc_path
-        # Each path that is asked for is unpacked from shortcuts anew; the turns tell the edges sooner.
-        edges = [self.router.turn_from[turns[0]]] if turns else found.node_path
-        edges += map(self.router.turn_to.__getitem__, turns)
-        seconds = _least(origins, edges[0]) + _least(destinations, edges[-1])
-        return Way(edges, turns, seconds + float(self._turn_seconds[turns].sum()))
+        return self.questions().way(origins, destinations)
+
+    def questions(self) -> CchQuestions:
+        """See ``Metric``."""
+        return CchQuestions(self, routingkit_cch.CCHQuery(self._metric))
 
     def seconds_by_way_of(
         self, origins: Sequence[State], destinations: Sequence[State], via: Integers
     ) -> tuple[Floats, Floats]:
         """See ``Metric``."""
         pinned = self._checked(via.tolist())
-        there = routingkit_cch.CCHOneToMany(self._metric, pinned).distances_from_multi(self._whole(origins))
-        on = routingkit_cch.CCHManyToOne(self._metric, pinned).distances_to_multi(self._whole(destinations))
+        there = routingkit_cch.CCHOneToMany(self._metric, pinned).distances_from_multi(self.whole(origins))
+        on = routingkit_cch.CCHManyToOne(self._metric, pinned).distances_to_multi(self.whole(destinations))
         return _in_seconds(there), _in_seconds(on)
 
     def updated(self, seconds_by_edge: Mapping[int, float]) -> CchMetric:
@@ -148,12 +152,25 @@ class CchMetric:
         seconds[self._checked(list(seconds_by_edge))] = list(seconds_by_edge.values())
         return self.router.customize(seconds)
 
-    def _whole(self, states: Sequence[State]) -> list[tuple[int, int]]:
+    @cached_property
+    def turn_list(self) -> list[float]:
+        """Times of the turns with the edges behind them: a list is quicker to look up one by one."""
+        turn_seconds: list[float] = self._turn_seconds.tolist()
+        return turn_seconds
+
+    def whole(self, states: Sequence[State]) -> list[tuple[int, int]]:
+        """States as the library takes them.
+
+        Raises:
+            ValueError: one that the library would panic over.
+        """
         count = self.router.graph.edge_count
+        whole = []
         for edge, seconds in states:
             if not (0 <= edge < count and 0 <= seconds <= LONGEST_EDGE_SECONDS):
                 raise ValueError(f"no state: edge {edge} after {seconds} s")
-        return [(edge, round(seconds * _MILLISECONDS)) for edge, seconds in states]
+            whole.append((edge, round(seconds * _MILLISECONDS)))
+        return whole
 
     def _checked(self, edges: list[int]) -> list[int]:
         """Edges the library may be given: over others it panics."""
@@ -163,13 +180,37 @@ class CchMetric:
         return edges
 
 
+@dataclass(frozen=True, eq=False)
+class CchQuestions:
+    """See ``Questions``."""
+
+    metric: CchMetric
+    _query: routingkit_cch.CCHQuery
+
+    def way(self, origins: Sequence[State], destinations: Sequence[State]) -> Way | None:
+        """See ``Questions``."""
+        if not origins or not destinations:
+            return None
+        metric = self.metric
+        starts, ends = metric.whole(origins), metric.whole(destinations)
+        found = self._query.run_multi(starts, ends)
+        if found.distance is None or found.distance >= _CLOSED:
+            return None
+        turns = found.arc_path
+        # Each path that is asked for is unpacked from shortcuts anew; the turns tell the edges sooner.
+        edges = [metric.router.turn_from[turns[0]]] if turns else found.node_path
+        edges += map(metric.router.turn_to.__getitem__, turns)
+        seconds = _least(origins, edges[0]) + _least(destinations, edges[-1])
+        return Way(edges, turns, seconds + sum(map(metric.turn_list.__getitem__, turns)))
+
+
 def _least(states: Sequence[State], edge: int) -> float:
     return min(state.seconds for state in states if state.edge == edge)
 
 
 def _in_seconds(milliseconds: list[int | None]) -> Floats:
-    whole = np.array([_CLOSED if value is None else value for value in milliseconds], float)
-    return np.where(whole >= _CLOSED, inf, whole / _MILLISECONDS)
+    whole = np.array(milliseconds, float)  # None becomes NaN
+    return np.where(whole < _CLOSED, whole / _MILLISECONDS, inf)
 
 
 def node_states(metric: Metric, graph: RoadGraph, from_node: int, to_node: int) -> tuple[list[State], list[State]]:

@@ -249,7 +249,7 @@ def _by_the_clock(ends: Ends, drives: list[Drive]) -> Drive:
             return Drive(tuple(way), tuple(turns), begins[way[0]], finishes[~state])
         for turn in graph.turns_out_of[state]:
             after, entered = heads[turn], now + turn_seconds[turn]
-            if after in edges:
+            if after in edges and after not in came:
                 heapq.heappush(queue, (leave(after, entered), after, state, turn))
             if after in finishes:
                 arrival = leave(after, entered, 0.0, finishes[after]) + onward[after]

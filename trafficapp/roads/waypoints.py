@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import shapely
 
+from trafficapp.roads.earth import metres_along
 from trafficapp.roads.index import PlaceOnEdge, RoadIndex
 from trafficapp.roads.search import Drive
 
@@ -52,8 +53,9 @@ class WaypointWriter:
         lat, lon = index.flat.degrees(points[:, 0], points[:, 1])
         self._points = np.column_stack([lat, lon]).round(6)
         first, last = self._points[self._offsets[:-1]], self._points[self._offsets[1:] - 1]
-        #: Turns where the line of one edge does not end at the beginning of the next.
-        self._apart = (last[graph.turn_from] != first[graph.turn_to]).any(axis=1)
+        #: Turns where the line of one edge ends away from the beginning of the next: simulated junctions have a size.
+        before, after = last[graph.turn_from].T, first[graph.turn_to].T
+        self._apart = metres_along(*before, *after) > _TOLERANCE_M
         self._with_end: list[bytes | None] = [None] * graph.edge_count
         self._without_end: list[bytes | None] = [None] * graph.edge_count
 
