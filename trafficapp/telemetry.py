@@ -33,8 +33,8 @@ class Telemetry:
     cheap to keep: ``late = telemetry.events_dropped.labels("late")``.
 
     Attributes:
-        events_processed: detections that took effect.
-        events_dropped: detections that were refused, by reason.
+        events_processed: detections and observations of roads that took effect.
+        events_dropped: detections and observations of roads that were refused or repeated, by reason.
         window_flushes: windows made final, camera-wide and lanes.
         kafka_consumer_lag: records not yet read, by topic and partition.
         alerts: steps of alerts that this process told, by type and action; a repeat after a crash counts again.
@@ -62,8 +62,12 @@ class Telemetry:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
-        self.events_processed = Counter("b2_events_processed", "Detections that took effect", registry=registry)
-        self.events_dropped = Counter("b2_events_dropped", "Detections refused", ["reason"], registry=registry)
+        self.events_processed = Counter(
+            "b2_events_processed", "Detections and observations of roads that took effect", registry=registry
+        )
+        self.events_dropped = Counter(
+            "b2_events_dropped", "Detections and observations of roads refused", ["reason"], registry=registry
+        )
         self.window_flushes = Counter("b2_window_flushes", "Windows made final", registry=registry)
         self.kafka_consumer_lag = Gauge(
             "b2_kafka_consumer_lag", "Records not yet read", ["topic", "partition"], registry=registry
