@@ -8,7 +8,7 @@ const EVERY_MS = 60_000;
 const ROW = 26;
 const WIDTH = 420;
 const LEFT = 52;
-const RIGHT = 96;
+const RIGHT = 136;
 
 export class Accuracy {
   constructor() {

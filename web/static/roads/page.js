@@ -132,7 +132,7 @@ function drawMessages() {
     if (!health.redis && state.instead.speeds) tell("Redis is down: measured speeds are read from Postgres; forecasts and notifications stand still until it is back.");
     else if (!health.redis) tell(`Redis is down: speeds, forecasts and notifications stand still until it is back.${since}`);
     if (!health.kafka) tell(`Kafka is down: no new speeds until it is back.${since}`);
-    if (!health.postgres) tell("Postgres is down: the live map goes on; trends and accuracy are those from before.");
+    if (!health.postgres) tell("Postgres is down: the live map goes on; trends and accuracy wait until it is back.");
   }
   if (city.roads.size && answered.speeds && !city.measured) tell("No road has a recent speed: the feed has sent none in the last ten minutes. All roads are drawn as not known.");
   if (city.strangers) tell(`${city.strangers} roads of the feed are not drawn: the road graph has no road with their names.`);
