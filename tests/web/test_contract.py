@@ -215,3 +215,22 @@ async def test_administering_as_the_contract_says(filled: Worker) -> None:
     assert (await client.delete("/api/admin/cameras/cam_9")).status in (200, 204)
     broadcast = await client.post("/api/admin/notifications/broadcast", json={"message": "Road works tonight"})
     assert broadcast.status in (200, 201, 202), await broadcast.text()
+
+
+async def test_recommending_a_route_as_the_contract_says(worker: Worker) -> None:
+    places = {"origin": {"lat": 44.4976, "lng": 11.3086}, "destination": {"lat": 44.4935, "lng": 11.3262}}
+    for departure in ("now", rfc3339(epoch_us(datetime.now(UTC) + timedelta(hours=1)))):
+        async with asyncio.timeout(20):
+            question = places | {"departure_time": departure}
+            while (response := await worker.client.post("/route/recommend", json=question)).status == 503:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        body = await response.json()
+        assert response.status == 200, body
+        assert list(body)[:2] == ["recommended_route", "alternatives"]
+        assert len(body["alternatives"]) <= 2
+        for route in (body["recommended_route"], *body["alternatives"]):
+            assert list(route) == ["waypoints", "distance_km", "eta_minutes", "congestion_summary"]
+            assert all(list(point) == ["lat", "lng", "road_name"] for point in route["waypoints"])
+            assert len(route["waypoints"]) >= 2
+            assert route["distance_km"] > 0
+            assert route["eta_minutes"] > 0
