@@ -54,7 +54,7 @@ def test_without_any_model_simple_rules_answer(tmp_path: Path) -> None:
     predicted = CityPredictor(CityModel(tmp_path / "models", 300, NOWHERE)).predict(moment())
     assert (predicted.model_version, predicted.model, predicted.refusal) == ("", None, None)
     assert {(one.source, one.note) for one in predicted.predictions} == {
-        ("last_value", "no model is promoted; this is the newest speed")
+        ("last_value", "no model is promoted; this is the mean speed of the newest 5 minutes that were measured")
     }
     assert speeds_of(predicted.predictions) == {road: [45.0] * 4 for road in ROADS}
 

@@ -170,11 +170,10 @@ def _note(forecast: Forecast, source: Source, since_steps: int, step_seconds: in
     if source is Source.MODEL:
         return ""
     if source is Source.TIME_OF_DAY:
-        minutes = since_steps * step_seconds / 60
-        return f"no speed was measured for {minutes:g} minutes or more; this is usual at this time of day"
-    if forecast.model_version:
-        return f"the model {forecast.model_version} does not know this road; this is its newest speed"
-    return f"{forecast.note}; this is the newest speed"
+        silent_minutes = since_steps * step_seconds / 60
+        return f"no speed was measured for {silent_minutes:g} minutes or more; this is usual at this time of day"
+    why = f"the model {forecast.model_version} does not know this road" if forecast.model_version else forecast.note
+    return f"{why}; this is the mean speed of the newest {step_seconds / 60:g} minutes that were measured"
 
 
 def _known(values: Floats, digits: int) -> list[list[float | None]]:
