@@ -130,9 +130,9 @@ class DayChance:
         """The source of errors of measurement on this day."""
         return self._stream(5)
 
-    def windows(self) -> np.random.Generator:
-        """The source of chance of what cameras count on this day."""
-        return self._stream(6)
+    def windows(self, minute: int) -> np.random.Generator:
+        """The source of chance of what cameras count in a minute counted from `first`."""
+        return np.random.default_rng([*self._seed, 6, minute])
 
     def _usual(self, moment: datetime) -> tuple[float, float]:
         """Demand as a share of the morning peak, and how much of an evening it is."""

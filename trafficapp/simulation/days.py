@@ -65,17 +65,18 @@ def simulate_days(
         days.append(days[-1] + timedelta(days=1))
     for first in range(0, len(days), _SIDE_BY_SIDE):
         chances = [DayChance(city, seed, day, zone, incidents) for day in days[first : first + _SIDE_BY_SIDE]]
-        minutes = list(_side_by_side(city, chances, progress))
+        needed = max(int((min(end, chance.end) - chance.first).total_seconds()) // 60 for chance in chances)
+        minutes = list(_side_by_side(city, chances, needed, progress))
         for place, chance in enumerate(chances):
             yield _cut(chance, minutes, place, start, end)
 
 
 def _side_by_side(
-    city: City, chances: Sequence[DayChance], progress: Callable[[int], None]
+    city: City, chances: Sequence[DayChance], minutes: int, progress: Callable[[int], None]
 ) -> Iterator[tuple[Floats, Floats]]:
     """Speed and flow of each minute from the warm-up on, shape (days, edges)."""
     flow = CityFlow(city, len(chances))
-    for minute in range(max(chance.minutes for chance in chances)):
+    for minute in range(minutes):
         # a day that is over goes on with its last minute; what comes of it is cut off
         inputs = [chance.inputs(min(minute, chance.minutes - 1)) for chance in chances]
         moved = flow.advance(

@@ -229,9 +229,8 @@ class HistoryFiller:
         begin = traffic.begin + timedelta(minutes=first)
         if await connection.fetchval(_SUMS_WITHOUT_WINDOWS, begin, begin + _HOUR):
             return
-        rows = window_rows(
-            self._views, self._scales, lanes.cut(windows), whole.cut(windows), begin, np.random.default_rng(first)
-        )
+        chance = np.random.default_rng([self._span.seed, int(begin.timestamp())])
+        rows = window_rows(self._views, self._scales, lanes.cut(windows), whole.cut(windows), begin, chance)
         await connection.execute("TRUNCATE simulated_windows")
         await connection.copy_records_to_table("simulated_windows", records=rows, columns=WINDOW_COLUMNS)
         self._written["traffic_metrics"] += int(await connection.fetchval(_ADD_WINDOWS))

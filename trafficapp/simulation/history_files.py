@@ -43,8 +43,8 @@ def write_history(
     """
     rows = [0, 0]
     with ExitStack() as files:
-        roads_file = files.enter_context(pq.ParquetWriter(roads, _ROADS, compression="zstd")) if roads else None
-        cameras_file = files.enter_context(pq.ParquetWriter(cameras, _CAMERAS, compression="zstd")) if cameras else None
+        roads_file = files.enter_context(_writer(roads, _ROADS, span)) if roads else None
+        cameras_file = files.enter_context(_writer(cameras, _CAMERAS, span)) if cameras else None
         for traffic in span.days(city, progress):
             if roads_file is not None:
                 table = road_table(city, traffic)
@@ -56,6 +56,12 @@ def write_history(
                 cameras_file.write_table(table)
                 rows[1] += table.num_rows
     return rows[0], rows[1]
+
+
+def _writer(path: Path, schema: pa.Schema, span: Span) -> pq.ParquetWriter:
+    """A file that says itself that nothing in it was measured; models that are trained from it say so too."""
+    said = {"source": f"simulated by trafficapp simulate, seed {span.seed}"}
+    return pq.ParquetWriter(path, schema.with_metadata(said), compression="zstd")
 
 
 def write_links(city: City, path: Path) -> int:

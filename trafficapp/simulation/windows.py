@@ -60,26 +60,37 @@ def lane_windows(
         traffic: what they look at.
         scales: constants of the score of each camera.
     """
-    chance = traffic.chance.windows()
     edges = np.array([view.edge for view in views for _ in view.lanes])
     seen_km = np.array([lane.length_m / 1000 for view in views for lane in view.lanes])
     speed = np.repeat(traffic.speed_kmh[:, edges], WINDOWS_PER_MINUTE, axis=0)
     flow_vph = np.repeat(traffic.flow_vph[:, edges] / city.graph.lanes[edges], WINDOWS_PER_MINUTE, axis=0)
     present = np.minimum(flow_vph / speed * seen_km, city.jam_vpkm[edges] / city.graph.lanes[edges] * seen_km)
     passing = flow_vph * WINDOW_SECONDS / 3600
-    vehicles = chance.poisson(present + passing)
+    vehicles, some, other = _drawn(traffic, present + passing)
     detections = np.maximum(
         vehicles, np.rint(vehicles * WINDOW_SECONDS * present / np.maximum(present + passing, 1e-9))
     )
     share = standing_share(speed)
     spread = _STANDING_DEVIATION * np.sqrt(share * (1 - share) / np.maximum(vehicles, 1))
-    standing = np.clip(share + spread * chance.normal(size=speed.shape), 0.0, 1.0)
-    kmh = moving_kmh(speed) * (1 - standing) * (1 + _SPEED_DEVIATION * chance.normal(size=speed.shape))
+    standing = np.clip(share + spread * some, 0.0, 1.0)
+    kmh = moving_kmh(speed) * (1 - standing) * (1 + _SPEED_DEVIATION * other)
     queue = np.minimum(np.ceil(standing * vehicles - 1e-9), vehicles).astype(np.int64)
     empty = vehicles == 0
     kmh[empty] = standing[empty] = np.nan
     by_lane = [scale for view, scale in zip(views, scales, strict=True) for _ in view.lanes]
     return _scored(vehicles, detections.astype(np.int64), kmh, standing, queue, by_lane)
+
+
+def _drawn(traffic: DayTraffic, expected: Floats) -> tuple[Integers, Floats, Floats]:
+    """Numbers of vehicles, and two normal numbers for each window; a minute's depend on nothing outside of it."""
+    vehicles, normal = np.zeros(expected.shape, np.int64), np.zeros((2, *expected.shape))
+    first = int((traffic.begin - traffic.chance.first).total_seconds()) // 60
+    for minute in range(len(traffic.speed_kmh)):
+        windows = slice(minute * WINDOWS_PER_MINUTE, (minute + 1) * WINDOWS_PER_MINUTE)
+        chance = traffic.chance.windows(first + minute)
+        vehicles[windows] = chance.poisson(expected[windows])
+        normal[:, windows] = chance.normal(size=normal[:, windows].shape)
+    return vehicles, normal[0], normal[1]
 
 
 def camera_windows(views: Sequence[CameraView], lanes: Windows, scales: Sequence[CongestionScale]) -> Windows:
