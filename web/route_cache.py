@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
 from redis.asyncio import Redis
 
 from models.routes import RoutePlace, RouteQuestion
-from trafficapp.stores.recent_routes import remember_route
+from trafficapp.stores.recent_routes import Point, remember_routes
 from trafficapp.stores.redis import UNAVAILABLE
 
 logger = logging.getLogger(__name__)
@@ -25,8 +25,10 @@ DECIMALS = 5
 _ANSWER_WITHIN_SECONDS = 0.25
 #: After Redis did not answer, nobody waits for it again for so long.
 _LEAVE_ALONE_SECONDS = 5.0
+#: What is noted is gathered for so long and written at once: one by one it would cost as much as a third of a search.
+_GATHER_SECONDS = 0.2
 #: Notes that wait to be written, at most.
-_WRITING_AT_MOST = 64
+_WAITING_AT_MOST = 500
 
 
 class KeptAnswer(Struct, frozen=True):
@@ -45,6 +47,17 @@ class KeptAnswer(Struct, frozen=True):
     made_at: float
     edges: list[str]
     answer: msgspec.Raw
+
+
+class _Note(NamedTuple):
+    question: RouteQuestion
+    edges: list[str]
+    fresh: KeptAnswer | None
+
+    def asked(self) -> tuple[Point, Point, list[str]]:
+        """As the list of recent routes takes it."""
+        origin, destination = self.question.origin, self.question.destination
+        return (origin.lat, origin.lng), (destination.lat, destination.lng), self.edges
 
 
 _encode = msgspec.json.Encoder().encode
@@ -66,7 +79,8 @@ class RouteCache:
 
     def __init__(self, redis: Redis, seconds: int) -> None:
         self._redis, self._seconds = redis, seconds
-        self._writing: set[asyncio.Task[None]] = set()
+        self._waiting: dict[str, _Note] = {}
+        self._writing: asyncio.Task[None] | None = None
         self._away_until = 0.0
 
     async def get(self, question: RouteQuestion, version: str, departure: str) -> KeptAnswer | None:
@@ -89,27 +103,35 @@ class RouteCache:
 
     def note(self, question: RouteQuestion, edges: list[str], fresh: KeptAnswer | None = None) -> None:
         """Remember that a route was asked, and keep its answer when it is a fresh one; in the background."""
-        if len(self._writing) < _WRITING_AT_MOST:
-            writing = asyncio.create_task(self._write(question, edges, fresh))
-            self._writing.add(writing)
-            writing.add_done_callback(self._writing.discard)
+        if len(self._waiting) < _WAITING_AT_MOST:
+            self._waiting[_key(question)] = _Note(question, edges, fresh)
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write())
 
     async def stop(self) -> None:
         """Wait for what is being written."""
-        if self._writing:
-            await asyncio.wait(self._writing, timeout=1.0)
+        if self._writing is not None:
+            await asyncio.wait({self._writing}, timeout=1.0)
 
-    async def _write(self, question: RouteQuestion, edges: list[str], fresh: KeptAnswer | None) -> None:
-        if time.monotonic() < self._away_until:
-            return
-        try:
-            if fresh is not None and self._seconds:
-                await self._redis.set(_key(question), _encode(fresh), ex=self._seconds)
-            ends = [(place.lat, place.lng) for place in (question.origin, question.destination)]
-            await remember_route(self._redis, ends[0], ends[1], edges)
-        except UNAVAILABLE as error:
-            self._away_until = time.monotonic() + _LEAVE_ALONE_SECONDS
-            logger.debug("an answer for a route is not kept: %s", error)
+    async def _write(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(_GATHER_SECONDS)
+            notes, self._waiting = self._waiting, {}
+            if time.monotonic() < self._away_until:
+                continue
+            try:
+                await self._put(notes)
+            except UNAVAILABLE as error:
+                self._away_until = time.monotonic() + _LEAVE_ALONE_SECONDS
+                logger.debug("answers for routes are not kept: %s", error)
+
+    async def _put(self, notes: dict[str, _Note]) -> None:
+        pipeline = self._redis.pipeline(transaction=False)
+        for key, note in notes.items():
+            if note.fresh is not None and self._seconds:
+                pipeline.set(key, _encode(note.fresh), ex=self._seconds)
+        await pipeline.execute()
+        await remember_routes(self._redis, (note.asked() for note in notes.values()))
 
 
 def _key(question: RouteQuestion) -> str:

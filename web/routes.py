@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import cast
@@ -40,6 +42,8 @@ class Routes:
 
     def __init__(self, planning: RoutePlanning, cache: RouteCache) -> None:
         self._planning, self._cache = planning, cache
+        # one: searches hold the interpreter, and a queue of them must not hold up sockets and sinks
+        self._searches = ThreadPoolExecutor(1, "routes")
 
     async def recommend(self, request: web.Request, body: RouteQuestion) -> web.Response:
         """Answer ``POST /route/recommend``."""
@@ -57,7 +61,9 @@ class Routes:
             self._cache.note(question, kept.edges)
             age = str(max(0, int(time.time() - kept.made_at)))
             return web.Response(body=bytes(kept.answer), content_type="application/json", headers={hdrs.AGE: age})
-        found = self._find(question, outlook, request.app[CONTEXT].settings.roads.place_reach_m)
+        reach_m = request.app[CONTEXT].settings.roads.place_reach_m
+        searching = asyncio.get_running_loop().run_in_executor(self._searches, self._find, question, outlook, reach_m)
+        found = await searching
         answer = written(found, outlook, departure)
         edge_ids = self._planning.planner.graph.edge_ids
         edges: list[str] = edge_ids[list(found.recommended.edges)].tolist()
@@ -66,7 +72,7 @@ class Routes:
         return web.Response(body=answer, content_type="application/json")
 
     def _find(self, question: RouteQuestion, outlook: Outlook, reach_m: float) -> Recommendation:
-        """Search; a search takes as long as two changes of threads, so it is made right here."""
+        """Search, in the thread of the searches."""
         try:
             return self._planning.planner.recommend(
                 Place(question.origin.lat, question.origin.lng),

@@ -101,11 +101,16 @@ async def requests(
             version = await publish(place.environment["REDIS_URL"], graph, speeds_kmh)
             await until_used(session, url, questions[0], version)
             await ask_all(session, url, questions[:_WARM_UP_QUESTIONS])
+            process = psutil.Process(pid)
+            began = process.cpu_times()
             took, size = await ask_all(session, url, questions)
-        resident = psutil.Process(pid).memory_info().rss / 2**20
+            ended = process.cpu_times()
+        cpu_seconds = ended.user - began.user + ended.system - began.system
+        resident = process.memory_info().rss / 2**20
     return [
         ("http_p50", float(np.percentile(took, 50)), "ms"),
         ("http_p99", float(np.percentile(took, 99)), "ms"),
         ("http_answer", size / 1024, "KiB"),
+        ("http_worker_cpu", cpu_seconds / len(took) * 1000, "ms"),
         ("http_worker_memory", resident, "MiB"),
     ]

@@ -53,17 +53,22 @@ def route_name(origin: Point, destination: Point) -> str:
 
 async def remember_route(redis: Redis, origin: Point, destination: Point, edges: Sequence[str]) -> None:
     """Note that a route was asked, with the edges of the recommended one."""
+    await remember_routes(redis, [(origin, destination, edges)])
+
+
+async def remember_routes(redis: Redis, asked: Iterable[tuple[Point, Point, Sequence[str]]]) -> None:
+    """Note that routes were asked: origin, destination and the edges of the recommended one."""
     now = time.time()
-    member = _encode(_Route(route_name(origin, destination), list(edges)))
+    members = {_encode(_Route(route_name(one, other), list(edges))): now for one, other, edges in asked}
     pipeline = redis.pipeline(transaction=False)
-    pipeline.zadd(RECENT_ROUTES_KEY, {member: now})
+    pipeline.zadd(RECENT_ROUTES_KEY, members)
     pipeline.zremrangebyrank(RECENT_ROUTES_KEY, 0, -KEPT_ROUTES - 1)
     pipeline.zremrangebyscore(RECENT_ROUTES_KEY, "-inf", now - KEPT_SECONDS)
     pipeline.expire(RECENT_ROUTES_KEY, KEPT_SECONDS)
     try:
         await pipeline.execute()
     except UNAVAILABLE as error:
-        logger.debug("a route is not remembered: %s", error)
+        logger.debug("routes are not remembered: %s", error)
 
 
 class RecentRoutes:
