@@ -25,8 +25,35 @@ export class City {
     }
     for (const road of this.roads.values()) {
       const hours = road.edges.reduce((sum, edge) => sum + edge.length_m / edge.free_flow_kmh, 0);
+      road.freeFlowBy = "the road graph";
       road.freeFlowKmh = hours > 0 ? road.lengthM / hours : road.edges[0].free_flow_kmh;
     }
+  }
+
+  /** What the feed says of its roads: how they flow when they are empty, and which edges they are on. */
+  setFeed(rows) {
+    const edgeOf = new Map(this.edges.map((edge) => [edge.edge_id, edge]));
+    for (const row of rows) {
+      const road = this.roads.get(row.road_id) ?? this.addFeedRoad(row, edgeOf);
+      if (!road) continue;
+      road.freeFlowKmh = row.free_flow_speed;
+      road.freeFlowBy = "the feed";
+    }
+  }
+
+  /** A road that the graph knows by other names takes its edges from those. */
+  addFeedRoad({ road_id: id, road_name: name, edges: parts }, edgeOf) {
+    const edges = parts.flatMap(([edgeId]) => edgeOf.get(edgeId) ?? []);
+    if (!edges.length) return null;
+    const lengthM = parts.reduce((sum, [edgeId, share]) => sum + share * (edgeOf.get(edgeId)?.length_m ?? 0), 0);
+    const road = { id, name, edges, lengthM, now: null, prediction: null };
+    for (const edge of edges) {
+      const before = edge.road;
+      edge.road = road;
+      if (before.edges.every((other) => other.road !== before)) this.roads.delete(before.id);
+    }
+    this.roads.set(id, road);
+    return road;
   }
 
   /** Takes in all rows; a road without one has none any more. */

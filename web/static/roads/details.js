@@ -41,7 +41,7 @@ export function fillDetails(box, road) {
     pair(facts, "Now", element("b", "", `${kmh(now.current_speed)} km/h `), flowWord(stepAt(road, 0)));
     pair(facts, "Jam factor", `${now.jam_factor.toFixed(1)} of 10, congestion ${now.congestion_level}`);
   } else pair(facts, "Now", "no recent speed from the feed");
-  pair(facts, "Free flow", `${kmh(road.freeFlowKmh)} km/h by the road graph`);
+  pair(facts, "Free flow", `${kmh(road.freeFlowKmh)} km/h, says ${road.freeFlowBy}`);
   const lanes = [...new Set(road.edges.map((edge) => edge.lanes))].join(" to ");
   pair(facts, "Road", `${lanes} ${lanes === "1" ? "lane" : "lanes"}, ${road.lengthM.toFixed(road.lengthM < 10 ? 1 : 0)} m`);
   if (now) pair(facts, "Measured", agoText(Date.parse(now.last_updated)));

@@ -13,6 +13,7 @@ import { fillLegend, UNKNOWN } from "./scale.js";
 import { Trends } from "./trends.js";
 
 const SPEEDS_EVERY_MS = 10_000;
+const FEED_EVERY_MS = 60_000;
 const OLD_FORECAST_MS = 5 * 60_000;
 
 const city = new City();
@@ -176,15 +177,31 @@ const network = new Asking(() => ask("/api/roads/network", { timeoutMs: 30_000 }
   clearTimeout(network.next);
   city.setNetwork(map.setNetwork(collection.features));
   $("map-empty").hidden = true;
-  $("road-names").replaceChildren(...[...city.roads.values()].map(({ name }) => new Option(name)));
   setText($("source"), collection.source ?? "");
-  speeds.now();
-  forecasts.now();
+  nameRoads();
+  // what was told before there were roads to put it on
+  for (const asked of [feed, speeds, forecasts]) asked.now();
   draw();
 }, (problem) => {
   const words = problem.status === 401 ? "The roads are drawn when a token is given." : problem.status === 404 ? "This server has no road graph yet. One is made with: trafficapp graph import" : `The road graph cannot be told now: ${problem.message}.`;
   setText($("map-empty"), words);
 });
+
+function nameRoads() {
+  $("road-names").replaceChildren(...[...city.roads.values()].map(({ name }) => new Option(name)));
+}
+
+// without Postgres the free flow of the graph stands in, as the details of each road say
+const feed = new Asking(() => askAll("/api/roads"), FEED_EVERY_MS, ({ rows }) => {
+  const before = city.roads.size;
+  city.setFeed(rows);
+  if (city.roads.size !== before) {
+    nameRoads();
+    speeds.now();
+    forecasts.now();
+  }
+  draw();
+}, () => {});
 
 function asking(what, path, take) {
   const key = what.toLowerCase();
