@@ -10,8 +10,8 @@ def __getattr__(name: str) -> Any:
     """``trafficapp.app`` is the application that ``faust -A trafficapp`` looks for, built when asked for."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # A worker's products of matrices stay on one thread, too: threads that wait for each other by spinning take the cores
-    # from everything else, and on a busy machine a forecast took seven times as long. Read when numpy is imported.
+    # A worker's products of matrices stay on one thread, too: threads that wait for each other by spinning take the
+    # cores from everything else, and on a busy machine a forecast took seven times as long. numpy reads it at import.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from trafficapp.application import create_app
 
