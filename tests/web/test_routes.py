@@ -346,3 +346,21 @@ async def test_speeds_for_osrm(worker: Worker, client: Client) -> None:
         pairs = set(zip(GRAPH.edge_from.tolist(), GRAPH.edge_to.tolist(), strict=True))
         assert len(lines) == len(pairs)
     assert (await client.get("/export/osrm/predicted.csv?horizon_minutes=15")).status == 400
+
+
+async def test_whoever_starts_in_the_middle_of_a_change_answers_under_what_stands_in_redis(
+    worker: Worker, settings: Settings, redis_server: RedisServer
+) -> None:
+    """A swap is one assignment in a worker and one script in Redis: a kill leaves the old version or the new one."""
+    redis = worker.context.redis
+    first = await put(redis, datetime.now(UTC) - timedelta(seconds=9))
+    async with serving(settings, redis_server) as stopped:
+        await loaded(stopped.client)
+        # ended while it takes a version over
+        newer = await put(redis, datetime.now(UTC))
+    assert newer > first
+    async with serving(settings, redis_server) as after:
+        await loaded(after.client)
+        await under(after.client, newer)
+    await loaded(worker.client)
+    await under(worker.client, newer)
