@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import shapely
 
 from tests.roads.reference import Reference, arrival_by_the_clock
 from tests.roads.towns import BLOCK, SOUTH, WEST, graph_of, town
@@ -285,3 +286,18 @@ def test_travel_times_of_another_graph_are_refused(planner: RoutePlanner) -> Non
     other = RoutePlanner(town(2, 2))
     with pytest.raises(ValueError, match="of another graph"):
         planner.use(other.conditions)
+
+
+def test_the_line_of_a_route_follows_its_roads(planner: RoutePlanner) -> None:
+    for answer in answers(planner, 20):
+        for route in (answer.recommended, *answer.alternatives):
+            points = [(point.lat, point.lng) for point in route.waypoints]
+            assert all(one != other for one, other in pairwise(points))
+            line = shapely.linestrings(planner.index.flat.metres(*np.array(points).T))
+            roads = shapely.unary_union(planner.index.lines[list(route.edges)])
+            # lines of this network stop at the borders of the junctions, and are thinned out by 5 m
+            assert max(shapely.distance(shapely.points(shapely.get_coordinates(line)), roads)) < 0.2
+            assert shapely.length(line) == pytest.approx(route.distance_m, rel=0.25, abs=60)
+            names = [point.road_name for point in route.waypoints]
+            ridden = [planner.graph.road_name(edge) for edge in route.edges]
+            assert list(dict.fromkeys(names)) == [name for name in dict.fromkeys(ridden) if name in names]

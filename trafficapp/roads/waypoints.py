@@ -1,7 +1,7 @@
 """The line of a route, with the names of its roads, as JSON.
 
-A long route has hundreds of points, and an answer three routes: the points of an edge are written once, the first time
-a route leads over it, and a line is put together of these pieces.
+A long route has hundreds of points, and an answer three routes: the points of each edge are written once beforehand,
+and a line is put together of these pieces.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class WaypointWriter:
     """Writes the lines of drives on one graph; any thread may call it."""
 
     def __init__(self, index: RoadIndex) -> None:
-        """Thin out the lines once."""
+        """Thin out the lines and write them once."""
         self._index = index
         graph = index.graph
         kept = shapely.get_num_coordinates(thinned := shapely.simplify(index.lines, _TOLERANCE_M))
@@ -56,8 +56,10 @@ class WaypointWriter:
         #: Turns where the line of one edge ends away from the beginning of the next: simulated junctions have a size.
         before, after = last[graph.turn_from].T, first[graph.turn_to].T
         self._apart = metres_along(*before, *after) > _TOLERANCE_M
-        self._with_end: list[bytes | None] = [None] * graph.edge_count
-        self._without_end: list[bytes | None] = [None] * graph.edge_count
+        #: Each whole edge, and where its last point begins in that.
+        self._pieces: list[bytes] = []
+        self._cuts: list[int] = []
+        self._write_all()
 
     def along(self, drive: Drive) -> bytes:
         """The points of a drive in order, none twice in a row, two at least: a JSON array of `Waypoint`."""
@@ -76,12 +78,21 @@ class WaypointWriter:
 
     def _piece(self, edge: int, with_end: bool) -> bytes:
         """A whole edge, with its end where the next one begins elsewhere."""
-        pieces = self._with_end if with_end else self._without_end
-        piece = pieces[edge]
-        if piece is None:
-            line = self._line(edge)
-            piece = pieces[edge] = self._written(edge, line if with_end else _without_end(line))
-        return piece
+        return self._pieces[edge] if with_end else self._pieces[edge][: self._cuts[edge]]
+
+    def _write_all(self) -> None:
+        """Write every whole edge; a quarter of a second for 19,000 edges."""
+        graph, offsets = self._index.graph, self._offsets.tolist()
+        again = np.zeros(len(self._points), bool)
+        again[1:] = (self._points[1:] == self._points[:-1]).all(axis=1)
+        again[self._offsets[:-1]] = False
+        rows = [f'{{"lat":{lat!r},"lng":{lng!r},"road_name":' for lat, lng in self._points.tolist()]
+        for edge in range(graph.edge_count):
+            end = f"{_quoted(graph.road_name(edge))}}}"
+            piece = slice(offsets[edge], offsets[edge + 1])
+            points = [row + end for row, skip in zip(rows[piece], again[piece].tolist(), strict=True) if not skip]
+            self._pieces.append(",".join(points).encode())
+            self._cuts.append(len(",".join(points[:-1]).encode()))
 
     def _line(self, edge: int, begin: float = 0.0, end: float = 1.0) -> list[_Point]:
         """The points of an edge between two places on it, none twice in a row."""
@@ -99,8 +110,12 @@ class WaypointWriter:
         return round(float(lat), 6), round(float(lon), 6)
 
     def _written(self, edge: int, points: list[_Point]) -> bytes:
-        name = msgspec.json.encode(self._index.graph.road_name(edge)).decode()
+        name = _quoted(self._index.graph.road_name(edge))
         return ",".join(f'{{"lat":{lat!r},"lng":{lng!r},"road_name":{name}}}' for lat, lng in points).encode()
+
+
+def _quoted(name: str) -> str:
+    return msgspec.json.encode(name).decode()
 
 
 def _without_end(line: list[_Point]) -> list[_Point]:
