@@ -64,6 +64,12 @@ EXACT: list[tuple[str, bool, str]] = [
     ("/traffic/current", True, "road_id road_name current_speed jam_factor congestion_level last_updated"),
 ]
 
+#: The contract's fields and, behind them, ours.
+CAMERA_FORECAST = (
+    "camera_id model horizon_minutes step_seconds history_samples generated_at forecast",
+    "lanes source note",
+)
+
 #: Fields of what is inside of ``/api/analytics/metrics``.
 FIGURES = "range_start range_end avg_congestion_score peak_hour_distribution top_segments incident_pie"
 INSIDE = {
@@ -104,7 +110,8 @@ async def filled(history_worker: Worker, database_url: str) -> AsyncIterator[Wor
     )
     settings = history_worker.context.settings
     window = recent_window("cam_1")
-    await keep_windows(settings, window)
+    # the shipped model of cameras knows cam_01
+    await keep_windows(settings, window, recent_window("cam_01", 13))
     await history_worker.put(window)
     await keep_detections(settings, {"camera_id": "cam_1"})
     alert = alert_event("now", triggered_at=rfc3339(epoch_us(datetime.now(UTC))))
@@ -138,6 +145,15 @@ async def test_exactly_the_fields_of_the_contract(filled: Worker, path: str, is_
 @pytest.mark.parametrize(("path", "is_list", "expected"), AT_LEAST)
 async def test_at_least_the_fields_of_the_contract(filled: Worker, path: str, is_list: bool, expected: str) -> None:
     assert set(expected.split()) <= set(await fields(filled, path, is_list))
+
+
+async def test_predicting_a_camera_as_the_contract_says(filled: Worker) -> None:
+    path = "/api/predict/congestion?camera_id=cam_01&horizon_minutes=10&lookback_minutes=15"
+    assert await fields(filled, path, is_list=False) == " ".join(CAMERA_FORECAST).split()
+    body = await (await filled.client.get(path)).json()
+    assert (body["horizon_minutes"], body["step_seconds"], body["source"]) == (10, 60, "model")
+    assert [step["step"] for step in body["forecast"]] == list(range(1, 11))
+    assert list(body["forecast"][0])[:4] == ["step", "predicted_at", "congestion_score", "congestion_level"]
 
 
 async def test_the_file_has_the_columns_of_the_contract(filled: Worker) -> None:
