@@ -144,7 +144,7 @@ def test_a_worker_reads_what_compose_gives_it(
 def test_commands_in_compose_exist(services: dict[str, Any]) -> None:
     spoken = " ".join(" ".join(service["command"]) for service in services.values() if "command" in service)
     named = set(re.findall(r"\btrafficapp (\w+)", spoken))
-    assert {"migrate", "topics", "cameras", "replay"} == named
+    assert {"migrate", "topics", "cameras", "simulate"} == named
     assert named <= COMMANDS
 
 

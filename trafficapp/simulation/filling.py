@@ -119,6 +119,7 @@ class HistoryFiller:
         since = (span.end - windows_length).replace(minute=0, second=0, microsecond=0)
         self._windows_from = max(since, span.start)
         self._written: Counter[str] = Counter()
+        self._adding = False
 
     async def fill(
         self, connection: Connection, *, add: bool = False, progress: Callable[[int], None] = lambda minutes: None
@@ -143,6 +144,7 @@ class HistoryFiller:
             raise NotEmptyError(
                 f"the database has {', '.join(found)} from {span.start:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC"
             )
+        self._adding = add
         await connection.execute(_STAGES)
         # first, so that nothing is there without its label
         await connection.execute(_LABEL, span.start, span.end, span.seed, "roads and cameras")
@@ -170,6 +172,10 @@ class HistoryFiller:
         rows = self._observations(traffic)
         begin, end = traffic.begin, traffic.begin + timedelta(minutes=len(traffic.speed_kmh))
         await ensure_partitions(connection, {observations_partition(moment) for moment in _days(begin, end)})
+        if not self._adding:
+            status = await connection.copy_records_to_table("road_observations", records=rows, columns=_OBSERVED)
+            self._written["road_observations"] += int(status.rpartition(" ")[2])
+            return
         async with connection.transaction():
             await connection.execute("TRUNCATE simulated_roads")
             await connection.copy_records_to_table("simulated_roads", records=rows, columns=_OBSERVED)

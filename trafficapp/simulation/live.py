@@ -38,7 +38,7 @@ def clock_shift(now: datetime, zone: ZoneInfo, start_hour: int | None) -> timede
     local = now.astimezone(zone)
     working = local - timedelta(days=max(local.weekday() - _FRIDAY, 0))
     played = working.replace(hour=start_hour, minute=0, second=0, microsecond=0)
-    return (played - local) // _MINUTE * _MINUTE
+    return -((local - played) // _MINUTE) * _MINUTE
 
 
 def _this_second_us() -> int:

@@ -1,0 +1,45 @@
+"""The command sends to a real broker what the feed's checks accept."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from click.testing import CliRunner
+
+from models.road_messages import decode_road_message
+from tests.verification.log import end_offsets, read_log
+from trafficapp.cli import main
+from trafficapp.kafka import create_topics
+from trafficapp.settings import load_settings
+from trafficapp.simulation.city import City
+from trafficapp.topics import EVENTS_RAW, GPS_DATA, ROADS_RAW, declared_topics
+
+
+async def test_feed_cameras_and_probes_arrive(
+    kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch, city: City
+) -> None:
+    settings = load_settings(kafka={"bootstrap_servers": kafka_bootstrap})
+    await create_topics(settings, declared_topics(settings))
+    topics = (ROADS_RAW, EVENTS_RAW, GPS_DATA)
+    first = {topic: end_offsets(kafka_bootstrap, topic) for topic in topics}
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka_bootstrap)
+    arguments = ["--duration", "20s", "--past-minutes", "55", "--start-hour", "8", "--incident", "b63[1]@5s/20min"]
+    result = CliRunner().invoke(main, ["simulate", *arguments])
+    assert result.exit_code == 0, result.output
+    assert "08:00 local time" in result.output
+    sent = {
+        topic: [each for each in read_log(kafka_bootstrap, topic) if each.offset >= first[topic].get(each.partition, 0)]
+        for topic in topics
+    }
+    observed = Counter(decode_road_message(record.value).road_id for record in sent[ROADS_RAW])
+    assert set(observed) == set(city.graph.edge_ids.tolist())
+    assert set(observed.values()) == {12}
+    assert len({record.key for record in sent[EVENTS_RAW]}) == 40
+    assert len(sent[GPS_DATA]) > 10
+
+
+def test_an_incident_on_no_road_is_refused() -> None:
+    result = CliRunner().invoke(main, ["simulate", "--incident", "nowhere@5s/20min"])
+    assert result.exit_code == 2
+    assert "the graph has no edge 'nowhere'" in result.output
