@@ -62,6 +62,7 @@ _ROLES: dict[str, tuple[str, ...]] = {
         "agents.history_roads",
         "agents.history_predictions",
         "agents.prediction_scores",
+        "agents.upkeep",
         "agents.history_notifications",
     ),
     "live": ("agents.live", "agents.live_roads", "agents.live_predictions", "agents.live_notifications"),

@@ -1,0 +1,60 @@
+"""Trains every week and backs up every night, if the settings say so: role ``history``, one worker of all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+
+from trafficapp.application import TrafficApp
+from trafficapp.history_telemetry import UpkeepTelemetry
+from trafficapp.settings import Settings
+from trafficapp.stores.postgres import create_pool, is_transient
+from trafficapp.upkeep.backup import back_up
+from trafficapp.upkeep.due_times import DueTimes
+from trafficapp.upkeep.processes import run_program
+from trafficapp.upkeep.turns import Task, take_turn
+
+logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 30.0
+
+
+def tasks(settings: Settings) -> list[Task]:
+    """What is to be done by the clock."""
+    zone = settings.roads.zone
+
+    async def train() -> str:
+        # the settings of this process are in its environment and its working directory, which the command inherits
+        return await run_program([sys.executable, "-m", "trafficapp.cli", "train", "--from", "postgres", "--promote"])
+
+    async def backup() -> str:
+        return f"{await back_up(settings.postgres.url.get_secret_value(), settings.backup)} written"
+
+    wanted = (
+        ("training", DueTimes.read(settings.forecast.train_weekly, zone), train),
+        ("backup", DueTimes.read(settings.backup.nightly, zone), backup),
+    )
+    return [Task(name, times, work) for name, times, work in wanted if times is not None]
+
+
+def register(app: TrafficApp) -> None:
+    """Put what is wanted on an application; a task of its own for each, so that neither waits for the other."""
+    telemetry = UpkeepTelemetry(app.telemetry.registry)
+
+    def look_after(task: Task) -> None:
+        @app.task
+        async def keep_up() -> None:
+            async with create_pool(app.settings.postgres) as pool:
+                while not app.should_stop:
+                    try:
+                        standing = await take_turn(pool, task)
+                        telemetry.show(task.name, standing.succeeded_at, failed=standing.failed)
+                    except Exception as error:
+                        # the sinks beside us tell that Postgres is away
+                        if not is_transient(error):
+                            logger.exception("%s cannot be looked after", task.name)
+                    await asyncio.sleep(_LOOK_SECONDS)
+
+    for task in tasks(app.settings):
+        look_after(task)
