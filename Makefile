@@ -99,6 +99,14 @@ bench-forecast: setup-dev ## Fit every model with three seeds and compare them; 
 	$(BIN)/python -m tests.bench.forecast $(ARGS)
 	$(BIN)/python -m tests.bench.forecast_cameras
 
+.PHONY: shipped-cameras
+shipped-cameras: setup-dev ## Train the shipped model of cameras anew from simulated days
+	@mkdir -p build/shipped
+	$(BIN)/trafficapp simulate --history 21d --to 2026-03-22T23:00+00:00 --seed 1 \
+	  --cameras-out build/shipped/cameras.parquet
+	$(BIN)/trafficapp train --what cameras --from build/shipped/cameras.parquet \
+	  --out trafficapp/forecast/data/bologna-cameras
+
 .PHONY: verify-exact
 verify-exact: setup-dev ## Replay a recording at full speed and compare every row with the truth
 	$(BIN)/python -m tests.verification.exact $(ARGS)
