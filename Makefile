@@ -107,6 +107,14 @@ shipped-cameras: setup-dev ## Train the shipped model of cameras anew from simul
 	$(BIN)/trafficapp train --what cameras --from build/shipped/cameras.parquet \
 	  --out trafficapp/forecast/data/bologna-cameras
 
+.PHONY: shipped-model
+shipped-model: setup-dev ## Train the shipped model of roads anew from fourteen simulated days
+	@mkdir -p build/shipped
+	$(BIN)/trafficapp simulate --history 14d --to 2026-03-16T00:00+01:00 --seed 1 \
+	  --out build/shipped/roads.parquet --links-out build/shipped/links.parquet
+	$(BIN)/trafficapp train --from build/shipped/roads.parquet --links build/shipped/links.parquet \
+	  --zone Europe/Rome --out trafficapp/forecast/data/bologna-roads --promote
+
 .PHONY: verify-exact
 verify-exact: setup-dev ## Replay a recording at full speed and compare every row with the truth
 	$(BIN)/python -m tests.verification.exact $(ARGS)
