@@ -149,7 +149,7 @@ def table_of(data_set: DataSet, rows: list[dict[str, Any]], minutes: dict[str, l
     """The rows for people."""
     table = Table(title=f"{data_set.title}: MAE in {data_set.unit} (RMSE in {data_set.unit}, MAPE in %)")
     table.add_column("model")
-    for horizon in data_set.horizons_minutes:
+    for horizon in dict.fromkeys(row["horizon_minutes"] for row in rows):
         table.add_column(f"{horizon:g} min", justify="right")
     table.add_column("fitted in", justify="right")
     for model in dict.fromkeys(row["model"] for row in rows):
