@@ -286,7 +286,7 @@ def _fill_the_last_hour(city: City, producer: Producer) -> None:
     now = datetime.now(UTC)
     for back in range(11, 0, -1):
         at = now - timedelta(seconds=STEP_SECONDS * back)
-        for road, speed in enumerate(speeds[-back]):
+        for road, speed in enumerate(speeds[-back].tolist()):
             producer.produce(ROADS_RAW, key=city.road_ids[road].encode(), value=city.message(road, at, speed, 2.0))
         producer.flush()
 
@@ -298,7 +298,7 @@ async def _send_rounds(
     # roads on which a jam is a jam: a slow road cannot lose half of its speed
     fast = [road for road, edge in enumerate(city.edges) if city.graph.free_flow_kmh[edge] >= 40]
     order, names = rng.permutation(fast).tolist(), city.road_ids
-    usual = city.graph.free_flow_kmh[city.edges] * 0.8
+    usual = (city.graph.free_flow_kmh[city.edges] * 0.8).tolist()
     taken: list[dict[str, float]] = []
     for number in range(rounds + 3):
         jammed = {order[(number * 5 + one) % len(order)] for one in range(5)}
