@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from tests.notifications.roads import drive, raised, road
 
@@ -76,6 +77,20 @@ def test_messages_say_where_how_much_and_against_what() -> None:
         "severe_traffic": "Via Emilia: jam factor 8.4 of 10, severe is above 8; now 19.4 km/h, 50 km/h when it is free",
     }
     assert {notice.timestamp for notice in raised([condition])} == {"2026-03-02T07:10:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said"),
+    [(0.0167, "1 second"), (1 / 3, "20 seconds"), (1, "1 minute"), (1.34, "80 seconds"), (5.02, "5 minutes")],
+)
+def test_times_and_speeds_are_said_as_people_say_them(minutes: float, said: str) -> None:
+    one = road(10, current_speed_kmh=1.776, predicted_kmh=(1.78, 2.0, 12.345), predicted_by="model")
+    before_us = one.observed_at_us - round(minutes * 60e6)
+    messages = {notice.alert_type: notice.message for notice in raised([structs.replace(one, speeds_before=[(before_us, 48)])])}
+    assert messages["sudden_jam"] == (
+        f"Via Emilia: speed fell by 96% within {said}, from 48 km/h; now 1.8 km/h, 50 km/h when it is free"
+    )
+    assert "1.8, 2 and 12.3 km/h expected" in messages["heavy_congestion"]
 
 
 def test_near_the_threshold_nothing_is_calm() -> None:
