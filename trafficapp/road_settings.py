@@ -24,7 +24,7 @@ class RoadSettings(Section):
     )
     jam_factor_high: float = Field(7.0, gt=0, le=10, description="Jam factor from which congestion is high.")
     jam_factor_medium: float = Field(4.0, gt=0, le=10, description="Jam factor from which congestion is medium.")
-    max_speed_kmh: float = Field(250.0, gt=0, description="A speed above this is rejected as impossible.")
+    max_speed_kmh: float = Field(250.0, ge=1, le=1000, description="A speed above this is rejected as impossible.")
     future_guard_seconds: Seconds = Field(60.0, description="How far ahead of its record an observation may be.")
     late_seconds: Seconds = Field(3600.0, description="How far behind its record an observation may be.")
     match_reach_m: float = Field(25.0, gt=0, le=200, description="How far a road may lie from the graph's edges.")

@@ -123,6 +123,8 @@ REFUSED: list[tuple[str, bytes | dict[str, Any]]] = [
     ("impossible_speed", {"current_speed": -1}),
     ("impossible_speed", {"current_speed": 250.1}),
     ("impossible_speed", {"free_flow_speed": 0}),
+    ("impossible_speed", {"free_flow_speed": 1e-320}),
+    ("impossible_speed", {"free_flow_speed": 0.99}),
     ("impossible_speed", {"free_flow_speed": -30}),
     ("impossible_speed", {"free_flow_speed": 1000}),
     ("invalid_timestamp", {"timestamp": "yesterday"}),

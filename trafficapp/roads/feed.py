@@ -34,6 +34,9 @@ class CheckedMessage(Struct, frozen=True):
     line: list[LonLat]
 
 
+#: No road that is open is slower when it is empty. It also keeps ``speed_ratio`` a number that people can read.
+LEAST_FREE_FLOW_KMH = 1.0
+
 #: Smallest and largest longitude and latitude: west, south, east, north.
 Box: TypeAlias = tuple[float, float, float, float]
 
@@ -110,10 +113,11 @@ class FeedChecks:
             raise Rejected(
                 "impossible_speed", f"current_speed {message.current_speed:g} km/h is not between 0 and {highest:g}"
             )
-        if not 0 < message.free_flow_speed <= highest:
+        if not LEAST_FREE_FLOW_KMH <= message.free_flow_speed <= highest:
             raise Rejected(
                 "impossible_speed",
-                f"free_flow_speed {message.free_flow_speed:g} km/h is not above 0 and up to {highest:g}",
+                f"free_flow_speed {message.free_flow_speed:g} km/h is not between {LEAST_FREE_FLOW_KMH:g} and "
+                f"{highest:g}",
             )
 
     def _line(self, message: RoadMessage) -> list[LonLat]:
