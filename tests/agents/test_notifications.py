@@ -17,6 +17,7 @@ import psycopg
 from redis import Redis
 
 from models.notifications import RoadNotification, encode_notification
+from models.timestamps import rfc3339
 from tests.agents.test_pipeline import free_port
 from tests.stores.road_notifications import notification
 from trafficapp.kafka import create_topics
@@ -74,7 +75,8 @@ def test_a_notification_is_kept_and_told_once(
     migrate(database_url)
     asyncio.run(create_topics(settings, declared_topics(settings)))
     endpoints = Endpoints(stack.kafka_bootstrap_servers, database_url, redis_url)
-    a, b, c = (notification(number, ROAD) for number in range(3))
+    now = rfc3339(round(time.time() * 1e6))
+    a, b, c, d = (notification(number, ROAD, timestamp=now) for number in range(4))
     told: list[bytes] = []
     with (
         Redis.from_url(redis_url) as redis,
@@ -112,6 +114,6 @@ def test_a_notification_is_kept_and_told_once(
                 start(role)
             wait_for(3)
             send(settings, a, b, c)
-            send(settings, notification(9, ROAD))
+            send(settings, d)
             wait_for(4)
-        assert ours(told) == [a.event_id, b.event_id, c.event_id, notification(9, ROAD).event_id]
+        assert ours(told) == [a.event_id, b.event_id, c.event_id, d.event_id]

@@ -7,7 +7,8 @@
 ``sink:traffic-notifications``  bookkeeping of the sink
 =============================  ================================================================
 
-News is what was sent within a minute; what waited longer in the topic goes into the list, but is not told.
+News is what was measured within a quarter of an hour. What is older goes into the list, but is not told: after an outage
+nobody is to hear of jams that may be long over. When it was sent says nothing, since then it is sent late.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from aiokafka import ConsumerRecord
 from redis.asyncio import Redis
 
 from models.notifications import decode_notification
+from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
 from trafficapp.stores.read_back import ReadBack
-from trafficapp.stores.redis_sink import NEWS_SECONDS, Call, RedisSink
+from trafficapp.stores.redis_sink import Call, RedisSink
 from trafficapp.topics import NOTIFICATIONS
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,10 @@ KEPT_NOTIFICATIONS = 100
 
 #: How long a repeat of a notification is known as one.
 KNOWN_SECONDS = 86_400
+
+#: What was measured longer ago is history. A feed says speeds every five minutes at the latest, and what it says may have
+#: been measured a few minutes before; a quarter of an hour later most jams have changed.
+NEWS_SECONDS = 900.0
 
 _PER_CALL = 100
 
@@ -131,17 +137,18 @@ class LiveNotificationsSink(RedisSink[NewestNotifications, list[_Put]]):
 
     def collect(self, memory: NewestNotifications, records: Sequence[ConsumerRecord]) -> list[_Put]:
         """Take a run in."""
-        news_since_ms = (time.time() - NEWS_SECONDS) * 1000
+        news_since_us = (time.time() - NEWS_SECONDS) * MICROSECONDS_PER_SECOND
         found = []
         for record in records:
             value = record.value or b""
             try:
-                event_id = decode_notification(value).event_id
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                notification = decode_notification(value)
+                measured_us = epoch_us(notification.timestamp)
+            except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError) as error:
                 logger.error("%s at offset %d is no notification, left out: %s", self.topic, record.offset, error)
                 continue
-            if memory.add(event_id, value):
-                found.append(_Put(event_id, value, record.timestamp >= news_since_ms))
+            if memory.add(notification.event_id, value):
+                found.append(_Put(notification.event_id, value, measured_us >= news_since_us))
         return found
 
     async def put(self, call: Call, changes: list[_Put]) -> bool:

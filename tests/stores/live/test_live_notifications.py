@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,9 +11,11 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
 from models.notifications import RoadNotification, encode_notification
+from models.timestamps import rfc3339
 from tests.stores.live.conftest import an_hour_back
 from tests.stores.live.redis_server import RedisServer
-from tests.stores.road_notifications import notification, notification_records
+from tests.stores.road_notifications import notification_records
+from tests.stores.road_notifications import notification as made_notification
 from trafficapp.stores.live_notifications import (
     KEPT_NOTIFICATIONS,
     NOTIFICATIONS_CHANNEL,
@@ -20,6 +23,11 @@ from trafficapp.stores.live_notifications import (
     newest_notifications,
 )
 from trafficapp.stores.redis_sink import Call
+
+
+def notification(number: int = 0, minutes_ago: float = 1) -> RoadNotification:
+    """The n-th notification about a road, of what was measured so long ago."""
+    return made_notification(number, timestamp=rfc3339(round((time.time() - 60 * minutes_ago) * 1e6)))
 
 
 def owned() -> bool:
@@ -80,10 +88,12 @@ async def test_each_is_told_once_as_it_is(client: Redis, sink: LiveNotifications
 
 
 async def test_old_ones_are_kept_but_not_told(client: Redis, sink: LiveNotificationsSink, channel: PubSub) -> None:
-    await sink.apply(0, notification_records(100, notification(0), age_seconds=90), owned)
-    await sink.apply(0, notification_records(101, notification(1)), owned)
-    assert await told(client, channel) == encoded(notification(1))
-    assert await newest(client) == encoded(notification(0), notification(1))
+    """After an outage of those who judge, old jams are sent just now; and news may have waited for us."""
+    old, new = notification(0, minutes_ago=16), notification(1, minutes_ago=13)
+    await sink.apply(0, notification_records(100, old), owned)
+    await sink.apply(0, notification_records(101, new, age_seconds=780), owned)
+    assert await told(client, channel) == encoded(new)
+    assert await newest(client) == encoded(old, new)
 
 
 async def test_so_many_are_kept_and_a_repeat_of_any_is_known(
@@ -97,8 +107,8 @@ async def test_so_many_are_kept_and_a_repeat_of_any_is_known(
 
 
 async def test_what_is_none_is_left_out(client: Redis, sink: LiveNotificationsSink, channel: PubSub) -> None:
-    await sink.apply(0, notification_records(100, b"", b"{", b'{"event_id":1}', b"\xff", notification()), owned)
-    assert await told(client, channel) == encoded(notification())
+    await sink.apply(0, notification_records(100, b"", b"{", b'{"event_id":1}', b"\xff", one := notification()), owned)
+    assert await told(client, channel) == encoded(one)
 
 
 async def test_a_server_that_lost_its_data_is_built_up_untold(
@@ -117,6 +127,7 @@ async def test_a_server_that_lost_its_data_is_built_up_untold(
         await subscription.subscribe(NOTIFICATIONS_CHANNEL)
         await subscription.get_message(timeout=1)
         # what is news is told although everything is put again
-        await sink.apply(0, notification_records(105, notification(5), known[4]), owned)
-        assert await told(client, subscription) == encoded(notification(5))
-    assert await newest(client) == encoded(*known, notification(5))
+        new = notification(5)
+        await sink.apply(0, notification_records(105, new, known[4]), owned)
+        assert await told(client, subscription) == encoded(new)
+    assert await newest(client) == encoded(*known, new)
