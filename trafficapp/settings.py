@@ -204,6 +204,7 @@ class RetentionSettings(Section):
     rollup_days: float = Field(730.0, gt=0, description="Days of the sums by the hour.")
     roads_days: float = Field(90.0, gt=0, description="Days of road observations.")
     predictions_days: float = Field(30.0, gt=0, description="Days of predictions.")
+    notifications_days: float = Field(365.0, gt=0, description="Days of notifications about roads.")
     sweep_seconds: Seconds = Field(3600.0, description="Interval between sweeps.")
     topic_hours: float = Field(24.0, gt=0, description="Hours that records stay in the Kafka topics.")
     alert_topic_days: float = Field(

@@ -1,4 +1,4 @@
-"""Forgetting old history, by dropping time partitions."""
+"""Forgetting old history, by dropping time partitions; the few notifications, which have none, a piece at a time."""
 
 from __future__ import annotations
 
@@ -30,6 +30,10 @@ LOCK_WAIT_MILLISECONDS = 300
 ATTEMPTS = 10
 PAUSE_SECONDS = 0.5
 
+#: A sweep deletes no more notifications than so many at a time, so often; the rest is left to the next one.
+DELETED_AT_ONCE = 5000
+DELETIONS = 20
+
 # As texts: a bound may be infinite, which no datetime is.
 _EXPIRED = """
     SELECT partition_name, lower_bound::text AS lower, upper_bound::text AS upper
@@ -39,6 +43,11 @@ _FORGET_CHANGES = """
     DELETE FROM metrics_changes
     WHERE day >= ($1::text::timestamptz AT TIME ZONE 'UTC')::date
       AND day < ($2::text::timestamptz AT TIME ZONE 'UTC')::date
+"""
+_FORGET_NOTIFICATIONS = """
+    DELETE FROM notifications WHERE event_id IN (
+        SELECT event_id FROM notifications WHERE notified_at < now() - $1::interval ORDER BY notified_at LIMIT $2
+    )
 """
 _FORGET_ROAD_SUMS = "SELECT forget_road_sums()"
 
@@ -75,9 +84,21 @@ async def sweep(pool: Pool, retention: RetentionSettings) -> list[str]:
                         await connection.execute(_FORGET_CHANGES, row["lower"], row["upper"])
         # every time, so that a sweep that ends in between is made up for
         await connection.execute(_FORGET_ROAD_SUMS)
+        await _forget_notifications(connection, timedelta(days=retention.notifications_days))
     if dropped:
         _log.info("retention dropped %d partitions: %s", len(dropped), ", ".join(dropped))
     return dropped
+
+
+async def _forget_notifications(connection: Connection, keep: timedelta) -> None:
+    deleted = 0
+    for _ in range(DELETIONS):
+        count = int((await connection.execute(_FORGET_NOTIFICATIONS, keep, DELETED_AT_ONCE)).rpartition(" ")[2])
+        deleted += count
+        if count < DELETED_AT_ONCE:
+            break
+    if deleted:
+        _log.info("retention deleted %d notifications", deleted)
 
 
 async def _drop(connection: Connection, partition: str, keep: timedelta) -> bool:

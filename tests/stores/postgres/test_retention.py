@@ -123,6 +123,23 @@ async def test_partitions_within_the_retention_period_stay_whoever_wrote_them(da
     assert await sweep(pool, RetentionSettings()) == [ahead.name]
 
 
+async def test_old_notifications_go_a_piece_at_a_time(
+    database: Connection, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "DELETED_AT_ONCE", 4)
+    monkeypatch.setattr(retention, "DELETIONS", 1)
+    await database.execute(
+        """INSERT INTO notifications SELECT gen_random_uuid(), now() - n * interval '1 day', 'sudden_jam', 'r', '',
+        'WARNING', '', '[]' FROM generate_series(361, 372) AS days (n)"""
+    )
+    left = []
+    for _ in range(3):
+        await sweep(pool, RetentionSettings(notifications_days=364.5))
+        left.append(await database.fetchval("SELECT count(*) FROM notifications"))
+    assert left == [8, 4, 4]
+    assert await database.fetchval("SELECT min(notified_at) > now() - interval '364.5 days' FROM notifications")
+
+
 async def test_the_sweep_makes_partitions_ahead(database: Connection, pool: Pool) -> None:
     await sweep(pool, RetentionSettings())
     now = await database.fetchval("SELECT now()")
