@@ -16,8 +16,8 @@ class HorizonAccuracy(Struct, frozen=True, kw_only=True):
         rmse_kmh: root of the mean of their squares.
         mape_percent: mean of the errors as a share of what was measured, of less than 1 km/h as if it were 1.
         within_interval_share: of those with an 80 % interval; None when none had one. Near 0.8 it is honest.
-        last_value_mae_kmh: what the MAE would have been if the newest speed had simply stayed; None when there was
-            never one.
+        last_value_mae_kmh: what the MAE would have been if the mean speed of the newest step had simply stayed; None
+            when there was never one.
     """
 
     model_version: str

@@ -27,6 +27,8 @@ class RoadPrediction(Struct, frozen=True, kw_only=True):
         low_kmh, high_kmh: 80 % interval at each horizon.
         confidences: at each horizon.
         step_start: begin of the newest step of the speeds that it was made from.
+        step_speed_kmh: mean of the newest step with a measurement, the last value that the model is compared with; None
+            when there is none that is recent.
     """
 
     event_id: str
@@ -44,6 +46,7 @@ class RoadPrediction(Struct, frozen=True, kw_only=True):
     high_kmh: list[float | None]
     confidences: list[float | None]
     step_start: str
+    step_speed_kmh: float | None = None
 
 
 encode_prediction = msgspec.json.Encoder().encode

@@ -49,9 +49,10 @@ def operations() -> list[Operation]:
             path="/api/predict/accuracy",
             view=prediction_accuracy,
             summary="How good predictions of roads were",
-            description="Every prediction is compared with the mean speed measured in the step that it was for, two "
-            "minutes after that step is over. `last_value_mae_kmh` is what the error would have been if the newest "
-            "speed had simply stayed: a model that is not better is of no use.",
+            description="Predictions are compared with the mean speed measured in the step that they were for, two "
+            "minutes after that step is over: of each road and step those of the last round within the step, since "
+            "earlier ones are not kept. `last_value_mae_kmh` is what the error would have been if the mean speed of "
+            "the newest step had simply stayed: a model that is not better is of no use.",
             tag=Tag.ROADS,
             query_shape=AccuracyQuery,
             answer=PredictionAccuracy,

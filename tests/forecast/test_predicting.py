@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from tests.forecast.city_model import city_model
 from tests.forecast.synthetic import ROADS
-from trafficapp.forecast.artifact import Artifact
+from trafficapp.forecast.artifact import Artifact, ArtifactError
+from trafficapp.forecast.fitness import fitness
 from trafficapp.forecast.inference import OnnxNetwork
 from trafficapp.forecast.predicting import CityMoment, CityPredictor, speeds_of
-from trafficapp.forecast.registry import ModelRegistry
-from trafficapp.forecast.shipped import CityModel
+from trafficapp.forecast.quantities import SPEED
+from trafficapp.forecast.registry import POINTER, ModelRegistry, Promotion
+from trafficapp.forecast.shipped import SHIPPED_OF_CAMERAS, CityModel
 
 LAST_TIME = 1_772_530_200 // 300 * 300
 NOWHERE = Path("nowhere")
@@ -97,6 +101,42 @@ def test_a_model_of_other_steps_or_horizons_is_not_used(made: Path) -> None:
     model = CityModel(made.parent, 600, NOWHERE)
     assert model.current() is None
     assert "steps of 300 s, those of the settings are 600 s" in str(model.refusal)
+
+
+def test_the_last_value_is_told_as_the_model_is_compared_with_it(made: Path) -> None:
+    asked = moment()
+    recent = asked.recent_kmh.copy()
+    recent[-1, 0], recent[-1, 1], recent[-4:, 2] = 39.5, np.nan, np.nan
+    predictor = CityPredictor(CityModel(made.parent, 300, NOWHERE))
+    told = predictor.predict(replace(asked, recent_kmh=recent, current_kmh=(20.0,) * len(ROADS))).predictions
+    assert [(one.current_speed, one.step_speed_kmh) for one in told] == [(20, 39.5), (20, 45), (None, None)] + [
+        (20, 45)
+    ] * 3
+
+
+def test_a_whole_model_that_does_not_fit_replaces_none_that_does(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "models"
+    shutil.copytree(made.parent, folder)
+    cameras = next(path.parent for path in SHIPPED_OF_CAMERAS.glob("**/model.json"))
+    shutil.copytree(cameras, folder / cameras.name)
+    serving = CityModel(folder, 300, NOWHERE)
+    assert serving.current() is not None
+    with pytest.raises(ArtifactError, match="it predicts congestion_score, not speed_kmh"):
+        ModelRegistry(folder, fitness(300, SPEED)).promote(cameras.name)
+    # whoever promotes it all the same, by a release that did not look
+    before = msgspec.json.decode((folder / POINTER).read_bytes(), type=Promotion)
+    (folder / POINTER).write_bytes(msgspec.json.encode(Promotion(cameras.name, datetime.now(UTC), (before.version,))))
+    for model in (serving, CityModel(folder, 300, NOWHERE)):
+        found = model.current()
+        assert found is not None
+        assert found.about.version == made.name
+        assert model.refusal == f"{cameras.name}: it predicts congestion_score, not speed_kmh"
+    (folder / POINTER).write_bytes(msgspec.json.encode(Promotion(cameras.name, datetime.now(UTC))))
+    shipped = CityModel(folder, 300).current()
+    assert shipped is not None
+    assert shipped.about.quantity == SPEED
 
 
 def test_roads_keep_their_order_and_those_of_which_nothing_is_known_are_left_out(made: Path) -> None:

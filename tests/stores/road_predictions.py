@@ -35,6 +35,7 @@ def prediction(road_id: str = "a10", seconds: float = 0, **changes: Any) -> Road
         high_kmh=[35.0, 36.0, 36.75],
         confidences=[0.9, 0.8, 0.71],
         step_start=rfc3339(made_at_us // 300_000_000 * 300_000_000),
+        step_speed_kmh=32.25,
     )
     return msgspec.structs.replace(whole, **changes)
 

@@ -35,19 +35,20 @@ async def keep_predictions(
     model_version: str = "ours-1",
     half_width: float | None = 4.0,
 ) -> None:
-    """Rows of road, begin of the step, newest speed and the three predicted speeds."""
+    """Rows of road, begin of the step, its mean speed and the three predicted speeds; the newest speed is far off."""
     listed = list(rows)
     await ensure_partitions(connection, {predictions_partition(step_start) for _, step_start, *_ in listed})
     await connection.executemany(
-        "INSERT INTO predictions VALUES ($1, $2, $2, $3, $4, $5, $6, $7, 0.9, $8, $9, $10, 'model') "
+        "INSERT INTO predictions VALUES ($1, $2, $2, $3, $4, $5, $6, $7, 0.9, $8, $9, $10, 'model', $11) "
         "ON CONFLICT (road_id, step_start) DO UPDATE SET model_version = EXCLUDED.model_version",
         [
             (
-                *(road_id, step_start, uuid4(), current, *said),
+                *(road_id, step_start, uuid4(), 300.0, *said),
                 [None if half_width is None else speed - half_width for speed in said],
                 [None if half_width is None else speed + half_width for speed in said],
                 model_version,
+                step_speed,
             )
-            for road_id, step_start, current, said in listed
+            for road_id, step_start, step_speed, said in listed
         ],
     )

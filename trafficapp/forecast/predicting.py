@@ -17,6 +17,7 @@ import numpy as np
 from models.predictions import PredictionSource, RoadPrediction, encode_prediction
 from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
 from trafficapp.forecast.artifact import Artifact
+from trafficapp.forecast.baselines import filled_forward
 from trafficapp.forecast.clock import Floats
 from trafficapp.forecast.serving import STALE_STEPS, Forecast, Forecaster, ServingModel, Source
 from trafficapp.forecast.shipped import HORIZONS_MINUTES
@@ -136,6 +137,7 @@ def predictions_of(forecast: Forecast, moment: CityMoment) -> list[RoadPredictio
     speeds: list[list[float]] = np.round(forecast.speeds_kmh[:, at].astype(np.float64), 2).tolist()
     low, high = (_known(array[:, at], 2) for array in (forecast.low_kmh, forecast.high_kmh))
     confidences = _known(forecast.confidence[:, at], 3)
+    step_means = filled_forward(moment.recent_kmh[None])[0, -1].astype(np.float64)
     timestamp, step_start = rfc3339(moment.made_at_us), rfc3339(moment.last_time * MICROSECONDS_PER_SECOND)
     told = []
     for place in np.flatnonzero(forecast.sources != Source.NOTHING).tolist():
@@ -160,6 +162,7 @@ def predictions_of(forecast: Forecast, moment: CityMoment) -> list[RoadPredictio
                 high_kmh=high[place],
                 confidences=sure,
                 step_start=step_start,
+                step_speed_kmh=round(float(step_means[place]), 2) if since < STALE_STEPS else None,
             )
         )
     return told

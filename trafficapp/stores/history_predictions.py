@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 _Time: TypeAlias = tuple[int]
 #: The columns of `_COLUMNS`.
 PredictionColumns: TypeAlias = tuple[
-    str, _Time, _Time, uuid.UUID, float | None, float, float, float, float | None, str, str, str, str
+    str, _Time, _Time, uuid.UUID, float | None, float, float, float, float | None, str, str, str, str, float | None
 ]
 #: The newest prediction of each road and step.
 PredictionBatch: TypeAlias = dict[tuple[str, _Time], PredictionColumns]
@@ -55,6 +55,7 @@ _COLUMNS = {
     "high_kmh": "text",
     "model_version": "text",
     "source": "text",
+    "step_speed_kmh": "double precision",
 }
 _ARRAYS = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(_COLUMNS.values(), 1))
 _SENT = ", ".join(f"{name}::double precision[]" if name in ("low_kmh", "high_kmh") else name for name in _COLUMNS)
@@ -139,6 +140,7 @@ def _columns(prediction: RoadPrediction) -> PredictionColumns:
         _array(prediction.high_kmh),
         prediction.model_version.replace(NUL, REPLACEMENT),
         prediction.source,
+        prediction.step_speed_kmh,
     )
 
 

@@ -39,7 +39,7 @@ _COMPARE = """
         GROUP BY 1, 2
     ), said AS (
         SELECT road_id, step_start + make_interval(mins => horizon.minutes) AS target_start, horizon.minutes,
-               model_version, current_speed, horizon.kmh, horizon.low, horizon.high
+               model_version, step_speed_kmh, horizon.kmh, horizon.low, horizon.high
         FROM predictions, LATERAL (VALUES
             (10, predicted_speed_10min, low_kmh[1], high_kmh[1]),
             (20, predicted_speed_20min, low_kmh[2], high_kmh[2]),
@@ -53,7 +53,7 @@ _COMPARE = """
     )
     SELECT target_start, said.minutes, said.model_version, count(*), sum(abs(said.kmh - measured.kmh)),
            sum((said.kmh - measured.kmh) ^ 2), sum(abs(said.kmh - measured.kmh) / greatest(measured.kmh, 1)),
-           count(said.current_speed), coalesce(sum(abs(said.current_speed - measured.kmh)), 0),
+           count(said.step_speed_kmh), coalesce(sum(abs(said.step_speed_kmh - measured.kmh)), 0),
            count(*) FILTER (WHERE measured.kmh BETWEEN said.low AND said.high),
            count(*) FILTER (WHERE said.low IS NOT NULL AND said.high IS NOT NULL)
     FROM said JOIN measured USING (road_id, target_start)

@@ -27,7 +27,13 @@ async def sink(database: Connection, settings: Settings) -> AsyncIterator[Histor
 
 async def test_a_prediction_is_kept_whole(sink: HistoryPredictionsSink, database: Connection) -> None:
     unsure = prediction(
-        "b", 1, prediction_confidence=None, low_kmh=[None] * 3, high_kmh=[1.5, None, 2.0], current_speed=None
+        "b",
+        1,
+        prediction_confidence=None,
+        low_kmh=[None] * 3,
+        high_kmh=[1.5, None, 2.0],
+        current_speed=None,
+        step_speed_kmh=None,
     )
     await sink.apply(0, prediction_records(prediction(), unsure), owned)
     first, second = map(dict, await database.fetch("SELECT * FROM predictions ORDER BY road_id"))
@@ -45,10 +51,11 @@ async def test_a_prediction_is_kept_whole(sink: HistoryPredictionsSink, database
         "high_kmh": [35.0, 36.0, 36.75],
         "model_version": "ours-1",
         "source": "model",
+        "step_speed_kmh": 32.25,
     }
     assert str(first["event_id"]) == prediction().event_id
     assert (second["low_kmh"], second["high_kmh"]) == ([None] * 3, [1.5, None, 2.0])
-    assert (second["prediction_confidence"], second["current_speed"]) == (None, None)
+    assert {second[name] for name in ("prediction_confidence", "current_speed", "step_speed_kmh")} == {None}
 
 
 async def test_the_newest_of_a_road_and_step_is_kept_whatever_comes_again(

@@ -1,4 +1,4 @@
-// How right forecasts were, beside the simplest rule there is: that the newest speed stays.
+// How right forecasts were, beside the simplest rule there is: that the mean speed of the newest step stays.
 
 import { ask, Asking } from "../asking.js";
 import { $, dayAndTime, drawing, element } from "../elements.js";
@@ -26,13 +26,13 @@ export class Accuracy {
     const versions = [...new Set(models.map((row) => row.model_version))];
     const parts = versions.flatMap((version) => this.version(version, models.filter((row) => row.model_version === version)));
     const until = compared_to ? ` Compared up to ${dayAndTime.format(Date.parse(compared_to))}.` : "";
-    parts.push(element("p", "by", `Mean error in km/h over all roads, last 24 hours; the grey mark is the error if the newest speed had stayed, so a bar should end before it.${until}`));
+    parts.push(element("p", "by", `Mean error in km/h over all roads, last 24 hours; the grey mark is the error if the mean speed of the newest five minutes had stayed, so a bar should end before it.${until}`));
     $("accuracy").replaceChildren(...parts);
   }
 
   version(version, rows) {
     rows.sort((a, b) => a.horizon_minutes - b.horizon_minutes);
-    const heads = ["ahead", "mean error", "RMSE", "newest speed", "within interval", "compared"];
+    const heads = ["ahead", "mean error", "RMSE", "last value", "within interval", "compared"];
     const table = tableOf(heads, rows.map((row) => [
       `${row.horizon_minutes} min`,
       row.mae_kmh.toFixed(2),
@@ -48,7 +48,7 @@ export class Accuracy {
 }
 
 function nameOf(version) {
-  return { "baseline:last_value": "Baseline: the newest speed stays", "baseline:time_of_day": "Baseline: the usual speed at this time of day" }[version] ?? `Model ${version}`;
+  return { "baseline:last_value": "Baseline: the mean speed of the newest step stays", "baseline:time_of_day": "Baseline: the usual speed at this time of day" }[version] ?? `Model ${version}`;
 }
 
 function chart(version, rows) {
