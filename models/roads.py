@@ -10,6 +10,9 @@ from msgspec import Struct
 #: From the jam factor: ``high`` and ``medium`` begin at the settings ``roads.jam_factor_high`` and ``…_medium``.
 RoadCongestionLevel = Literal["low", "medium", "high"]
 
+#: The event ids of a simulated city begin with it, so that whoever keeps them knows.
+SIMULATED_ID = "simulated-"
+
 
 class RoadObservation(Struct, frozen=True, kw_only=True):
     """One accepted message of ``traffic-raw``, completed: topic of checked observations, ``road:{id}:current``.

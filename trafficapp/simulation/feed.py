@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import orjson
 
+from models.roads import SIMULATED_ID
 from models.timestamps import rfc3339
 from trafficapp.simulation.city import City, Floats
 from trafficapp.sources.outgoing import Outgoing
@@ -45,7 +46,7 @@ class Feed:
         for road, speed, free, jam in zip(self._roads, speeds.tolist(), self._free_kmh.tolist(), jams, strict=True):
             road_id, name, coordinates = road
             message = {
-                "event_id": f"simulated-{road_id}-{time_us // 1_000_000}",
+                "event_id": f"{SIMULATED_ID}{road_id}-{time_us // 1_000_000}",
                 "timestamp": timestamp,
                 "road_id": road_id,
                 "road_name": name,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from models.roads import SIMULATED_ID
 from trafficapp.congestion import CongestionScale
 from trafficapp.roads.feed import congestion_level
 from trafficapp.settings import RoadSettings
@@ -195,7 +196,7 @@ class HistoryFiller:
             columns = (step_speeds.tolist(), free_kmh, step_jams.tolist(), step_ratios.tolist())
             for road_id, speed, free_speed, jam, ratio in zip(road_ids, *columns, strict=True):
                 level = congestion_level(settings, jam)
-                event_id = f"simulated-{road_id}-{second}"
+                event_id = f"{SIMULATED_ID}{road_id}-{second}"
                 yield road_id, moment, event_id, speed, free_speed, jam, level, ratio, rush_hour
 
     async def _write_cameras(self, connection: Connection, traffic: DayTraffic) -> None:

@@ -1,4 +1,7 @@
-"""Observations of roads into ``road_observations``, and each road as of its newest one into ``roads``."""
+"""Observations of roads into ``road_observations``, and each road as of its newest one into ``roads``.
+
+What a simulated city sent is labelled in ``simulated_spans``.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from trafficapp.stores.history_sink import (
     postgres_time,
     write_what_fits,
 )
+from trafficapp.stores.simulated_feed import label_simulated
 from trafficapp.stores.time_partitions import OBSERVATIONS_TABLE, observations_partition
 from trafficapp.topics import road_observations
 
@@ -152,6 +156,8 @@ class HistoryRoadsSink(HistorySink[ObservationBatch]):
         else:
             await insert(observed)
             await upsert(known)
+        # in the same transaction: nothing is there without its label
+        await label_simulated(connection, ((event_id, time) for _, time, event_id, *_ in observed))
 
 
 def _add(batch: ObservationBatch, counters: SinkCounters, observation: RoadObservation, time: _Time) -> None:
