@@ -33,7 +33,7 @@ help: ## Show this list
 setup: $(VENV)/.run-stamp ## Install what running needs into .venv (Python 3.11 to 3.13; PYTHON=... chooses one)
 
 .PHONY: demo
-demo: setup ## Start everything with forty recorded cameras; prints the addresses to open (WORKERS=1 WEB_PORT=6066)
+demo: setup ## Start everything with the simulated city; prints the addresses to open (ARGS="--source recording")
 	@exec $(BIN)/trafficapp up --workers $(WORKERS) --web-port $(WEB_PORT) $(ARGS)
 
 .PHONY: clean
