@@ -21,6 +21,7 @@ import msgspec
 
 from trafficapp.forecast.artifact import DESCRIPTION, WRITING, Artifact, ArtifactError, Description, load
 from trafficapp.forecast.baselines import BASELINES
+from trafficapp.forecast.fitness import Fitness
 from trafficapp.forecast.judging import MODEL
 
 POINTER = "promoted.json"
@@ -46,10 +47,16 @@ class Promotion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelRegistry:
-    """The artifacts in a folder."""
+    """The artifacts in a folder.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: it may not be there yet.
+        unfit: why a model must not serve here, though it is whole; every model may unless told otherwise.
+    """
+
+    def __init__(self, folder: Path, unfit: Fitness = lambda _: None) -> None:
         self.folder = folder
+        self._unfit = unfit
 
     def candidates(self) -> list[str]:
         """Versions that are there, whether they are good or not."""
@@ -68,16 +75,27 @@ class ModelRegistry:
         except (OSError, msgspec.MsgspecError) as error:
             raise ArtifactError(f"{self.folder / POINTER} cannot be read: {error}") from None
 
+    def load(self, version: str) -> Artifact:
+        """Read a version that may serve here.
+
+        Raises:
+            ArtifactError: it is damaged, or does not fit what this registry is for.
+        """
+        artifact = load(self.folder / version)
+        if reason := self._unfit(artifact):
+            raise ArtifactError(f"{self.folder / version}: {reason}")
+        return artifact
+
     def promote(self, version: str) -> Promotion:
         """Let a version serve from now on.
 
         Raises:
-            ArtifactError: it is damaged.
+            ArtifactError: it is damaged, or does not fit what this registry is for.
             NotBetterError: it does not beat the best baseline everywhere.
         """
         if version not in self.candidates():
             raise ArtifactError(f"{self.folder} has no version {version}")
-        artifact = load(self.folder / version)
+        artifact = self.load(version)
         if reasons := not_better(artifact.about):
             raise NotBetterError(f"{version} is not promoted: {'; '.join(reasons)}")
         with self._alone():
@@ -174,7 +192,7 @@ class PromotedModel:
             if self._artifact is not None and self._artifact.about.version == version:
                 return
             try:
-                self._artifact = load(self._registry.folder / version)
+                self._artifact = self._registry.load(version)
             except ArtifactError as error:
                 self._refuse(error)
                 continue

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from trafficapp.forecast.artifact import DESCRIPTION, Artifact, ArtifactError, load
+from trafficapp.forecast.fitness import fitness
 from trafficapp.forecast.quantities import CONGESTION_SCORE, SPEED, Quantity
 from trafficapp.forecast.registry import ModelRegistry, PromotedModel
 from trafficapp.settings import Settings
@@ -23,7 +24,8 @@ log = logging.getLogger(__name__)
 class CityModel:
     """The model to predict the roads of the city with, or its cameras, for one reader.
 
-    A promoted model wins over the shipped one. Only a model of our steps that predicts all our horizons is of use.
+    A promoted model wins over the one promoted before, that over the shipped one. Only a model of our steps that predicts
+    all our horizons is of use.
 
     Args:
         folder: the registry's.
@@ -40,14 +42,12 @@ class CityModel:
     ) -> None:
         self.refusal: str | None = None
         self._folder = folder
-        self._step_seconds = step_seconds
-        self._quantity = quantity
+        self._unfit = fitness(step_seconds, quantity)
         self._shipped_folder = shipped
-        self._promoted = PromotedModel(ModelRegistry(folder))
+        self._promoted = PromotedModel(ModelRegistry(folder, self._unfit))
         self._shipped: Artifact | None = None
         self._shipped_refusal: str | None = None
         self._looked_for_shipped = False
-        self._told: str | None = None
 
     def current(self) -> Artifact | None:
         """The model to use; None when there is none that can be. A new one is read here, which takes a moment."""
@@ -56,12 +56,6 @@ class CityModel:
         if found is None:
             found = self._of_shipped()
             refusal = refusal or self._shipped_refusal
-        if found is not None and (reason := unfit(found, self._step_seconds, self._quantity)):
-            refusal = f"{found.about.version}: {reason}"
-            found = None
-            if self._told != refusal:
-                log.error("a model is refused: %s", refusal)
-        self._told = refusal
         self.refusal = None if refusal is None else refusal.replace(f"{self._folder}/", "")
         return found
 
@@ -75,7 +69,10 @@ class CityModel:
         if path is None:
             return None
         try:
-            self._shipped = load(path)
+            found = load(path)
+            if reason := self._unfit(found):
+                raise ArtifactError(f"{path}: {reason}")
+            self._shipped = found
             log.info("model %s serves, which is shipped with the program", path.name)
         except ArtifactError as error:
             log.error("the shipped model is refused: %s", error)
@@ -88,16 +85,3 @@ def camera_model(settings: Settings) -> CityModel:
     shipped = SHIPPED_OF_CAMERAS if settings.roads.graph is None else None
     quantity = CONGESTION_SCORE
     return CityModel(settings.forecast.models_dir / "cameras", quantity.step_seconds, shipped, quantity)
-
-
-def unfit(artifact: Artifact, step_seconds: int, quantity: Quantity = SPEED) -> str | None:
-    """Why a model cannot predict what it shall; None when it can."""
-    layout = artifact.about.layout
-    if layout.quantity.name != quantity.name:
-        return f"it predicts {layout.quantity.name}, not {quantity.name}"
-    if layout.step_seconds != step_seconds:
-        return f"it was trained with steps of {layout.step_seconds} s, those of the settings are {step_seconds} s"
-    missing = [minutes for minutes in quantity.horizons_minutes if minutes not in layout.horizons_minutes]
-    if missing:
-        return f"it does not predict {', '.join(f'{minutes:g}' for minutes in missing)} minutes ahead"
-    return None

@@ -73,6 +73,7 @@ def train(
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{_NEEDS} ({error.name} is missing)") from None
     from trafficapp.forecast.artifact import ArtifactError
+    from trafficapp.forecast.fitness import fitness
     from trafficapp.forecast.history import HistoryError
     from trafficapp.forecast.packing import write_artifact
     from trafficapp.forecast.registry import ModelRegistry, NotBetterError
@@ -82,7 +83,11 @@ def train(
     torch.set_num_threads(threads)
     settings = _settings()
     quantity, kind = CONGESTION_SCORE if what == CAMERAS else SPEED, kind or DEFAULT_KINDS[what]
-    registry = ModelRegistry(folder or models_folder(settings, what))
+    served = models_folder(settings, what)
+    served_step = quantity.step_seconds if what == CAMERAS else settings.forecast.step_seconds
+    # a folder elsewhere may be of a deployment with other settings, whose workers refuse what they cannot use
+    elsewhere = folder is not None and folder.resolve() != served.resolve()
+    registry = ModelRegistry(folder) if elsewhere else ModelRegistry(served, fitness(served_step, quantity))
     for name in registry.clear_left_over(datetime.now(UTC)):
         click.echo(f"{name} was left by a training that was killed; it is removed")
     try:
