@@ -33,6 +33,9 @@ KEPT_SECONDS = 3600
 #: Routes in a notification at most: those asked last.
 MOST_AFFECTED = 50
 
+#: Places in a name, to 100 m: everybody reads the names, and nobody is to be found at his door by them.
+NAME_DECIMALS = 3
+
 #: A point as latitude and longitude, degrees.
 Point = tuple[float, float]
 
@@ -47,8 +50,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 def route_name(origin: Point, destination: Point) -> str:
-    """How a route is called in a notification: ``lat,lng:lat,lng``."""
-    return ":".join(f"{round(latitude, 6)},{round(longitude, 6)}" for latitude, longitude in (origin, destination))
+    """How a route is called in a notification: ``lat,lng:lat,lng``, to 100 m."""
+    return ":".join(
+        f"{round(latitude, NAME_DECIMALS) + 0.0},{round(longitude, NAME_DECIMALS) + 0.0}"
+        for latitude, longitude in (origin, destination)
+    )
 
 
 async def remember_route(redis: Redis, origin: Point, destination: Point, edges: Sequence[str]) -> None:

@@ -14,21 +14,26 @@ from trafficapp.stores.recent_routes import (
     affected_routes,
     recent_routes,
     remember_route,
+    route_name,
 )
 
-STATION, FAIR, AIRPORT = (44.505, 11.343), (44.5133, 11.3631), (44.53, 11.29)
+STATION, FAIR, AIRPORT = (44.50504, 11.34297), (44.51331, 11.36309), (44.53, 11.29)
+
+
+async def test_a_name_tells_nobodys_door() -> None:
+    assert route_name((44.51234, 11.36567), (-0.00001, -0.0)) == "44.512,11.366:0.0,0.0"
 
 
 async def test_routes_through_any_edge_of_a_road_the_newest_first(client: Redis) -> None:
     await remember_route(client, STATION, FAIR, ["a", "b"])
     await remember_route(client, STATION, AIRPORT, ["a", "c"])
     await remember_route(client, FAIR, AIRPORT, ["d"])
-    assert await affected_routes(client, ["a", "b"]) == ["44.505,11.343:44.53,11.29", "44.505,11.343:44.5133,11.3631"]
+    assert await affected_routes(client, ["a", "b"]) == ["44.505,11.343:44.53,11.29", "44.505,11.343:44.513,11.363"]
     # asked again, it is the newest, and it is there once
     await remember_route(client, STATION, FAIR, ["b", "e"])
     routes = await recent_routes(client)
-    assert routes.through(["a"]) == ["44.505,11.343:44.5133,11.3631", "44.505,11.343:44.53,11.29"]
-    assert routes.through(["d"]) == ["44.5133,11.3631:44.53,11.29"]
+    assert routes.through(["a"]) == ["44.505,11.343:44.513,11.363", "44.505,11.343:44.53,11.29"]
+    assert routes.through(["d"]) == ["44.513,11.363:44.53,11.29"]
     assert routes.through(["nowhere"]) == []
 
 
