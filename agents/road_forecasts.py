@@ -81,9 +81,10 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
         settings = self._settings
         self._paces[partition] = Pace.after_take_over(
             time.monotonic(),
-            settings.forecast.settle_seconds,
-            settings.forecast.settle_at_most_seconds,
-            settings.forecast.refresh_seconds,
+            settle_seconds=settings.forecast.settle_seconds,
+            at_most_seconds=settings.forecast.settle_at_most_seconds,
+            apart_seconds=settings.forecast.round_seconds,
+            refresh_seconds=settings.forecast.refresh_seconds,
         )
         self._woken.set()
         states = CityRoads(

@@ -89,6 +89,8 @@ class ForecastSettings(Section):
         0.25, description="A batch of the feed is complete when nothing came for this long; then all is predicted."
     )
     settle_at_most_seconds: Seconds = Field(2.0, description="Longest that a batch is waited for.")
+    # versions of the graph are a second each
+    round_seconds: float = Field(2.0, ge=1, le=600, description="From one round of predictions to the next, at least.")
     refresh_seconds: Seconds = Field(60.0, description="Without new speeds, predictions are made again this often.")
     train_weekly: str = Field(
         "",

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from models.roads import RoadObservation
 from tests.forecast.observations import observation, records
 from trafficapp.forecast.city import CityRoads
-from trafficapp.forecast.pace import Pace
 from trafficapp.state_rows import offset_of
 
 T0 = 1_771_300_000 // 300 * 300
@@ -155,17 +154,3 @@ def test_what_is_no_observation_is_left_out(value: bytes) -> None:
     one = city()
     assert one.apply(records([value, observation("a", T0, 50, 0)], 0, T0)) == 1
     assert one.applied == 1
-
-
-def test_a_round_is_due_when_the_feed_has_settled_but_is_not_put_off_for_ever() -> None:
-    pace = Pace.after_take_over(100.0, settle_seconds=0.25, at_most_seconds=2.0, refresh_seconds=60.0)
-    assert pace.due_at() == 100.25
-    pace.records_came(100.2)
-    assert pace.due_at() == 100.45
-    for tenth in range(3, 30):
-        pace.records_came(100 + tenth / 10)
-    assert pace.due_at() == 102.0
-    pace.round_made(102.1)
-    assert pace.due_at() == 162.1
-    pace.records_came(110.0)
-    assert pace.due_at() == 110.25
