@@ -86,7 +86,8 @@ def test_messages_say_where_how_much_and_against_what() -> None:
 def test_times_and_speeds_are_said_as_people_say_them(minutes: float, said: str) -> None:
     one = road(10, current_speed_kmh=1.776, predicted_kmh=(1.78, 2.0, 12.345), predicted_by="model")
     before_us = one.observed_at_us - round(minutes * 60e6)
-    messages = {notice.alert_type: notice.message for notice in raised([structs.replace(one, speeds_before=[(before_us, 48)])])}
+    one = structs.replace(one, speeds_before=[(before_us, 48)])
+    messages = {notice.alert_type: notice.message for notice in raised([one])}
     assert messages["sudden_jam"] == (
         f"Via Emilia: speed fell by 96% within {said}, from 48 km/h; now 1.8 km/h, 50 km/h when it is free"
     )

@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 class CityModel:
     """The model to predict the roads of the city with, or its cameras, for one reader.
 
-    A promoted model wins over the one promoted before, that over the shipped one. Only a model of our steps that predicts
-    all our horizons is of use.
+    A promoted model wins over the one promoted before, that over the shipped one. Only a model of our steps that
+    predicts all our horizons is of use.
 
     Args:
         folder: the registry's.

@@ -15,8 +15,8 @@ def heavy_congestion(road: RoadCondition, predicted_kmh: Sequence[float], below_
     speeds = _listed([_number(kmh) for kmh in predicted_kmh])
     minutes = _listed([str(minutes) for minutes in HORIZONS_MINUTES[: len(predicted_kmh)]])
     return (
-        f"{_name(road)}: {speeds} km/h expected in {minutes} minutes, heavy congestion is below {_number(below_kmh)} km/h; "
-        f"now {_now(road)}"
+        f"{_name(road)}: {speeds} km/h expected in {minutes} minutes, "
+        f"heavy congestion is below {_number(below_kmh)} km/h; now {_now(road)}"
     )
 
 

@@ -7,8 +7,8 @@
 ``sink:traffic-notifications``  bookkeeping of the sink
 =============================  ================================================================
 
-News is what was measured within a quarter of an hour. What is older goes into the list, but is not told: after an outage
-nobody is to hear of jams that may be long over. When it was sent says nothing, since then it is sent late.
+News is what was measured within a quarter of an hour. What is older goes into the list, but is not told: after an
+outage nobody is to hear of jams that may be long over. When it was sent says nothing, since then it is sent late.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ KEPT_NOTIFICATIONS = 100
 #: How long a repeat of a notification is known as one.
 KNOWN_SECONDS = 86_400
 
-#: What was measured longer ago is history. A feed says speeds every five minutes at the latest, and what it says may have
-#: been measured a few minutes before; a quarter of an hour later most jams have changed.
+#: What was measured longer ago is history. A feed says speeds every five minutes at the latest, and what it says may
+#: have been measured a few minutes before; a quarter of an hour later most jams have changed.
 NEWS_SECONDS = 900.0
 
 _PER_CALL = 100

@@ -86,8 +86,10 @@ def train(
     served = models_folder(settings, what)
     served_step = quantity.step_seconds if what == CAMERAS else settings.forecast.step_seconds
     # a folder elsewhere may be of a deployment with other settings, whose workers refuse what they cannot use
-    elsewhere = folder is not None and folder.resolve() != served.resolve()
-    registry = ModelRegistry(folder) if elsewhere else ModelRegistry(served, fitness(served_step, quantity))
+    if folder is not None and folder.resolve() != served.resolve():
+        registry = ModelRegistry(folder)
+    else:
+        registry = ModelRegistry(served, fitness(served_step, quantity))
     for name in registry.clear_left_over(datetime.now(UTC)):
         click.echo(f"{name} was left by a training that was killed; it is removed")
     try:

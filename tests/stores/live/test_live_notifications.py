@@ -14,8 +14,8 @@ from models.notifications import RoadNotification, encode_notification
 from models.timestamps import rfc3339
 from tests.stores.live.conftest import an_hour_back
 from tests.stores.live.redis_server import RedisServer
-from tests.stores.road_notifications import notification_records
 from tests.stores.road_notifications import notification as made_notification
+from tests.stores.road_notifications import notification_records
 from trafficapp.stores.live_notifications import (
     KEPT_NOTIFICATIONS,
     NOTIFICATIONS_CHANNEL,
