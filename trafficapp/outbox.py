@@ -74,7 +74,7 @@ class Outbox:
         self,
         topic: str,
         partition: int,
-        records: Iterable[tuple[bytes | None, bytes]],
+        records: Iterable[tuple[bytes | None, bytes | None]],
         headers: Headers = (),
     ) -> list[asyncio.Future[RecordMetadata]]:
         """Hand records to the producer, in order.
@@ -92,8 +92,8 @@ class Outbox:
         now_ms = int(time.time() * 1000)
         record_headers = list(headers)
         for key, value in records:
-            if len(value) + len(key or b"") > MAX_RECORD_BYTES - _OVERHEAD_BYTES:
-                raise ValueError(f"a record of {len(value)} bytes is too large for {topic}")
+            if len(value or b"") + len(key or b"") > MAX_RECORD_BYTES - _OVERHEAD_BYTES:
+                raise ValueError(f"a record of {len(value or b'')} bytes is too large for {topic}")
             if batch.append(key=key, value=value, timestamp=now_ms, headers=record_headers) is not None:
                 continue
             # full; an empty one takes a record of any size

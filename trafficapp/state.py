@@ -5,11 +5,15 @@ row is a pure function of the source topic up to that offset. Merging keeps the 
 never the last one written: a row that a frozen process writes late is then stale but never false, and any prefix
 of the changelog, whoever wrote it, gives a state to go on from. No fencing is needed. docs/decisions/0001 has the
 argument.
+
+What is forgotten gets a tombstone, so that compaction removes its row. It carries the offset that it covers as a header
+and removes no row beyond it, so a late tombstone of a frozen process is as harmless as a late row.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from collections import ChainMap
@@ -24,7 +28,7 @@ from trafficapp.batching.fatal import Exit, end_process
 from trafficapp.kafka import groupless_consumer
 from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings
-from trafficapp.state_rows import offset_of
+from trafficapp.state_rows import FORGOTTEN_HEADER, is_forgotten, offset_of
 from trafficapp.topics import (
     CITY_PARTITIONS,
     alert_state_changelog,
@@ -93,6 +97,8 @@ class StateLog:
     async def write(self, partition: int, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Hand rows to the producer, in order; a row that cannot be written ends the process.
 
+        Rows of what is forgotten come last, behind the partition's: the state that they are part of is then written.
+
         Once merged here they are written, even when the caller is cancelled because the partition is
         taken away: later rows of this process build on them.
         """
@@ -104,10 +110,21 @@ class StateLog:
     async def _hand_over(self, partition: int, rows: list[tuple[bytes, bytes]]) -> None:
         async with self._order.setdefault(partition, asyncio.Lock()):
             try:
-                acknowledgements = await self._outbox.send(self.topic, partition, rows)
+                acknowledgements = await self._send(partition, rows)
             except Exception as error:
                 end_process(Exit.SEND_FAILED, f"state rows of partition {partition}: {error!r}")
         self._task(self._await_acknowledgements(partition, acknowledgements, len(rows)))
+
+    async def _send(self, partition: int, rows: list[tuple[bytes, bytes]]) -> list[asyncio.Future[RecordMetadata]]:
+        acknowledgements: list[asyncio.Future[RecordMetadata]] = []
+        for covered, group in itertools.groupby(rows, lambda one: one[1] if is_forgotten(one[1]) else None):
+            if covered is None:
+                acknowledgements += await self._outbox.send(self.topic, partition, group)
+            else:
+                tombstones = [(key, None) for key, _ in group]
+                headers = [(FORGOTTEN_HEADER, covered)]
+                acknowledgements += await self._outbox.send(self.topic, partition, tombstones, headers)
+        return acknowledgements
 
     def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -137,7 +154,10 @@ class StateLog:
     def _merge(self, partition: int, key: bytes, row: bytes) -> None:
         rows = self.rows.setdefault(partition, {})
         known = rows.get(key)
-        if known is None or offset_of(row) > offset_of(known):
+        if is_forgotten(row):
+            if known is not None and offset_of(row) >= offset_of(known):
+                del rows[key]
+        elif known is None or offset_of(row) > offset_of(known):
             rows[key] = row
 
     async def _read(self, partitions: Collection[int]) -> int:
@@ -163,8 +183,9 @@ class StateLog:
             for tp, records in (await consumer.getmany(timeout_ms=500)).items():
                 partition = tps[tp]
                 for record in records:
-                    if record.value is not None:
-                        self._merge(partition, record.key, record.value)
+                    row = record.value or dict(record.headers).get(FORGOTTEN_HEADER)
+                    if row is not None:
+                        self._merge(partition, record.key, row)
                 count += len(records)
                 self._position[partition] = records[-1].offset + 1
             for tp in list(behind):

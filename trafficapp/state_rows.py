@@ -14,6 +14,9 @@ import msgspec
 #: Key of the row that says how far a partition was applied; no camera_id may begin with NUL.
 PARTITION_KEY_PREFIX = b"\x00partition-"
 
+#: Header of a tombstone: the source offset that it covers. One without it was not written by us and says nothing.
+FORGOTTEN_HEADER = "forgotten-at"
+
 #: How many bytes the offset takes; what follows is the state.
 OFFSET_BYTES = 8
 
@@ -30,6 +33,16 @@ def offset_of(row: bytes) -> int:
     """The source offset that a state row covers."""
     offset: int = _OFFSET.unpack_from(row)[0]
     return offset
+
+
+def forgotten_row(offset: int) -> bytes:
+    """The row of something that is forgotten as of an offset: nothing follows it. In Kafka it is a tombstone."""
+    return _OFFSET.pack(offset)
+
+
+def is_forgotten(row: bytes) -> bool:
+    """Whether a row says that what its key names is forgotten."""
+    return len(row) == OFFSET_BYTES
 
 
 def state_row(offset: int, state: Any) -> bytes:

@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiokafka.structs import RecordMetadata
+from aiokafka.structs import RecordMetadata, TopicPartition
 
-from trafficapp.kafka import create_topics
+from trafficapp.kafka import create_topics, groupless_consumer
 from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings, load_settings
 from trafficapp.state import StateLog, camera_state_log
+from trafficapp.state_rows import forgotten_row
 from trafficapp.topics import camera_state_changelog, declared_topics
 
 
@@ -78,6 +79,30 @@ async def test_many_rows_arrive_whole(kafka_bootstrap: str) -> None:
         await write(ours, 3, *rows)
         assert (await other.load([3]))[3] == dict(rows)
         assert await ours._read([3]) in (0, 1000)
+
+
+async def test_a_tombstone_removes_what_it_covers_and_nothing_beyond(kafka_bootstrap: str) -> None:
+    settings = await with_changelog(kafka_bootstrap)
+    async with state_log(settings) as owner, state_log(settings) as zombie, state_log(settings) as standby:
+        await write(owner, 0, (b"a", row(5, "a")), (b"b", row(6, "b")), (b"c", row(2, "c")))
+        assert len((await standby.load([0]))[0]) == 3
+        await zombie.load([0])
+        await write(owner, 0, (b"d", row(7, "d")), (b"a", forgotten_row(7)), (b"c", forgotten_row(7)))
+        expected = {b"b": row(6, "b"), b"d": row(7, "d")}
+        assert owner.rows[0] == expected
+        # c comes back; then a frozen process writes its tombstones of long ago
+        await write(owner, 0, (b"c", row(9, "again")))
+        await write(zombie, 0, (b"b", forgotten_row(5)), (b"c", forgotten_row(7)))
+        assert zombie.rows[0][b"b"] == row(6, "b")
+        expected[b"c"] = row(9, "again")
+        async with state_log(settings) as fresh:
+            for log in (fresh, standby, owner):
+                assert (await log.load([0]))[0] == expected
+    async with groupless_consumer(settings, auto_offset_reset="earliest") as consumer:
+        tp = TopicPartition(camera_state_changelog(settings), 0)
+        consumer.assign([tp])
+        found = [one.key for one in (await consumer.getmany(tp, timeout_ms=5000))[tp] if one.value is None]
+    assert found[:2] == [b"a", b"c"]
 
 
 class SlowOutbox:
