@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -27,7 +27,11 @@ def edge_speeds(
 
 
 def speeds_of_edges(
-    graph: RoadGraph, shares: Shares, speeds_kmh: Mapping[str, Sequence[float | None]], horizons: int
+    graph: RoadGraph,
+    shares: Shares,
+    speeds_kmh: Mapping[str, Sequence[float | None]],
+    horizons: int,
+    measured: Collection[str] | None = None,
 ) -> Floats:
     """Speeds of edges, shape (horizons, edges), NaN where nothing is told.
 
@@ -40,6 +44,8 @@ def speeds_of_edges(
         speeds_kmh: for each road, the speed at each horizon, None or NaN where not told. Roads without an edge are
             left out.
         horizons: number of horizons.
+        measured: roads whose speed was measured just now; None when that says nothing. What is only usual of another
+            road on the same edge, an old name of it for instance, counts where none of these tells a speed.
 
     Raises:
         ValueError: a road does not have one entry a horizon.
@@ -48,6 +54,22 @@ def speeds_of_edges(
         if len(told) != horizons:
             raise ValueError(f"road {road!r} has {len(told)} speeds for {horizons} horizons")
     roads = [road for road in speeds_kmh if shares.get(road)]
+    if measured is None:
+        return _mean_speeds(graph, shares, speeds_kmh, horizons, roads)
+    fresh = _mean_speeds(graph, shares, speeds_kmh, horizons, [road for road in roads if road in measured])
+    other = _mean_speeds(graph, shares, speeds_kmh, horizons, [road for road in roads if road not in measured])
+    chosen: Floats = np.where(np.isnan(fresh), other, fresh)
+    return chosen
+
+
+def _mean_speeds(
+    graph: RoadGraph,
+    shares: Shares,
+    speeds_kmh: Mapping[str, Sequence[float | None]],
+    horizons: int,
+    roads: Sequence[str],
+) -> Floats:
+    """Speeds of the edges that some roads are on."""
     slowness = np.zeros((graph.edge_count, horizons))
     weight = np.zeros((graph.edge_count, horizons))
     if roads:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid5
@@ -149,6 +149,7 @@ class GraphPublisher:
         edges: Mapping[str, Sequence[tuple[str, float]]],
         speeds_kmh: Mapping[str, Sequence[float | None]],
         made_at: datetime,
+        measured: Collection[str] | None = None,
     ) -> RouteUpdate:
         """Publish a new version; returns when ``route-updates`` has it. While Redis is away the newest is kept.
 
@@ -156,13 +157,14 @@ class GraphPublisher:
             edges: the edges of each road with the share that it covers; those the graph lacks are left out.
             speeds_kmh: for each road the speed now and in 10, 20 and 30 minutes, None where nothing is known.
             made_at: when this was known, aware; the version says so.
+            measured: roads whose speed was measured just now: on the edges that they are on they alone count.
 
         Raises:
             KafkaError: the producer has failed.
             ValueError: a road does not have four speeds.
         """
         version = await self._speeds.next_version(made_at)
-        shares, speeds = await asyncio.to_thread(self._of_edges, edges, speeds_kmh)
+        shares, speeds = await asyncio.to_thread(self._of_edges, edges, speeds_kmh, measured=measured)
         published = PublishedSpeeds(version, HORIZONS_SECONDS, speeds)
         await self._put(self._speeds, version, await asyncio.to_thread(encode_speeds, self._graph, published))
         told = {road for road, speeds in speeds_kmh.items() if any(speed is not None for speed in speeds)}
@@ -225,6 +227,7 @@ class GraphPublisher:
         edges: Mapping[str, Sequence[tuple[str, float]]],
         speeds_kmh: Mapping[str, Sequence[float | None]],
         rows: int = len(HORIZONS_SECONDS),
+        measured: Collection[str] | None = None,
     ) -> tuple[Shares, Floats]:
         position = self._graph.position_of_edge
         shares = {
@@ -232,4 +235,4 @@ class GraphPublisher:
             for road, told in edges.items()
             if (known := [(position[edge], share) for edge, share in told if edge in position])
         }
-        return shares, speeds_of_edges(self._graph, shares, speeds_kmh, rows)
+        return shares, speeds_of_edges(self._graph, shares, speeds_kmh, rows, measured)

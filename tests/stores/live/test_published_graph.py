@@ -61,6 +61,15 @@ async def soon(holds: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.05)
 
 
+async def test_a_measured_road_wins_over_what_is_usual_on_its_edge(publisher: GraphPublisher, client: Redis) -> None:
+    edges = {"old name": [(FIRST, 1.0), (SECOND, 1.0)], "jam": [(FIRST, 0.3)]}
+    speeds = {"old name": [None, 45.0, 45.0, 45.0], "jam": [5.0, 5.0, 5.0, None]}
+    await publisher.publish(edges, speeds, EIGHT, {"jam"})
+    published = decode_speeds(GRAPH, await client.get(graph_key("bologna"))).speeds_kmh
+    np.testing.assert_allclose(published[:, 0], [5, 5, 5, 45], rtol=1e-3)
+    np.testing.assert_allclose(published[:, 1], [np.nan, 45, 45, 45], rtol=1e-3)
+
+
 async def test_speeds_go_to_redis_and_the_update_to_kafka(
     publisher: GraphPublisher, client: Redis, settings: Settings
 ) -> None:
