@@ -18,7 +18,14 @@ def register(app: TrafficApp) -> None:
     """Put the agent on an application."""
     client = connect(app.settings.redis.url.get_secret_value())
     read_back = KafkaReadBack(PREDICTIONS, aiokafka_config(app.settings), PREDICTED_SECONDS)
-    sink = LiveRoadsSink(client, PREDICTIONS, read_back, app.telemetry.sink_rows.labels(NAME).inc, KEYS)
+    sink = LiveRoadsSink(
+        client,
+        PREDICTIONS,
+        read_back,
+        app.telemetry.sink_rows.labels(NAME).inc,
+        KEYS,
+        on_dropped=lambda reason: app.telemetry.events_dropped.labels(reason).inc(),
+    )
     app.read_in_runs(PREDICTIONS, sink, name=NAME, partitions=CITY_PARTITIONS)
     app.telemetry.watch_sink(NAME, sink.is_waiting)
     app.close_at_end(client.aclose)

@@ -18,7 +18,13 @@ def register(app: TrafficApp) -> None:
     settings, topic = app.settings, road_observations(app.settings)
     client = connect(settings.redis.url.get_secret_value())
     read_back = KafkaReadBack(topic, aiokafka_config(settings), CURRENT_SECONDS)
-    sink = LiveRoadsSink(client, topic, read_back, app.telemetry.sink_rows.labels(NAME).inc)
+    sink = LiveRoadsSink(
+        client,
+        topic,
+        read_back,
+        app.telemetry.sink_rows.labels(NAME).inc,
+        on_dropped=lambda reason: app.telemetry.events_dropped.labels(reason).inc(),
+    )
     app.read_in_runs(topic, sink, name=NAME, partitions=CITY_PARTITIONS)
     app.telemetry.watch_sink(NAME, sink.is_waiting)
     app.close_at_end(client.aclose)

@@ -7,6 +7,8 @@ all roads of the city (docs/decisions/0013).
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Mapping, Sequence
 
 from aiokafka import ConsumerRecord
@@ -27,6 +29,10 @@ from trafficapp.state import StateLog, road_feed_state_log
 from trafficapp.telemetry import Telemetry
 from trafficapp.topics import DEAD_LETTERS, ROADS_RAW, road_observations
 
+logger = logging.getLogger(__name__)
+
+_LOG_APPEND_TIME = 1
+
 
 class RoadFeedSink(StatefulSink[PartitionRoads]):
     """Checks and completes the messages of the road-speed feed and sends what comes of it."""
@@ -39,6 +45,7 @@ class RoadFeedSink(StatefulSink[PartitionRoads]):
         self._telemetry = telemetry
         self._topic = road_observations(settings)
         self._road_edges = RoadEdges(graph, settings.roads.match_reach_m)
+        self._told_of_stamps = False
         self._checks = FeedChecks(settings.roads, self._road_edges.box)
 
     def take_over(self, partition: int, rows: Mapping[bytes, bytes]) -> PartitionRoads:
@@ -47,8 +54,15 @@ class RoadFeedSink(StatefulSink[PartitionRoads]):
 
     async def take_effect(self, partition: int, states: PartitionRoads, records: Sequence[ConsumerRecord]) -> None:
         """Apply a run; returns when its observations and dead letters are acknowledged."""
+        if not self._told_of_stamps and any(record.timestamp_type != _LOG_APPEND_TIME for record in records):
+            self._told_of_stamps = True
+            logger.warning(
+                "records of %s carry the times of their producers: a clock that is five minutes ahead is believed. "
+                "Set message.timestamp.type=LogAppendTime on the topic, so that the broker's clock decides",
+                ROADS_RAW,
+            )
         # in a thread, since a batch of roads that are new is matched onto the graph
-        outcome = await asyncio.to_thread(states.apply, records)
+        outcome = await asyncio.to_thread(states.apply, records, time.time_ns() // 1000)
         await self._send(partition, outcome)
         self._count(outcome)
 

@@ -23,7 +23,8 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
         timestamp: the record's own time, RFC 3339 UTC.
         reason: a stable word: ``not_json``, ``empty``, ``missing_field``, ``invalid_field``,
             ``invalid_timestamp``, ``unknown_class``, ``impossible_speed``, ``key_mismatch``,
-            ``future``, ``late``, ``window_full``, and of roads ``swapped_coordinates`` or ``unknown_road``.
+            ``future``, ``late``, ``window_full``, and of roads ``swapped_coordinates``, ``unknown_road`` or
+            ``too_many_roads``.
         detail: what exactly is wrong, for a person.
         events: how many detections were refused; a message that cannot be read, or of a road, counts as one.
         key_base64, value_base64: the message's raw bytes.

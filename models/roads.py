@@ -7,6 +7,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from models.timestamps import epoch_us
+
 #: From the jam factor: ``high`` and ``medium`` begin at the settings ``roads.jam_factor_high`` and ``…_medium``.
 RoadCongestionLevel = Literal["low", "medium", "high"]
 
@@ -29,6 +31,8 @@ class RoadObservation(Struct, frozen=True, kw_only=True):
         edges: edges of the road graph that the road is on, each with the share of it that the road covers.
         graph_version: of the graph that these edges are of; "" when there is none.
         source_partition, source_offset: where the message stands in ``traffic-raw``.
+        record_timestamp: of its record there, RFC 3339 UTC: whether an observation is ahead or late is judged by this
+            alone, and by no clock of a worker. "" in those that were sent before it was told.
     """
 
     event_id: str
@@ -46,6 +50,16 @@ class RoadObservation(Struct, frozen=True, kw_only=True):
     graph_version: str
     source_partition: int
     source_offset: int
+    record_timestamp: str = ""
+
+    @property
+    def record_us(self) -> int:
+        """The time of its record, microseconds since the epoch; its own where none is told.
+
+        Raises:
+            ValueError, OverflowError: it is no time.
+        """
+        return epoch_us(self.record_timestamp or self.timestamp)
 
 
 class RoadNow(Struct, frozen=True, kw_only=True):

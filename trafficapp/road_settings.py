@@ -27,6 +27,12 @@ class RoadSettings(Section):
     max_speed_kmh: float = Field(250.0, ge=1, le=1000, description="A speed above this is rejected as impossible.")
     future_guard_seconds: Seconds = Field(60.0, description="How far ahead of its record an observation may be.")
     late_seconds: Seconds = Field(3600.0, description="How far behind its record an observation may be.")
+    forget_hours: float = Field(
+        24.0, ge=1, le=24 * 366, description="A road that the feed has not told of for this long is forgotten."
+    )
+    max_roads: int = Field(
+        50_000, ge=1, le=1_000_000, description="Roads that are known at once, at most; further ones are rejected."
+    )
     match_reach_m: float = Field(25.0, gt=0, le=200, description="How far a road may lie from the graph's edges.")
     place_reach_m: float = Field(
         500.0, gt=0, le=5000, description="How far origin and destination of a route may lie from a road."

@@ -88,6 +88,8 @@ def declared_topics(settings: Settings) -> list[TopicDeclaration]:
         "min.cleanable.dirty.ratio": "0.1",
         "min.compaction.lag.ms": str(_HOUR_MS),
     }
+    # whether a speed is ahead of its time or late is judged by the broker's clock, not by that of a producer
+    stamped = {"message.timestamp.type": "LogAppendTime"}
     partitions, copies = settings.kafka.partitions, settings.kafka.replication_factor
     return [
         TopicDeclaration(EVENTS_RAW, "camera_id", partitions, copies, retention),
@@ -97,7 +99,7 @@ def declared_topics(settings: Settings) -> list[TopicDeclaration]:
         TopicDeclaration(quiet_cameras(settings), "camera_id", partitions, copies, retention),
         TopicDeclaration(camera_state_changelog(settings), "camera_id", partitions, copies, changelog | large),
         TopicDeclaration(alert_state_changelog(settings), "camera_id", partitions, copies, changelog),
-        TopicDeclaration(ROADS_RAW, "road_id", partitions, copies, retention),
+        TopicDeclaration(ROADS_RAW, "road_id", partitions, copies, retention | stamped),
         TopicDeclaration(GPS_DATA, "random id", partitions, copies, retention),
         TopicDeclaration(road_observations(settings), "road_id", CITY_PARTITIONS, copies, retention),
         TopicDeclaration(PREDICTIONS, "road_id", CITY_PARTITIONS, copies, retention),

@@ -25,6 +25,7 @@ class FeedRecord:
     value: bytes | None
     key: bytes | None = b"a10"
     timestamp: int = T0_US // 1000
+    timestamp_type: int = 0
 
 
 def message(**changes: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from tests.roads.conftest import FILES
 from tests.roads.feed_messages import T0_US, FeedRecord, at, line_of, record, roads
 from trafficapp.roads.importing import import_graph
 from trafficapp.roads.partition import PartitionRoads
-from trafficapp.state_rows import offset_of
+from trafficapp.state_rows import is_forgotten, offset_of
 
 GRAPH = import_graph(FILES, city="bologna", source="test")
 LINES = [[], line_of(GRAPH, "a10"), line_of(GRAPH, "a104"), [[44.5, 11.32], [44.5, 11.33]]]
@@ -20,7 +20,7 @@ messages = st.builds(
     lambda **drawn: drawn,
     road_id=st.sampled_from(["a10", "a104", "feed-1", "feed-2"]),
     seconds=st.integers(-4000, 100),
-    sent_seconds=st.integers(-1000, 1000),
+    sent_seconds=st.one_of(st.integers(-1000, 1000), st.integers(0, 60).map(lambda hours: hours * 3600)),
     current_speed=st.sampled_from([-1, 0, 30, 300]),
     coordinates=st.sampled_from(LINES),
 )
@@ -56,7 +56,10 @@ class Worker:
         """Only the first rows of what changed reach the log."""
         for key, row in self.feed.changed_rows()[:count]:
             known = self.rows.get(key)
-            if known is None or offset_of(row) > offset_of(known):
+            if is_forgotten(row):
+                if known is not None and offset_of(row) >= offset_of(known):
+                    del self.rows[key]
+            elif known is None or offset_of(row) > offset_of(known):
                 self.rows[key] = row
 
     def die(self) -> None:
@@ -85,4 +88,6 @@ def test_any_runs_and_any_take_over(drawn: list[dict[str, object]], data: st.Dat
                 other.write(data.draw(st.integers(0, 3)))
                 other.die()
     assert other.told == right.told
-    assert dict(other.feed.all_rows()) == dict(right.feed.all_rows())
+    # the tombstones of forgotten roads may be written already
+    states = [[row for row in one.feed.all_rows() if not is_forgotten(row[1])] for one in (other, right)]
+    assert states[0] == states[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from models.roads import RoadObservation
 from tests.roads.feed_messages import T0_US, FeedRecord, at, line_of, message, record, roads
 from trafficapp.roads.graph import RoadGraph
 from trafficapp.roads.partition import PartitionRoads
+from trafficapp.state_rows import forgotten_row
 
 
 @pytest.fixture
@@ -54,6 +56,7 @@ def test_a_message_is_completed(feed: PartitionRoads, bologna: RoadGraph) -> Non
         graph_version=bologna.version,
         source_partition=3,
         source_offset=0,
+        record_timestamp="2026-01-14T07:00:00Z",
     )
 
 
@@ -202,6 +205,49 @@ def test_a_state_does_not_grow_without_end(bologna: RoadGraph) -> None:
     assert sum(len(row) for _, row in feed.all_rows()) < 30_000
     assert feed.apply([record(3000, timestamp=at(0))]).rejected == {"late": 1}
     assert feed.apply([record(3001, timestamp=at(20))]).repeated == 1
+
+
+def test_a_producer_whose_clock_is_ahead_is_refused_and_changes_nothing(feed: PartitionRoads) -> None:
+    """It stamps the record and the message alike, so that nothing in them contradicts the other."""
+
+    def sent(offset: int, seconds: float, stamped_by_broker: bool = False) -> FeedRecord:
+        one = record(offset, T0_US + round(seconds * 1e6), timestamp=at(seconds))
+        return replace(one, timestamp_type=int(stamped_by_broker))
+
+    assert len(feed.apply([sent(0, 0)], T0_US).observations) == 1
+    outcome = feed.apply([sent(1, 600), sent(2, 86_400), sent(3, 10 * 86_400), sent(4, 60)], T0_US + 60_000_000)
+    assert [letter.reason for letter in outcome.dead_letters] == ["future"] * 3
+    assert "clock is wrong" in outcome.dead_letters[0].detail
+    assert [one.timestamp for one in outcome.observations] == [at(60)]
+    # one that comes late is still taken, and a worker whose clock is behind refuses nothing of a feed that goes on
+    assert len(feed.apply([sent(5, 30), sent(6, 240)], T0_US - 600_000_000).observations) == 2
+    # the broker's clock is believed, whatever the worker's says
+    assert len(feed.apply([sent(7, 3000, stamped_by_broker=True)], T0_US).observations) == 1
+
+
+def test_silent_roads_are_forgotten_and_there_are_no_more_than_so_many(bologna: RoadGraph) -> None:
+    feed = roads(bologna, max_roads=2)
+    hour_us = 3_600_000_000
+
+    def told(offset: int, road_id: str, hour: int) -> FeedRecord:
+        return record(offset, T0_US + hour * hour_us, road_id=road_id, timestamp=at(hour * 3600))
+
+    outcome = feed.apply([told(0, "a10", 0), told(1, "a104", 0), told(2, "a103", 0), told(3, "a104", 20)])
+    assert outcome.rejected == {"too_many_roads": 1}
+    rows = dict(feed.changed_rows())
+    outcome = feed.apply([told(4, "a103", 24), told(5, "a103", 25)])
+    assert [one.source_offset for one in outcome.observations] == [5]
+    assert feed.roads.keys() == {b"a104", b"a103"}
+    written = feed.changed_rows()
+    assert written[-1] == (b"a10", forgotten_row(5))
+    assert written[-2][0].startswith(b"\0partition")
+    # a row that a frozen process puts back makes no road of it, and gets its tombstone again
+    again = roads(bologna, rows | dict(written[:-1]), max_roads=2)
+    assert again.roads == feed.roads
+    assert again.changed_rows()[-1] == written[-1]
+    # it may come back
+    outcome = roads(bologna, rows | dict(written[:-1])).apply([told(6, "a10", 25)])
+    assert [one.road_id for one in outcome.observations] == ["a10"]
 
 
 def test_roads_are_found_by_their_lines(feed: PartitionRoads, bologna: RoadGraph) -> None:

@@ -2,7 +2,7 @@
 
 Every message of ``traffic-raw`` becomes an observation or is refused with a reason; a wrong one must never become a
 weight of the graph. Nothing here looks at the wall clock: times are judged by the record's own timestamp, so that a
-replay decides the same.
+replay decides the same. It is the broker's clock where we made the topic, which stamps records as it appends them.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ class CheckedMessage(Struct, frozen=True):
 
     Attributes:
         time_us: when the speed was measured, microseconds since the epoch.
+        record_us: time of the record.
         line: the road as (longitude, latitude) in driving direction; may be empty.
     """
 
     message: RoadMessage
     time_us: int
+    record_us: int
     line: list[LonLat]
 
 
@@ -55,6 +57,8 @@ class FeedChecks:
         self._zone = time_zone(settings.zone)
         self.future_us = round(settings.future_guard_seconds * 1e6)
         self.late_us = round(settings.late_seconds * 1e6)
+        self.forget_us = round(settings.forget_hours * 3600e6)
+        self.max_roads = settings.max_roads
 
     def check(self, key: bytes | None, value: bytes | None, record_us: int) -> CheckedMessage:
         """Read a message and check everything that can be said without knowing its road.
@@ -71,7 +75,7 @@ class FeedChecks:
         _check_key(key, message.road_id)
         self._check_speeds(message)
         line = self._line(message)
-        return CheckedMessage(message, self._time_us(message, record_us), line)
+        return CheckedMessage(message, self._time_us(message, record_us), record_us, line)
 
     def complete(
         self,
@@ -100,6 +104,7 @@ class FeedChecks:
             graph_version=graph_version,
             source_partition=source[0],
             source_offset=source[1],
+            record_timestamp=rfc3339(checked.record_us),
         )
 
     def is_rush_hour(self, time_us: int) -> bool:

@@ -1,7 +1,8 @@
 """All roads of one partition of ``traffic-raw``: messages in; observations, dead letters and state rows out.
 
 As with windows and alerts, the state is a pure function of the partition's records up to `applied`, whatever the
-runs in which they came.
+runs in which they came. One decision needs a clock: where producers stamp the records themselves, one whose clock
+is far ahead is refused by the worker's (`PartitionRoads.apply`).
 """
 
 from __future__ import annotations
@@ -20,9 +21,16 @@ from models.detections import Rejected
 from models.roads import RoadObservation
 from models.timestamps import rfc3339
 from trafficapp.roads.feed import CheckedMessage, FeedChecks
+from trafficapp.roads.forgetting import Forgetting
 from trafficapp.roads.road_edges import CoveredEdge, RoadEdges, line_digest
-from trafficapp.state_rows import OFFSET_BYTES, partition_key, state_row
+from trafficapp.state_rows import OFFSET_BYTES, forgotten_row, partition_key, state_row
 from trafficapp.topics import ROADS_RAW
+
+#: Clocks that are kept differ by less. A record that is farther ahead of all else is of a producer with a wrong clock.
+CLOCKS_APART_US = 300_000_000
+
+#: Of a record that the broker stamped.
+_LOG_APPEND_TIME = 1
 
 #: Times of a road that are remembered to know repeats. A road with more of them within the hours that may still come
 #: loses its oldest, and what is older than those is refused: a state row must not grow without end.
@@ -30,10 +38,11 @@ REMEMBERED_TIMES = 2000
 
 
 class Record(Protocol):
-    """What is read of a Kafka record; ``timestamp`` is milliseconds since the epoch."""
+    """What is read of a Kafka record; ``timestamp`` is milliseconds since the epoch, its type 1 when the broker's."""
 
     offset: int
     timestamp: int
+    timestamp_type: int
     key: bytes | None
     value: bytes | None
 
@@ -48,6 +57,7 @@ class RoadState(Struct, array_like=True):
         forgotten_us: what is not after this time is refused, since it cannot be known whether it is a repeat.
         line: digest of the line that the edges were found by.
         graph_version: of the graph that they are of.
+        seen_us: time of its last record, microseconds since the epoch; -1 in rows that do not tell.
         edges: the edges that the road is on.
     """
 
@@ -58,12 +68,16 @@ class RoadState(Struct, array_like=True):
     line: bytes = b""
     graph_version: str = ""
     edges: tuple[CoveredEdge, ...] = ()
+    seen_us: int = -1
+    # new fields go to the end: rows that were written without them must stay readable
 
 
 class _Applied(Struct, array_like=True):
-    """The row of a partition; the offset before it says it all."""
+    """The row of a partition: how far it was applied, the newest time of a record, when roads were last forgotten."""
 
     applied: int = -1
+    newest_record_us: int = -1
+    forgotten_hour: int = -1
 
 
 @dataclass(slots=True)
@@ -106,17 +120,28 @@ class PartitionRoads:
         # no honest message is farther behind the newest of its road: it would be late
         self._remember_us = checks.late_us + checks.future_us
         own = rows.get(self._key)
-        self.applied = -1 if own is None else _decode_partition(own[OFFSET_BYTES:]).applied
+        partition_row = _Applied() if own is None else _decode_partition(own[OFFSET_BYTES:])
+        self.applied, self._newest_record_us = partition_row.applied, partition_row.newest_record_us
+        self._forgetting = Forgetting(checks.forget_us, partition_row.forgotten_hour)
+        self._forgotten: set[bytes] = set()
         self.roads = {key: _decode_road(row[OFFSET_BYTES:]) for key, row in rows.items() if key != self._key}
+        self._forget_silent()
 
-    def apply(self, records: Iterable[Record]) -> Outcome:
-        """Apply consecutive records; those that are applied already change nothing."""
+    def apply(self, records: Iterable[Record], clock_us: int | None = None) -> Outcome:
+        """Apply consecutive records; those that are applied already change nothing.
+
+        Args:
+            records: of the partition.
+            clock_us: the worker's clock. A record that its producer stamped, and that is far ahead of this and of all
+                before it, is refused. A replay long after may take in what was refused so; nothing else differs.
+        """
         outcome = Outcome()
         for record in records:
             if record.offset <= self.applied:
                 continue
             self.applied = record.offset
             try:
+                self._check_clock(record, clock_us)
                 checked = self._checks.check(record.key, record.value, record.timestamp * 1000)
                 self._apply(record, checked, outcome)
             except Rejected as error:
@@ -125,16 +150,41 @@ class PartitionRoads:
         return outcome
 
     def changed_rows(self) -> list[tuple[bytes, bytes]]:
-        """State rows that changed since the last call: roads first, the partition's row last."""
+        """State rows that changed since the last call: roads, the partition's row, then those of forgotten roads."""
         rows = [(key, state_row(self.roads[key].offset, self.roads[key])) for key in sorted(self._dirty)]
         self._dirty.clear()
-        rows.append((self._key, state_row(self.applied, _Applied(self.applied))))
+        own = _Applied(self.applied, self._newest_record_us, self._forgetting.hour)
+        rows.append((self._key, state_row(self.applied, own)))
+        rows += [(key, forgotten_row(self.applied)) for key in sorted(self._forgotten)]
+        self._forgotten.clear()
         return rows
 
     def all_rows(self) -> list[tuple[bytes, bytes]]:
         """All state rows, in the same order."""
         self._dirty.update(self.roads)
         return self.changed_rows()
+
+    def _check_clock(self, record: Record, clock_us: int | None) -> None:
+        if clock_us is None or record.timestamp_type == _LOG_APPEND_TIME:
+            return
+        record_us = record.timestamp * 1000
+        if record_us > max(clock_us, self._newest_record_us) + CLOCKS_APART_US:
+            raise Rejected(
+                "future",
+                f"the record's own timestamp {rfc3339(record_us)} is more than {CLOCKS_APART_US / 1e6:g} s ahead of "
+                f"all before it and of the worker's clock, {rfc3339(clock_us)}: its producer's clock is wrong",
+            )
+
+    def _forget_silent(self) -> None:
+        """Forget roads that nothing came of for long."""
+        for key in [
+            key
+            for key, road in self.roads.items()
+            if self._forgetting.is_silent(road.newest_us if road.seen_us < 0 else road.seen_us)
+        ]:
+            del self.roads[key]
+            self._dirty.discard(key)
+            self._forgotten.add(key)
 
     def _apply(self, record: Record, checked: CheckedMessage, outcome: Outcome) -> None:
         """Take in a message that can be true.
@@ -144,6 +194,9 @@ class PartitionRoads:
         """
         road_id, time_us = checked.message.road_id, checked.time_us
         key = road_id.encode()
+        if self._forgetting.is_due(checked.record_us):
+            self._forget_silent()
+        self._newest_record_us = max(self._newest_record_us, checked.record_us)
         road = self.roads.get(key) or RoadState()
         if record.offset <= road.offset:
             # the road's row is ahead of the partition's: this record is in it already
@@ -153,10 +206,13 @@ class PartitionRoads:
             return
         if time_us <= road.forgotten_us:
             raise Rejected("late", f"timestamp {rfc3339(time_us)} is too far behind the newest of {road_id}")
+        if key not in self.roads and len(self.roads) >= self._checks.max_roads:
+            raise Rejected("too_many_roads", f"{len(self.roads):,} roads are known, and {road_id!r} is none of them")
         observation = self._observation(record, checked, road)
         self._remember(road, time_us)
-        road.offset = record.offset
+        road.offset, road.seen_us = record.offset, checked.record_us
         self.roads[key] = road
+        self._forgotten.discard(key)
         self._dirty.add(key)
         outcome.observations.append(observation)
 

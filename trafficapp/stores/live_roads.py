@@ -2,7 +2,7 @@
 
 Checked observations go to the keys of `trafficapp.stores.current_roads`, predictions to those of
 `trafficapp.stores.current_predictions`. A newer document is never replaced by an older one, as long as it is there. It
-expires a while after it was sent: of a backlog only what is still true is put.
+expires a while after it was sent to the feed: of a backlog only what is still true is put.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import msgspec
@@ -31,7 +31,8 @@ _LISTED_SECONDS = 86_400
 
 _ROADS_PER_CALL = 250
 
-#: A document whose time is further ahead of its record is of a wrong clock: it would stay the newest for long.
+#: A document whose time is further ahead of its record and of our clock is of a wrong clock: it would stay the newest
+#: for long.
 _AHEAD_US = 60_000_000
 
 #: KEYS: generation, offsets, listed, then a current key for each road. ARGV: generation, partition, offset that must
@@ -64,6 +65,7 @@ class _Head(Struct):
 
     road_id: str
     timestamp: str
+    record_timestamp: str = ""
 
 
 _decode_head = msgspec.json.Decoder(_Head).decode
@@ -77,12 +79,14 @@ class RoadDocument:
         time_us: what its ``timestamp`` says, microseconds since the epoch.
         expires: epoch seconds.
         document: JSON.
+        sent_us: when what it says came to the feed, 0 where it does not tell.
     """
 
     road_id: str
     time_us: int
     expires: float
     document: bytes
+    sent_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ NewestRoads: TypeAlias = dict[str, RoadDocument]
 class LiveRoadsSink(RedisSink[NewestRoads, list[RoadDocument]]):
     """Applies runs of documents of roads to Redis: of checked observations, unless other keys are given.
 
-    Other arguments as of `RedisSink`.
+    Other arguments as of `RedisSink`; ``on_dropped`` is told the reason of each document that is left out.
     """
 
     def __init__(
@@ -121,8 +125,10 @@ class LiveRoadsSink(RedisSink[NewestRoads, list[RoadDocument]]):
         read_back: ReadBack,
         on_rows: Callable[[int], None] | None = None,
         keys: RoadKeys = OBSERVATIONS,
+        on_dropped: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__(client, topic, read_back, on_rows)
+        self._on_dropped = on_dropped
         self._keys = keys
         self._script = client.register_script(_PUT_ROADS)
 
@@ -167,13 +173,18 @@ class LiveRoadsSink(RedisSink[NewestRoads, list[RoadDocument]]):
         now = time.time()
         for record in records:
             where = f"{self.topic} at offset {record.offset}"
-            # the clock of whoever sent it may have been ahead of ours
-            found = self._read(record.value or b"", min(record.timestamp / 1000, now) + self._keys.seconds, where)
+            found = self._read(record.value or b"", 0.0, where)
             if found is None:
+                self._on_dropped("unreadable")
                 continue
-            if found.time_us > record.timestamp * 1000 + _AHEAD_US:
-                logger.error("%s is ahead of its record and was left out", where)
+            # what is told of the feed's record counts: the worker that sent this one may have a clock that is wrong
+            sent_us = found.sent_us or record.timestamp * 1000
+            if found.time_us > max(sent_us, now * MICROSECONDS_PER_SECOND) + _AHEAD_US:
+                logger.error("%s is ahead of its time and was left out", where)
+                self._on_dropped("future")
                 continue
+            # and that clock may be ahead of ours
+            found = replace(found, expires=min(sent_us / MICROSECONDS_PER_SECOND, now) + self._keys.seconds)
             known = memory.get(found.road_id)
             if known is None or known.time_us <= found.time_us:
                 memory[found.road_id] = changed[found.road_id] = found
@@ -208,7 +219,8 @@ class LiveRoadsSink(RedisSink[NewestRoads, list[RoadDocument]]):
     def _read(self, document: bytes, expires: float, where: str) -> RoadDocument | None:
         try:
             head = _decode_head(document)
-            return RoadDocument(head.road_id, epoch_us(head.timestamp), expires, document)
+            sent_us = epoch_us(head.record_timestamp) if head.record_timestamp else 0
+            return RoadDocument(head.road_id, epoch_us(head.timestamp), expires, document, sent_us)
         except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError) as error:
             logger.error("%s is no %s and was left out: %s", where, self._keys.what, error)
             return None

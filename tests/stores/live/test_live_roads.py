@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from models.roads import RoadNow, RoadObservation, decode_road_observation
+from models.timestamps import rfc3339
 from tests.stores.live.conftest import an_hour_back
 from tests.stores.live.redis_server import RedisServer
 from tests.stores.road_observations import observation, observation_records
@@ -62,6 +63,26 @@ async def test_of_a_backlog_only_what_is_still_true_is_put(roads: LiveRoadsSink,
     assert await stored(client, "old") is None
     assert 0 < await client.ttl(road_key("new")) <= 100
     assert await CurrentRoads(client).road_ids() == ["new"]
+
+
+async def test_the_feeds_record_says_how_old_it_is_and_not_the_worker_that_sent_it(client: Redis) -> None:
+    dropped: list[str] = []
+    sink = LiveRoadsSink(client, TOPIC, an_hour_back, on_dropped=dropped.append)
+    await sink.load([0])
+    now_us = time.time_ns() // 1000
+
+    def told(road_id: str, seconds_ago: float, ahead_seconds: float = 0) -> RoadObservation:
+        record_us = now_us - round(seconds_ago * 1e6)
+        timestamp = rfc3339(record_us + round(ahead_seconds * 1e6))
+        return observation(road_id, timestamp=timestamp, record_timestamp=rfc3339(record_us))
+
+    # a worker whose clock is three minutes behind, one that was away for long, and what must not be believed
+    await sink.apply(0, sent(told("new", 5), age_seconds=180), lambda: True)
+    await sink.apply(0, sent(told("old", 700), told("wrong", 0, 3600), b"{", first=101), lambda: True)
+    sink.release([0])
+    assert await CurrentRoads(client).road_ids() == ["new"]
+    assert await client.ttl(road_key("new")) > CURRENT_SECONDS - 60
+    assert dropped == ["future", "unreadable"]
 
 
 async def test_reading_them(roads: LiveRoadsSink, client: Redis) -> None:
