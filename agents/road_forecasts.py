@@ -17,18 +17,21 @@ from datetime import datetime
 from aiokafka import ConsumerRecord
 from redis.asyncio import Redis
 
+from models.dead_letters import dead_letter_of, encode_dead_letter
+from models.detections import Rejected
 from models.notifications import encode_notification
 from models.predictions import RoadPrediction
 from models.timestamps import MICROSECONDS_PER_SECOND, from_epoch_us
 from trafficapp.application import TrafficApp
 from trafficapp.batching.fatal import Exit, end_process
 from trafficapp.batching.stateful import Owned, StatefulSink, acknowledged
-from trafficapp.forecast.city import CityRoads
+from trafficapp.forecast.city import CityRoads, Record
 from trafficapp.forecast.city_notices import judge_fresh
 from trafficapp.forecast.pace import Pace
 from trafficapp.forecast.predicting import CityMoment, CityPredictor, PredictedCity, speeds_of
 from trafficapp.forecast.quantities import SPEED
 from trafficapp.forecast.shipped import CityModel
+from trafficapp.forecast.untold import as_told_before
 from trafficapp.notifications.notices import RoadNotices
 from trafficapp.outbox import Outbox
 from trafficapp.roads.shipped import city_graph
@@ -38,7 +41,7 @@ from trafficapp.stores.published_graph import GraphPublisher
 from trafficapp.stores.recent_routes import RecentRoutes, recent_routes
 from trafficapp.stores.redis import connect
 from trafficapp.telemetry import Telemetry
-from trafficapp.topics import CITY_PARTITIONS, NOTIFICATIONS, PREDICTIONS, road_observations
+from trafficapp.topics import CITY_PARTITIONS, DEAD_LETTERS, NOTIFICATIONS, PREDICTIONS, road_observations
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +97,8 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
             round(settings.notifications.sudden_jam_minutes * 60 * MICROSECONDS_PER_SECOND),
             round(settings.roads.future_guard_seconds * MICROSECONDS_PER_SECOND),
             rows,
+            forget_us=round(settings.roads.forget_hours * 3600 * MICROSECONDS_PER_SECOND),
+            most_roads=settings.roads.max_roads,
         )
         # the owner before us may not have come to it; readers know a repeat
         self._untold[partition] = states.notifications
@@ -107,10 +112,20 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
             self._untold.pop(partition, None)
 
     async def take_effect(self, partition: int, states: CityRoads, records: Sequence[ConsumerRecord]) -> None:
-        """Take in a run; what comes of it is told by the next round."""
+        """Take in a run; what comes of it is told by the next round, what is none is a dead letter."""
         states.apply(records)
+        if states.refused:
+            await self._refuse(partition, states.refused)
         self._paces[partition].records_came(time.monotonic())
         self._woken.set()
+
+    async def _refuse(self, partition: int, refused: Sequence[tuple[Record, Rejected]]) -> None:
+        topic = road_observations(self._settings)
+        letters = [dead_letter_of(topic, partition, record, error) for record, error in refused]
+        sent = await self._outbox.send(DEAD_LETTERS, partition, [(one.key, encode_dead_letter(one)) for one in letters])
+        await acknowledged(sent, "dead letters")
+        for letter in letters:
+            self._telemetry.events_dropped.labels(letter.reason).inc()
 
     async def make_rounds(self, should_stop: Callable[[], bool]) -> None:
         """Make rounds when they are due; what cannot be told ends the process."""
@@ -154,13 +169,18 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
             await self._put_graph(states, predicted, from_epoch_us(moment.made_at_us))
         if not states.owes_round:
             return
-        raised = await self._judge(states, predictions)
+        # a round that the owner before raised something in may be made again
+        raised = as_told_before(await self._judge(states, predictions), states.notifications)
+        told = states.is_catching_up
+        if told:
+            self._untold[partition] = raised
+            await self._tell(partition)
         states.round_made(raised)
         await asyncio.to_thread(states.prepare_rows)
         if self._partitions.get(partition) is not one:
             return
         await self._write_state(partition, one)
-        if raised:
+        if raised and not told:
             await self._state.flush()
             self._untold[partition] = raised
             await self._tell(partition)
@@ -185,7 +205,8 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
     async def _put_graph(self, states: CityRoads, predicted: PredictedCity, made_at: datetime) -> None:
         """Put the speeds of the graph, and with another model or other roads what is usual over the day."""
         edges = states.edges()
-        await self._graph.publish(edges, speeds_of(predicted.predictions), made_at)
+        measured = {one.road_id for one in predicted.predictions if one.current_speed is not None}
+        await self._graph.publish(edges, speeds_of(predicted.predictions), made_at, measured)
         usual_of = (predicted.model_version, len(edges))
         if predicted.model is not None and usual_of != self._usual_of:
             about, usual = predicted.model.about, predicted.model.knowledge.smooth
@@ -216,9 +237,9 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
         await acknowledged(await self._outbox.send(NOTIFICATIONS, partition, untold), "notifications")
 
     def _moment(self, one: Owned[CityRoads]) -> CityMoment:
-        """All roads now: by our clock, or by the newest record's where that is ahead."""
+        """All roads now: by our clock, or by that of the feed's newest record where it is ahead."""
         states = one.states
-        now = max(time.time(), states.record_ms / 1000 + time.monotonic() - one.applied)
+        now = max(time.time(), states.source_ms / 1000 + time.monotonic() - one.applied)
         recent_kmh, last_time = states.recent.window(now)
         road_ids = states.recent.road_ids
         newest = (states.roads[road_id].observed for road_id in road_ids)

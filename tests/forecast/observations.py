@@ -32,6 +32,7 @@ def observation(
         "graph_version": "g",
         "source_partition": 0,
         "source_offset": source_offset,
+        "record_timestamp": rfc3339(round(at_seconds * 1e6)),
     }
     return RoadObservation(**(values | changes))
 

@@ -12,13 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.notifications import encode_notification
 from models.roads import RoadObservation
+from models.timestamps import rfc3339
 from tests.forecast.observations import observation, records
 from trafficapp.forecast.city import CityRoads
-from trafficapp.state_rows import offset_of
+from trafficapp.forecast.city_notices import judge_fresh
+from trafficapp.forecast.untold import as_told_before, untold_in, untold_rows
+from trafficapp.notifications.notices import RoadNotices
+from trafficapp.settings import NotificationSettings
+from trafficapp.state_rows import forgotten_row, is_forgotten, offset_of
 
 T0 = 1_771_300_000 // 300 * 300
 MINUTE = 60
+HOUR = 3600
 
 
 def city(rows: dict[bytes, bytes] | None = None) -> CityRoads:
@@ -131,8 +138,97 @@ def test_a_clock_that_was_ahead_does_not_stop_what_follows() -> None:
 
 def test_an_observation_ahead_of_its_record_says_nothing_of_now() -> None:
     one = city()
-    assert one.apply(records([observation("a", T0 + 3600, 5, 0), observation("a", T0, 50, 1)], 0, T0)) == 1
+    wrong = observation("a", T0 + 3600, 5, 0, record_timestamp=rfc3339(T0 * 1_000_000))
+    assert one.apply(records([wrong, observation("a", T0, 50, 1)], 0, T0)) == 1
     assert one.recent.steps_of("a") == [(T0 // 300, 50.0, 1)]
+    assert [(record.offset, error.reason) for record, error in one.refused] == [(0, "future")]
+
+
+def test_the_clock_of_the_worker_that_checked_the_feed_says_nothing() -> None:
+    """Two minutes behind, right, and a day ahead, with a partition among them that is half an hour behind."""
+    right, wrong = city(), city()
+    log = [observation(road, T0 + at, 50, n) for n, (road, at) in enumerate(
+        [("a", 0), ("b", 290), ("c", -1500), ("a", 310), ("b", 330), ("c", -1400), ("a", 600), ("b", 610)]
+    )]  # fmt: skip
+    for offset, one in enumerate(log):
+        right.apply(records([one], offset, T0 + 620))
+        wrong.apply(records([one], offset, T0 + (offset * 40 - 120, 620, 86_400)[offset % 3]))
+    assert right.refused == wrong.refused == []
+    assert wrong.source_ms == right.source_ms == (T0 + 610) * 1000
+    for road in "abc":
+        assert wrong.recent.steps_of(road) == right.recent.steps_of(road)
+    assert len(right.recent.steps_of("a")) == 3
+
+
+def test_silent_roads_are_forgotten_and_there_are_no_more_than_so_many() -> None:
+    def small(rows: dict[bytes, bytes] | None = None) -> CityRoads:
+        return CityRoads(0, 300, 12, 600_000_000, 60_000_000, rows or {}, forget_us=24 * HOUR * 1_000_000, most_roads=3)
+
+    log = [observation(road, T0 + hour * HOUR, 50, n) for n, (road, hour) in enumerate(
+        [("a", 0), ("b", 1), ("c", 2), ("d", 3), ("b", 23), ("c", 26), ("d", 26), ("c", 27), ("a", 28)]
+    )]  # fmt: skip
+    found = [one for offset, told in enumerate(log) for one in records([told], offset, T0 + 30 * HOUR)]
+    whole = small()
+    whole.apply(found)
+    assert [(record.offset, error.reason) for record, error in whole.refused] == [
+        (3, "too_many_roads"), (8, "too_many_roads"),
+    ]  # fmt: skip
+    assert sorted(whole.roads) == sorted(whole.recent.road_ids) == ["b", "c", "d"]
+    assert "a" not in whole.fresh
+    for cut in range(len(found) + 1):
+        one = small()
+        one.apply(found[:cut])
+        rows = {key: row for key, row in one.all_rows() if not is_forgotten(row)}
+        one.apply(found[cut:])
+        changed = one.changed_rows()
+        if 0 < cut <= 5:
+            assert changed[-1] == (b"a", forgotten_row(8))
+        for written in range(len(changed) + 1):
+            # a frozen process may put the row of a forgotten road back at any time
+            merged = rows | {key: row for key, row in changed[:written] if not is_forgotten(row)}
+            other = small(merged)
+            other.apply(found[other.applied + 1 :])
+            assert known(other) == known(whole)
+
+
+def test_no_prefix_of_rows_forgets_what_a_round_raised() -> None:
+    rules = RoadNotices(NotificationSettings())
+    free = [observation(f"r{n}", T0, 50, n) for n in range(4)]
+    jammed = [observation(f"r{n}", T0 + 60, 9, n + 4, jam_factor=9.5) for n in range(4)]
+    log = records(free + jammed, 0, T0 + 60)
+
+    def judged(one: CityRoads) -> list[tuple[bytes, bytes]]:
+        return [(b"k", encode_notification(notice.told([]))) for notice in judge_fresh(rules, one, [])]
+
+    one = city()
+    one.apply(log[:4])
+    one.round_made(judged(one))
+    before = dict(one.changed_rows())
+    one.apply(log[4:])
+    raised = judged(one)
+    assert len(raised) == 8
+    assert not one.is_catching_up
+    one.round_made(raised)
+    written = one.changed_rows()
+    for count in range(len(written) + 1):
+        other = city(before | dict(written[:count]))
+        told = other.notifications
+        other.apply(log[other.applied + 1 :])
+        # whoever may have raised something already sends before writing, and the same bytes
+        assert other.is_catching_up == (count > 0)
+        assert {*told, *as_told_before(judged(other), told)} == {*raised}
+    one.apply(records([observation("r0", T0 + 90, 50, 9)], 8, T0 + 90))
+    one.round_made([])
+    assert city(before | dict(written) | dict(one.changed_rows())).notifications == []
+
+
+def test_more_notifications_than_fit_into_a_row() -> None:
+    many = [(b"r%d" % number, b'{"event_id":"%d"}' % number + b" " * 5000) for number in range(500)]
+    rows = untold_rows(7, many)
+    assert 4 < len(rows) < 10
+    stale = untold_rows(5, many * 3)
+    assert untold_in(dict(stale) | dict(rows), 7) == (7, many)
+    assert untold_in(dict(stale) | dict(rows), 8) == (7, [])
 
 
 def test_roads_appear_over_time_and_there_may_be_many() -> None:

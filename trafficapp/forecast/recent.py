@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -50,6 +50,13 @@ class RecentSpeeds:
             more = np.zeros((self.steps, max(room, _LEAST_ROOM)))
             self._sums, self._counts = np.hstack([self._sums, more]), np.hstack([self._counts, more])
         self._place[road_id], self._road_ids = place, None
+
+    def remove(self, road_ids: Collection[str]) -> None:
+        """Forget roads; the others keep their order."""
+        left = [(road_id, place) for road_id, place in self._place.items() if road_id not in road_ids]
+        places = [place for _, place in left]
+        self._sums, self._counts = self._sums[:, places], self._counts[:, places]
+        self._place, self._road_ids = {road_id: place for place, (road_id, _) in enumerate(left)}, None
 
     def observe(self, road_id: str, time: float, speed_kmh: float) -> bool:
         """Take in a measurement; False when it is of an unknown road, too old, or no speed.
