@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aiokafka import AIOKafkaProducer
+
 from models.dead_letters import decode_dead_letter
 from models.roads import RoadObservation, decode_road_observation
 from models.timestamps import rfc3339
@@ -71,6 +73,16 @@ def wait_for(settings: Settings, run: str, observations: int, letters: int, fold
             return found
         assert time.monotonic() < deadline, (found, (folder / "worker.log").read_text(errors="replace")[-5000:])
         time.sleep(0.2)
+
+
+async def test_the_broker_stamps_the_feed_and_not_its_producers(kafka_bootstrap: str) -> None:
+    settings = load_settings(kafka={"bootstrap_servers": kafka_bootstrap})
+    await create_topics(settings, declared_topics(settings))
+    async with AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as producer:
+        an_hour_ahead = int(time.time() * 1000) + 3_600_000
+        sent = await producer.send_and_wait(ROADS_RAW, b"", key=b"clock", timestamp_ms=an_hour_ahead)
+    assert sent.timestamp_type == 1
+    assert sent.timestamp < an_hour_ahead - 3_000_000
 
 
 async def test_the_feed_goes_on_when_its_worker_is_killed(

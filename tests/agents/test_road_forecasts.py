@@ -15,10 +15,12 @@ import pytest
 from redis.asyncio import Redis
 
 from agents.road_forecasts import RoadForecastsSink
+from models.dead_letters import decode_dead_letter
 from models.notifications import RoadNotification, decode_notification
 from models.predictions import RoadPrediction, decode_prediction
 from models.roads import RoadObservation
 from models.route_updates import decode_route_update
+from models.timestamps import rfc3339
 from tests.forecast.city_model import city_model
 from tests.forecast.observations import observation, records
 from tests.forecast.synthetic import ROADS
@@ -33,7 +35,14 @@ from trafficapp.state import road_forecast_state_log
 from trafficapp.stores.published_graph import GraphPublisher, graph_key
 from trafficapp.stores.redis import connect
 from trafficapp.telemetry import Telemetry
-from trafficapp.topics import NOTIFICATIONS, PREDICTIONS, ROUTE_UPDATES, declared_topics
+from trafficapp.topics import (
+    DEAD_LETTERS,
+    NOTIFICATIONS,
+    PREDICTIONS,
+    ROUTE_UPDATES,
+    declared_topics,
+    road_observations,
+)
 
 NOWHERE = Path("nowhere")
 
@@ -151,6 +160,22 @@ async def test_a_batch_is_predicted_at_once_and_everything_follows(city: City, r
     assert {(one.alert_type, one.road_id) for one in city.notifications()} == {
         ("heavy_congestion", "new"), ("severe_traffic", "new"),
     }  # fmt: skip
+
+
+async def test_what_is_no_observation_is_a_dead_letter_and_counted(city: City, redis: Redis) -> None:
+    now = time.time()
+    ahead = observation("a", now + 3600, 5, 1, record_timestamp=rfc3339(round(now * 1e6)))
+    async with owner(city, redis) as sink:
+        found = records([b"none", ahead, observation("a", now, 50, 2)], 0)
+        await sink.apply(0, found, lambda: True)
+        (told,) = await until(city, 1)
+        dropped = sink._telemetry.events_dropped
+        assert [dropped.labels(reason)._value.get() for reason in ("invalid_field", "future")] == [1, 1]
+    assert [(one.road_id, one.current_speed) for one in told] == [("a", 50)]
+    log = read_log(city.settings.kafka.bootstrap_servers, DEAD_LETTERS)
+    letters = [decode_dead_letter(record.value or b"") for record in log]
+    ours = [one for one in letters if one.topic == road_observations(city.settings)]
+    assert [(one.offset, one.reason) for one in ours] == [(0, "invalid_field"), (1, "future")]
 
 
 async def test_who_takes_over_makes_the_owed_round_and_raises_nothing_twice(city: City, redis: Redis) -> None:
