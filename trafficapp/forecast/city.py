@@ -24,6 +24,7 @@ from trafficapp.forecast.recent import RecentSpeeds, RoadSteps
 from trafficapp.forecast.untold import Told, is_untold, untold_in, untold_rows
 from trafficapp.notifications.notices import OpenNotices
 from trafficapp.roads.forgetting import Forgetting
+from trafficapp.roads.partition import CLOCKS_APART_US
 from trafficapp.state_rows import OFFSET_BYTES, forgotten_row, partition_key, state_row
 
 logger = logging.getLogger(__name__)
@@ -231,14 +232,14 @@ class CityRoads:
 
     def _put_back(self, road_id: str, road: RoadState) -> None:
         """Take the steps of a road over from its row, without those of a clock that was ahead and is right again."""
-        last = self._latest_us(self.record_ms * 1000) // MICROSECONDS_PER_SECOND // self.recent.step_seconds
+        last = self._believed_us() // MICROSECONDS_PER_SECOND // self.recent.step_seconds
         steps = road.steps if road.offset > self.applied else [step for step in road.steps if step[0] <= last]
         self.recent.put_back(road_id, steps)
         road.steps = []
 
-    def _latest_us(self, record_us: int) -> int:
-        """The latest time that an observation may have that was sent at a time."""
-        return record_us + self._guard_us
+    def _believed_us(self) -> int:
+        """What is known of later times than this was told by a clock that was ahead, and is right again."""
+        return self.record_ms * 1000 + self._guard_us + CLOCKS_APART_US
 
     def _row(self, road_id: str) -> bytes:
         road = self.roads[road_id]
@@ -255,7 +256,7 @@ class CityRoads:
             observed_at_us, source_us = epoch_us(observation.timestamp), observation.record_us
         except (*UNDECODABLE, ValueError, OverflowError) as error:
             raise Rejected("invalid_field", f"it is no observation of a road: {error}") from None
-        if observed_at_us > self._latest_us(source_us):
+        if observed_at_us > source_us + self._guard_us:
             raise Rejected(
                 "future", f"timestamp {observation.timestamp} is too far ahead of its record's {rfc3339(source_us)}"
             )
@@ -283,7 +284,7 @@ class CityRoads:
         self.recent.remove(silent)
 
     def _apply(self, offset: int, source_us: int, observation: RoadObservation, observed_at_us: int) -> bool:
-        latest_us = self._latest_us(self.record_ms * 1000)
+        latest_us = self._believed_us()
         if offset > self._written_to:
             # a clock that was ahead, and is right again, must not make all that follows too old
             self.recent.forget_after(latest_us / MICROSECONDS_PER_SECOND)
