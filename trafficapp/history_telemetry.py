@@ -27,7 +27,9 @@ class AccuracyTelemetry:
         self._mae = gauge("mae_kmh", "Mean absolute error")
         self._rmse = gauge("rmse_kmh", "Root mean squared error")
         self._within = gauge("within_interval_ratio", "Share within the interval of 80 %")
-        self._last_value_mae = gauge("last_value_mae_kmh", "Mean absolute error had the mean speed of the newest step stayed")
+        self._last_value_mae = gauge(
+            "last_value_mae_kmh", "Mean absolute error had the mean speed of the newest step stayed"
+        )
 
     def show(self, found: Iterable[HorizonAccuracy]) -> None:
         """Show these and nothing else: a model that does not predict any more disappears."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
 import msgspec
@@ -19,6 +19,9 @@ from web.spans import span_between
 
 DEFAULT_SPAN = timedelta(hours=24)
 
+#: A live feed says something every few minutes at least; what ended longer ago is over.
+GOES_ON = timedelta(minutes=15)
+
 
 class SimulatedQuery(Struct, frozen=True, kw_only=True):
     """``[from, to)``: without ``to`` now, without ``from`` 24 hours before ``to``."""
@@ -31,7 +34,11 @@ async def simulated_spans(request: web.Request, query: SimulatedQuery) -> web.Re
     """``GET /api/simulated-spans``."""
     asked = span_between(query.from_, query.to, DEFAULT_SPAN)
     found = await request.app[CONTEXT].database.ask(lambda pool: simulated_within(pool, asked.since, asked.until))
-    spans = [SimulatedSpan(from_=rfc3339(epoch_us(begin)), to=rfc3339(epoch_us(end))) for begin, end in found]
+    recently = datetime.now(UTC) - GOES_ON
+    spans = [
+        SimulatedSpan(from_=rfc3339(epoch_us(begin)), to=rfc3339(epoch_us(end)), goes_on=end > recently)
+        for begin, end in found
+    ]
     return web.Response(body=encode_simulated_spans(spans), content_type="application/json")
 
 
@@ -42,10 +49,11 @@ def operations() -> list[Operation]:
             method="GET",
             path="/api/simulated-spans",
             view=simulated_spans,
-            summary="Which times within a range hold simulated history",
+            summary="Which times within a range hold simulated traffic",
             description=(
-                "Spans that `trafficapp simulate --history` filled and that touch `[from, to)`, in order of their "
-                "begin; each with its whole length. Empty where all history was measured."
+                "Spans that `trafficapp simulate` filled as history or sent live and that touch `[from, to)`, in order "
+                "of their begin; each with its whole length. `goes_on` is true of one that reaches into the last "
+                "quarter of an hour: then the figures of now are simulated too. Empty where everything was measured."
             ),
             tag=Tag.ANALYTICS,
             query_shape=SimulatedQuery,

@@ -80,7 +80,8 @@ async def test_the_pages_ask_nobody_else(worker: Worker, path: str) -> None:
     assert {reference[1:] for reference in referred if reference.startswith("#")} <= ids
     files = {reference for reference in referred if reference.startswith("/static/")}
     sources = await _with_imports(worker, files)
-    assert {"/static/asking.js", "/static/app.css"} <= sources.keys()
+    # the one of simulated traffic tells so on every page
+    assert {"/static/asking.js", "/static/app.css", "/static/simulated.js"} <= sources.keys()
     for name, source in sources.items():
         # the only addresses are the names of XML vocabularies, which nobody opens
         assert set(re.findall(r"https?://[^\s\"'`]+", source)) <= {"http://www.w3.org/2000/svg"}, name

@@ -25,8 +25,17 @@ async def test_spans_that_touch_the_range_are_told_whole(history_worker: Worker,
             )
         client = history_worker.client
         response = await client.get("/api/simulated-spans?from=2026-01-14T12:00:00Z&to=2026-01-16T06:00:00Z")
-        assert await response.json() == [{"from": "2026-01-14T06:00:00Z", "to": "2026-01-14T18:00:00Z"}]
+        assert await response.json() == [
+            {"from": "2026-01-14T06:00:00Z", "to": "2026-01-14T18:00:00Z", "goes_on": False}
+        ]
         assert await (await client.get("/api/simulated-spans?to=2026-01-14T06:00:00Z")).json() == []
+        now = datetime.now(UTC)
+        for begin, end in ((now - timedelta(hours=9), now - timedelta(hours=8)), (now - timedelta(hours=7), now)):
+            await connection.execute(
+                "INSERT INTO simulated_spans (from_time, to_time, contents) VALUES ($1, $2, 'live')", begin, end
+            )
+        response = await client.get("/api/simulated-spans")
+        assert [span["goes_on"] for span in await response.json()] == [False, True]
     finally:
         await connection.execute("TRUNCATE simulated_spans")
         await connection.close()

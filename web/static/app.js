@@ -4,6 +4,7 @@
 import { Connection, ask } from "./asking.js";
 import { $, dayAndTime, drawing, element, setText, time } from "./elements.js";
 import { watchServers } from "./servers.js";
+import { watchSimulated } from "./simulated.js";
 
 const LEVELS = ["SEVERE", "HIGH", "MODERATE", "LOW", "UNKNOWN"];
 const BARS = { SEVERE: 4, HIGH: 3, MODERATE: 2, LOW: 1, UNKNOWN: 0 };
@@ -425,6 +426,7 @@ new Connection("/ws/metrics?role=viewer", takeRows, (state) => {
   view.connection = state;
   schedule();
 });
+watchSimulated();
 watchServers((health) => {
   view.health = health;
   schedule();

@@ -3,6 +3,7 @@
 import { ask, askAll, Asking } from "../asking.js";
 import { $, agoText, dayAndTime, element, setText, time } from "../elements.js";
 import { watchServers } from "../servers.js";
+import { watchSimulated } from "../simulated.js";
 import { Accuracy } from "./accuracy.js";
 import { City, HORIZONS } from "./city.js";
 import { briefly, fillDetails, fillSlowest, stepAt } from "./details.js";
@@ -32,6 +33,7 @@ const notices = new Notices((id) => chooseRoad(city.roads.get(id), true), () => 
 });
 new Accuracy();
 new Trends((id) => chooseRoad(city.roads.get(id), true));
+watchSimulated();
 fillLegend($("legend"));
 fillDetails($("road"), null);
 

@@ -84,7 +84,7 @@ function simulatedShare(spans, since, until) {
 function simulatedNote(share) {
   if (!share) return [];
   const part = share > 0.99 ? "All" : `About ${Math.max(1, Math.round(100 * share))} %`;
-  return [element("p", "by baseline", `${part} of this time is simulated history: nothing in it was measured.`)];
+  return [element("p", "by baseline", `${part} of this time was simulated: nothing in it was measured.`)];
 }
 
 export class Trends {
