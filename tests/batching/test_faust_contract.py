@@ -51,6 +51,7 @@ def test_the_version_is_the_one_whose_inside_is_known() -> None:
         (driver.Consumer._new_consumer_thread, ["self"]),
         (driver.Consumer.highwater, ["self", "tp"]),
         (driver.AIOKafkaConsumerThread._create_worker_consumer, ["self", "transport"]),
+        (driver.AIOKafkaConsumerThread.verify_event_path, ["self", "now", "tp"]),
         (driver.AIOKafkaConsumerThread.seek_wait, ["self", "partitions"]),
         (driver.AIOKafkaConsumerThread.earliest_offsets, ["self", "partitions"]),
         (driver.AIOKafkaConsumerThread.highwaters, ["self", "partitions"]),
