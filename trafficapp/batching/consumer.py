@@ -53,8 +53,8 @@ class RunConsumerThread(driver.AIOKafkaConsumerThread):
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Say nothing: `RunConsumer.check_progress` watches.
 
-        Faust takes partitions that are paused on purpose, as those of changelogs, for stuck ones, and says so hundreds of
-        times a minute.
+        Faust takes partitions that are paused on purpose, as those of changelogs, for stuck ones, and says so
+        hundreds of times a minute.
         """
 
 
