@@ -19,7 +19,7 @@ from rich.console import Console
 
 from tests.bench.fits import KEPT, ROOT, DataSet, baseline_rows, fitted, rows_of, table_of
 from tests.bench.simulated_history import JUDGED, JUDGED_SEED, LEARNT, LEARNT_SEED, ROME
-from trafficapp.forecast.baselines import BASELINES
+from trafficapp.forecast.baselines import RIVALS
 from trafficapp.forecast.features import build_features
 from trafficapp.forecast.history import SpeedHistory
 from trafficapp.forecast.judging import MODEL, judge
@@ -99,7 +99,7 @@ def wrong(rows: list[dict[str, Any]]) -> list[str]:
         f"{horizon:g} min: {baseline} is not worse than {kind}"
         for kind in (DEFAULT_KINDS[CAMERAS], SHIPPED)
         for horizon in CONGESTION_SCORE.horizons_minutes
-        for baseline in BASELINES
+        for baseline in RIVALS
         if (kind, horizon) in by and by[baseline, horizon]["mae"] <= by[kind, horizon]["worst_mae"]
     ]
 

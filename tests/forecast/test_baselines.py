@@ -24,6 +24,10 @@ def test_baselines_are_better_than_nothing_each_where_it_should(data: TrainingDa
     assert found["time_of_day"][2].mae_kmh < of_mean.mae_kmh
     assert found["linear_ar"][0].mae_kmh < found["time_of_day"][0].mae_kmh
     assert found["linear_ar"][0].rmse_kmh < found["last_value"][0].rmse_kmh
+    assert all(
+        smoothed.mae_kmh < plain.mae_kmh
+        for smoothed, plain in zip(found["smoothed_ar"], found["linear_ar"], strict=True)
+    )
 
 
 def test_scores_by_hand() -> None:

@@ -64,12 +64,20 @@ def test_only_what_beats_every_baseline_at_every_horizon_on_both_parts(registry:
     for part in ("validation", "test"):
         judged = dict(getattr(about, part))
         model = list(judged["model"])
-        rival = min(judged[name][1].mae_kmh for name in ("last_value", "time_of_day", "linear_ar"))
+        rival = min(judged[name][1].mae_kmh for name in ("last_value", "time_of_day", "linear_ar", "smoothed_ar"))
         model[1] = msgspec.structs.replace(model[1], mae_kmh=rival)
         worse = msgspec.structs.replace(about, **{part: judged | {"model": tuple(model)}})
         (reason,) = not_better(worse)
         assert reason.startswith("30 min ahead")
         assert part in reason
+        # the strongest of the rivals decides, and none may be left out
+        strong = tuple(msgspec.structs.replace(score, mae_kmh=score.mae_kmh * 0.99) for score in judged["model"])
+        worse = msgspec.structs.replace(about, **{part: judged | {"smoothed_ar": strong}})
+        assert [reason.split(", ")[-1].split()[2] for reason in not_better(worse)] == ["smoothed_ar"] * 3
+        without = {name: scores for name, scores in judged.items() if name != "smoothed_ar"}
+        assert not_better(msgspec.structs.replace(about, **{part: without})) == [
+            f"no figures of smoothed_ar on the {part} part"
+        ]
     assert len(not_better(msgspec.structs.replace(about, test={}))) == 1
 
 

@@ -49,7 +49,18 @@ def test_from_observations_to_a_model_that_serves(run: object, database_url: str
     ran = run("--epochs", "12", "--promote")
     assert ran.exit_code == 0, ran.output
     assert "all of it simulated" in ran.output
-    for word in ("MAE", "RMSE", "MAPE", "R²", "last_value", "time_of_day", "linear_ar", "model", "serves"):
+    for word in (
+        "MAE",
+        "RMSE",
+        "MAPE",
+        "R²",
+        "last_value",
+        "time_of_day",
+        "linear_ar",
+        "smoothed_ar",
+        "model",
+        "serves",
+    ):
         assert word in ran.output
     registry = ModelRegistry(tmp_path / "models")
     promoted = registry.promotion()

@@ -12,7 +12,14 @@ from trafficapp.forecast.profiles import DayProfile, UsualSpeeds
 LAST_VALUE = "last_value"
 TIME_OF_DAY = "time_of_day"
 LINEAR_AR = "linear_ar"
+SMOOTHED_AR = "smoothed_ar"
+
+#: Those that an artifact brings along to answer with.
 BASELINES = (LAST_VALUE, TIME_OF_DAY, LINEAR_AR)
+
+#: All that a model has to beat. The linear rule about smoothed usual speeds is stronger than that about the plain ones;
+#: it is only compared with.
+RIVALS = (*BASELINES, SMOOTHED_AR)
 
 _RIDGE = 1.0
 
@@ -52,6 +59,14 @@ class LinearAr:
         usual = time_of_day(profile, last_times, ahead)
         speeds: Floats = np.maximum(columns @ self.weights.T + usual, 0).astype(np.float32)
         return speeds
+
+
+@dataclass(frozen=True, eq=False)
+class LinearRules:
+    """The linear rule about the plain usual speeds, and the one about the smoothed."""
+
+    plain: LinearAr
+    smoothed: LinearAr
 
 
 def fit_linear_ar(

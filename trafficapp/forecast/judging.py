@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trafficapp.forecast.baselines import LinearAr
+from trafficapp.forecast.baselines import LinearRules
 from trafficapp.forecast.clock import Floats, Integers
 from trafficapp.forecast.scores import Score, scores
 from trafficapp.forecast.windows import TrainingData
@@ -23,7 +23,7 @@ class Judged(NamedTuple):
 
 
 def judge(
-    data: TrainingData, linear: LinearAr, predicted_kmh: Floats, moments: Integers
+    data: TrainingData, linear: LinearRules, predicted_kmh: Floats, moments: Integers
 ) -> dict[str, tuple[Score, ...]]:
     """Scores of predictions and of the baselines at the same moments, over what all of them can answer."""
     said = data.baselines(moments, linear) | {MODEL: predicted_kmh}

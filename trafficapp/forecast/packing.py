@@ -18,7 +18,7 @@ from trafficapp.forecast.artifact import (
     save,
     version_of,
 )
-from trafficapp.forecast.baselines import LinearAr
+from trafficapp.forecast.baselines import BASELINES, LinearRules
 from trafficapp.forecast.calibration import Calibration, calibrate
 from trafficapp.forecast.clock import Floats, Integers, local_hours
 from trafficapp.forecast.judging import MODEL, Judged
@@ -34,7 +34,7 @@ class Candidate:
 
     kind: str
     data: TrainingData
-    linear: LinearAr
+    linear: LinearRules
     judged: Judged
     #: What the network says at some moments of data, in the unit of the quantity, shape (moments, roads, horizons).
     predict: Callable[[TrainingData, Integers], Floats]
@@ -81,7 +81,7 @@ def write_artifact(candidate: Candidate, folder: Path, source: str, made_at: dat
         test=candidate.judged.test,
     )
     knowledge = Knowledge(
-        history.links, data.smooth, data.plain, candidate.linear, _calibrations(candidate), _self_test(candidate)
+        history.links, data.smooth, data.plain, candidate.linear.plain, _calibrations(candidate), _self_test(candidate)
     )
     return save(about, knowledge, candidate.network, folder)
 
@@ -109,7 +109,9 @@ def _calibrations(candidate: Candidate) -> dict[str, Calibration]:
 
 
 def _said(candidate: Candidate, part: Integers) -> dict[str, Floats]:
-    return {MODEL: candidate.predict(candidate.data, part), **candidate.data.baselines(part, candidate.linear)}
+    """What the model says, and what those say that may have to answer in its place."""
+    said = candidate.data.baselines(part, candidate.linear)
+    return {MODEL: candidate.predict(candidate.data, part), **{name: said[name] for name in BASELINES}}
 
 
 def _self_test(candidate: Candidate) -> SelfTest:

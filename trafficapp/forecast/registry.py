@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from trafficapp.forecast.artifact import DESCRIPTION, WRITING, Artifact, ArtifactError, Description, load
-from trafficapp.forecast.baselines import BASELINES
+from trafficapp.forecast.baselines import RIVALS
 from trafficapp.forecast.fitness import Fitness
 from trafficapp.forecast.judging import MODEL
 
@@ -208,11 +208,11 @@ def not_better(about: Description) -> list[str]:
     """Why a model must not be promoted: horizons at which a baseline is as good, on validation and test part."""
     reasons = []
     for part, judged in (("validation", about.validation), ("test", about.test)):
-        if missing := {MODEL, *BASELINES} - judged.keys():
+        if missing := {MODEL, *RIVALS} - judged.keys():
             reasons.append(f"no figures of {', '.join(sorted(missing))} on the {part} part")
             continue
         for place, score in enumerate(judged[MODEL]):
-            best = min(BASELINES, key=lambda name: judged[name][place].mae_kmh)
+            best = min(RIVALS, key=lambda name: judged[name][place].mae_kmh)
             rival = judged[best][place].mae_kmh
             if not score.mae_kmh < rival:
                 own, other = about.quantity.said(score.mae_kmh), about.quantity.said(rival)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from trafficapp.forecast.baselines import LinearAr
+from trafficapp.forecast.baselines import LinearRules
 from trafficapp.forecast.fitting import Fitted, Recipe, Watch, fit, predict
 from trafficapp.forecast.judging import Judged, judge
 from trafficapp.forecast.networks import Mean, NeighbourNetwork, RoadLstm, StGcn
@@ -29,7 +29,7 @@ class Trained(NamedTuple):
     kind: str
     network: nn.Module
     data: TrainingData
-    linear: LinearAr
+    linear: LinearRules
     judged: Judged
     seeds: tuple[int, ...]
     epochs: tuple[int, ...]

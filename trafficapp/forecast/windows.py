@@ -9,8 +9,9 @@ import numpy as np
 from trafficapp.forecast.baselines import (
     LAST_VALUE,
     LINEAR_AR,
+    SMOOTHED_AR,
     TIME_OF_DAY,
-    LinearAr,
+    LinearRules,
     fit_linear_ar,
     last_value,
     time_of_day,
@@ -97,20 +98,24 @@ class TrainingData:
         """The same with features as they are when serving: no day is held out of the usual speeds."""
         return replace(self, held_out=HeldOutProfile({}, self.smooth))
 
-    def linear_ar(self) -> LinearAr:
-        """The linear baseline, fitted to the training part; of a long one to moments spread over it."""
+    def linear_ar(self) -> LinearRules:
+        """The linear baselines, fitted to the training part; of a long one to moments spread over it."""
         every = max(len(self.split.train) * len(self.history.road_ids) // _MOST_LINEAR_ROWS, 1)
         moments = self.split.train[::every]
-        times = self.history.times[moments]
-        return fit_linear_ar(self.plain, self.recent(moments), times, self.ahead, self.targets(moments))
+        times, recent, targets = self.history.times[moments], self.recent(moments), self.targets(moments)
+        plain, smoothed = (
+            fit_linear_ar(profile, recent, times, self.ahead, targets) for profile in (self.plain, self.smooth)
+        )
+        return LinearRules(plain, smoothed)
 
-    def baselines(self, moments: Integers, linear: LinearAr) -> dict[str, Floats]:
-        """What each baseline says, in km/h, shape (moments, roads, horizons)."""
-        times, recent = self.history.times[moments], self.recent(moments)
+    def baselines(self, moments: Integers, linear: LinearRules) -> dict[str, Floats]:
+        """What each of `RIVALS` says, in km/h, shape (moments, roads, horizons)."""
+        times, recent, quantity = self.history.times[moments], self.recent(moments), self.layout.quantity
         return {
             LAST_VALUE: last_value(recent, len(self.ahead)),
             TIME_OF_DAY: time_of_day(self.plain, times, self.ahead),
-            LINEAR_AR: self.layout.quantity.cut_off(linear.predict(self.plain, recent, times, self.ahead)),
+            LINEAR_AR: quantity.cut_off(linear.plain.predict(self.plain, recent, times, self.ahead)),
+            SMOOTHED_AR: quantity.cut_off(linear.smoothed.predict(self.smooth, recent, times, self.ahead)),
         }
 
 
