@@ -8,6 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.roads.reference import Reference, arrival_by_the_clock
 from tests.roads.towns import BLOCK, SOUTH, WEST, graph_of, town
@@ -67,6 +69,18 @@ def test_alternatives_are_different_and_not_much_longer(planner: RoutePlanner) -
                 assert common <= 0.7 * length_m(planner.graph, set(other.edges))
     assert max(counts) == 3
     assert min(counts) >= 1
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=10, deadline=None)
+def test_alternatives_are_half_as_long_again_at_most_in_time_and_in_length(bologna: RoadGraph, seed: int) -> None:
+    """Also where the quickest way is the long one, and a short one through a jam would be, too."""
+    planner, rng = RoutePlanner(bologna), np.random.default_rng(seed)
+    set_speeds(planner, bologna.free_flow_kmh * rng.uniform(0.1, 1.2, (4, bologna.edge_count)), "v")
+    for answer in answers(planner, 20, seed):
+        for route in answer.alternatives:
+            assert route.eta_seconds <= 1.5 * answer.recommended.eta_seconds
+            assert route.distance_m <= 1.5 * answer.recommended.distance_m
 
 
 def test_a_jam_is_avoided_and_after_it_the_route_comes_back(planner: RoutePlanner) -> None:
@@ -139,7 +153,7 @@ def test_the_first_part_is_chosen_for_now_and_the_second_for_later() -> None:
     assert planner.recommend(begin, end, departure_seconds=2000).recommended.edges == (2, 3, 6, 7)
 
 
-TWO_ROADS = [(0, 0), (0, 20), (0, 40), (20, 20)]
+TWO_ROADS = [(0, 0), (0, 20), (0, 40), (8, 20)]
 
 
 def test_a_way_that_is_quick_only_later_is_no_alternative_now() -> None:

@@ -172,10 +172,15 @@ class RoutePlanner:
     def _choose(self, conditions: Conditions, ends: Ends, drives: list[Drive]) -> list[Drive]:
         """The quickest drive and its alternatives, quickest first."""
         best = drives[0]
-        longest = self._bounds.longer * ends.eta_seconds(best)
+        longest_seconds = self._bounds.longer * ends.eta_seconds(best)
+        longest_m = self._bounds.longer * self._distance_m(best)
         chosen = Chosen(self.graph, best, self._bounds)
         for drive in self._candidates(conditions, ends, drives, chosen):
-            if chosen.differs(drive.edges) and ends.eta_seconds(drive) <= longest:
+            if (
+                chosen.differs(drive.edges)
+                and self._distance_m(drive) <= longest_m
+                and ends.eta_seconds(drive) <= longest_seconds
+            ):
                 chosen.add(drive)
                 if chosen.complete:
                     break
@@ -184,7 +189,8 @@ class RoutePlanner:
     def _candidates(self, conditions: Conditions, ends: Ends, drives: list[Drive], chosen: Chosen) -> Iterator[Drive]:
         yield from drives[1:]
         metric = conditions.metrics[conditions.times.at(ends.departure_seconds)]
-        yield from by_way_of_others(metric, ends.on(metric), self.graph, self._via, chosen, self._bounds.longer)
+        if (quickest := ends.quickest(metric)) is not None:
+            yield from by_way_of_others(metric, quickest, self._via, chosen, self._bounds.longer)
 
     def _route(self, ends: Ends, drive: Drive) -> Route:
         left = ends.clock(drive)
@@ -198,6 +204,9 @@ class RoutePlanner:
             self._writer.along(drive),
             congestion_along(self.graph, ends.times, drive, entered, lengths, eta_seconds),
         )
+
+    def _distance_m(self, drive: Drive) -> float:
+        return float((self.graph.length_m[list(drive.edges)] * drive.parts()).sum())
 
     def _road(self, places: list[PlaceOnEdge]) -> str:
         return repr(self.graph.road_name(places[0].edge))
