@@ -108,6 +108,22 @@ def test_a_span_with_rows_is_refused_unless_told(filled: tuple[str, Result], mon
     assert ask(url, query) == before
 
 
+def test_a_rebuild_keeps_sums_that_never_had_windows(
+    filled: tuple[str, Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, _ = filled
+    monkeypatch.setenv("DATABASE_URL", url)
+    query = f"SELECT bucket_start, {SUMS} FROM metrics_1h ORDER BY bucket_start, camera_id"  # noqa: S608
+    before = ask(url, query)
+    rebuild = ["rollups", "rebuild", "--from", "2026-11-17T05:00Z", "--to", "2026-11-17T09:00Z"]
+    told = CliRunner().invoke(main, rebuild)
+    assert told.exit_code == 0, told.output
+    assert "2 hours were simulated without windows and keep their sums" in told.output
+    assert ask(url, query) == before
+    assert CliRunner().invoke(main, [*rebuild, "--force"]).exit_code == 0
+    assert ask(url, query) == [row for row in before if str(row[0]) >= "2026-11-17 07:00"]
+
+
 def test_wrong_options_are_told() -> None:
     assert "--to, --add, --out and --cameras-out go with --history" in simulate().output
     wrong = CliRunner().invoke(main, ["simulate", "--incident", "b63[1]"])

@@ -6,10 +6,14 @@ import asyncio
 import logging
 import time
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from trafficapp.settings import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from trafficapp.stores.rollups import RebuildStep
 
 
 def _settings() -> Settings:
@@ -114,12 +118,14 @@ class _Moment(click.ParamType):
 @rollups.command()
 @click.option("--from", "from_", type=_Moment(), required=True, help="First time, ISO 8601; without offset it is UTC.")
 @click.option("--to", type=_Moment(), required=True, help="End, exclusive.")
+@click.option("--force", is_flag=True, help="Also hours that were simulated without windows: their sums are deleted.")
 @_wait_option
-def rebuild(from_: datetime, to: datetime, wait_seconds: float) -> None:
+def rebuild(from_: datetime, to: datetime, force: bool, wait_seconds: float) -> None:
     """Make the sums of a span anew from the windows that are stored.
 
     They are right by themselves; this is for when somebody changed windows by hand. Whole hours are made, one at a
-    time, while workers go on writing. Days whose windows retention has dropped keep the sums they have.
+    time, while workers go on writing. Days whose windows retention has dropped keep the sums they have, and so
+    do hours that `trafficapp simulate --history` filled without windows.
     """
     import asyncpg
 
@@ -128,24 +134,26 @@ def rebuild(from_: datetime, to: datetime, wait_seconds: float) -> None:
     settings = _settings()
     _wait_for_postgres(settings.postgres.url.get_secret_value(), wait_seconds)
     try:
-        hours = asyncio.run(_rebuild(settings, from_, to))
+        made = asyncio.run(_rebuild(settings, from_, to, force))
     except (asyncpg.PostgresError, OSError) as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"{hours:,} hours of cameras made")
+    if made is not None and made.left_out:
+        click.echo(f"{made.left_out:,} hours were simulated without windows and keep their sums; --force deletes them")
+    click.echo(f"{0 if made is None else made.hours:,} hours of cameras made")
 
 
-async def _rebuild(settings: Settings, from_: datetime, to: datetime) -> int:
+async def _rebuild(settings: Settings, from_: datetime, to: datetime, force: bool) -> RebuildStep | None:
+    """How far it came; None when there was nothing to do."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from trafficapp.stores import rollups as sums
     from trafficapp.stores.postgres import create_pool
 
-    hours = 0
+    step = None
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
         bar = progress.add_task("hours", total=None)
         async with create_pool(settings.postgres) as pool, pool.acquire() as connection:
-            async for step in sums.rebuild(connection, from_, to):
-                hours = step.hours
+            async for step in sums.rebuild(connection, from_, to, force=force):
                 progress.update(bar, completed=step.done, total=step.total)
-    return hours
+    return step

@@ -85,6 +85,12 @@ def adding(insert: str) -> str:
 #: Recomputes the hour of a camera in which something was replaced; the time is a text.
 RECOMPUTE_HOUR = "SELECT recompute_rollups($2::text::timestamptz, $2::text::timestamptz + interval '1 hour', $1)"
 _RECOMPUTE = "SELECT recompute_rollups($1, $2)"
+#: Simulated history has windows only for its last hours; before, its sums are all there is.
+_ONLY_SUMS = """
+    SELECT EXISTS (SELECT FROM simulated_spans WHERE from_time < $2 AND to_time > $1)
+           AND EXISTS (SELECT FROM metrics_1h WHERE bucket_start >= $1 AND bucket_start < $2)
+           AND NOT EXISTS (SELECT FROM traffic_metrics WHERE window_start >= $1 AND window_start < $2)
+"""
 _DAYS = """
     SELECT greatest(lower_bound, $1) AS lower, least(upper_bound, $2) AS upper FROM time_partitions
     WHERE parent = $3 AND lower_bound < $2 AND upper_bound > $1 ORDER BY lower_bound
@@ -98,20 +104,24 @@ class RebuildStep:
     Attributes:
         until: everything before is done.
         hours: hours of all cameras made so far.
+        left_out: hours of the clock so far that keep their sums, since these were simulated without windows.
         done, total: hours of the clock, for a progress bar.
     """
 
     until: datetime
     hours: int
+    left_out: int
     done: int
     total: int
 
 
-async def rebuild(connection: Connection, from_: datetime, to: datetime) -> AsyncIterator[RebuildStep]:
+async def rebuild(
+    connection: Connection, from_: datetime, to: datetime, *, force: bool = False
+) -> AsyncIterator[RebuildStep]:
     """Make the sums of a span anew from the windows, an hour in a transaction, while others go on writing.
 
     The span grows to whole hours. Days whose windows were dropped are left as they are: their sums by the
-    hour are all that is known of them.
+    hour are all that is known of them. So are hours that were simulated without windows, unless forced.
 
     Raises:
         asyncpg.PostgresError: as the server says; what was told as done is done.
@@ -119,14 +129,17 @@ async def rebuild(connection: Connection, from_: datetime, to: datetime) -> Asyn
     since, until = _hour(from_), _hour(to + timedelta(hours=1, microseconds=-1))
     spans = [(row["lower"], row["upper"]) for row in await connection.fetch(_DAYS, since, until, METRICS_TABLE)]
     total = sum(round((upper - lower) / timedelta(hours=1)) for lower, upper in spans)
-    hours = done = 0
+    hours = left_out = done = 0
     for lower, upper in spans:
         while lower < upper:
-            await ensure_partitions(connection, window_partitions(lower)[1:])
-            hours += await _recompute(connection, lower)
+            if not force and await connection.fetchval(_ONLY_SUMS, lower, lower + timedelta(hours=1)):
+                left_out += 1
+            else:
+                await ensure_partitions(connection, window_partitions(lower)[1:])
+                hours += await _recompute(connection, lower)
             lower += timedelta(hours=1)
             done += 1
-            yield RebuildStep(lower, hours, done, total)
+            yield RebuildStep(lower, hours, left_out, done, total)
 
 
 async def _recompute(connection: Connection, hour: datetime) -> int:
