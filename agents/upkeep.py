@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Awaitable, Callable
 
 from trafficapp.application import TrafficApp
 from trafficapp.history_telemetry import UpkeepTelemetry
@@ -24,15 +25,26 @@ def tasks(settings: Settings) -> list[Task]:
     """What is to be done by the clock."""
     zone = settings.roads.zone
 
-    async def train() -> str:
+    # both are due at the same time; this machine has other work too
+    one_training = asyncio.Lock()
+
+    def training(what: str) -> Callable[[], Awaitable[str]]:
         # the settings of this process are in its environment and its working directory, which the command inherits
-        return await run_program([sys.executable, "-m", "trafficapp.cli", "train", "--from", "postgres", "--promote"])
+        options = ["--what", what, "--from", "postgres", "--promote"]
+
+        async def train() -> str:
+            async with one_training:
+                return await run_program([sys.executable, "-m", "trafficapp.cli", "train", *options])
+
+        return train
 
     async def backup() -> str:
         return f"{await back_up(settings.postgres.url.get_secret_value(), settings.backup)} written"
 
+    weekly = DueTimes.read(settings.forecast.train_weekly, zone)
     wanted = (
-        ("training", DueTimes.read(settings.forecast.train_weekly, zone), train),
+        ("training", weekly, training("roads")),
+        ("training_cameras", weekly, training("cameras")),
         ("backup", DueTimes.read(settings.backup.nightly, zone), backup),
     )
     return [Task(name, times, work) for name, times, work in wanted if times is not None]

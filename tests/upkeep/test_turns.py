@@ -120,7 +120,10 @@ async def test_the_settings_say_what_is_done(pool: Pool, database_url: str, monk
     assert tasks(load_settings()) == []
     monkeypatch.setenv("DATABASE_URL", database_url)
     settings = load_settings(forecast={"train_weekly": "sun 03:00"}, backup={"nightly": "02:30"})
-    training, backup = tasks(settings)
+    training, cameras, backup = tasks(settings)
+    assert (cameras.name, cameras.times) == ("training_cameras", training.times)
     assert (training.name, training.times.weekday, backup.name, backup.times) == ("training", 6, "backup", NIGHTLY)
     with pytest.raises(ProgramFailed, match="Postgres has no road observations"):
         await training.work()
+    with pytest.raises(ProgramFailed, match="cameras"):
+        await cameras.work()
