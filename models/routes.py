@@ -71,7 +71,7 @@ class RouteAnswer(Struct, frozen=True, kw_only=True):
 
     Attributes:
         alternatives: different from the recommended one and each other in at least 30 % of their length, at most 1.5
-            times as long in time; quickest first.
+            times as long in time and in length; quickest first.
         graph_version: the version of the speeds it was found under; ``free-flow`` when nothing is known.
         departure_time: RFC 3339 UTC.
         speeds_from: which speeds were used.

@@ -21,6 +21,7 @@ from models.routes import (
     encode_route_answer,
 )
 from models.timestamps import epoch_us, from_epoch_us, rfc3339
+from trafficapp.roads.congestion import RouteCongestion
 from trafficapp.roads.index import OffTheMap
 from trafficapp.roads.routes import Place, Recommendation, Route, Unreachable
 from web.context import CONTEXT
@@ -34,7 +35,10 @@ NOW = "now"
 _PAST_SECONDS = 60
 _LATEST = timedelta(days=7)
 
-_LEVELS = {"low": "Flows freely", "medium": "Slow traffic", "high": "Heavy congestion"}
+_LEVELS = {"low": "Light traffic", "medium": "Slow traffic", "high": "Heavy congestion"}
+#: A road on which more time is lost does not flow freely: minutes, and as a share of the time under way.
+_FREELY_MINUTES = 1.0
+_FREELY_SHARE = 0.2
 
 
 class Routes:
@@ -121,10 +125,6 @@ def written(found: Recommendation, outlook: Outlook, departure: datetime) -> byt
 def _route(route: Route) -> RecommendedRoute:
     congestion = route.congestion
     delay_minutes = round(congestion.delay_seconds / 60, 1)
-    text = _LEVELS[congestion.level]
-    if delay_minutes >= 1:
-        text += f", {delay_minutes:.0f} min longer than on the empty road"
-        text += f", most of it on {congestion.worst_road}" if congestion.worst_road else ""
     return RecommendedRoute(
         # the line is JSON already
         waypoints=cast(list[RouteWaypoint], msgspec.Raw(route.line)),
@@ -132,7 +132,7 @@ def _route(route: Route) -> RecommendedRoute:
         eta_minutes=round(route.eta_seconds / 60, 2),
         congestion_summary=RouteCongestionSummary(
             level=congestion.level,
-            text=f"{text}.",
+            text=in_words(congestion, route.eta_seconds),
             delay_minutes=delay_minutes,
             medium_km=round(congestion.medium_km, 3),
             high_km=round(congestion.high_km, 3),
@@ -140,6 +140,18 @@ def _route(route: Route) -> RecommendedRoute:
             worst_road=congestion.worst_road,
         ),
     )
+
+
+def in_words(congestion: RouteCongestion, eta_seconds: float) -> str:
+    """The congestion on a route in words; it flows freely only where next to no time is lost."""
+    delay_minutes = round(congestion.delay_seconds / 60, 1)
+    text = _LEVELS[congestion.level]
+    if delay_minutes >= _FREELY_MINUTES:
+        text += f", {delay_minutes:.0f} min longer than on the empty road"
+        text += f", most of it on {congestion.worst_road}" if congestion.worst_road else ""
+    elif congestion.level == "low" and congestion.delay_seconds <= _FREELY_SHARE * eta_seconds:
+        text = "Flows freely"
+    return f"{text}."
 
 
 def operations(planning: RoutePlanning, cache: RouteCache) -> list[Operation]:
@@ -155,9 +167,10 @@ def operations(planning: RoutePlanning, cache: RouteCache) -> list[Operation]:
                 "taken at the speed predicted for the time at which a vehicle gets there; later ones at the usual "
                 "speed of that time of day; where nothing is known roads flow freely. `speeds_from` and `note` say "
                 "which it was, `known_share` for how much of the way a speed is known. Alternatives differ from "
-                "the recommended route and from each other in 30 % of their length at least and take at most 1.5 "
-                "times as long. An answer may be repeated for five minutes while the graph has the same version; "
-                "`Age` says how old it is. 404: a place with no road near enough, or no way from one to the other."
+                "the recommended route and from each other in 30 % of their length at least and are at most 1.5 "
+                "times as long, in time and in kilometres. An answer may be repeated for five minutes while the graph "
+                "has the same version; `Age` says how old it is. 404: a place with no road near enough, or no way from "
+                "one to the other."
             ),
             tag=Tag.ROADS,
             body_shape=RouteQuestion,

@@ -20,6 +20,7 @@ from tests.stores.live.redis_server import RedisServer
 from tests.web.conftest import Client, Worker, serving
 from trafficapp.kafka import create_topics
 from trafficapp.outbox import Outbox
+from trafficapp.roads.congestion import Level, RouteCongestion
 from trafficapp.roads.graph import RoadGraph
 from trafficapp.roads.graph_versions import version_at
 from trafficapp.roads.published import PublishedSpeeds, encode_speeds
@@ -30,6 +31,7 @@ from trafficapp.settings import RoadSettings, Settings, load_settings
 from trafficapp.stores.published_graph import GraphPublisher, graph_channel, graph_key
 from trafficapp.stores.recent_routes import affected_routes
 from trafficapp.topics import ROUTE_UPDATES, declared_topics
+from web.routes import in_words
 
 GRAPH: RoadGraph = city_graph(RoadSettings())
 ROADS: dict[str, list[tuple[str, float]]] = {edge: [(edge, 1.0)] for edge in GRAPH.edge_ids.tolist()}
@@ -124,6 +126,22 @@ async def test_without_any_speeds_roads_flow_freely_and_the_answer_says_so(clien
     assert (route["waypoints"][0]["lat"], route["waypoints"][0]["lng"]) == pytest.approx(
         tuple(ORIGIN.values()), abs=2e-3
     )
+
+
+@pytest.mark.parametrize(
+    ("level", "delay_seconds", "eta_seconds", "text"),
+    [
+        ("low", 40.0, 600.0, "Flows freely."),
+        ("low", 40.0, 110.0, "Light traffic."),
+        ("low", 100.0, 270.0, "Light traffic, 2 min longer than on the empty road, most of it on a204."),
+        ("medium", 40.0, 80.0, "Slow traffic."),
+        ("high", 600.0, 700.0, "Heavy congestion, 10 min longer than on the empty road, most of it on a204."),
+    ],
+)
+def test_a_route_flows_freely_only_where_next_to_no_time_is_lost(
+    level: Level, delay_seconds: float, eta_seconds: float, text: str
+) -> None:
+    assert in_words(RouteCongestion(level, delay_seconds, 0.0, 0.0, 1.0, "a204"), eta_seconds) == text
 
 
 async def test_a_jam_is_avoided_on_every_worker_and_when_it_clears_the_route_comes_back(
