@@ -1,4 +1,4 @@
-# A worker: streams, history or live, chosen by TRAFFICAPP_WORKER__ROLE. The servers are not in it.
+# A worker of the role in TRAFFICAPP_WORKER__ROLE. The servers are not in it, and nothing to train with.
 
 FROM python:3.12-slim AS build
 
@@ -20,7 +20,15 @@ RUN pip install --no-deps --no-build-isolation /src && pip uninstall --yes setup
 
 FROM python:3.12-slim
 
-RUN useradd --system --uid 10001 --home-dir /var/lib/trafficapp --create-home trafficapp
+# For the nightly backup: a pg_dump that is older than the server does not dump it, and Debian's is.
+RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates extrepo \
+    && extrepo enable postgresql \
+    && apt-get update && apt-get install --yes --no-install-recommends postgresql-client-18 \
+    && apt-get purge --yes --auto-remove extrepo && rm -rf /var/lib/apt/lists/*
+
+# Volumes that are mounted over these folders take their owner.
+RUN useradd --system --uid 10001 --home-dir /var/lib/trafficapp --create-home trafficapp \
+    && install --directory --owner=trafficapp --mode=700 /var/lib/trafficapp/models /var/lib/trafficapp/backups
 COPY --from=build /opt/trafficapp /opt/trafficapp
 COPY faust.yml /etc/trafficapp/faust.yml
 
@@ -30,6 +38,8 @@ ENV PATH=/opt/trafficapp/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     TRAFFICAPP_CONFIG=/etc/trafficapp/faust.yml \
     TRAFFICAPP_DATA_DIR=/var/lib/trafficapp/data \
+    TRAFFICAPP_FORECAST__MODELS_DIR=/var/lib/trafficapp/models \
+    TRAFFICAPP_BACKUP__FOLDER=/var/lib/trafficapp/backups \
     TRAFFICAPP_WEB__HOST=0.0.0.0 \
     TRAFFICAPP_WEB__PORT=6066
 

@@ -139,12 +139,38 @@ def test_a_worker_reads_what_compose_gives_it(
     assert settings.redis.url.get_secret_value() == "redis://redis:6379/0"
     assert settings.admin.api_key is None
     assert (settings.retention.events_hours, settings.retention.metrics_days) == (24, 30)
+    # nothing by the clock unless asked for, and what is kept is kept in a volume
+    assert (settings.forecast.train_weekly, settings.backup.nightly, settings.here.api_key) == ("", "", None)
+    mounted = dict(volume.split(":")[::-1] for volume in services[service]["volumes"])
+    assert mounted[str(settings.forecast.models_dir)] == "models"
+    assert (mounted.get(str(settings.backup.folder)) == "backups") == (role == "history")
+
+
+def test_what_is_asked_for_reaches_the_service_that_does_it(
+    services: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"FORECAST_TRAIN_WEEKLY": "sun 03:00", "BACKUP_NIGHTLY": "02:30", "HERE_API_KEY": "key"}
+    for service in ("history", "here"):
+        for name, value in services[service]["environment"].items():
+            monkeypatch.setenv(name, interpolated(value, given | {"POSTGRES_PASSWORD": "secret"}))
+    settings = load_settings()
+    assert (settings.forecast.train_weekly, settings.backup.nightly) == ("sun 03:00", "02:30")
+    assert settings.here.api_key is not None
+    assert settings.here.api_key.get_secret_value() == "key"
+    with_key = {name for name, service in services.items() if "HERE_API_KEY" in service.get("environment", {})}
+    assert with_key == {"here"}
+
+
+def test_volumes_are_declared_and_outlive_containers(services: dict[str, Any]) -> None:
+    declared = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["volumes"]
+    mounted = {volume.split(":")[0] for service in services.values() for volume in service.get("volumes", [])}
+    assert mounted == set(declared) == {"kafka", "postgres", "models", "backups"}
 
 
 def test_commands_in_compose_exist(services: dict[str, Any]) -> None:
     spoken = " ".join(" ".join(service["command"]) for service in services.values() if "command" in service)
-    named = set(re.findall(r"\btrafficapp (\w+)", spoken))
-    assert {"migrate", "topics", "cameras", "simulate"} == named
+    named = set(re.findall(r"\btrafficapp ([\w-]+)", spoken))
+    assert {"migrate", "topics", "cameras", "simulate", "poll-here"} == named
     assert named <= COMMANDS
 
 
@@ -156,6 +182,20 @@ def test_the_image_installs_checked_packages_and_runs_without_root() -> None:
     assert "--require-hashes -r /src/requirements/worker.txt" in stages[-2]
     assert re.search(r"^USER (?!root)\w+$", stages[-1], re.MULTILINE)
     assert "HEALTHCHECK" in stages[-1]
+
+
+def test_the_image_can_back_up_the_server_of_compose_into_a_folder_of_its_own(services: dict[str, Any]) -> None:
+    last = read("Dockerfile").split("\nFROM ")[-1]
+    client, server = re.search(r"postgresql-client-(\d+)", last), services["postgres"]["image"]
+    assert client is not None
+    assert f"postgres:{client[1]}" == server, "pg_dump refuses a newer server"
+    made = re.search(r"install --directory --owner=(\w+) --mode=\d+ (.+)", last)
+    assert made is not None
+    assert re.search(rf"^USER {made[1]}$", last, re.MULTILINE)
+    volumes = services["history"]["volumes"]
+    assert set(made[2].split()) == {volume.split(":")[1] for volume in volumes}
+    for folder, variable in zip(made[2].split(), ("FORECAST__MODELS_DIR", "BACKUP__FOLDER"), strict=True):
+        assert f"TRAFFICAPP_{variable}={folder} " in last
 
 
 def test_the_build_context_has_what_the_image_copies() -> None:
@@ -218,7 +258,7 @@ def test_make_targets_in_documents_exist(document: str) -> None:
 def test_commands_and_variables_in_documents_exist(document: str) -> None:
     text = read(document)
     code = " ".join(re.findall(r"`[^`\n]+`|```.*?```", text, re.DOTALL))
-    assert set(re.findall(r"(?<![\w/.])(?<!-A )trafficapp ([a-z]+)\b", code)) <= COMMANDS
+    assert set(re.findall(r"(?<![\w/.])(?<!-A )trafficapp ([a-z][a-z-]*)\b", code)) <= COMMANDS
     assert set(re.findall(r"TRAFFICAPP_[A-Z_]*[A-Z]", text)) <= {*setting_variables(), *_OTHER_VARIABLES}
 
 
