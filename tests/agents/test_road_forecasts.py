@@ -112,7 +112,10 @@ async def owner(city: City, redis: Redis) -> AsyncIterator[RoadForecastsSink]:
         yield sink
     finally:
         rounds.cancel()
+        await asyncio.gather(rounds, return_exceptions=True)
         sink.release([0])
+        # rows that are handed over leave in a task of their own; a producer that is gone meanwhile would end the tests
+        await sink._state.flush()
         await outbox.stop()
 
 
