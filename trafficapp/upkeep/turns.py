@@ -67,7 +67,8 @@ class Task:
 async def take_turn(pool: Pool, task: Task, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Standing:
     """Do a task if it is due and nobody does it or did it.
 
-    The session of the lock ends with the process, so a killed worker's turn is free for the others at once.
+    The session of the lock ends with the process, so a killed worker's turn is free for the others at once. What it
+    ran has died with it: see `trafficapp.upkeep.processes.run_program`.
 
     Returns:
         what is known afterwards.
