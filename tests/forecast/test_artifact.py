@@ -79,6 +79,12 @@ def test_better_figures_cannot_be_written_into_it(model: Path) -> None:
         load(model)
 
 
+def test_a_folder_that_was_given_another_name_is_refused_as_that(model: Path) -> None:
+    version = model.name
+    with pytest.raises(ArtifactError, match=f"another name than the version in it, {version}$"):
+        load(model.rename(model.with_name("mine")))
+
+
 def test_another_format_is_refused(model: Path) -> None:
     described = json.loads((model / "model.json").read_text())
     (model / "model.json").write_text(json.dumps(described | {"format_version": 99}))

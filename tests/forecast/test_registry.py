@@ -15,6 +15,7 @@ import pytest
 
 from tests.forecast.synthetic import artifact
 from trafficapp.forecast.artifact import ArtifactError, describe
+from trafficapp.forecast.old_versions import KEPT_FOR, remove_old_versions
 from trafficapp.forecast.registry import POINTER, ModelRegistry, NotBetterError, PromotedModel, not_better
 from trafficapp.forecast.windows import TrainingData
 
@@ -119,6 +120,31 @@ def test_what_killed_processes_left_is_cleared_a_day_later(registry: ModelRegist
     assert (registry.folder / ".writing-at-work" / "model.onnx").exists()
     assert len(registry.candidates()) == 2
     assert registry.promotion() is not None
+
+
+def test_old_versions_go_that_neither_serve_nor_served(registry: ModelRegistry, data: TrainingData) -> None:
+    now = datetime.now(UTC)
+    first, second = registry.candidates()
+    for day in (6, 7):
+        artifact(data, registry.folder, datetime(2026, 5, day, tzinfo=UTC))
+    registry.promote(second)
+    _, _, unused, young = registry.candidates()
+    shutil.copytree(registry.folder / unused, registry.folder / "by hand")
+    long_ago = (now - KEPT_FOR - timedelta(hours=1)).timestamp()
+    for name in (first, second, unused, "by hand"):
+        os.utime(registry.folder / name, times=(long_ago, long_ago))
+    pointer = (registry.folder / POINTER).read_bytes()
+    (registry.folder / POINTER).write_text("{")
+    assert remove_old_versions(registry, now) == []
+    (registry.folder / POINTER).unlink()
+    assert remove_old_versions(registry, now) == []
+    (registry.folder / POINTER).write_bytes(pointer)
+    assert remove_old_versions(registry, now) == [unused]
+    assert registry.candidates() == sorted([first, second, young, "by hand"])
+    assert not list(registry.folder.glob(".writing-*"))
+    assert remove_old_versions(registry, now + 2 * KEPT_FOR) == [young]
+    # what served before can serve again
+    assert registry.promote(first).previous == (second,)
 
 
 def test_an_artifact_damaged_after_promotion_is_refused_and_the_one_before_serves(registry: ModelRegistry) -> None:

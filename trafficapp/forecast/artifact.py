@@ -175,8 +175,10 @@ def describe(path: Path) -> Description:
         about = msgspec.json.decode((path / DESCRIPTION).read_bytes(), type=Description)
         if about.format_version != FORMAT_VERSION:
             raise ArtifactError(f"{path}: format {about.format_version}, this program reads {FORMAT_VERSION}")
-        if about.digest != _digest(about) or about.version != path.name:
+        if about.digest != _digest(about):
             raise ArtifactError(f"{path}: {DESCRIPTION} was altered after it was written")
+        if about.version != path.name:
+            raise ArtifactError(f"{path}: the folder has another name than the version in it, {about.version}")
         for name in (NETWORK, ARRAYS):
             if about.files.get(name) != _hash((path / name).read_bytes()):
                 raise ArtifactError(f"{path}: {name} is damaged, its SHA-256 is not that of {DESCRIPTION}")
