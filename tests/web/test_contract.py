@@ -174,9 +174,10 @@ async def test_trends_of_roads(filled: Worker) -> None:
 async def test_each_notification_comes_as_its_record(filled: Worker) -> None:
     sink = LiveNotificationsSink(filled.context.redis, an_hour_back)
     await sink.load([0])
+    news = notification(timestamp=rfc3339(epoch_us(datetime.now(UTC))))
     async with filled.client.ws_connect("/ws/notifications") as connection:
-        await sink.apply(0, (records := notification_records(100, notification())), lambda: True)
-        message = await connection.receive_str()
+        await sink.apply(0, (records := notification_records(100, news)), lambda: True)
+        message = await connection.receive_str(timeout=10)
     sink.release([0])
     assert message.encode() == records[0].value
     assert list(json.loads(message)) == NOTIFICATION.split()
