@@ -12,10 +12,14 @@ import numpy as np
 from trafficapp.simulation.chance import DayChance, Incident, day_of
 from trafficapp.simulation.city import City, Floats
 from trafficapp.simulation.flow import CityFlow, MinuteInputs, MinuteTraffic
+from trafficapp.simulation.streams import VehicleStreams
 
 #: Error of the feed's speed of a minute.
 MEASURED_DEVIATION_KMH = 0.6
 SLOWEST_MEASURED_KMH = 1.0
+
+#: So much before a span is known of single vehicles: whoever is in view of a camera when it begins has come since then.
+LEAD_MINUTES = 15
 
 #: Days that are moved side by side: more need more memory and gain nothing.
 _SIDE_BY_SIDE = 16
@@ -31,6 +35,8 @@ class DayTraffic:
         speed_kmh: as it is.
         measured_kmh: as the feed tells it.
         flow_vph: vehicles an hour that leave the edge.
+        driven_kmh: speeds as they are, from `LEAD_MINUTES` before the first minute on.
+        driven_vph: single vehicles an hour that drive along the edge, from then on (see `streams`).
     """
 
     chance: DayChance
@@ -38,6 +44,8 @@ class DayTraffic:
     speed_kmh: Floats
     measured_kmh: Floats
     flow_vph: Floats
+    driven_kmh: Floats
+    driven_vph: Floats
 
 
 def simulate_days(
@@ -73,9 +81,9 @@ def simulate_days(
 
 def _side_by_side(
     city: City, chances: Sequence[DayChance], minutes: int, progress: Callable[[int], None]
-) -> Iterator[tuple[Floats, Floats]]:
-    """Speed and flow of each minute from the warm-up on, shape (days, edges)."""
-    flow = CityFlow(city, len(chances))
+) -> Iterator[tuple[Floats, Floats, Floats]]:
+    """Speed, flow and single vehicles of each minute from the warm-up on, shape (days, edges)."""
+    flow, streams = CityFlow(city, len(chances)), VehicleStreams(city, len(chances))
     for minute in range(minutes):
         # a day that is over goes on with its last minute; what comes of it is cut off
         inputs = [chance.inputs(min(minute, chance.minutes - 1)) for chance in chances]
@@ -86,19 +94,24 @@ def _side_by_side(
                 np.concatenate([each.free_speed for each in inputs]),
             )
         )
-        yield moved.speed_kmh.astype(np.float32), moved.flow_vph.astype(np.float32)
+        driven_vph = streams.advance(moved)
+        yield moved.speed_kmh.astype(np.float32), moved.flow_vph.astype(np.float32), driven_vph.astype(np.float32)
         progress(len(chances))
 
 
 def _cut(
-    chance: DayChance, minutes: Sequence[tuple[Floats, Floats]], place: int, start: datetime, end: datetime
+    chance: DayChance, minutes: Sequence[tuple[Floats, Floats, Floats]], place: int, start: datetime, end: datetime
 ) -> DayTraffic:
     begin, until = max(start, chance.begin), min(end, chance.end)
     first, last = (int((moment - chance.first).total_seconds()) // 60 for moment in (begin, until))
-    speed = np.array([minutes[minute][0][place] for minute in range(first, last)], float)
-    flow = np.array([minutes[minute][1][place] for minute in range(first, last)], float)
+    speed, flow, driven = (
+        np.array([minutes[minute][kind][place] for minute in range(first - LEAD_MINUTES, last)], float)
+        for kind in range(3)
+    )
+    now = slice(LEAD_MINUTES, None)
     error = measurement_errors(chance, speed.shape[1])[first:last]
-    return DayTraffic(chance, begin, speed, np.maximum(speed + error, SLOWEST_MEASURED_KMH), flow)
+    measured = np.maximum(speed[now] + error, SLOWEST_MEASURED_KMH)
+    return DayTraffic(chance, begin, speed[now], measured, flow[now], speed, driven)
 
 
 def measurement_errors(chance: DayChance, edges: int) -> Floats:

@@ -26,6 +26,8 @@ FLEET: tuple[tuple[str, float, float, float], ...] = (
 VEHICLES_PER_PROBE = 14
 
 _STANDING_SECONDS = 20.0
+#: Share of the standing vehicles that go on within a second.
+GOES_SHARE = 1 / _STANDING_SECONDS
 _OWN_SPEED_DEVIATION = 0.06
 #: Within a second nobody drives over more short edges than these.
 _MOST_EDGES_A_SECOND = 12
@@ -87,9 +89,8 @@ class Vehicles:
         """Move on by a second; return all vehicles."""
         self._set_speeds(traffic)
         fleet, chance = self.fleet, self._chance
-        share = self._standing[fleet.edge]
-        stop = share / np.maximum(1 - share, 1e-3) / _STANDING_SECONDS
-        fleet.stands ^= chance.random(len(fleet)) < np.where(fleet.stands, 1 / _STANDING_SECONDS, stop)
+        stop = stop_shares(self._standing[fleet.edge])
+        fleet.stands ^= chance.random(len(fleet)) < np.where(fleet.stands, GOES_SHARE, stop)
         fleet.speed_kmh = np.where(fleet.stands, 0.0, self._moving_kmh[fleet.edge] * fleet.own_speed)
         fleet.position_m = fleet.position_m + fleet.speed_kmh / 3.6
         gone = self._pass_ends(fleet)
@@ -108,7 +109,7 @@ class Vehicles:
         count, chance = len(edges), self._chance
         numbers = np.arange(self._entered, self._entered + count)
         self._entered += count
-        own_speed = np.clip(1 + _OWN_SPEED_DEVIATION * chance.normal(size=count), 0.8, 1.2)
+        own_speed = own_speeds(chance, count)
         shares = [share for _, share, _, _ in FLEET]
         return Fleet(
             number=numbers,
@@ -143,3 +144,15 @@ class Vehicles:
             fleet.edge[over] = after
             fleet.lane[over] = self._some_lane(after)
         return gone
+
+
+def stop_shares(standing: Floats) -> Floats:
+    """Share of the moving vehicles that stop within a second where this share of all stands."""
+    shares: Floats = standing / np.maximum(1 - standing, 1e-3) / _STANDING_SECONDS
+    return shares
+
+
+def own_speeds(chance: np.random.Generator, count: int) -> Floats:
+    """How fast each of some vehicles drives, as a share of what all do."""
+    speeds: Floats = np.clip(1 + _OWN_SPEED_DEVIATION * chance.normal(size=count), 0.8, 1.2)
+    return speeds

@@ -1,8 +1,4 @@
-"""What cameras count in simulated traffic: finished windows, for history. Live, real windows are made of detections.
-
-Vehicles come independently of each other, so their number in a window is a Poisson number around density times length
-seen plus flow times window. How many stand varies from window to window about the share that the mean speed gives.
-"""
+"""What cameras count in simulated traffic: finished windows, for history. Live, real windows are made of detections."""
 
 from __future__ import annotations
 
@@ -14,14 +10,10 @@ import numpy as np
 from trafficapp.congestion import COUNT_WEIGHT, SCORE_DECIMALS, SLOWNESS_WEIGHT, STOPPED_WEIGHT, CongestionScale
 from trafficapp.simulation.city import City, Floats, Integers
 from trafficapp.simulation.days import DayTraffic
-from trafficapp.simulation.standing import moving_kmh, standing_share
+from trafficapp.simulation.passages import WINDOW_SECONDS, WINDOWS_PER_MINUTE, sightings
 from trafficapp.simulation.views import CameraView
 
-WINDOW_SECONDS = 5
-WINDOWS_PER_MINUTE = 60 // WINDOW_SECONDS
-
-_SPEED_DEVIATION = 0.06
-_STANDING_DEVIATION = 0.5
+__all__ = ["WINDOWS_PER_MINUTE", "WINDOW_SECONDS", "Windows", "camera_windows", "lane_windows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,37 +52,11 @@ def lane_windows(
         traffic: what they look at.
         scales: constants of the score of each camera.
     """
-    edges = np.array([view.edge for view in views for _ in view.lanes])
-    seen_km = np.array([lane.length_m / 1000 for view in views for lane in view.lanes])
-    speed = np.repeat(traffic.speed_kmh[:, edges], WINDOWS_PER_MINUTE, axis=0)
-    flow_vph = np.repeat(traffic.flow_vph[:, edges] / city.graph.lanes[edges], WINDOWS_PER_MINUTE, axis=0)
-    present = np.minimum(flow_vph / speed * seen_km, city.jam_vpkm[edges] / city.graph.lanes[edges] * seen_km)
-    passing = flow_vph * WINDOW_SECONDS / 3600
-    vehicles, some, other = _drawn(traffic, present + passing)
-    detections = np.maximum(
-        vehicles, np.rint(vehicles * WINDOW_SECONDS * present / np.maximum(present + passing, 1e-9))
-    )
-    share = standing_share(speed)
-    spread = _STANDING_DEVIATION * np.sqrt(share * (1 - share) / np.maximum(vehicles, 1))
-    standing = np.clip(share + spread * some, 0.0, 1.0)
-    kmh = moving_kmh(speed) * (1 - standing) * (1 + _SPEED_DEVIATION * other)
-    queue = np.minimum(np.ceil(standing * vehicles - 1e-9), vehicles).astype(np.int64)
-    empty = vehicles == 0
-    kmh[empty] = standing[empty] = np.nan
+    seen = sightings(city, views, traffic)
+    with np.errstate(invalid="ignore"):
+        kmh, standing = seen.speed_sum_kmh / seen.detections, seen.standing / seen.detections
     by_lane = [scale for view, scale in zip(views, scales, strict=True) for _ in view.lanes]
-    return _scored(vehicles, detections.astype(np.int64), kmh, standing, queue, by_lane)
-
-
-def _drawn(traffic: DayTraffic, expected: Floats) -> tuple[Integers, Floats, Floats]:
-    """Numbers of vehicles, and two normal numbers for each window; a minute's depend on nothing outside of it."""
-    vehicles, normal = np.zeros(expected.shape, np.int64), np.zeros((2, *expected.shape))
-    first = int((traffic.begin - traffic.chance.first).total_seconds()) // 60
-    for minute in range(len(traffic.speed_kmh)):
-        windows = slice(minute * WINDOWS_PER_MINUTE, (minute + 1) * WINDOWS_PER_MINUTE)
-        chance = traffic.chance.windows(first + minute)
-        vehicles[windows] = chance.poisson(expected[windows])
-        normal[:, windows] = chance.normal(size=normal[:, windows].shape)
-    return vehicles, normal[0], normal[1]
+    return _scored(seen.vehicles, seen.detections, kmh, standing, seen.queue, by_lane)
 
 
 def camera_windows(views: Sequence[CameraView], lanes: Windows, scales: Sequence[CongestionScale]) -> Windows:
