@@ -8,19 +8,22 @@ way and comes back must not take much longer than what it replaces.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
-import numpy.typing as npt
 
 from trafficapp.roads.graph import Floats, Integers, RoadGraph
 from trafficapp.roads.router import Metric, Questions, State
-from trafficapp.roads.search import Drive, StatesOfEnds
+from trafficapp.roads.search import Drive, Quickest
 
 #: Via edges that are swept, and ways that are looked at, per question.
 _VIA_EDGES = 400
 _LOOKED_AT = 12
+#: So many of all edges are mostly enough to find the via edges among.
+_SWEPT_FIRST = 2000
 #: Around the via edge, this share of the best time must be a quickest way.
 _LOCALLY_OPTIMAL = 0.25
 #: Via edges lie within the best way's bounds, widened by this share of their size, and by this many metres at least.
@@ -58,8 +61,9 @@ class Chosen:
         """Begin with the best way."""
         self.drives: list[Drive] = []
         self._bounds = bounds
-        self._length_m = graph.length_m
-        self._known: list[tuple[npt.NDArray[np.bool_], float]] = []
+        self._most = 1 - bounds.different
+        self._length_m = graph.length_list
+        self._known: list[tuple[frozenset[int], float]] = []
         self.add(best)
 
     @property
@@ -70,19 +74,23 @@ class Chosen:
     def add(self, drive: Drive) -> None:
         """Choose a way."""
         self.drives.append(drive)
-        edges = list(drive.edges)
-        on_drive = np.zeros(len(self._length_m), bool)
-        on_drive[edges] = True
-        self._known.append((on_drive, float(self._length_m[edges].sum())))
+        edges = frozenset(drive.edges)
+        self._known.append((edges, self._length(edges)))
 
     def differs(self, edges: Sequence[int]) -> bool:
         """Whether a way has so much of its own, and lacks so much of each chosen one, that it is another way."""
-        positions = np.array(edges)
-        lengths = self._length_m[positions]
-        whole, most = float(lengths.sum()), 1 - self._bounds.different
-        return all(
-            float(lengths @ on_drive[positions]) <= most * min(whole, length) for on_drive, length in self._known
-        )
+        whole = self._length(edges)
+        return all(self._common(edges, known) <= self._most * min(whole, length) for known, length in self._known)
+
+    def may_differ(self, edges: Sequence[int]) -> bool:
+        """Whether a way that begins like this can be another one: not too much of a chosen one is in it already."""
+        return all(self._common(edges, known) <= self._most * length for known, length in self._known)
+
+    def _common(self, edges: Sequence[int], known: frozenset[int]) -> float:
+        return self._length(filter(known.__contains__, edges))
+
+    def _length(self, edges: Iterable[int]) -> float:
+        return sum(map(self._length_m.__getitem__, edges))
 
 
 class ViaEdges:
@@ -102,10 +110,17 @@ class ViaEdges:
         way = self._line(edges)
         low, high = way.min(axis=0), way.max(axis=0)
         margin = max(float((high - low).max()) * _WIDER, _WIDER_M)
-        inside = (self._east >= low[0] - margin) & (self._east <= high[0] + margin)
-        inside &= (self._north >= low[1] - margin) & (self._north <= high[1] + margin)
-        found: Integers = self._order[np.flatnonzero(inside)[:_VIA_EDGES]]
-        return found
+        low, high = low - margin, high + margin
+        found = self._inside(slice(_SWEPT_FIRST), low, high)
+        if len(found) < _VIA_EDGES:
+            found = np.concatenate([found, self._inside(slice(_SWEPT_FIRST, None), low, high)])
+        return self._order[found[:_VIA_EDGES]]
+
+    def _inside(self, piece: slice, low: Floats, high: Floats) -> Integers:
+        """Where in a piece of the order edges are that lie within bounds."""
+        east, north = self._east[piece], self._north[piece]
+        inside = (east >= low[0]) & (east <= high[0]) & (north >= low[1]) & (north <= high[1])
+        return np.flatnonzero(inside) + (piece.start or 0)
 
     def best_of_each_field(self, edges: Sequence[int], via: Integers, seconds: Floats) -> Integers:
         """The best via edge left and right of a way, near and far, early and late; the most promising first.
@@ -140,77 +155,89 @@ class ViaEdges:
 
 
 def by_way_of_others(
-    metric: Metric, states: StatesOfEnds, graph: RoadGraph, via_edges: ViaEdges, chosen: Chosen, longer: float
+    metric: Metric, quickest: Quickest, via_edges: ViaEdges, chosen: Chosen, longer: float
 ) -> Iterator[Drive]:
     """Drives by way of other edges, most promising first, that differ from those chosen and make no detour.
 
     Args:
         metric: travel times.
-        states: where to begin and end.
-        graph: the road graph.
+        quickest: the quickest drive under them.
         via_edges: edges to try.
         chosen: the drives chosen so far; the caller adds to them.
         longer: drives that take more than this many times the quickest are left out.
     """
+    states, best, seconds = quickest
     questions = metric.questions()
-    best = questions.way(states.origins, states.destinations)
-    if best is None:
-        return
-    best_drive = states.drive(best.edges, best.turns)
-    edges = best_drive.edges
-    via = via_edges.around(edges)
+    via = via_edges.around(best.edges)
     there, on = metric.seconds_by_way_of(states.origins, states.destinations, via)
-    quick = there + on <= best.seconds * longer * _ROUNDING
+    quick = there + on <= seconds * longer * _ROUNDING
+    straight = Straight(metric, best, longer)
     seen: set[int] = set()
-    for edge in via_edges.best_of_each_field(edges, via[quick], (there + on)[quick])[:_LOOKED_AT].tolist():
+    for edge in via_edges.best_of_each_field(best.edges, via[quick], (there + on)[quick])[:_LOOKED_AT].tolist():
         if edge in seen:
             continue
-        first = questions.way(states.origins, [State(edge, 0.0)])
-        second = questions.way([State(edge, 0.0)], states.destinations)
-        if first is None or second is None:
+        by_way = [State(edge, 0.0)]
+        first = questions.way(states.origins, by_way)
+        if first is None:
+            continue
+        if not chosen.may_differ(first.edges):
+            seen.update(first.edges)
+            continue
+        second = questions.way(by_way, states.destinations)
+        if second is None:
             continue
         drive = states.drive(first.edges + second.edges[1:], first.turns + second.turns)
         seen.update(drive.edges)
-        if chosen.differs(drive.edges):
-            around_seconds = best.seconds * _LOCALLY_OPTIMAL
-            if _straightforward(metric, graph, drive, best_drive, longer) and _locally_optimal(
-                questions, metric, graph, drive, len(first.edges) - 1, around_seconds
-            ):
-                yield drive
-
-
-def _straightforward(metric: Metric, graph: RoadGraph, drive: Drive, best: Drive, longer: float) -> bool:
-    """Whether each piece that leaves the best way and comes back takes not much longer than what it replaces."""
-    reached, best_reached = _reached(metric, graph, drive), _reached(metric, graph, best)
-    place = {edge: number for number, edge in enumerate(best.edges)}
-    left = came_back = 0
-    for number, edge in enumerate(drive.edges):
-        if edge not in place:
+        if not chosen.differs(drive.edges):
             continue
-        if place[edge] < came_back:
-            return False
-        replaced = best_reached[place[edge]] - best_reached[came_back]
-        if reached[number] - reached[left] > replaced * longer * _ROUNDING + 0.01:
-            return False
-        left, came_back = number, place[edge]
-    return True
+        reached = _reached(metric, drive)
+        if straight.includes(drive, reached) and _locally_optimal(
+            questions, drive, reached, len(first.edges) - 1, seconds * _LOCALLY_OPTIMAL
+        ):
+            yield drive
 
 
-def _reached(metric: Metric, graph: RoadGraph, drive: Drive) -> Floats:
+class Straight:
+    """Drives whose pieces off the best way take not much longer than what they replace."""
+
+    def __init__(self, metric: Metric, best: Drive, longer: float) -> None:
+        """Note when the best way is where."""
+        self._reached = _reached(metric, best)
+        self._place = {edge: number for number, edge in enumerate(best.edges)}
+        self._longer = longer
+
+    def includes(self, drive: Drive, reached: list[float]) -> bool:
+        """Whether a drive is one of them.
+
+        Args:
+            drive: the drive.
+            reached: when it is at the end of each edge.
+        """
+        left = came_back = 0
+        for number, place in enumerate(map(self._place.get, drive.edges)):
+            if place is None:
+                continue
+            if place < came_back:
+                return False
+            replaced = self._reached[place] - self._reached[came_back]
+            if reached[number] - reached[left] > replaced * self._longer * _ROUNDING + 0.01:
+                return False
+            left, came_back = number, place
+        return True
+
+
+def _reached(metric: Metric, drive: Drive) -> list[float]:
     """When a drive is at the end of each edge, from the end of the first on."""
-    steps = metric.seconds[list(drive.edges[1:])] + graph.turn_seconds[list(drive.turns)]
-    return np.concatenate([[0.0], np.cumsum(steps)])
+    return list(accumulate(map(metric.turn_list.__getitem__, drive.turns), initial=0.0))
 
 
-def _locally_optimal(
-    questions: Questions, metric: Metric, graph: RoadGraph, drive: Drive, via: int, around_seconds: float
-) -> bool:
+def _locally_optimal(questions: Questions, drive: Drive, reached: list[float], via: int, around_seconds: float) -> bool:
     """Whether the piece of a drive around its via edge, so long on each side, is a quickest way.
 
     The piece goes on to the end of the edge after it: at the end of its own last edge one can only be over that edge.
     """
-    edges, reached = drive.edges, _reached(metric, graph, drive)
-    first = max(int(np.searchsorted(reached, reached[via] - around_seconds, "right")) - 1, 0)
-    last = min(int(np.searchsorted(reached, reached[via] + around_seconds)) + 1, len(edges) - 1)
-    piece = questions.way([State(edges[first], 0.0)], [State(edges[last], 0.0)])
-    return piece is not None and reached[last] - reached[first] <= piece.seconds * _ROUNDING + 0.01
+    edges = drive.edges
+    first = max(bisect_right(reached, reached[via] - around_seconds) - 1, 0)
+    last = min(bisect_left(reached, reached[via] + around_seconds) + 1, len(edges) - 1)
+    seconds = questions.seconds([State(edges[first], 0.0)], [State(edges[last], 0.0)])
+    return reached[last] - reached[first] <= seconds * _ROUNDING + 0.01

@@ -104,6 +104,12 @@ class RoadGraph:
         return lengths
 
     @cached_property
+    def turn_tails(self) -> list[int]:
+        """The edges before the turns, as a list."""
+        tails: list[int] = self.turn_from.tolist()
+        return tails
+
+    @cached_property
     def turn_heads(self) -> list[int]:
         """The edges after the turns, as a list."""
         heads: list[int] = self.turn_to.tolist()
@@ -114,6 +120,12 @@ class RoadGraph:
         """The times of the turns, as a list."""
         seconds: list[float] = self.turn_seconds.tolist()
         return seconds
+
+    @cached_property
+    def onward(self) -> list[list[tuple[int, int, float]]]:
+        """The turns that lead away from each edge: turn, edge after it, seconds."""
+        heads, seconds = self.turn_heads, self.turn_seconds_list
+        return [[(turn, heads[turn], seconds[turn]) for turn in turns] for turns in self.turns_out_of]
 
     @cached_property
     def position_of_edge(self) -> dict[str, int]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -52,6 +53,9 @@ class Questions(Protocol):
     def way(self, origins: Sequence[State], destinations: Sequence[State]) -> Way | None:
         """The quickest way from any origin to any destination, or None when there is none."""
 
+    def seconds(self, origins: Sequence[State], destinations: Sequence[State]) -> float:
+        """What the quickest way takes, in rounded milliseconds, inf when there is none: a third of the work."""
+
 
 class Metric(Protocol):
     """Travel times, ready for questions. It never changes, and any number of threads may ask it."""
@@ -59,6 +63,10 @@ class Metric(Protocol):
     @property
     def seconds(self) -> Floats:
         """What each edge takes; cannot be written."""
+
+    @property
+    def turn_list(self) -> list[float]:
+        """What each turn takes with the edge behind it."""
 
     def way(self, origins: Sequence[State], destinations: Sequence[State]) -> Way | None:
         """The quickest way from any origin to any destination, or None when there is none."""
@@ -198,10 +206,19 @@ class CchQuestions:
             return None
         turns = found.arc_path
         # Each path that is asked for is unpacked from shortcuts anew; the turns tell the edges sooner.
-        edges = [metric.router.turn_from[turns[0]]] if turns else found.node_path
-        edges += map(metric.router.turn_to.__getitem__, turns)
-        seconds = _least(origins, edges[0]) + _least(destinations, edges[-1])
-        return Way(edges, turns, seconds + sum(map(metric.turn_list.__getitem__, turns)))
+        if len(turns) > 1:
+            of_turns = itemgetter(*turns)  # half as long as one by one
+            edges = [metric.router.turn_from[turns[0]], *of_turns(metric.router.turn_to)]
+            seconds = sum(of_turns(metric.turn_list))
+        else:
+            edges = found.node_path
+            seconds = sum(metric.turn_list[turn] for turn in turns)
+        return Way(edges, turns, seconds + _least(origins, edges[0]) + _least(destinations, edges[-1]))
+
+    def seconds(self, origins: Sequence[State], destinations: Sequence[State]) -> float:
+        """See ``Questions``."""
+        found = self._query.run_multi(self.metric.whole(origins), self.metric.whole(destinations)).distance
+        return inf if found is None or found >= _CLOSED else float(found) / _MILLISECONDS
 
 
 def _least(states: Sequence[State], edge: int) -> float:

@@ -189,7 +189,8 @@ class RoutePlanner:
     def _candidates(self, conditions: Conditions, ends: Ends, drives: list[Drive], chosen: Chosen) -> Iterator[Drive]:
         yield from drives[1:]
         metric = conditions.metrics[conditions.times.at(ends.departure_seconds)]
-        yield from by_way_of_others(metric, ends.on(metric), self.graph, self._via, chosen, self._bounds.longer)
+        if (quickest := ends.quickest(metric)) is not None:
+            yield from by_way_of_others(metric, quickest, self._via, chosen, self._bounds.longer)
 
     def _route(self, ends: Ends, drive: Drive) -> Route:
         left = ends.clock(drive)

@@ -99,21 +99,31 @@ class Ends:
     destinations: Sequence[PlaceOnEdge]
     departure_seconds: float
     nearer_is_better: bool = False
-    _clocks: dict[Drive, Floats] = field(default_factory=dict)
+    _clocks: dict[Drive, list[float]] = field(default_factory=dict)
+    _quickest: dict[Metric, Quickest | None] = field(default_factory=dict)
 
-    def clock(self, drive: Drive) -> Floats:
+    def clock(self, drive: Drive) -> list[float]:
         """When a drive leaves each of its edges, in seconds since the speeds were told."""
-        if drive not in self._clocks:
-            self._clocks[drive] = clock(self.graph, self.times, drive, self.departure_seconds)
-        return self._clocks[drive]
+        known = self._clocks.get(drive)
+        if known is None:
+            known = self._clocks[drive] = clock(self.graph, self.times, drive, self.departure_seconds)
+        return known
 
     def eta_seconds(self, drive: Drive) -> float:
         """Time under way of a drive."""
-        return float(self.clock(drive)[-1]) - self.departure_seconds
+        return self.clock(drive)[-1] - self.departure_seconds
+
+    def quickest(self, metric: Metric) -> Quickest | None:
+        """The quickest drive that takes a turn, under one metric all the way; None when there is none."""
+        if metric not in self._quickest:
+            states = self.on(metric)
+            way = metric.way(states.origins, states.destinations)
+            self._quickest[metric] = way and Quickest(states, states.drive(way.edges, way.turns), way.seconds)
+        return self._quickest[metric]
 
     def on(self, metric: Metric) -> StatesOfEnds:
         """The ends as states of a metric."""
-        seconds = metric.seconds
+        seconds, turn_from, turn_seconds = metric.seconds, self.graph.turn_tails, self.graph.turn_seconds_list
         origins = [
             State(place.edge, float((1 - place.fraction) * seconds[place.edge]) + self.access_to(place))
             for place in self.origins
@@ -124,9 +134,10 @@ class Ends:
             whole = float(seconds[place.edge])
             if whole == inf:
                 continue
+            part = whole * place.fraction
             for turn in self.graph.turns_into[place.edge]:
-                edge = int(self.graph.turn_from[turn])
-                cost = float(self.graph.turn_seconds[turn]) + whole * place.fraction + self.access_to(place)
+                edge = turn_from[turn]
+                cost = turn_seconds[turn] + part + self.access_to(place)
                 last[edge] = min(last.get(edge, (inf, turn, place)), (cost, turn, place))
         begins = {place.edge: place.fraction for place in self.origins}
         return StatesOfEnds(origins, [State(edge, cost) for edge, (cost, _, _) in last.items()], begins, last)
@@ -177,29 +188,37 @@ class StatesOfEnds:
         return Drive((*edges, place.edge), (*turns, turn), self._begins[edges[0]], place.fraction)
 
 
-def clock(graph: RoadGraph, times: TravelTimes, drive: Drive, departure_seconds: float) -> Floats:
+class Quickest(NamedTuple):
+    """The quickest drive under one metric.
+
+    Attributes:
+        states: where it could begin and end.
+        drive: the drive.
+        seconds: what it takes under that metric.
+    """
+
+    states: StatesOfEnds
+    drive: Drive
+    seconds: float
+
+
+def clock(graph: RoadGraph, times: TravelTimes, drive: Drive, departure_seconds: float) -> list[float]:
     """When a drive leaves each of its edges, in seconds since the speeds were told."""
-    edges = np.array(drive.edges)
-    parts = drive.parts()
-    turns = np.zeros(len(edges))
-    turns[1:] = graph.turn_seconds[list(drive.turns)]
-    left = np.empty(len(edges))
-    done, now = 0, departure_seconds
-    while done < len(edges):
-        horizon = times.at(now)
-        steps = turns[done:] + parts[done:] * times.seconds[horizon, edges[done:]]
-        steps[0] += now
-        leaving = np.cumsum(steps)
-        count = int(np.searchsorted(leaving, times.until_seconds[horizon], "right"))
-        left[done : done + count] = leaving[:count]
-        done += count
-        now = float(leaving[count - 1]) if count else now
-        if done < len(edges):
-            begin = drive.begin if done == 0 else 0.0
-            now = left[done] = times.leave(
-                int(edges[done]), now + float(turns[done]), begin, begin + float(parts[done])
-            )
-            done += 1
+    turn_seconds, edges = graph.turn_seconds_list, drive.edges
+    now = times.leave(edges[0], departure_seconds, drive.begin, drive.end if len(edges) == 1 else 1.0)
+    left = [now]
+    horizon = times.at(now)
+    until, row = times.until_seconds[horizon], times.rows[horizon]
+    for edge, turn in zip(edges[1:-1], drive.turns):  # noqa: B905 - one turn more leads onto the last edge
+        leaving = now + turn_seconds[turn] + row[edge]
+        if leaving > until:
+            leaving = times.leave(edge, now + turn_seconds[turn])
+            horizon = times.at(leaving)
+            until, row = times.until_seconds[horizon], times.rows[horizon]
+        now = leaving
+        left.append(now)
+    if drive.turns:
+        left.append(times.leave(edges[-1], now + turn_seconds[drive.turns[-1]], 0.0, drive.end))
     return left
 
 
@@ -212,12 +231,9 @@ def quickest_drives(metrics: Sequence[Metric], ends: Ends) -> list[Drive]:
         begins = ends.times.until_seconds[number - 1] if number else 0.0
         if number > first and (begins >= arrival or metrics[number] is metrics[number - 1]):
             continue
-        metric = metrics[number]
-        states = ends.on(metric)
-        if (way := metric.way(states.origins, states.destinations)) is not None:
-            drive = states.drive(way.edges, way.turns)
-            drives.append(drive)
-            arrival = min(arrival, float(ends.clock(drive)[-1]))
+        if (quickest := ends.quickest(metrics[number])) is not None:
+            drives.append(quickest.drive)
+            arrival = min(arrival, ends.clock(quickest.drive)[-1])
     drives = list(dict.fromkeys(drives))
     if len(drives) > 1:
         drives = list(dict.fromkeys([_by_the_clock(ends, drives), *drives]))
@@ -227,8 +243,8 @@ def quickest_drives(metrics: Sequence[Metric], ends: Ends) -> list[Drive]:
 
 def _by_the_clock(ends: Ends, drives: list[Drive]) -> Drive:
     """The quickest drive along the edges of some drives. Last edges are written ``~edge``: they may end early."""
-    graph, leave = ends.graph, ends.times.leave
-    heads, turn_seconds = graph.turn_heads, graph.turn_seconds_list
+    leave, rows, untils = ends.times.leave, ends.times.rows, ends.times.until_seconds
+    turns_out_of = ends.graph.onward
     edges = {edge for drive in drives for edge in drive.edges}
     begins = {drive.edges[0]: drive.begin for drive in drives if len(drive.edges) > 1}
     finishes = {drive.edges[-1]: drive.end for drive in drives if len(drive.edges) > 1}
@@ -239,6 +255,7 @@ def _by_the_clock(ends: Ends, drives: list[Drive]) -> Drive:
     ]
     heapq.heapify(queue)
     came: dict[int, tuple[int, int]] = {}
+    horizon = 0
     while queue:
         now, state, before, turn = heapq.heappop(queue)
         if state in came:
@@ -247,10 +264,16 @@ def _by_the_clock(ends: Ends, drives: list[Drive]) -> Drive:
         if state < 0:
             way, turns = _back(came, state)
             return Drive(tuple(way), tuple(turns), begins[way[0]], finishes[~state])
-        for turn in graph.turns_out_of[state]:
-            after, entered = heads[turn], now + turn_seconds[turn]
-            if after in edges and after not in came:
-                heapq.heappush(queue, (leave(after, entered), after, state, turn))
+        while now >= untils[horizon]:
+            horizon += 1
+        until, row = untils[horizon], rows[horizon]
+        for turn, after, turn_seconds in turns_out_of[state]:
+            if after not in edges:
+                continue
+            entered = now + turn_seconds
+            if after not in came:
+                leaving = entered + row[after]
+                heapq.heappush(queue, (leaving if leaving <= until else leave(after, entered), after, state, turn))
             if after in finishes:
                 arrival = leave(after, entered, 0.0, finishes[after]) + onward[after]
                 heapq.heappush(queue, (arrival, ~after, state, turn))

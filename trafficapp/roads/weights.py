@@ -59,9 +59,10 @@ class TravelTimes:
             end: where it is going, as a fraction, not before ``begin``.
         """
         left, now = end - begin, entered_seconds
-        for until, seconds in zip(self.until_seconds, self._by_edge[edge]):  # noqa: B905 - half of the time is here
+        for until, row in zip(self.until_seconds, self.rows):  # noqa: B905 - half of the time is here
             if now >= until:
                 continue
+            seconds = row[edge]
             left_at = now + left * seconds
             if left_at <= until:
                 return left_at
@@ -70,8 +71,9 @@ class TravelTimes:
         raise AssertionError("the last horizon holds forever")
 
     @cached_property
-    def _by_edge(self) -> list[list[float]]:
-        rows: list[list[float]] = self.seconds.T.tolist()
+    def rows(self) -> list[list[float]]:
+        """The seconds as a list for each horizon, which is quicker to look up one by one."""
+        rows: list[list[float]] = self.seconds.tolist()
         return rows
 
 
