@@ -264,6 +264,25 @@ def test_congestion_is_summed_up() -> None:
     assert found.worst_road == "Row 0"
 
 
+def test_congestion_is_what_the_feed_would_call_so() -> None:
+    """Its free flow counts where it tells a speed: that of roads slower, and of one faster than the graph has them."""
+    graph = town(1, 4)
+    planner = RoutePlanner(graph)
+    speeds, free_kmh = np.full((4, graph.edge_count), np.nan), np.full(graph.edge_count, np.nan)
+    speeds[:, 0], free_kmh[0] = 16, 16
+    speeds[:, 2], free_kmh[2] = 65, 220
+    free_kmh[4] = 10
+    set_speeds(planner, speeds, "v")
+    asked = Place(SOUTH, WEST), Place(SOUTH, WEST + 3 * BLOCK)
+    found = planner.recommend(*asked, free_flow_kmh=free_kmh).recommended.congestion
+    block_km = float(graph.length_m[0]) / 1000
+    assert found.high_km == pytest.approx(block_km)
+    assert (found.medium_km, found.delay_seconds, found.worst_road) == (0, pytest.approx(0, abs=1e-6), None)
+    # without it there is only the graph's
+    found = planner.recommend(*asked).recommended.congestion
+    assert (found.medium_km, found.high_km) == (pytest.approx(block_km), 0)
+
+
 def test_the_same_question_has_the_same_answer(bologna: RoadGraph, planner: RoutePlanner) -> None:
     assert answers(planner, 20) == answers(RoutePlanner(bologna), 20)
 

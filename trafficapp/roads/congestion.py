@@ -9,7 +9,7 @@ import numpy as np
 
 from trafficapp.roads.graph import Floats, RoadGraph
 from trafficapp.roads.search import Drive
-from trafficapp.roads.weights import TravelTimes
+from trafficapp.roads.weights import TravelTimes, fastest_kmh
 
 Level = Literal["low", "medium", "high"]
 
@@ -53,8 +53,12 @@ def congestion_along(
     entered_seconds: Floats,
     lengths_m: Floats,
     eta_seconds: float,
+    free_flow_kmh: Floats | None = None,
 ) -> RouteCongestion:
     """Sum up a drive.
+
+    A road whose speed is told flows freely at the speed that the same feed says: a graph knows little more than speed
+    limits, and nobody drives as fast where the next traffic light is near.
 
     Args:
         graph: the road graph.
@@ -63,11 +67,16 @@ def congestion_along(
         entered_seconds: when each edge is entered, since the speeds were told.
         lengths_m: length driven of each edge.
         eta_seconds: time under way.
+        free_flow_kmh: free flow of each edge as the feed tells it, NaN where it does not: there it is the graph's.
     """
     edges = np.array(drive.edges)
     horizon = np.searchsorted(times.until_seconds, entered_seconds, "right")
-    free = graph.free_flow_seconds[edges]
-    ratio = free / times.seconds[horizon, edges]
+    free_kmh = graph.free_flow_kmh[edges]
+    if free_flow_kmh is not None:
+        told = times.known[edges] & ~np.isnan(free_flow_kmh[edges])
+        free_kmh = np.where(told, free_flow_kmh[edges], free_kmh)
+    ratio = times.speeds_kmh[horizon, edges] / free_kmh
+    free = graph.length_m[edges] / np.minimum(free_kmh, fastest_kmh(graph.free_flow_kmh[edges])) * 3.6
     driven = lengths_m / graph.length_m[edges]
     lost = (times.seconds[horizon, edges] - free) * driven
     free_seconds = float((free * driven).sum() + graph.turn_seconds[list(drive.turns)].sum())

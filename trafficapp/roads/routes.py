@@ -10,7 +10,7 @@ import numpy as np
 
 from trafficapp.roads.alternatives import Bounds, Chosen, ViaEdges, by_way_of_others
 from trafficapp.roads.congestion import RouteCongestion, congestion_along
-from trafficapp.roads.graph import RoadGraph
+from trafficapp.roads.graph import Floats, RoadGraph
 from trafficapp.roads.index import DISTANCE_LIMIT_M, PlaceOnEdge, RoadIndex
 from trafficapp.roads.router import CchRouter, Router
 from trafficapp.roads.search import Conditions, Drive, Ends, quickest_drives
@@ -119,6 +119,7 @@ class RoutePlanner:
         departure_seconds: float = 0.0,
         limit_m: float = DISTANCE_LIMIT_M,
         under: Conditions | None = None,
+        free_flow_kmh: Floats | None = None,
     ) -> Recommendation:
         """The quickest route and up to two alternatives.
 
@@ -128,6 +129,7 @@ class RoutePlanner:
             departure_seconds: when to start, seconds after the travel times were told; the last horizon holds on.
             limit_m: how far a place may be from a road.
             under: travel times from `prepare`; those in use unless given.
+            free_flow_kmh: of each edge, what congestion is measured against, NaN where only the graph knows.
 
         Raises:
             InvalidPlace: a place that is not on the globe.
@@ -140,7 +142,7 @@ class RoutePlanner:
         conditions = under or self._conditions
         ends, drives = self._drives(conditions, origin, destination, departure_seconds, limit_m)
         chosen = self._choose(conditions, ends, drives)
-        routes = [self._route(ends, drive) for drive in chosen]
+        routes = [self._route(ends, drive, free_flow_kmh) for drive in chosen]
         return Recommendation(conditions.version, routes[0], routes[1:])
 
     def _drives(
@@ -192,7 +194,7 @@ class RoutePlanner:
         if (quickest := ends.quickest(metric)) is not None:
             yield from by_way_of_others(metric, quickest, self._via, chosen, self._bounds.longer)
 
-    def _route(self, ends: Ends, drive: Drive) -> Route:
+    def _route(self, ends: Ends, drive: Drive, free_flow_kmh: Floats | None) -> Route:
         left = ends.clock(drive)
         lengths = self.graph.length_m[list(drive.edges)] * drive.parts()
         eta_seconds = ends.eta_seconds(drive)
@@ -202,7 +204,7 @@ class RoutePlanner:
             eta_seconds,
             float(lengths.sum()),
             self._writer.along(drive),
-            congestion_along(self.graph, ends.times, drive, entered, lengths, eta_seconds),
+            congestion_along(self.graph, ends.times, drive, entered, lengths, eta_seconds, free_flow_kmh),
         )
 
     def _distance_m(self, drive: Drive) -> float:

@@ -36,12 +36,14 @@ class TravelTimes:
     Attributes:
         until_seconds: up to which time under way each horizon's speeds hold, ascending; the last one is inf.
         seconds: what each edge takes at the speed of each horizon, shape (horizons, edges).
+        speeds_kmh: the speed of each horizon as told, also where it is slower or faster than ``seconds`` allow for.
         known: whether a speed was told for this edge, at this horizon or another; else it is free flow.
         refused: how many speeds were no speeds (negative, infinite, impossibly high); they count as not told.
     """
 
     until_seconds: tuple[float, ...]
     seconds: Floats
+    speeds_kmh: Floats
     known: npt.NDArray[np.bool_]
     refused: int
 
@@ -113,14 +115,17 @@ def travel_times(
         _fill(speeds[number], speeds[number + 1])
     known = ~np.isnan(speeds[0])
     speeds = np.where(known, speeds, graph.free_flow_kmh)
-    speeds = np.minimum(
-        np.maximum(speeds, SLOWEST_KMH), np.maximum(graph.free_flow_kmh * FASTEST_TO_FREE_FLOW, SLOWEST_KMH)
-    )
-    seconds = graph.length_m / speeds * 3.6
-    for array in (seconds, known):
+    seconds = graph.length_m / np.clip(speeds, SLOWEST_KMH, fastest_kmh(graph.free_flow_kmh)) * 3.6
+    for array in (seconds, speeds, known):
         array.setflags(write=False)
     between = [(one + other) / 2 for one, other in pairwise(horizons_seconds)]
-    return TravelTimes((*between, inf), seconds, known, int(wrong.sum()))
+    return TravelTimes((*between, inf), seconds, speeds, known, int(wrong.sum()))
+
+
+def fastest_kmh(free_flow_kmh: Floats) -> Floats:
+    """The fastest that a feed can make edges of which the graph knows this free flow."""
+    fastest: Floats = np.maximum(free_flow_kmh * FASTEST_TO_FREE_FLOW, SLOWEST_KMH)
+    return fastest
 
 
 def _fill(speeds: Floats, others: Floats) -> None:
