@@ -205,13 +205,20 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
     async def _put_graph(self, states: CityRoads, predicted: PredictedCity, made_at: datetime) -> None:
         """Put the speeds of the graph, and with another model or other roads what is usual over the day."""
         edges = states.edges()
-        measured = {one.road_id for one in predicted.predictions if one.current_speed is not None}
-        await self._graph.publish(edges, speeds_of(predicted.predictions), made_at, measured)
+        observed = {road_id: road.observed for road_id, road in states.roads.items() if road.observed is not None}
+        newest_us = max((one.observed_at_us for one in observed.values()), default=None)
+        await self._graph.publish(
+            edges,
+            speeds_of(predicted.predictions),
+            made_at,
+            observed_at=None if newest_us is None else from_epoch_us(newest_us),
+            sources={one.road_id: one.source for one in predicted.predictions},
+        )
         usual_of = (predicted.model_version, len(edges))
         if predicted.model is not None and usual_of != self._usual_of:
             about, usual = predicted.model.about, predicted.model.knowledge.smooth
             await self._graph.publish_profile(
-                edges, about.road_ids, usual.speeds_kmh.astype(float), usual.zone, made_at
+                edges, about.road_ids, usual.speeds_kmh, usual.weekend_kmh, usual.zone, made_at
             )
             self._usual_of = usual_of
 

@@ -75,7 +75,7 @@ class RouteAnswer(Struct, frozen=True, kw_only=True):
         graph_version: the version of the speeds it was found under; ``free-flow`` when nothing is known.
         departure_time: RFC 3339 UTC.
         speeds_from: which speeds were used.
-        note: why these are not the predictions, where they are not; null else.
+        note: why these are not the predictions, or which of them are none of a model; null when all are.
     """
 
     recommended_route: RecommendedRoute

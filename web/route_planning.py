@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,21 +17,21 @@ from typing import Any
 from redis.asyncio import Redis
 
 from models.routes import SpeedSource
-from models.timestamps import epoch_us, rfc3339
-from trafficapp.roads.graph import Floats, GraphError
-from trafficapp.roads.graph_versions import CREDIBLE_AHEAD, time_of
-from trafficapp.roads.published import PublishedSpeedsError, decode_speeds
+from trafficapp.roads.credibility import caveat, why_unusable
+from trafficapp.roads.graph import GraphError
+from trafficapp.roads.published import PublishedSpeeds, PublishedSpeedsError, decode_speeds
 from trafficapp.roads.routes import RoutePlanner
 from trafficapp.roads.search import Conditions
 from trafficapp.roads.shipped import city_graph
 from trafficapp.roads.usual_speeds import UsualSpeeds, decode_usual
-from trafficapp.roads.weights import HORIZONS_SECONDS, travel_times
+from trafficapp.roads.weights import travel_times
 from trafficapp.settings import RoadSettings
 from trafficapp.stores.published_graph import graph_channel, graph_key, profile_key
 from trafficapp.stores.redis import UNAVAILABLE
 from trafficapp.telemetry import Telemetry
 from web.problems import ProblemError
 from web.subscription import Subscription, Tasks
+from web.usual_conditions import UsualConditions
 
 logger = logging.getLogger(__name__)
 
@@ -41,26 +40,13 @@ _LOOK_SECONDS = 20.0
 _LOAD_AGAIN_SECONDS = 30.0
 #: Predictions are for so long from now on; later, roads are as usual at that time of day.
 PREDICTED_AHEAD = timedelta(minutes=30)
-#: Usual speeds are prepared for so many times of day.
-_PREPARED_AT_MOST = 8
 
 
 @dataclass(frozen=True, eq=False)
 class Speeds:
-    """Published speeds, ready for questions.
+    """Published speeds, ready for questions."""
 
-    Attributes:
-        version: their name.
-        made_at: when they were measured and predicted.
-        horizons_seconds: for when they are, from that moment on.
-        speeds_kmh: shape (horizons, edges), NaN where not told.
-        conditions: for the planner.
-    """
-
-    version: str
-    made_at: datetime
-    horizons_seconds: tuple[float, ...]
-    speeds_kmh: Floats
+    published: PublishedSpeeds
     conditions: Conditions
 
 
@@ -72,7 +58,7 @@ class Outlook:
         conditions: for the planner.
         departure_seconds: the departure in their time.
         source: what they are made of.
-        note: why they are not the predictions, None when they are.
+        note: why they are not the predictions, or what else is to be told with them; None when nothing is.
     """
 
     conditions: Conditions
@@ -102,7 +88,7 @@ class RoutePlanning:
         self._free_flow: Conditions | None = None
         self._speeds: Speeds | None = None
         self._usual: UsualSpeeds | None = None
-        self._prepared: OrderedDict[tuple[str, tuple[int, ...]], asyncio.Task[Conditions]] = OrderedDict()
+        self._at_time_of_day = UsualConditions()
         self._seen: dict[str, bytes] = {}
         self._taking = asyncio.Lock()
         self._subscription = Subscription(
@@ -130,12 +116,14 @@ class RoutePlanning:
             raise ProblemError(503, f"{self._why_not}; try again shortly", {"Retry-After": "2"})
         return self._planner
 
-    def speeds(self, now: datetime) -> Speeds | None:
-        """The published speeds, unless they are too old to be believed."""
-        speeds = self._speeds
-        if speeds is None or now - speeds.made_at > timedelta(seconds=self._settings.speeds_usable_seconds):
-            return None
-        return speeds
+    @property
+    def graph_name(self) -> str:
+        """City and version of the graph that the planner has."""
+        return f"{self._settings.city} {self.planner.graph.version}"
+
+    def speeds(self, now: datetime) -> PublishedSpeeds | None:
+        """The published speeds, unless they say nothing of the traffic."""
+        return self._speeds.published if self._speeds is not None and self._doubt(now) is None else None
 
     async def outlook(self, departure: datetime, now: datetime) -> Outlook:
         """What is known of the roads at a departure.
@@ -144,23 +132,24 @@ class RoutePlanning:
             ProblemError: 503, the graph is not there yet.
         """
         _ = self.planner
-        speeds = self.speeds(now)
-        if speeds is not None and departure - now <= PREDICTED_AHEAD:
-            ahead = (departure - speeds.made_at).total_seconds()
-            return Outlook(speeds.conditions, max(ahead, 0.0), "predictions", None)
-        if speeds is not None:
+        why, speeds = self._doubt(now), self._speeds
+        if why is None and speeds is not None and departure - now <= PREDICTED_AHEAD:
+            ahead = (departure - speeds.published.made_at).total_seconds()
+            return Outlook(speeds.conditions, max(ahead, 0.0), "predictions", caveat(speeds.published))
+        if why is None:
             why = f"the departure is later than predictions reach ({PREDICTED_AHEAD.seconds // 60} minutes)"
-        elif self._speeds is not None:
-            minutes = self._settings.speeds_usable_seconds / 60
-            why = f"the newest speeds are of {rfc3339(epoch_us(self._speeds.made_at))}, older than {minutes:g} minutes"
-        else:
-            why = "no speeds have been published yet"
         if self._usual is None:
             assert self._free_flow is not None  # noqa: S101 - it is there when the planner is
             return Outlook(self._free_flow, 0.0, "free_flow", f"{why}; roads are taken to flow freely")
-        conditions, since = await self._at_time_of_day(self._usual, departure)
+        conditions, since = await self._at_time_of_day.of(self.planner, self._usual, departure)
         note = f"{why}; roads are taken to be as usual at this time of day"
         return Outlook(conditions, (departure - since).total_seconds(), "usual_speeds", note)
+
+    def _doubt(self, now: datetime) -> str | None:
+        """Why the published speeds are not used, None when they are."""
+        if self._speeds is None:
+            return "no speeds have been published yet"
+        return why_unusable(self._speeds.published, now, self._settings.speeds_usable_seconds)
 
     # ------------------------------------------------------------------ loading
 
@@ -193,8 +182,8 @@ class RoutePlanning:
         async with self._taking:
             for key, take in ((graph_key, self._take_speeds), (profile_key, self._take_usual)):
                 name = key(self._settings.city)
-                # a document begins with its version
-                parts: list[Any] = [await client.getrange(name, 0, 63), await client.strlen(name)]
+                # a document begins with its version and its publisher
+                parts: list[Any] = [await client.getrange(name, 0, 127), await client.strlen(name)]
                 mark = b"%b %d" % tuple(parts)
                 if not parts[1] or self._seen.get(name) == mark:
                     continue
@@ -218,37 +207,17 @@ class RoutePlanning:
         """
         planner = self.planner
         published = decode_speeds(planner.graph, content)
-        made_at = time_of(published.version)
         last = self._speeds
-        if last is not None and made_at <= last.made_at <= datetime.now(UTC) + CREDIBLE_AHEAD:
+        if last is not None and published.is_older_than(last.published):
             return
         times = travel_times(planner.graph, published.speeds_kmh, published.horizons_seconds)
         conditions = planner.prepare(times, published.version)
         planner.use(conditions)
-        self._speeds = Speeds(published.version, made_at, published.horizons_seconds, published.speeds_kmh, conditions)
+        self._speeds = Speeds(published, conditions)
 
     def _take_usual(self, content: bytes) -> None:
         self._usual = decode_usual(self.planner.graph, content)
 
-    async def _at_time_of_day(self, usual: UsualSpeeds, departure: datetime) -> tuple[Conditions, datetime]:
-        """Conditions from usual speeds, and since when; of many who ask for the same, one prepares them."""
-        step = timedelta(seconds=HORIZONS_SECONDS[1])
-        since = departure - (departure - datetime(1970, 1, 1, tzinfo=UTC)) % step
-        parts = tuple(usual.part_at(since + timedelta(seconds=seconds)) for seconds in HORIZONS_SECONDS)
-        key = (usual.version, parts)
-        preparing = self._prepared.get(key)
-        if preparing is None or (preparing.done() and preparing.exception()):
-
-            def prepare() -> Conditions:
-                times = travel_times(self.planner.graph, usual.speeds_kmh[list(parts)].astype(float))
-                return self.planner.prepare(times, usual.version)
-
-            preparing = self._prepared[key] = asyncio.create_task(asyncio.to_thread(prepare))
-            if len(self._prepared) > _PREPARED_AT_MOST:
-                self._prepared.popitem(last=False)
-        self._prepared.move_to_end(key)
-        return await asyncio.shield(preparing), since
-
     def _age_seconds(self) -> float:
         speeds = self._speeds
-        return nan if speeds is None else (datetime.now(UTC) - speeds.made_at).total_seconds()
+        return nan if speeds is None else (datetime.now(UTC) - speeds.published.made_at).total_seconds()

@@ -58,8 +58,8 @@ class Routes:
             raise ProblemError(HTTPStatus.BAD_REQUEST, "origin and destination are the same place")
         outlook = await self._planning.outlook(departure, now)
         told = NOW if body.departure_time == NOW else rfc3339(epoch_us(departure))
-        # why they are used is told with the speeds
-        version = f"{outlook.conditions.version} {outlook.note or ''}".strip()
+        # what the answer follows from, and what is told with it
+        version = f"{self._planning.graph_name} {outlook.conditions.version} {outlook.note or ''}".strip()
         kept = await self._cache.get(question, version, told)
         if kept is not None:
             self._cache.note(question, kept.edges)
@@ -165,7 +165,8 @@ def operations(planning: RoutePlanning, cache: RouteCache) -> list[Operation]:
             description=(
                 "`departure_time` is `now` or ISO 8601, up to seven days ahead. Up to 30 minutes ahead each road is "
                 "taken at the speed predicted for the time at which a vehicle gets there; later ones at the usual "
-                "speed of that time of day; where nothing is known roads flow freely. `speeds_from` and `note` say "
+                "speed of that day and time of day, as all are while nothing was measured lately; where nothing is "
+                "known roads flow freely. `speeds_from` and `note` say "
                 "which it was, `known_share` for how much of the way a speed is known. Alternatives differ from "
                 "the recommended route and from each other in 30 % of their length at least and are at most 1.5 "
                 "times as long, in time and in kilometres. An answer may be repeated for five minutes while the graph "

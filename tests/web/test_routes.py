@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -90,14 +91,40 @@ def roads(route: dict[str, Any]) -> set[str]:
     return {point["road_name"] for point in route["waypoints"]}
 
 
-async def put(redis: Redis, made_at: datetime, jammed: Sequence[str] = ()) -> str:
-    """Publish speeds as another worker does: every road flows freely but some."""
+async def put(redis: Redis, made_at: datetime, jammed: Sequence[str] = (), **changes: Any) -> str:
+    """Publish speeds as another worker does: measured just then, every road flows freely but some."""
     speeds = np.tile(GRAPH.free_flow_kmh, (len(HORIZONS_SECONDS), 1))
     speeds[:, [GRAPH.position_of_edge[edge] for edge in jammed]] = 2.0
-    published = PublishedSpeeds(version_at(made_at), HORIZONS_SECONDS, speeds)
+    published = PublishedSpeeds(
+        version=version_at(made_at),
+        publisher="another",
+        made_at=made_at,
+        observed_at=made_at,
+        sources={"model": GRAPH.edge_count},
+        horizons_seconds=HORIZONS_SECONDS,
+        speeds_kmh=speeds,
+    )
+    published = replace(published, **changes)
     await redis.set(graph_key("bologna"), encode_speeds(GRAPH, published))
     await redis.publish(graph_channel("bologna"), published.version)
     return published.version
+
+
+async def publish(
+    publisher: GraphPublisher,
+    speeds: dict[str, list[float | None]],
+) -> str:
+    """Publish measured speeds of all roads; the version."""
+    now = datetime.now(UTC)
+    update = await publisher.publish(
+        ROADS,
+        speeds,
+        now,
+        observed_at=now,
+        sources=dict.fromkeys(ROADS, "model"),
+    )
+    assert update is not None
+    return update.graph_version
 
 
 @pytest.fixture
@@ -155,22 +182,22 @@ async def test_a_jam_is_avoided_on_every_worker_and_when_it_clears_the_route_com
         free: dict[str, list[float | None]] = {
             edge: [float(speed)] * 4 for edge, speed in zip(GRAPH.edge_ids.tolist(), GRAPH.free_flow_kmh, strict=True)
         }
-        update = await publisher.publish(ROADS, free, datetime.now(UTC))
-        before = [await under(client, update.graph_version) for client in clients]
+        version = await publish(publisher, free)
+        before = [await under(client, version) for client in clients]
         assert before[0]["recommended_route"] == before[1]["recommended_route"]
-        assert before[0]["speeds_from"] == "predictions"
+        assert (before[0]["speeds_from"], before[0]["note"]) == ("predictions", None)
         usual = before[0]["recommended_route"]
         detour = before[0]["alternatives"][0]
         jammed = sorted(roads(usual) - roads(detour))
         jam = free | {edge: [2.0, 2.0, 2.0, 2.0] for edge in jammed}
-        update = await publisher.publish(ROADS, jam, datetime.now(UTC))
+        version = await publish(publisher, jam)
         for client in clients:
-            during = await under(client, update.graph_version)
+            during = await under(client, version)
             assert roads(during["recommended_route"]).isdisjoint(jammed)
             assert during["recommended_route"]["congestion_summary"]["level"] == "low"
-        update = await publisher.publish(ROADS, free, datetime.now(UTC))
+        version = await publish(publisher, free)
         for client in clients:
-            assert (await under(client, update.graph_version))["recommended_route"]["waypoints"] == usual["waypoints"]
+            assert (await under(client, version))["recommended_route"]["waypoints"] == usual["waypoints"]
 
 
 async def test_each_answer_is_of_one_version_while_versions_change(worker: Worker, client: Client) -> None:
@@ -254,7 +281,7 @@ async def test_old_speeds_count_as_unknown(worker: Worker, client: Client, outbo
     # usual speeds take over, now and for later departures
     publisher = GraphPublisher(worker.context.redis, outbox, GRAPH, "bologna")
     half = np.tile(GRAPH.free_flow_kmh / 2, (288, 1))
-    await publisher.publish_profile(ROADS, GRAPH.edge_ids.tolist(), half, "Europe/Rome", datetime.now(UTC))
+    await publisher.publish_profile(ROADS, GRAPH.edge_ids.tolist(), half, None, "Europe/Rome", datetime.now(UTC))
 
     async def is_usual() -> bool:
         return (await ask(client))["speeds_from"] == "usual_speeds"
@@ -269,6 +296,35 @@ async def test_old_speeds_count_as_unknown(worker: Worker, client: Client, outbo
         departure = rfc3339(epoch_us(datetime.now(UTC) + timedelta(minutes=minutes)))
         later = await ask(client, QUESTION | {"departure_time": departure})
         assert (later["speeds_from"], later["departure_time"]) == (source, departure)
+
+
+async def test_speeds_of_which_nothing_was_measured_lately_are_no_predictions_however_new(
+    worker: Worker, client: Client
+) -> None:
+    redis, now = worker.context.redis, datetime.now(UTC)
+    usual = {"sources": {"time_of_day": GRAPH.edge_count}, "observed_at": now - timedelta(minutes=20)}
+    nothing = {"observed_at": None, "sources": {}, "speeds_kmh": np.full((4, GRAPH.edge_count), np.nan)}
+    # the last one is of another publisher, whose clock is a day behind: that holds nobody up
+    for ago, note, changes in (
+        (9, "no road was measured lately", usual),
+        (8, "older than 30 minutes", {"observed_at": now - timedelta(minutes=31)}),
+        (7, "no speed has been measured yet", nothing),
+        (6, None, {}),
+        (86_400, "3 of 10 roads", {"publisher": "other", "sources": {"model": 7, "time_of_day": 3}}),
+    ):
+        version = await put(redis, now - timedelta(seconds=ago), **({"observed_at": now} | changes))
+
+        async def is_told(note: str | None = note) -> bool:
+            told = (await ask(client))["note"]
+            return told is None if note is None else note in (told or "")
+
+        await soon(is_told)
+        answer = await ask(client)
+        believed = note is None or note.startswith("3")
+        assert answer["speeds_from"] == ("predictions" if believed else "free_flow")
+        assert answer["graph_version"] == (version if believed else "free-flow")
+        exported = await client.get("/export/osrm/current.csv")
+        assert exported.headers["X-Graph-Version"] == (version if believed else "none")
 
 
 async def test_an_answer_is_repeated_under_the_same_version_only(worker: Worker, client: Client) -> None:
@@ -287,6 +343,11 @@ async def test_an_answer_is_repeated_under_the_same_version_only(worker: Worker,
 
     await soon(is_repeated)
     assert 0 < await redis.ttl(key) <= 300
+    # not that of another city or graph
+    kept = json.loads(await redis.get(key))
+    assert kept["version"] == f"bologna {GRAPH.version} {version}"
+    await redis.set(key, json.dumps(kept | {"version": f"elsewhere {GRAPH.version} {version}"}))
+    assert hdrs.AGE not in (await client.post("/route/recommend", json=QUESTION)).headers
     newer = await put(redis, datetime.now(UTC))
     await under(client, newer)
     # another departure, another answer

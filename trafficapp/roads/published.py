@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
+from models.predictions import PredictionSource
 from trafficapp.roads.graph import Floats, RoadGraph
+from trafficapp.roads.graph_versions import is_version
 
 
 class PublishedSpeedsError(ValueError):
     """Bytes that are no published speeds, or not for this graph; the message says why."""
 
 
+_Moment = Annotated[datetime, Meta(tz=True)]
+
+
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
+    # version and publisher are read from the first bytes
     version: str
+    publisher: str
+    made_at: _Moment
+    observed_at: _Moment | None
+    sources: dict[PredictionSource, Annotated[int, Meta(ge=0)]]
     graph_version: str
     horizons_seconds: list[float]
     speeds_kmh: dict[str, list[float | None]]
@@ -26,14 +40,26 @@ class PublishedSpeeds:
     """Speeds of edges at one moment, as ``travel_times`` takes them.
 
     Attributes:
-        version: the name of this state of the roads.
+        version: the name of this state of the roads; of two of one publisher the later sorts behind.
+        publisher: who published them: another one for each process.
+        made_at: when they were measured and predicted, aware.
+        observed_at: when the newest speed was measured that any road has; None when none ever was.
+        sources: how many roads of the graph have their speeds from whom.
         horizons_seconds: for when the speeds are, from that moment on.
         speeds_kmh: shape (horizons, edges), NaN where not told.
     """
 
     version: str
+    publisher: str
+    made_at: datetime
+    observed_at: datetime | None
+    sources: Mapping[PredictionSource, int]
     horizons_seconds: tuple[float, ...]
     speeds_kmh: Floats
+
+    def is_older_than(self, other: PublishedSpeeds) -> bool:
+        """Whether the other ones are later ones of the same publisher, or the same. Between two, none is older."""
+        return self.publisher == other.publisher and self.version <= other.version
 
 
 def encode_speeds(graph: RoadGraph, published: PublishedSpeeds) -> bytes:
@@ -43,6 +69,10 @@ def encode_speeds(graph: RoadGraph, published: PublishedSpeeds) -> bytes:
     return msgspec.json.encode(
         _Document(
             version=published.version,
+            publisher=published.publisher,
+            made_at=published.made_at,
+            observed_at=published.observed_at,
+            sources=dict(published.sources),
             graph_version=graph.version,
             horizons_seconds=list(published.horizons_seconds),
             speeds_kmh={
@@ -63,6 +93,8 @@ def decode_speeds(graph: RoadGraph, content: bytes) -> PublishedSpeeds:
         found = msgspec.json.decode(content, type=_Document)
     except msgspec.DecodeError as error:
         raise PublishedSpeedsError(f"no published speeds: {error}") from None
+    if not is_version(found.version):
+        raise PublishedSpeedsError(f"no published speeds: {found.version!r} is no version")
     if found.graph_version != graph.version:
         raise PublishedSpeedsError(
             f"speeds {found.version} are for version {found.graph_version} of the graph, not {graph.version}"
@@ -74,4 +106,12 @@ def decode_speeds(graph: RoadGraph, content: bytes) -> PublishedSpeeds:
         if edge is None or len(told) != len(horizons):
             raise PublishedSpeedsError(f"speeds {found.version}: edge {name!r} is unknown or lacks a horizon")
         speeds[:, edge] = [np.nan if speed is None else speed for speed in told]
-    return PublishedSpeeds(found.version, tuple(horizons), speeds)
+    return PublishedSpeeds(
+        version=found.version,
+        publisher=found.publisher,
+        made_at=found.made_at,
+        observed_at=found.observed_at,
+        sources=found.sources,
+        horizons_seconds=tuple(horizons),
+        speeds_kmh=speeds,
+    )

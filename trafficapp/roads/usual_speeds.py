@@ -1,7 +1,7 @@
 """Usual speeds of edges over the day, as they go from worker to worker (``graph:{city}:profile``).
 
 A line of text with the version, then compressed numbers: hundredths of km/h, 0 where nothing is known, a row for each
-part of the local day. Nothing in it is code.
+part of the local day; where weekends are told apart, as many more for a day of the weekend. Nothing in it is code.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from trafficapp.roads.published import PublishedSpeedsError
 _MAGIC = b"trafficapp-usual-speeds "
 _HUNDREDTHS = 100
 _DAY_SECONDS = 86_400
+_SATURDAY = 5
 #: Nothing larger is unpacked: a row for each minute, 100,000 edges.
 _MOST_BYTES = 288_000_000
 
@@ -31,6 +32,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True, array_like=True):
     zone: str
     edge_ids: list[str]
     rows: int
+    weekends: bool
     hundredths: bytes
 
 
@@ -41,23 +43,27 @@ class UsualSpeeds:
     Attributes:
         version: of when they were told.
         zone: the city's time zone.
-        speeds_kmh: shape (parts of a local day, edges), NaN where nothing is known.
+        speeds_kmh: shape (parts of a local day, edges), NaN where nothing is known; with ``weekends`` the parts of a
+            workday, then as many of a Saturday or Sunday.
+        weekends: whether weekends are told apart.
     """
 
     version: str
     zone: str
     speeds_kmh: npt.NDArray[np.floating[Any]]
+    weekends: bool = False
 
     @property
-    def part_seconds(self) -> float:
-        """Length of a part of the day."""
-        return _DAY_SECONDS / len(self.speeds_kmh)
+    def parts(self) -> int:
+        """How many parts a day has."""
+        return len(self.speeds_kmh) // (2 if self.weekends else 1)
 
     def part_at(self, moment: datetime) -> int:
-        """Which part of the day a moment is in."""
+        """Which row of the speeds holds at a moment: by the local time of day, and by the local day of the week."""
         local = moment.astimezone(ZoneInfo(self.zone))
         seconds = local.hour * 3600 + local.minute * 60 + local.second
-        return int(seconds / self.part_seconds) % len(self.speeds_kmh)
+        part = seconds * self.parts // _DAY_SECONDS
+        return part + self.parts if self.weekends and local.weekday() >= _SATURDAY else part
 
 
 def encode_usual(graph: RoadGraph, usual: UsualSpeeds) -> bytes:
@@ -65,7 +71,12 @@ def encode_usual(graph: RoadGraph, usual: UsualSpeeds) -> bytes:
     known = np.flatnonzero(~np.isnan(usual.speeds_kmh).all(axis=0))
     hundredths = np.nan_to_num(usual.speeds_kmh[:, known] * _HUNDREDTHS).round().clip(0, 65_535).astype("<u2")
     document = _Document(
-        graph.version, usual.zone, graph.edge_ids[known].tolist(), len(usual.speeds_kmh), hundredths.tobytes()
+        graph.version,
+        usual.zone,
+        graph.edge_ids[known].tolist(),
+        len(usual.speeds_kmh),
+        usual.weekends,
+        hundredths.tobytes(),
     )
     return _MAGIC + usual.version.encode() + b"\n" + zlib.compress(msgspec.msgpack.encode(document), 6)
 
@@ -98,8 +109,8 @@ def decode_usual(graph: RoadGraph, content: bytes) -> UsualSpeeds:
         edges = [graph.position_of_edge[name] for name in found.edge_ids]
     except KeyError as error:
         raise PublishedSpeedsError(f"usual speeds {version}: edge {error} is unknown") from None
-    if found.rows < 1:
-        raise PublishedSpeedsError(f"usual speeds {version} have no row")
+    if found.rows < 1 or (found.weekends and found.rows % 2):
+        raise PublishedSpeedsError(f"usual speeds {version} have {found.rows} rows")
     speeds = np.full((found.rows, graph.edge_count), np.nan, np.float32)
     speeds[:, edges] = np.where(hundredths > 0, hundredths / _HUNDREDTHS, np.nan)
-    return UsualSpeeds(version, found.zone, speeds)
+    return UsualSpeeds(version, found.zone, speeds, found.weekends)

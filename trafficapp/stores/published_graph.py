@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
 import numpy as np
+import numpy.typing as npt
 from redis.asyncio import Redis
 
+from models.predictions import PredictionSource
 from models.route_updates import RouteUpdate, encode_route_update
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.outbox import Outbox
 from trafficapp.roads.graph import Floats, RoadGraph
-from trafficapp.roads.graph_versions import CREDIBLE_AHEAD, version_after, version_at
+from trafficapp.roads.graph_versions import can_be_followed, version_after
 from trafficapp.roads.published import PublishedSpeeds, encode_speeds
 from trafficapp.roads.road_speeds import Shares, speeds_of_edges
 from trafficapp.roads.usual_speeds import UsualSpeeds, encode_usual
@@ -37,11 +41,14 @@ _NAMESPACE = UUID("5f0c8b0e-6a55-5f0e-9d3c-3a4f5e0f7c11")
 _PUT_WITHIN_SECONDS = 1.0
 _WATCH_SECONDS = 2.0
 
-#: Puts a document unless a newer one is there. KEYS: its key. ARGV: version, document, channel, last credible version.
+#: What was made longer ago was held up by a process that was frozen: it replaces nothing.
+_HELD_UP = timedelta(seconds=10)
+
+#: Puts a document unless a newer one is there. KEYS: its key. ARGV: version, document, channel, what counts as none.
 #: A version stands in the first bytes of a document. Returns the version that is there now.
 _PUT = """
 local stored = string.match(redis.call('GETRANGE', KEYS[1], 0, 63), '(v%d%d%d%d%d%d%d%d%d%d%d%d%d%d)')
-if stored and stored >= ARGV[1] and stored <= ARGV[4] then return stored end
+if stored and stored > ARGV[1] and stored ~= ARGV[4] then return stored end
 redis.call('SET', KEYS[1], ARGV[2])
 redis.call('PUBLISH', ARGV[3], ARGV[1])
 return ARGV[1]
@@ -64,10 +71,9 @@ def graph_channel(city: str) -> str:
 
 
 def version_in(head: bytes) -> str | None:
-    """The version in the first 64 bytes of a document; None when there is none."""
-    at = head.find(b"v2")
-    version = head[at : at + 15]
-    return version.decode() if at >= 0 and len(version) == 15 and version[1:].isdigit() else None
+    """The version in the first 64 bytes of a document; None when there is none that others can follow."""
+    found = re.search(rb"v\d{14}", head)
+    return found[0].decode() if found and can_be_followed(found[0].decode()) else None
 
 
 class _Kept:
@@ -93,15 +99,32 @@ class _Kept:
         self._last = version_after(made_at, self._last)
         return self._last
 
-    async def put(self, version: str, content: bytes) -> None:
-        """Keep a document and put it.
+    async def put(self, version: str, content: bytes, made_at: datetime) -> str | None:
+        """Keep a document and put it: behind one that another worker put, with the version after that.
+
+        Returns:
+            the version under which it is there; None when it was left out, as what was held up for long is.
 
         Raises:
             Exception: one of `UNAVAILABLE`; it is kept.
         """
         self._newest = version, content
         async with asyncio.timeout(_PUT_WITHIN_SECONDS):
-            await self._put(version, content)
+            while (there := await self._put(version, content)) != version:
+                # ours are all before `version`: it is another worker's
+                self._last = there
+                if datetime.now(UTC) - made_at > _HELD_UP:
+                    logger.warning(
+                        "%s has %s of another worker; %s of %s is left out", self._key, there, version, made_at
+                    )
+                    self._newest = None
+                    return None
+                later = version_after(made_at, there)
+                logger.info("%s has %s of another worker; %s is put as %s", self._key, there, version, later)
+                version, content = later, content.replace(version.encode(), later.encode(), 1)
+                self._newest = version, content
+            self._last = version
+        return version
 
     async def put_again(self) -> None:
         """Put what is kept when Redis has nothing or something older.
@@ -113,19 +136,22 @@ class _Kept:
             return
         stored = await self.stored_version()
         if stored is None or stored < self._newest[0]:
-            await self._put(*self._newest)
-            logger.info("put %s into %s, which had %s", self._newest[0], self._key, stored or "nothing")
+            there = await self._put(*self._newest)
+            logger.info("%s had %s and has %s now", self._key, stored or "nothing", there)
 
     async def stored_version(self) -> str | None:
         """The version in Redis."""
         head: Any = await self._redis.getrange(self._key, 0, 63)
         return version_in(head)
 
-    async def _put(self, version: str, content: bytes) -> None:
-        latest = version_at(datetime.now(UTC) + CREDIBLE_AHEAD)
-        there = await self._script(keys=[self._key], args=[version, content, self._channel, latest])
-        if there.decode() != version:
-            logger.warning("%s has %s already, put by another worker; %s is left out", self._key, there, version)
+    async def _put(self, version: str, content: bytes) -> str:
+        """The version that is there then."""
+        there = await self._run(version, content)
+        return there if can_be_followed(there) else await self._run(version, content, there)
+
+    async def _run(self, version: str, content: bytes, ignored: str = "") -> str:
+        there: bytes = await self._script(keys=[self._key], args=[version, content, self._channel, ignored])
+        return there.decode()
 
 
 class GraphPublisher:
@@ -140,6 +166,7 @@ class GraphPublisher:
 
     def __init__(self, redis: Redis, outbox: Outbox, graph: RoadGraph, city: str) -> None:
         self._outbox, self._graph, self._city = outbox, graph, city
+        self._publisher = uuid4().hex
         self._speeds = _Kept(redis, graph_key(city), graph_channel(city))
         self._profile = _Kept(redis, profile_key(city), graph_channel(city))
         self._outage = Outage("Redis (road graph)")
@@ -149,29 +176,49 @@ class GraphPublisher:
         edges: Mapping[str, Sequence[tuple[str, float]]],
         speeds_kmh: Mapping[str, Sequence[float | None]],
         made_at: datetime,
-        measured: Collection[str] | None = None,
-    ) -> RouteUpdate:
+        *,
+        observed_at: datetime | None,
+        sources: Mapping[str, PredictionSource],
+    ) -> RouteUpdate | None:
         """Publish a new version; returns when ``route-updates`` has it. While Redis is away the newest is kept.
 
         Args:
             edges: the edges of each road with the share that it covers; those the graph lacks are left out.
             speeds_kmh: for each road the speed now and in 10, 20 and 30 minutes, None where nothing is known.
-            made_at: when this was known, aware; the version says so.
-            measured: roads whose speed was measured just now: on the edges that they are on they alone count.
+            made_at: when this was known, aware.
+            observed_at: when the newest of all speeds was measured.
+            sources: for each road who said its speeds; on the edges of one that was measured, those that were not do
+                not count.
+
+        Returns:
+            what was told on ``route-updates``; None when nobody can read this version: Redis is away, or it was left
+            out behind that of another worker.
 
         Raises:
             KafkaError: the producer has failed.
             ValueError: a road does not have four speeds.
         """
         version = await self._speeds.next_version(made_at)
+        measured = {road for road, source in sources.items() if source != "time_of_day"}
         shares, speeds = await asyncio.to_thread(self._of_edges, edges, speeds_kmh, measured=measured)
-        published = PublishedSpeeds(version, HORIZONS_SECONDS, speeds)
-        await self._put(self._speeds, version, await asyncio.to_thread(encode_speeds, self._graph, published))
+        published = PublishedSpeeds(
+            version=version,
+            publisher=self._publisher,
+            made_at=made_at,
+            observed_at=observed_at,
+            sources=Counter(source for road, source in sources.items() if road in shares),
+            horizons_seconds=HORIZONS_SECONDS,
+            speeds_kmh=speeds,
+        )
+        content = await asyncio.to_thread(encode_speeds, self._graph, published)
+        there = await self._put(self._speeds, version, content, made_at)
+        if there is None:
+            return None
         told = {road for road, speeds in speeds_kmh.items() if any(speed is not None for speed in speeds)}
         update = RouteUpdate(
-            event_id=str(uuid5(_NAMESPACE, f"{self._city}\n{version}")),
+            event_id=str(uuid5(_NAMESPACE, f"{self._city}\n{there}")),
             timestamp=rfc3339(epoch_us(made_at)),
-            graph_version=version,
+            graph_version=there,
             roads_updated=len(told & shares.keys()),
         )
         sent = await self._outbox.send(ROUTE_UPDATES, 0, [(None, encode_route_update(update))])
@@ -182,7 +229,8 @@ class GraphPublisher:
         self,
         edges: Mapping[str, Sequence[tuple[str, float]]],
         road_ids: Sequence[str],
-        speeds_kmh: Floats,
+        speeds_kmh: npt.NDArray[np.floating[Any]],
+        weekend_kmh: npt.NDArray[np.floating[Any]] | None,
         zone: str,
         made_at: datetime,
     ) -> None:
@@ -192,17 +240,19 @@ class GraphPublisher:
             edges: as of `publish`.
             road_ids: the roads of the columns of ``speeds_kmh``.
             speeds_kmh: shape (parts of the local day, roads), as in `trafficapp.forecast.profiles.DayProfile`.
+            weekend_kmh: those of Saturdays and Sundays, None where they are the same.
             zone: the city's time zone.
             made_at: when this was known, aware.
         """
         version = await self._profile.next_version(made_at)
 
         def encoded() -> bytes:
-            columns = np.asarray(speeds_kmh, float).T.tolist()
-            _, speeds = self._of_edges(edges, dict(zip(road_ids, columns, strict=True)), len(speeds_kmh))
-            return encode_usual(self._graph, UsualSpeeds(version, zone, speeds))
+            rows = speeds_kmh if weekend_kmh is None else np.concatenate([speeds_kmh, weekend_kmh])
+            columns = np.asarray(rows, float).T.tolist()
+            _, speeds = self._of_edges(edges, dict(zip(road_ids, columns, strict=True)), len(rows))
+            return encode_usual(self._graph, UsualSpeeds(version, zone, speeds, weekend_kmh is not None))
 
-        await self._put(self._profile, version, await asyncio.to_thread(encoded))
+        await self._put(self._profile, version, await asyncio.to_thread(encoded), made_at)
 
     async def watch(self) -> None:
         """Put again what Redis lost or did not take; runs until cancelled."""
@@ -216,11 +266,12 @@ class GraphPublisher:
                 self._outage.met(error)
                 await self._outage.pause()
 
-    async def _put(self, kept: _Kept, version: str, content: bytes) -> None:
+    async def _put(self, kept: _Kept, version: str, content: bytes, made_at: datetime) -> str | None:
         try:
-            await kept.put(version, content)
+            return await kept.put(version, content, made_at)
         except UNAVAILABLE as error:
             self._outage.met(error)
+            return None
 
     def _of_edges(
         self,
