@@ -1,6 +1,7 @@
 """Answers for routes in Redis, ``route:cache:{origin}:{destination}``, and the list of routes asked lately.
 
-Neither delays an answer, and without Redis both are left out.
+Neither delays an answer, and without Redis both are left out. An answer is kept when it is asked for again: questions
+that nobody repeats, however many, take no room.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import OrderedDict
 from typing import Any, NamedTuple
 
 import msgspec
@@ -29,13 +31,16 @@ _LEAVE_ALONE_SECONDS = 5.0
 _GATHER_SECONDS = 0.2
 #: Notes that wait to be written, at most.
 _WAITING_AT_MOST = 500
+#: Questions that a worker remembers, and answers that it keeps within the time that one is kept, at most.
+_REMEMBERED_AT_MOST = 10_000
+_KEPT_AT_MOST = 2_000
 
 
 class KeptAnswer(Struct, frozen=True):
     """An answer as it is kept.
 
     Attributes:
-        version: of the speeds it was found under, and what the answer says about them.
+        version: of the graph and of the speeds it was found under, and what the answer says about them.
         departure: ``now``, or when.
         made_at: epoch seconds.
         edges: of the recommended route.
@@ -69,6 +74,39 @@ def rounded(place: RoutePlace) -> RoutePlace:
     return RoutePlace(lat=round(place.lat, DECIMALS) + 0.0, lng=round(place.lng, DECIMALS) + 0.0)
 
 
+class Repeated:
+    """Says which answers are worth their room: those that are asked for again soon, up to a number.
+
+    Args:
+        seconds: how long an answer is kept, and a question remembered.
+        kept_at_most: answers kept within this time.
+        remembered_at_most: questions remembered; the oldest are forgotten first.
+    """
+
+    def __init__(
+        self, seconds: float, kept_at_most: int = _KEPT_AT_MOST, remembered_at_most: int = _REMEMBERED_AT_MOST
+    ) -> None:
+        self._seconds, self._kept_at_most, self._remembered_at_most = seconds, kept_at_most, remembered_at_most
+        self._asked: OrderedDict[str, float] = OrderedDict()
+        self._kept: OrderedDict[str, float] = OrderedDict()
+
+    def is_worth_keeping(self, question: str, now: float) -> bool:
+        """Whether to keep the answer of a question that is asked now, in monotonic seconds."""
+        before = self._asked.pop(question, None)
+        self._asked[question] = now
+        if len(self._asked) > self._remembered_at_most:
+            self._asked.popitem(last=False)
+        if before is None or now - before >= self._seconds:
+            return False
+        while self._kept and now - next(iter(self._kept.values())) >= self._seconds:
+            self._kept.popitem(last=False)
+        if question not in self._kept and len(self._kept) >= self._kept_at_most:
+            return False
+        self._kept[question] = now
+        self._kept.move_to_end(question)
+        return True
+
+
 class RouteCache:
     """Keeps answers.
 
@@ -79,6 +117,7 @@ class RouteCache:
 
     def __init__(self, redis: Redis, seconds: int) -> None:
         self._redis, self._seconds = redis, seconds
+        self._repeated = Repeated(seconds)
         self._waiting: dict[str, _Note] = {}
         self._writing: asyncio.Task[None] | None = None
         self._away_until = 0.0
@@ -102,7 +141,9 @@ class RouteCache:
         return kept if time.time() - kept.made_at < self._seconds else None
 
     def note(self, question: RouteQuestion, edges: list[str], fresh: KeptAnswer | None = None) -> None:
-        """Remember that a route was asked, and keep its answer when it is a fresh one; in the background."""
+        """Remember that a route was asked, and keep a fresh answer that may be asked again; in the background."""
+        if fresh is not None and not self._repeated.is_worth_keeping(_key(question), time.monotonic()):
+            fresh = None
         if len(self._waiting) < _WAITING_AT_MOST:
             self._waiting[_key(question)] = _Note(question, edges, fresh)
         if self._writing is None or self._writing.done():
