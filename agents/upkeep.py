@@ -11,8 +11,10 @@ from trafficapp.application import TrafficApp
 from trafficapp.history_telemetry import UpkeepTelemetry
 from trafficapp.settings import Settings
 from trafficapp.stores.postgres import create_pool, is_transient
+from trafficapp.training.commands import NOT_BETTER
 from trafficapp.upkeep.backup import back_up
 from trafficapp.upkeep.due_times import DueTimes
+from trafficapp.upkeep.needs import lacking
 from trafficapp.upkeep.processes import run_program
 from trafficapp.upkeep.turns import Task, take_turn
 
@@ -33,8 +35,10 @@ def tasks(settings: Settings) -> list[Task]:
         options = ["--what", what, "--from", "postgres", "--promote"]
 
         async def train() -> str:
+            command = [sys.executable, "-m", "trafficapp.cli", "train", *options]
             async with one_training:
-                return await run_program([sys.executable, "-m", "trafficapp.cli", "train", *options])
+                # the same history would again give a model that is not better
+                return await run_program(command, done=(0, NOT_BETTER))
 
         return train
 
@@ -68,5 +72,14 @@ def register(app: TrafficApp) -> None:
                             logger.exception("%s cannot be looked after", task.name)
                     await asyncio.sleep(_LOOK_SECONDS)
 
-    for task in tasks(app.settings):
+    wanted = tasks(app.settings)
+    for task in wanted:
         look_after(task)
+
+    if wanted:
+
+        @app.task
+        async def warn() -> None:
+            # now, while somebody looks, and not on Sunday night
+            for reason in await asyncio.to_thread(lacking, app.settings):
+                logger.warning("%s", reason)

@@ -11,14 +11,19 @@ import click
 
 from trafficapp.forecast.quantities import CONGESTION_SCORE, SPEED
 from trafficapp.settings import Settings, SettingsError, load_settings
+from trafficapp.training.one_at_a_time import TrainingBusyError, alone_in
 
 if TYPE_CHECKING:
+    from trafficapp.forecast.registry import ModelRegistry
     from trafficapp.stores.road_history import StoredHistory
 
 ROADS, CAMERAS = "roads", "cameras"
 
 #: What is trained unless another model is asked for.
 DEFAULT_KINDS = {ROADS: "ours", CAMERAS: "stgcn"}
+
+#: Exit code when a model was trained that must not be promoted, since a simple rule is as good. Trying again is no use.
+NOT_BETTER = 3
 
 _NEEDS = "training needs torch and onnx: pip install 'trafficapp[train]'"
 _POSTGRES = "postgres"
@@ -64,7 +69,10 @@ def train(
     folder: Path | None, zone: str | None, step_seconds: int | None, horizons: str | None, seed: int, members: int,
     epochs: int | None, threads: int, promote: bool,
 ) -> None:  # fmt: skip
-    """Train a model from a history of roads or cameras and judge it against simple rules on the last fifth of it."""
+    """Train a model from a history of roads or cameras and judge it against simple rules on the last fifth of it.
+
+    Exit code 3 when it was to be promoted and is not better than these.
+    """
     try:
         import torch
 
@@ -76,7 +84,7 @@ def train(
     from trafficapp.forecast.fitness import fitness
     from trafficapp.forecast.history import HistoryError
     from trafficapp.forecast.packing import write_artifact
-    from trafficapp.forecast.registry import ModelRegistry, NotBetterError
+    from trafficapp.forecast.registry import ModelRegistry
     from trafficapp.forecast.reporting import Progress, report
     from trafficapp.forecast.windows import prepare
 
@@ -90,6 +98,7 @@ def train(
         registry = ModelRegistry(folder)
     else:
         registry = ModelRegistry(served, fitness(served_step, quantity))
+    _hold(registry.folder)
     for name in registry.clear_left_over(datetime.now(UTC)):
         click.echo(f"{name} was left by a training that was killed; it is removed")
     try:
@@ -113,11 +122,34 @@ def train(
     report(trained.judged.test, f"{title}\nfrom {found.source}", quantity=quantity)
     click.echo(str(path))
     if promote:
-        try:
-            registry.promote(path.name)
-        except (ArtifactError, NotBetterError) as error:
-            raise click.ClickException(str(error)) from None
-        click.echo(f"{path.name} serves")
+        _promote(registry, path.name)
+
+
+def _hold(folder: Path) -> None:
+    """Keep other trainings out of a folder until the command ends."""
+    try:
+        click.get_current_context().with_resource(alone_in(folder))
+    except (TrainingBusyError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _promote(registry: ModelRegistry, version: str) -> None:
+    """Let a version serve; what came of it is said last, for those who read the last line."""
+    from trafficapp.forecast.artifact import ArtifactError
+    from trafficapp.forecast.old_versions import remove_old_versions
+    from trafficapp.forecast.registry import NotBetterError
+
+    code, outcome = 0, f"{version} serves"
+    try:
+        registry.promote(version)
+    except NotBetterError as error:
+        code, outcome = NOT_BETTER, str(error)
+    except ArtifactError as error:
+        raise click.ClickException(str(error)) from None
+    for name in remove_old_versions(registry, datetime.now(UTC)):
+        click.echo(f"{name} is old, and neither serves nor served; it is removed")
+    click.echo(outcome)
+    click.get_current_context().exit(code)
 
 
 def _settings() -> Settings:
