@@ -213,6 +213,7 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
             made_at,
             observed_at=None if newest_us is None else from_epoch_us(newest_us),
             sources={one.road_id: one.source for one in predicted.predictions},
+            free_flow_kmh={road_id: one.free_flow_kmh for road_id, one in observed.items()},
         )
         usual_of = (predicted.model_version, len(edges))
         if predicted.model is not None and usual_of != self._usual_of:

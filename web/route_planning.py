@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 
 from models.routes import SpeedSource
 from trafficapp.roads.credibility import caveat, why_unusable
-from trafficapp.roads.graph import GraphError
+from trafficapp.roads.graph import Floats, GraphError
 from trafficapp.roads.published import PublishedSpeeds, PublishedSpeedsError, decode_speeds
 from trafficapp.roads.routes import RoutePlanner
 from trafficapp.roads.search import Conditions
@@ -59,12 +59,14 @@ class Outlook:
         departure_seconds: the departure in their time.
         source: what they are made of.
         note: why they are not the predictions, or what else is to be told with them; None when nothing is.
+        free_flow_kmh: of each edge as last told, what congestion is measured against; None when never told.
     """
 
     conditions: Conditions
     departure_seconds: float
     source: SpeedSource
     note: str | None
+    free_flow_kmh: Floats | None
 
 
 class RoutePlanning:
@@ -133,17 +135,18 @@ class RoutePlanning:
         """
         _ = self.planner
         why, speeds = self._doubt(now), self._speeds
+        free_kmh = None if speeds is None else speeds.published.free_flow_kmh
         if why is None and speeds is not None and departure - now <= PREDICTED_AHEAD:
             ahead = (departure - speeds.published.made_at).total_seconds()
-            return Outlook(speeds.conditions, max(ahead, 0.0), "predictions", caveat(speeds.published))
+            return Outlook(speeds.conditions, max(ahead, 0.0), "predictions", caveat(speeds.published), free_kmh)
         if why is None:
             why = f"the departure is later than predictions reach ({PREDICTED_AHEAD.seconds // 60} minutes)"
         if self._usual is None:
             assert self._free_flow is not None  # noqa: S101 - it is there when the planner is
-            return Outlook(self._free_flow, 0.0, "free_flow", f"{why}; roads are taken to flow freely")
+            return Outlook(self._free_flow, 0.0, "free_flow", f"{why}; roads are taken to flow freely", free_kmh)
         conditions, since = await self._at_time_of_day.of(self.planner, self._usual, departure)
         note = f"{why}; roads are taken to be as usual at this time of day"
-        return Outlook(conditions, (departure - since).total_seconds(), "usual_speeds", note)
+        return Outlook(conditions, (departure - since).total_seconds(), "usual_speeds", note, free_kmh)
 
     def _doubt(self, now: datetime) -> str | None:
         """Why the published speeds are not used, None when they are."""

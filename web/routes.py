@@ -84,6 +84,7 @@ class Routes:
                 departure_seconds=outlook.departure_seconds,
                 limit_m=reach_m,
                 under=outlook.conditions,
+                free_flow_kmh=outlook.free_flow_kmh,
             )
         except (OffTheMap, Unreachable) as error:
             raise ProblemError(HTTPStatus.NOT_FOUND, str(error)) from None

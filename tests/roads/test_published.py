@@ -35,6 +35,7 @@ def published(speeds: Floats, **changes: Any) -> PublishedSpeeds:
         sources={"model": 3},
         horizons_seconds=(0.0, 600.0),
         speeds_kmh=speeds,
+        free_flow_kmh=np.array([16.256 if edge == 3 else np.nan for edge in range(GRAPH.edge_count)]),
     )
     return replace(told, **changes)
 
@@ -45,6 +46,8 @@ def test_there_and_back() -> None:
     assert (found.publisher, found.made_at, found.observed_at) == ("one", EIGHT, EIGHT - timedelta(minutes=2))
     assert found.sources == {"model": 3}
     assert found.speeds_kmh[0, 3] == 12.34
+    assert found.free_flow_kmh[3] == 16.26
+    assert np.isnan(np.delete(found.free_flow_kmh, 3)).all()
     assert np.isnan(found.speeds_kmh).sum() == found.speeds_kmh.size - 1
 
 
@@ -54,6 +57,8 @@ def test_there_and_back() -> None:
         ({"graph_version": "0" * 12}, "are for version 000000000000 of the graph"),
         ({"speeds_kmh": {"e99": [1.0, 2.0]}}, "edge 'e99' is unknown"),
         ({"speeds_kmh": {"e3": [1.0]}}, "lacks a horizon"),
+        ({"free_flow_kmh": {"e99": 16.0}}, "edge 'e99' is unknown"),
+        ({"free_flow_kmh": {"e3": 0}}, "no published speeds"),
         ({"speeds_kmh": {"e3": ["fast", 1.0]}}, "no published speeds"),
         ({"more": 1}, "no published speeds"),
         ({"version": "newest"}, "'newest' is no version"),

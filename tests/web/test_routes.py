@@ -103,6 +103,7 @@ async def put(redis: Redis, made_at: datetime, jammed: Sequence[str] = (), **cha
         sources={"model": GRAPH.edge_count},
         horizons_seconds=HORIZONS_SECONDS,
         speeds_kmh=speeds,
+        free_flow_kmh=np.full(GRAPH.edge_count, np.nan),
     )
     published = replace(published, **changes)
     await redis.set(graph_key("bologna"), encode_speeds(GRAPH, published))
@@ -113,6 +114,7 @@ async def put(redis: Redis, made_at: datetime, jammed: Sequence[str] = (), **cha
 async def publish(
     publisher: GraphPublisher,
     speeds: dict[str, list[float | None]],
+    free_flow_kmh: dict[str, float] | None = None,
 ) -> str:
     """Publish measured speeds of all roads; the version."""
     now = datetime.now(UTC)
@@ -122,6 +124,7 @@ async def publish(
         now,
         observed_at=now,
         sources=dict.fromkeys(ROADS, "model"),
+        free_flow_kmh=free_flow_kmh or {},
     )
     assert update is not None
     return update.graph_version
@@ -198,6 +201,31 @@ async def test_a_jam_is_avoided_on_every_worker_and_when_it_clears_the_route_com
         version = await publish(publisher, free)
         for client in clients:
             assert (await under(client, version))["recommended_route"]["waypoints"] == usual["waypoints"]
+
+
+async def test_congestion_is_measured_against_the_free_flow_of_the_feed(
+    worker: Worker, client: Client, outbox: Outbox
+) -> None:
+    """A road that flows as fast as it can is not congested, however fast the graph has it; now and as usual."""
+    publisher = GraphPublisher(worker.context.redis, outbox, GRAPH, "bologna")
+    limits = dict(zip(GRAPH.edge_ids.tolist(), GRAPH.free_flow_kmh.tolist(), strict=True))
+    fifth = {edge: limit * 0.2 for edge, limit in limits.items()}
+    everywhere = np.tile(np.array(list(fifth.values())), (288, 1))
+    await publisher.publish_profile(ROADS, list(fifth), everywhere, None, "Europe/Rome", datetime.now(UTC))
+    speeds: dict[str, list[float | None]] = {edge: [speed] * 4 for edge, speed in fifth.items()}
+    for days, free_flow_kmh, level, text in ((1, fifth, "low", "Flows freely."), (2, limits, "high", "Heavy")):
+        version = await publish(publisher, speeds, free_flow_kmh)
+        another_day = QUESTION | {"departure_time": rfc3339(epoch_us(datetime.now(UTC) + timedelta(days=days)))}
+        now, later = await under(client, version), await ask(client, another_day)
+        assert (now["speeds_from"], later["speeds_from"]) == ("predictions", "usual_speeds")
+        for answer in (now, later):
+            route = answer["recommended_route"]
+            told = route["congestion_summary"]
+            assert told["known_share"] == 1
+            assert told["high_km"] == pytest.approx(route["distance_km"] if level == "high" else 0, abs=0.002)
+            assert (told["medium_km"], told["level"]) == (0, level)
+            assert told["text"].startswith(text)
+            assert (told["delay_minutes"] > 1) == (level == "high")
 
 
 async def test_each_answer_is_of_one_version_while_versions_change(worker: Worker, client: Client) -> None:

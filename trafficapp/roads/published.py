@@ -33,6 +33,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     graph_version: str
     horizons_seconds: list[float]
     speeds_kmh: dict[str, list[float | None]]
+    free_flow_kmh: dict[str, Annotated[float, Meta(gt=0)]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,7 @@ class PublishedSpeeds:
         sources: how many roads of the graph have their speeds from whom.
         horizons_seconds: for when the speeds are, from that moment on.
         speeds_kmh: shape (horizons, edges), NaN where not told.
+        free_flow_kmh: of each edge, as who measures its speed tells it; NaN where nobody does.
     """
 
     version: str
@@ -56,6 +58,7 @@ class PublishedSpeeds:
     sources: Mapping[PredictionSource, int]
     horizons_seconds: tuple[float, ...]
     speeds_kmh: Floats
+    free_flow_kmh: Floats
 
     def is_older_than(self, other: PublishedSpeeds) -> bool:
         """Whether the other ones are later ones of the same publisher, or the same. Between two, none is older."""
@@ -66,6 +69,7 @@ def encode_speeds(graph: RoadGraph, published: PublishedSpeeds) -> bytes:
     """Speeds as JSON; edges of which nothing is told are left out, speeds have two decimals."""
     told = np.flatnonzero(~np.isnan(published.speeds_kmh).all(axis=0))
     columns = published.speeds_kmh[:, told].T.round(2).tolist()
+    free = np.flatnonzero(~np.isnan(published.free_flow_kmh))
     return msgspec.json.encode(
         _Document(
             version=published.version,
@@ -79,6 +83,9 @@ def encode_speeds(graph: RoadGraph, published: PublishedSpeeds) -> bytes:
                 name: [None if speed != speed else speed for speed in speeds]
                 for name, speeds in zip(graph.edge_ids[told].tolist(), columns, strict=True)
             },
+            free_flow_kmh=dict(
+                zip(graph.edge_ids[free].tolist(), published.free_flow_kmh[free].round(2).tolist(), strict=True)
+            ),
         )
     )
 
@@ -106,6 +113,11 @@ def decode_speeds(graph: RoadGraph, content: bytes) -> PublishedSpeeds:
         if edge is None or len(told) != len(horizons):
             raise PublishedSpeedsError(f"speeds {found.version}: edge {name!r} is unknown or lacks a horizon")
         speeds[:, edge] = [np.nan if speed is None else speed for speed in told]
+    free_flow = np.full(graph.edge_count, np.nan)
+    for name, free_flow_kmh in found.free_flow_kmh.items():
+        if (edge := graph.position_of_edge.get(name)) is None:
+            raise PublishedSpeedsError(f"speeds {found.version}: edge {name!r} is unknown")
+        free_flow[edge] = free_flow_kmh
     return PublishedSpeeds(
         version=found.version,
         publisher=found.publisher,
@@ -114,4 +126,5 @@ def decode_speeds(graph: RoadGraph, content: bytes) -> PublishedSpeeds:
         sources=found.sources,
         horizons_seconds=tuple(horizons),
         speeds_kmh=speeds,
+        free_flow_kmh=free_flow,
     )

@@ -179,6 +179,7 @@ class GraphPublisher:
         *,
         observed_at: datetime | None,
         sources: Mapping[str, PredictionSource],
+        free_flow_kmh: Mapping[str, float],
     ) -> RouteUpdate | None:
         """Publish a new version; returns when ``route-updates`` has it. While Redis is away the newest is kept.
 
@@ -189,6 +190,7 @@ class GraphPublisher:
             observed_at: when the newest of all speeds was measured.
             sources: for each road who said its speeds; on the edges of one that was measured, those that were not do
                 not count.
+            free_flow_kmh: for each road its speed when nothing is in the way, as the feed tells it.
 
         Returns:
             what was told on ``route-updates``; None when nobody can read this version: Redis is away, or it was left
@@ -201,6 +203,8 @@ class GraphPublisher:
         version = await self._speeds.next_version(made_at)
         measured = {road for road, source in sources.items() if source != "time_of_day"}
         shares, speeds = await asyncio.to_thread(self._of_edges, edges, speeds_kmh, measured=measured)
+        free_flow = {road: [speed] for road, speed in free_flow_kmh.items()}
+        _, free = await asyncio.to_thread(self._of_edges, edges, free_flow, 1, measured)
         published = PublishedSpeeds(
             version=version,
             publisher=self._publisher,
@@ -209,6 +213,7 @@ class GraphPublisher:
             sources=Counter(source for road, source in sources.items() if road in shares),
             horizons_seconds=HORIZONS_SECONDS,
             speeds_kmh=speeds,
+            free_flow_kmh=free[0],
         )
         content = await asyncio.to_thread(encode_speeds, self._graph, published)
         there = await self._put(self._speeds, version, content, made_at)

@@ -33,7 +33,9 @@ SPEEDS = {"a": [10.0, 20.0, None, 40.0], "b": [None] * 4, "nowhere": [50.0] * 4}
 
 async def put(publisher: GraphPublisher, made_at: datetime) -> str | None:
     """Publish speeds of a moment; the version that is told."""
-    update = await publisher.publish(EDGES, SPEEDS, made_at, observed_at=made_at, sources={"a": "model"})
+    update = await publisher.publish(
+        EDGES, SPEEDS, made_at, observed_at=made_at, sources={"a": "model"}, free_flow_kmh={"a": 50.0}
+    )
     return None if update is None else update.graph_version
 
 
@@ -76,11 +78,14 @@ async def test_a_measured_road_wins_over_what_is_usual_on_its_edge(publisher: Gr
         EIGHT,
         observed_at=EIGHT,
         sources={"jam": "model", "old name": "time_of_day"},
+        free_flow_kmh={"jam": 16.0, "old name": 50.0, "elsewhere": 30.0},
     )
     there = decode_speeds(GRAPH, await client.get(graph_key("bologna")))
     published = there.speeds_kmh
     np.testing.assert_allclose(published[:, 0], [5, 5, 5, 45], rtol=1e-3)
     np.testing.assert_allclose(published[:, 1], [np.nan, 45, 45, 45], rtol=1e-3)
+    # each with the free flow of the road that its speed is of
+    np.testing.assert_allclose(there.free_flow_kmh[:3], [16, 50, np.nan], rtol=1e-3)
 
 
 async def test_speeds_go_to_redis_and_the_update_to_kafka(
@@ -95,6 +100,7 @@ async def test_speeds_go_to_redis_and_the_update_to_kafka(
             EIGHT,
             observed_at=seven,
             sources={"a": "last_value", "b": "model", "nowhere": "time_of_day"},
+            free_flow_kmh={},
         )
         messages = [await heard.get_message(timeout=5) for _ in range(2)]
     assert update is not None
