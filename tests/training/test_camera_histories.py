@@ -78,6 +78,12 @@ async def test_windows_become_means_of_minutes_with_gaps(settings: Settings, dat
     # From the road a1 the road of cam_01 is the next one.
     assert history.links.matrix()[2, 0] == 1
     assert history.links.matrix()[1].tolist() == [1, 0, 0]
+    # Sums alone, as simulated history has of most of its days, are nothing to learn from.
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("DELETE FROM traffic_metrics WHERE window_start < now() - interval '400 minutes'")
+    await connection.close()
+    with pytest.raises(HistoryError, match=r"scores of 6 hours of cameras, 72 are needed; .* --windows 14d"):
+        await read(settings)
 
 
 def test_files_are_linked_over_the_shipped_cameras_and_graph(tmp_path: Path) -> None:

@@ -24,6 +24,10 @@ _SCORES = """
 """
 _ROADS = "SELECT camera_id, road_segment FROM cameras WHERE road_segment IS NOT NULL"
 _SPAN = "SELECT min(bucket_start), max(bucket_start) FROM metrics_1m WHERE bucket_start >= $1 AND bucket_start < $2"
+# The two ends only, each found by the index of its partition.
+_SCORED = """
+    SELECT min(window_start), max(window_start) FROM traffic_metrics WHERE window_start >= $1 AND window_start < $2
+"""
 _SIMULATED = "SELECT from_time, to_time FROM simulated_spans WHERE from_time < $2 AND to_time > $1 ORDER BY 1"
 
 
@@ -51,6 +55,14 @@ async def minutes_of_windows(
 ) -> tuple[datetime, datetime] | None:
     """When the first and the last minute begin that have windows, within a span; None when there is none."""
     row = await source.fetchrow(_SPAN, since, until)
+    return None if row is None or row[0] is None else (row[0], row[1])
+
+
+async def span_of_windows(
+    source: Pool | Connection, since: datetime, until: datetime
+) -> tuple[datetime, datetime] | None:
+    """When the first and the last window begin that are kept themselves, not only as sums; None when there is none."""
+    row = await source.fetchrow(_SCORED, since, until)
     return None if row is None or row[0] is None else (row[0], row[1])
 
 

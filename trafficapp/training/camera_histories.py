@@ -23,7 +23,13 @@ from trafficapp.forecast.quantities import CONGESTION_SCORE
 from trafficapp.roads.graph import GraphError
 from trafficapp.roads.shipped import city_graph
 from trafficapp.settings import RoadSettings, Settings
-from trafficapp.stores.camera_scores import camera_scores, minutes_of_windows, roads_of_cameras, simulated_within
+from trafficapp.stores.camera_scores import (
+    camera_scores,
+    minutes_of_windows,
+    roads_of_cameras,
+    simulated_within,
+    span_of_windows,
+)
 from trafficapp.stores.postgres import address_of, connection_settings
 from trafficapp.stores.road_history import (
     LEAST_DAYS,
@@ -41,7 +47,7 @@ SHIPPED_CAMERAS = Path(trafficapp.sources.__file__).parent / "data" / "bologna-c
 
 log = logging.getLogger(__name__)
 
-_MINUTE = timedelta(minutes=1)
+_MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 def from_file(path: Path, roads: RoadSettings, cameras: Path = SHIPPED_CAMERAS) -> StoredHistory:
@@ -99,6 +105,7 @@ async def _from_postgres(
             raise HistoryError(
                 f"Postgres has windows of cameras of {days:.1f} days {span}; at least {LEAST_DAYS} are needed to train"
             )
+        start = await _first_scores(connection, start, end)
         parts, bounds = list[ScoreWindow](), list(pairwise(days_of(start, end)))
         for done, (begin, finish) in enumerate(bounds, 1):
             parts.append(await _part(connection, begin, finish))
@@ -115,6 +122,18 @@ async def _from_postgres(
     scores = np.ascontiguousarray(scores[:, kept])
     history = SpeedHistory(entities, start, step, scores, roads.zone, links, CONGESTION_SCORE)
     return StoredHistory(history, source_of("traffic_metrics", simulated), int((~kept).sum()))
+
+
+async def _first_scores(connection: asyncpg.Connection[asyncpg.Record], start: datetime, end: datetime) -> datetime:
+    """The first minute with windows themselves: sums reach further back than the scores that are learnt from."""
+    found = await span_of_windows(connection, start, end)
+    length = timedelta(0) if found is None else found[1] - found[0] + _MINUTE
+    if found is None or length < timedelta(days=LEAST_DAYS):
+        raise HistoryError(
+            f"Postgres has scores of {length / _HOUR:.0f} hours of cameras, {24 * LEAST_DAYS} are needed; simulated "
+            "history has them with `trafficapp simulate --history 14d --windows 14d`"
+        )
+    return max(start, found[0].replace(second=0, microsecond=0))
 
 
 async def _part(connection: asyncpg.Connection[asyncpg.Record], since: datetime, until: datetime) -> ScoreWindow:
