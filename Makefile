@@ -102,9 +102,9 @@ bench-forecast: setup-dev ## Fit every model with three seeds and compare them; 
 .PHONY: shipped-cameras
 shipped-cameras: setup-dev ## Train the shipped model of cameras anew from simulated days
 	@mkdir -p build/shipped
-	$(BIN)/trafficapp simulate --history 21d --to 2026-03-22T23:00+00:00 --seed 1 \
+	$(BIN)/trafficapp simulate --history 16d --to 2026-03-22T23:00+00:00 --seed 1 \
 	  --cameras-out build/shipped/cameras.parquet
-	$(BIN)/trafficapp train --what cameras --from build/shipped/cameras.parquet \
+	$(BIN)/trafficapp train --what cameras --from build/shipped/cameras.parquet --epochs 3 \
 	  --out trafficapp/forecast/data/bologna-cameras
 
 .PHONY: shipped-model
@@ -113,7 +113,7 @@ shipped-model: setup-dev ## Train the shipped model of roads anew from fourteen 
 	$(BIN)/trafficapp simulate --history 14d --to 2026-03-16T00:00+01:00 --seed 1 \
 	  --out build/shipped/roads.parquet --links-out build/shipped/links.parquet
 	$(BIN)/trafficapp train --from build/shipped/roads.parquet --links build/shipped/links.parquet \
-	  --zone Europe/Rome --out trafficapp/forecast/data/bologna-roads --promote
+	  --zone Europe/Rome --out trafficapp/forecast/data/bologna-roads
 
 .PHONY: verify-exact
 verify-exact: setup-dev ## Replay a recording at full speed and compare every row with the truth
