@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import subprocess
 import sys
@@ -13,12 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from tests.forecast.synthetic import HORIZONS, ROADS, ZONE, artifact, town
+from trafficapp.cli import main
 from trafficapp.forecast.recent import RecentSpeeds
 from trafficapp.forecast.registry import ModelRegistry, PromotedModel
 from trafficapp.forecast.serving import Forecaster, Source
 from trafficapp.forecast.windows import TrainingData, prepare
+from trafficapp.training.one_at_a_time import LOCK
 
 #: Runs the command and kills itself when a file is about to be put in its place the n-th time.
 KILLED = """
@@ -37,6 +41,14 @@ from trafficapp.cli import main
 main(sys.argv[3:])
 """
 
+#: A worker that runs the command as every week, and tells what it says.
+WORKER = """
+import asyncio, logging, sys
+from trafficapp.upkeep.processes import run_program
+logging.basicConfig(level=logging.DEBUG, stream=sys.stdout, format="%(message)s")
+asyncio.run(run_program([sys.executable, "-m", "trafficapp.cli", *sys.argv[1:]]))
+"""
+
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -49,6 +61,8 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "speed_kmh": history.speeds_kmh.ravel(),
     }
     pq.write_table(pa.table(columns), path)
+    links = {"from_road": ROADS, "to_road": ROADS[1:] + ROADS[:1]}
+    pq.write_table(pa.table(links), path.with_name("links.parquet"))
     return path
 
 
@@ -66,7 +80,8 @@ def registry(data: TrainingData, tmp_path: Path) -> ModelRegistry:
 
 
 def command(rows: Path, registry: ModelRegistry, epochs: int) -> list[str]:
-    options = ["--zone", ZONE, "--step-seconds", "900", "--horizons", "15,30,45", "--epochs", str(epochs), "--promote"]
+    options = ["--zone", ZONE, "--step-seconds", "900", "--horizons", "15,30", "--epochs", str(epochs), "--promote"]
+    options += ["--links", str(rows.with_name("links.parquet"))]
     return ["train", "--from", str(rows), "--out", str(registry.folder), *options]
 
 
@@ -120,3 +135,20 @@ def test_killed_while_it_writes_or_promotes(
     next_one = artifact(data, registry.folder, datetime.now(UTC)).name
     registry.promote(next_one)
     assert serving(registry) == next_one
+
+
+def test_it_dies_with_its_worker_and_keeps_others_out_until_then(registry: ModelRegistry, rows: Path) -> None:
+    before = serving(registry)
+    run = [sys.executable, "-c", WORKER, *command(rows, registry, 5000)]
+    with subprocess.Popen(run, stdout=subprocess.PIPE, text=True) as worker:  # noqa: S603 - our own command
+        assert worker.stdout is not None
+        assert next(line for line in worker.stdout if line.startswith("epoch 1 of"))
+        refused = CliRunner().invoke(main, command(rows, registry, 1))
+        assert refused.exit_code == 1
+        assert "another training is at work" in refused.output
+        worker.send_signal(signal.SIGKILL)
+        # would wait for 5000 epochs if it lived on
+        with (registry.folder / LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+    assert worker.returncode == -signal.SIGKILL
+    assert (serving(registry), registry.candidates()) == (before, [before])
