@@ -29,10 +29,20 @@ _PATIENCE_SECONDS = 60.0
 
 async def publish(redis_url: str, graph: RoadGraph, speeds_kmh: np.ndarray) -> str:
     """Let the worker know predicted speeds of all edges."""
-    version = version_at(datetime.now(UTC))
+    now = datetime.now(UTC)
+    version = version_at(now)
     client = connect(redis_url)
-    document = encode_speeds(graph, PublishedSpeeds(version, HORIZONS_SECONDS, speeds_kmh))
-    await client.set(graph_key(graph.city), document)
+    published = PublishedSpeeds(
+        version=version,
+        publisher="bench",
+        made_at=now,
+        observed_at=now,
+        sources={"model": graph.edge_count},
+        horizons_seconds=HORIZONS_SECONDS,
+        speeds_kmh=speeds_kmh,
+        free_flow_kmh=graph.free_flow_kmh,
+    )
+    await client.set(graph_key(graph.city), encode_speeds(graph, published))
     await client.publish(graph_channel(graph.city), version)
     await client.aclose()
     return version
