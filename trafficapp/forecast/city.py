@@ -161,7 +161,7 @@ class CityRoads:
         # the owner before may have died while it wrote: rows of roads are then ahead of that of the partition
         self._written_to = max((road.offset for road in self.roads.values()), default=-1)
         self._raised_to = max(self._written_to, raised_at)
-        self._forget_silent()
+        self._forget_silent(self.applied + 1)
         for road_id, road in self.roads.items():
             self._put_back(road_id, road)
 
@@ -263,16 +263,20 @@ class CityRoads:
         self.source_ms = source_us // 1000
         self.record_ms = max(record.timestamp, self.source_ms)
         if self._forgetting.is_due(source_us):
-            self._forget_silent()
+            self._forget_silent(record.offset)
         if observation.road_id not in self.roads and len(self.roads) >= self._most_roads:
             raise Rejected(
                 "too_many_roads", f"{len(self.roads):,} roads are known, and {observation.road_id!r} is none of them"
             )
         return self._apply(record.offset, source_us, observation, observed_at_us)
 
-    def _forget_silent(self) -> None:
-        """Forget roads that nothing came of for long."""
-        silent = {road_id for road_id, road in self.roads.items() if self._forgetting.is_silent(_seen_us(road))}
+    def _forget_silent(self, offset: int) -> None:
+        """Forget roads that nothing came of for long before a record; rows that are ahead of it say what came later."""
+        silent = {
+            road_id
+            for road_id, road in self.roads.items()
+            if road.offset < offset and self._forgetting.is_silent(_seen_us(road))
+        }
         if not silent:
             return
         for road_id in silent:

@@ -125,7 +125,7 @@ class PartitionRoads:
         self._forgetting = Forgetting(checks.forget_us, partition_row.forgotten_hour)
         self._forgotten: set[bytes] = set()
         self.roads = {key: _decode_road(row[OFFSET_BYTES:]) for key, row in rows.items() if key != self._key}
-        self._forget_silent()
+        self._forget_silent(self.applied + 1)
 
     def apply(self, records: Iterable[Record], clock_us: int | None = None) -> Outcome:
         """Apply consecutive records; those that are applied already change nothing.
@@ -175,12 +175,13 @@ class PartitionRoads:
                 f"all before it and of the worker's clock, {rfc3339(clock_us)}: its producer's clock is wrong",
             )
 
-    def _forget_silent(self) -> None:
-        """Forget roads that nothing came of for long."""
+    def _forget_silent(self, offset: int) -> None:
+        """Forget roads that nothing came of for long before a record; rows that are ahead of it say what came later."""
         for key in [
             key
             for key, road in self.roads.items()
-            if self._forgetting.is_silent(road.newest_us if road.seen_us < 0 else road.seen_us)
+            if road.offset < offset
+            and self._forgetting.is_silent(road.newest_us if road.seen_us < 0 else road.seen_us)
         ]:
             del self.roads[key]
             self._dirty.discard(key)
@@ -195,7 +196,7 @@ class PartitionRoads:
         road_id, time_us = checked.message.road_id, checked.time_us
         key = road_id.encode()
         if self._forgetting.is_due(checked.record_us):
-            self._forget_silent()
+            self._forget_silent(record.offset)
         self._newest_record_us = max(self._newest_record_us, checked.record_us)
         road = self.roads.get(key) or RoadState()
         if record.offset <= road.offset:
