@@ -87,7 +87,7 @@ class Chosen:
         return all(self._common(edges, known) <= self._most * length for known, length in self._known)
 
     def _common(self, edges: Sequence[int], known: frozenset[int]) -> float:
-        return self._length(filter(known.__contains__, edges))
+        return self._length(known.intersection(edges))
 
     def _length(self, edges: Iterable[int]) -> float:
         return sum(map(self._length_m.__getitem__, edges))
@@ -105,9 +105,8 @@ class ViaEdges:
         self._order = np.argsort(-(chance ** (1 / weight)), kind="stable")
         self._east, self._north = (np.ascontiguousarray(column) for column in self._middles[self._order].T)
 
-    def around(self, edges: Sequence[int]) -> Integers:
-        """Some hundred edges in the neighbourhood of a way."""
-        way = self._line(edges)
+    def around(self, way: Floats) -> Integers:
+        """Some hundred edges in the neighbourhood of a line."""
         low, high = way.min(axis=0), way.max(axis=0)
         margin = max(float((high - low).max()) * _WIDER, _WIDER_M)
         low, high = low - margin, high + margin
@@ -122,17 +121,18 @@ class ViaEdges:
         inside = (east >= low[0]) & (east <= high[0]) & (north >= low[1]) & (north <= high[1])
         return np.flatnonzero(inside) + (piece.start or 0)
 
-    def best_of_each_field(self, edges: Sequence[int], via: Integers, seconds: Floats) -> Integers:
+    def best_of_each_field(self, edges: Sequence[int], way: Floats, via: Integers, seconds: Floats) -> Integers:
         """The best via edge left and right of a way, near and far, early and late; the most promising first.
 
         Best is quick, and beside the middle of the way: what branches off late has much in common with it.
 
         Args:
             edges: the way.
+            way: its line.
             via: edges beside it; those on it do not count.
             seconds: time by way of each.
         """
-        way, places = self._line(edges), self._middles[via]
+        places = self._middles[via]
         chord = way[-1] - way[0]
         square = max(float(chord @ chord), 1.0)
         across = np.array([-chord[1], chord[0]])
@@ -148,7 +148,7 @@ class ViaEdges:
         best: Integers = order[np.sort(firsts)]
         return via[best]
 
-    def _line(self, edges: Sequence[int]) -> Floats:
+    def line(self, edges: Sequence[int]) -> Floats:
         """The junctions along a way, and its ends."""
         line: Floats = np.concatenate([self._begins[[edges[0]]], self._finishes[list(edges)]])
         return line
@@ -168,12 +168,13 @@ def by_way_of_others(
     """
     states, best, seconds = quickest
     questions = metric.questions()
-    via = via_edges.around(best.edges)
+    line = via_edges.line(best.edges)
+    via = via_edges.around(line)
     there, on = metric.seconds_by_way_of(states.origins, states.destinations, via)
     quick = there + on <= seconds * longer * _ROUNDING
     straight = Straight(metric, best, longer)
     seen: set[int] = set()
-    for edge in via_edges.best_of_each_field(best.edges, via[quick], (there + on)[quick])[:_LOOKED_AT].tolist():
+    for edge in via_edges.best_of_each_field(best.edges, line, via[quick], (there + on)[quick])[:_LOOKED_AT].tolist():
         if edge in seen:
             continue
         by_way = [State(edge, 0.0)]

@@ -15,6 +15,8 @@ from trafficapp.roads.graph import Floats, Integers, RoadGraph
 
 #: Edges that are this much farther than the nearest one are as near: both directions of a road, arms of a junction.
 SAME_PLACE_M = 10.0
+#: Most places are as near to a road as this, so that one look at the tree is enough.
+_NEAR_M = 15.0
 #: A place farther from every road than this is off the map, unless the caller says otherwise.
 DISTANCE_LIMIT_M = 500.0
 
@@ -91,14 +93,17 @@ class RoadIndex:
             OffTheMap: no edge within the limit.
         """
         point = self._point(lat, lon)
-        nearest, distance = self._line_tree.query_nearest(
-            point, max_distance=limit_m, all_matches=False, return_distance=True
-        )
-        if not len(nearest):
+        reach = limit_m if at_least > 1 else min(limit_m, _NEAR_M + SAME_PLACE_M)
+        edges, distances = self._within(point, reach)
+        if reach < limit_m and not (len(edges) and distances.min() <= _NEAR_M):
+            _, distance = self._line_tree.query_nearest(
+                point, max_distance=limit_m, all_matches=False, return_distance=True
+            )
+            if not len(distance):
+                raise self._off_the_map(lat, lon, limit_m)
+            edges, distances = self._within(point, min(limit_m, float(distance[0]) + SAME_PLACE_M))
+        if not len(edges):
             raise self._off_the_map(lat, lon, limit_m)
-        reach = limit_m if at_least > 1 else min(limit_m, float(distance[0]) + SAME_PLACE_M)
-        edges = np.sort(self._line_tree.query(point, predicate="dwithin", distance=reach + 1e-6))
-        distances = shapely.distance(self.lines[edges], point)
         order = np.lexsort((edges, distances))
         count = max(at_least, int((distances <= distances.min() + SAME_PLACE_M).sum()))
         return self._places(point, edges[order][:count], distances[order][:count])
@@ -112,6 +117,11 @@ class RoadIndex:
         """Latitude and longitude of a place on an edge."""
         point = shapely.line_interpolate_point(self.lines[place.edge], place.fraction, normalized=True)
         return self.flat.degrees(shapely.get_x(point), shapely.get_y(point))
+
+    def _within(self, point: Any, reach_m: float) -> tuple[Integers, Floats]:
+        """Edges within reach of a point, ascending, and how far they are."""
+        edges: Integers = np.sort(self._line_tree.query(point, predicate="dwithin", distance=reach_m + 1e-6))
+        return edges, shapely.distance(self.lines[edges], point)
 
     def _places(self, point: Any, edges: Integers, distances: Floats) -> list[PlaceOnEdge]:
         fractions = shapely.line_locate_point(self.lines[edges], point, normalized=True)
