@@ -341,7 +341,7 @@ def main() -> None:
     parser.add_argument("--roads", type=int, default=1247)
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--pause", type=float, default=1.5, help="Seconds between batches.")
-    parser.add_argument("--epochs", type=int, default=3, help="Of the model that predicts.")
+    parser.add_argument("--epochs", type=int, default=8, help="Of the model that predicts.")
     arguments = parser.parse_args()
     files = [NETWORK / f"nds_simplified_{part}.parquet" for part in ("edges", "nodes", "turns")]
     if not all(file.exists() for file in files):
