@@ -180,8 +180,7 @@ class PartitionRoads:
         for key in [
             key
             for key, road in self.roads.items()
-            if road.offset < offset
-            and self._forgetting.is_silent(road.newest_us if road.seen_us < 0 else road.seen_us)
+            if road.offset < offset and self._forgetting.is_silent(road.newest_us if road.seen_us < 0 else road.seen_us)
         ]:
             del self.roads[key]
             self._dirty.discard(key)

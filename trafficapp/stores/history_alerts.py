@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
 from models.alerts import AlertEvent, decode_alert_event
 from models.timestamps import epoch_us
 from trafficapp.settings import Settings
-from trafficapp.stores.event_rows import NUL, REPLACEMENT
-from trafficapp.stores.history_sink import HistorySink, SinkCounters, postgres_time, write_what_fits
+from trafficapp.stores.history_rows import StoredTime, column_arrays, columns_of, storable, write_all, write_new
+from trafficapp.stores.history_sink import HistorySink, SinkCounters, postgres_time
 from trafficapp.topics import ALERTS
 
 if TYPE_CHECKING:
@@ -24,15 +24,13 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_Row = TypeVar("_Row")
-_Time: TypeAlias = tuple[int]
 #: The columns of `_COLUMNS`.
 AlertColumns: TypeAlias = tuple[
-    uuid.UUID, int, str, str, str | None, str, str, str | None, float | None, str, str, _Time, _Time, _Time,
-    _Time | None,
+    uuid.UUID, int, str, str, str | None, str, str, str | None, float | None, str, str,
+    StoredTime, StoredTime, StoredTime, StoredTime | None,
 ]  # fmt: skip
 #: alert_id, acknowledged_by, acknowledged_at.
-Acknowledgement: TypeAlias = tuple[uuid.UUID, str, _Time]
+Acknowledgement: TypeAlias = tuple[uuid.UUID, str, StoredTime]
 
 _COLUMNS = {
     "id": "uuid",
@@ -51,12 +49,11 @@ _COLUMNS = {
     "updated_at": "timestamptz",
     "resolved_at": "timestamptz",
 }
-_ARRAYS = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(_COLUMNS.values(), 1))
 _VALUES = [name for name in _COLUMNS if name != "id"]
 _UPSERT = f"""
     INSERT INTO alerts ({", ".join(_COLUMNS)})
     SELECT {", ".join(_COLUMNS).replace("rule_values", "rule_values::jsonb")}
-    FROM unnest({_ARRAYS}) AS sent ({", ".join(_COLUMNS)}) ORDER BY id
+    FROM unnest({column_arrays(_COLUMNS)}) AS sent ({", ".join(_COLUMNS)}) ORDER BY id
     ON CONFLICT (id) DO UPDATE SET ({", ".join(_VALUES)}) = ROW (EXCLUDED.{", EXCLUDED.".join(_VALUES)})
     WHERE alerts.revision < EXCLUDED.revision
 """  # noqa: S608 - put together from the constants above
@@ -117,27 +114,15 @@ class HistoryAlertsSink(HistorySink[AlertBatch]):
         """Insert alerts that are new, replace those whose revision is older, note acknowledgements."""
 
         async def upsert(rows: Sequence[AlertColumns]) -> None:
-            columns = [list(column) for column in zip(*rows, strict=True)]
-            written = int((await connection.execute(_UPSERT, *columns)).rpartition(" ")[2])
-            counters.rows += written
-            counters.repeated += len(rows) - written
+            await write_new(connection, _UPSERT, rows, counters)
 
         async def acknowledge(rows: Sequence[Acknowledgement]) -> None:
-            await connection.execute(_ACKNOWLEDGE, *[list(column) for column in zip(*rows, strict=True)])
+            await connection.execute(_ACKNOWLEDGE, *columns_of(rows))
 
-        counters.unstorable += await _put(connection, list(batch.alerts.values()), upsert, isolating)
-        counters.unstorable += await _put(connection, list(batch.acknowledgements.values()), acknowledge, isolating)
-
-
-async def _put(
-    connection: Connection, rows: Sequence[_Row], write: Callable[[Sequence[_Row]], Awaitable[None]], isolating: bool
-) -> int:
-    """Write rows; how many were left out."""
-    if rows and isolating:
-        return await write_what_fits(connection, rows, write)
-    if rows:
-        await write(rows)
-    return 0
+        counters.unstorable += await write_all(connection, list(batch.alerts.values()), upsert, isolating)
+        counters.unstorable += await write_all(
+            connection, list(batch.acknowledgements.values()), acknowledge, isolating
+        )
 
 
 def _add(batch: AlertBatch, counters: SinkCounters, event: AlertEvent) -> None:
@@ -150,29 +135,27 @@ def _add(batch: AlertBatch, counters: SinkCounters, event: AlertEvent) -> None:
             counters.repeated += 1
     elif event.acknowledged_by is not None and event.acknowledged_at is not None:
         when = postgres_time(epoch_us(event.acknowledged_at))
-        batch.acknowledgements.setdefault(alert_id, (alert_id, _text(event.acknowledged_by), when))
+        batch.acknowledgements.setdefault(alert_id, (alert_id, storable(event.acknowledged_by), when))
 
 
 def _columns(alert_id: uuid.UUID, event: AlertEvent) -> AlertColumns:
-    values = {_text(name): _text(value) if isinstance(value, str) else value for name, value in event.values.items()}
+    values = {
+        storable(name): storable(value) if isinstance(value, str) else value for name, value in event.values.items()
+    }
     return (
         alert_id,
         event.revision,
         event.severity,
         event.alert_type,
-        None if event.camera_id is None else _text(event.camera_id),
-        _text(event.title),
-        _text(event.message),
+        None if event.camera_id is None else storable(event.camera_id),
+        storable(event.title),
+        storable(event.message),
         event.congestion_level,
         event.congestion_score,
-        _text(event.rule),
+        storable(event.rule),
         _encode_values(values).decode(),
         postgres_time(epoch_us(event.since)),
         postgres_time(epoch_us(event.triggered_at)),
         postgres_time(epoch_us(event.updated_at)),
         None if event.resolved_at is None else postgres_time(epoch_us(event.resolved_at)),
     )
-
-
-def _text(value: str) -> str:
-    return value.replace(NUL, REPLACEMENT)

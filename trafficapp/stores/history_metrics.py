@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import asyncpg
 import msgspec
 
-from models.timestamps import epoch_us, from_epoch_us
+from models.timestamps import epoch_us
 from models.window_rows import decode_window_row
 from trafficapp.settings import Settings
-from trafficapp.stores.event_rows import NUL, REPLACEMENT
-from trafficapp.stores.history_sink import POSTGRES_EPOCH_US, HistorySink, SinkCounters, postgres_time, write_what_fits
+from trafficapp.stores.history_rows import days_of, storable
+from trafficapp.stores.history_sink import HistorySink, SinkCounters, postgres_time, write_what_fits
 from trafficapp.stores.rollups import RECOMPUTE_HOUR, adding
 from trafficapp.stores.time_partitions import METRICS_TABLE, window_partitions
 from trafficapp.topics import METRICS
@@ -31,7 +31,6 @@ MetricsRow: TypeAlias = tuple[
     str, _Time, int | None, _Time, int, str, float | None, float | None, int, str, float | None, int
 ]
 
-_DAY_US = 86_400_000_000
 _encode_counts = msgspec.json.Encoder().encode
 
 _KEY = "camera_id, window_start, lane_id"
@@ -108,7 +107,7 @@ class HistoryMetricsSink(HistorySink[list[MetricsRow]]):
                 continue
             rows.append(
                 (
-                    row.camera_id.replace(NUL, REPLACEMENT),
+                    storable(row.camera_id),
                     times[row.window_start],
                     row.lane_id,
                     times[row.window_end],
@@ -131,10 +130,8 @@ class HistoryMetricsSink(HistorySink[list[MetricsRow]]):
 
     async def ensure_partitions(self, connection: Connection, batch: list[MetricsRow]) -> None:
         """Make sure that the partitions of the days in a batch exist."""
-        days = {(row[1][0] + POSTGRES_EPOCH_US) // _DAY_US for row in batch}
-        await self._partitions.ensure(
-            connection, {part for day in days for part in window_partitions(from_epoch_us(day * _DAY_US))}
-        )
+        days = days_of(row[1] for row in batch)
+        await self._partitions.ensure(connection, {part for day in days for part in window_partitions(day)})
 
     async def write(
         self, connection: Connection, batch: list[MetricsRow], counters: SinkCounters, isolating: bool

@@ -12,8 +12,8 @@ import msgspec
 from models.notifications import RoadNotification, decode_notification
 from models.timestamps import epoch_us
 from trafficapp.settings import Settings
-from trafficapp.stores.event_rows import NUL, REPLACEMENT
-from trafficapp.stores.history_sink import HistorySink, SinkCounters, postgres_time, write_what_fits
+from trafficapp.stores.history_rows import StoredTime, column_arrays, storable, write_all, write_new
+from trafficapp.stores.history_sink import HistorySink, SinkCounters, postgres_time
 from trafficapp.topics import NOTIFICATIONS
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 #: The columns of `_COLUMNS`.
-NotificationColumns: TypeAlias = tuple[uuid.UUID, tuple[int], str, str, str, str, str, str]
+NotificationColumns: TypeAlias = tuple[uuid.UUID, StoredTime, str, str, str, str, str, str]
 
 _COLUMNS = {
     "event_id": "uuid",
@@ -38,11 +38,10 @@ _COLUMNS = {
     "message": "text",
     "affected_routes": "text",
 }
-_ARRAYS = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(_COLUMNS.values(), 1))
 _INSERT = f"""
     INSERT INTO notifications ({", ".join(_COLUMNS)})
     SELECT {", ".join(_COLUMNS).replace("affected_routes", "affected_routes::jsonb")}
-    FROM unnest({_ARRAYS}) AS sent ({", ".join(_COLUMNS)}) ORDER BY event_id
+    FROM unnest({column_arrays(_COLUMNS)}) AS sent ({", ".join(_COLUMNS)}) ORDER BY event_id
     ON CONFLICT (event_id) DO NOTHING
 """  # noqa: S608 - put together from the constants above
 
@@ -89,15 +88,9 @@ class HistoryNotificationsSink(HistorySink[list[NotificationColumns]]):
         """Insert those that are new."""
 
         async def insert(rows: Sequence[NotificationColumns]) -> None:
-            columns = [list(column) for column in zip(*rows, strict=True)]
-            written = int((await connection.execute(_INSERT, *columns)).rpartition(" ")[2])
-            counters.rows += written
-            counters.repeated += len(rows) - written
+            await write_new(connection, _INSERT, rows, counters)
 
-        if batch and isolating:
-            counters.unstorable += await write_what_fits(connection, batch, insert)
-        elif batch:
-            await insert(batch)
+        counters.unstorable += await write_all(connection, batch, insert, isolating)
 
 
 def _columns(notification: RoadNotification) -> NotificationColumns:
@@ -105,13 +98,9 @@ def _columns(notification: RoadNotification) -> NotificationColumns:
         uuid.UUID(notification.event_id),
         postgres_time(epoch_us(notification.timestamp)),
         notification.alert_type,
-        _text(notification.road_id),
-        _text(notification.road_name),
+        storable(notification.road_id),
+        storable(notification.road_name),
         notification.severity,
-        _text(notification.message),
-        _encode([_text(route) for route in notification.affected_routes]).decode(),
+        storable(notification.message),
+        _encode([storable(route) for route in notification.affected_routes]).decode(),
     )
-
-
-def _text(value: str) -> str:
-    return value.replace(NUL, REPLACEMENT)

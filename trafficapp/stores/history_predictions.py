@@ -10,16 +10,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from models.predictions import RoadPrediction, decode_prediction
-from models.timestamps import epoch_us, from_epoch_us
+from models.timestamps import epoch_us
 from trafficapp.settings import Settings
-from trafficapp.stores.event_rows import NUL, REPLACEMENT
-from trafficapp.stores.history_sink import (
-    POSTGRES_EPOCH_US,
-    HistorySink,
-    SinkCounters,
-    postgres_time,
-    write_what_fits,
-)
+from trafficapp.stores.history_rows import StoredTime, column_arrays, days_of, storable, write_all, write_new
+from trafficapp.stores.history_sink import HistorySink, SinkCounters, postgres_time
 from trafficapp.stores.time_partitions import PREDICTIONS_TABLE, predictions_partition
 from trafficapp.topics import PREDICTIONS
 
@@ -30,15 +24,25 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_Time: TypeAlias = tuple[int]
 #: The columns of `_COLUMNS`.
 PredictionColumns: TypeAlias = tuple[
-    str, _Time, _Time, uuid.UUID, float | None, float, float, float, float | None, str, str, str, str, float | None
+    str,
+    StoredTime,
+    StoredTime,
+    uuid.UUID,
+    float | None,
+    float,
+    float,
+    float,
+    float | None,
+    str,
+    str,
+    str,
+    str,
+    float | None,
 ]
 #: The newest prediction of each road and step.
-PredictionBatch: TypeAlias = dict[tuple[str, _Time], PredictionColumns]
-
-_DAY_US = 86_400_000_000
+PredictionBatch: TypeAlias = dict[tuple[str, StoredTime], PredictionColumns]
 
 #: The bounds come as text, since an array of arrays cannot be unnested by rows.
 _COLUMNS = {
@@ -57,12 +61,11 @@ _COLUMNS = {
     "source": "text",
     "step_speed_kmh": "double precision",
 }
-_ARRAYS = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(_COLUMNS.values(), 1))
 _SENT = ", ".join(f"{name}::double precision[]" if name in ("low_kmh", "high_kmh") else name for name in _COLUMNS)
 _VALUES = [name for name in _COLUMNS if name not in ("road_id", "step_start")]
 _UPSERT = f"""
     INSERT INTO predictions ({", ".join(_COLUMNS)})
-    SELECT {_SENT} FROM unnest({_ARRAYS}) AS sent ({", ".join(_COLUMNS)}) ORDER BY road_id, step_start
+    SELECT {_SENT} FROM unnest({column_arrays(_COLUMNS)}) AS sent ({", ".join(_COLUMNS)}) ORDER BY road_id, step_start
     ON CONFLICT (road_id, step_start) DO UPDATE
     SET ({", ".join(_VALUES)}) = ROW (EXCLUDED.{", EXCLUDED.".join(_VALUES)})
     WHERE predictions.made_at < EXCLUDED.made_at
@@ -102,10 +105,8 @@ class HistoryPredictionsSink(HistorySink[PredictionBatch]):
 
     async def ensure_partitions(self, connection: Connection, batch: PredictionBatch) -> None:
         """Make sure that the partitions of the days in a batch exist."""
-        days = {(step_start[0] + POSTGRES_EPOCH_US) // _DAY_US for _, step_start in batch}
-        await self._partitions.ensure(
-            connection, [predictions_partition(from_epoch_us(day * _DAY_US)) for day in sorted(days)]
-        )
+        days = days_of(step_start for _, step_start in batch)
+        await self._partitions.ensure(connection, [predictions_partition(day) for day in days])
 
     async def write(
         self, connection: Connection, batch: PredictionBatch, counters: SinkCounters, isolating: bool
@@ -113,21 +114,14 @@ class HistoryPredictionsSink(HistorySink[PredictionBatch]):
         """Insert predictions of new steps, replace those that were made earlier."""
 
         async def upsert(rows: Sequence[PredictionColumns]) -> None:
-            columns = [list(column) for column in zip(*rows, strict=True)]
-            written = int((await connection.execute(_UPSERT, *columns)).rpartition(" ")[2])
-            counters.rows += written
-            counters.repeated += len(rows) - written
+            await write_new(connection, _UPSERT, rows, counters)
 
-        rows = list(batch.values())
-        if rows and isolating:
-            counters.unstorable += await write_what_fits(connection, rows, upsert)
-        elif rows:
-            await upsert(rows)
+        counters.unstorable += await write_all(connection, list(batch.values()), upsert, isolating)
 
 
 def _columns(prediction: RoadPrediction) -> PredictionColumns:
     return (
-        prediction.road_id.replace(NUL, REPLACEMENT),
+        storable(prediction.road_id),
         postgres_time(epoch_us(prediction.step_start)),
         postgres_time(epoch_us(prediction.timestamp)),
         uuid.UUID(prediction.event_id),
@@ -138,7 +132,7 @@ def _columns(prediction: RoadPrediction) -> PredictionColumns:
         prediction.prediction_confidence,
         _array(prediction.low_kmh),
         _array(prediction.high_kmh),
-        prediction.model_version.replace(NUL, REPLACEMENT),
+        storable(prediction.model_version),
         prediction.source,
         prediction.step_speed_kmh,
     )

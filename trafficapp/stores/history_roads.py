@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from models.roads import RoadObservation, decode_road_observation
-from models.timestamps import epoch_us, from_epoch_us
+from models.timestamps import epoch_us
 from trafficapp.settings import Settings
-from trafficapp.stores.event_rows import NUL, REPLACEMENT
-from trafficapp.stores.history_sink import (
-    POSTGRES_EPOCH_US,
-    HistorySink,
-    SinkCounters,
-    postgres_time,
-    write_what_fits,
+from trafficapp.stores.history_rows import (
+    StoredTime,
+    column_arrays,
+    columns_of,
+    days_of,
+    storable,
+    write_all,
+    write_new,
 )
+from trafficapp.stores.history_sink import HistorySink, SinkCounters, postgres_time
 from trafficapp.stores.simulated_feed import label_simulated
 from trafficapp.stores.time_partitions import OBSERVATIONS_TABLE, observations_partition
 from trafficapp.topics import road_observations
@@ -34,13 +36,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_Time: TypeAlias = tuple[int]
 #: The columns of `_OBSERVED`.
-ObservationColumns: TypeAlias = tuple[str, _Time, str, float, float, float, str, float, bool]
+ObservationColumns: TypeAlias = tuple[str, StoredTime, str, float, float, float, str, float, bool]
 #: The columns of `_KNOWN`.
-RoadColumns: TypeAlias = tuple[str, str, float, str, str, str, _Time]
-
-_DAY_US = 86_400_000_000
+RoadColumns: TypeAlias = tuple[str, str, float, str, str, str, StoredTime]
 
 _OBSERVED = {
     "road_id": "text",
@@ -63,21 +62,16 @@ _KNOWN = {
     "last_seen": "timestamptz",
 }
 
-
-def _arrays(columns: dict[str, str]) -> str:
-    return ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(columns.values(), 1))
-
-
 _INSERT = f"""
     INSERT INTO road_observations ({", ".join(_OBSERVED)})
-    SELECT * FROM unnest({_arrays(_OBSERVED)}) AS sent ({", ".join(_OBSERVED)}) ORDER BY road_id, observed_at
+    SELECT * FROM unnest({column_arrays(_OBSERVED)}) AS sent ({", ".join(_OBSERVED)}) ORDER BY road_id, observed_at
     ON CONFLICT (road_id, observed_at) DO NOTHING
 """  # noqa: S608 - put together from the constants above
 _VALUES = [name for name in _KNOWN if name != "road_id"]
 _UPSERT = f"""
     INSERT INTO roads ({", ".join(_KNOWN)})
     SELECT road_id, road_name, free_flow_speed, coordinates::jsonb, edges::jsonb, graph_version, last_seen
-    FROM unnest({_arrays(_KNOWN)}) AS sent ({", ".join(_KNOWN)}) ORDER BY road_id
+    FROM unnest({column_arrays(_KNOWN)}) AS sent ({", ".join(_KNOWN)}) ORDER BY road_id
     ON CONFLICT (road_id) DO UPDATE SET ({", ".join(_VALUES)}) = ROW (EXCLUDED.{", EXCLUDED.".join(_VALUES)})
     WHERE roads.last_seen < EXCLUDED.last_seen
 """  # noqa: S608 - put together from the constants above
@@ -94,7 +88,7 @@ class ObservationBatch:
         known: each road as of its newest observation.
     """
 
-    observed: dict[tuple[str, _Time], ObservationColumns] = field(default_factory=dict)
+    observed: dict[tuple[str, StoredTime], ObservationColumns] = field(default_factory=dict)
     known: dict[str, RoadColumns] = field(default_factory=dict)
 
 
@@ -128,10 +122,8 @@ class HistoryRoadsSink(HistorySink[ObservationBatch]):
 
     async def ensure_partitions(self, connection: Connection, batch: ObservationBatch) -> None:
         """Make sure that the partitions of the days in a batch exist."""
-        days = {(time[0] + POSTGRES_EPOCH_US) // _DAY_US for _, time in batch.observed}
-        await self._partitions.ensure(
-            connection, [observations_partition(from_epoch_us(day * _DAY_US)) for day in sorted(days)]
-        )
+        days = days_of(time for _, time in batch.observed)
+        await self._partitions.ensure(connection, [observations_partition(day) for day in days])
 
     async def write(
         self, connection: Connection, batch: ObservationBatch, counters: SinkCounters, isolating: bool
@@ -139,36 +131,29 @@ class HistoryRoadsSink(HistorySink[ObservationBatch]):
         """Insert observations that are new, replace roads that were observed earlier."""
 
         async def insert(rows: Sequence[ObservationColumns]) -> None:
-            columns = [list(column) for column in zip(*rows, strict=True)]
-            written = int((await connection.execute(_INSERT, *columns)).rpartition(" ")[2])
-            counters.rows += written
-            counters.repeated += len(rows) - written
+            await write_new(connection, _INSERT, rows, counters)
 
         async def upsert(rows: Sequence[RoadColumns]) -> None:
-            await connection.execute(_UPSERT, *[list(column) for column in zip(*rows, strict=True)])
+            await connection.execute(_UPSERT, *columns_of(rows))
 
         observed, known = list(batch.observed.values()), list(batch.known.values())
         if not observed:
             return
-        if isolating:
-            counters.unstorable += await write_what_fits(connection, observed, insert)
-            await write_what_fits(connection, known, upsert)
-        else:
-            await insert(observed)
-            await upsert(known)
+        counters.unstorable += await write_all(connection, observed, insert, isolating)
+        await write_all(connection, known, upsert, isolating)
         # in the same transaction: nothing is there without its label
         await label_simulated(connection, ((event_id, time) for _, time, event_id, *_ in observed))
 
 
-def _add(batch: ObservationBatch, counters: SinkCounters, observation: RoadObservation, time: _Time) -> None:
-    road_id = _text(observation.road_id)
+def _add(batch: ObservationBatch, counters: SinkCounters, observation: RoadObservation, time: StoredTime) -> None:
+    road_id = storable(observation.road_id)
     if (road_id, time) in batch.observed:
         counters.repeated += 1
         return
     batch.observed[road_id, time] = (
         road_id,
         time,
-        _text(observation.event_id),
+        storable(observation.event_id),
         observation.current_speed,
         observation.free_flow_speed,
         observation.jam_factor,
@@ -180,14 +165,10 @@ def _add(batch: ObservationBatch, counters: SinkCounters, observation: RoadObser
     if before is None or before[-1] < time:
         batch.known[road_id] = (
             road_id,
-            _text(observation.road_name),
+            storable(observation.road_name),
             observation.free_flow_speed,
             _encode(observation.coordinates).decode(),
-            _encode([(_text(edge), share) for edge, share in observation.edges]).decode(),
+            _encode([(storable(edge), share) for edge, share in observation.edges]).decode(),
             observation.graph_version,
             time,
         )
-
-
-def _text(value: str) -> str:
-    return value.replace(NUL, REPLACEMENT)
