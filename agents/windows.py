@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiokafka import ConsumerRecord
@@ -15,20 +15,20 @@ from aiokafka.structs import RecordMetadata
 
 from models.alerts import encode_alert_event
 from models.dead_letters import encode_dead_letter
-from models.detections import TICK_HEADER, DetectionDecoder
-from models.quiet_cameras import encode_quiet_camera
-from models.window_rows import encode_window_row
-from trafficapp.alerts.silence import SilenceRule
+from models.detections import TICK_HEADER
+from models.quiet_cameras import AFTER_QUIET_HEADER, encode_quiet_camera
+from models.window_rows import WindowRow, encode_window_row
 from trafficapp.application import TrafficApp
 from trafficapp.batching.stateful import StatefulSink, acknowledged
-from trafficapp.outbox import Outbox
+from trafficapp.outbox import Headers, Outbox
 from trafficapp.settings import Settings
 from trafficapp.state import StateLog, camera_state_log
 from trafficapp.stores.startup import tell_missing_stores
 from trafficapp.telemetry import Telemetry
 from trafficapp.topics import ALERTS, DEAD_LETTERS, EVENTS_RAW, METRICS, quiet_cameras
-from trafficapp.windows.partition import Outcome, PartitionWindows
-from trafficapp.windows.rules import quiet_limit_us, windower_rules
+from trafficapp.windows.outcome import Outcome
+from trafficapp.windows.partition import PartitionWindows
+from trafficapp.windows.rules import partition_rules
 
 #: A tick that has not come back for this long, with nothing else applied either, is sent again: what comes
 #: after a run that was dropped on its way shows that there is a hole.
@@ -50,25 +50,13 @@ class WindowsSink(StatefulSink[PartitionWindows]):
         super().__init__(state, settings.kafka.session_timeout_seconds)
         self._outbox = outbox
         self._telemetry = telemetry
-        self._rules = windower_rules(settings)
-        self._decoder = DetectionDecoder(settings.vehicle_classes, settings.speed.max_kmh)
-        self._future_us = round(settings.windows.future_guard_seconds * 1e6)
-        self._silence = SilenceRule(round(settings.alerts.silent_seconds * 1e6))
-        self._quiet_us = quiet_limit_us(settings)
+        self._rules = partition_rules(settings)
         self._quiet_topic = quiet_cameras(settings)
         self._ticks: dict[int, _Tick] = {}
 
     def take_over(self, partition: int, rows: Mapping[bytes, bytes]) -> PartitionWindows:
         """The windows of a partition, to go on from their rows."""
-        return PartitionWindows(
-            partition,
-            self._rules,
-            self._decoder,
-            self._future_us,
-            rows,
-            silence=self._silence,
-            quiet_us=self._quiet_us,
-        )
+        return PartitionWindows(partition, self._rules, rows)
 
     def release(self, partitions: Collection[int]) -> None:
         """Forget the decoded state and the ticks under way."""
@@ -77,10 +65,12 @@ class WindowsSink(StatefulSink[PartitionWindows]):
             self._ticks.pop(partition, None)
 
     async def take_effect(self, partition: int, states: PartitionWindows, records: Sequence[ConsumerRecord]) -> None:
-        """Apply a run; returns when its rows, alerts and dead letters are acknowledged."""
-        outcome = states.apply(records)
-        await self._send(partition, outcome)
-        self._count(outcome)
+        """Apply a run, step by step; returns when its rows, alerts and dead letters are acknowledged."""
+        for outcome in states.steps(records):
+            await self._send(partition, outcome)
+            self._count(outcome)
+            # the state of a whole run may be much work; whoever asks for our health meanwhile gets an answer
+            await asyncio.sleep(0)
 
     async def send_ticks(self) -> None:
         """Send a tick to each of our partitions that has none on its way.
@@ -100,9 +90,9 @@ class WindowsSink(StatefulSink[PartitionWindows]):
 
     async def _send(self, partition: int, outcome: Outcome) -> None:
         acknowledgements: list[asyncio.Future[RecordMetadata]] = []
-        if outcome.rows:
-            rows = [(row.camera_id.encode(), encode_window_row(row)) for row in outcome.rows]
-            acknowledgements += await self._outbox.send(METRICS, partition, rows)
+        for rows, headers in _by_headers(outcome):
+            records = [(row.camera_id.encode(), encode_window_row(row)) for row in rows]
+            acknowledgements += await self._outbox.send(METRICS, partition, records, headers)
         if outcome.alerts:
             alerts = [((alert.camera_id or "").encode(), encode_alert_event(alert)) for alert in outcome.alerts]
             acknowledgements += await self._outbox.send(ALERTS, partition, alerts)
@@ -123,6 +113,16 @@ class WindowsSink(StatefulSink[PartitionWindows]):
         for reason, count in outcome.rejected.items():
             telemetry.events_dropped.labels(reason).inc(count)
         telemetry.count_alerts(outcome.alerts)
+
+
+def _by_headers(outcome: Outcome) -> Iterator[tuple[Sequence[WindowRow], Headers]]:
+    """The finished windows in order, each that follows a quiet time by itself and with its header."""
+    begin = 0
+    for position, told_us in outcome.after_quiet.items():
+        yield outcome.rows[begin:position], ()
+        yield outcome.rows[position : position + 1], [(AFTER_QUIET_HEADER, b"%d" % told_us)]
+        begin = position + 1
+    yield outcome.rows[begin:], ()
 
 
 def register(app: TrafficApp) -> None:

@@ -7,26 +7,33 @@ or says why it cannot.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import UTC, datetime
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
 
-from models.timestamps import EPOCH, FIRST_MILLISECOND_VALUE, epoch_us
+from models.timestamps import epoch_us
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
 Ratio = Annotated[float, Meta(ge=0.0, le=1.0)]
 Extent = Annotated[float, Meta(ge=0.0, le=1e6)]
 Coordinate = Annotated[float, Meta(ge=-1e6, le=1e6)]
-Timestamp: TypeAlias = datetime | int | float
+#: Texts stay texts here: msgspec rounds what a time says beyond microseconds, and the rule is to cut it.
+Timestamp: TypeAlias = str | int | float
 
 #: The whole numbers that the state and the history can keep.
 FrameNumber = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 #: Windows of times before this one end in a year that has four digits.
 _TIMES_END_US = 253_370_764_800 * 1_000_000
+
+#: A message of more bytes is refused. Clients send up to 1 MB unless told otherwise; what is read as one piece
+#: must not keep everything else waiting.
+MAX_MESSAGE_BYTES = 4 << 20
+
+#: A frame of more detections is refused, for the same reason; a picture holds hundreds.
+MAX_FRAME_DETECTIONS = 10_000
 
 #: Header that marks a record of ours which carries no detection but measures silence.
 TICK_HEADER = "trafficapp-tick"
@@ -100,6 +107,24 @@ class Rejected(Exception):
         self.detail = detail
         self.events = events
 
+    @property
+    def parts(self) -> Sequence[Rejected]:
+        """What was refused, each for its own reason."""
+        return (self,)
+
+
+class RejectedFrame(Rejected):
+    """A frame all of whose detections are refused."""
+
+    def __init__(self, parts: Sequence[Rejected]) -> None:
+        super().__init__(parts[0].reason, parts[0].detail, sum(part.events for part in parts))
+        self._parts = parts
+
+    @property
+    def parts(self) -> Sequence[Rejected]:
+        """What was refused, each for its own reason."""
+        return self._parts
+
 
 class DetectionDecoder:
     """Decodes and validates one message of ``traffic.events.raw``.
@@ -123,6 +148,8 @@ class DetectionDecoder:
             Exception: one of `UNDECODABLE`; the message needs a closer look.
         """
         frame = self.decode_frame(value)  # type: ignore[arg-type]
+        if len(frame.detections) > MAX_FRAME_DETECTIONS:
+            raise msgspec.ValidationError("the frame needs a closer look")
         classes, max_speed_kmh = self.vehicle_classes, self.max_speed_kmh
         for part in frame.detections:
             if part.vehicle_class not in classes or (part.speed_estimate or 0.0) > max_speed_kmh:
@@ -168,6 +195,8 @@ class DetectionDecoder:
         """
         if not value:
             raise Rejected("empty", "the message has no value")
+        if len(value) > MAX_MESSAGE_BYTES:
+            raise Rejected("too_large", f"the message has {len(value):,} bytes, and {MAX_MESSAGE_BYTES:,} are read")
         try:
             message = msgspec.json.decode(value)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -197,6 +226,9 @@ class DetectionDecoder:
         parts = message["detections"]
         if not isinstance(parts, list):
             raise Rejected("invalid_field", "detections: expected an array")
+        if len(parts) > MAX_FRAME_DETECTIONS:
+            detail = f"the frame has {len(parts):,} detections, and {MAX_FRAME_DETECTIONS:,} are read"
+            raise Rejected("too_large", detail, len(parts))
         frame = _convert({**message, "detections": []}, Frame)
         rejected = []
         for index, part in enumerate(parts):
@@ -209,7 +241,7 @@ class DetectionDecoder:
             except Rejected as error:
                 rejected.append(Rejected(error.reason, f"detections[{index}]: {error.detail}"))
         if rejected and not frame.detections:
-            raise Rejected(rejected[0].reason, "; ".join(error.detail for error in rejected), len(rejected))
+            raise RejectedFrame(rejected)
         return frame, rejected
 
 
@@ -230,24 +262,15 @@ def events_in(message: Detection | Frame) -> int:
 
 
 def event_time_us(timestamp: Timestamp) -> int:
-    """Microseconds since the epoch of a decoded timestamp; the hot path's twin of `epoch_us`.
+    """Microseconds since the epoch of a decoded timestamp, as far as a window can be named after it.
 
     Raises:
-        ValueError: a time before 1970, or an epoch number that no datetime can hold.
+        ValueError: no timestamp, a time before 1970, or one whose window ends beyond the year 9998.
+        OverflowError: likewise.
     """
-    if type(timestamp) is datetime:
-        if timestamp.tzinfo is None:
-            timestamp = timestamp.replace(tzinfo=UTC)
-        since = timestamp - EPOCH
-        time_us = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-        if time_us < 0:
-            raise ValueError(f"timestamp {timestamp} is before 1970")
-    elif type(timestamp) is int and timestamp >= FIRST_MILLISECOND_VALUE:
-        time_us = timestamp * 1000
-    else:
-        time_us = epoch_us(timestamp)
-    if time_us >= _TIMES_END_US:
-        raise ValueError(f"timestamp {timestamp} is beyond the year 9998")
+    time_us = epoch_us(timestamp)
+    if not 0 <= time_us < _TIMES_END_US:
+        raise ValueError(f"timestamp {timestamp} is before 1970 or beyond the year 9998")
     return time_us
 
 
@@ -269,7 +292,7 @@ def _canonical(message: dict[str, Any]) -> dict[str, Any]:
     timestamp = out.get("timestamp")
     if isinstance(timestamp, str):
         try:
-            out["timestamp"] = epoch_us(timestamp) / 1e6
+            event_time_us(timestamp)
         except (ValueError, OverflowError):
             raise Rejected("invalid_timestamp", f"timestamp {timestamp[:64]!r} is not ISO 8601") from None
     for name in ("vehicle_id", "camera_id"):

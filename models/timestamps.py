@@ -1,6 +1,7 @@
 """Timestamps as the contract reads and writes them.
 
-On the way in: ISO 8601 with any offset, a naive one is UTC, or epoch seconds or milliseconds.
+On the way in: ISO 8601 with any offset, a naive one is UTC, or epoch seconds or milliseconds. What a
+time says beyond microseconds is cut, never rounded, so that no instant moves into the next window.
 On the way out: RFC 3339 in UTC. Inside: integer microseconds since the epoch, which are exact
 and order like time.
 """
@@ -27,15 +28,16 @@ def epoch_us(timestamp: datetime | float | str) -> int:
         ValueError: the value is no timestamp, or one that a datetime cannot hold.
     """
     if isinstance(timestamp, str):
-        timestamp = datetime.fromisoformat(timestamp.strip())
+        timestamp = _from_iso_8601(timestamp)
     if isinstance(timestamp, datetime):
         if timestamp.tzinfo is None:
             timestamp = timestamp.replace(tzinfo=UTC)
-        return (timestamp - EPOCH) // timedelta(microseconds=1)
-    seconds = timestamp / 1000 if timestamp >= FIRST_MILLISECOND_VALUE else timestamp
-    if not 0 <= seconds <= _MAX_EPOCH_SECONDS:
+        since = timestamp - EPOCH
+        return (since.days * 86_400 + since.seconds) * MICROSECONDS_PER_SECOND + since.microseconds
+    milliseconds = timestamp >= FIRST_MILLISECOND_VALUE
+    if not 0 <= timestamp <= (_MAX_EPOCH_SECONDS * 1000 if milliseconds else _MAX_EPOCH_SECONDS):
         raise ValueError(f"epoch timestamp {timestamp!r} is out of range")
-    return round(seconds * MICROSECONDS_PER_SECOND)
+    return _cut(timestamp, 1000 if milliseconds else MICROSECONDS_PER_SECOND)
 
 
 def from_epoch_us(time_us: int) -> datetime:
@@ -54,3 +56,23 @@ def rfc3339(time_us: int) -> str:
     except OverflowError:
         return f"{time_us} us"
     return text.replace("+00:00", "Z")
+
+
+def _from_iso_8601(text: str) -> datetime:
+    """Read a text; the standard library cuts what is beyond microseconds, and wants T and Z in capitals."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.fromisoformat(text.strip().upper())
+
+
+def _cut(number: float, microseconds: int) -> int:
+    """Whole microseconds in a number of units, by the digits that a float stands for.
+
+    1700000004.3 is the nearest float to what was written, and a little less than it: the largest count
+    that is not beyond the float as a float is what the digits say.
+    """
+    if isinstance(number, int):
+        return number * microseconds
+    count = round(number * microseconds)
+    return count - 1 if count / microseconds > number else count

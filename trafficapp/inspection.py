@@ -31,7 +31,8 @@ from trafficapp.settings import Settings
 from trafficapp.state import camera_state_log
 from trafficapp.state_rows import partition_key
 from trafficapp.topics import DEAD_LETTERS, EVENTS_RAW, METRICS
-from trafficapp.windows.partition import decode_camera_row, decode_partition_row
+from trafficapp.windows.cameras import decode_camera_row
+from trafficapp.windows.partition import decode_partition_row
 from trafficapp.windows.rules import windower_rules
 from trafficapp.windows.windower import CameraState
 

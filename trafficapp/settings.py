@@ -112,6 +112,9 @@ class CameraWindowOverrides(Section):
     max_count: int | None = Field(None, ge=1, description="Vehicles in a window that count as full.")
     max_speed_kmh: float | None = Field(None, gt=0, description="Speed that counts as free, km/h.")
     pixel_to_meter: float | None = Field(None, gt=0, description="Metres a pixel stands for.")
+    untracked_ids: tuple[str, ...] | None = Field(
+        None, description="Vehicle ids that mean 'not tracked', such as 18446744073709551615."
+    )
 
 
 class WindowSettings(Section):
@@ -121,6 +124,25 @@ class WindowSettings(Section):
     allowed_lateness_seconds: float = Field(2.0, ge=0, description="How far the watermark trails the newest event.")
     idle_timeout_seconds: Seconds = Field(10.0, description="Silence after which a camera's open windows are closed.")
     future_guard_seconds: Seconds = Field(60.0, description="How far ahead of its record an event may be.")
+    jump_seconds: Seconds = Field(
+        10.0,
+        description="A picture further ahead of all that its camera said before moves the camera's time only once "
+        "another picture confirms it.",
+    )
+    untracked_ids: tuple[str, ...] = Field(
+        (),
+        description="Vehicle ids that mean 'not tracked': such detections count, but not as a vehicle. A camera may "
+        "have its own.",
+    )
+    max_cameras: int = Field(
+        5000, ge=1, le=1_000_000, description="Cameras known at once in a partition; further ones are refused."
+    )
+    forget_made_up_minutes: float = Field(
+        60.0, ge=1, description="A camera with few windows is forgotten after so long without a record."
+    )
+    forget_days: float = Field(
+        30.0, gt=0, description="Any other is forgotten after so long; at least as long as its rows are kept."
+    )
     tick_seconds: Seconds = Field(1.0, le=2, description="Interval of the ticks that measure silence.")
     finished_retention_seconds: Seconds = Field(
         3600.0, description="How long finished windows stay in the local tables."

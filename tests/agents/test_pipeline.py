@@ -35,7 +35,8 @@ from trafficapp.stack.endpoints import Endpoints
 from trafficapp.state import camera_state_log
 from trafficapp.state_rows import partition_key
 from trafficapp.topics import DEAD_LETTERS, EVENTS_RAW, METRICS, declared_topics
-from trafficapp.windows.partition import decode_camera_row, decode_partition_row
+from trafficapp.windows.cameras import decode_camera_row
+from trafficapp.windows.partition import decode_partition_row
 
 _Result = TypeVar("_Result")
 

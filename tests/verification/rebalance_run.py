@@ -26,7 +26,8 @@ from trafficapp.stack.endpoints import Endpoints
 from trafficapp.stack.supervisor import EventKind, ProcessSpec, Restart, Supervisor
 from trafficapp.state_rows import PARTITION_KEY_PREFIX, offset_of
 from trafficapp.topics import EVENTS_RAW, METRICS, camera_state_changelog, declared_topics
-from trafficapp.windows.partition import decode_camera_row, decode_partition_row
+from trafficapp.windows.cameras import decode_camera_row
+from trafficapp.windows.partition import decode_partition_row
 
 Mode = Literal["plain", "adversary", "drop", "lww"]
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from models.detections import TICK_HEADER, DetectionDecoder
+from models.detections import TICK_HEADER
 from models.timestamps import rfc3339
 from trafficapp.alerts.silence import SilenceRule
 from trafficapp.settings import Settings
-from trafficapp.windows.partition import PartitionWindows
-from trafficapp.windows.rules import windower_rules
+from trafficapp.windows.partition import PartitionRules, PartitionWindows
+from trafficapp.windows.rules import partition_rules
 
 Form = Literal["nested", "flat", "frame"]
 
@@ -111,12 +111,13 @@ def records(log: Iterable[Entry]) -> list[PlainRecord]:
     return [_record(offset, entry) for offset, entry in enumerate(log)]
 
 
-def fresh(rows: dict[bytes, bytes] | None = None) -> PartitionWindows:
+#: The rules under which logs are read, unless a test says otherwise.
+RULES = replace(partition_rules(SETTINGS), silence=SILENCE, quiet_us=QUIET_US)
+
+
+def fresh(rows: dict[bytes, bytes] | None = None, rules: PartitionRules = RULES) -> PartitionWindows:
     """The windows of a partition as a worker takes them over."""
-    decoder = DetectionDecoder(SETTINGS.vehicle_classes, SETTINGS.speed.max_kmh)
-    future_us = round(SETTINGS.windows.future_guard_seconds * SECOND_US)
-    rules = windower_rules(SETTINGS)
-    return PartitionWindows(0, rules, decoder, future_us, rows or {}, silence=SILENCE, quiet_us=QUIET_US)
+    return PartitionWindows(0, rules, rows or {})
 
 
 def _record(offset: int, entry: Entry) -> PlainRecord:

@@ -64,9 +64,9 @@ def test_cameras_are_missed_and_seen_again_when_the_oracle_says_so(log: list[Ent
 def test_counters_add_up_to_what_was_sent(log: list[Entry]) -> None:
     windows, oracle = fresh(), Oracle.of(log)
     outcome = windows.apply(records(log))
-    late = sum(camera.late for camera in windows.cameras.values())
-    assert outcome.counted == sum(camera.counted for camera in windows.cameras.values())
-    assert outcome.repeated == sum(camera.repeated for camera in windows.cameras.values())
+    late = sum(camera.late for camera in windows.cameras.states.values())
+    assert outcome.counted == sum(camera.counted for camera in windows.cameras.states.values())
+    assert outcome.repeated == sum(camera.repeated for camera in windows.cameras.states.values())
     assert windows.state.rejected == dict(oracle.rejected)
     assert outcome.counted + outcome.repeated + sum(outcome.rejected.values()) == oracle.sent
     assert outcome.rejected.get("late", 0) == late == sum(camera.late for camera in oracle.cameras.values())

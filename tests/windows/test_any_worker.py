@@ -17,8 +17,9 @@ from models.window_rows import encode_window_row
 from tests.windows.entries import T0_US, Entry, Picture, PlainRecord, Seen, Tick, fresh, records
 from tests.windows.logs import logs, silence
 from tests.windows.test_against_oracle import PATIENT
-from trafficapp.state_rows import offset_of
-from trafficapp.windows.partition import Outcome, PartitionState, PartitionWindows
+from trafficapp.state_rows import is_forgotten, offset_of
+from trafficapp.windows.outcome import Outcome
+from trafficapp.windows.partition import PartitionState, PartitionWindows
 from trafficapp.windows.windower import CameraState
 
 Rows = dict[bytes, bytes]
@@ -35,7 +36,9 @@ class Partition:
     sent_before: list[int] = field(default_factory=list)
 
     def send(self, outcome: Outcome) -> None:
-        self.sent += [encode_window_row(row) for row in outcome.rows]
+        for position, row in enumerate(outcome.rows):
+            told_us = outcome.after_quiet.get(position)
+            self.sent.append(encode_window_row(row) + (b"" if told_us is None else b" after quiet at %d" % told_us))
         self.sent += [encode_dead_letter(letter) for letter in outcome.dead_letters]
         self.sent += [encode_alert_event(alert) for alert in outcome.alerts]
         self.sent += [encode_quiet_camera(camera) for camera in outcome.quiet]
@@ -49,7 +52,10 @@ def merged(rows: Rows, changelog: list[tuple[bytes, bytes]]) -> Rows:
     """The rule of the changelog: the largest source offset wins, whoever wrote last."""
     rows = dict(rows)
     for key, row in changelog:
-        if key not in rows or offset_of(row) > offset_of(rows[key]):
+        if is_forgotten(row):
+            if key in rows and offset_of(row) >= offset_of(rows[key]):
+                del rows[key]
+        elif key not in rows or offset_of(row) > offset_of(rows[key]):
             rows[key] = row
     return rows
 
@@ -78,7 +84,7 @@ class Worker:
             self.next_offset = run[-1].offset + 1
 
     def write(self, *, all_rows: bool) -> None:
-        rows = self.windows.all_rows() if all_rows else self.windows.changed_rows()
+        rows = list(self.windows.all_rows() if all_rows else self.windows.changed_rows())
         self.rows = merged(self.rows, rows)
         self.under_way += rows
 
@@ -102,7 +108,7 @@ def later(entry: Entry, begin_ms: int) -> Entry:
 
 def state_of(windows: PartitionWindows) -> State:
     """The state; a camera that nothing was applied to is none."""
-    return windows.state, {key: camera for key, camera in windows.cameras.items() if camera.offset >= 0}
+    return windows.state, {key: camera for key, camera in windows.cameras.states.items() if camera.offset >= 0}
 
 
 def straight(log: list[PlainRecord]) -> tuple[list[bytes], State]:
@@ -225,7 +231,7 @@ def test_a_camera_closed_by_silence_stays_closed_for_the_next_owner() -> None:
     successor = Worker(partition)
     successor.apply(len(log))
     assert state_of(successor.windows) == state
-    assert successor.windows.cameras[b"a"].late == 1
+    assert successor.windows.cameras.states[b"a"].late == 1
 
 
 def test_last_write_wins_would_lose_detections() -> None:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from tests.windows.entries import SECOND_US, T0_US, Picture, Seen, Tick, fresh, records
 from tests.windows.logs import silence
-from trafficapp.windows.clock import MAX_TICK_ADVANCE_US, EventClock, advanced
+from trafficapp.windows.clock import MAX_TICK_ADVANCE_US, EventClock, elapsed_us
 
 T0_MS = T0_US // 1000
 ONE_CAR = Picture("a", T0_US, 1, (Seen("v1", speed_kmh=50.0),), "nested", b"a", T0_MS)
 
 
 def test_the_first_tick_and_one_from_the_past_move_nothing() -> None:
-    assert advanced(5, 0, 10 * SECOND_US) == 5
-    assert advanced(5, 10 * SECOND_US, 9 * SECOND_US) == 5
-    assert advanced(5, 10 * SECOND_US, 10 * SECOND_US) == 5
+    assert elapsed_us(0, 10 * SECOND_US) == 0
+    assert elapsed_us(10 * SECOND_US, 9 * SECOND_US) == 0
+    assert elapsed_us(10 * SECOND_US, 10 * SECOND_US) == 0
 
 
 def test_a_tick_moves_the_clock_by_the_time_since_the_last_one_but_never_far() -> None:
-    assert advanced(5, 10 * SECOND_US, 11 * SECOND_US) == 5 + SECOND_US
-    assert advanced(5, 10 * SECOND_US, 3610 * SECOND_US) == 5 + MAX_TICK_ADVANCE_US == 5 + 2 * SECOND_US
+    assert elapsed_us(10 * SECOND_US, 11 * SECOND_US) == SECOND_US
+    assert elapsed_us(10 * SECOND_US, 3610 * SECOND_US) == MAX_TICK_ADVANCE_US == 2 * SECOND_US
 
 
 def test_windows_are_aligned_to_the_epoch_and_the_watermark_trails_the_newest_event() -> None:
@@ -54,7 +54,7 @@ def test_a_camera_closed_by_silence_does_not_take_its_windows_back() -> None:
     windows = fresh()
     again = Picture("a", T0_US + 1000, 2, (Seen("v2", speed_kmh=3.0),), "nested", b"a", T0_MS + 20_000)
     assert len(windows.apply(records([Tick(T0_MS), ONE_CAR, *silence(T0_MS + 1000), again])).rows) == 1
-    assert windows.cameras[b"a"].late == 1
+    assert windows.cameras.states[b"a"].late == 1
 
 
 def test_a_camera_that_goes_on_sending_is_not_silent() -> None:

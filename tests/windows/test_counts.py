@@ -5,7 +5,7 @@ from __future__ import annotations
 from models.window_rows import WindowRow
 from tests.windows.entries import SECOND_US, T0_US, Picture, Seen, fresh, records
 from tests.windows.logs import silence
-from trafficapp.windows.windower import MAX_WINDOW_BYTES
+from trafficapp.windows.holding import MAX_CAMERA_BYTES
 
 T0_MS = T0_US // 1000
 
@@ -106,13 +106,14 @@ def test_constants_of_one_camera_override_the_general_ones() -> None:
 
 
 def test_a_camera_whose_clock_stands_still_cannot_grow_for_ever() -> None:
-    stuck = [picture(0, Seen("v" * 200, speed_kmh=30.0), camera_id="stuck", frame_id=n) for n in range(4000)]
+    stuck = [picture(0, Seen("v" * 200, speed_kmh=30.0), camera_id="stuck", frame_id=n) for n in range(24_000)]
     windows = fresh()
 
     outcome = windows.apply(records([*stuck, picture(0, Seen("v1", speed_kmh=30.0), camera_id="next", frame_id=1)]))
 
-    full = outcome.rejected["window_full"]
-    assert outcome.counted + full == 4001
-    assert full == windows.cameras[b"stuck"].full == sum(letter.events for letter in outcome.dead_letters)
-    assert windows.cameras[b"next"].counted == 1
-    assert max(len(row) for _, row in windows.changed_rows()) < 2 * MAX_WINDOW_BYTES
+    full = outcome.rejected["camera_full"]
+    assert outcome.counted + full == 24_001
+    assert full == windows.cameras.states[b"stuck"].full == sum(letter.events for letter in outcome.dead_letters)
+    assert windows.cameras.states[b"next"].counted == 1
+    largest = max(len(row) for _, row in windows.changed_rows())
+    assert MAX_CAMERA_BYTES / 2 < largest < MAX_CAMERA_BYTES + 2000

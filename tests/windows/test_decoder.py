@@ -87,7 +87,7 @@ def test_a_bad_message_is_refused_with_its_reason_and_never_costs_a_neighbour(
     (letter,) = outcome.dead_letters
     assert (letter.offset, letter.reason, letter.value) == (1, reason, value)
     reloaded = fresh(dict(windows.all_rows()))
-    assert (reloaded.state, reloaded.cameras) == (windows.state, windows.cameras)
+    assert (reloaded.state, reloaded.cameras.states) == (windows.state, windows.cameras.states)
 
 
 def test_a_faulty_detection_in_a_frame_does_not_cost_its_neighbours() -> None:
@@ -127,7 +127,7 @@ def test_a_timestamp_of_any_form_means_the_same(timestamp: str | float) -> None:
     assert event_time_us(decoded.timestamp) == 1_700_000_000_000_000
     windows = fresh()
     windows.apply([PlainRecord(0, 1_700_000_000_000, b"a", value)])
-    assert windows.cameras[b"a"].newest_us == 1_700_000_000_000_000
+    assert windows.cameras.states[b"a"].waiting_us == 1_700_000_000_000_000
 
 
 def test_numbers_as_names_and_unknown_fields_are_accepted() -> None:

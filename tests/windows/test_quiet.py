@@ -49,8 +49,8 @@ def test_windows_that_go_on_and_cameras_without_any_are_not_quiet() -> None:
 def test_a_row_from_before_does_not_make_a_camera_quiet() -> None:
     log = records([Tick(T0_MS), picture(1, Seen("v1", speed_kmh=30.0)), *silence(T0_MS + 1000, 90)])
     windows = fresh()
-    windows.apply(log[:12])
-    (camera,) = windows.cameras.values()
+    windows.apply(log[:13])
+    (camera,) = windows.cameras.states.values()
     assert camera.finished_clock_us >= 0
     camera.finished_clock_us = -1
     assert windows.apply(log[12:]).quiet == []

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from models.alerts import AlertEvent, encode_alert_event
-from models.detections import DetectionDecoder
 from models.timestamps import rfc3339
-from tests.windows.entries import SECOND_US, SETTINGS, T0_US, Entry, Picture, Seen, Tick, fresh, records
+from tests.windows.entries import RULES, SECOND_US, T0_US, Entry, Picture, Seen, Tick, fresh, records
 from tests.windows.logs import silence
 from trafficapp.alerts.silence import SilenceRule
-from trafficapp.windows.partition import PartitionWindows
-from trafficapp.windows.rules import windower_rules
 
 T0_MS = T0_US // 1000
 
@@ -24,9 +23,8 @@ def sights(windows: int, camera_id: str = "a") -> list[Entry]:
 
 
 def alerts(log: list[Entry], rule: SilenceRule | None = None) -> list[AlertEvent]:
-    decoder = DetectionDecoder(SETTINGS.vehicle_classes, SETTINGS.speed.max_kmh)
-    rule = rule or SilenceRule(300 * SECOND_US)
-    return PartitionWindows(0, windower_rules(SETTINGS), decoder, 10**12, {}, silence=rule).apply(records(log)).alerts
+    rules = replace(RULES, future_us=10**12, silence=rule or SilenceRule(300 * SECOND_US), quiet_us=None)
+    return fresh(rules=rules).apply(records(log)).alerts
 
 
 def test_an_alert_says_since_when_and_how_long_and_ends_with_the_next_record() -> None:

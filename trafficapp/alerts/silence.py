@@ -54,6 +54,12 @@ def came_back(camera_id: str, silence: Silence, record_us: int) -> AlertEvent:
     return _step(camera_id, silence, "resolved", ended_us, wording.return_of(rfc3339(silence.newest_us)))
 
 
+def was_forgotten(camera_id: str, silence: Silence, tick_us: int) -> AlertEvent:
+    """The step that ends it when the camera is forgotten, at the time of the tick that found it so."""
+    ended_us = max(tick_us, silence.raised_us)
+    return _step(camera_id, silence, "resolved", ended_us, wording.forgotten(rfc3339(silence.newest_us)))
+
+
 def _step(camera_id: str, silence: Silence, action: AlertAction, at_us: int, message: str) -> AlertEvent:
     raised = rfc3339(silence.raised_us)
     return AlertEvent(

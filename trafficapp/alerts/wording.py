@@ -44,6 +44,11 @@ def return_of(newest_event: str) -> str:
     return f"It sends again; before the silence its newest event was of {newest_event}"
 
 
+def forgotten(newest_event: str) -> str:
+    """That a camera has been silent for so long that it is no longer expected."""
+    return f"Forgotten: it has sent nothing for long; its newest event was of {newest_event}"
+
+
 def duration(seconds: float) -> str:
     """A length of time as people say it: ``25 s``, ``1 min 35 s``, ``2 h 5 min``."""
     whole = round(seconds)

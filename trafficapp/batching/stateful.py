@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -22,6 +22,12 @@ from trafficapp.state import StateLog
 
 #: Longest time that applied records wait for their state rows; a crash repeats no more than this.
 STATE_SECONDS = 0.5
+
+#: State of large rows is written less often: on average, a partition writes no more than this.
+_STATE_BYTES_PER_SECOND = 8 << 20
+
+#: So much of state rows is made in one go; meanwhile the event loop does nothing else.
+_ROWS_AT_ONCE_BYTES = 1 << 20
 
 #: All rows of a partition are written again after this time, so that compaction, which keeps the last
 #: row written, never has only the stale row of a frozen process to keep.
@@ -36,11 +42,14 @@ class PartitionStates(Protocol):
         """Offset of the last record applied; -1 before the first."""
         ...
 
-    def changed_rows(self) -> list[tuple[bytes, bytes]]:
-        """State rows that changed since the last call: cameras first, the partition's row last."""
+    def changed_rows(self) -> Iterable[tuple[bytes, bytes]]:
+        """State rows that changed since the last call: cameras, the partition's row, then those of what is forgotten.
+
+        They may be made one by one, while they are taken; all must be.
+        """
         ...
 
-    def all_rows(self) -> list[tuple[bytes, bytes]]:
+    def all_rows(self) -> Iterable[tuple[bytes, bytes]]:
         """All state rows, in the same order."""
         ...
 
@@ -58,6 +67,11 @@ class Owned(Generic[States]):
     lock: asyncio.Lock
     applied: float
     dirty: bool = False
+    pause_seconds: float = STATE_SECONDS
+
+    def is_due(self) -> bool:
+        """Whether its state may be written again."""
+        return time.monotonic() - self.written >= self.pause_seconds
 
 
 class StatefulSink(ABC, Generic[States]):
@@ -108,15 +122,20 @@ class StatefulSink(ABC, Generic[States]):
         one = self._partitions[partition]
         async with one.lock:
             one.dirty, one.applied = True, time.monotonic()
-            await self.take_effect(partition, one.states, records)
-            if still_owned() and time.monotonic() - one.written >= STATE_SECONDS:
+            try:
+                await self.take_effect(partition, one.states, records)
+            except BaseException:
+                # half-applied, so it must not be written by whoever gets the lock next
+                if self._partitions.get(partition) is one:
+                    del self._partitions[partition]
+                raise
+            if still_owned() and one.is_due():
                 await self._write_state(partition, one)
 
     async def write_pending_state(self) -> None:
         """Write the state of partitions whose runs have been waiting for it."""
-        now = time.monotonic()
         for partition, one in list(self._partitions.items()):
-            if not one.dirty or now - one.written < STATE_SECONDS or one.lock.locked():
+            if not one.dirty or not one.is_due() or one.lock.locked():
                 continue
             async with one.lock:
                 if self._partitions.get(partition) is one:
@@ -132,12 +151,20 @@ class StatefulSink(ABC, Generic[States]):
 
     async def _write_state(self, partition: int, one: Owned[States]) -> None:
         now = time.monotonic()
-        if now - one.rewritten >= _REWRITE_SECONDS:
+        everything = now - one.rewritten >= _REWRITE_SECONDS
+        if everything:
             one.rewritten = now
-            rows = one.states.all_rows()
-        else:
-            rows = one.states.changed_rows()
+        rows: list[tuple[bytes, bytes]] = []
+        total_bytes = pending_bytes = 0
+        for key, row in one.states.all_rows() if everything else one.states.changed_rows():
+            rows.append((key, row))
+            total_bytes += len(row)
+            pending_bytes += len(row)
+            if pending_bytes > _ROWS_AT_ONCE_BYTES:
+                pending_bytes = 0
+                await asyncio.sleep(0)
         one.written, one.dirty = now, False
+        one.pause_seconds = max(STATE_SECONDS, total_bytes / _STATE_BYTES_PER_SECOND)
         await self._state.write(partition, rows)
 
 

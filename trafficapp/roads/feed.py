@@ -15,7 +15,7 @@ from msgspec import Struct
 from models.detections import Rejected, event_time_us
 from models.road_messages import RoadMessage, decode_road_message
 from models.roads import RoadCongestionLevel, RoadObservation
-from models.timestamps import epoch_us, from_epoch_us, rfc3339
+from models.timestamps import from_epoch_us, rfc3339
 from trafficapp.analytics.local_hours import time_zone
 from trafficapp.roads.road_edges import CoveredEdge, LonLat
 from trafficapp.settings import RoadSettings
@@ -149,10 +149,7 @@ class FeedChecks:
     def _time_us(self, message: RoadMessage, record_us: int) -> int:
         timestamp = message.timestamp
         try:
-            if isinstance(timestamp, str):
-                time_us = event_time_us(from_epoch_us(epoch_us(timestamp)))
-            else:
-                time_us = event_time_us(timestamp)
+            time_us = event_time_us(timestamp)
         except (ValueError, OverflowError):
             told = str(timestamp)[:64]
             raise Rejected(

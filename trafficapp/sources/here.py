@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from models.detections import event_time_us
-from models.timestamps import epoch_us, from_epoch_us, rfc3339
+from models.timestamps import rfc3339
 from trafficapp.sources.outgoing import Outgoing
 
 KMH_PER_MS = 3.6
@@ -202,6 +202,6 @@ def _road_id(line: list[tuple[float, float]]) -> str:
 
 def _time_us(updated: str) -> int:
     try:
-        return event_time_us(from_epoch_us(epoch_us(updated)))
+        return event_time_us(updated)
     except (ValueError, OverflowError):
         raise UnusableFlow(f"sourceUpdated {updated[:64]!r} is no time") from None

@@ -38,18 +38,13 @@ class Accumulator(Struct, array_like=True):
     other_classes: set[tuple[str, str]] = field(default_factory=set)
     queue: set[str] = field(default_factory=set)
 
-    def add(self, vehicle_id: str, vehicle_class: str, speed_kmh: float | None, stopped_below_kmh: float) -> None:
-        """Count one detection; speed in km/h, None when unknown."""
-        self.detections += 1
-        first_class = self.vehicles.setdefault(vehicle_id, vehicle_class)
-        if first_class != vehicle_class:
-            self.other_classes.add((vehicle_id, vehicle_class))
+    def add_speed(self, speed_kmh: float | None, stopped_below_kmh: float) -> None:
+        """Count a speed in km/h, None when unknown, for which no vehicle queues."""
         if speed_kmh is not None:
             self.speeds += 1
             self.speed_sum_kmh += speed_kmh
             if speed_kmh < stopped_below_kmh:
                 self.stopped += 1
-                self.queue.add(vehicle_id)
 
     def row(self, camera_id: str, lane_id: int | None, start_us: int, end_us: int, scale: CongestionScale) -> WindowRow:
         """The final row of this accumulator."""

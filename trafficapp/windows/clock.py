@@ -1,10 +1,6 @@
-"""When a window is final: the watermark of a camera and the clock of a partition.
+"""The clocks of windows: that of a camera, by what it says, and that of a partition, which measures silence.
 
-Event time is integer microseconds since the epoch. A camera's watermark trails its newest event by
-the allowed lateness; a window is final once the watermark has reached its end. A camera that falls
-silent has no newer event, so silence is measured by ticks that stand in the partition between the
-events: the partition clock moves by the time between two ticks, but never by more than
-`MAX_TICK_ADVANCE_US`, so that an outage or a backlog (no ticks) closes nothing.
+Event time is integer microseconds since the epoch. docs/windows.md has the rules in words.
 """
 
 from __future__ import annotations
@@ -23,33 +19,34 @@ class EventClock:
 
     Attributes:
         size_us: length of a window; windows are aligned to the epoch.
-        lateness_us: how far the watermark trails the newest event.
+        lateness_us: how far the watermark trails the camera's time.
         idle_us: silence after which a camera's windows are closed.
         future_us: how far an event may be ahead of its record's timestamp.
+        jump_us: a picture further ahead of the camera's time than this moves it only once another one confirms it.
     """
 
     size_us: int = 5 * MICROSECONDS
     lateness_us: int = 2 * MICROSECONDS
     idle_us: int = 10 * MICROSECONDS
     future_us: int = 60 * MICROSECONDS
+    jump_us: int = 10 * MICROSECONDS
 
     def window_start(self, time_us: int) -> int:
         """Start of the window an event time falls into."""
         return time_us - time_us % self.size_us
 
     def watermark(self, newest_us: int) -> int:
-        """Watermark of a camera whose newest event is at `newest_us`."""
+        """Watermark of a camera whose time is `newest_us`."""
         return newest_us - self.lateness_us
 
 
-def advanced(clock_us: int, previous_tick_us: int, tick_us: int) -> int:
-    """The partition clock after a tick.
+def elapsed_us(tick_us: int, later_us: int) -> int:
+    """How far a partition's clock has moved between a tick and a later record, by the broker's times of both.
 
     Args:
-        clock_us: the clock before.
-        previous_tick_us: record time of the tick before, 0 when there was none.
-        tick_us: record time of this tick; one before the previous moves nothing.
+        tick_us: record time of the tick, 0 when there was none.
+        later_us: record time of the tick or record behind it; one before the tick moves nothing.
     """
-    if not previous_tick_us:
-        return clock_us
-    return clock_us + min(max(tick_us - previous_tick_us, 0), MAX_TICK_ADVANCE_US)
+    if not tick_us:
+        return 0
+    return min(max(later_us - tick_us, 0), MAX_TICK_ADVANCE_US)

@@ -1,4 +1,4 @@
-"""All cameras of one partition: records in, finished rows, dead letters and state rows out.
+"""All cameras of one partition: records in; finished rows, dead letters and state rows out.
 
 The state is a pure function of the partition's records up to `PartitionState.applied`: no wall
 clock, no order other than the log's, nothing that depends on how records came in runs. That is why
@@ -8,17 +8,17 @@ any worker may take over from the rows that another has written (see docs/decisi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from dataclasses import field as dataclass_field
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
+from msgspec import field as struct_field
 
-from models.alerts import AlertEvent
-from models.dead_letters import DeadLetter, dead_letter_of
+from models.dead_letters import dead_letter_of
 from models.detections import (
+    MAX_MESSAGE_BYTES,
     TICK_HEADER,
     UNDECODABLE,
     Detection,
@@ -34,17 +34,24 @@ from models.quiet_cameras import QuietCamera
 from models.thresholds import Thresholds, decode_control
 from models.timestamps import rfc3339
 from models.window_rows import WindowRow
-from trafficapp.alerts.silence import Silence, SilenceRule, came_back, fell_silent
+from trafficapp.alerts.silence import Silence, SilenceRule, came_back, fell_silent, was_forgotten
 from trafficapp.congestion import with_change
 from trafficapp.state_rows import OFFSET_BYTES, partition_key, state_row
 from trafficapp.topics import EVENTS_RAW
-from trafficapp.windows.clock import advanced
+from trafficapp.windows.cameras import Cameras, Known, Remembering
+from trafficapp.windows.clock import elapsed_us
+from trafficapp.windows.outcome import Outcome
 from trafficapp.windows.windower import COUNTED, LATE, REPEATED, CameraState, Windower
 
 logger = logging.getLogger(__name__)
 
-#: A camera this process has met: its id, its rules and its state.
-_Known: TypeAlias = tuple[str, Windower, CameraState]
+#: About how many microseconds of work a step may be.
+_STEP_WORK = 20_000
+#: What a refused message and a finished row cost, likewise.
+_REFUSAL_WORK, _ROW_WORK = 20, 10
+
+#: Faults of ours that are told with all that is known, in the life of a partition; dead letters tell all of them.
+_TOLD_FAULTS = 5
 
 
 class Record(Protocol):
@@ -63,48 +70,46 @@ class PartitionState(Struct, array_like=True):
     Attributes:
         applied: offset of the last record applied; -1 before the first.
         clock_us: the partition clock, see `trafficapp.windows.clock`.
-        tick_us: record time of the newest tick, 0 before the first.
+        tick_us: record time of the last tick, 0 before the first.
         rejected: detections that were refused before they reached a camera, by reason.
         thresholds: changes of the boundaries of the levels that windows may still take, oldest first.
+        log_id: Kafka's id of the topic that `applied` is an offset of; "" when it is not known.
+        partitions: how many partitions the topic has; 0 when it is not known.
     """
 
     applied: int = -1
     clock_us: int = 0
     tick_us: int = 0
-    rejected: dict[str, int] = field(default_factory=dict)
+    rejected: dict[str, int] = struct_field(default_factory=dict)
     # new fields go to the end: rows that were written without them must stay readable
-    thresholds: list[Thresholds] = field(default_factory=list)
+    thresholds: list[Thresholds] = struct_field(default_factory=list)
+    log_id: str = ""
+    partitions: int = 0
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What a run of records led to.
+@dataclass(frozen=True, slots=True)
+class PartitionRules:
+    """The rules for all cameras of a partition.
 
     Attributes:
-        rows: finished windows, in order.
-        dead_letters: refused messages, in order.
-        alerts: cameras that fell silent or came back, in order.
-        quiet: cameras that finish no more windows, in order.
-        counted, repeated: detections counted, and seen before.
-        rejected: detections refused, by reason.
+        windower_for: the rules for a camera, by camera_id.
+        decoder: reads the messages.
+        future_us: how far an event may be ahead of its record's timestamp.
+        silence: when an alert is raised for a silent camera; None for never.
+        quiet_us: after how long, by the partition's clock, it is told that a camera finishes no more windows;
+            None for never.
+        remembering: which cameras are known.
     """
 
-    rows: list[WindowRow] = dataclass_field(default_factory=list)
-    dead_letters: list[DeadLetter] = dataclass_field(default_factory=list)
-    alerts: list[AlertEvent] = dataclass_field(default_factory=list)
-    quiet: list[QuietCamera] = dataclass_field(default_factory=list)
-    counted: int = 0
-    repeated: int = 0
-    rejected: dict[str, int] = dataclass_field(default_factory=dict)
+    windower_for: Callable[[str], Windower]
+    decoder: DetectionDecoder
+    future_us: int
+    silence: SilenceRule | None = None
+    quiet_us: int | None = None
+    remembering: Remembering = field(default_factory=Remembering)
 
 
-_decode_camera = msgspec.msgpack.Decoder(CameraState).decode
 _decode_partition = msgspec.msgpack.Decoder(PartitionState).decode
-
-
-def decode_camera_row(row: bytes) -> CameraState:
-    """The camera state in a state row."""
-    return _decode_camera(row[OFFSET_BYTES:])
 
 
 def decode_partition_row(row: bytes) -> PartitionState:
@@ -117,40 +122,27 @@ class PartitionWindows:
 
     Args:
         partition: its number.
-        windower_for: the rules for a camera, by camera_id.
-        decoder: reads the messages.
-        future_us: how far an event may be ahead of its record's timestamp.
+        rules: for its cameras.
         rows: state rows to go on from, by key.
         topic: the source topic, for dead letters.
-        silence: when an alert is raised for a silent camera; None for never.
-        quiet_us: after how long, by the partition's clock, it is told that a camera finishes no more windows;
-            None for never.
     """
 
     def __init__(
-        self,
-        partition: int,
-        windower_for: Callable[[str], Windower],
-        decoder: DetectionDecoder,
-        future_us: int,
-        rows: Mapping[bytes, bytes],
-        topic: str = EVENTS_RAW,
-        silence: SilenceRule | None = None,
-        quiet_us: int | None = None,
+        self, partition: int, rules: PartitionRules, rows: Mapping[bytes, bytes], topic: str = EVENTS_RAW
     ) -> None:
-        self._topic = topic
-        self._silence = silence
-        self._quiet_us = quiet_us
         self.partition = partition
-        self._windower_for = windower_for
-        self._decoder = decoder
-        self._future_us = future_us
+        self._topic = topic
+        self._rules = rules
         self._key = partition_key(partition)
         self._frames_first = False
-        self._dirty: set[bytes] = set()
-        self._known: dict[bytes, _Known] = {}
+        self._outcome = Outcome()
+        self._told_full: set[bytes] = set()
+        self._told_faults = 0
         self.state = decode_partition_row(rows[self._key]) if self._key in rows else PartitionState()
-        self.cameras = {key: decode_camera_row(row) for key, row in rows.items() if key != self._key}
+        of_cameras = {key: row for key, row in rows.items() if key != self._key}
+        self.cameras = Cameras(of_cameras, self.applied, rules.windower_for, rules.remembering)
+        # a row that was written late, behind the tombstone of its camera, brings nobody back
+        self.cameras.forget(self.state.clock_us, self.applied + 1)
 
     @property
     def applied(self) -> int:
@@ -159,211 +151,317 @@ class PartitionWindows:
 
     def apply(self, records: Iterable[Record]) -> Outcome:
         """Apply consecutive records; those that are applied already change nothing."""
-        outcome = Outcome()
-        state, known_cameras = self.state, self._known
-        touched: dict[bytes, _Known] = {}
-        counted = 0
+        whole = Outcome()
+        for outcome in self.steps(records):
+            whole.add(outcome)
+        return whole
+
+    def steps(self, records: Iterable[Record]) -> Iterator[Outcome]:
+        """Apply consecutive records, in steps of some milliseconds at most.
+
+        All steps must be taken: in between, the state may be that of half a record. Where one ends changes nothing
+        but in which outcome something is.
+        """
+        outcome = self._outcome = Outcome()
+        state, known_cameras = self.state, self.cameras.known
+        touched: dict[bytes, Known] = {}
+        counted = work = 0
         timestamp: Timestamp | None = None
-        time_us = 0
+        time_us = record_us = latest_us = clock_us = 0
+        stamp_ms: int | None = None
         unset = msgspec.UNSET
-        classes, max_speed_kmh = self._decoder.vehicle_classes, self._decoder.max_speed_kmh
-        decode = self._decoder.decode_detection
-        future_us = self._future_us
+        decoder = self._rules.decoder
+        classes, max_speed_kmh, decode = decoder.vehicle_classes, decoder.max_speed_kmh, decoder.decode_detection
         for record in records:
             offset = record.offset
             if offset <= state.applied:
                 continue
+            if work > _STEP_WORK:
+                outcome.counted = counted
+                yield outcome
+                outcome = self._outcome = Outcome()
+                counted = work = 0
             state.applied = offset
             headers = record.headers
             if headers and headers[0][0] == TICK_HEADER:
-                if record.value:
-                    self._control(record, touched, outcome)
-                else:
-                    self._tick(record, outcome)
+                for _ in self._act_on(record, touched):
+                    outcome.counted = counted
+                    yield outcome
+                    outcome = self._outcome = Outcome()
+                    counted = work = 0
+                touched = {}
+                stamp_ms = None
                 continue
             message: Detection | Frame
+            left_out: Sequence[Rejected] = ()
             try:
-                if self._frames_first:
-                    message = self._decoder.decode_faultless_frame(record.value)
-                else:
-                    message = decode(record.value)  # type: ignore[arg-type]
-                    speed_kmh = message.speed_estimate
-                    if (
-                        message.vehicle_class not in classes
-                        or message.detections is not unset
-                        or (speed_kmh is not None and speed_kmh > max_speed_kmh)
-                    ):
-                        raise msgspec.ValidationError("the message needs a closer look")
-            except UNDECODABLE:
                 try:
-                    message = self._decode_otherwise(record, outcome)
-                except Rejected as error:
-                    self._reject(record, error, error.events, outcome)
-                    continue
-            key = record.key
-            known = known_cameras.get(key)  # type: ignore[arg-type]
-            if known is None or known[0] != message.camera_id:
-                known = self._introduce(record, message, outcome)
-                if known is None:
-                    continue
-            camera_id, windower, camera = known
-            try:
+                    value = record.value
+                    if len(value) > MAX_MESSAGE_BYTES:  # type: ignore[arg-type]
+                        raise msgspec.ValidationError("the message needs a closer look")
+                    if self._frames_first:
+                        message = decoder.decode_faultless_frame(value)
+                    else:
+                        message = decode(value)  # type: ignore[arg-type]
+                        speed_kmh = message.speed_estimate
+                        if (
+                            message.vehicle_class not in classes
+                            or message.detections is not unset
+                            or (speed_kmh is not None and speed_kmh > max_speed_kmh)
+                        ):
+                            raise msgspec.ValidationError("the message needs a closer look")
+                except UNDECODABLE:
+                    work += _REFUSAL_WORK
+                    message, left_out = decoder.decode_otherwise(record.value, self._frames_first)
+                    work += len(left_out)
+                    self._frames_first = type(message) is Frame
+                key = record.key
+                known = known_cameras.get(key)  # type: ignore[arg-type]
+                if known is None or known[0] != message.camera_id:
+                    known = None
+                    check_key(key, message)
                 # vehicles of one picture have the same time, and come one after the other
                 if message.timestamp != timestamp:
-                    time_us = event_time_us(message.timestamp)
+                    time_us = self._time_us(message)
                     timestamp = message.timestamp
-            except (ValueError, OverflowError) as error:
-                self._reject(record, Rejected("invalid_timestamp", str(error)), events_in(message), outcome)
-                continue
-            if time_us > record.timestamp * 1000 + future_us:
-                self._reject_future(record, message, outcome)
-                continue
-            if offset <= camera.offset:
-                # the row is ahead of the partition's: this record is in it already
-                continue
-            camera.offset = offset
-            camera.clock_us = state.clock_us
-            touched[key] = known  # type: ignore[index]
-            if type(message) is Detection:
-                verdict = windower.add(camera, time_us, message.frame_id, message)
-                if verdict == COUNTED:
-                    counted += 1
-                elif verdict == REPEATED:
-                    outcome.repeated += 1
-                elif verdict == LATE:
-                    self._late(record, camera_id, time_us, 1, outcome)
-                else:
-                    self._full(record, camera_id, time_us, 1, outcome)
-            else:
-                late = full = 0
-                assert type(message) is Frame  # noqa: S101 - for the type checker
-                for part in message.detections:
-                    verdict = windower.add(camera, time_us, message.frame_id, part)
+                if record.timestamp != stamp_ms:
+                    stamp_ms = record.timestamp
+                    record_us = stamp_ms * 1000
+                    latest_us = record_us + self._rules.future_us
+                    clock_us = state.clock_us + elapsed_us(state.tick_us, record_us)
+                if time_us > latest_us:
+                    raise self._future(message, record_us)
+                if known is None:
+                    known = self._meet(record, message)
+                camera_id, windower, camera = known
+                if offset <= camera.offset:
+                    # the row is ahead of the partition's: this record is in it already
+                    continue
+                camera.offset = offset
+                camera.clock_us = clock_us
+                if not camera.newest_us:
+                    camera.heard_us = record_us
+                touched[key] = known  # type: ignore[index]
+                if type(message) is Detection:
+                    verdict = windower.add(camera, time_us, message.frame_id, message)
                     if verdict == COUNTED:
                         counted += 1
-                    elif verdict == REPEATED:
+                        continue
+                    if verdict == REPEATED:
                         outcome.repeated += 1
-                    elif verdict == LATE:
-                        late += 1
-                    else:
-                        full += 1
-                if full:
-                    self._full(record, camera_id, time_us, full, outcome)
-                if late:
-                    self._late(record, camera_id, time_us, late, outcome)
-                elif time_us > camera.newest_us:
-                    # an empty street moves the time, too
-                    camera.newest_us = time_us
+                        continue
+                    late = 1 if verdict == LATE else 0
+                    full = 1 - late
+                else:
+                    late = full = 0
+                    assert type(message) is Frame  # noqa: S101 - for the type checker
+                    for part in message.detections:
+                        verdict = windower.add(camera, time_us, message.frame_id, part)
+                        if verdict == COUNTED:
+                            counted += 1
+                        elif verdict == REPEATED:
+                            outcome.repeated += 1
+                        elif verdict == LATE:
+                            late += 1
+                        else:
+                            full += 1
+                    work += len(message.detections)
+                    if not late and time_us > camera.newest_us:
+                        # an empty street moves the time, too
+                        windower.move(camera, time_us)
+                if late or full or left_out:
+                    work += _REFUSAL_WORK
+                    self._refuse(record, [*left_out, *self._beyond(camera_id, time_us, late, full)])
+            except Rejected as error:
+                work += _REFUSAL_WORK + len(error.parts)
+                self._refuse(record, [*left_out, *error.parts])
+            except Exception as error:
+                work += _REFUSAL_WORK
+                self._refuse(record, [*left_out, self._failed(record, error)])
         outcome.counted = counted
-        for camera_id, windower, camera in touched.values():
-            outcome.rows += windower.close_final(camera, camera_id, state.thresholds)
-        self._dirty.update(touched)
-        return outcome
+        for _ in self._settle(touched):
+            yield self._outcome
+            self._outcome = Outcome()
+        yield self._outcome
+        self._outcome = Outcome()
 
-    def changed_rows(self) -> list[tuple[bytes, bytes]]:
-        """State rows that changed since the last call: cameras first, the partition's row last."""
-        rows = [(key, self._camera_row(key)) for key in sorted(self._dirty)]
-        self._dirty.clear()
-        rows.append((self._key, state_row(self.state.applied, self.state)))
-        return rows
+    def changed_rows(self) -> Iterator[tuple[bytes, bytes]]:
+        """State rows that changed since the last call: cameras, the partition's row, then forgotten cameras."""
+        yield from self.cameras.changed_rows()
+        yield self._key, state_row(self.state.applied, self.state)
+        yield from self.cameras.forgotten_rows(self.state.applied)
 
-    def all_rows(self) -> list[tuple[bytes, bytes]]:
+    def all_rows(self) -> Iterator[tuple[bytes, bytes]]:
         """All state rows, in the same order."""
-        self._dirty.update(self.cameras)
+        for key in self.cameras.states:
+            self.cameras.changed(key)
         return self.changed_rows()
 
-    def _camera_row(self, key: bytes) -> bytes:
-        camera = self.cameras[key]
-        return state_row(camera.offset, camera)
+    # ------------------------------------------------------------------ messages
 
-    def _introduce(self, record: Record, message: Detection | Frame, outcome: Outcome) -> _Known | None:
-        """Meet a camera for the first time in this process, or refuse a message under a foreign key."""
+    def _time_us(self, message: Detection | Frame) -> int:
         try:
-            check_key(record.key, message)
-        except Rejected as error:
-            self._reject(record, error, error.events, outcome)
-            return None
-        key = message.camera_id.encode()
-        camera = self.cameras.get(key)
-        if camera is not None and camera.silence is not None and self._counts(record, message, camera):
-            outcome.alerts.append(came_back(message.camera_id, camera.silence, record.timestamp * 1000))
-            camera.silence = None
-        return self._meet(key, message.camera_id)
+            return event_time_us(message.timestamp)
+        except (ValueError, OverflowError) as error:
+            text = type(message.timestamp) is str
+            raise Rejected("invalid_timestamp", str(error), 1 if text else events_in(message)) from None
 
-    def _counts(self, record: Record, message: Detection | Frame, camera: CameraState) -> bool:
-        """Whether a record reaches its camera, as `apply` decides it."""
-        try:
-            time_us = event_time_us(message.timestamp)
-        except (ValueError, OverflowError):
-            return False
-        return record.offset > camera.offset and time_us <= record.timestamp * 1000 + self._future_us
+    def _future(self, message: Detection | Frame, record_us: int) -> Rejected:
+        return Rejected(
+            "future",
+            f"event time {message.timestamp} is more than {self._rules.future_us / 1e6:g} s"
+            f" ahead of the record's {rfc3339(record_us)}",
+            events_in(message),
+        )
 
-    def _meet(self, key: bytes, camera_id: str) -> _Known:
-        camera = self.cameras.setdefault(key, CameraState())
-        known = (camera_id, self._windower_for(camera_id), camera)
-        if camera.silence is None:
-            # a silent camera is met at each record until one has ended the silence: `apply` need not look
-            self._known[key] = known
-        return known
-
-    def _decode_otherwise(self, record: Record, outcome: Outcome) -> Detection | Frame:
-        """Decode a message that is not what was expected; its faulty parts go to dead letters.
+    def _meet(self, record: Record, message: Detection | Frame) -> Known:
+        """Meet a camera for the first time in this process, or one that was silent.
 
         Raises:
-            Rejected: nothing of the message can be accepted.
+            Rejected: it is one too many.
         """
-        message, left_out = self._decoder.decode_otherwise(record.value, self._frames_first)
-        self._frames_first = isinstance(message, Frame)
-        if left_out:
-            details = "; ".join(error.detail for error in left_out)
-            self._reject(record, Rejected(left_out[0].reason, details), len(left_out), outcome)
-        return message
+        key = message.camera_id.encode()
+        try:
+            known = self.cameras.meet(key, message.camera_id, record.offset)
+        except Rejected as error:
+            raise Rejected(error.reason, error.detail, events_in(message)) from None
+        camera = known[2]
+        if camera.silence is not None and record.offset > camera.offset:
+            self._outcome.alerts.append(came_back(message.camera_id, camera.silence, record.timestamp * 1000))
+            camera.silence = None
+            self.cameras.known[key] = known
+        return known
 
-    def _tick(self, record: Record, outcome: Outcome) -> None:
-        """Move the partition clock; close the windows of cameras that fell silent, tell of those that stay so."""
-        state, changes = self.state, self.state.thresholds
-        silence, quiet_us = self._silence, self._quiet_us
-        tick_us = record.timestamp * 1000
-        state.clock_us = advanced(state.clock_us, state.tick_us, tick_us)
-        state.tick_us = max(state.tick_us, tick_us)
-        for key, camera in self.cameras.items():
+    def _beyond(self, camera_id: str, time_us: int, late: int, full: int) -> Iterator[Rejected]:
+        """What came too late, or cannot be held; both are counted in the camera's own row, by `Windower.add`."""
+        if late:
+            yield Rejected("late", f"the window of {rfc3339(time_us)} of {camera_id} is final", late)
+        if full:
+            detail = f"{camera_id} holds all it may in its open windows; does its clock move?"
+            if camera_id.encode() not in self._told_full:
+                self._told_full.add(camera_id.encode())
+                logger.warning("%s; detections are refused until some are final", detail)
+            yield Rejected("camera_full", detail, full)
+
+    def _failed(self, record: Record, error: Exception) -> Rejected:
+        """A fault of ours, which must not cost the records behind this one."""
+        self._told_faults += 1
+        if self._told_faults <= _TOLD_FAULTS:
+            logger.error("partition %d, offset %d cannot be applied", self.partition, record.offset, exc_info=error)
+        return Rejected("failed", f"applying the message raised {error!r}")
+
+    def _refuse(self, record: Record, refused: Sequence[Rejected]) -> None:
+        outcome, rejected = self._outcome, self.state.rejected
+        for part in refused:
+            outcome.reject(part.reason, part.events)
+            if part.reason not in ("late", "camera_full"):
+                rejected[part.reason] = rejected.get(part.reason, 0) + part.events
+        outcome.dead_letters.append(dead_letter_of(self._topic, self.partition, record, *refused))
+
+    # ------------------------------------------------------------------ closing
+
+    def _settle(self, touched: Mapping[bytes, Known]) -> Iterator[None]:
+        """Finish what is final of cameras that records have touched; yields when a step is full."""
+        state = self.state
+        self.cameras.wake(touched)
+        for camera_id, windower, camera in touched.values():
+            yield from self._finish(windower.close_final(camera, camera_id, state.clock_us, state.thresholds), camera)
+
+    def _finish(self, windows: Iterator[list[WindowRow]], camera: CameraState) -> Iterator[None]:
+        """Take finished windows in; yields when a step is full."""
+        told_us = camera.quiet_told_us if camera.quiet_told_us == camera.closed_until_us else 0
+        for rows in windows:
+            outcome = self._outcome
+            if told_us:
+                outcome.after_quiet[len(outcome.rows)] = told_us
+                told_us = 0
+            outcome.rows += rows
+            if len(outcome.rows) * _ROW_WORK > _STEP_WORK:
+                yield
+
+    def _act_on(self, record: Record, touched: Mapping[bytes, Known]) -> Iterator[None]:
+        """Act on a record of ours; yields when a step is full."""
+        # had the run ended before it, what is final by now would be finished
+        yield from self._settle(touched)
+        if record.value:
+            self._control(record)
+        else:
+            yield from self._tick(record)
+
+    def _tick(self, record: Record) -> Iterator[None]:
+        """Move the partition clock; finish windows of cameras that are silent, tell of those that stay so."""
+        state, cameras = self.state, self.cameras
+        before_us, tick_us = state.clock_us, record.timestamp * 1000
+        state.clock_us += elapsed_us(state.tick_us, tick_us)
+        state.tick_us = tick_us
+        asleep = []
+        for key in cameras.awake:
+            camera_id, windower, camera = cameras.get(key)
             if record.offset <= camera.offset:
+                # the row is ahead of the partition's: this tick is in it already
                 continue
             if camera.windows:
-                camera_id, windower, _ = self._known.get(key) or self._meet(key, key.decode())
-                # of a camera touched earlier in this run; had the run ended there, they were closed by now
-                outcome.rows += windower.close_final(camera, camera_id, changes)
-                rows = windower.close_idle(camera, camera_id, state.clock_us, changes)
-                if rows:
-                    camera.offset = record.offset
-                    outcome.rows += rows
-                    self._dirty.add(key)
-            if silence is not None and state.clock_us - camera.clock_us >= silence.limit_us:
-                self._miss(key, camera, record, silence, outcome)
-            if quiet_us is not None and state.clock_us - camera.finished_clock_us >= quiet_us:
-                self._tell_quiet(key, camera, record, outcome)
+                open_before = len(camera.windows)
+                yield from self._finish(
+                    windower.close_idle(camera, camera_id, state.clock_us, state.thresholds), camera
+                )
+                if len(camera.windows) < open_before:
+                    self._changed(key, camera, record)
+            self._miss(key, camera, record)
+            self._tell_quiet(key, camera, record)
+            if self._means_nothing(camera):
+                asleep.append(key)
+        for key in asleep:
+            del cameras.awake[key]
+        if cameras.is_time_to_look(before_us, state.clock_us):
+            self._forget(record)
 
-    def _tell_quiet(self, key: bytes, camera: CameraState, record: Record, outcome: Outcome) -> None:
+    def _changed(self, key: bytes, camera: CameraState, record: Record) -> None:
+        camera.offset = record.offset
+        self.cameras.changed(key)
+
+    def _means_nothing(self, camera: CameraState) -> bool:
+        """Whether ticks mean nothing for a camera until its next record."""
+        rule = self._rules.silence
+        may_be_missed = rule is not None and camera.silence is None and camera.finished >= rule.min_windows
+        return not (camera.windows or may_be_missed or self._may_be_quiet(camera))
+
+    def _may_be_quiet(self, camera: CameraState) -> bool:
+        return (
+            self._rules.quiet_us is not None
+            and camera.finished_clock_us >= 0
+            and camera.quiet_told_us != camera.closed_until_us
+        )
+
+    def _tell_quiet(self, key: bytes, camera: CameraState, record: Record) -> None:
         """Tell once that a camera finishes no more windows."""
-        if camera.finished_clock_us < 0 or camera.quiet_told_us == camera.closed_until_us:
+        quiet_us = self._rules.quiet_us
+        if quiet_us is None or not self._may_be_quiet(camera):
             return
-        camera.quiet_told_us = camera.closed_until_us
-        camera.offset = record.offset
-        self._dirty.add(key)
-        outcome.quiet.append(QuietCamera(key.decode(), camera.closed_until_us))
+        if self.state.clock_us - camera.finished_clock_us >= quiet_us:
+            camera.quiet_told_us = camera.closed_until_us
+            self._changed(key, camera, record)
+            self._outcome.quiet.append(QuietCamera(key.decode(), camera.closed_until_us))
 
-    def _miss(self, key: bytes, camera: CameraState, record: Record, rule: SilenceRule, outcome: Outcome) -> None:
+    def _miss(self, key: bytes, camera: CameraState, record: Record) -> None:
         """Raise an alert for a silent camera, unless there is one or it was hardly ever there."""
-        if camera.silence is not None or camera.finished < rule.min_windows:
+        rule, state = self._rules.silence, self.state
+        if rule is None or camera.silence is not None or camera.finished < rule.min_windows:
             return
-        state = self.state
-        camera.silence = Silence(state.tick_us, camera.newest_us, state.clock_us - camera.clock_us, rule.limit_us)
-        camera.offset = record.offset
-        self._dirty.add(key)
-        self._known.pop(key, None)
-        outcome.alerts.append(fell_silent(key.decode(), camera.silence))
+        silent_us = state.clock_us - camera.clock_us
+        if silent_us >= rule.limit_us:
+            camera.silence = Silence(state.tick_us, camera.newest_us, silent_us, rule.limit_us)
+            self._changed(key, camera, record)
+            self.cameras.known.pop(key, None)
+            self._outcome.alerts.append(fell_silent(key.decode(), camera.silence))
 
-    def _control(self, record: Record, touched: Mapping[bytes, _Known], outcome: Outcome) -> None:
+    def _forget(self, record: Record) -> None:
+        """Forget cameras that were silent for long; an alert about it ends."""
+        for key, camera in self.cameras.forget(self.state.clock_us, record.offset):
+            if camera.silence is not None:
+                self._outcome.alerts.append(was_forgotten(key.decode(), camera.silence, record.timestamp * 1000))
+
+    def _control(self, record: Record) -> None:
         """Take over new boundaries of the levels; whatever else is said here is ignored."""
         try:
             thresholds = decode_control(record.value or b"").thresholds
@@ -373,34 +471,4 @@ class PartitionWindows:
         if thresholds is None or not thresholds.valid:
             logger.warning("partition %d, offset %d sets no valid thresholds", self.partition, record.offset)
             return
-        for camera_id, windower, camera in touched.values():
-            # what is final by now keeps the boundaries that held, whether this run ends here or further on
-            outcome.rows += windower.close_final(camera, camera_id, self.state.thresholds)
         self.state.thresholds = with_change(self.state.thresholds, thresholds)
-
-    def _reject(self, record: Record, error: Rejected, events: int, outcome: Outcome) -> None:
-        rejected = self.state.rejected
-        rejected[error.reason] = rejected.get(error.reason, 0) + events
-        self._dead_letter(record, error.reason, error.detail, events, outcome)
-
-    def _reject_future(self, record: Record, message: Detection | Frame, outcome: Outcome) -> None:
-        detail = (
-            f"event time {message.timestamp} is more than {self._future_us / 1e6:g} s"
-            f" ahead of the record's {rfc3339(record.timestamp * 1000)}"
-        )
-        self._reject(record, Rejected("future", detail), events_in(message), outcome)
-
-    def _late(self, record: Record, camera_id: str, time_us: int, events: int, outcome: Outcome) -> None:
-        """A camera's late detections are counted in its own row, by `Windower.add`."""
-        detail = f"the window of {rfc3339(time_us)} of {camera_id} is final"
-        self._dead_letter(record, "late", detail, events, outcome)
-
-    def _full(self, record: Record, camera_id: str, time_us: int, events: int, outcome: Outcome) -> None:
-        """Detections beyond what a window may hold are counted in the camera's row, by `Windower.add`."""
-        detail = f"the window of {rfc3339(time_us)} of {camera_id} holds all it may; does the camera's clock move?"
-        self._dead_letter(record, "window_full", detail, events, outcome)
-
-    def _dead_letter(self, record: Record, reason: str, detail: str, events: int, outcome: Outcome) -> None:
-        outcome.rejected[reason] = outcome.rejected.get(reason, 0) + events
-        error = Rejected(reason, detail, events)
-        outcome.dead_letters.append(dead_letter_of(self._topic, self.partition, record, error))

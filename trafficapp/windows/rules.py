@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from models.detections import DetectionDecoder
+from trafficapp.alerts.silence import SilenceRule
 from trafficapp.congestion import CongestionScale
-from trafficapp.settings import Settings
+from trafficapp.settings import CameraWindowOverrides, Settings
 from trafficapp.speed import SpeedEstimator
+from trafficapp.windows.cameras import Remembering
 from trafficapp.windows.clock import MICROSECONDS, EventClock
+from trafficapp.windows.partition import PartitionRules
 from trafficapp.windows.windower import Windower
 
 #: How much later than it is over an alert is told to be over when no further window comes. Windows are finished
 #: a while after their end, and the next one must not be able to show that it was not over.
 _QUIET_MARGIN_SECONDS = 60.0
+
+#: Cameras are looked through each minute for some to forget.
+_LOOK_MARGIN_SECONDS = 120.0
 
 
 def quiet_limit_us(settings: Settings) -> int:
@@ -20,6 +27,25 @@ def quiet_limit_us(settings: Settings) -> int:
     windows = settings.windows
     usual = 2 * windows.size_seconds + windows.allowed_lateness_seconds + windows.idle_timeout_seconds
     return round((settings.alerts.forget_seconds + max(_QUIET_MARGIN_SECONDS, usual)) * MICROSECONDS)
+
+
+def partition_rules(settings: Settings) -> PartitionRules:
+    """The rules for the cameras of any partition."""
+    windows = settings.windows
+    # while a window is open, its camera is not to be forgotten
+    longest_open = windows.idle_timeout_seconds + windows.future_guard_seconds + _LOOK_MARGIN_SECONDS
+    return PartitionRules(
+        windower_for=windower_rules(settings),
+        decoder=DetectionDecoder(settings.vehicle_classes, settings.speed.max_kmh),
+        future_us=round(windows.future_guard_seconds * MICROSECONDS),
+        silence=SilenceRule(round(settings.alerts.silent_seconds * MICROSECONDS)),
+        quiet_us=quiet_limit_us(settings),
+        remembering=Remembering(
+            max_cameras=windows.max_cameras,
+            made_up_us=round(max(windows.forget_made_up_minutes * 60, longest_open) * MICROSECONDS),
+            forget_us=round(max(windows.forget_days * 86_400, longest_open) * MICROSECONDS),
+        ),
+    )
 
 
 def windower_rules(settings: Settings) -> Callable[[str], Windower]:
@@ -30,29 +56,29 @@ def windower_rules(settings: Settings) -> Callable[[str], Windower]:
         lateness_us=round(windows.allowed_lateness_seconds * MICROSECONDS),
         idle_us=round(windows.idle_timeout_seconds * MICROSECONDS),
         future_us=round(windows.future_guard_seconds * MICROSECONDS),
+        jump_us=round(windows.jump_seconds * MICROSECONDS),
     )
 
-    def rules(max_count: int | None, max_speed_kmh: float | None, pixel_to_meter: float | None) -> Windower:
+    def rules(camera: CameraWindowOverrides) -> Windower:
+        untracked_ids = windows.untracked_ids if camera.untracked_ids is None else camera.untracked_ids
         return Windower(
             clock=clock,
             scale=CongestionScale(
-                max_count=max_count or congestion.max_count,
-                max_speed_kmh=max_speed_kmh or congestion.max_speed_kmh,
+                max_count=camera.max_count or congestion.max_count,
+                max_speed_kmh=camera.max_speed_kmh or congestion.max_speed_kmh,
                 moderate=congestion.threshold_moderate,
                 high=congestion.threshold_high,
                 severe=congestion.threshold_severe,
             ),
             estimator=SpeedEstimator(
-                pixel_to_meter=pixel_to_meter or speed.pixel_to_meter,
+                pixel_to_meter=camera.pixel_to_meter or speed.pixel_to_meter,
                 forget_after_us=round(speed.forget_after_seconds * MICROSECONDS),
                 max_kmh=speed.max_kmh,
             ),
             stopped_below_kmh=speed.stopped_below_kmh,
+            untracked_ids=frozenset(untracked_ids),
         )
 
-    general = rules(None, None, None)
-    special = {
-        camera_id: rules(camera.max_count, camera.max_speed_kmh, camera.pixel_to_meter)
-        for camera_id, camera in settings.cameras.items()
-    }
+    general = rules(CameraWindowOverrides())
+    special = {camera_id: rules(camera) for camera_id, camera in settings.cameras.items()}
     return lambda camera_id: special.get(camera_id, general)

@@ -1,8 +1,11 @@
-"""Which window a detection belongs to, and which windows of a camera are final."""
+"""Which window a detection belongs to, what time a camera has, and which of its windows are final.
+
+docs/windows.md has the rules in words.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from msgspec import Struct
@@ -16,24 +19,26 @@ from trafficapp.congestion import CongestionScale
 from trafficapp.speed import Sighting, SpeedEstimator
 from trafficapp.windows.accumulator import NO_LANE, Accumulator, union
 from trafficapp.windows.clock import EventClock
+from trafficapp.windows.holding import (
+    FRAME_BYTES,
+    LANE_BYTES,
+    MAX_CAMERA_BYTES,
+    SIGHTING_BYTES,
+    WINDOW_BYTES,
+    name_bytes,
+)
 
 #: What became of a detection. Plain numbers: an enumeration costs a twentieth of the throughput.
 COUNTED, REPEATED, LATE, FULL = 0, 1, 2, 3
-
-#: Room for detections in one open window, in bytes of vehicle ids and what goes with each. A camera whose
-#: clock stands still never closes its window; its state must stay small enough to be written all the same.
-#: Thirty pictures a second of a hundred vehicles need half of it.
-MAX_WINDOW_BYTES = 1 << 19
-_DETECTION_BYTES = 12
 
 
 class OpenWindow(Struct, array_like=True):
     """A window that still takes detections.
 
     Attributes:
-        seen: the vehicles of each frame that were counted already.
+        seen: what was counted of each frame already: vehicles, or class and box of what has no id of its own.
         lanes: accumulator of each lane; `NO_LANE` for detections without one.
-        held_bytes: how much of `MAX_WINDOW_BYTES` is taken.
+        held_bytes: how much of `MAX_CAMERA_BYTES` it takes.
     """
 
     seen: dict[int, set[str]] = struct_field(default_factory=dict)
@@ -46,7 +51,7 @@ class CameraState(Struct, array_like=True):
 
     Attributes:
         offset: offset of the last record that was applied.
-        newest_us: newest event time, 0 before the first event.
+        newest_us: the camera's time, 0 before the first picture was confirmed.
         closed_until_us: windows that end here or before are final.
         clock_us: the partition clock at the newest record of this camera.
         untracked_since_us: event time of the last detection without a speed, 0 when there was none.
@@ -57,6 +62,12 @@ class CameraState(Struct, array_like=True):
         silence: the silence that an alert is open for.
         finished_clock_us: the partition clock when the newest window was finished, -1 when that is not known.
         quiet_told_us: end of the newest window when it was told last that no more are finished.
+        waiting_us: time of the picture that waits to be confirmed, 0 when none does.
+        moved_clock_us: the partition clock when the camera's time was moved last.
+        heard_us: time of the newest record while the camera has no time.
+        held_bytes: how much of `MAX_CAMERA_BYTES` is taken.
+        tracked_bytes: how much of that by sightings.
+        first_offset: offset of the record by which the camera was met.
     """
 
     offset: int = -1
@@ -75,23 +86,36 @@ class CameraState(Struct, array_like=True):
     silence: Silence | None = None
     finished_clock_us: int = -1
     quiet_told_us: int = 0
+    waiting_us: int = 0
+    moved_clock_us: int = 0
+    heard_us: int = 0
+    held_bytes: int = 0
+    tracked_bytes: int = 0
+    first_offset: int = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Windower:
-    """The rules for the windows of one camera."""
+    """The rules for the windows of one camera.
+
+    Attributes:
+        untracked_ids: vehicle ids that name no vehicle.
+    """
 
     clock: EventClock
     scale: CongestionScale
     estimator: SpeedEstimator
     stopped_below_kmh: float
+    untracked_ids: frozenset[str] = frozenset()
     size_us: int = field(init=False)
     open_us: int = field(init=False)
+    jump_us: int = field(init=False)
 
     def __post_init__(self) -> None:
         """Keep what every detection needs at hand: length of a window, and for how long it stays open."""
         object.__setattr__(self, "size_us", self.clock.size_us)
         object.__setattr__(self, "open_us", self.clock.size_us + self.clock.lateness_us)
+        object.__setattr__(self, "jump_us", self.clock.jump_us)
 
     def add(self, camera: CameraState, time_us: int, frame_id: int, detection: FrameDetection) -> int:
         """Count one detection in its window.
@@ -100,11 +124,13 @@ class Windower:
         not; so the verdict does not depend on how records were grouped into runs.
 
         Returns:
-            `COUNTED`, `REPEATED`, `LATE`, or `FULL` when the window holds all it may.
+            `COUNTED`, `REPEATED`, `LATE`, or `FULL` when the camera holds all it may.
         """
-        size_us = self.size_us
+        newest_us, size_us = camera.newest_us, self.size_us
+        if time_us - newest_us > self.jump_us:
+            newest_us = self._confirm(camera, time_us)
         start_us = time_us - time_us % size_us
-        if start_us + self.open_us <= camera.newest_us:
+        if start_us + self.open_us <= newest_us:
             camera.late += 1
             return LATE
         window = camera.windows.get(start_us)
@@ -112,86 +138,168 @@ class Windower:
             if start_us + size_us <= camera.closed_until_us:
                 camera.late += 1
                 return LATE
-            window = camera.windows[start_us] = OpenWindow()
-            if camera.sightings:
-                # here and not at closing, which depends on how records came in runs
-                self._forget(camera)
-        vehicle_id = detection.vehicle_id
-        if window.held_bytes > MAX_WINDOW_BYTES:
-            camera.full += 1
-            return FULL
+            if camera.held_bytes > MAX_CAMERA_BYTES and not self._made_room(camera):
+                return self._refuse(camera, time_us)
+            window = self._open(camera, start_us)
+        vehicle_id = name = detection.vehicle_id
+        if self.untracked_ids and vehicle_id in self.untracked_ids:
+            name = _name_without_id(detection)
         seen = window.seen.get(frame_id)
-        if seen is None:
-            window.seen[frame_id] = {vehicle_id}
-        elif vehicle_id in seen:
+        if seen is not None and name in seen:
             camera.repeated += 1
             return REPEATED
+        if camera.held_bytes > MAX_CAMERA_BYTES and not self._made_room(camera):
+            return self._refuse(camera, time_us)
+        size = name_bytes(name)
+        if seen is None:
+            window.seen[frame_id] = {name}
+            held_bytes = size + FRAME_BYTES
         else:
-            seen.add(vehicle_id)
-        window.held_bytes += _DETECTION_BYTES + len(vehicle_id)
-        speed_kmh = detection.speed_estimate
-        if speed_kmh is None or camera.untracked_since_us:
-            speed_kmh = self._track(camera, time_us, detection)
+            seen.add(name)
+            held_bytes = size
         lane_id = detection.lane_id
         lane = window.lanes.get(NO_LANE if lane_id is None else lane_id)
         if lane is None:
             lane = window.lanes[NO_LANE if lane_id is None else lane_id] = Accumulator()
-        # Accumulator.add, written out: a call here costs a tenth of the throughput
+            held_bytes += LANE_BYTES
         lane.detections += 1
-        vehicle_class = detection.vehicle_class
-        if lane.vehicles.setdefault(vehicle_id, vehicle_class) != vehicle_class:
-            lane.other_classes.add((vehicle_id, vehicle_class))
-        if speed_kmh is not None:
-            lane.speeds += 1
-            lane.speed_sum_kmh += speed_kmh
-            if speed_kmh < self.stopped_below_kmh:
-                lane.stopped += 1
-                lane.queue.add(vehicle_id)
-        if time_us > camera.newest_us:
-            camera.newest_us = time_us
+        # written out, since a call here costs a tenth of the throughput
+        if name is vehicle_id:
+            speed_kmh = detection.speed_estimate
+            if speed_kmh is None or camera.untracked_since_us:
+                speed_kmh = self._track(camera, time_us, detection, size)
+            vehicle_class = detection.vehicle_class
+            first_class = lane.vehicles.get(vehicle_id)
+            if first_class is None:
+                lane.vehicles[vehicle_id] = vehicle_class
+                held_bytes += size + name_bytes(vehicle_class)
+            elif first_class != vehicle_class and (vehicle_id, vehicle_class) not in lane.other_classes:
+                lane.other_classes.add((vehicle_id, vehicle_class))
+                held_bytes += size + name_bytes(vehicle_class)
+            if speed_kmh is not None:
+                lane.speeds += 1
+                lane.speed_sum_kmh += speed_kmh
+                if speed_kmh < self.stopped_below_kmh:
+                    lane.stopped += 1
+                    if vehicle_id not in lane.queue:
+                        lane.queue.add(vehicle_id)
+                        held_bytes += size
+        else:
+            lane.add_speed(detection.speed_estimate, self.stopped_below_kmh)
+        window.held_bytes += held_bytes
+        camera.held_bytes += held_bytes
+        if time_us > newest_us:
+            if time_us - newest_us <= self.jump_us:
+                camera.newest_us = time_us
+                camera.moved_clock_us = camera.clock_us
+                camera.waiting_us = 0
+            else:
+                camera.waiting_us = time_us
         camera.counted += 1
         return COUNTED
 
-    def close_final(self, camera: CameraState, camera_id: str, changes: Sequence[Thresholds] = ()) -> list[WindowRow]:
+    def move(self, camera: CameraState, time_us: int) -> None:
+        """Take in the time of a picture, whatever was in it: it moves the camera's time, or waits."""
+        if time_us - camera.newest_us > self.jump_us:
+            self._confirm(camera, time_us)
+        if time_us <= camera.newest_us:
+            return
+        if time_us - camera.newest_us <= self.jump_us:
+            self._move(camera, time_us)
+        else:
+            camera.waiting_us = time_us
+
+    def close_final(
+        self, camera: CameraState, camera_id: str, partition_clock_us: int, changes: Sequence[Thresholds] = ()
+    ) -> Iterator[list[WindowRow]]:
         """Take out the windows that the watermark has passed, oldest first.
 
         Args:
             camera: its state.
             camera_id: its name.
+            partition_clock_us: as of the last tick, so that it does not matter where between two ticks this is done.
             changes: of the boundaries of the levels.
 
-        Returns:
-            for each window the camera-wide row, then its lanes in ascending order.
+        Yields:
+            for each window the camera-wide row, then its lanes in ascending order. Nothing may come in between.
         """
-        # a record of its own has made them final, and the clock stands still between ticks
         limit_us = camera.newest_us - self.clock.lateness_us
-        return self._close(camera, camera_id, limit_us, changes, camera.clock_us)
+        return self._close(camera, camera_id, limit_us, changes, partition_clock_us)
 
     def close_idle(
         self, camera: CameraState, camera_id: str, partition_clock_us: int, changes: Sequence[Thresholds] = ()
-    ) -> list[WindowRow]:
-        """Take out all windows of a camera that has been silent for the idle time-out."""
-        if not camera.windows or partition_clock_us - camera.clock_us < self.clock.idle_us:
-            return []
-        limit_us = max(camera.windows) + self.clock.size_us
-        return self._close(camera, camera_id, limit_us, changes, partition_clock_us)
+    ) -> Iterator[list[WindowRow]]:
+        """Take out the windows of a camera that has been silent for the idle time-out; yields as `close_final`.
+
+        Those that lie beyond the camera's time stay for as long as the camera may still be on its way there.
+        """
+        silent_us = partition_clock_us - camera.clock_us
+        if not camera.windows or silent_us < self.clock.idle_us:
+            return iter(())
+        last_us = max(camera.windows)
+        if last_us > camera.newest_us and not self._has_got_to(camera, last_us, partition_clock_us):
+            limit_us = self.clock.window_start(camera.newest_us) + self.clock.size_us
+            return self._close(camera, camera_id, limit_us, changes, partition_clock_us)
+        if last_us > camera.newest_us:
+            camera.newest_us = max(last_us, camera.waiting_us)
+            camera.moved_clock_us, camera.waiting_us = partition_clock_us, 0
+        return self._close(camera, camera_id, last_us + self.clock.size_us, changes, partition_clock_us)
+
+    def _has_got_to(self, camera: CameraState, start_us: int, partition_clock_us: int) -> bool:
+        """Whether a silent camera may have got to a window beyond its time."""
+        clock = self.clock
+        if camera.newest_us:
+            lead_us, since_us = start_us - camera.newest_us, camera.moved_clock_us
+        else:
+            lead_us, since_us = start_us - camera.heard_us, camera.clock_us
+            if lead_us <= clock.jump_us:
+                return True
+        return partition_clock_us - since_us >= clock.idle_us + min(lead_us, clock.future_us)
+
+    def _confirm(self, camera: CameraState, time_us: int) -> int:
+        """Move the camera's time to the picture that waits, if one that is far ahead as well confirms it.
+
+        Returns:
+            the camera's time.
+        """
+        waiting_us = camera.waiting_us
+        if waiting_us and time_us != waiting_us and time_us >= waiting_us - self.jump_us:
+            self._move(camera, waiting_us)
+        return camera.newest_us
+
+    def _move(self, camera: CameraState, time_us: int) -> None:
+        camera.newest_us, camera.moved_clock_us, camera.waiting_us = time_us, camera.clock_us, 0
+
+    def _refuse(self, camera: CameraState, time_us: int) -> int:
+        """Count a detection that cannot be held; its time counts, so that windows become final and make room."""
+        camera.full += 1
+        self.move(camera, time_us)
+        return FULL
+
+    def _open(self, camera: CameraState, start_us: int) -> OpenWindow:
+        window = camera.windows[start_us] = OpenWindow(held_bytes=WINDOW_BYTES)
+        camera.held_bytes += WINDOW_BYTES
+        if camera.sightings:
+            # here and not at closing, which depends on how records came in runs
+            self._forget(camera)
+        return window
 
     def _close(
         self, camera: CameraState, camera_id: str, limit_us: int, changes: Sequence[Thresholds], clock_us: int
-    ) -> list[WindowRow]:
-        size_us = self.clock.size_us
-        rows: list[WindowRow] = []
+    ) -> Iterator[list[WindowRow]]:
+        size_us = self.size_us
         for start_us in sorted(start for start in camera.windows if start + size_us <= limit_us):
-            rows += self._rows(camera_id, start_us, camera.windows.pop(start_us), changes)
+            window = camera.windows.pop(start_us)
+            camera.held_bytes -= window.held_bytes
             camera.finished += 1
             camera.finished_clock_us = clock_us
             camera.closed_until_us = max(camera.closed_until_us, start_us + size_us)
-        return rows
+            yield self._rows(camera_id, start_us, window, changes)
 
     def _rows(
         self, camera_id: str, start_us: int, window: OpenWindow, changes: Sequence[Thresholds]
     ) -> list[WindowRow]:
-        end_us = start_us + self.clock.size_us
+        end_us = start_us + self.size_us
         scale = self.scale.at(start_us, changes) if changes else self.scale
         lanes = sorted(window.lanes.items())
         whole = lanes[0][1] if len(lanes) == 1 else union(lane for _, lane in lanes)
@@ -199,7 +307,7 @@ class Windower:
         rows += [lane.row(camera_id, lane_id, start_us, end_us, scale) for lane_id, lane in lanes if lane_id != NO_LANE]
         return rows
 
-    def _track(self, camera: CameraState, time_us: int, detection: FrameDetection) -> float | None:
+    def _track(self, camera: CameraState, time_us: int, detection: FrameDetection, size: int) -> float | None:
         """Remember where the vehicle is; estimate its speed when the detection has none."""
         centroid, box = detection.centroid, detection.bbox
         here: Sighting = (
@@ -210,6 +318,9 @@ class Windower:
         before = camera.sightings.get(detection.vehicle_id)
         if before is None or before[0] < time_us:
             camera.sightings[detection.vehicle_id] = here
+            if before is None:
+                camera.tracked_bytes += size + SIGHTING_BYTES
+                camera.held_bytes += size + SIGHTING_BYTES
         if detection.speed_estimate is not None:
             return detection.speed_estimate
         camera.untracked_since_us = max(camera.untracked_since_us, time_us)
@@ -222,7 +333,26 @@ class Windower:
         oldest_us = camera.newest_us - lag_us - self.estimator.forget_after_us
         if camera.untracked_since_us < oldest_us:
             camera.untracked_since_us = 0
-            camera.sightings.clear()
+            _drop_places(camera)
             return
         for vehicle_id in [v for v, sighting in camera.sightings.items() if sighting[0] < oldest_us]:
             del camera.sightings[vehicle_id]
+            camera.tracked_bytes -= name_bytes(vehicle_id) + SIGHTING_BYTES
+            camera.held_bytes -= name_bytes(vehicle_id) + SIGHTING_BYTES
+
+    def _made_room(self, camera: CameraState) -> bool:
+        """Drop the places of vehicles; whether the camera may hold more then."""
+        _drop_places(camera)
+        return camera.held_bytes <= MAX_CAMERA_BYTES
+
+
+def _drop_places(camera: CameraState) -> None:
+    camera.sightings.clear()
+    camera.held_bytes -= camera.tracked_bytes
+    camera.tracked_bytes = 0
+
+
+def _name_without_id(detection: FrameDetection) -> str:
+    """What tells a detection of a frame apart that has no id of its own: its class and its box."""
+    box = detection.bbox
+    return f"\0{detection.vehicle_class} {box.x!r} {box.y!r} {box.w!r} {box.h!r}"

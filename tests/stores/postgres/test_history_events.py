@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from models.detections import TICK_HEADER, DetectionDecoder
+from models.detections import TICK_HEADER
 from tests.stores.postgres.conftest import Connection, MakeSink
 from tests.stores.postgres.records import START_US, detection, event, events, owned, record
 from trafficapp.settings import Settings
 from trafficapp.stores.event_rows import COLUMNS
 from trafficapp.windows.partition import PartitionWindows
-from trafficapp.windows.rules import windower_rules
+from trafficapp.windows.rules import partition_rules
 
 
 async def _stored(database: Connection) -> list[dict[str, Any]]:
@@ -159,8 +159,7 @@ async def test_the_sink_accepts_exactly_what_the_windows_accept(
         if chance.random() < 0.3:
             part = {**part, "detections": [detection(**{**changes, "vehicle_id": f"f{i}"}) for i in range(3)]}
         run.append(record(offset, json.dumps(part).encode(), timestamp_ms=START_US // 1000 + offset * 50))
-    decoder = DetectionDecoder(settings.vehicle_classes, settings.speed.max_kmh)
-    outcome = PartitionWindows(0, windower_rules(settings), decoder, 60_000_000, {}).apply(run)
+    outcome = PartitionWindows(0, partition_rules(settings), {}).apply(run)
     late = outcome.rejected.pop("late")
     sink = events_sink()
     await sink.load([0])

@@ -1,0 +1,33 @@
+"""How much may be held of a camera: what its state row takes, byte by byte.
+
+A row is MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md). The figures here are the most that a part
+can take there, so a row is never larger than what was counted, and always fits into a record of the changelog.
+"""
+
+from __future__ import annotations
+
+#: Open windows and places of one camera, in bytes of its state row. Half of what a record may have
+#: (`trafficapp.topics.MAX_RECORD_BYTES`). Twelve pictures a second of five hundred new vehicles need a half of it.
+MAX_CAMERA_BYTES = 4 << 20
+
+#: Head of a text.
+_TEXT_BYTES = 5
+_INTEGER_BYTES = 9
+_CONTAINER_BYTES = 5
+
+#: A frame in a window: its number, and a list of what was seen in it.
+FRAME_BYTES = _INTEGER_BYTES + _CONTAINER_BYTES
+
+#: A lane in a window: its number, four numbers, three containers, and the list of them all.
+LANE_BYTES = 5 * _INTEGER_BYTES + 4 * _CONTAINER_BYTES
+
+#: A window: its start, two containers, its size, and the list of them.
+WINDOW_BYTES = 2 * _INTEGER_BYTES + 3 * _CONTAINER_BYTES
+
+#: Where a vehicle was seen, beside its name: three numbers in a list.
+SIGHTING_BYTES = 3 * _INTEGER_BYTES + _CONTAINER_BYTES
+
+
+def name_bytes(name: str) -> int:
+    """The most that a name takes."""
+    return _TEXT_BYTES + (len(name) if name.isascii() else len(name.encode()))
