@@ -11,16 +11,16 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
-from models.detections import Rejected
+from models.detections import MAX_MESSAGE_BYTES, Rejected
 from models.timestamps import rfc3339
 
 #: A frame may have a thousand faults; the message itself is in the dead letter as it came.
 _DETAIL_CHARS = 1000
 _DETAILS = 20
 
-#: A value of up to this size is kept whole, which is more than clients send unless told otherwise. Compressed
-#: batches may bring larger ones; a letter must never be larger than what a topic takes.
-WHOLE_VALUE_BYTES = 1 << 20
+#: A value of up to this size is kept whole. Compressed batches may bring larger ones; a letter must never be larger
+#: than what a topic takes.
+WHOLE_VALUE_BYTES = MAX_MESSAGE_BYTES
 #: What is kept of a larger value, and of a key.
 BEGINNING_BYTES = 64 << 10
 _KEY_BYTES = 1 << 10

@@ -28,12 +28,12 @@ FrameNumber = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 #: Windows of times before this one end in a year that has four digits.
 _TIMES_END_US = 253_370_764_800 * 1_000_000
 
-#: A message of more bytes is refused. Clients send up to 1 MB unless told otherwise; what is read as one piece
-#: must not keep everything else waiting.
-MAX_MESSAGE_BYTES = 4 << 20
+#: A message of more bytes is refused. Clients send up to 1 MB unless told otherwise, but what they compress may be
+#: larger; and what is read as one piece must not keep everything else waiting.
+MAX_MESSAGE_BYTES = 1 << 20
 
 #: A frame of more detections is refused, for the same reason; a picture holds hundreds.
-MAX_FRAME_DETECTIONS = 10_000
+MAX_FRAME_DETECTIONS = 5000
 
 #: Header that marks a record of ours which carries no detection but measures silence.
 TICK_HEADER = "trafficapp-tick"

@@ -9,6 +9,7 @@ and order like time.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,8 +22,11 @@ FIRST_MILLISECOND_VALUE = 1e11
 _MAX_EPOCH_SECONDS = 253_402_300_799  # 9999-12-31T23:59:59Z, the last second datetime can hold
 
 
-def epoch_us(timestamp: datetime | float | str) -> int:
+def epoch_us(timestamp: datetime | float | Decimal | str) -> int:
     """Convert a timestamp of any accepted form to microseconds since the epoch.
+
+    Args:
+        timestamp: a text is ISO 8601; numbers are epoch seconds, or milliseconds from `FIRST_MILLISECOND_VALUE` on.
 
     Raises:
         ValueError: the value is no timestamp, or one that a datetime cannot hold.
@@ -66,13 +70,13 @@ def _from_iso_8601(text: str) -> datetime:
         return datetime.fromisoformat(text.strip().upper())
 
 
-def _cut(number: float, microseconds: int) -> int:
-    """Whole microseconds in a number of units, by the digits that a float stands for.
+def _cut(number: float | Decimal, microseconds: int) -> int:
+    """Whole microseconds in a number of units, by the digits of its shortest decimal form.
 
-    1700000004.3 is the nearest float to what was written, and a little less than it: the largest count
-    that is not beyond the float as a float is what the digits say.
+    The float 1700000004.3 is a little less than what was written: the largest count that, as a float, is not
+    beyond it is what the digits say.
     """
-    if isinstance(number, int):
-        return number * microseconds
+    if not isinstance(number, float):
+        return int(number * microseconds)
     count = round(number * microseconds)
     return count - 1 if count / microseconds > number else count

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
@@ -56,12 +57,10 @@ class Moment:
     __slots__ = ("time",)
 
     def __init__(self, text: str) -> None:
-        number = float(text) if _NUMBER.fullmatch(text) else None
         try:
-            self.time: datetime = from_epoch_us(
-                epoch_us(_OFFSET_AFTER_SPACE.sub(r"\1+\2", text) if number is None else number)
-            )
-        except (ValueError, OverflowError):
+            told = Decimal(text) if _NUMBER.fullmatch(text) else _OFFSET_AFTER_SPACE.sub(r"\1+\2", text)
+            self.time: datetime = from_epoch_us(epoch_us(told))
+        except (ValueError, ArithmeticError):
             raise ValueError(f"{text[:64]!r} is neither ISO 8601 nor epoch seconds or milliseconds") from None
 
 

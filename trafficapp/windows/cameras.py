@@ -7,7 +7,6 @@ bear, and each only for a while after its newest record. Like everything else th
 from __future__ import annotations
 
 import logging
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -35,7 +34,7 @@ class Remembering:
     Attributes:
         max_cameras: so many at once.
         lasting_windows: a camera that has finished fewer windows may be a name that was made up.
-        made_up_us: how long such a camera is known.
+        made_up_us: how long such a camera is known; longer than windows can stay open.
         forget_us: how long any other is: as long as its rows are kept, so that none is made a second time.
     """
 
@@ -45,9 +44,12 @@ class Remembering:
     forget_us: int = 30 * 86_400 * MICROSECONDS
 
     def is_over(self, camera: CameraState, clock_us: int) -> bool:
-        """Whether a camera is forgotten when the cameras are looked through."""
+        """Whether a camera is forgotten when the cameras are looked through.
+
+        It has no open windows then, since silence has closed them long ago; a row that has some is stale.
+        """
         limit_us = self.forget_us if camera.finished >= self.lasting_windows else self.made_up_us
-        return not camera.windows and clock_us // _LOOK_US * _LOOK_US - camera.clock_us >= limit_us
+        return clock_us // _LOOK_US * _LOOK_US - camera.clock_us >= limit_us
 
 
 class Cameras:
@@ -75,14 +77,14 @@ class Cameras:
         self._windower_for = windower_for
         self._remembering = remembering
         self._dirty: set[bytes] = set()
-        self._forgotten: set[bytes] = set()
+        #: When those were known that no tombstone was written for yet.
+        self._forgotten: dict[bytes, list[tuple[int, int]]] = {}
+        self._written = applied
         self.states = dict(_readable(rows))
         self.known: dict[bytes, Known] = {}
         self.awake = dict.fromkeys(self.states)
-        # rows may be ahead of the partition's: cameras that were met by records yet to be applied again
-        self._met_ahead = sorted(
-            camera.first_offset for camera in self.states.values() if camera.first_offset > applied
-        )
+        # rows may be ahead of the partition's: those cameras were met by records that are yet to be applied again
+        self._ahead = [camera for camera in self.states.values() if camera.first_offset > applied]
 
     def meet(self, key: bytes, camera_id: str, offset: int) -> Known:
         """The camera of a record, met anew if it is not known.
@@ -92,16 +94,24 @@ class Cameras:
         """
         camera = self.states.get(key)
         if camera is None:
-            count = len(self.states) - (len(self._met_ahead) - bisect_right(self._met_ahead, offset))
+            count = self._count(offset)
             if count >= self._remembering.max_cameras:
                 raise Rejected("too_many_cameras", f"{count:,} cameras are known, and {camera_id!r} is none of them")
-            camera = self.states[key] = CameraState(first_offset=offset)
-            self._forgotten.discard(key)
+            known_before = self._forgotten.pop(key, [])
+            camera = self.states[key] = CameraState(first_offset=offset, known_before=known_before)
         known = (camera_id, self._windower_for(camera_id), camera)
         if camera.silence is None:
             # a silent camera is met at each record until one has ended the silence: `apply` need not look
             self.known[key] = known
         return known
+
+    def _count(self, offset: int) -> int:
+        """How many cameras were known when a record came, whatever rows say of later ones."""
+        if not self._ahead:
+            return len(self.states)
+        self._ahead = [camera for camera in self._ahead if camera.first_offset > offset]
+        known_then = sum(any(first <= offset < end for first, end in one.known_before) for one in self._ahead)
+        return len(self.states) - len(self._ahead) + known_then
 
     def get(self, key: bytes) -> Known:
         """A camera whose state is here."""
@@ -135,12 +145,13 @@ class Cameras:
             for key, camera in self.states.items()
             if camera.offset < offset and self._remembering.is_over(camera, clock_us)
         ]
-        for key, _ in over:
+        for key, camera in over:
             del self.states[key]
             self.known.pop(key, None)
             self.awake.pop(key, None)
             self._dirty.discard(key)
-            self._forgotten.add(key)
+            before = [span for span in camera.known_before if span[1] > self._written]
+            self._forgotten[key] = [*before, (camera.first_offset, offset)]
         return over
 
     def changed_rows(self) -> Iterator[tuple[bytes, bytes]]:
@@ -152,7 +163,7 @@ class Cameras:
 
     def forgotten_rows(self, applied: int) -> Iterator[tuple[bytes, bytes]]:
         """Rows of the cameras that were forgotten since the last call."""
-        forgotten, self._forgotten = sorted(self._forgotten), set()
+        forgotten, self._forgotten, self._written = sorted(self._forgotten), {}, applied
         for key in forgotten:
             yield key, forgotten_row(applied)
 

@@ -47,8 +47,8 @@ logger = logging.getLogger(__name__)
 
 #: About how many microseconds of work a step may be.
 _STEP_WORK = 20_000
-#: What a refused message and a finished row cost, likewise.
-_REFUSAL_WORK, _ROW_WORK = 20, 10
+#: What it costs to look at a message patiently, to refuse it, and to finish a row, likewise.
+_PATIENCE_WORK = _REFUSAL_WORK = _ROW_WORK = 10
 
 #: Faults of ours that are told with all that is known, in the life of a partition; dead letters tell all of them.
 _TOLD_FAULTS = 5
@@ -184,12 +184,13 @@ class PartitionWindows:
             state.applied = offset
             headers = record.headers
             if headers and headers[0][0] == TICK_HEADER:
-                for _ in self._act_on(record, touched):
+                self.cameras.wake(touched)
+                touched.clear()
+                for _ in self._act_on(record):
                     outcome.counted = counted
                     yield outcome
                     outcome = self._outcome = Outcome()
                     counted = work = 0
-                touched = {}
                 stamp_ms = None
                 continue
             message: Detection | Frame
@@ -211,7 +212,7 @@ class PartitionWindows:
                         ):
                             raise msgspec.ValidationError("the message needs a closer look")
                 except UNDECODABLE:
-                    work += _REFUSAL_WORK
+                    work += _PATIENCE_WORK
                     message, left_out = decoder.decode_otherwise(record.value, self._frames_first)
                     work += len(left_out)
                     self._frames_first = type(message) is Frame
@@ -244,14 +245,17 @@ class PartitionWindows:
                 touched[key] = known  # type: ignore[index]
                 if type(message) is Detection:
                     verdict = windower.add(camera, time_us, message.frame_id, message)
+                    late = full = 0
                     if verdict == COUNTED:
                         counted += 1
-                        continue
-                    if verdict == REPEATED:
+                        if camera.newest_us < camera.final_us:
+                            continue
+                    elif verdict == REPEATED:
                         outcome.repeated += 1
-                        continue
-                    late = 1 if verdict == LATE else 0
-                    full = 1 - late
+                    elif verdict == LATE:
+                        late = 1
+                    else:
+                        full = 1
                 else:
                     late = full = 0
                     assert type(message) is Frame  # noqa: S101 - for the type checker
@@ -272,18 +276,22 @@ class PartitionWindows:
                 if late or full or left_out:
                     work += _REFUSAL_WORK
                     self._refuse(record, [*left_out, *self._beyond(camera_id, time_us, late, full)])
+                if camera.newest_us >= camera.final_us:
+                    final = windower.close_final(camera, camera_id, state.clock_us, state.thresholds)
+                    for _ in self._finish(final, camera):
+                        outcome.counted = counted
+                        yield outcome
+                        outcome = self._outcome = Outcome()
+                        counted = work = 0
             except Rejected as error:
                 work += _REFUSAL_WORK + len(error.parts)
                 self._refuse(record, [*left_out, *error.parts])
             except Exception as error:
                 work += _REFUSAL_WORK
                 self._refuse(record, [*left_out, self._failed(record, error)])
+        self.cameras.wake(touched)
         outcome.counted = counted
-        for _ in self._settle(touched):
-            yield self._outcome
-            self._outcome = Outcome()
-        yield self._outcome
-        self._outcome = Outcome()
+        yield outcome
 
     def changed_rows(self) -> Iterator[tuple[bytes, bytes]]:
         """State rows that changed since the last call: cameras, the partition's row, then forgotten cameras."""
@@ -360,13 +368,6 @@ class PartitionWindows:
 
     # ------------------------------------------------------------------ closing
 
-    def _settle(self, touched: Mapping[bytes, Known]) -> Iterator[None]:
-        """Finish what is final of cameras that records have touched; yields when a step is full."""
-        state = self.state
-        self.cameras.wake(touched)
-        for camera_id, windower, camera in touched.values():
-            yield from self._finish(windower.close_final(camera, camera_id, state.clock_us, state.thresholds), camera)
-
     def _finish(self, windows: Iterator[list[WindowRow]], camera: CameraState) -> Iterator[None]:
         """Take finished windows in; yields when a step is full."""
         told_us = camera.quiet_told_us if camera.quiet_told_us == camera.closed_until_us else 0
@@ -379,10 +380,8 @@ class PartitionWindows:
             if len(outcome.rows) * _ROW_WORK > _STEP_WORK:
                 yield
 
-    def _act_on(self, record: Record, touched: Mapping[bytes, Known]) -> Iterator[None]:
+    def _act_on(self, record: Record) -> Iterator[None]:
         """Act on a record of ours; yields when a step is full."""
-        # had the run ended before it, what is final by now would be finished
-        yield from self._settle(touched)
         if record.value:
             self._control(record)
         else:

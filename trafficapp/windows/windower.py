@@ -28,6 +28,9 @@ from trafficapp.windows.holding import (
     name_bytes,
 )
 
+#: The camera's time that makes the next window final, when none is open: it never comes.
+NEVER_US = 1 << 62
+
 #: What became of a detection. Plain numbers: an enumeration costs a twentieth of the throughput.
 COUNTED, REPEATED, LATE, FULL = 0, 1, 2, 3
 
@@ -68,6 +71,9 @@ class CameraState(Struct, array_like=True):
         held_bytes: how much of `MAX_CAMERA_BYTES` is taken.
         tracked_bytes: how much of that by sightings.
         first_offset: offset of the record by which the camera was met.
+        final_us: the camera's time that makes its oldest open window final.
+        known_before: first offset and the offset after the last one of earlier times that the camera was known, as far
+            as a partition's row may lack them.
     """
 
     offset: int = -1
@@ -92,6 +98,8 @@ class CameraState(Struct, array_like=True):
     held_bytes: int = 0
     tracked_bytes: int = 0
     first_offset: int = -1
+    final_us: int = 0
+    known_before: list[tuple[int, int]] = struct_field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +220,12 @@ class Windower:
     def close_final(
         self, camera: CameraState, camera_id: str, partition_clock_us: int, changes: Sequence[Thresholds] = ()
     ) -> Iterator[list[WindowRow]]:
-        """Take out the windows that the watermark has passed, oldest first.
+        """Take out the windows that the watermark has passed, oldest first; there are some from `final_us` on.
 
         Args:
             camera: its state.
             camera_id: its name.
-            partition_clock_us: as of the last tick, so that it does not matter where between two ticks this is done.
+            partition_clock_us: as of the last tick.
             changes: of the boundaries of the levels.
 
         Yields:
@@ -279,6 +287,7 @@ class Windower:
     def _open(self, camera: CameraState, start_us: int) -> OpenWindow:
         window = camera.windows[start_us] = OpenWindow(held_bytes=WINDOW_BYTES)
         camera.held_bytes += WINDOW_BYTES
+        camera.final_us = min(camera.final_us or NEVER_US, start_us + self.open_us)
         if camera.sightings:
             # here and not at closing, which depends on how records came in runs
             self._forget(camera)
@@ -288,7 +297,9 @@ class Windower:
         self, camera: CameraState, camera_id: str, limit_us: int, changes: Sequence[Thresholds], clock_us: int
     ) -> Iterator[list[WindowRow]]:
         size_us = self.size_us
-        for start_us in sorted(start for start in camera.windows if start + size_us <= limit_us):
+        final = sorted(start for start in camera.windows if start + size_us <= limit_us)
+        camera.final_us = min((s for s in camera.windows if s + size_us > limit_us), default=NEVER_US) + self.open_us
+        for start_us in final:
             window = camera.windows.pop(start_us)
             camera.held_bytes -= window.held_bytes
             camera.finished += 1
