@@ -60,7 +60,9 @@ _TOPICS = (
         EVENTS_RAW,
         _RECEIVE,
         "camera_id",
-        "Detections of roadside cameras: one, or all of a picture. Records with the header trafficapp-tick are ours.",
+        "Detections of roadside cameras: one, or all of a picture. Records whose first header is trafficapp-tick are "
+        "no events but ours: ticks with an empty value, about one a second and partition, and changed thresholds. "
+        "Whoever reads the topic skips them. Timestamps are the broker's.",
         (Detection, Frame),
     ),
     _Topic(ROADS_RAW, _RECEIVE, "road_id", "Measured speeds of roads.", (RoadMessage,)),
