@@ -11,7 +11,7 @@ from __future__ import annotations
 MAX_CAMERA_BYTES = 4 << 20
 
 #: Head of a text.
-_TEXT_BYTES = 5
+TEXT_BYTES = 5
 _INTEGER_BYTES = 9
 _CONTAINER_BYTES = 5
 
@@ -30,4 +30,4 @@ SIGHTING_BYTES = 3 * _INTEGER_BYTES + _CONTAINER_BYTES
 
 def name_bytes(name: str) -> int:
     """The most that a name takes."""
-    return _TEXT_BYTES + (len(name) if name.isascii() else len(name.encode()))
+    return TEXT_BYTES + (len(name) if name.isascii() else len(name.encode()))

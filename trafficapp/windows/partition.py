@@ -166,6 +166,7 @@ class PartitionWindows:
         state, known_cameras = self.state, self.cameras.known
         touched: dict[bytes, Known] = {}
         counted = work = 0
+        step_work = _STEP_WORK
         timestamp: Timestamp | None = None
         time_us = record_us = latest_us = clock_us = 0
         stamp_ms: int | None = None
@@ -176,7 +177,7 @@ class PartitionWindows:
             offset = record.offset
             if offset <= state.applied:
                 continue
-            if work > _STEP_WORK:
+            if work > step_work:
                 outcome.counted = counted
                 yield outcome
                 outcome = self._outcome = Outcome()

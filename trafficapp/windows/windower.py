@@ -24,6 +24,7 @@ from trafficapp.windows.holding import (
     LANE_BYTES,
     MAX_CAMERA_BYTES,
     SIGHTING_BYTES,
+    TEXT_BYTES,
     WINDOW_BYTES,
     name_bytes,
 )
@@ -158,7 +159,7 @@ class Windower:
             return REPEATED
         if camera.held_bytes > MAX_CAMERA_BYTES and not self._made_room(camera):
             return self._refuse(camera, time_us)
-        size = name_bytes(name)
+        size = len(name) + TEXT_BYTES if name.isascii() else name_bytes(name)
         if seen is None:
             window.seen[frame_id] = {name}
             held_bytes = size + FRAME_BYTES
