@@ -135,16 +135,12 @@ class Cameras:
         return before_us // _LOOK_US != clock_us // _LOOK_US
 
     def forget(self, clock_us: int, offset: int) -> list[tuple[bytes, CameraState]]:
-        """Forget cameras before a record; rows that are ahead of it say what came later.
+        """Forget cameras that were silent for long; the offset is that of the record that finds them so.
 
         Returns:
             those that are forgotten now.
         """
-        over = [
-            (key, camera)
-            for key, camera in self.states.items()
-            if camera.offset < offset and self._remembering.is_over(camera, clock_us)
-        ]
+        over = [(key, camera) for key, camera in self.states.items() if self._remembering.is_over(camera, clock_us)]
         for key, camera in over:
             del self.states[key]
             self.known.pop(key, None)

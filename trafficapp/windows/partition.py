@@ -389,7 +389,10 @@ class PartitionWindows:
             yield from self._tick(record)
 
     def _tick(self, record: Record) -> Iterator[None]:
-        """Move the partition clock; finish windows of cameras that are silent, tell of those that stay so."""
+        """Move the partition clock; finish windows of cameras that are silent, tell of those that stay so.
+
+        A camera whose row is ahead of the partition's was heard later by this clock, so it is not silent here.
+        """
         state, cameras = self.state, self.cameras
         before_us, tick_us = state.clock_us, record.timestamp * 1000
         state.clock_us += elapsed_us(state.tick_us, tick_us)
@@ -397,9 +400,6 @@ class PartitionWindows:
         asleep = []
         for key in cameras.awake:
             camera_id, windower, camera = cameras.get(key)
-            if record.offset <= camera.offset:
-                # the row is ahead of the partition's: this tick is in it already
-                continue
             if camera.windows:
                 open_before = len(camera.windows)
                 yield from self._finish(

@@ -1,0 +1,67 @@
+"""Single steps of the windows by example: each was once taken out without any test to notice."""
+
+from __future__ import annotations
+
+from tests.windows.entries import SECOND_US, T0_US, Entry, Picture, Seen, Tick, fresh, records
+from tests.windows.logs import silence
+from trafficapp.state_rows import partition_key
+
+T0_MS = T0_US // 1000
+
+
+def seen(second: float, x: float, vehicle: str = "v1", speed_kmh: float | None = None) -> Picture:
+    time_us = T0_US + round(second * SECOND_US)
+    one = Seen(vehicle, speed_kmh=speed_kmh, x=x)
+    return Picture("a", time_us, round(second * 100), (one,), "nested", b"a", time_us // 1000)
+
+
+def test_a_place_from_before_does_not_take_the_place_of_a_newer_one() -> None:
+    # 0.05 m a pixel: from 1 s and 100 px to 2 s and 300 px are 10 m in a second
+    log = [seen(1, 100), seen(0.5, 5000), seen(2, 300)]
+    windows = fresh()
+    (row, *_) = windows.apply(records([*log, *silence(T0_MS + 2000)])).rows
+    assert row.avg_speed_kmh == 36.0
+    assert windows.cameras.states[b"a"].sightings["v1"] == (T0_US + 2 * SECOND_US, 300.0, 0.0)
+
+
+def test_a_record_that_a_camera_s_row_has_already_is_not_counted_again() -> None:
+    log = records([seen(0, 0, speed_kmh=9.0), seen(1, 0, speed_kmh=9.0), seen(2, 0, speed_kmh=9.0)])
+    windows = fresh()
+    windows.apply(log[:1])
+    own = dict(windows.all_rows())[partition_key(0)]
+    windows.apply(log[1:])
+    ahead = dict(windows.all_rows()) | {partition_key(0): own}
+    successor = fresh(ahead)
+    assert successor.applied == 0
+    outcome = successor.apply(log)
+    assert (outcome.counted, outcome.repeated) == (0, 0)
+    assert successor.cameras.states == windows.cameras.states
+
+
+def test_what_silence_does_to_a_camera_is_newer_than_its_records() -> None:
+    log = records([Tick(T0_MS), seen(0, 0, speed_kmh=9.0), *silence(T0_MS + 1000)])
+    windows = fresh()
+    windows.apply(log)
+    assert windows.cameras.states[b"a"].offset > 1
+    assert windows.cameras.states[b"a"].offset <= log[-1].offset
+
+
+def test_places_of_vehicles_unseen_for_long_are_forgotten_when_a_window_is_opened() -> None:
+    log: list[Entry] = [seen(0, 0, "old"), seen(1, 0, "other")]
+    log += [seen(second, second, "here") for second in range(2, 38)]
+    windows = fresh()
+    windows.apply(records(log))
+    assert set(windows.cameras.states[b"a"].sightings) == {"old", "other", "here"}
+    windows.apply(records([*log, *(seen(second, second, "here") for second in range(38, 41))]))
+    assert set(windows.cameras.states[b"a"].sightings) == {"here"}
+
+
+def test_all_places_are_forgotten_once_every_detection_has_a_speed_again() -> None:
+    log: list[Entry] = [seen(0, 0), seen(1, 0, "v2")]
+    log += [seen(second, second, "v3", 30.0) for second in range(2, 38)]
+    windows = fresh()
+    windows.apply(records(log))
+    assert set(windows.cameras.states[b"a"].sightings) == {"v1", "v2", "v3"}
+    windows.apply(records([*log, *(seen(second, second, "v3", 30.0) for second in range(38, 46))]))
+    camera = windows.cameras.states[b"a"]
+    assert (camera.sightings, camera.untracked_since_us, camera.tracked_bytes) == ({}, 0, 0)
