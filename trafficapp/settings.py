@@ -147,6 +147,9 @@ class WindowSettings(Section):
     finished_retention_seconds: Seconds = Field(
         3600.0, description="How long finished windows stay in the local tables."
     )
+    current_hours: float = Field(
+        24.0, gt=0, description="A camera of which no window came for this long is no longer among the current ones."
+    )
 
 
 class CongestionSettings(Section):

@@ -40,6 +40,8 @@ class Telemetry:
         alerts: steps of alerts that this process told, by type and action; a repeat after a crash counts again.
         sink_rows: rows made durable, by sink.
         sink_waiting: 1 while a sink waits for its store.
+        cameras_in_two_partitions: cameras whose rows keep coming from more than one partition; all live workers tell
+            the same number, others 0.
         recovering: 1 while the process reads its state back.
         dependency_up: 1 when the last health probe of kafka, postgres or redis succeeded.
         api_requests: answered requests by method, route and status.
@@ -76,6 +78,11 @@ class Telemetry:
         self.sink_rows = Counter("b2_sink_rows", "Rows made durable", ["sink"], registry=registry)
         self.sink_waiting = Gauge(
             "b2_sink_waiting", "1 while the sink waits for its store", ["sink"], registry=registry
+        )
+        self.cameras_in_two_partitions = Gauge(
+            "b2_cameras_in_two_partitions",
+            "Cameras whose rows keep coming from more than one partition",
+            registry=registry,
         )
         self.recovering = Gauge("b2_recovering", "1 while state is being read back", registry=registry)
         self.dependency_up = Gauge(

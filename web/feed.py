@@ -19,7 +19,8 @@ import msgspec
 from redis.asyncio import Redis
 
 from trafficapp.stores.newest import CameraWindow, NewestWindows, RowHead, decode_head, decode_rows
-from trafficapp.stores.redis import METRICS_CHANNEL, CurrentState
+from trafficapp.stores.redis import FORGOTTEN_CHANNEL, METRICS_CHANNEL, CurrentState
+from trafficapp.stores.unreadable import UNREADABLE
 from web.broadcast import Broadcaster, Listener
 from web.subscription import Subscription, Tasks
 
@@ -31,6 +32,8 @@ REPEAT_SECONDS = 4.5
 _REPEAT_CHECK_SECONDS = 0.25
 #: How long a new client waits for the rows of a worker that has only just started.
 _FIRST_ROWS_WITHIN_SECONDS = 2.0
+
+_decode_camera_ids = msgspec.json.Decoder(list[str]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,9 @@ class LiveFeed:
         self._flush_timer: asyncio.TimerHandle | None = None
         self._flushed_at = 0.0
         self._broadcaster = Broadcaster()
-        self._subscription = Subscription(connect, METRICS_CHANNEL, self._reload, self._receive)
+        self._subscription = Subscription(
+            connect, METRICS_CHANNEL, self._reload, self._receive, {FORGOTTEN_CHANNEL: self._forget}
+        )
         self._tasks = Tasks()
 
     def start(self) -> None:
@@ -107,16 +112,23 @@ class LiveFeed:
         state = CurrentState(client)
         camera_ids = [camera_id for camera_id, _ in await state.last_seen()]
         newest = NewestWindows()
-        for current in await state.cameras(camera_ids):
-            try:
-                newest.add_document(current)
-            except msgspec.MsgspecError as error:
-                logger.warning("a current row in Redis cannot be read: %s", error)
+        async for documents in state.pieces(camera_ids):
+            for current in documents:
+                try:
+                    newest.add_document(current)
+                except UNREADABLE as error:
+                    logger.warning("a current row in Redis cannot be read: %s", error)
         self._newest = newest
         self._loaded.set()
         self._pending.clear()
         for room in list(self._rooms):
             self._send(room, self.snapshot(room))
+
+    async def _forget(self, _: Redis, message: bytes) -> None:
+        try:
+            self._newest.discard(_decode_camera_ids(message))
+        except UNREADABLE as error:
+            logger.warning("a message on %s cannot be read: %s", FORGOTTEN_CHANNEL, error)
 
     async def _receive(self, _: Redis, message: bytes) -> None:
         self._take(message)
@@ -125,7 +137,7 @@ class LiveFeed:
     def _take(self, message: bytes) -> None:
         try:
             rows = [(decode_head(raw), bytes(raw)) for raw in decode_rows(message)]
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             logger.warning("a message on %s cannot be read: %s", METRICS_CHANNEL, error)
             return
         # what was published while the state was read may be in it, and clients have it from there
@@ -141,9 +153,7 @@ class LiveFeed:
 
     def _knows(self, head: RowHead, row: bytes) -> bool:
         window = self._newest.get(head.camera_id)
-        if window is None or window.window_start != head.window_start:
-            return False
-        return row == (window.camera_row if head.lane_id is None else window.lane_rows.get(head.lane_id))
+        return window is not None and window.start_us == head.start_us and window.row(head.lane_id) == row
 
     def _flush(self) -> None:
         if self._flush_timer is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypeAlias
 
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
@@ -20,9 +20,12 @@ PROBE_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
 
+#: Takes a message of a channel.
+Receive: TypeAlias = Callable[[Redis, bytes], Awaitable[None]]
+
 
 class Subscription:
-    """Hears a channel.
+    """Hears a channel, and others beside it.
 
     Args:
         connect: makes the client, one that does not connect again by itself; it is closed here.
@@ -30,6 +33,7 @@ class Subscription:
         begin: called when the subscription stands; what is published from then on is heard afterwards, so
             whatever was missed before can be read now.
         receive: called with each message.
+        others: what is called with each message of further channels; all come in the order in which they were sent.
     """
 
     def __init__(
@@ -37,12 +41,13 @@ class Subscription:
         connect: Callable[[], Redis],
         channel: str,
         begin: Callable[[Redis], Awaitable[None]],
-        receive: Callable[[Redis, bytes], Awaitable[None]],
+        receive: Receive,
+        others: Mapping[str, Receive] | None = None,
     ) -> None:
         self._connect = connect
         self._channel = channel
         self._begin = begin
-        self._receive = receive
+        self._receivers = {name.encode(): of for name, of in {channel: receive, **(others or {})}.items()}
         self._outage = Outage(f"Redis (channel {channel})")
         #: When Redis was last heard, in epoch seconds; None, never.
         self.heard_at: float | None = None
@@ -53,7 +58,7 @@ class Subscription:
             client = self._connect()
             try:
                 async with client.pubsub() as subscription:
-                    await subscription.subscribe(self._channel)
+                    await subscription.subscribe(*self._receivers)
                     await self._begin(client)
                     self._outage.over()
                     self.heard_at = time.time()
@@ -80,7 +85,7 @@ class Subscription:
             asked = False
             self.heard_at = time.time()
             if message["type"] == "message":
-                await self._receive(client, message["data"])
+                await self._receivers[message["channel"]](client, message["data"])
 
 
 class Tasks:
