@@ -6,10 +6,14 @@ from trafficapp.application import TrafficApp
 from trafficapp.kafka import aiokafka_config
 from trafficapp.stores.live import LiveSink
 from trafficapp.stores.live_alerts import LiveAlertsSink
+from trafficapp.stores.live_cameras import CameraUpkeep
 from trafficapp.stores.periodic_events import PeriodicEvents, Surroundings
 from trafficapp.stores.read_back import KafkaReadBack
 from trafficapp.stores.redis import connect
 from trafficapp.topics import ALERTS, METRICS
+
+#: How far the clocks of workers may be apart.
+_CLOCKS_DIFFER_SECONDS = 60.0
 
 
 def register(app: TrafficApp) -> None:
@@ -17,19 +21,46 @@ def register(app: TrafficApp) -> None:
     settings, kafka = app.settings, aiokafka_config(app.settings)
     client = connect(settings.redis.url.get_secret_value())
     # the newest windows are a matter of minutes; an alert may be open for as long as the topic reaches back
-    windows = KafkaReadBack(METRICS, kafka, settings.windows.finished_retention_seconds)
+    current_seconds = settings.windows.current_hours * 3600
+    windows = KafkaReadBack(METRICS, kafka, min(settings.windows.finished_retention_seconds, current_seconds))
     steps = KafkaReadBack(ALERTS, kafka, settings.retention.alert_topic_days * 86_400)
     rows = app.telemetry.sink_rows
-    sink = LiveSink(client, windows, rows.labels("live").inc)
-    alerts = LiveAlertsSink(client, steps, rows.labels("live_alerts").inc, settings.events.replay_events)
+
+    def drop(reason: str) -> None:
+        app.telemetry.events_dropped.labels(reason).inc()
+
+    sink = LiveSink(
+        client,
+        windows,
+        rows.labels("live").inc,
+        current_seconds=current_seconds,
+        ahead_seconds=settings.windows.future_guard_seconds + _CLOCKS_DIFFER_SECONDS,
+        on_dropped=drop,
+    )
+    alerts = LiveAlertsSink(
+        client, steps, rows.labels("live_alerts").inc, settings.events.replay_events, on_dropped=drop
+    )
     app.read_in_runs(METRICS, sink, name="live")
     app.read_in_runs(ALERTS, alerts, name="live_alerts")
     app.telemetry.watch_sink("live", sink.is_waiting)
     app.telemetry.watch_sink("live_alerts", alerts.is_waiting)
     app.close_at_end(client.aclose)
 
+    upkeep = CameraUpkeep(
+        client,
+        sink,
+        current_seconds,
+        # as many as the windows know at a time, and for as long as they know one that somebody made up
+        most_cameras=settings.windows.max_cameras * settings.kafka.partitions,
+        kept_seconds=settings.windows.forget_made_up_minutes * 60,
+        on_in_two_partitions=app.telemetry.cameras_in_two_partitions.set,
+    )
     surroundings = Surroundings(settings)
     periodic = PeriodicEvents(client, settings, surroundings)
+
+    @app.task
+    async def look_after_cameras() -> None:
+        await upkeep.run()
 
     @app.task
     async def keep_surroundings_fresh() -> None:

@@ -19,7 +19,12 @@ def register(app: TrafficApp) -> None:
     """Put the agent on an application."""
     client = connect(app.settings.redis.url.get_secret_value())
     read_back = KafkaReadBack(NOTIFICATIONS, aiokafka_config(app.settings), _READ_BACK_SECONDS)
-    sink = LiveNotificationsSink(client, read_back, app.telemetry.sink_rows.labels(NAME).inc)
+    sink = LiveNotificationsSink(
+        client,
+        read_back,
+        app.telemetry.sink_rows.labels(NAME).inc,
+        on_dropped=lambda reason: app.telemetry.events_dropped.labels(reason).inc(),
+    )
     app.read_in_runs(NOTIFICATIONS, sink, name=NAME, partitions=CITY_PARTITIONS)
     app.telemetry.watch_sink(NAME, sink.is_waiting)
     app.close_at_end(client.aclose)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models.predictions import decode_prediction
 from trafficapp.application import TrafficApp
 from trafficapp.kafka import aiokafka_config
 from trafficapp.stores.current_predictions import PREDICTED_KEY, PREDICTED_SECONDS, prediction_key
@@ -11,7 +12,7 @@ from trafficapp.stores.redis import connect
 from trafficapp.topics import CITY_PARTITIONS, PREDICTIONS
 
 NAME = "live_predictions"
-KEYS = RoadKeys("prediction of a road", PREDICTED_KEY, prediction_key, PREDICTED_SECONDS)
+KEYS = RoadKeys("prediction of a road", PREDICTED_KEY, prediction_key, PREDICTED_SECONDS, check=decode_prediction)
 
 
 def register(app: TrafficApp) -> None:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import msgspec
@@ -16,6 +17,9 @@ from redis.asyncio import Redis
 
 from models.alerts import AlertEvent, decode_alert_event
 from models.timestamps import epoch_us
+from trafficapp.stores.unreadable import UNREADABLE
+
+logger = logging.getLogger(__name__)
 
 OPEN_KEY = "alerts:open"
 ACKNOWLEDGED_KEY = "alerts:acknowledged"
@@ -47,8 +51,14 @@ class CurrentAlerts:
         pipeline.hgetall(OPEN_KEY)
         pipeline.hgetall(ACKNOWLEDGED_KEY)
         found, acknowledged = await pipeline.execute()
-        alerts = [_merged(text, acknowledged.get(alert_id)) for alert_id, text in found.items()]
-        return sorted(alerts, key=lambda alert: (epoch_us(alert.triggered_at), alert.id), reverse=True)
+        alerts = []
+        for alert_id, text in found.items():
+            try:
+                alert = _merged(text, acknowledged.get(alert_id))
+                alerts.append((epoch_us(alert.triggered_at), alert.id, alert))
+            except UNREADABLE as error:
+                logger.warning("ignoring what %s holds of %r: %s", OPEN_KEY, alert_id, error)
+        return [alert for *_, alert in sorted(alerts, key=lambda one: one[:2], reverse=True)]
 
     async def one(self, alert_id: str) -> AlertEvent | None:
         """An open alert, or None when there is none of this id."""

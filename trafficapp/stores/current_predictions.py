@@ -13,6 +13,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from trafficapp.stores.redis import scan_pairs
+
 PREDICTED_KEY = "roads:predicted"
 
 #: As far as a prediction reaches.
@@ -37,8 +39,10 @@ class CurrentPredictions:
 
     async def road_ids(self) -> list[str]:
         """Every road that was predicted lately, in order of the ids."""
-        found: Any = await self.client.zrange(PREDICTED_KEY, 0, -1)
-        return sorted(road_id.decode() for road_id in found)
+        found: set[str] = set()
+        async for roads in scan_pairs(self.client, "ZSCAN", PREDICTED_KEY):
+            found.update(road_id for road_id, _ in roads)
+        return sorted(found)
 
     async def documents(self, road_ids: Sequence[str]) -> list[bytes]:
         """Predictions as JSON, in the order asked for; a road that was not predicted for half an hour is left out."""

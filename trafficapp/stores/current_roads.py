@@ -17,6 +17,8 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from models.roads import RoadCongestionLevel, RoadNow
+from trafficapp.stores.redis import scan_pairs
+from trafficapp.stores.unreadable import UNREADABLE
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +60,10 @@ class CurrentRoads:
 
     async def road_ids(self) -> list[str]:
         """Every road that was observed lately, in order of the ids."""
-        found: Any = await self.client.zrange(OBSERVED_KEY, 0, -1)
-        return sorted(road_id.decode() for road_id in found)
+        found: set[str] = set()
+        async for roads in scan_pairs(self.client, "ZSCAN", OBSERVED_KEY):
+            found.update(road_id for road_id, _ in roads)
+        return sorted(found)
 
     async def roads(self, road_ids: Sequence[str]) -> list[RoadNow]:
         """Roads as they are now, in the order asked for; one that was not observed for ten minutes is left out."""
@@ -72,7 +76,7 @@ class CurrentRoads:
                     continue
                 try:
                     found.append(_road_now(_decode(document)))
-                except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                except UNREADABLE as error:
                     logger.warning("ignoring what %s holds: %s", key, error)
         return found
 

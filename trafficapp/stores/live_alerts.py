@@ -20,6 +20,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from aiokafka import ConsumerRecord
@@ -27,10 +28,12 @@ from redis.asyncio import Redis
 
 from models.alerts import AlertEvent, decode_alert_event, encode_alert_event
 from models.events import EventName
+from models.timestamps import epoch_us
 from trafficapp.stores.current_alerts import ACKNOWLEDGED_KEY, OPEN_KEY
 from trafficapp.stores.live_events import EVENT_FUNCTIONS, EVENT_KEYS, KEPT_EVENTS, event_arguments
 from trafficapp.stores.read_back import ReadBack
 from trafficapp.stores.redis_sink import NEWS_SECONDS, Call, RedisSink
+from trafficapp.stores.unreadable import UNREADABLE
 from trafficapp.topics import ALERTS
 
 logger = logging.getLogger(__name__)
@@ -175,6 +178,7 @@ class LiveAlertsSink(RedisSink[KnownAlerts, list[_Step]]):
         read_back: where to begin when Redis knows no offset.
         on_rows: told how many records took effect.
         kept_events: how many events stay in the log.
+        on_dropped: told the reason of each record that is left out.
     """
 
     def __init__(
@@ -183,8 +187,10 @@ class LiveAlertsSink(RedisSink[KnownAlerts, list[_Step]]):
         read_back: ReadBack,
         on_rows: Callable[[int], None] | None = None,
         kept_events: int = KEPT_EVENTS,
+        on_dropped: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__(client, ALERTS, read_back, on_rows)
+        self._on_dropped = on_dropped
         self._kept_events = kept_events
         self._script = client.register_script(_PUT_STEPS)
 
@@ -217,7 +223,7 @@ class LiveAlertsSink(RedisSink[KnownAlerts, list[_Step]]):
                 try:
                     if step is not None:
                         memory.add(decode_alert_event(step))
-                except msgspec.MsgspecError as error:
+                except UNREADABLE as error:
                     logger.warning("ignoring what %s holds of %s: %s", OPEN_KEY, alert_id.decode(), error)
 
     def collect(self, memory: KnownAlerts, records: Sequence[ConsumerRecord]) -> list[_Step]:
@@ -225,7 +231,13 @@ class LiveAlertsSink(RedisSink[KnownAlerts, list[_Step]]):
         news_since_ms = (time.time() - NEWS_SECONDS) * 1000
         backlog: dict[str, _Step] = {}
         following: list[_Step] = []
-        for record, event in _decoded(records):
+        for record in records:
+            try:
+                event = _read(record.value)
+            except UNREADABLE as error:
+                logger.error("%s at offset %d is no alert and was left out: %s", ALERTS, record.offset, error)
+                self._on_dropped("unreadable")
+                continue
             is_news = record.timestamp >= news_since_ms
             if event.action == "acknowledged":
                 # its alert may be of another partition, when cameras are partitioned in another way than people's words
@@ -269,12 +281,20 @@ def _arguments(steps: Iterable[_Step]) -> Iterable[Any]:
         yield from (event.id, event.action, event.revision, told, bare.removesuffix(_NOT_ACKNOWLEDGED), acknowledgement)
 
 
-def _decoded(records: Sequence[ConsumerRecord]) -> Iterable[tuple[ConsumerRecord, AlertEvent]]:
-    for record in records:
-        try:
-            yield record, decode_alert_event(record.value or b"")
-        except msgspec.MsgspecError as error:
-            logger.error("%s at offset %d is no alert and was left out: %s", ALERTS, record.offset, error)
+def _read(value: bytes | None) -> AlertEvent:
+    """A step whose id, times and acknowledgement are such: who reads the open alerts relies on that.
+
+    Raises:
+        Exception: it is none: one of `UNREADABLE`.
+    """
+    event = decode_alert_event(value or b"")
+    UUID(event.id)
+    if (event.acknowledged_by is None) != (event.acknowledged_at is None):
+        raise ValueError("an acknowledgement says who and when")
+    for time_of in (event.since, event.triggered_at, event.updated_at, event.resolved_at, event.acknowledged_at):
+        if time_of is not None:
+            epoch_us(time_of)
+    return event
 
 
 def _acknowledged(event: AlertEvent, by: AlertEvent) -> AlertEvent:

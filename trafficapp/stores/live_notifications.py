@@ -21,7 +21,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 from aiokafka import ConsumerRecord
 from redis.asyncio import Redis
 
@@ -29,6 +28,7 @@ from models.notifications import decode_notification
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
 from trafficapp.stores.read_back import ReadBack
 from trafficapp.stores.redis_sink import Call, RedisSink
+from trafficapp.stores.unreadable import UNREADABLE
 from trafficapp.topics import NOTIFICATIONS
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,9 @@ KNOWN_SECONDS = 86_400
 NEWS_SECONDS = 900.0
 
 _PER_CALL = 100
+
+#: Characters of an id, which names a key.
+_LONGEST_ID = 256
 
 #: KEYS: generation, offsets, newest, then a key of knowledge for each notification. ARGV: generation, partition, offset
 #: that must be stored at least, offset to store (or -1), channel, kept, seconds of knowledge, then for each
@@ -106,10 +109,18 @@ class LiveNotificationsSink(RedisSink[NewestNotifications, list[_Put]]):
         client: from `trafficapp.stores.redis.connect`.
         read_back: where to begin when Redis knows no offset.
         on_rows: told how many records took effect.
+        on_dropped: told the reason of each record that is left out.
     """
 
-    def __init__(self, client: Redis, read_back: ReadBack, on_rows: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        read_back: ReadBack,
+        on_rows: Callable[[int], None] | None = None,
+        on_dropped: Callable[[str], None] = lambda _: None,
+    ) -> None:
         super().__init__(client, NOTIFICATIONS, read_back, on_rows)
+        self._on_dropped = on_dropped
         self._script = client.register_script(_PUT_NOTIFICATIONS)
 
     def new_memory(self) -> NewestNotifications:
@@ -144,8 +155,11 @@ class LiveNotificationsSink(RedisSink[NewestNotifications, list[_Put]]):
             try:
                 notification = decode_notification(value)
                 measured_us = epoch_us(notification.timestamp)
-            except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError) as error:
+                if not 0 < len(notification.event_id) <= _LONGEST_ID:
+                    raise ValueError(f"an id has 1 to {_LONGEST_ID} characters")
+            except UNREADABLE as error:
                 logger.error("%s at offset %d is no notification, left out: %s", self.topic, record.offset, error)
+                self._on_dropped("unreadable")
                 continue
             if memory.add(notification.event_id, value):
                 found.append(_Put(notification.event_id, value, measured_us >= news_since_us))
@@ -177,6 +191,6 @@ async def newest_notifications(client: Redis) -> list[tuple[str, bytes]]:
     for record in reversed(records):
         try:
             found.append((decode_notification(record).event_id, bytes(record)))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             logger.warning("ignoring what %s holds: %s", NEWEST_NOTIFICATIONS_KEY, error)
     return found

@@ -19,10 +19,14 @@ from aiokafka import ConsumerRecord
 from msgspec import Struct
 from redis.asyncio import Redis
 
+from models.detections import Identifier
+from models.roads import decode_road_observation
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
 from trafficapp.stores.current_roads import CURRENT_SECONDS, OBSERVED_KEY, road_key
 from trafficapp.stores.read_back import ReadBack
+from trafficapp.stores.redis import scan_pairs
 from trafficapp.stores.redis_sink import Call, RedisSink
+from trafficapp.stores.unreadable import UNREADABLE
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +36,9 @@ _LISTED_SECONDS = 86_400
 _ROADS_PER_CALL = 250
 
 #: A document whose time is further ahead of its record and of our clock is of a wrong clock: it would stay the newest
-#: for long.
+#: for long. Nor is a record believed that is further ahead of our clock than brokers let records be.
 _AHEAD_US = 60_000_000
+_RECORD_AHEAD_US = 3_600_000_000
 
 #: KEYS: generation, offsets, listed, then a current key for each road. ARGV: generation, partition, offset that must
 #: be stored at least, offset to store (or -1), seconds that a road stays listed, then for each road: road_id, time of
@@ -51,9 +56,15 @@ for i = 4, #KEYS do
     redis.call('ZADD', KEYS[3], ARGV[at + 1], ARGV[at])
   end
 end
+local function drop(from, to)
+  local roads = redis.call('ZRANGEBYSCORE', KEYS[3], from, to, 'LIMIT', 0, 500)
+  if #roads > 0 then redis.call('ZREM', KEYS[3], unpack(roads)) end
+end
 if #KEYS > 3 then
+  -- what is of a wrong clock must not make all others look old
+  drop(string.format('(%.0f', redis.call('TIME')[1] + ARGV[5]), '+inf')
   local newest = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')
-  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', '(' .. string.format('%.0f', tonumber(newest[2]) - ARGV[5]))
+  if newest[2] then drop('-inf', string.format('(%.0f', tonumber(newest[2]) - ARGV[5])) end
 end
 if tonumber(ARGV[4]) > stored then redis.call('HSET', KEYS[2], ARGV[2], ARGV[4]) end
 return 'OK'
@@ -63,7 +74,7 @@ return 'OK'
 class _Head(Struct):
     """What must be known of a document to place it."""
 
-    road_id: str
+    road_id: Identifier
     timestamp: str
     record_timestamp: str = ""
 
@@ -98,15 +109,17 @@ class RoadKeys:
         listed: the sorted set of roads, scored by the time of the newest document in epoch seconds.
         key: of a road's document.
         seconds: how long a document is kept.
+        check: raises one of `trafficapp.stores.unreadable.UNREADABLE` for a document that others could not read.
     """
 
     what: str
     listed: str
     key: Callable[[str], str]
     seconds: int
+    check: Callable[[bytes], object]
 
 
-OBSERVATIONS = RoadKeys("observation of a road", OBSERVED_KEY, road_key, CURRENT_SECONDS)
+OBSERVATIONS = RoadKeys("observation of a road", OBSERVED_KEY, road_key, CURRENT_SECONDS, check=decode_road_observation)
 
 #: The newest document of each road.
 NewestRoads: TypeAlias = dict[str, RoadDocument]
@@ -151,21 +164,26 @@ class LiveRoadsSink(RedisSink[NewestRoads, list[RoadDocument]]):
     async def remember(self, memories: Mapping[int, NewestRoads]) -> None:
         """Read the documents back; the topic has one partition."""
         now = time.time()
-        listed: Any = await self.client.zrange(self._keys.listed, 0, -1)
-        for first in range(0, len(listed), _ROADS_PER_CALL):
-            keys = [self._keys.key(road_id.decode()) for road_id in listed[first : first + _ROADS_PER_CALL]]
-            async with self.client.pipeline(transaction=False) as pipeline:
-                pipeline.mget(keys)
-                for key in keys:
-                    pipeline.pttl(key)
-                documents, *left_ms = await pipeline.execute()
-            for key, document, ms in zip(keys, documents, left_ms, strict=True):
-                if document is None or ms <= 0:
-                    continue
-                found = self._read(document, now + ms / 1000, key)
-                for memory in memories.values():
-                    if found is not None:
+        async for listed in scan_pairs(self.client, "ZSCAN", self._keys.listed):
+            for first in range(0, len(listed), _ROADS_PER_CALL):
+                keys = [self._keys.key(road_id) for road_id, _ in listed[first : first + _ROADS_PER_CALL]]
+                for found in await self._stored(keys, now):
+                    for memory in memories.values():
                         memory[found.road_id] = found
+
+    async def _stored(self, keys: Sequence[str], now: float) -> list[RoadDocument]:
+        """What stands in keys; what has expired or cannot be read is left out."""
+        async with self.client.pipeline(transaction=False) as pipeline:
+            pipeline.mget(keys)
+            for key in keys:
+                pipeline.pttl(key)
+            documents, *left_ms = await pipeline.execute()
+        found = [
+            self._read(document, now + ms / 1000, key)
+            for key, document, ms in zip(keys, documents, left_ms, strict=True)
+            if document is not None and ms > 0
+        ]
+        return [one for one in found if one is not None]
 
     def collect(self, memory: NewestRoads, records: Sequence[ConsumerRecord]) -> list[RoadDocument]:
         """Take a run in: the newest document of each road that it has."""
@@ -177,9 +195,11 @@ class LiveRoadsSink(RedisSink[NewestRoads, list[RoadDocument]]):
             if found is None:
                 self._on_dropped("unreadable")
                 continue
+            now_us = round(now * MICROSECONDS_PER_SECOND)
+            newest_us = max(now_us, min(record.timestamp * 1000, now_us + _RECORD_AHEAD_US))
             # what is told of the feed's record counts: the worker that sent this one may have a clock that is wrong
             sent_us = found.sent_us or record.timestamp * 1000
-            if found.time_us > max(sent_us, now * MICROSECONDS_PER_SECOND) + _AHEAD_US:
+            if max(sent_us - newest_us, found.time_us - max(sent_us, now_us)) > _AHEAD_US:
                 logger.error("%s is ahead of its time and was left out", where)
                 self._on_dropped("future")
                 continue
@@ -219,8 +239,9 @@ class LiveRoadsSink(RedisSink[NewestRoads, list[RoadDocument]]):
     def _read(self, document: bytes, expires: float, where: str) -> RoadDocument | None:
         try:
             head = _decode_head(document)
+            self._keys.check(document)
             sent_us = epoch_us(head.record_timestamp) if head.record_timestamp else 0
             return RoadDocument(head.road_id, epoch_us(head.timestamp), expires, document, sent_us)
-        except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError) as error:
+        except UNREADABLE as error:
             logger.error("%s is no %s and was left out: %s", where, self._keys.what, error)
             return None

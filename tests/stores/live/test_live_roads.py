@@ -110,6 +110,15 @@ async def test_roads_that_are_gone_are_no_longer_listed(roads: LiveRoadsSink, cl
     assert await CurrentRoads(client).road_ids() == ["new", "stays"]
 
 
+async def test_many_that_are_gone_are_taken_out_of_the_list_step_by_step(roads: LiveRoadsSink, client: Redis) -> None:
+    await roads.apply(0, sent(*(observation(f"gone{number}") for number in range(1200))), lambda: True)
+    left = [await client.zcard(OBSERVED_KEY)]
+    while left[-1] > 1:
+        await roads.apply(0, sent(observation("new", 86_401 + len(left)), first=2000 + len(left)), lambda: True)
+        left.append(await client.zcard(OBSERVED_KEY))
+    assert left == [1200, 701, 201, 1]
+
+
 async def test_everything_is_put_again_when_redis_lost_it(
     roads: LiveRoadsSink, client: Redis, server: RedisServer
 ) -> None:
