@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
 
-import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
@@ -19,6 +18,7 @@ from models.dashboard import DashboardSummary, RecentDetection, encode_dashboard
 from trafficapp.congestion import CongestionScale
 from trafficapp.overview import CURRENT_WITHIN_SECONDS, is_current, overview
 from trafficapp.stores.alert_queries import triggered_since
+from trafficapp.stores.current_windows import reporting_cameras
 from trafficapp.stores.dashboard_queries import newest_windows
 from trafficapp.stores.event_queries import recent_detections
 from trafficapp.stores.redis import UNAVAILABLE, CurrentState
@@ -43,9 +43,6 @@ class EventsQuery(Struct, frozen=True):
     """How many detections."""
 
     limit: Annotated[int, Meta(ge=1, le=MAX_DETECTIONS)] = DEFAULT_DETECTIONS
-
-
-_decode_window = msgspec.json.Decoder(CameraCongestion).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +98,12 @@ async def _current_windows(context: WebContext) -> tuple[list[CameraCongestion],
     state = CurrentState(context.redis)
     try:
         async with asyncio.timeout(_REDIS_WITHIN_SECONDS):
-            seen = await state.last_seen()
-            oldest = max((at for _, at in seen), default=0.0) - CURRENT_WITHIN_SECONDS
-            documents = await state.cameras([camera_id for camera_id, at in seen if at >= oldest])
+            windows = await reporting_cameras(state)
             current = is_current(await state.put_at(), datetime.now(UTC))
     except UNAVAILABLE:
         within = timedelta(seconds=CURRENT_WITHIN_SECONDS)
         return await context.database.ask(lambda pool: newest_windows(pool, within)), True, FROM_POSTGRES
-    return [_decode_window(document) for document in documents], current, {}
+    return windows, current, {}
 
 
 async def _incidents(context: WebContext) -> int | None:

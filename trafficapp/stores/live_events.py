@@ -45,6 +45,9 @@ KEPT_EVENTS = 1000
 _TICK_SECONDS = 60
 _HOLE_MS = 1000
 
+#: Bytes of events kept, about: with so many cameras that one event would take a thousandth of it, fewer are kept.
+LOG_BYTES = 64 << 20
+
 #: Lua functions for scripts whose first KEYS are `EVENT_KEYS` and whose first ARGV are `event_arguments`.
 EVENT_FUNCTIONS = """
 local function number_event()
@@ -61,7 +64,8 @@ local function publish(seq, event, data)
 end
 local function tell(event, data)
   local seq = number_event()
-  redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[2], seq .. '-0', 'event', event, 'ts', ARGV[4], 'data', data)
+  local kept = math.min(ARGV[2], math.max(1, math.floor(LOG_BYTES / #data)))
+  redis.call('XADD', KEYS[2], 'MAXLEN', kept, seq .. '-0', 'event', event, 'ts', ARGV[4], 'data', data)
   return seq, publish(seq, event, data)
 end
 local function leave_hole()
@@ -72,7 +76,7 @@ local function leave_hole()
   end
   publish(seq, 'resync', '{}')
 end
-"""
+""".replace("LOG_BYTES", str(LOG_BYTES))
 EVENT_KEYS = (SEQUENCE_KEY, LOG_KEY, NEWEST_KEY)
 
 #: KEYS: `EVENT_KEYS`, once key. ARGV: `event_arguments`, event, data, periodic (1 or 0), once seconds (0: always).

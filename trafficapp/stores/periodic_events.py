@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING
 import msgspec
 from redis.asyncio import Redis
 
-from models.alerts import decode_alert_event, is_about_traffic
+from models.alerts import is_about_traffic
 from models.cameras import CameraCongestion
 from models.events import EventName
 from trafficapp.congestion import SCORE_DECIMALS, CongestionScale
 from trafficapp.heatmap import CameraHeat, heat_points
-from trafficapp.overview import CURRENT_WITHIN_SECONDS, is_current, overview
+from trafficapp.overview import is_current, overview
 from trafficapp.settings import Settings
-from trafficapp.stores.current_alerts import OPEN_KEY
+from trafficapp.stores.current_alerts import CurrentAlerts
+from trafficapp.stores.current_windows import reporting_cameras
 from trafficapp.stores.live_events import emit, take_turn
 from trafficapp.stores.postgres import create_pool, is_transient
 from trafficapp.stores.redis import UNAVAILABLE, CurrentState
@@ -40,7 +41,6 @@ _RETRY_SECONDS = 2.0
 _AWAY_SECONDS = 1.0
 
 _encode = msgspec.json.Encoder().encode
-_decode_window = msgspec.json.Decoder(CameraCongestion).decode
 
 
 class Surroundings:
@@ -107,24 +107,17 @@ class PeriodicEvents:
 
     async def metrics_update(self) -> bytes:
         """The data of ``traffic_metrics_update``: a `models.overview.CityOverview`."""
-        opened = await self._client.hvals(OPEN_KEY)
-        active = sum(is_about_traffic(decode_alert_event(text)) for text in opened)
-        rows = await self._cameras()
-        current = is_current(await CurrentState(self._client).put_at(), datetime.now(UTC))
-        return _encode(overview(rows, active, self._surroundings.scale, current))
+        active = sum(map(is_about_traffic, await CurrentAlerts(self._client).all_open()))
+        state = CurrentState(self._client)
+        rows = await reporting_cameras(state)
+        current = is_current(await state.put_at(), datetime.now(UTC))
+        scale = self._surroundings.scale
+        return await asyncio.to_thread(lambda: _encode(overview(rows, active, scale, current)))
 
     async def heatmap_update(self) -> bytes:
         """The data of ``heatmap_update``: a list of `models.maps.HeatPoint`, each of a camera's newest window."""
-        heat = (_heat(row) for row in await self._cameras())
-        return _encode(heat_points(heat, self._surroundings.cameras))
-
-    async def _cameras(self) -> list[CameraCongestion]:
-        """The newest windows of the cameras that report."""
-        state = CurrentState(self._client)
-        seen = await state.last_seen()
-        oldest = max((at for _, at in seen), default=0.0) - CURRENT_WITHIN_SECONDS
-        documents = await state.cameras([camera_id for camera_id, at in seen if at >= oldest])
-        return [_decode_window(document) for document in documents]
+        rows, places = await reporting_cameras(CurrentState(self._client)), self._surroundings.cameras
+        return await asyncio.to_thread(lambda: _encode(heat_points(map(_heat, rows), places)))
 
     async def _by_the_clock(self, name: EventName, seconds: float, data: Callable[[], Awaitable[bytes]]) -> None:
         while True:

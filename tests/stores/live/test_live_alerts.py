@@ -17,7 +17,7 @@ from tests.stores.live.redis_server import RedisServer
 from tests.stores.live.rows import records
 from trafficapp.stores.current_alerts import ACKNOWLEDGED_KEY, CurrentAlerts
 from trafficapp.stores.live_alerts import ALERT_PARTITIONS_KEY, LiveAlertsSink, revision_key
-from trafficapp.stores.live_events import EVENTS_CHANNEL, EventLog, EventsMissed, emit
+from trafficapp.stores.live_events import EVENTS_CHANNEL, LOG_BYTES, EventLog, EventsMissed, emit
 from trafficapp.stores.redis_sink import Call
 
 
@@ -251,6 +251,18 @@ async def test_the_log_is_bounded_and_says_what_it_misses(client: Redis) -> None
     await client.flushall()
     with pytest.raises(EventsMissed):
         await log.after(since + 15, 10)
+
+
+async def test_the_log_is_bounded_in_bytes_too(client: Redis) -> None:
+    """With very many cameras, one event of the clock is megabytes."""
+    large = b'"' + b"x" * (1 << 20) + b'"'
+    for number in range(150):
+        await emit(client, "traffic_metrics_update" if number % 2 else "admin_broadcast", large if number % 2 else b"1")
+    assert await client.memory_usage("events:log", samples=0) <= LOG_BYTES + (4 << 20)
+    newest = (await EventLog(client).state()).seq
+    assert len(await EventLog(client).after(newest - 40, 100)) == 40
+    with pytest.raises(EventsMissed):
+        await EventLog(client).after(newest - 140, 200)
 
 
 async def test_an_event_with_a_key_is_told_once(client: Redis) -> None:

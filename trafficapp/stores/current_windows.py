@@ -1,0 +1,44 @@
+"""The newest windows in Redis as figures: of cameras that report, and of those that are asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import msgspec
+
+from models.cameras import CameraCongestion
+from trafficapp.overview import CURRENT_WITHIN_SECONDS
+from trafficapp.stores.redis import CurrentState
+from trafficapp.stores.unreadable import UNREADABLE
+
+logger = logging.getLogger(__name__)
+
+_decode_window = msgspec.json.Decoder(CameraCongestion).decode
+
+
+async def reporting_cameras(state: CurrentState) -> list[CameraCongestion]:
+    """The newest window of each camera that is not far behind the newest of all.
+
+    Raises:
+        Exception: one of `trafficapp.stores.redis.UNAVAILABLE`.
+    """
+    seen = await state.last_seen()
+    oldest = max((at for _, at in seen), default=0.0) - CURRENT_WITHIN_SECONDS
+    return await congestion_of(state, [camera_id for camera_id, at in seen if at >= oldest])
+
+
+async def congestion_of(state: CurrentState, camera_ids: Sequence[str]) -> list[CameraCongestion]:
+    """The newest windows of cameras, in the order asked for; one that cannot be read costs no other.
+
+    Raises:
+        Exception: one of `trafficapp.stores.redis.UNAVAILABLE`.
+    """
+    found = []
+    async for documents in state.pieces(camera_ids):
+        for document in documents:
+            try:
+                found.append(_decode_window(document))
+            except UNREADABLE as error:
+                logger.warning("a current row in Redis cannot be read: %s", error)
+    return found
