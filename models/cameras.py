@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from models.window_rows import Level
 
 
 class CameraSeen(Struct, frozen=True):
-    """A camera that reported; ``last_seen`` is the end of its newest window, RFC 3339 UTC."""
+    """A camera that reported.
+
+    Attributes:
+        last_seen: end of its newest window, RFC 3339 UTC.
+        partitions: only there while its rows keep coming from more than one partition, because its producers choose
+            the partition in different ways: these partitions. Its numbers are wrong then.
+    """
 
     camera_id: str
     last_seen: str
+    partitions: list[int] | UnsetType = UNSET
 
 
 class CameraCongestion(Struct, frozen=True):

@@ -9,11 +9,12 @@ from itertools import groupby
 from typing import Annotated, TypeVar
 
 from aiohttp import hdrs, web
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 
 from models.cameras import CameraCongestion, CameraSeen, encode_cameras
 from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
-from models.window_rows import WindowRow, decode_window_row, encode_window_row
+from models.window_rows import WindowRow, encode_window_row
+from trafficapp.stores.current_windows import congestion_of
 from trafficapp.stores.redis import UNAVAILABLE, CurrentState, rows_of
 from web import parameters
 from web.context import CONTEXT, WebContext
@@ -108,13 +109,18 @@ async def cameras(request: web.Request, query: CamerasQuery) -> web.Response:
     context = request.app[CONTEXT]
     page = await _page(request, query)
     source: dict[str, str] = {}
+    state = CurrentState(context.redis)
+    in_two: dict[str, list[int]] = {}
     try:
-        pairs = await _ask(CurrentState(context.redis).last_seen())
-        seen = {camera_id: rfc3339(round(score * MICROSECONDS_PER_SECOND)) for camera_id, score in pairs}
+        scores = dict(await _ask(state.last_seen()))
+        camera_ids = page.of(list(scores))
+        in_two = await _ask(state.in_two_partitions(camera_ids))
+        seen = {camera_id: rfc3339(round(scores[camera_id] * MICROSECONDS_PER_SECOND)) for camera_id in camera_ids}
     except _RedisAway:
         seen = {row.camera_id: row.window_end for row in _camera_wide(_local_rows(context))}
+        camera_ids = page.of(sorted(seen))
         source = _LOCAL
-    chosen = [CameraSeen(camera_id, seen[camera_id]) for camera_id in page.of(sorted(seen))]
+    chosen = [CameraSeen(camera_id, seen[camera_id], in_two.get(camera_id, UNSET)) for camera_id in camera_ids]
     return _answer(encode_cameras(chosen), page.headers, source)
 
 
@@ -147,27 +153,35 @@ async def congestion_current(request: web.Request, query: CamerasQuery) -> web.R
     page = await _page(request, query)
     source: dict[str, str] = {}
     try:
-        rows = [decode_window_row(current) for current in await _ask(_page_documents(context, page))]
+        body = await _ask(_page_congestion(context, page))
     except _RedisAway:
-        rows, source = _camera_wide(_page_rows(context, page)), _LOCAL
-    body = [
-        CameraCongestion(
-            camera_id=row.camera_id,
-            congestion_level=row.congestion_level,
-            congestion_score=row.congestion_score,
-            vehicle_count=row.vehicle_count,
-            avg_speed_kmh=row.avg_speed_kmh,
-            window_end=row.window_end,
-        )
-        for row in rows
-    ]
+        source = _LOCAL
+        body = [
+            CameraCongestion(
+                camera_id=row.camera_id,
+                congestion_level=row.congestion_level,
+                congestion_score=row.congestion_score,
+                vehicle_count=row.vehicle_count,
+                avg_speed_kmh=row.avg_speed_kmh,
+                window_end=row.window_end,
+            )
+            for row in _camera_wide(_page_rows(context, page))
+        ]
     return _answer(encode_cameras(body), page.headers, source)
 
 
 async def _page_documents(context: WebContext, page: _Page) -> list[bytes]:
     state = CurrentState(context.redis)
-    known = [camera_id for camera_id, _ in await state.last_seen()]
-    return await state.cameras(page.of(known))
+    return await state.cameras(await _page_cameras(state, page))
+
+
+async def _page_congestion(context: WebContext, page: _Page) -> list[CameraCongestion]:
+    state = CurrentState(context.redis)
+    return await congestion_of(state, await _page_cameras(state, page))
+
+
+async def _page_cameras(state: CurrentState, page: _Page) -> list[str]:
+    return page.of([camera_id for camera_id, _ in await state.last_seen()])
 
 
 def _page_rows(context: WebContext, page: _Page) -> list[WindowRow]:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from yarl import URL
 
 from models.window_rows import WindowRow
-from tests.stores.live.rows import window_row, window_rows
+from tests.stores.live.rows import records, window_row, window_rows
 from tests.stores.live.test_live_sink import flat
 from tests.web.conftest import Client, Worker
+from trafficapp.stores.live_cameras import CameraUpkeep
+from trafficapp.stores.redis import PUT_KEY
 
 
 async def answer(client: Client, path: str, status: int = 200) -> list[dict[str, object]]:
@@ -79,6 +83,68 @@ async def test_pages(worker: Worker, path: str) -> None:
         url = URL(response.links["next"]["url"]).path_qs
     assert collected == everything
     assert pages == 3
+
+
+async def test_a_camera_of_two_partitions_says_so_and_only_then(worker: Worker) -> None:
+    await worker.sink.load([1])
+    await worker.put(*window_rows("b", 1))
+    for window in range(1, 6):
+        await worker.put(*window_rows("a", window))
+        await worker.sink.apply(1, records([*window_rows("a", window)], 100 * window, 1), lambda: True)
+    a, b = await answer(worker.client, "/cameras")
+    assert a == {"camera_id": "a", "last_seen": window_row("a", 5).window_end, "partitions": [0, 1]}
+    assert b == {"camera_id": "b", "last_seen": window_row("b", 1).window_end}
+    assert await answer(worker.client, "/cameras?limit=1") == [a]
+    worker.sink.release([1])
+
+
+@pytest.mark.parametrize("path", ["/cameras", "/metrics/current", "/congestion/current"])
+async def test_a_forgotten_camera_is_nowhere_and_is_there_again_at_once(worker: Worker, path: str) -> None:
+    await worker.put(*window_rows("gone", 2, lanes=0), *window_rows("stays", 2, lanes=0))
+    redis = worker.context.redis
+    upkeep = CameraUpkeep(redis, worker.sink, 3600.0, 10_000)
+
+    async def names() -> list[object]:
+        return [camera["camera_id"] for camera in await answer(worker.client, path)]
+
+    async with worker.client.ws_connect("/ws/metrics") as socket:
+        while len(await socket.receive_json(timeout=5)) != 2:
+            pass
+        await redis.zincrby(PUT_KEY, -3601, "gone")
+        (memory,) = worker.sink.memories()
+        for window in memory:
+            window.told_at -= 3601 if window.camera_id == "gone" else 0
+        assert await names() == ["gone", "stays"]
+        await upkeep.look()
+        assert await names() == ["stays"]
+        assert (await worker.client.get("/metrics/current?camera_id=gone")).status == 404
+        # what is sent when nothing comes, and to those who come
+        while [row["camera_id"] for row in await socket.receive_json(timeout=10)] != ["stays"]:
+            pass
+        async with worker.client.ws_connect("/ws/metrics") as late:
+            assert [row["camera_id"] for row in await late.receive_json(timeout=5)] == ["stays"]
+        await worker.put(*window_rows("gone", 1, lanes=0))
+        assert await names() == ["gone", "stays"]
+        assert [row["camera_id"] for row in await socket.receive_json(timeout=10)] == ["gone"]
+
+
+async def test_no_camera_is_listed_that_has_no_row_while_many_are_forgotten(worker: Worker) -> None:
+    for first in range(0, 3000, 1000):
+        await worker.put(*(window_row(f"c{number:04}", 1) for number in range(first, first + 1000)))
+    redis = worker.context.redis
+    for camera_id in await redis.zrange(PUT_KEY, 0, -1):
+        await redis.zincrby(PUT_KEY, -3601, camera_id)
+    looking = asyncio.create_task(CameraUpkeep(redis, worker.sink, 3600.0, 10_000).look())
+    seen = []
+    while not looking.done():
+        listed = {str(camera["camera_id"]) for camera in await answer(worker.client, "/cameras")}
+        rows = {str(row["camera_id"]) for row in await answer(worker.client, "/metrics/current")}
+        # what was forgotten between the two questions
+        assert rows <= listed
+        seen.append(len(rows))
+    await looking
+    assert await answer(worker.client, "/cameras") == await answer(worker.client, "/metrics/current") == []
+    assert any(0 < number < 3000 for number in seen)
 
 
 async def test_redis_away_without_anything_local(worker: Worker) -> None:
