@@ -26,7 +26,7 @@ FORBIDDEN = {
 DOMAIN = (
     *("models", "trafficapp.windows", "trafficapp.alerts", "trafficapp.congestion", "trafficapp.speed"),
     *("trafficapp.state_rows", "trafficapp.topics", "trafficapp.roads", "trafficapp.forecast"),
-    "trafficapp.notifications",
+    *("trafficapp.notifications", "trafficapp.forgetting"),
 )
 ENGINES_AND_CLIENTS = frozenset(
     {

@@ -22,8 +22,8 @@ from models.roads import RoadObservation, decode_road_observation
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us, rfc3339
 from trafficapp.forecast.recent import RecentSpeeds, RoadSteps
 from trafficapp.forecast.untold import Told, is_untold, untold_in, untold_rows
+from trafficapp.forgetting import Forgetting
 from trafficapp.notifications.notices import OpenNotices
-from trafficapp.roads.forgetting import Forgetting
 from trafficapp.roads.partition import CLOCKS_APART_US
 from trafficapp.state_rows import OFFSET_BYTES, forgotten_row, partition_key, state_row
 

@@ -20,8 +20,8 @@ from models.dead_letters import DeadLetter, dead_letter_of
 from models.detections import Rejected
 from models.roads import RoadObservation
 from models.timestamps import rfc3339
+from trafficapp.forgetting import Forgetting
 from trafficapp.roads.feed import CheckedMessage, FeedChecks
-from trafficapp.roads.forgetting import Forgetting
 from trafficapp.roads.road_edges import CoveredEdge, RoadEdges, line_digest
 from trafficapp.state_rows import OFFSET_BYTES, forgotten_row, partition_key, state_row
 from trafficapp.topics import ROADS_RAW

@@ -1,8 +1,8 @@
-"""When roads that a feed has not told of for long are forgotten: a function of the records, like all of the state.
+"""When what has not been heard of for long is forgotten: a function of the records, like all of the state.
 
-Roads are looked through when the records' time reaches a new hour. A road that was forgotten is told in the changelog
-by a tombstone with the offset that it covers (docs/decisions/0001). Whoever goes on from rows asks `is_silent` again: a
-row that a frozen process wrote after the tombstone brings no road back.
+Roads and the alerts of cameras are looked through when the records' time reaches a new hour. What was forgotten is told
+in the changelog by a tombstone with the offset that it covers (docs/decisions/0001). Whoever goes on from rows asks
+`is_silent` again: a row that a frozen process wrote after the tombstone brings nothing back.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ _BACK_HOURS = 24
 
 
 class Forgetting:
-    """Decides which roads are forgotten.
+    """Decides what is forgotten.
 
     Args:
-        after_us: how long a road is silent before.
+        after_us: how long it was silent before.
         hour: as of the state, -1 before the first record.
 
     Attributes:
-        hour: hour since the epoch that the roads were last looked through in.
+        hour: hour since the epoch in which it was last looked what is silent.
     """
 
     def __init__(self, after_us: int, hour: int = -1) -> None:
@@ -29,7 +29,7 @@ class Forgetting:
         self.hour = hour
 
     def is_due(self, record_us: int) -> bool:
-        """Whether the roads are to be looked through at a record of this time."""
+        """Whether it is to be looked what is silent, at a record of this time."""
         hour = record_us // _HOUR_US
         if hour > self.hour:
             self.hour = hour
@@ -39,5 +39,5 @@ class Forgetting:
         return False
 
     def is_silent(self, seen_us: int) -> bool:
-        """Whether a road whose last record is of this time is forgotten."""
+        """Whether something whose last record is of this time is forgotten."""
         return seen_us < self.hour * _HOUR_US - self._after_us
