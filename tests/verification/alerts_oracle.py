@@ -9,24 +9,53 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 WINDOW_US = 5_000_000
-MAX_GAP_US = 30_000_000
-UPDATE_US = 30_000_000
-FORGET_US = 240_000_000
 LEVELS = ("LOW", "MODERATE", "HIGH", "SEVERE")
-SEVERE_WINDOWS, HIGH_WINDOWS, STOPPED_WINDOWS, CALM_WINDOWS = 1, 2, 12, 6
 
-#: Vehicles and their speed, which is the same for all, in a window of each letter.
-TRAFFIC = {"L": (5, 50.0), "M": (20, 30.0), "H": (40, 15.0), "S": (50, 2.0)}
+#: Vehicles and their speed, which is the same for all, in a window of each letter. In "?" no speed is known.
+TRAFFIC = {"L": (5, 50.0), "M": (20, 30.0), "H": (40, 15.0), "S": (50, 2.0), "?": (7, None)}
 
 Boundaries = tuple[float, float, float]
+USUAL: Boundaries = (0.30, 0.55, 0.80)
+
+
+class Rules(NamedTuple):
+    """The settings that the oracle knows, with their defaults; times in microseconds.
+
+    Attributes:
+        few_windows, away_us: a camera with fewer windows that was away for so long may have been forgotten by those who
+            finish them.
+    """
+
+    severe_windows: int = 1
+    high_windows: int = 2
+    stopped_windows: int = 12
+    calm_windows: int = 6
+    max_gap_us: int = 30_000_000
+    update_us: int = 30_000_000
+    forget_us: int = 240_000_000
+    few_windows: int = 12
+    away_us: int = 1_800_000_000
+
+
+USUAL_RULES = Rules()
 
 
 class Window(NamedTuple):
-    """A window of a camera as it was planned."""
+    """A window of a camera as it was planned.
+
+    Attributes:
+        after_quiet_us: end of the window before, if the camera was told to be quiet after it.
+        record_us: when its record was written.
+        silences: how often it turned out since the window before that the camera had said nothing for a day: what is
+            open is then over, and when it turns out once more, all is forgotten.
+    """
 
     start_us: int
     letter: str
-    boundaries: Boundaries
+    boundaries: Boundaries = USUAL
+    after_quiet_us: int | None = None
+    record_us: int = 0
+    silences: int = 0
 
     @property
     def end_us(self) -> int:
@@ -36,12 +65,13 @@ class Window(NamedTuple):
     @property
     def stands(self) -> bool:
         """Whether all vehicles stand; else none does."""
-        return TRAFFIC[self.letter][1] < 5
+        return self.letter == "S"
 
     @property
     def score(self) -> float:
         """The formula of the contract."""
         count, speed_kmh = TRAFFIC[self.letter]
+        assert speed_kmh is not None
         return round(0.4 * min(count / 50, 1) + 0.4 * (1 - min(speed_kmh / 60, 1)) + 0.2 * self.stands, 4)
 
     @property
@@ -78,55 +108,138 @@ class _Open(NamedTuple):
     told: int
 
 
-def right_steps(camera_id: str, windows: Sequence[Window]) -> list[Step]:
-    """All steps of a camera's alerts."""
-    steps = _steps_of(camera_id, windows, "congestion", _congestion, lambda w: w.level == 0)
-    return steps + _steps_of(camera_id, windows, "stopped_traffic", _stopped, lambda w: not w.stands)
+def right_steps(
+    camera_id: str, windows: Sequence[Window], rules: Rules = USUAL_RULES, silences_after: int = 0
+) -> list[Step]:
+    """All steps of a camera's alerts.
+
+    Its windows are cut into chapters, none of which knows anything of another. One ends where alerts that are open are
+    over since nothing was seen of them; the next begins with the first window that begins at that moment or later.
+
+    Args:
+        camera_id: of the windows.
+        windows: in the order of their records.
+        rules: the settings.
+        silences_after: as `Window.silences`, after the last one.
+    """
+    causes = (_Cause.congestion(rules), _Cause.stopped_traffic(rules))
+    steps: list[Step] = []
+    chapter: list[Window] = []
+    before: list[Window] = []
+    over_us = 0
+
+    def is_open() -> bool:
+        return any(_is_open(camera_id, chapter, cause, rules) for cause in causes)
+
+    def close() -> None:
+        nonlocal over_us
+        if is_open():
+            over_us = chapter[-1].end_us + rules.forget_us
+        for cause in causes:
+            steps.extend(_steps_of(camera_id, chapter, cause, rules, unseen=True))
+        chapter.clear()
+
+    for window in windows:
+        if window.silences and is_open():
+            close()
+        if window.silences > 1:
+            before, over_us = [], 0
+            chapter.clear()
+        if not before:
+            if window.after_quiet_us is not None and window.after_quiet_us <= window.start_us:
+                over_us = window.after_quiet_us + rules.forget_us
+        elif any(window.end_us <= one.end_us for one in before):
+            continue
+        else:
+            was_told = window.after_quiet_us == before[-1].end_us or _may_be_forgotten([*before, window], rules)
+            if was_told and is_open():
+                close()
+            seen = [one.end_us for one in before if one.letter != "?"]
+            if seen and window.start_us - seen[-1] >= rules.forget_us:
+                close()
+        before.append(window)
+        if window.letter != "?" and window.start_us >= over_us:
+            chapter.append(window)
+    if silences_after:
+        close()
+    return steps + [step for cause in causes for step in _steps_of(camera_id, chapter, cause, rules)]
 
 
-def _congestion(windows: Sequence[Window]) -> tuple[str, int] | None:
-    for severity, level, needed in (("CRITICAL", 3, SEVERE_WINDOWS), ("WARNING", 2, HIGH_WINDOWS)):
-        in_a_row = _in_a_row(windows, lambda w, level=level: w.level >= level)  # type: ignore[misc]
-        if in_a_row >= needed:
-            return severity, in_a_row
-    return None
+def _may_be_forgotten(windows: Sequence[Window], rules: Rules) -> bool:
+    """Whether the last window comes after a long absence of a camera that had few windows since the one before."""
+    heard = [window.record_us for window in windows]
+    returns = [0]
+    for at in range(1, len(windows)):
+        was_away = at - returns[-1] < rules.few_windows and heard[at] - heard[at - 1] >= rules.away_us
+        if was_away:
+            returns.append(at)
+    return len(windows) > 1 and returns[-1] == len(windows) - 1
 
 
-def _stopped(windows: Sequence[Window]) -> tuple[str, int] | None:
-    in_a_row = _in_a_row(windows, lambda w: w.stands)
-    if in_a_row < STOPPED_WINDOWS:
-        return None
-    return ("CRITICAL" if windows[-1].level == 3 else "WARNING"), in_a_row
+class _Cause(NamedTuple):
+    """What raises an alert of one type: severity and how many windows in a row; and what is calm."""
+
+    alert_type: str
+    raised: Callable[[Sequence[Window]], tuple[str, int] | None]
+    calm: Callable[[Window], bool]
+
+    @classmethod
+    def congestion(cls, rules: Rules) -> _Cause:
+        """Levels."""
+
+        def raised(windows: Sequence[Window]) -> tuple[str, int] | None:
+            for severity, level, needed in (("CRITICAL", 3, rules.severe_windows), ("WARNING", 2, rules.high_windows)):
+                in_a_row = _in_a_row(windows, lambda w, level=level: w.level >= level, rules)  # type: ignore[misc]
+                if in_a_row >= needed:
+                    return severity, in_a_row
+            return None
+
+        return cls("congestion", raised, lambda w: w.level == 0)
+
+    @classmethod
+    def stopped_traffic(cls, rules: Rules) -> _Cause:
+        """Standing vehicles."""
+
+        def raised(windows: Sequence[Window]) -> tuple[str, int] | None:
+            in_a_row = _in_a_row(windows, lambda w: w.stands, rules)
+            if in_a_row < rules.stopped_windows:
+                return None
+            return ("CRITICAL" if windows[-1].level == 3 else "WARNING"), in_a_row
+
+        return cls("stopped_traffic", raised, lambda w: not w.stands)
 
 
-def _in_a_row(windows: Sequence[Window], holds: Callable[[Window], bool]) -> int:
+def _in_a_row(windows: Sequence[Window], holds: Callable[[Window], bool], rules: Rules) -> int:
     """Windows at the end that hold and are not too far apart."""
     count = 0
     for position in range(len(windows) - 1, -1, -1):
         if not holds(windows[position]):
             break
         count += 1
-        if position and windows[position].start_us - windows[position - 1].start_us > MAX_GAP_US:
+        if position and windows[position].start_us - windows[position - 1].start_us > rules.max_gap_us:
             break
     return count
 
 
+def _is_open(camera_id: str, windows: Sequence[Window], cause: _Cause, rules: Rules) -> bool:
+    steps = _steps_of(camera_id, windows, cause, rules)
+    return bool(steps) and steps[-1].action != "resolved"
+
+
 def _steps_of(
-    camera_id: str,
-    windows: Sequence[Window],
-    alert_type: str,
-    raised: Callable[[Sequence[Window]], tuple[str, int] | None],
-    calm: Callable[[Window], bool],
+    camera_id: str, windows: Sequence[Window], cause: _Cause, rules: Rules, *, unseen: bool = False
 ) -> list[Step]:
+    """The steps of one chapter; what is open at its end is over when nothing more was seen of it."""
     steps: list[Step] = []
     now: _Open | None = None
 
     def tell(action: str, at: int, alert: _Open, later_us: int = 0) -> None:
         count, speed_kmh = TRAFFIC[windows[at].letter]
+        assert speed_kmh is not None
         steps.append(
             Step(
                 camera_id=camera_id,
-                alert_type=alert_type,
+                alert_type=cause.alert_type,
                 action=action,
                 revision=alert.revision,
                 severity=alert.severity,
@@ -143,23 +256,22 @@ def _steps_of(
         )
 
     for at, window in enumerate(windows):
-        if now is not None and window.start_us - windows[at - 1].end_us >= FORGET_US:
-            tell("resolved", at - 1, now._replace(revision=now.revision + 1), FORGET_US)
-            now = None
-        found = raised(windows[: at + 1])
+        found = cause.raised(windows[: at + 1])
         if now is None:
             if found is not None:
                 now = _Open(at - found[1] + 1, at, found[0], window.level, 1, at)
                 tell("opened", at, now)
             continue
         since_opened = windows[now.opened + 1 : at + 1]
-        if len(since_opened) >= CALM_WINDOWS and all(map(calm, since_opened[-CALM_WINDOWS:])):
+        if len(since_opened) >= rules.calm_windows and all(map(cause.calm, since_opened[-rules.calm_windows :])):
             tell("resolved", at, now._replace(revision=now.revision + 1))
             now = None
             continue
         severity = "CRITICAL" if found is not None and found[0] == "CRITICAL" else now.severity
-        due = window.end_us - windows[now.told].end_us >= UPDATE_US
+        due = window.end_us - windows[now.told].end_us >= rules.update_us
         if severity != now.severity or (due and window.level != now.level):
             now = now._replace(severity=severity, level=window.level, revision=now.revision + 1, told=at)
             tell("updated", at, now)
+    if unseen and now is not None:
+        tell("resolved", len(windows) - 1, now._replace(revision=now.revision + 1), rules.forget_us)
     return steps

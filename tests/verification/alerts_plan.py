@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from confluent_kafka import Producer
 
-from tests.verification.alerts_oracle import TRAFFIC, WINDOW_US, Boundaries, Step, Window, right_steps
+from tests.verification.alerts_oracle import TRAFFIC, USUAL, WINDOW_US, Boundaries, Step, Window, right_steps
 from tests.verification.deployment import Deployment, until
 from tests.verification.log import TICK_HEADER, end_offsets
 from trafficapp.sources.delivery import Delivery
@@ -22,7 +22,6 @@ CALM_WINDOWS = 70
 SECONDS_A_WINDOW = 0.5
 WAVES = 16
 CHANGED_AT = 100
-USUAL: Boundaries = (0.30, 0.55, 0.80)
 CHANGED: Boundaries = (0.20, 0.35, 0.60)
 SILENT, SILENT_AFTER = "silent", 20
 
