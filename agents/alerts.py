@@ -7,32 +7,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
 
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
 
 from models.alerts import AlertEvent, encode_alert_event
 from models.detections import UNDECODABLE
 from models.quiet_cameras import QuietCamera, decode_quiet_camera
 from models.timestamps import MICROSECONDS_PER_SECOND
+from trafficapp.alerts.camera import Absence
 from trafficapp.alerts.partition import PartitionAlerts
 from trafficapp.alerts.rules import causes_of
 from trafficapp.application import TrafficApp
 from trafficapp.batching.stateful import StatefulSink, acknowledged
-from trafficapp.kafka import offsets_at_time
+from trafficapp.kafka import end_offsets, offsets_at_time
 from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings
 from trafficapp.state import StateLog, alert_state_log
 from trafficapp.telemetry import Telemetry
 from trafficapp.topics import ALERTS, METRICS, quiet_cameras
+from trafficapp.windows.rules import partition_rules
 
 logger = logging.getLogger(__name__)
 
-#: How far back quiet cameras are read again at a take-over; what they lead to is the same again.
-_HEAR_AGAIN_SECONDS = 3600.0
 _TRY_AGAIN_SECONDS = 1.0
+
+#: Finished windows that are applied without a pause: some 10 ms of work, a few times that when each raises an alert.
+_RECORDS_AT_ONCE = 500
+
+#: What the clocks of brokers may differ by, and what passes until a window that is final is written.
+_MARGIN_SECONDS = 60.0
 
 
 class AlertsSink(StatefulSink[PartitionAlerts]):
@@ -42,20 +49,33 @@ class AlertsSink(StatefulSink[PartitionAlerts]):
         super().__init__(state, settings.kafka.session_timeout_seconds)
         self._outbox = outbox
         self._telemetry = telemetry
+        self._settings = settings
         self._causes = causes_of(settings.alerts)
-        self._max_gap_us = round(settings.alerts.max_gap_seconds * MICROSECONDS_PER_SECOND)
-        self._forget_us = round(settings.alerts.forget_seconds * MICROSECONDS_PER_SECOND)
 
     def take_over(self, partition: int, rows: Mapping[bytes, bytes]) -> PartitionAlerts:
         """The alerts of a partition, to go on from their rows."""
-        return PartitionAlerts(partition, self._causes, self._max_gap_us, self._forget_us, rows)
+        alerts, windows = self._settings.alerts, self._settings.windows
+        return PartitionAlerts(
+            partition,
+            self._causes,
+            _us(alerts.max_gap_seconds),
+            _us(alerts.forget_seconds),
+            rows,
+            forget_cameras_us=_us(alerts.forget_cameras_hours * 3600),
+            absence=absence_of(self._settings),
+            is_at_home=lambda key: home_partition(key, self._settings.kafka.partitions) == partition,
+            ahead_us=_us(windows.future_guard_seconds + windows.size_seconds + _MARGIN_SECONDS),
+        )
 
     async def take_effect(self, partition: int, states: PartitionAlerts, records: Sequence[ConsumerRecord]) -> None:
-        """Apply a run; returns when its steps are acknowledged."""
-        steps = states.apply(records)
-        # what is told early is told again with the next window, and counted then
-        await self._send(partition, steps + states.early_ends())
-        self._telemetry.count_alerts(steps)
+        """Apply a run, part by part; returns when its steps are acknowledged."""
+        for begin in range(0, len(records), _RECORDS_AT_ONCE):
+            steps = states.apply(records[begin : begin + _RECORDS_AT_ONCE])
+            # what is told early is told again with the next window, and counted then
+            await self._send(partition, steps + states.early_ends())
+            self._telemetry.count_alerts(steps)
+            # whoever asks for our health meanwhile gets an answer
+            await asyncio.sleep(0)
 
     async def hear(self, partition: int, quiet: Sequence[QuietCamera]) -> None:
         """Tell which alerts are over though no further window came; a partition that is not ours is left alone."""
@@ -63,8 +83,22 @@ class AlertsSink(StatefulSink[PartitionAlerts]):
         if one is None:
             return
         async with one.lock:
+            if self._partitions.get(partition) is not one:
+                return
             one.states.hear(quiet)
             await self._send(partition, one.states.early_ends())
+        if one.states.is_waiting:
+            # the windows that something of it speaks of were written before it, or never will be
+            ends = await self._metrics_ends([partition])
+            one.states.wait_until(ends[partition])
+
+    async def _metrics_ends(self, partitions: Collection[int]) -> dict[int, int]:
+        while True:
+            try:
+                return await end_offsets(self._settings, METRICS, partitions)
+            except (KafkaError, OSError) as error:
+                logger.warning("looking for the end of %s failed (%r); trying again", METRICS, error)
+                await asyncio.sleep(_TRY_AGAIN_SECONDS)
 
     async def _send(self, partition: int, steps: Sequence[AlertEvent]) -> None:
         if steps:
@@ -80,23 +114,25 @@ class QuietCamerasSink:
         self._alerts = alerts
 
     async def load(self, partitions: Collection[int]) -> dict[int, int]:
-        """Begin a while back."""
+        """Begin with the first record that the topic still holds; what comes of it is the same again."""
         while True:
             try:
-                since = time.time() - _HEAR_AGAIN_SECONDS
-                return await offsets_at_time(self._settings, quiet_cameras(self._settings), partitions, since)
+                return await offsets_at_time(self._settings, quiet_cameras(self._settings), partitions, 0.0)
             except (KafkaError, OSError) as error:
                 logger.warning("looking for quiet cameras failed (%r); trying again", error)
                 await asyncio.sleep(_TRY_AGAIN_SECONDS)
 
     async def apply(self, partition: int, records: Sequence[ConsumerRecord], still_owned: Callable[[], bool]) -> None:
         """Hand a run on; returns when what came of it is acknowledged."""
-        quiet = []
+        quiet, faults = [], []
         for record in records:
             try:
                 quiet.append(decode_quiet_camera(record.value or b""))
             except UNDECODABLE as error:
-                logger.warning("offset %d of quiet cameras is none: %s", record.offset, error)
+                faults.append(f"offset {record.offset}: {error}")
+        if faults:
+            # one line for all: there may be many
+            logger.warning("partition %d of quiet cameras has %d that are none, %s", partition, len(faults), faults[0])
         if still_owned():
             await self._alerts.hear(partition, quiet)
 
@@ -106,6 +142,24 @@ class QuietCamerasSink:
     def is_waiting(self) -> bool:
         """Kafka is the only store: when it is away, there are no records to wait with."""
         return False
+
+
+def absence_of(settings: Settings) -> Absence:
+    """When the windows may have forgotten a camera, as it looks from the records of its windows."""
+    windows, remembering = settings.windows, partition_rules(settings).remembering
+    # a camera is forgotten so long after its newest record, and its last window may be written this much later
+    written_us = _us(windows.idle_timeout_seconds + windows.future_guard_seconds + _MARGIN_SECONDS)
+    return Absence(remembering.lasting_windows, remembering.made_up_us - written_us, remembering.forget_us - written_us)
+
+
+@lru_cache(maxsize=1 << 16)
+def home_partition(key: bytes, partitions: int) -> int:
+    """The partition that Kafka's clients choose for a key, those of librdkafka aside."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def _us(seconds: float) -> int:
+    return round(seconds * MICROSECONDS_PER_SECOND)
 
 
 def register(app: TrafficApp) -> None:

@@ -197,6 +197,9 @@ class AlertSettings(Section):
     forget_seconds: Seconds = Field(
         240.0, description="An open alert ends when no vehicle with a known speed was seen for this long."
     )
+    forget_cameras_hours: float = Field(
+        24.0, ge=1, le=24 * 366, description="Alerts of a camera that finished no window for this long are forgotten."
+    )
     stopped_ratio: float = Field(0.8, gt=0, le=1, description="Share of stopped speeds from which traffic stands.")
     stopped_queue_length: int = Field(5, ge=1, description="Stopped vehicles from which traffic stands.")
     stopped_windows: int = Field(12, ge=1, le=1000, description="Windows in a row that raise stopped_traffic.")

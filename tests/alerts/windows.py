@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from models.alerts import AlertEvent
-from models.timestamps import rfc3339
+from models.quiet_cameras import AFTER_QUIET_HEADER
+from models.timestamps import epoch_us, rfc3339
 from models.window_rows import WindowRow, encode_window_row
 from trafficapp.alerts.partition import PartitionAlerts
 from trafficapp.alerts.rules import causes_of
@@ -19,12 +20,22 @@ LEVELS = {"L": "LOW", "M": "MODERATE", "H": "HIGH", "S": "SEVERE", "?": "UNKNOWN
 SCORES = {"L": 0.1, "M": 0.4, "H": 0.6, "S": 0.9, "?": None}
 
 
+#: Of a record that the broker stamped.
+LOG_APPEND_TIME = 1
+
+#: A window is written so long after its end.
+WRITTEN_AFTER_US = 8_000_000
+
+
 @dataclass
 class PlainRecord:
     """A record as the alerts read it."""
 
     offset: int
     value: bytes | None
+    timestamp: int = 0
+    timestamp_type: int = 0
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 def window(number: int, level: str = "L", camera_id: str = "cam", **fields: Any) -> WindowRow:
@@ -57,9 +68,24 @@ def spelled(levels: str) -> list[WindowRow]:
     return [window(number, level) for number, level in enumerate(levels) if level != " "]
 
 
-def records(rows: Iterable[WindowRow]) -> list[PlainRecord]:
-    """Rows as they stand in the topic."""
-    return [PlainRecord(offset, encode_window_row(row)) for offset, row in enumerate(rows)]
+def end_us(number: int) -> int:
+    """Where the window of a number ends."""
+    return T0_US + (number + 1) * WINDOW_US
+
+
+def record(row: WindowRow, offset: int = 0, after_quiet: bytes | None = None, record_us: int = -1) -> PlainRecord:
+    """A row as it stands in the topic; written a while after its end, unless another time is given."""
+    headers = () if after_quiet is None else ((AFTER_QUIET_HEADER, after_quiet),)
+    written_us = epoch_us(row.window_end) + WRITTEN_AFTER_US if record_us < 0 else record_us
+    return PlainRecord(offset, encode_window_row(row), written_us // 1000, LOG_APPEND_TIME, headers)
+
+
+def records(rows: Iterable[WindowRow], after_quiet: int | None = None) -> list[PlainRecord]:
+    """Rows as they stand in the topic, the last one after the camera was told to be quiet at the window of a number."""
+    log = [record(row, offset) for offset, row in enumerate(rows)]
+    if after_quiet is not None:
+        log[-1].headers = ((AFTER_QUIET_HEADER, b"%d" % end_us(after_quiet)),)
+    return log
 
 
 def fresh(rows: dict[bytes, bytes] | None = None, **settings: Any) -> PartitionAlerts:
@@ -67,7 +93,9 @@ def fresh(rows: dict[bytes, bytes] | None = None, **settings: Any) -> PartitionA
     alert_settings = AlertSettings(**{"update_seconds": 5.0} | settings)
     max_gap_us = round(alert_settings.max_gap_seconds * 1e6)
     forget_us = round(alert_settings.forget_seconds * 1e6)
-    return PartitionAlerts(0, causes_of(alert_settings), max_gap_us, forget_us, rows or {})
+    forget_cameras_us = round(alert_settings.forget_cameras_hours * 3600e6)
+    causes = causes_of(alert_settings)
+    return PartitionAlerts(0, causes, max_gap_us, forget_us, rows or {}, forget_cameras_us=forget_cameras_us)
 
 
 def steps(rows: Iterable[WindowRow], **settings: Any) -> list[AlertEvent]:
@@ -76,13 +104,14 @@ def steps(rows: Iterable[WindowRow], **settings: Any) -> list[AlertEvent]:
 
 
 def told(rows: Iterable[WindowRow], **settings: Any) -> list[str]:
-    """The steps in short: the number of the window, what was done, how severe it is and at which level."""
+    """The steps that rows lead to, in short."""
+    return in_short(steps(rows, **settings))
+
+
+def in_short(steps: Iterable[AlertEvent]) -> list[str]:
+    """The number of the window that ended then, what was done, how severe it is and at which level."""
     return [
-        f"{_number(step.updated_at)} {step.action} {step.severity} {(step.congestion_level or '-')[0]}"
-        for step in steps(rows, **settings)
+        f"{(epoch_us(step.updated_at) - T0_US) // WINDOW_US - 1} {step.action} {step.severity} "
+        f"{(step.congestion_level or '-')[0]}"
+        for step in steps
     ]
-
-
-def _number(window_end: str) -> int:
-    numbers = {rfc3339(T0_US + (number + 1) * WINDOW_US): number for number in range(2000)}
-    return numbers[window_end]

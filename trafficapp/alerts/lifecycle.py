@@ -16,7 +16,7 @@ from trafficapp.alerts.rules import SEVERITY_RANK, Cause, Trigger
 _NAMESPACE = UUID("6b9ff1a4-7d0e-5c0b-9a53-5d7f3c1b8e42")
 
 
-class Streak(Struct, array_like=True):
+class Streak(Struct, array_like=True, gc=False):
     """Windows in a row for which a trigger held.
 
     Attributes:
@@ -30,7 +30,7 @@ class Streak(Struct, array_like=True):
     peak_score: float = 0.0
 
 
-class Seen(Struct, array_like=True, frozen=True):
+class Seen(Struct, array_like=True, frozen=True, gc=False):
     """What is shown of a window in a step; the fields are those of `WindowRow`."""
 
     congestion_level: Level | None = None
@@ -41,7 +41,7 @@ class Seen(Struct, array_like=True, frozen=True):
     queue_length: int | None = None
 
 
-class OpenAlert(Struct, array_like=True):
+class OpenAlert(Struct, array_like=True, gc=False):
     """An alert that is not over; the fields are those of `AlertEvent`, as they were told last.
 
     Attributes:
@@ -63,7 +63,7 @@ class OpenAlert(Struct, array_like=True):
     newest: Seen = field(default_factory=Seen)
 
 
-class CauseState(Struct, array_like=True):
+class CauseState(Struct, array_like=True, gc=False):
     """What is known of one cause at one camera.
 
     Attributes:
@@ -75,14 +75,35 @@ class CauseState(Struct, array_like=True):
     calm_windows: int = 0
     open: OpenAlert | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it says nothing that a state which was never used does not say."""
+        return self.open is None and not any(streak.windows for streak in self.streaks)
 
-def alert_id(alert_type: str, camera_id: str, opened: str) -> str:
-    """The id of an alert: it follows from the rule, the camera and what opened it."""
-    return str(uuid5(_NAMESPACE, f"{alert_type}\n{opened}\n{camera_id}"))
+
+def alert_id(alert_type: str, camera_id: str, opened: str, partition: int | None = None) -> str:
+    """The id of an alert: it follows from the rule, the camera and what opened it.
+
+    Args:
+        alert_type: the rule.
+        camera_id: the camera.
+        opened: what opened it.
+        partition: that its windows stand in, when it is not the one that the camera's name leads to. A camera in two
+            partitions has alerts in both, which know nothing of each other: theirs must not be one with two lives.
+    """
+    place = "" if partition is None else f"\n{partition}"
+    return str(uuid5(_NAMESPACE, f"{alert_type}\n{opened}\n{camera_id}{place}"))
 
 
 def advance(
-    cause: Cause, state: CauseState, row: WindowRow, start_us: int, end_us: int, *, gap: bool
+    cause: Cause,
+    state: CauseState,
+    row: WindowRow,
+    start_us: int,
+    end_us: int,
+    *,
+    gap: bool,
+    partition: int | None = None,
 ) -> AlertEvent | None:
     """Apply the next window of known level to a cause.
 
@@ -93,6 +114,7 @@ def advance(
         start_us: where it begins.
         end_us: where it ends.
         gap: whether it lies too far behind the one before to be in a row with it.
+        partition: see `alert_id`.
 
     Returns:
         the step that it leads to, if any.
@@ -100,7 +122,10 @@ def advance(
     met = _count(cause, state, row, start_us, gap=gap)
     alert = state.open
     if alert is None:
-        return None if met is None else _opened(cause, state, row, end_us, *met)
+        if met is None:
+            return None
+        opened = alert_id(cause.alert_type, row.camera_id, rfc3339(start_us), partition)
+        return _opened(cause, state, row, end_us, opened, *met)
     alert.peak_score = max(alert.peak_score, row.congestion_score or 0.0)
     alert.newest = _seen(row)
     if cause.is_calm(row):
@@ -164,11 +189,11 @@ def _count(
 
 
 def _opened(
-    cause: Cause, state: CauseState, row: WindowRow, end_us: int, trigger: Trigger, streak: Streak
+    cause: Cause, state: CauseState, row: WindowRow, end_us: int, opened: str, trigger: Trigger, streak: Streak
 ) -> AlertEvent:
     state.calm_windows = 0
     alert = state.open = OpenAlert(
-        id=alert_id(cause.alert_type, row.camera_id, row.window_start),
+        id=opened,
         severity=trigger.severity(row),
         level=row.congestion_level,
         rule=trigger.rule,

@@ -3,60 +3,50 @@
 As with the windows, the state is a pure function of the partition's records up to `applied`, whatever the runs
 in which they came. The topic may hold a window again at a later offset, after a crash of the worker that
 finished it: windows of a camera come in the order of time, so one that is not newer than the last is a repeat.
+
+That a camera was quiet is part of these records, too (docs/decisions/0014). What is heard of it on another topic lets
+ends be told early, as the same bytes, and changes nothing of the state.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from models.alerts import AlertEvent
-from models.detections import UNDECODABLE
 from models.quiet_cameras import QuietCamera
-from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
-from models.window_rows import WindowRow, decode_window_row
-from trafficapp.alerts.lifecycle import CauseState, advance, ended_unseen
+from models.timestamps import MICROSECONDS_PER_SECOND
+from trafficapp.alerts.camera import Absence, CameraAlerts, CameraRules
+from trafficapp.alerts.early import HeardQuiet
+from trafficapp.alerts.reading import FinishedWindow, NoWindowError, Record, read_window, record_time_us
 from trafficapp.alerts.rules import Cause
-from trafficapp.state_rows import OFFSET_BYTES, partition_key, state_row
+from trafficapp.forgetting import Forgetting
+from trafficapp.state_rows import OFFSET_BYTES, forgotten_row, partition_key, state_row
 
 logger = logging.getLogger(__name__)
 
-
-class Record(Protocol):
-    """What is read of a Kafka record."""
-
-    offset: int
-    value: bytes | None
-
-
-class CameraAlerts(Struct, array_like=True):
-    """Everything known of one camera's alerts.
-
-    Attributes:
-        offset: offset of the last record that was applied.
-        newest_us: start of the newest window that was counted, -1 before the first. A window of unknown level
-            is never counted.
-        causes: by alert type.
-        newest_end_us: end of the newest window that was counted.
-        seen_end_us: end of the newest window of any level.
-    """
-
-    offset: int = -1
-    newest_us: int = -1
-    causes: dict[str, CauseState] = field(default_factory=dict)
-    # new fields go to the end: rows that were written without them must stay readable
-    newest_end_us: int = -1
-    seen_end_us: int = -1
+_HOUR_US = 3600 * MICROSECONDS_PER_SECOND
+_ABSENCE = Absence()
 
 
 class _Applied(Struct, array_like=True):
-    """The row of a partition; the offset before it says it all."""
+    """The row of a partition.
+
+    Attributes:
+        applied: how far it was applied.
+        looked_hour: hour since the epoch in which it was last looked which cameras are silent.
+        looked_before_hour: the one before that.
+        log_id: Kafka's id of the topic that offsets count in.
+    """
 
     applied: int = -1
+    looked_hour: int = -1
+    looked_before_hour: int = -1
+    log_id: str = ""
+    # new fields go to the end: rows that were written without them must stay readable
 
 
 _decode_camera = msgspec.msgpack.Decoder(CameraAlerts).decode
@@ -72,22 +62,44 @@ class PartitionAlerts:
         max_gap_us: windows that begin further apart than this are not in a row.
         forget_us: an open alert is over when no window of known level followed the newest one for this long.
         rows: state rows to go on from, by key.
+        forget_cameras_us: a camera without windows for this long is forgotten, by the broker's clock.
+        absence: when a camera may have been forgotten by those who finish windows.
+        ahead_us: how far a window may end after its record was written; what lies farther ahead is left out.
+        is_at_home: whether this is the partition that a camera's key leads to.
+
+    Attributes:
+        log_id: Kafka's id of the topic that `applied` counts in, as the rows say it.
     """
 
     def __init__(
-        self, partition: int, causes: Sequence[Cause], max_gap_us: int, forget_us: int, rows: Mapping[bytes, bytes]
+        self,
+        partition: int,
+        causes: Sequence[Cause],
+        max_gap_us: int,
+        forget_us: int,
+        rows: Mapping[bytes, bytes],
+        *,
+        forget_cameras_us: int = 24 * _HOUR_US,
+        absence: Absence = _ABSENCE,
+        ahead_us: int = _HOUR_US,
+        is_at_home: Callable[[bytes], bool] = lambda key: True,
     ) -> None:
-        self._causes = tuple(causes)
-        self._max_gap_us = max_gap_us
-        self._forget_us = forget_us
+        self._partition = partition
+        self._rules = CameraRules(partition, is_at_home, tuple(causes), max_gap_us, forget_us, absence)
+        self._ahead_us = ahead_us
         self._key = partition_key(partition)
+        self._heard = HeardQuiet()
         self._dirty: set[bytes] = set()
-        # both only in memory: they say what was told early, and nothing of what is so
-        self._quiet: dict[bytes, int] = {}
-        self._told_early: set[bytes] = set()
+        self._forgotten: set[bytes] = set()
         own = rows.get(self._key)
-        self.applied = -1 if own is None else _decode_partition(own[OFFSET_BYTES:]).applied
-        self.cameras = {key: _decode_camera(row[OFFSET_BYTES:]) for key, row in rows.items() if key != self._key}
+        partition_row = _Applied() if own is None else _decode_partition(own[OFFSET_BYTES:])
+        self.applied, self.log_id = partition_row.applied, partition_row.log_id
+        self._looked = Forgetting(forget_cameras_us, partition_row.looked_hour)
+        self._looked_before = Forgetting(forget_cameras_us, partition_row.looked_before_hour)
+        self.cameras = dict(_readable(rows, self._key))
+        for key in self._silent(self._looked_before, self.applied + 1):
+            # a process that was frozen wrote it late: what was open has been told to be over since
+            self._forget(key)
 
     def apply(self, records: Iterable[Record]) -> list[AlertEvent]:
         """Apply consecutive records; those that are applied already change nothing.
@@ -96,50 +108,63 @@ class PartitionAlerts:
             the steps that they lead to, in order.
         """
         steps: list[AlertEvent] = []
+        faults: list[str] = []
         for record in records:
             if record.offset <= self.applied:
                 continue
             self.applied = record.offset
+            window: FinishedWindow | None = None
             try:
-                row = decode_window_row(record.value)  # type: ignore[arg-type]
-                if row.lane_id is not None:
-                    continue
-                start_us, end_us = epoch_us(row.window_start), epoch_us(row.window_end)
-            except (*UNDECODABLE, ValueError, OverflowError) as error:
-                logger.warning("offset %d of finished windows is none: %s", record.offset, error)
-                continue
-            steps += self._apply(record.offset, row, start_us, end_us)
+                window = read_window(record, self._ahead_us)
+            except NoWindowError as error:
+                faults.append(f"offset {record.offset} is left out: {error}")
+            # asked before cameras are looked through: that is part of this record, and not all of it
+            is_due = window is not None and self._is_due(record.offset, window.key)
+            record_us, looked_hour = record_time_us(record), self._looked.hour
+            if record_us >= 0 and self._looked.is_due(record_us):
+                self._looked_before.hour = looked_hour
+                steps += self._look_through(record.offset, record_us)
+            if window is not None and is_due:
+                steps += self._apply(record.offset, record_us, window, faults)
+        if faults:
+            # one line for all: there may be many
+            logger.warning(
+                "partition %d of finished windows has %d that cannot be, the first one: %s",
+                *(self._partition, len(faults), faults[0]),
+            )
         return steps
 
     def hear(self, quiet: Iterable[QuietCamera]) -> None:
-        """Remember cameras that finish no more windows, until `early_ends` tells what comes of it."""
+        """Take note of cameras that finish no more windows, until `early_ends` tells what comes of it."""
         for one in quiet:
-            key = one.camera_id.encode()
-            self._quiet[key] = max(self._quiet.get(key, -1), one.newest_window_end_us)
+            self._heard.hear(one, self.cameras.get(one.camera_id.encode()))
 
     def early_ends(self) -> list[AlertEvent]:
-        """The ends of open alerts that the next window of a quiet camera would lead to, told before it comes.
+        """The ends of open alerts that the next window of a quiet camera will lead to, told before it comes.
 
         The state stays as it is: the next window leads to the same steps again. A camera is left for later
         as long as not all of its windows were applied, and for good when it has newer ones.
         """
-        steps: list[AlertEvent] = []
-        for key, end_us in list(self._quiet.items()):
-            camera = self.cameras.get(key)
-            if camera is None or camera.seen_end_us < end_us:
-                continue
-            del self._quiet[key]
-            ends = self._ends(key.decode(), camera) if camera.seen_end_us == end_us else []
-            if ends:
-                self._told_early.add(key)
-            steps += ends
-        return steps
+        quiet = self._heard.take(self.cameras, self.applied)
+        return [step for camera_id, camera in quiet for step in self._rules.ends(camera_id, camera)]
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether cameras were told to be quiet of which windows are missing here."""
+        return self._heard.is_waiting
+
+    def wait_until(self, end_offset: int) -> None:
+        """Nothing that was heard speaks of windows at this offset or behind it."""
+        self._heard.wait_until(end_offset, self.applied)
 
     def changed_rows(self) -> list[tuple[bytes, bytes]]:
-        """State rows that changed since the last call: cameras first, the partition's row last."""
+        """State rows that changed since the last call: cameras, the partition's row, then those of forgotten ones."""
         rows = [(key, state_row(self.cameras[key].offset, self.cameras[key])) for key in sorted(self._dirty)]
         self._dirty.clear()
-        rows.append((self._key, state_row(self.applied, _Applied(self.applied))))
+        own = _Applied(self.applied, self._looked.hour, self._looked_before.hour, self.log_id)
+        rows.append((self._key, state_row(self.applied, own)))
+        rows += [(key, forgotten_row(self.applied)) for key in sorted(self._forgotten)]
+        self._forgotten.clear()
         return rows
 
     def all_rows(self) -> list[tuple[bytes, bytes]]:
@@ -147,44 +172,66 @@ class PartitionAlerts:
         self._dirty.update(self.cameras)
         return self.changed_rows()
 
-    def _apply(self, offset: int, row: WindowRow, start_us: int, end_us: int) -> list[AlertEvent]:
-        key = row.camera_id.encode()
+    def _is_due(self, offset: int, key: bytes) -> bool:
+        """Whether a record is not part of its camera's row yet, which may be ahead of the partition's."""
+        camera = self.cameras.get(key)
+        return camera is None or offset > camera.offset
+
+    def _apply(self, offset: int, record_us: int, window: FinishedWindow, faults: list[str]) -> list[AlertEvent]:
+        key = window.key
         camera = self.cameras.get(key)
         if camera is None:
-            camera = self.cameras[key] = CameraAlerts()
-        if offset <= camera.offset or end_us <= camera.seen_end_us or start_us <= camera.newest_us:
-            # in the camera's row already, or a window that was sent again
+            camera = self.cameras[key] = self._rules.met(window)
+            self._forgotten.discard(key)
+        elif not self._rules.is_next(camera, window):
             return []
-        unseen_us = start_us - max(camera.newest_end_us, camera.newest_us)
-        # an end that was told early holds even if the camera's clock stood still meanwhile
-        forgotten = unseen_us >= self._forget_us or key in self._told_early
-        self._told_early.discard(key)
-        steps = self._ends(row.camera_id, camera) if forgotten else []
-        if forgotten:
-            camera.causes = {}
-        camera.offset, camera.seen_end_us = offset, end_us
+        if window.after_quiet_us not in (None, camera.seen_end_us):
+            faults.append(f"offset {offset}: {window.row.camera_id} was not told to be quiet at its newest window")
+        steps = self._rules.take_in(camera, offset, record_us, window)
+        self._heard.window_applied(key)
         self._dirty.add(key)
-        if row.congestion_level == "UNKNOWN":
-            return steps
-        gap = start_us - camera.newest_us > self._max_gap_us
-        camera.newest_us, camera.newest_end_us = start_us, end_us
-        for cause in self._causes:
-            state = camera.causes.get(cause.alert_type)
-            if state is None:
-                state = camera.causes[cause.alert_type] = CauseState()
-            step = advance(cause, state, row, start_us, end_us, gap=gap)
-            if step is not None:
-                steps.append(step)
         return steps
 
-    def _ends(self, camera_id: str, camera: CameraAlerts) -> list[AlertEvent]:
-        """The ends of a camera's open alerts, at the moment that follows from its newest window of known level."""
-        ended_us = max(camera.newest_end_us, camera.newest_us) + self._forget_us
-        unseen_seconds = self._forget_us / MICROSECONDS_PER_SECOND
-        steps = []
-        for cause in self._causes:
-            state = camera.causes.get(cause.alert_type, CauseState())
-            step = ended_unseen(cause, state, camera_id, ended_us, unseen_seconds)
-            if step is not None:
-                steps.append(step)
+    def _look_through(self, offset: int, record_us: int) -> list[AlertEvent]:
+        """End what is open at cameras without windows for long; forget those that were silent the last time already.
+
+        After an outage all of them are silent. What comes next may be windows that were sent before, or the next ones,
+        and must find its camera as it was.
+        """
+        for key in self._silent(self._looked_before, offset):
+            self._forget(key)
+        steps: list[AlertEvent] = []
+        for key in sorted(self._silent(self._looked, offset)):
+            camera = self.cameras[key]
+            if camera.has_open:
+                steps += self._rules.end_all(key.decode(), camera)
+                camera.offset = offset
+                self._dirty.add(key)
+        for key, camera in self.cameras.items():
+            if camera.heard_us < 0 and camera.offset < offset:
+                # its row does not tell: the time begins now
+                camera.offset, camera.heard_us = offset, record_us
+                self._dirty.add(key)
         return steps
+
+    def _silent(self, looked: Forgetting, offset: int) -> list[bytes]:
+        """Cameras that were silent when it was looked; rows that are ahead of a record say what comes later."""
+        return [
+            key
+            for key, camera in self.cameras.items()
+            if camera.offset < offset and camera.heard_us >= 0 and looked.is_silent(camera.heard_us)
+        ]
+
+    def _forget(self, key: bytes) -> None:
+        del self.cameras[key]
+        self._dirty.discard(key)
+        self._forgotten.add(key)
+
+
+def _readable(rows: Mapping[bytes, bytes], own_key: bytes) -> Iterator[tuple[bytes, CameraAlerts]]:
+    for key, row in rows.items():
+        try:
+            if key != own_key:
+                yield key, _decode_camera(row[OFFSET_BYTES:])
+        except msgspec.MsgspecError as error:
+            logger.error("the state row %r is none of ours and is left out: %s", key, error)
