@@ -65,6 +65,22 @@ def test_once_and_never_again_is_forgotten_after_a_day_and_an_hour() -> None:
     assert len(fresh(log.rows).cameras) == 3
 
 
+def test_a_take_over_between_two_looks_changes_nothing() -> None:
+    log, taken_over = Log(), Log()
+    for one in (log, taken_over):
+        one.write(window(0, "L"), HOUR_US)
+        one.pass_hours(26, 26.1)
+    taken_over.save()
+    taken_over.alerts = fresh(taken_over.rows)
+    for one in (log, taken_over):
+        one.pass_hours(26.2)
+    assert taken_over.alerts.all_rows() == log.alerts.all_rows()
+    for one in (log, taken_over):
+        one.pass_hours(27)
+    assert taken_over.alerts.all_rows() == log.alerts.all_rows()
+    assert b"cam" not in log.alerts.cameras
+
+
 def test_a_camera_that_goes_on_is_not_forgotten() -> None:
     log = Log()
     log.write(window(0, "H"), HOUR_US)

@@ -136,6 +136,11 @@ def test_what_is_heard_waits_for_the_windows_it_speaks_of_and_yields_to_newer_on
     late = fresh()
     late.apply([first, second, third])
     assert heard(late, 1) == []
+    overtaken = fresh()
+    assert heard(overtaken, 1) == []
+    overtaken.apply([first, second, third])
+    assert overtaken.early_ends() == []
+    assert not overtaken.is_waiting
 
 
 def test_a_window_of_unknown_level_is_waited_for_as_well() -> None:
