@@ -205,8 +205,12 @@ def test_rows_from_before_keep_their_alerts_and_get_their_time() -> None:
     camera = log.alerts.cameras[b"cam"]
     camera.over_us = camera.heard_us = -1
     camera.windows = 0
+    log.save()
     # its time begins with the first record: its row does not tell when it was heard
-    assert log.pass_hours(2, 24, 25, 26) == []
+    assert log.pass_hours(2) == []
+    log.save()
+    assert fresh(log.rows).cameras[b"cam"].heard_us == T0_US + 2 * HOUR_US
+    assert log.pass_hours(24, 25, 26) == []
     assert log.pass_hours(27) == ["48 resolved CRITICAL S"]
     assert log.pass_hours(28) == []
     assert b"cam" not in log.alerts.cameras
@@ -221,13 +225,44 @@ def test_a_row_of_somebody_else_is_told_and_left_out(caplog: pytest.LogCaptureFi
     assert "b'stranger' is none of ours" in caplog.text
 
 
+def test_a_row_from_before_that_is_ahead_stays_ahead() -> None:
+    log = Log()
+    log.pass_hours(1, 2, 3)
+    log.write(window(0, "S"), 4 * HOUR_US)
+    log.alerts.cameras[b"cam"].heard_us = -1
+    ahead = dict(log.alerts.all_rows())[b"cam"]
+    successor = fresh({b"cam": ahead})
+    assert in_short(successor.apply(log.records)) == []
+    assert successor.cameras[b"cam"].offset == 3
+
+
+def stranger(log: Log, hours: float, camera_id: str = "stranger", number: int = 0) -> None:
+    """A window whose record was stamped by its producer."""
+    row = window(number, "S" if number else "L", camera_id)
+    log.records.append(record(row, len(log.records), record_us=T0_US + round(hours * HOUR_US)))
+    log.records[-1].timestamp_type = 0
+
+
+def test_what_a_producer_stamped_neither_forgets_nor_puts_off() -> None:
+    log = Log()
+    log.write(window(0, "L"), HOUR_US)
+    log.pass_hours(26)
+    stranger(log, 1)
+    log.pass_hours(27)
+    assert b"cam" not in log.alerts.cameras
+    alive = Log()
+    alive.write(window(1, "S"), HOUR_US)
+    for hour in range(2, 40):
+        stranger(alive, hour, "cam", number=hour)
+        alive.pass_hours(hour)
+    assert in_short(alive.steps) == ["1 opened CRITICAL S"]
+
+
 def test_only_the_brokers_clock_forgets() -> None:
     log = Log()
     log.write(window(0, "S"), HOUR_US)
     for hours in (500, 501, 502):
-        stranger = record(window(0, "L", "stranger"), len(log.records), record_us=T0_US + hours * HOUR_US)
-        stranger.timestamp_type = 0
-        log.records.append(stranger)
+        stranger(log, hours)
     assert log.apply() == []
     assert b"cam" in log.alerts.cameras
     assert log.records[0].timestamp_type == LOG_APPEND_TIME

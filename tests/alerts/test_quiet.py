@@ -149,6 +149,28 @@ def test_a_window_of_unknown_level_is_waited_for_as_well() -> None:
     assert len(heard(alerts, 1)) == 1
 
 
+def test_the_newest_that_was_heard_is_waited_for() -> None:
+    first, second = records(spelled("SL"))
+    alerts = fresh()
+    assert heard(alerts, 1) == heard(alerts, 0) == []
+    alerts.apply([first])
+    assert alerts.early_ends() == []
+    alerts.apply([second])
+    assert len(alerts.early_ends()) == 1
+
+
+def test_what_is_heard_later_is_waited_for_longer() -> None:
+    alerts = fresh()
+    alerts.hear([QuietCamera("cam", end_us(0))])
+    alerts.wait_until(1)
+    alerts.hear([QuietCamera("other", end_us(1))])
+    alerts.apply(records(spelled("SS")))
+    assert len(alerts.early_ends()) == 0
+    assert alerts.is_waiting
+    alerts.wait_until(2)
+    assert not alerts.is_waiting
+
+
 def test_what_is_heard_of_an_older_window_does_not_hide_what_was_heard_of_a_newer_one() -> None:
     first, second = records(spelled("SL"))
     alerts = fresh()
@@ -199,6 +221,14 @@ def test_any_other_camera_goes_on_after_an_outage() -> None:
     assert in_short(fresh(update_seconds=60).apply(away(usual, 7200))) == ["11 opened CRITICAL S"]
     few = away(usual[1:], 7200)
     assert in_short(fresh(update_seconds=60).apply(few)) == ["11 opened CRITICAL S", "59 resolved CRITICAL S"]
+
+
+def test_how_long_an_absence_is_follows_from_the_brokers_clock_alone() -> None:
+    for seconds, steps in ((1800, 2), (1799.999, 1)):
+        assert len(fresh(update_seconds=60).apply(away(spelled("SS"), seconds))) == steps
+    log = records([window(0, "L", "other"), window(1, "S"), window(2, "S")])
+    log[1].timestamp_type = 0
+    assert len(fresh(update_seconds=60).apply(log)) == 1
 
 
 def test_windows_are_counted_anew_after_each_absence() -> None:

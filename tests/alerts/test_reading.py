@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from models.window_rows import encode_window_row
-from tests.alerts.windows import T0_US, PlainRecord, fresh, in_short, record, records, spelled, window
+from tests.alerts.windows import T0_US, PlainRecord, end_us, fresh, in_short, record, records, spelled, window
 from trafficapp.alerts.partition import PartitionAlerts
 from trafficapp.alerts.rules import causes_of
 from trafficapp.settings import AlertSettings
@@ -66,6 +66,14 @@ def test_a_window_far_ahead_of_its_record_does_not_silence_its_camera(caplog: py
     ahead = encode_window_row(window(100_000, "S"))
     after(ahead, timestamp=T0_US // 1000, timestamp_type=1)
     assert "was not over when it was written" in caplog.text
+    hour_us = 3_600_000_000
+    for ahead_us, steps in ((hour_us, 1), (hour_us + 1000, 0)):
+        just = record(window(0, "S"), record_us=end_us(0) - ahead_us)
+        assert len(fresh().apply([just])) == steps
+
+
+def test_a_name_may_be_as_long_as_that_of_a_detection() -> None:
+    assert len(fresh().apply([record(window(0, "S", "c" * 256))])) == 1
 
 
 def test_a_window_of_any_length_and_place_counts() -> None:
@@ -75,7 +83,8 @@ def test_a_window_of_any_length_and_place_counts() -> None:
 
 
 def test_windows_that_go_back_in_time_are_repeats() -> None:
-    log = [window(5, "H"), window(4, "S"), window(5, "S"), window(6, "H")]
+    longer = window(5, "S", window_end=window(6).window_end)
+    log = [window(5, "H"), window(4, "S"), window(5, "S"), longer, window(6, "H")]
     assert in_short(fresh().apply(records(log))) == ["6 opened WARNING H"]
 
 
