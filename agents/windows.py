@@ -96,13 +96,14 @@ class WindowsSink(StatefulSink[PartitionWindows]):
         if outcome.alerts:
             alerts = [((alert.camera_id or "").encode(), encode_alert_event(alert)) for alert in outcome.alerts]
             acknowledgements += await self._outbox.send(ALERTS, partition, alerts)
-        if outcome.quiet:
-            quiet = [(one.camera_id.encode(), encode_quiet_camera(one)) for one in outcome.quiet]
-            acknowledgements += await self._outbox.send(self._quiet_topic, partition, quiet)
         if outcome.dead_letters:
             letters = [(letter.key, encode_dead_letter(letter)) for letter in outcome.dead_letters]
             acknowledgements += await self._outbox.send(DEAD_LETTERS, partition, letters)
         await acknowledged(acknowledgements, "finished windows")
+        if outcome.quiet:
+            # whoever hears that a camera is quiet finds all of its windows in the log
+            quiet = [(one.camera_id.encode(), encode_quiet_camera(one)) for one in outcome.quiet]
+            await acknowledged(await self._outbox.send(self._quiet_topic, partition, quiet), "quiet cameras")
 
     def _count(self, outcome: Outcome) -> None:
         telemetry = self._telemetry

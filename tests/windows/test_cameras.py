@@ -142,6 +142,7 @@ def test_the_limits_come_from_the_settings_and_outlast_open_windows() -> None:
     )
     short = partition_rules(Settings(windows={"forget_made_up_minutes": 1, "forget_days": 0.001}))
     assert min(short.remembering.made_up_us, short.remembering.forget_us) > (10 + 60 + 60) * SECOND_US
+    assert min(short.remembering.made_up_us, short.remembering.forget_us) > (short.quiet_us or 0) + 60 * SECOND_US
 
 
 entries = st.one_of(

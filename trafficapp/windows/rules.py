@@ -32,8 +32,9 @@ def quiet_limit_us(settings: Settings) -> int:
 def partition_rules(settings: Settings) -> PartitionRules:
     """The rules for the cameras of any partition."""
     windows = settings.windows
-    # while a window is open, its camera is not to be forgotten
-    longest_open = windows.idle_timeout_seconds + windows.future_guard_seconds + _LOOK_MARGIN_SECONDS
+    # while a window is open, and until it was told that it finishes no more, a camera is not to be forgotten
+    longest_open = windows.idle_timeout_seconds + windows.future_guard_seconds
+    longest_of_interest = max(longest_open, quiet_limit_us(settings) / MICROSECONDS) + _LOOK_MARGIN_SECONDS
     return PartitionRules(
         windower_for=windower_rules(settings),
         decoder=DetectionDecoder(settings.vehicle_classes, settings.speed.max_kmh),
@@ -42,8 +43,8 @@ def partition_rules(settings: Settings) -> PartitionRules:
         quiet_us=quiet_limit_us(settings),
         remembering=Remembering(
             max_cameras=windows.max_cameras,
-            made_up_us=round(max(windows.forget_made_up_minutes * 60, longest_open) * MICROSECONDS),
-            forget_us=round(max(windows.forget_days * 86_400, longest_open) * MICROSECONDS),
+            made_up_us=round(max(windows.forget_made_up_minutes * 60, longest_of_interest) * MICROSECONDS),
+            forget_us=round(max(windows.forget_days * 86_400, longest_of_interest) * MICROSECONDS),
         ),
     )
 
