@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from models.timestamps import epoch_us
+from models.detections import event_time_us
 
 #: From the jam factor: ``high`` and ``medium`` begin at the settings ``roads.jam_factor_high`` and ``…_medium``.
 RoadCongestionLevel = Literal["low", "medium", "high"]
+
+#: What an event or a road may be called, in characters. In JSON one of them takes six bytes at most.
+RoadIdentifier = Annotated[str, Meta(min_length=1, max_length=256)]
+RoadName = Annotated[str, Meta(max_length=256)]
+
+#: An edge by its name, with the share of it that a road covers.
+_Covered = tuple[str, Annotated[float, Meta(ge=0, le=1)]]
+
+#: An observation of more bytes is not sent, and refused where it is read: what follows from one is never larger than
+#: a topic or a store takes. A line of a thousand places with all their digits takes 50,000.
+MOST_OBSERVATION_BYTES = 256 << 10
+
+#: Edges of the graph that a road is on at most.
+MOST_EDGES_OF_A_ROAD = 1000
 
 #: The event ids of a simulated city begin with it, so that whoever keeps them knows.
 SIMULATED_ID = "simulated-"
 
 
-class RoadObservation(Struct, frozen=True, kw_only=True):
+class RoadObservation(Struct, frozen=True, kw_only=True, gc=False):
     """One accepted message of ``traffic-raw``, completed: topic of checked observations, ``road:{id}:current``.
 
     The same message may be sent again after a crash; it is the same then, byte for byte, and known by its source.
@@ -35,18 +49,18 @@ class RoadObservation(Struct, frozen=True, kw_only=True):
             alone, and by no clock of a worker. "" in those that were sent before it was told.
     """
 
-    event_id: str
+    event_id: RoadIdentifier
     timestamp: str
-    road_id: str
+    road_id: RoadIdentifier
     road_name: str
-    current_speed: float
-    free_flow_speed: float
-    jam_factor: float
+    current_speed: Annotated[float, Meta(ge=0)]
+    free_flow_speed: Annotated[float, Meta(gt=0)]
+    jam_factor: Annotated[float, Meta(ge=0, le=10)]
     congestion_level: RoadCongestionLevel
     speed_ratio: float
     rush_hour: bool
     coordinates: list[tuple[float, float]]
-    edges: list[tuple[str, float]]
+    edges: Annotated[list[_Covered], Meta(max_length=MOST_EDGES_OF_A_ROAD)]
     graph_version: str
     source_partition: int
     source_offset: int
@@ -57,9 +71,9 @@ class RoadObservation(Struct, frozen=True, kw_only=True):
         """The time of its record, microseconds since the epoch; its own where none is told.
 
         Raises:
-            ValueError, OverflowError: it is no time.
+            ValueError, OverflowError: it is no time, or one before 1970 or beyond the year 9998.
         """
-        return epoch_us(self.record_timestamp or self.timestamp)
+        return event_time_us(self.record_timestamp or self.timestamp)
 
 
 class RoadNow(Struct, frozen=True, kw_only=True):

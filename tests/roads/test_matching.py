@@ -8,7 +8,7 @@ import pytest
 from tests.roads.towns import BLOCK, SOUTH, WEST, graph_of, town
 from trafficapp.roads.graph import RoadGraph
 from trafficapp.roads.index import InvalidPlace, RoadIndex
-from trafficapp.roads.matching import match_road, match_vehicle
+from trafficapp.roads.matching import TooLarge, match_road, match_vehicle
 
 TOWN = RoadIndex.build(town(3, 5))
 #: About five metres to the north.
@@ -95,8 +95,30 @@ def test_a_line_all_over_the_city_is_no_road(bologna: RoadGraph) -> None:
     index, rng = RoadIndex.build(bologna), np.random.default_rng(5)
     south, west = bologna.node_lat.min(), bologna.node_lon.min()
     line = np.array([south, west]) + rng.uniform(0, 0.02, (1000, 2))
-    with pytest.raises(InvalidPlace, match="km"):
+    with pytest.raises(TooLarge, match="km, more than 100"):
         match_road(index, [(lat, lon) for lat, lon in line.tolist()])
-    crowded = graph_of(np.array([(44.5, 11.3), (44.5, 11.303)]), [(0, 1), (1, 0)] * 501)
-    with pytest.raises(InvalidPlace, match="beside 1002 edges"):
-        match_road(RoadIndex.build(crowded), [(44.5, 11.3), (44.5, 11.303)])
+    with pytest.raises(TooLarge, match="10001 points"):
+        match_road(index, [(44.5, 11.3)] * 10_001)
+
+
+def ways(count: int, kilometres: float) -> RoadIndex:
+    """As many edges beside each other, to and fro, and how long each is."""
+    east = 11.3 + kilometres / 79.3
+    return RoadIndex.build(graph_of(np.array([(44.5, 11.3), (44.5, east)]), [(0, 1), (1, 0)] * (count // 2)))
+
+
+def test_a_road_is_compared_with_so_many_edges_and_no_more() -> None:
+    short = [(44.5, 11.3), (44.5, 11.303)]
+    assert len(match_road(ways(1000, 0.24), short)) == 500
+    with pytest.raises(TooLarge, match="beside 1002 edges, more than 1,000"):
+        match_road(ways(1002, 0.24), short)
+    assert len(match_road(ways(12, 40), [(44.5, 11.3), (44.5, 11.8)])) == 6
+    with pytest.raises(TooLarge, match="km of edges, more than 500"):
+        match_road(ways(14, 40), [(44.5, 11.3), (44.5, 11.8)])
+
+
+def test_of_a_road_that_turns_back_on_itself_the_way_there_counts() -> None:
+    there = [(SOUTH, WEST), (SOUTH, WEST + BLOCK)]
+    assert edges(TOWN, [*there, there[0]]) == [(0, 1)]
+    # places that follow themselves say nothing
+    assert edges(TOWN, [there[0], *there, there[1], there[1]]) == [(0, 1)]

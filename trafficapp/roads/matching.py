@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
 
+from models.roads import MOST_EDGES_OF_A_ROAD
 from trafficapp.roads.earth import between_headings, headings
-from trafficapp.roads.graph import Floats
+from trafficapp.roads.graph import Floats, Integers
 from trafficapp.roads.index import InvalidPlace, OffTheMap, PlaceOnEdge, RoadIndex
 
 #: A road of a feed lies this near to the edges it is on: maps differ by so much, and carriageways are so wide.
@@ -23,11 +25,17 @@ _LEAST_SHARE = 0.5
 #: Of parallel edges the nearest counts, with those that are at most this much farther.
 _AS_NEAR_M = 5.0
 _MOST_POINTS = 10_000
-#: A line that is longer, or beside more edges, is no road but goes all over the city: comparing would take seconds.
-_LONGEST_M = 100_000.0
-_MOST_EDGES = 1000
+#: A line that is longer, or beside edges that are, is no road but goes all over the city: comparing would take long.
+LONGEST_M = 100_000.0
+_MOST_COMPARED_M = 500_000.0
+#: While so many places are looked up, no other thread may run.
+_PLACES_AT_ONCE = 4000
 #: Vehicles are searched on so many of the nearest edges.
 _EDGES_OF_A_VEHICLE = 16
+
+
+class TooLarge(InvalidPlace):
+    """A line that may be a road's, but is more than is compared with the graph; the message says of what."""
 
 
 class Match(NamedTuple):
@@ -55,19 +63,16 @@ def match_road(index: RoadIndex, coordinates: Sequence[tuple[float, float]], rea
         reach_m: how far an edge may be from the road.
 
     Raises:
-        InvalidPlace: less than two different places, too many of them, one that is not on the globe, or a line all over
-            the city.
+        TooLarge: too many places, too long, or beside too many edges.
+        InvalidPlace: less than two different places, or one that is not on the globe.
     """
     road = _line(index, coordinates)
-    found: list[tuple[Match, Floats]] = []
-    near = index.edges_near(road, reach_m).tolist()
-    if len(near) > _MOST_EDGES:
-        raise InvalidPlace(f"a road beside {len(near)} edges")
-    for edge in near:
-        match, along = _compare(index, road, edge, reach_m)
-        covered = match.share * index.lines[edge].length
-        if match.share >= _LEAST_SHARE or covered >= _LEAST_SHARE * road.length:
-            found.append((match, along))
+    near = index.edges_near(shapely.linestrings(road.points), reach_m)
+    if not len(near):
+        return []
+    if len(near) > MOST_EDGES_OF_A_ROAD:
+        raise TooLarge(f"a road beside {len(near)} edges, more than {MOST_EDGES_OF_A_ROAD:,}")
+    found = _compare(index, road, near, reach_m)
     return [match for match, _ in sorted(_nearest_of_parallels(found), key=lambda one: (float(one[1][0]), one[0].edge))]
 
 
@@ -102,9 +107,30 @@ def match_vehicle(
     return None
 
 
-def _line(index: RoadIndex, coordinates: Sequence[tuple[float, float]]) -> Any:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Line:
+    """A line on the flat map. Shapely would make an object of every place of it, and let no other thread run meanwhile.
+
+    Attributes:
+        points: its places, rows of (east, north).
+        along: how far along the line each of them is; the last one is its length.
+    """
+
+    points: Floats
+    along: Floats
+
+    @property
+    def length(self) -> float:
+        return float(self.along[-1])
+
+    def at(self, along: Floats) -> Floats:
+        """Places at distances along the line."""
+        return np.column_stack([np.interp(along, self.along, self.points[:, axis]) for axis in (0, 1)])
+
+
+def _line(index: RoadIndex, coordinates: Sequence[tuple[float, float]]) -> _Line:
     if len(coordinates) > _MOST_POINTS:
-        raise InvalidPlace(f"a road of {len(coordinates)} points")
+        raise TooLarge(f"a road of {len(coordinates)} points, more than {_MOST_POINTS:,}")
     try:
         places = np.array(coordinates, float).reshape(-1, 2)
     except (TypeError, ValueError):
@@ -112,30 +138,82 @@ def _line(index: RoadIndex, coordinates: Sequence[tuple[float, float]]) -> Any:
     if not (np.isfinite(places).all() and (abs(places) <= (90, 180)).all()):
         raise InvalidPlace("a road with places that are not on the globe; is it (latitude, longitude)?")
     points = index.flat.metres(places[:, 0], places[:, 1])
-    if len(points) < 2 or (points == points[0]).all():
+    steps = np.hypot(*np.diff(points, axis=0).T)
+    points = points[np.concatenate([[True], steps > 0])] if len(points) else points
+    if len(points) < 2:
         raise InvalidPlace("a road of less than two different places")
-    road = shapely.linestrings(points)
-    if road.length > _LONGEST_M:
-        raise InvalidPlace(f"a road of {road.length / 1000:.0f} km")
+    road = _Line(points, np.concatenate([[0.0], np.cumsum(steps[steps > 0])]))
+    if road.length > LONGEST_M:
+        raise TooLarge(f"a road of {road.length / 1000:.0f} km, more than {LONGEST_M / 1000:.0f}")
     return road
 
 
-def _compare(index: RoadIndex, road: Any, edge: int, reach_m: float) -> tuple[Match, Floats]:
-    """Compare an edge with a road at places along the edge; also where along the road those are that fit, ascending."""
-    line = index.lines[edge]
-    count = max(3, int(np.ceil(line.length / _STEP_M)))
-    at = (np.arange(count) + 0.5) * line.length / count
-    places = shapely.line_interpolate_point(line, at)
-    distances = shapely.distance(places, road)
-    on_road = shapely.line_locate_point(road, places)
-    differences = between_headings(_headings_at(line, at), _headings_at(road, on_road))
+def _compare(index: RoadIndex, road: _Line, edges: Integers, reach_m: float) -> list[tuple[Match, Floats]]:
+    """Compare edges with a road at places along the edges.
+
+    Returns:
+        the edges that the road is on; with each where along the road its places are that fit, ascending.
+    """
+    along, begins, lengths = _one_after_the_other(index, edges)
+    if lengths.sum() > _MOST_COMPARED_M:
+        raise TooLarge(f"a road beside {lengths.sum() / 1000:.0f} km of edges, more than {_MOST_COMPARED_M / 1000:.0f}")
+    counts = np.maximum(3, np.ceil(lengths / _STEP_M).astype(int))
+    owners = np.repeat(np.arange(len(edges)), counts)
+    at = (np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts) + 0.5) * (lengths / counts)[owners]
+    within, distances, on_road = _nearest(road, along.at(begins[owners] + at), reach_m)
+    owners, at = owners[within], at[within]
+    behind, before = begins[owners] + np.maximum(at - 1, 0), begins[owners] + np.minimum(at + 1, lengths[owners])
+    differences = between_headings(
+        headings(along.at(before) - along.at(behind)),
+        headings(road.at(np.minimum(on_road + 1, road.length)) - road.at(np.maximum(on_road - 1, 0))),
+    )
     # A place beyond the road's end projects onto that end, far along the edge from where the road is.
-    fits = (distances <= reach_m) & (differences <= HEADING_LIMIT_DEGREES)
-    fits &= ((on_road > 0) & (on_road < road.length)) | (distances <= 1.0)
-    if not fits.any():
-        return Match(edge, 0.0, float(distances.mean()), float(differences.mean())), np.array([0.0])
-    match = Match(edge, float(fits.mean()), float(distances[fits].mean()), float(differences[fits].mean()))
-    return match, np.sort(on_road[fits])
+    fits = ((on_road > 0) & (on_road < road.length)) | (distances <= 1.0)
+    fits &= differences <= HEADING_LIMIT_DEGREES
+    owners, distances, on_road, differences = owners[fits], distances[fits], on_road[fits], differences[fits]
+    shares = np.bincount(owners, minlength=len(edges)) / counts
+    found = []
+    for one in np.flatnonzero((shares >= _LEAST_SHARE) | (shares * lengths >= _LEAST_SHARE * road.length)).tolist():
+        mine = owners == one
+        if mine.any():
+            match = Match(
+                int(edges[one]), float(shares[one]), float(distances[mine].mean()), float(differences[mine].mean())
+            )
+            found.append((match, np.sort(on_road[mine])))
+    return found
+
+
+def _one_after_the_other(index: RoadIndex, edges: Integers) -> tuple[_Line, Floats, Floats]:
+    """The lines of edges as one, which jumps from each to the next; where on it each begins, and how long it is."""
+    offsets = index.graph.shape_offsets
+    sizes = offsets[edges + 1] - offsets[edges]
+    first = np.cumsum(sizes) - sizes
+    points = index.points[np.repeat(offsets[edges] - first, sizes) + np.arange(sizes.sum())]
+    steps = np.hypot(*np.diff(points, axis=0).T)
+    steps[first[1:] - 1] = _STEP_M
+    line = _Line(points, np.concatenate([[0.0], np.cumsum(steps)]))
+    begins = line.along[first]
+    return line, begins, line.along[first + sizes - 1] - begins
+
+
+def _nearest(road: _Line, places: Floats, reach_m: float) -> tuple[Integers, Floats, Floats]:
+    """Which of some places are within reach of a road, how far from it, and where along it its nearest place is.
+
+    Of several pieces of the road that are as near, the first counts.
+    """
+    begins, steps = road.points[:-1], np.diff(road.points, axis=0)
+    pieces = shapely.linestrings(np.stack([begins, begins + steps], axis=1))
+    tree, looked = shapely.STRtree(pieces), []
+    for first in range(0, len(places), _PLACES_AT_ONCE):
+        some = shapely.points(places[first : first + _PLACES_AT_ONCE])
+        (place, piece), distances = tree.query_nearest(some, max_distance=reach_m, return_distance=True)
+        looked.append((place + first, piece, distances))
+    found, piece, distances = (np.concatenate(column) for column in zip(*looked, strict=True))
+    order = np.lexsort((piece, found))
+    within, nearest = np.unique(found[order], return_index=True)
+    piece, distances = piece[order][nearest], distances[order][nearest]
+    along = ((places[within] - begins[piece]) * steps[piece]).sum(1) / (steps[piece] ** 2).sum(1)
+    return within, distances, road.along[piece] + np.clip(along, 0, 1) * np.diff(road.along)[piece]
 
 
 def _nearest_of_parallels(found: list[tuple[Match, Floats]]) -> list[tuple[Match, Floats]]:

@@ -7,15 +7,17 @@ import struct
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
+from threading import Lock
 from typing import TypeAlias
 
 import numpy as np
 import shapely
 
+from models.roads import MOST_EDGES_OF_A_ROAD
 from trafficapp.roads.earth import METRES_PER_DEGREE
 from trafficapp.roads.graph import RoadGraph
 from trafficapp.roads.index import InvalidPlace, RoadIndex
-from trafficapp.roads.matching import match_road
+from trafficapp.roads.matching import TooLarge, match_road
 
 #: A place as (longitude, latitude), WGS 84.
 LonLat: TypeAlias = tuple[float, float]
@@ -25,7 +27,8 @@ CoveredEdge: TypeAlias = tuple[str, float]
 #: An edge by the name of a road whose line is farther from it than this is another city's, or of another street.
 ELSEWHERE_M = 250.0
 
-_REMEMBERED_LINES = 50_000
+#: Lines are remembered until they and their edges are so many.
+_REMEMBERED = 200_000
 
 
 class RoadEdges:
@@ -39,7 +42,12 @@ class RoadEdges:
     def __init__(self, graph: RoadGraph, reach_m: float) -> None:
         self.graph = graph
         self._reach_m = reach_m
-        self._matched: OrderedDict[bytes, tuple[CoveredEdge, ...]] = OrderedDict()
+        #: By the digest of a line: its edges, or why it was not compared with any.
+        self._matched: OrderedDict[bytes, tuple[CoveredEdge, ...] | str] = OrderedDict()
+        self._remembered = 0
+        #: Of roads that the graph knows by name, so there are no more of them than in the graph.
+        self._lines: dict[tuple[CoveredEdge, ...], list[LonLat]] = {}
+        self._remembering = Lock()
 
     @property
     def version(self) -> str:
@@ -66,8 +74,13 @@ class RoadEdges:
 
         Empty when neither its name nor its line is on the graph, or when the two are in different places. Where the
         graph knows the road as several edges, its two directions for instance, the line says which.
+
+        Raises:
+            TooLarge: the name or the line is of more edges than a road is on.
         """
         named = (road_id,) if road_id in self.graph.position_of_edge else self._edges_of_road.get(road_id, ())
+        if len(named) > MOST_EDGES_OF_A_ROAD:
+            raise TooLarge(f"the graph has {len(named):,} edges of that name, more than {MOST_EDGES_OF_A_ROAD:,}")
         if named and line and self._distance_m(named, line) > ELSEWHERE_M:
             return ()
         if len(named) == 1 or (named and not line):
@@ -76,8 +89,14 @@ class RoadEdges:
         among = tuple(one for one in matched if one[0] in named)
         return among or matched
 
-    def line_of(self, edges: Sequence[CoveredEdge]) -> list[LonLat]:
+    def line_of(self, edges: tuple[CoveredEdge, ...]) -> list[LonLat]:
         """The lines of edges, one after the other, for roads that come without one of their own."""
+        known = self._lines.get(edges)
+        if known is None:
+            known = self._lines[edges] = self._line_of(edges)
+        return known
+
+    def _line_of(self, edges: Sequence[CoveredEdge]) -> list[LonLat]:
         graph, line = self.graph, list[LonLat]()
         for name, _ in edges:
             edge = graph.position_of_edge[name]
@@ -95,8 +114,9 @@ class RoadEdges:
         index = self._index
         edges = [self.graph.position_of_edge[name] for name in names]
         lon, lat = zip(*line, strict=True)
-        places = shapely.points(index.flat.metres(np.array(lat), np.array(lon)))
-        return float(shapely.distance(index.lines[edges][:, None], places[None, :]).min())
+        places = shapely.STRtree(shapely.points(index.flat.metres(np.array(lat), np.array(lon))))
+        _, distances = places.query_nearest(index.lines[edges], return_distance=True, all_matches=False)
+        return float(distances.min())
 
     def _match(self, line: Sequence[LonLat]) -> tuple[CoveredEdge, ...]:
         key = line_digest(line)
@@ -104,14 +124,25 @@ class RoadEdges:
         if found is None:
             try:
                 matches = match_road(self._index, [(lat, lon) for lon, lat in line], self._reach_m)
+                names = self.graph.edge_ids
+                found = tuple((str(names[match.edge]), round(match.share, 4)) for match in matches)
+            except TooLarge as error:
+                found = str(error)
             except InvalidPlace:
-                matches = []
-            names = self.graph.edge_ids
-            found = tuple((str(names[match.edge]), round(match.share, 4)) for match in matches)
-            self._matched[key] = found
-            if len(self._matched) > _REMEMBERED_LINES:
-                self._matched.popitem(last=False)
+                found = ()
+            self._remember(key, found)
+        if isinstance(found, str):
+            raise TooLarge(found)
         return found
+
+    def _remember(self, key: bytes, found: tuple[CoveredEdge, ...] | str) -> None:
+        with self._remembering:
+            if key not in self._matched:
+                self._matched[key] = found
+                self._remembered += 1 + len(found)
+            while self._remembered > _REMEMBERED:
+                _, oldest = self._matched.popitem(last=False)
+                self._remembered -= 1 + len(oldest)
 
     @cached_property
     def _index(self) -> RoadIndex:
@@ -119,10 +150,10 @@ class RoadEdges:
 
     @cached_property
     def _edges_of_road(self) -> dict[str, tuple[str, ...]]:
-        edges: dict[str, tuple[str, ...]] = {}
+        edges: dict[str, list[str]] = {}
         for road, edge in zip(self.graph.road_ids.tolist(), self.graph.edge_ids.tolist(), strict=True):
-            edges[road] = (*edges.get(road, ()), edge)
-        return edges
+            edges.setdefault(road, []).append(edge)
+        return {road: tuple(its) for road, its in edges.items()}
 
 
 def line_digest(line: Sequence[LonLat]) -> bytes:
