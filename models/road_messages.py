@@ -7,15 +7,15 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from models.detections import UNDECODABLE, Rejected
+from models.detections import MAX_MESSAGE_BYTES, UNDECODABLE, Rejected
+from models.roads import RoadIdentifier, RoadName
 
-_Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
 #: [longitude, latitude], and an altitude from those who have one.
 _Place = Annotated[list[float], Meta(min_length=2, max_length=3)]
 _MOST_POINTS = 1000
 
 
-class RoadMessage(Struct, kw_only=True, frozen=True):
+class RoadMessage(Struct, kw_only=True, frozen=True, gc=False):
     """A message as producers send it; further fields are ignored, and so is their opinion of the congestion.
 
     Attributes:
@@ -28,10 +28,10 @@ class RoadMessage(Struct, kw_only=True, frozen=True):
             the id.
     """
 
-    event_id: _Identifier
+    event_id: RoadIdentifier
     timestamp: str | int | float
-    road_id: _Identifier
-    road_name: Annotated[str, Meta(max_length=256)]
+    road_id: RoadIdentifier
+    road_name: RoadName
     current_speed: float
     free_flow_speed: float
     jam_factor: Annotated[float, Meta(ge=0, le=10)]
@@ -49,6 +49,8 @@ def decode_road_message(value: bytes | None) -> RoadMessage:
     """
     if not value:
         raise Rejected("empty", "the message has no value")
+    if len(value) > MAX_MESSAGE_BYTES:
+        raise Rejected("too_large", f"the message has {len(value):,} bytes, and {MAX_MESSAGE_BYTES:,} are read")
     try:
         return _decode(value)
     except UNDECODABLE:

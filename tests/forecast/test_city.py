@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.notifications import encode_notification
-from models.roads import RoadObservation
+from models.roads import MOST_OBSERVATION_BYTES, RoadObservation, encode_road_observation
 from models.timestamps import rfc3339
 from tests.forecast.observations import observation, records
 from trafficapp.forecast.city import CityRoads
@@ -134,6 +134,168 @@ def test_a_clock_that_was_ahead_does_not_stop_what_follows() -> None:
         window, _ = state.recent.window(T0 + 310)
         assert window[-1, state.recent.road_ids.index("a")] == 40
         assert np.isnan(window[:, state.recent.road_ids.index("b")]).all()
+
+
+def test_what_a_clock_ahead_said_stays_forgotten_when_its_time_comes() -> None:
+    """No row of a road that was not heard again brings it back, though it is no longer ahead by then."""
+    ahead = T0 + HOUR
+    log = [observation(road, at, speed, number) for number, (road, at, speed) in enumerate(
+        [("a", T0, 50), ("b", T0, 50), ("b", ahead, 5), ("c", ahead, 5), ("a", T0 + 60, 40), ("a", ahead + 60, 30)]
+    )]  # fmt: skip
+    found = [one for offset, told in enumerate(log) for one in records([told], offset, T0)]
+    whole = city()
+    whole.apply(found)
+    window, _ = whole.recent.window(ahead + 100)
+    heard = dict(zip(whole.recent.road_ids, np.nan_to_num(window[-1], nan=-1).tolist(), strict=True))
+    assert heard == {"a": 30, "b": -1, "c": -1}
+    rows = dict[bytes, bytes]()
+    one = city()
+    for number in range(len(found)):
+        one.apply(found[: number + 1])
+        one.round_made([])
+        written = dict(one.changed_rows())
+        stale = {key: row for key, row in written.items() if key in rows and offset_of(row) <= offset_of(rows[key])}
+        assert stale == {}
+        rows |= written
+        other = city(rows)
+        other.apply(found)
+        assert known(other) == known(whole)
+        for road_id in "abc":
+            if road_id in other.roads:
+                assert other.recent.steps_of(road_id) == whole.recent.steps_of(road_id)
+    # those that lost something are written again, under the offset of the record that showed it
+    assert [offset_of(rows[key]) for key in (b"b", b"c")] == [4, 4]
+
+
+def test_a_clock_ahead_costs_no_other_road_its_speeds() -> None:
+    one = city()
+    log = [observation("a", T0, 50, 0), observation("b", T0 + 86_400, 5, 1), observation("a", T0 + 60, 40, 2)]
+    for offset, told in enumerate(log):
+        one.apply(records([told], offset, T0))
+    assert one.recent.steps_of("a") == [(T0 // 300, 90.0, 2)]
+    assert one.recent.steps_of("b") == []
+    # of roads whose rows are ahead of the record nothing is forgotten that came later
+    rows = dict(one.all_rows())
+    late = city()
+    late.apply(records([log[0]], 0, T0))
+    mixed = {b"a": rows[b"a"]} | {key: row for key, row in late.all_rows() if key != b"a"}
+    other = city(mixed)
+    assert other.applied == 0
+    other.apply(records(log[1:], 1, T0))
+    assert other.recent.steps_of("a") == one.recent.steps_of("a")
+
+
+def test_a_road_whose_clock_was_ahead_is_judged_anew() -> None:
+    """Whether a round was made in between or not, and a day long nothing would be told otherwise."""
+    rules = RoadNotices(NotificationSettings())
+    log = [observation("a", T0 + 86_400, 50, 0, jam_factor=9.5), observation("a", T0, 50, 1, jam_factor=9.5),
+           observation("a", T0 + 60, 9, 2, jam_factor=9.5)]  # fmt: skip
+    found = [one for offset, told in enumerate(log) for one in records([told], offset, T0)]
+    for rounds in ([3], [1, 3], [1, 2, 3], [2, 3]):
+        one, raised = city(), []
+        for end in rounds:
+            one.apply(found[:end])
+            raised += [(notice.alert_type, notice.timestamp) for notice in judge_fresh(rules, one, [])]
+            one.round_made([])
+        assert raised == [
+            ("severe_traffic", rfc3339((T0 + 86_400) * 1_000_000)),
+            ("severe_traffic", rfc3339(T0 * 1_000_000)),
+            ("sudden_jam", rfc3339((T0 + 60) * 1_000_000)),
+        ]
+        assert one.roads["a"].speeds_before == ((T0 * 1_000_000, 50), ((T0 + 60) * 1_000_000, 9))
+
+
+def test_what_came_of_a_road_is_judged_though_it_was_forgotten_before_the_round() -> None:
+    rules = RoadNotices(NotificationSettings())
+    log = [observation("a", T0, 50, 0), observation("a", T0 + 60, 9, 1, jam_factor=9.5),
+           observation("b", T0 + 26 * HOUR, 50, 2), observation("a", T0 + 26 * HOUR, 9, 3, jam_factor=9.5)]  # fmt: skip
+    found = [one for offset, told in enumerate(log) for one in records([told], offset, T0)]
+    for rounds in ([4], [2, 4], [3, 4], [1, 2, 3, 4]):
+        one, raised = city(), []
+        for end in rounds:
+            one.apply(found[:end])
+            raised += [(notice.alert_type, notice.timestamp) for notice in judge_fresh(rules, one, [])]
+            one.round_made([])
+        assert sorted(raised) == [
+            ("severe_traffic", rfc3339((T0 + 60) * 1_000_000)),
+            ("severe_traffic", rfc3339((T0 + 26 * HOUR) * 1_000_000)),
+            ("sudden_jam", rfc3339((T0 + 60) * 1_000_000)),
+        ]
+
+
+def test_no_row_of_a_forgotten_road_brings_it_back_whatever_its_clock_said() -> None:
+    """Its clock was ahead, and right again when it fell silent; a frozen process writes what it knew meanwhile."""
+    hours = [("a", 0), ("a", 300), ("a", 1), ("b", 1), ("b", 14), ("b", 27)]
+    log = [observation(road, T0 + hour * HOUR, 50, number) for number, (road, hour) in enumerate(hours)]
+    found = [one for offset, told in enumerate(log) for one in records([told], offset, T0)]
+    whole = city()
+    stale = []
+    for one in found:
+        whole.apply([one])
+        whole.round_made([])
+        stale.append(dict(whole.changed_rows()).get(b"a"))
+    assert sorted(whole.roads) == ["b"]
+    rows = {key: row for key, row in whole.all_rows() if not is_forgotten(row)}
+    for row in stale:
+        if row is not None and not is_forgotten(row):
+            again = city(rows | {b"a": row})
+            assert known(again) == known(whole)
+            assert again.changed_rows()[-1] == (b"a", forgotten_row(5))
+
+
+def test_what_is_kept_of_a_road_is_bounded() -> None:
+    one = city()
+    count = 3000
+    log = [observation("a", T0 + number / 10, 250 - number / 100, number) for number in range(count)]
+    one.apply(records(log, 0, T0 + count))
+    # of each second the fastest, which nothing falls from that is as fast
+    kept = one.roads["a"].speeds_before
+    assert [time // 1_000_000 - T0 for time, _ in kept] == list(range(300))
+    assert [speed for _, speed in kept] == [250 - number / 10 for number in range(300)]
+    assert one.fresh["a"][-1].speeds_before is one.fresh["a"][-2].speeds_before
+    hours = [observation("a", T0 + number, 50, number) for number in range(count, 3 * count)]
+    one.apply(records(hours, count, T0 + 3 * count))
+    assert len(one.roads["a"].speeds_before) == 601
+    assert max(len(row) for _, row in one.all_rows()) < 20_000
+
+
+def test_an_observation_that_is_too_large_is_refused() -> None:
+    one = city()
+    fits = observation("a", T0, 50, 0, coordinates=[])
+    room = MOST_OBSERVATION_BYTES - len(encode_road_observation(fits))
+    largest = msgspec.structs.replace(fits, road_name=fits.road_name + "x" * room)
+    larger = msgspec.structs.replace(largest, road_name=largest.road_name + "x", source_offset=1)
+    edges = [(f"e{number}", 1.0) for number in range(1001)]
+    log = [largest, larger, observation("b", T0, 50, 2, edges=edges), observation("b" * 257, T0, 50, 3),
+           observation("c", T0, 50, 4, edges=edges[:1000])]  # fmt: skip
+    assert one.apply(records(log, 0, T0)) == 2
+    assert sorted(one.roads) == ["a", "c"]
+    assert [error.reason for _, error in one.refused] == ["too_large", "invalid_field", "invalid_field"]
+
+
+def test_all_roads_together_are_on_so_many_edges_at_most() -> None:
+    one = CityRoads(0, 300, 12, 600_000_000, 60_000_000, {}, most_roads=3)
+    edges = [(f"e{number}", 1.0) for number in range(400)]
+    log = [observation(road, T0 + number, 50, number, edges=edges[:count]) for number, (road, count) in enumerate(
+        [("a", 400), ("b", 400), ("c", 400), ("c", 200), ("b", 1), ("c", 400)]
+    )]  # fmt: skip
+    assert one.apply(records(log, 0, T0)) == 5
+    assert [(record.offset, error.reason) for record, error in one.refused] == [(2, "too_many_roads")]
+    assert {road: len(known) for road, known in one.edges().items()} == {"a": 400, "b": 1, "c": 400}
+
+
+def test_the_partition_row_keeps_what_others_put_there() -> None:
+    one = city()
+    one.apply(records([observation("a", T0, 50, 0)], 0, T0))
+    rows = dict(one.all_rows())
+    (key,) = [key for key in rows if key.startswith(b"\0partition")]
+    fields = msgspec.msgpack.decode(rows[key][8:])
+    fields[5] = "a-topic"
+    again = city(rows | {key: rows[key][:8] + msgspec.msgpack.encode(fields)})
+    again.apply(records([observation("a", T0 + 1, 50, 1)], 1, T0))
+    assert msgspec.msgpack.decode(dict(again.changed_rows())[key][8:])[5] == "a-topic"
+    # rows of before are shorter
+    assert city(rows | {key: rows[key][:8] + msgspec.msgpack.encode(fields[:5])}).applied == 0
 
 
 def test_an_observation_ahead_of_its_record_says_nothing_of_now() -> None:

@@ -10,10 +10,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.roads import RoadObservation
+from models.dead_letters import encode_dead_letter
+from models.roads import RoadObservation, decode_road_observation
 from tests.roads.feed_messages import T0_US, FeedRecord, at, line_of, message, record, roads
+from tests.roads.odd_messages import Odd, odd_messages
 from trafficapp.roads.graph import RoadGraph
 from trafficapp.roads.partition import PartitionRoads
+from trafficapp.roads.shipped import city_graph
+from trafficapp.settings import RoadSettings
 from trafficapp.state_rows import forgotten_row
 
 
@@ -151,6 +155,26 @@ def test_what_cannot_be_true_is_refused(feed: PartitionRoads, reason: str, wrong
     one = FeedRecord(0, wrong) if isinstance(wrong, bytes) else record(**wrong)
     assert refused(feed, one) == reason
     assert accepted(feed).road_id == "a10"
+
+
+ODD = odd_messages("odd", "2026-01-14T07:00:00Z", line_of(city_graph(RoadSettings()), "a10"))
+
+
+@pytest.mark.parametrize("odd", ODD, ids=[one.name for one in ODD])
+def test_what_nobody_means_to_send(feed: PartitionRoads, bologna: RoadGraph, odd: Odd) -> None:
+    one = FeedRecord(0, odd.value, odd.key)
+    if odd.reason is None:
+        outcome = feed.apply([one])
+        assert not outcome.dead_letters, outcome.dead_letters[0].detail
+        ((key, value),), (observation,) = outcome.records, outcome.observations
+        assert (key, decode_road_observation(value)) == (odd.key, observation)
+        assert 0 <= observation.current_speed <= 21
+    else:
+        outcome = feed.apply([one])
+        assert [(letter.reason, letter.offset) for letter in outcome.dead_letters] == [(odd.reason, 0)]
+        assert encode_dead_letter(outcome.dead_letters[0])
+    assert accepted(feed).road_id == "a10"
+    assert roads(bologna, dict(feed.all_rows())).roads == feed.roads
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity"])

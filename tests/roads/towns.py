@@ -85,3 +85,13 @@ def by_chance(seed: int) -> RoadGraph:
     ]
     forbid_all = [Turn(0, 0, allowed=False)]
     return graph_of(places, ends, speeds_kmh=rng.uniform(5, 130, len(ends)), turns=turns or forbid_all)
+
+
+def chain(count: int, id_length: int, road: str = "way") -> RoadGraph:
+    """Edges one after the other, all of one road, whose ids have so many characters."""
+    places = np.column_stack([np.full(count + 1, SOUTH), WEST + np.arange(count + 1) * BLOCK / 4])
+    graph = graph_of(places, [(number, number + 1) for number in range(count)])
+    fields = {name: getattr(graph, name) for name in graph.__dataclass_fields__}
+    fields["edge_ids"] = np.array([f"{number:0{id_length}d}" for number in range(count)])
+    fields["road_ids"] = np.full(count, road)
+    return RoadGraph(**fields)

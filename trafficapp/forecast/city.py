@@ -4,30 +4,36 @@ As with windows and alerts, the state is a pure function of the topic's records 
 which they came. No wall clock is in it, and no clock of a worker: what is ahead of time is so by the timestamp of the
 record of ``traffic-raw`` that an observation came with.
 
+What is kept of a road follows from the records up to the offset in its row. One of another road changes it, too, when
+a clock was ahead and is right again: it then takes the speeds of later times away, and the row is written again with
+its offset.
+
 State is only to be written after a round of predictions that covers it (`owes_round` is False then), so whoever goes on
 from the rows reads everything again that no round has covered.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 import msgspec
 from msgspec import Struct, field
 
-from models.detections import UNDECODABLE, Rejected
-from models.roads import RoadObservation, decode_road_observation
-from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us, rfc3339
+from models.detections import UNDECODABLE, Rejected, event_time_us
+from models.roads import MOST_OBSERVATION_BYTES, RoadObservation, decode_road_observation
+from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
 from trafficapp.forecast.recent import RecentSpeeds, RoadSteps
 from trafficapp.forecast.untold import Told, is_untold, untold_in, untold_rows
-from trafficapp.forgetting import Forgetting
 from trafficapp.notifications.notices import OpenNotices
+from trafficapp.roads.faults import refused_by_fault
 from trafficapp.roads.partition import CLOCKS_APART_US
-from trafficapp.state_rows import OFFSET_BYTES, forgotten_row, partition_key, state_row
+from trafficapp.roads.road_rows import RoadLimits, RoadRows
+from trafficapp.roads.silence import Looked, Silence
+from trafficapp.state_rows import OFFSET_BYTES, partition_key, state_row
 
-logger = logging.getLogger(__name__)
+#: Of the last minutes one speed is kept for each of so many pieces, the fastest; pieces are a second or longer.
+_PIECES_BEFORE = 600
 
 
 class Record(Protocol):
@@ -39,7 +45,7 @@ class Record(Protocol):
     value: bytes | None
 
 
-class Observed(Struct, array_like=True, frozen=True):
+class Observed(Struct, array_like=True, frozen=True, gc=False):
     """What an observation said of a road."""
 
     observed_at_us: int
@@ -48,7 +54,7 @@ class Observed(Struct, array_like=True, frozen=True):
     jam_factor: float
 
 
-class RoadState(Struct, array_like=True):
+class RoadState(Struct, array_like=True, gc=False):
     """Everything known of one road.
 
     Attributes:
@@ -56,10 +62,12 @@ class RoadState(Struct, array_like=True):
         observed: the newest observation.
         edges: edges of the graph that the road is on, each with the share of it that the road covers.
         sources: by partition of the feed, the offset of the last message that was applied.
-        speeds_before: (microseconds, km/h) of the last minutes, the newest observation's among them.
+        speeds_before: (microseconds, km/h) of the last minutes, the newest observation's among them; of each second the
+            fastest.
         steps: of `RecentSpeeds`; only filled in rows.
         notices: where the road stands with notifications; whoever makes rounds keeps it.
-        seen_us: time of the record of its last observation; -1 in rows that do not tell.
+        seen_us: where the clock of `Silence` was at its last observation; -1 in rows that do not tell.
+        first: offset of the record of its first observation; -1 in rows that do not tell.
     """
 
     offset: int = -1
@@ -67,28 +75,48 @@ class RoadState(Struct, array_like=True):
     observed: Observed | None = None
     edges: list[tuple[str, float]] = field(default_factory=list)
     sources: dict[int, int] = field(default_factory=dict)
-    speeds_before: list[tuple[int, float]] = field(default_factory=list)
+    speeds_before: tuple[tuple[int, float], ...] = ()
     steps: RoadSteps = field(default_factory=list)
     notices: OpenNotices = field(default_factory=OpenNotices)
     seen_us: int = -1
+    first: int = -1
     # new fields go to the end: rows that were written without them must stay readable
 
 
 class Fresh(NamedTuple):
-    """A newest observation that no round has covered, and the speeds of the minutes before it."""
+    """A newest observation that no round has covered.
+
+    Attributes:
+        speeds_before: of the minutes before it.
+        anew: the road is new, or was observed ahead of time before: where it stood with notifications says nothing.
+        road_name: the road's name then.
+    """
 
     observed: Observed
     speeds_before: tuple[tuple[int, float], ...]
+    anew: bool
+    road_name: str
 
 
 class _Applied(Struct, array_like=True):
-    """The row of the partition: how far it was applied, times of its last record, when roads were last forgotten."""
+    """The row of the partition.
+
+    Attributes:
+        applied: how far it was applied.
+        record_ms, source_ms: of `CityRoads`.
+        forgotten_hour: when roads were last looked through for silent ones.
+        log_id: of the topic, as Kafka knows it; "" in rows that do not tell.
+        looked: of `Silence`; None in rows that do not tell.
+    """
 
     applied: int = -1
     record_ms: int = 0
     notifications: list[Told] = field(default_factory=list)  # of rows that were written before they had their own
     source_ms: int = 0
     forgotten_hour: int = -1
+    log_id: str = ""
+    looked: Looked | None = None
+    # new fields go to the end
 
 
 _decode_road = msgspec.msgpack.Decoder(RoadState).decode
@@ -136,34 +164,35 @@ class CityRoads:
     ) -> None:
         self._key = partition_key(partition)
         self._before_us = before_us
+        self._piece_us = max(MICROSECONDS_PER_SECOND, before_us // _PIECES_BEFORE)
         self._guard_us = guard_us
-        self._most_roads = most_roads
-        self._dirty: set[str] = set()
-        self._prepared: dict[str, bytes] = {}
         own = rows.get(self._key)
-        partition_row = _Applied() if own is None else _decode_partition(own[OFFSET_BYTES:])
-        self.applied, self.record_ms = partition_row.applied, partition_row.record_ms
-        self.source_ms = partition_row.source_ms
-        self._forgetting = Forgetting(forget_us, partition_row.forgotten_hour)
-        self._forgotten: set[str] = set()
+        self._row = row = _Applied() if own is None else _decode_partition(own[OFFSET_BYTES:])
+        self.applied, self.record_ms, self.source_ms = row.applied, row.record_ms, row.source_ms
+        looked = row.looked or Looked.of_an_hour(row.forgotten_hour)
+        self._silence = Silence(forget_us, looked)
         raised_at, untold = untold_in(rows, self.applied)
         self._raised_at = raised_at if untold else -1
-        self.notifications = untold or partition_row.notifications
+        self.notifications = untold or row.notifications
+        self._untold_rows: list[tuple[bytes, bytes]] | None = None
         self.refused: list[tuple[Record, Rejected]] = []
         self.fresh: dict[str, list[Fresh]] = {}
         self.owes_round = False
         self.recent = RecentSpeeds((), step_seconds, steps)
-        self.roads = {
-            key.decode(): _decode_road(row[OFFSET_BYTES:])
-            for key, row in rows.items()
-            if key != self._key and not is_untold(key)
-        }
-        # the owner before may have died while it wrote: rows of roads are then ahead of that of the partition
-        self._written_to = max((road.offset for road in self.roads.values()), default=-1)
-        self._raised_to = max(self._written_to, raised_at)
-        self._forget_silent(self.applied + 1)
+        of_roads = {key: row for key, row in rows.items() if key != self._key and not is_untold(key)}
+        self.roads = {key.decode(): _decode_road(row[OFFSET_BYTES:]) for key, row in of_roads.items()}
+        #: Of roads that were forgotten before a round covered what came of them: that, and where they stood before.
+        self._left: dict[str, tuple[OpenNotices, list[Fresh]]] = {}
+        self._rows = RoadRows(of_roads, self._row_of)
+        self._limits = RoadLimits(most_roads)
         for road_id, road in self.roads.items():
-            self._put_back(road_id, road)
+            self._limits.known(road_id, len(road.edges), road.first, self.applied)
+            self.recent.put_back(road_id, road.steps)
+            road.steps = []
+        # the owner before may have died while it wrote: rows of roads are then ahead of that of the partition
+        self._ahead = {road_id for road_id, road in self.roads.items() if road.offset > self.applied}
+        self._raised_to = max(raised_at, max((road.offset for road in self.roads.values()), default=-1))
+        self._forget_silent()
 
     def apply(self, records: Iterable[Record]) -> int:
         """Apply consecutive records; those that are applied already change nothing.
@@ -181,8 +210,11 @@ class CityRoads:
             try:
                 took_effect += self._take_in(record)
             except Rejected as error:
-                logger.warning("offset %d of road observations is refused: %s", record.offset, error.detail)
                 self.refused.append((record, error))
+            except Exception as error:
+                # nothing of it is in the state: all that may fail comes before its road is changed
+                fault = refused_by_fault(error, f"offset {record.offset} of road observations")
+                self.refused.append((record, fault))
         return took_effect
 
     @property
@@ -198,50 +230,66 @@ class CityRoads:
         """Edges of the graph that each road is on, with the share of it that the road covers."""
         return {road_id: road.edges for road_id, road in self.roads.items()}
 
+    def unjudged(self) -> Iterator[tuple[str, OpenNotices, list[Fresh]]]:
+        """Roads with observations since the last round: where they stood with notifications before, and these."""
+        for road_id, (standing, left) in self._left.items():
+            yield road_id, standing, left + self.fresh.get(road_id, [])
+        for road_id, fresh in self.fresh.items():
+            if road_id not in self._left:
+                yield road_id, self.roads[road_id].notices, fresh
+
+    def judged(self, road_id: str, notices: OpenNotices) -> None:
+        """All fresh observations of a road were judged."""
+        if road_id in self.roads:
+            self.roads[road_id].notices = notices
+
     def round_made(self, notifications: list[Told]) -> None:
         """A round covers everything that was applied, and raised these notifications."""
         self.owes_round = False
-        self.fresh = {}
-        self.notifications, self._raised_at = notifications, self.applied
+        self.fresh, self._left = {}, {}
+        self.notifications, self._raised_at, self._untold_rows = notifications, self.applied, None
 
     def prepare_rows(self) -> None:
         """Make the rows that changed. For many roads this takes a while: not for an event loop."""
-        self._prepared = {road_id: self._row(road_id) for road_id in self._dirty}
+        self._rows.prepare()
+        if self._raised_at == self.applied:
+            self._untold_rows = self._told_rows()
 
     def changed_rows(self) -> list[tuple[bytes, bytes]]:
         """State rows that changed since the last call.
 
         What is about to be sent comes first, then roads, the partition's row, and tombstones of forgotten roads.
         """
-        rows = untold_rows(self._raised_at, self.notifications) if self._raised_at == self.applied else []
-        rows += [
-            (road_id.encode(), self._prepared.get(road_id) or self._row(road_id)) for road_id in sorted(self._dirty)
-        ]
-        self._dirty.clear()
-        self._prepared.clear()
-        own = _Applied(self.applied, self.record_ms, [], self.source_ms, self._forgetting.hour)
-        rows.append((self._key, state_row(self.applied, own)))
-        rows += [(road_id.encode(), forgotten_row(self.applied)) for road_id in sorted(self._forgotten)]
-        self._forgotten.clear()
-        return rows
+        return self._told_rows() + self._rows.tell(self._own_row(), self.applied, everything=False)
 
     def all_rows(self) -> list[tuple[bytes, bytes]]:
         """All state rows, in the same order."""
-        self._dirty.update(self.roads)
-        return self.changed_rows()
+        return self._told_rows() + self._rows.tell(self._own_row(), self.applied, everything=True)
 
-    def _put_back(self, road_id: str, road: RoadState) -> None:
-        """Take the steps of a road over from its row, without those of a clock that was ahead and is right again."""
-        last = self._believed_us() // MICROSECONDS_PER_SECOND // self.recent.step_seconds
-        steps = road.steps if road.offset > self.applied else [step for step in road.steps if step[0] <= last]
-        self.recent.put_back(road_id, steps)
-        road.steps = []
-
-    def _believed_us(self) -> int:
+    def believed_us(self) -> int:
         """What is known of later times than this was told by a clock that was ahead, and is right again."""
         return self.record_ms * 1000 + self._guard_us + CLOCKS_APART_US
 
-    def _row(self, road_id: str) -> bytes:
+    def _own_row(self) -> tuple[bytes, bytes]:
+        row = msgspec.structs.replace(
+            self._row,
+            applied=self.applied,
+            record_ms=self.record_ms,
+            notifications=[],
+            source_ms=self.source_ms,
+            forgotten_hour=self._silence.looked.hour,
+            looked=self._silence.looked,
+        )
+        return self._key, state_row(self.applied, row)
+
+    def _told_rows(self) -> list[tuple[bytes, bytes]]:
+        """The rows of what is about to be sent."""
+        if self._raised_at != self.applied:
+            return []
+        return untold_rows(self._raised_at, self.notifications) if self._untold_rows is None else self._untold_rows
+
+    def _row_of(self, key: bytes) -> bytes:
+        road_id = key.decode()
         road = self.roads[road_id]
         return state_row(road.offset, msgspec.structs.replace(road, steps=self.recent.steps_of(road_id)))
 
@@ -251,75 +299,104 @@ class CityRoads:
         Raises:
             Rejected: it is no observation that can be true.
         """
+        value = record.value or b""
+        if len(value) > MOST_OBSERVATION_BYTES:
+            raise Rejected("too_large", f"it has {len(value):,} bytes, more than {MOST_OBSERVATION_BYTES:,}")
         try:
-            observation = decode_road_observation(record.value or b"")
-            observed_at_us, source_us = epoch_us(observation.timestamp), observation.record_us
+            observation = decode_road_observation(value)
+            observed_at_us, source_us = event_time_us(observation.timestamp), observation.record_us
         except (*UNDECODABLE, ValueError, OverflowError) as error:
             raise Rejected("invalid_field", f"it is no observation of a road: {error}") from None
         if observed_at_us > source_us + self._guard_us:
             raise Rejected(
                 "future", f"timestamp {observation.timestamp} is too far ahead of its record's {rfc3339(source_us)}"
             )
+        offset = record.offset
         self.source_ms = source_us // 1000
         self.record_ms = max(record.timestamp, self.source_ms)
-        if self._forgetting.is_due(source_us):
-            self._forget_silent(record.offset)
-        if observation.road_id not in self.roads and len(self.roads) >= self._most_roads:
-            raise Rejected(
-                "too_many_roads", f"{len(self.roads):,} roads are known, and {observation.road_id!r} is none of them"
-            )
-        return self._apply(record.offset, source_us, observation, observed_at_us)
+        if self._silence.is_due(source_us):
+            self._forget_silent()
+        known = self.roads.get(observation.road_id)
+        in_row = known is not None and offset <= known.offset
+        self._forget_ahead(offset)
+        refusal = self._limits.refusal(observation.road_id, len(observation.edges), offset)
+        if refusal is not None:
+            raise Rejected("too_many_roads", refusal)
+        return not in_row and self._apply(offset, observation, observed_at_us)
 
-    def _forget_silent(self, offset: int) -> None:
-        """Forget roads that nothing came of for long before a record; rows that are ahead of it say what came later."""
-        silent = {
-            road_id
-            for road_id, road in self.roads.items()
-            if road.offset < offset and self._forgetting.is_silent(_seen_us(road))
-        }
+    def _forget_silent(self) -> None:
+        """Forget roads that nothing came of for long; one whose row is ahead of the partition's was seen later."""
+        silent = {road_id for road_id, road in self.roads.items() if self._silence.is_silent(_seen_us(road))}
         if not silent:
             return
         for road_id in silent:
-            del self.roads[road_id]
-            self.fresh.pop(road_id, None)
-            self._prepared.pop(road_id, None)
-        self._dirty -= silent
-        self._forgotten |= silent
+            road, fresh = self.roads.pop(road_id), self.fresh.pop(road_id, [])
+            if fresh:
+                standing, left = self._left.get(road_id, (road.notices, []))
+                self._left[road_id] = standing, left + fresh
+        self._rows.forgotten(road_id.encode() for road_id in silent)
+        self._limits.forgotten(silent)
         self.recent.remove(silent)
 
-    def _apply(self, offset: int, source_us: int, observation: RoadObservation, observed_at_us: int) -> bool:
-        latest_us = self._believed_us()
-        if offset > self._written_to:
-            # a clock that was ahead, and is right again, must not make all that follows too old
-            self.recent.forget_after(latest_us / MICROSECONDS_PER_SECOND)
-        road = self.roads.get(observation.road_id)
-        if road is None:
-            road = self.roads[observation.road_id] = RoadState()
-            self.recent.add(observation.road_id)
-            self._forgotten.discard(observation.road_id)
-        if offset <= road.offset or _is_repeat(road, observation, observed_at_us):
+    def _forget_ahead(self, offset: int) -> None:
+        """Forget speeds of later times than can be at a record; rows that are ahead of it have lost theirs already."""
+        latest = self.believed_us() / MICROSECONDS_PER_SECOND
+        if not self.recent.has_after(latest):
+            return
+        self._ahead = {one for one in self._ahead if one in self.roads and self.roads[one].offset >= offset}
+        for road_id in self.recent.forget_after(latest, self._ahead):
+            self.roads[road_id].offset = offset
+            self._rows.changed(road_id.encode())
+
+    def _apply(self, offset: int, observation: RoadObservation, observed_at_us: int) -> bool:
+        road_id = observation.road_id
+        known = self.roads.get(road_id)
+        if known is not None and _is_repeat(known, observation, observed_at_us):
             return False
-        road.offset, road.seen_us = offset, source_us
-        road.sources[observation.source_partition] = observation.source_offset
-        self._dirty.add(observation.road_id)
-        self._prepared.pop(observation.road_id, None)
-        self.recent.observe(observation.road_id, observed_at_us / MICROSECONDS_PER_SECOND, observation.current_speed)
-        newest_us = -1 if road.observed is None else road.observed.observed_at_us
-        if newest_us > latest_us:
-            road.observed, road.speeds_before, road.notices, newest_us = None, [], OpenNotices(), -1
-        if observed_at_us > newest_us:
-            self._renew(road, observation, observed_at_us)
+        road = RoadState(first=offset) if known is None else msgspec.structs.replace(known)
+        road.offset, road.seen_us = offset, self._silence.clock_us
+        road.sources = {**road.sources, observation.source_partition: observation.source_offset}
+        fresh = self._renew(road, observation, observed_at_us)
+        self.recent.add(road_id)
+        try:
+            self.recent.observe(road_id, observed_at_us / MICROSECONDS_PER_SECOND, observation.current_speed)
+        except Exception:
+            if known is None:
+                self.recent.remove({road_id})
+            raise
+        self.roads[road_id] = road
+        self._rows.changed(road_id.encode())
+        self._limits.changed(road_id, len(road.edges))
+        if fresh is not None:
+            self.fresh.setdefault(road_id, []).append(fresh)
         return True
 
-    def _renew(self, road: RoadState, observation: RoadObservation, observed_at_us: int) -> None:
-        """Take in an observation that is the road's newest."""
-        before = tuple(one for one in road.speeds_before if one[0] >= observed_at_us - self._before_us)
+    def _renew(self, road: RoadState, observation: RoadObservation, observed_at_us: int) -> Fresh | None:
+        """Let a road be as an observation says; None when it is not its newest one, which says nothing of now."""
+        before, anew = road.speeds_before, road.observed is None
+        if road.observed is not None and road.observed.observed_at_us > self.believed_us():
+            # its clock was ahead, and is right again
+            before, anew = (), True
+        elif road.observed is not None and road.observed.observed_at_us >= observed_at_us:
+            return None
+        since_us = observed_at_us - self._before_us
+        if before and before[0][0] < since_us:
+            before = tuple(one for one in before if one[0] >= since_us)
         road.observed = Observed(
             observed_at_us, observation.current_speed, observation.free_flow_speed, observation.jam_factor
         )
         road.road_name, road.edges = observation.road_name, observation.edges
-        road.speeds_before = [*before, (observed_at_us, observation.current_speed)]
-        self.fresh.setdefault(observation.road_id, []).append(Fresh(road.observed, before))
+        road.speeds_before = _with_newest(before, observed_at_us, observation.current_speed, self._piece_us)
+        return Fresh(road.observed, before, anew, road.road_name)
+
+
+def _with_newest(
+    before: tuple[tuple[int, float], ...], time_us: int, speed_kmh: float, piece_us: int
+) -> tuple[tuple[int, float], ...]:
+    """Speeds with a newer one; of those in the same piece of time the fastest stays."""
+    if before and before[-1][0] // piece_us == time_us // piece_us:
+        return before if before[-1][1] > speed_kmh else (*before[:-1], (time_us, speed_kmh))
+    return (*before, (time_us, speed_kmh))
 
 
 def _seen_us(road: RoadState) -> int:

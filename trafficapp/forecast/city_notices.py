@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from models.predictions import RoadPrediction
+from models.timestamps import rfc3339
 from trafficapp.forecast.city import CityRoads
 from trafficapp.notifications.conditions import RoadCondition
-from trafficapp.notifications.notices import Notice, RoadNotices
+from trafficapp.notifications.notices import Notice, OpenNotices, RoadNotices
+from trafficapp.roads.faults import tell_fault
 
 
 def judge_fresh(rules: RoadNotices, city: CityRoads, predictions: Iterable[RoadPrediction]) -> list[Notice]:
@@ -19,18 +21,18 @@ def judge_fresh(rules: RoadNotices, city: CityRoads, predictions: Iterable[RoadP
         predictions: of this round.
 
     Returns:
-        what is raised, in the order of roads and times.
+        what is raised, in the order of roads and times. An observation that cannot be judged raises nothing.
     """
     predicted = {one.road_id: one for one in predictions}
     raised: list[Notice] = []
-    for road_id, fresh in city.fresh.items():
-        road, prediction = city.roads[road_id], predicted.get(road_id)
+    for road_id, standing, fresh in city.unjudged():
+        prediction = predicted.get(road_id)
         for one in fresh:
             # an earlier one of a backlog was never the newest when anything was predicted
             said = prediction if one is fresh[-1] else None
             condition = RoadCondition(
                 road_id=road_id,
-                road_name=road.road_name,
+                road_name=one.road_name,
                 observed_at_us=one.observed.observed_at_us,
                 current_speed_kmh=one.observed.current_speed_kmh,
                 free_flow_kmh=one.observed.free_flow_kmh,
@@ -39,8 +41,14 @@ def judge_fresh(rules: RoadNotices, city: CityRoads, predictions: Iterable[RoadP
                 predicted_kmh=None if said is None else _speeds(said),
                 predicted_by=None if said is None else said.source,
             )
-            notices, road.notices = rules.judge(condition, road.notices)
+            try:
+                notices, standing = rules.judge(condition, OpenNotices() if one.anew else standing)
+            except Exception as error:
+                # the observation is in the state and in history already; all that is lost is what it would have raised
+                tell_fault(error, f"the observation of {road_id!r} at {rfc3339(one.observed.observed_at_us)}")
+                continue
             raised += notices
+        city.judged(road_id, standing)
     return raised
 
 

@@ -20,7 +20,8 @@ RoadSteps = list[tuple[int, float, int]]
 class RecentSpeeds:
     """Mean speeds of the last steps. Steps are aligned to the epoch, as in training; older ones are forgotten.
 
-    Whoever calls has sorted out measurements from the future: one far ahead would make all others too old.
+    What is kept of a road follows from its own measurements alone: its newest step and those before it. So one that is
+    ahead of time makes no other road's speeds too old.
     """
 
     def __init__(self, road_ids: Sequence[str], step_seconds: int, steps: int) -> None:
@@ -30,7 +31,9 @@ class RecentSpeeds:
         # there is room for more roads than there are, so that adding one does not copy all others
         self._sums = np.zeros((steps, len(road_ids)))
         self._counts = np.zeros((steps, len(road_ids)))
-        self._newest = _NEVER
+        self._newest = np.full(len(road_ids), _NEVER)
+        #: The newest step of any road.
+        self._newest_of_all = _NEVER
         for road_id in road_ids:
             self.add(road_id)
 
@@ -49,17 +52,22 @@ class RecentSpeeds:
         if place == room:
             more = np.zeros((self.steps, max(room, _LEAST_ROOM)))
             self._sums, self._counts = np.hstack([self._sums, more]), np.hstack([self._counts, more])
+            self._newest = np.concatenate([self._newest, np.full(more.shape[1], _NEVER)])
         self._place[road_id], self._road_ids = place, None
 
     def remove(self, road_ids: Collection[str]) -> None:
         """Forget roads; the others keep their order."""
         left = [(road_id, place) for road_id, place in self._place.items() if road_id not in road_ids]
         places = [place for _, place in left]
-        self._sums, self._counts = self._sums[:, places], self._counts[:, places]
+        self._sums, self._counts, self._newest = self._sums[:, places], self._counts[:, places], self._newest[places]
         self._place, self._road_ids = {road_id: place for place, (road_id, _) in enumerate(left)}, None
+        self._newest_of_all = int(self._newest.max(initial=_NEVER))
 
     def observe(self, road_id: str, time: float, speed_kmh: float) -> bool:
         """Take in a measurement; False when it is of an unknown road, too old, or no speed.
+
+        One that is too old for its road is left out. One that is only too old beside another road's is kept: the clock
+        of that one may have been ahead.
 
         Args:
             road_id: the road.
@@ -67,12 +75,11 @@ class RecentSpeeds:
             speed_kmh: its speed then.
         """
         place, step = self._place.get(road_id), int(time // self.step_seconds)
-        if place is None or step <= self._newest - self.steps or not 0 <= speed_kmh <= IMPOSSIBLE_KMH:
+        if place is None or not 0 <= speed_kmh <= IMPOSSIBLE_KMH or not self._make_room(place, step):
             return False
-        self._forget(step)
         self._sums[step % self.steps, place] += speed_kmh
         self._counts[step % self.steps, place] += 1
-        return True
+        return step > self._newest_of_all - self.steps
 
     def window(self, now: float) -> tuple[Floats, int]:
         """The steps up to the newest that has begun, shape (steps, roads), and when that one began.
@@ -80,47 +87,70 @@ class RecentSpeeds:
         A step that nothing came of is NaN. The step of `now` itself counts only when something came of it, so that a
         feed that is due any second does not look as if it were silent.
         """
-        last = int(now // self.step_seconds)
-        if self._newest < last:
+        last, newest = int(now // self.step_seconds), self._newest[: len(self._place)]
+        if self._newest_of_all < last:
             last -= 1
         wanted, roads = np.arange(last - self.steps + 1, last + 1), len(self._place)
         sums, counts = self._sums[wanted % self.steps, :roads], self._counts[wanted % self.steps, :roads]
-        there = (wanted <= self._newest) & (wanted > self._newest - self.steps)
-        counts = np.where(there[:, None], counts, 0)
+        there = (wanted[:, None] <= newest) & (wanted[:, None] > newest - self.steps)
+        counts = np.where(there, counts, 0)
         means = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
         return means.astype(np.float32), last * self.step_seconds
 
     def steps_of(self, road_id: str) -> RoadSteps:
         """What is kept of a road, the oldest first."""
         place = self._place[road_id]
+        newest = int(self._newest[place])
+        counts, sums = self._counts[:, place].tolist(), self._sums[:, place].tolist()
         return [
-            (step, float(self._sums[step % self.steps, place]), int(count))
-            for step in range(self._newest - self.steps + 1, self._newest + 1)
-            if (count := self._counts[step % self.steps, place])
+            (step, sums[step % self.steps], int(counts[step % self.steps]))
+            for step in range(newest - self.steps + 1, newest + 1)
+            if counts[step % self.steps]
         ]
 
     def put_back(self, road_id: str, steps: RoadSteps) -> None:
-        """Add a road with what `steps_of` told of it; what is too old by now is forgotten."""
+        """Add a road with what `steps_of` told of it."""
         self.add(road_id)
         for step, total, count in steps:
-            if step > self._newest - self.steps:
-                self._forget(step)
-                self._sums[step % self.steps, self._place[road_id]] = total
-                self._counts[step % self.steps, self._place[road_id]] = count
+            place = self._place[road_id]
+            if self._make_room(place, step):
+                self._sums[step % self.steps, place] = total
+                self._counts[step % self.steps, place] = count
 
-    def forget_after(self, time: float) -> None:
-        """Forget steps that begin after a time: a clock was ahead, and is right again."""
+    def has_after(self, time: float) -> bool:
+        """Whether any road has steps that begin after a time, seconds since the epoch."""
+        return self._newest_of_all > int(time // self.step_seconds)
+
+    def forget_after(self, time: float, spared: Collection[str] = ()) -> list[str]:
+        """Forget steps that begin after a time: a clock was ahead, and is right again.
+
+        Args:
+            time: seconds since the epoch.
+            spared: roads that keep theirs.
+
+        Returns:
+            the roads that lost some.
+        """
         last = int(time // self.step_seconds)
-        if self._newest <= last:
-            return
-        for step in range(max(last + 1, self._newest - self.steps + 1), self._newest + 1):
-            self._sums[step % self.steps] = 0
-            self._counts[step % self.steps] = 0
-        self._newest = last
+        ahead = {int(place) for place in np.flatnonzero(self._newest[: len(self._place)] > last)}
+        ahead -= {self._place[road_id] for road_id in spared}
+        for place in ahead:
+            newest = int(self._newest[place])
+            for step in range(max(last, newest - self.steps) + 1, newest + 1):
+                self._sums[step % self.steps, place] = self._counts[step % self.steps, place] = 0
+            kept = [step for step in range(newest - self.steps + 1, last + 1) if self._counts[step % self.steps, place]]
+            self._newest[place] = max(kept, default=_NEVER)
+        self._newest_of_all = int(self._newest[: len(self._place)].max(initial=_NEVER))
+        return [road_id for place, road_id in enumerate(self.road_ids) if place in ahead] if ahead else []
 
-    def _forget(self, step: int) -> None:
-        """Make room up to a step."""
-        for old in range(max(self._newest + 1, step - self.steps + 1), step + 1):
-            self._sums[old % self.steps] = 0
-            self._counts[old % self.steps] = 0
-        self._newest = max(self._newest, step)
+    def _make_room(self, place: int, step: int) -> bool:
+        """Forget of a road what is too old once it has a step; False when the step itself is."""
+        newest = int(self._newest[place])
+        if step <= newest - self.steps:
+            return False
+        for old in range(max(newest, step - self.steps) + 1, step + 1):
+            self._sums[old % self.steps, place] = self._counts[old % self.steps, place] = 0
+        if step > newest:
+            self._newest[place] = step
+            self._newest_of_all = max(self._newest_of_all, step)
+        return True

@@ -16,7 +16,7 @@ from trafficapp.settings import NotificationSettings
 _NAMESPACE = UUID("3f1d2b60-94c7-5a8e-8a55-0f6c2f7de913")
 
 
-class Phase(Struct, array_like=True, frozen=True):
+class Phase(Struct, array_like=True, frozen=True, gc=False):
     """Where a road stands with one type of notification.
 
     Attributes:
@@ -32,7 +32,7 @@ class Phase(Struct, array_like=True, frozen=True):
     calm: int = 0
 
 
-class OpenNotices(Struct, array_like=True, frozen=True):
+class OpenNotices(Struct, array_like=True, frozen=True, gc=False):
     """Where a road stands with all of them; part of the road's state row. New types go behind the others."""
 
     heavy_congestion: Phase = field(default_factory=Phase)

@@ -21,7 +21,7 @@ from trafficapp.roads.road_edges import CoveredEdge, LonLat
 from trafficapp.settings import RoadSettings
 
 
-class CheckedMessage(Struct, frozen=True):
+class CheckedMessage(Struct, frozen=True, gc=False):
     """A message whose values are possible.
 
     Attributes:

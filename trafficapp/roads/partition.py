@@ -3,6 +3,9 @@
 As with windows and alerts, the state is a pure function of the partition's records up to `applied`, whatever the
 runs in which they came. One decision needs a clock: where producers stamp the records themselves, one whose clock
 is far ahead is refused by the worker's (`PartitionRoads.apply`).
+
+What a message can grow into is bounded here: an observation is encoded before anything changes, and one that is too
+large is refused. All that is made of it later is smaller than that, or than what `RoadLimits` allows.
 """
 
 from __future__ import annotations
@@ -18,12 +21,15 @@ from msgspec import Struct, field
 
 from models.dead_letters import DeadLetter, dead_letter_of
 from models.detections import Rejected
-from models.roads import RoadObservation
+from models.roads import MOST_OBSERVATION_BYTES, RoadObservation, encode_road_observation
 from models.timestamps import rfc3339
-from trafficapp.forgetting import Forgetting
+from trafficapp.roads.faults import refused_by_fault
 from trafficapp.roads.feed import CheckedMessage, FeedChecks
+from trafficapp.roads.matching import TooLarge
 from trafficapp.roads.road_edges import CoveredEdge, RoadEdges, line_digest
-from trafficapp.state_rows import OFFSET_BYTES, forgotten_row, partition_key, state_row
+from trafficapp.roads.road_rows import RoadLimits, RoadRows
+from trafficapp.roads.silence import Looked, Silence
+from trafficapp.state_rows import OFFSET_BYTES, partition_key, state_row
 from trafficapp.topics import ROADS_RAW
 
 #: Clocks that are kept differ by less. A record that is farther ahead of all else is of a producer with a wrong clock.
@@ -47,7 +53,7 @@ class Record(Protocol):
     value: bytes | None
 
 
-class RoadState(Struct, array_like=True):
+class RoadState(Struct, array_like=True, gc=False):
     """Everything known of one road.
 
     Attributes:
@@ -57,8 +63,9 @@ class RoadState(Struct, array_like=True):
         forgotten_us: what is not after this time is refused, since it cannot be known whether it is a repeat.
         line: digest of the line that the edges were found by.
         graph_version: of the graph that they are of.
-        seen_us: time of its last record, microseconds since the epoch; -1 in rows that do not tell.
         edges: the edges that the road is on.
+        seen_us: where the clock of `Silence` was at its last record; -1 in rows that do not tell.
+        first: offset of its first record; -1 in rows that do not tell.
     """
 
     offset: int = -1
@@ -69,15 +76,29 @@ class RoadState(Struct, array_like=True):
     graph_version: str = ""
     edges: tuple[CoveredEdge, ...] = ()
     seen_us: int = -1
+    first: int = -1
     # new fields go to the end: rows that were written without them must stay readable
 
 
 class _Applied(Struct, array_like=True):
-    """The row of a partition: how far it was applied, the newest time of a record, when roads were last forgotten."""
+    """The row of a partition.
+
+    Attributes:
+        applied: how far it was applied.
+        newest_record_us: the newest time of a record.
+        forgotten_hour: when roads were last looked through for silent ones.
+        log_id: of the topic, as Kafka knows it; "" in rows that do not tell.
+        partitions: how many the topic has; 0 in rows that do not tell.
+        looked: of `Silence`; None in rows that do not tell.
+    """
 
     applied: int = -1
     newest_record_us: int = -1
     forgotten_hour: int = -1
+    log_id: str = ""
+    partitions: int = 0
+    looked: Looked | None = None
+    # new fields go to the end
 
 
 @dataclass(slots=True)
@@ -86,12 +107,14 @@ class Outcome:
 
     Attributes:
         observations: accepted messages, completed, in order.
+        records: the same as they are sent: keys and values.
         dead_letters: refused messages, in order.
         repeated: messages that were seen before.
         rejected: messages refused, by reason.
     """
 
     observations: list[RoadObservation] = dataclass_field(default_factory=list)
+    records: list[tuple[bytes, bytes]] = dataclass_field(default_factory=list)
     dead_letters: list[DeadLetter] = dataclass_field(default_factory=list)
     repeated: int = 0
     rejected: dict[str, int] = dataclass_field(default_factory=dict)
@@ -116,16 +139,20 @@ class PartitionRoads:
         self._checks = checks
         self._road_edges = road_edges
         self._key = partition_key(partition)
-        self._dirty: set[bytes] = set()
         # no honest message is farther behind the newest of its road: it would be late
         self._remember_us = checks.late_us + checks.future_us
         own = rows.get(self._key)
-        partition_row = _Applied() if own is None else _decode_partition(own[OFFSET_BYTES:])
-        self.applied, self._newest_record_us = partition_row.applied, partition_row.newest_record_us
-        self._forgetting = Forgetting(checks.forget_us, partition_row.forgotten_hour)
-        self._forgotten: set[bytes] = set()
-        self.roads = {key: _decode_road(row[OFFSET_BYTES:]) for key, row in rows.items() if key != self._key}
-        self._forget_silent(self.applied + 1)
+        self._row = row = _Applied() if own is None else _decode_partition(own[OFFSET_BYTES:])
+        self.applied, self._newest_record_us = row.applied, row.newest_record_us
+        looked = row.looked or Looked.of_an_hour(row.forgotten_hour)
+        self._silence = Silence(checks.forget_us, looked)
+        of_roads = {key: row for key, row in rows.items() if key != self._key}
+        self.roads = {key: _decode_road(row[OFFSET_BYTES:]) for key, row in of_roads.items()}
+        self._rows = RoadRows(of_roads, self._row_of)
+        self._limits = RoadLimits(checks.max_roads)
+        for key, road in self.roads.items():
+            self._limits.known(key.decode(), len(road.edges), road.first, self.applied)
+        self._forget_silent()
 
     def apply(self, records: Iterable[Record], clock_us: int | None = None) -> Outcome:
         """Apply consecutive records; those that are applied already change nothing.
@@ -145,24 +172,41 @@ class PartitionRoads:
                 checked = self._checks.check(record.key, record.value, record.timestamp * 1000)
                 self._apply(record, checked, outcome)
             except Rejected as error:
-                outcome.rejected[error.reason] = outcome.rejected.get(error.reason, 0) + 1
-                outcome.dead_letters.append(dead_letter_of(ROADS_RAW, self.partition, record, error))
+                self._refuse(record, error, outcome)
+            except Exception as error:
+                # nothing of it is in the state: all that may fail comes before the first change
+                fault = refused_by_fault(error, f"{ROADS_RAW}-{self.partition} at offset {record.offset}")
+                self._refuse(record, fault, outcome)
         return outcome
+
+    def prepare_rows(self) -> None:
+        """Make the rows that changed. For many roads this takes a while: not for an event loop."""
+        self._rows.prepare()
 
     def changed_rows(self) -> list[tuple[bytes, bytes]]:
         """State rows that changed since the last call: roads, the partition's row, then those of forgotten roads."""
-        rows = [(key, state_row(self.roads[key].offset, self.roads[key])) for key in sorted(self._dirty)]
-        self._dirty.clear()
-        own = _Applied(self.applied, self._newest_record_us, self._forgetting.hour)
-        rows.append((self._key, state_row(self.applied, own)))
-        rows += [(key, forgotten_row(self.applied)) for key in sorted(self._forgotten)]
-        self._forgotten.clear()
-        return rows
+        return self._rows.tell(self._own_row(), self.applied, everything=False)
 
     def all_rows(self) -> list[tuple[bytes, bytes]]:
         """All state rows, in the same order."""
-        self._dirty.update(self.roads)
-        return self.changed_rows()
+        return self._rows.tell(self._own_row(), self.applied, everything=True)
+
+    def _own_row(self) -> tuple[bytes, bytes]:
+        row = msgspec.structs.replace(
+            self._row,
+            applied=self.applied,
+            newest_record_us=self._newest_record_us,
+            forgotten_hour=self._silence.looked.hour,
+            looked=self._silence.looked,
+        )
+        return self._key, state_row(self.applied, row)
+
+    def _row_of(self, key: bytes) -> bytes:
+        return state_row(self.roads[key].offset, self.roads[key])
+
+    def _refuse(self, record: Record, error: Rejected, outcome: Outcome) -> None:
+        outcome.rejected[error.reason] = outcome.rejected.get(error.reason, 0) + 1
+        outcome.dead_letters.append(dead_letter_of(ROADS_RAW, self.partition, record, error))
 
     def _check_clock(self, record: Record, clock_us: int | None) -> None:
         if clock_us is None or record.timestamp_type == _LOG_APPEND_TIME:
@@ -175,29 +219,27 @@ class PartitionRoads:
                 f"all before it and of the worker's clock, {rfc3339(clock_us)}: its producer's clock is wrong",
             )
 
-    def _forget_silent(self, offset: int) -> None:
-        """Forget roads that nothing came of for long before a record; rows that are ahead of it say what came later."""
-        for key in [
-            key
-            for key, road in self.roads.items()
-            if road.offset < offset and self._forgetting.is_silent(road.newest_us if road.seen_us < 0 else road.seen_us)
-        ]:
+    def _forget_silent(self) -> None:
+        """Forget roads that nothing came of for long; one whose row is ahead of the partition's was seen later."""
+        silent = [key for key, road in self.roads.items() if self._silence.is_silent(_seen_us(road))]
+        for key in silent:
             del self.roads[key]
-            self._dirty.discard(key)
-            self._forgotten.add(key)
+        self._rows.forgotten(silent)
+        self._limits.forgotten([key.decode() for key in silent])
 
     def _apply(self, record: Record, checked: CheckedMessage, outcome: Outcome) -> None:
         """Take in a message that can be true.
 
         Raises:
-            Rejected: its road is not on the graph, or it is too old to know whether it is a repeat.
+            Rejected: its road is not on the graph, it is too old to know whether it is a repeat, or it is too much.
         """
         road_id, time_us = checked.message.road_id, checked.time_us
         key = road_id.encode()
-        if self._forgetting.is_due(checked.record_us):
-            self._forget_silent(record.offset)
+        if self._silence.is_due(checked.record_us):
+            self._forget_silent()
         self._newest_record_us = max(self._newest_record_us, checked.record_us)
-        road = self.roads.get(key) or RoadState()
+        known = self.roads.get(key)
+        road = known or RoadState(first=record.offset)
         if record.offset <= road.offset:
             # the road's row is ahead of the partition's: this record is in it already
             return
@@ -206,34 +248,62 @@ class PartitionRoads:
             return
         if time_us <= road.forgotten_us:
             raise Rejected("late", f"timestamp {rfc3339(time_us)} is too far behind the newest of {road_id}")
-        if key not in self.roads and len(self.roads) >= self._checks.max_roads:
-            raise Rejected("too_many_roads", f"{len(self.roads):,} roads are known, and {road_id!r} is none of them")
-        observation = self._observation(record, checked, road)
+        self._check_limits(road_id, 0, record.offset)
+        digest = line_digest(checked.line)
+        edges = self._edges(checked, road, digest)
+        self._check_limits(road_id, len(edges), record.offset)
+        observation = self._observation(record, checked, edges)
+        value = encode_road_observation(observation)
+        if len(value) > MOST_OBSERVATION_BYTES:
+            raise Rejected(
+                "too_large",
+                f"with its line and {len(edges):,} edges the message has {len(value):,} bytes, more than "
+                f"{MOST_OBSERVATION_BYTES:,}",
+            )
+        # from here on nothing is refused
         self._remember(road, time_us)
-        road.offset, road.seen_us = record.offset, checked.record_us
+        road.edges, road.line, road.graph_version = edges, digest, self._road_edges.version
+        road.offset, road.seen_us = record.offset, self._silence.clock_us
         self.roads[key] = road
-        self._forgotten.discard(key)
-        self._dirty.add(key)
+        self._rows.changed(key)
+        self._limits.changed(road_id, len(edges))
         outcome.observations.append(observation)
+        outcome.records.append((key, value))
 
-    def _observation(self, record: Record, checked: CheckedMessage, road: RoadState) -> RoadObservation:
-        """Complete a message; the edges of its road are looked for when its line or the graph are new."""
-        message, line, road_edges = checked.message, checked.line, self._road_edges
-        digest = line_digest(line)
-        if (road.line, road.graph_version) != (digest, road_edges.version):
-            edges = road_edges.find(message.road_id, line)
-            if not edges:
-                raise Rejected(
-                    "unknown_road",
-                    f"neither {message.road_id!r} nor its coordinates are on the graph, or not in the same place",
-                )
-            road.edges, road.line, road.graph_version = edges, digest, road_edges.version
+    def _check_limits(self, road_id: str, edges: int, offset: int) -> None:
+        refusal = self._limits.refusal(road_id, edges, offset)
+        if refusal is not None:
+            raise Rejected("too_many_roads", refusal)
+
+    def _edges(self, checked: CheckedMessage, road: RoadState, digest: bytes) -> tuple[CoveredEdge, ...]:
+        """The edges of a road; they are looked for when its line or the graph are new.
+
+        Raises:
+            Rejected: there are none, or too many.
+        """
+        message, road_edges = checked.message, self._road_edges
+        if (road.line, road.graph_version) == (digest, road_edges.version):
+            return road.edges
+        try:
+            edges = road_edges.find(message.road_id, checked.line)
+        except TooLarge as error:
+            raise Rejected("too_large", f"{message.road_id!r} cannot be put on the graph: {error}") from None
+        if not edges:
+            raise Rejected(
+                "unknown_road",
+                f"neither {message.road_id!r} nor its coordinates are on the graph, or not in the same place",
+            )
+        return edges
+
+    def _observation(self, record: Record, checked: CheckedMessage, edges: tuple[CoveredEdge, ...]) -> RoadObservation:
+        """Complete a message."""
+        road_edges = self._road_edges
         return self._checks.complete(
             checked,
-            message.road_name or road_edges.name_of(road.edges),
-            line or road_edges.line_of(road.edges),
-            road.edges,
-            road.graph_version,
+            checked.message.road_name or road_edges.name_of(edges),
+            checked.line or road_edges.line_of(edges),
+            edges,
+            road_edges.version,
             (self.partition, record.offset),
         )
 
@@ -246,6 +316,10 @@ class PartitionRoads:
         if first > 0:
             road.forgotten_us = max(road.forgotten_us, times_us[first - 1])
             del times_us[:first]
+
+
+def _seen_us(road: RoadState) -> int:
+    return road.newest_us if road.seen_us < 0 else road.seen_us
 
 
 def _found(times_us: list[int], time_us: int) -> list[int]:
