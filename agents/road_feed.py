@@ -15,13 +15,13 @@ from aiokafka import ConsumerRecord
 from aiokafka.structs import RecordMetadata
 
 from models.dead_letters import encode_dead_letter
-from models.roads import encode_road_observation
 from trafficapp.application import TrafficApp
-from trafficapp.batching.stateful import StatefulSink, acknowledged
+from trafficapp.batching.stateful import Owned, StatefulSink, acknowledged
 from trafficapp.outbox import Outbox
 from trafficapp.roads.feed import FeedChecks
 from trafficapp.roads.graph import RoadGraph
 from trafficapp.roads.partition import Outcome, PartitionRoads
+from trafficapp.roads.pieces import pieces_of
 from trafficapp.roads.road_edges import RoadEdges
 from trafficapp.roads.shipped import city_graph
 from trafficapp.settings import Settings
@@ -32,6 +32,17 @@ from trafficapp.topics import DEAD_LETTERS, ROADS_RAW, road_observations
 logger = logging.getLogger(__name__)
 
 _LOG_APPEND_TIME = 1
+
+#: A run is applied in pieces. A road that is new is matched onto the graph, which takes milliseconds, and a tenth of a
+#: second for the longest line beside the most edges.
+_PIECE_RECORDS = 25
+_PIECE_BYTES = 4 << 20
+
+#: So much may be on its way to the broker before the next piece.
+_ON_ITS_WAY_BYTES = 8 << 20
+
+#: While pieces are done within this time nothing stands still, however long whole runs take.
+_GETTING_ON_SECONDS = 30.0
 
 
 class RoadFeedSink(StatefulSink[PartitionRoads]):
@@ -47,6 +58,9 @@ class RoadFeedSink(StatefulSink[PartitionRoads]):
         self._road_edges = RoadEdges(graph, settings.roads.match_reach_m)
         self._told_of_stamps = False
         self._checks = FeedChecks(settings.roads, self._road_edges.box)
+        #: Of several threads that compute each takes its turn before the event loop gets one.
+        self._computing = asyncio.Lock()
+        self._got_on = float("-inf")
 
     def take_over(self, partition: int, rows: Mapping[bytes, bytes]) -> PartitionRoads:
         """The roads of a partition, to go on from their rows."""
@@ -61,20 +75,42 @@ class RoadFeedSink(StatefulSink[PartitionRoads]):
                 "Set message.timestamp.type=LogAppendTime on the topic, so that the broker's clock decides",
                 ROADS_RAW,
             )
-        # in a thread, since a batch of roads that are new is matched onto the graph
-        outcome = await asyncio.to_thread(states.apply, records, time.time_ns() // 1000)
-        await self._send(partition, outcome)
-        self._count(outcome)
-
-    async def _send(self, partition: int, outcome: Outcome) -> None:
+        clock_us = time.time_ns() // 1000
         acknowledgements: list[asyncio.Future[RecordMetadata]] = []
-        if outcome.observations:
-            told = [(one.road_id.encode(), encode_road_observation(one)) for one in outcome.observations]
-            acknowledgements += await self._outbox.send(self._topic, 0, told)
-        if outcome.dead_letters:
-            letters = [(letter.key, encode_dead_letter(letter)) for letter in outcome.dead_letters]
-            acknowledgements += await self._outbox.send(DEAD_LETTERS, partition, letters)
+        on_its_way = 0
+        for piece in pieces_of(records, _PIECE_RECORDS, _PIECE_BYTES):
+            # in a thread, since roads that are new are matched onto the graph
+            async with self._computing:
+                outcome = await asyncio.to_thread(states.apply, piece, clock_us)
+            self._got_on = time.monotonic()
+            sent, sent_bytes = await self._send(partition, outcome)
+            self._count(outcome)
+            acknowledgements += sent
+            on_its_way += sent_bytes
+            if on_its_way > _ON_ITS_WAY_BYTES:
+                await acknowledged(acknowledgements, "observations of roads")
+                acknowledgements, on_its_way = [], 0
         await acknowledged(acknowledgements, "observations of roads")
+
+    def is_waiting(self) -> bool:
+        """Whether pieces of runs are being done: a partition then stands still only for whoever counts whole runs."""
+        return time.monotonic() - self._got_on < _GETTING_ON_SECONDS
+
+    async def _write_state(self, partition: int, one: Owned[PartitionRoads]) -> None:
+        async with self._computing:
+            await asyncio.to_thread(one.states.prepare_rows)
+        if self._partitions.get(partition) is one:
+            await super()._write_state(partition, one)
+
+    async def _send(self, partition: int, outcome: Outcome) -> tuple[list[asyncio.Future[RecordMetadata]], int]:
+        """Send what came of a piece; what is to be waited for, and how many bytes it is."""
+        letters = [(letter.key, encode_dead_letter(letter)) for letter in outcome.dead_letters]
+        acknowledgements: list[asyncio.Future[RecordMetadata]] = []
+        if outcome.records:
+            acknowledgements += await self._outbox.send(self._topic, 0, outcome.records)
+        if letters:
+            acknowledgements += await self._outbox.send(DEAD_LETTERS, partition, letters)
+        return acknowledgements, sum(len(value) for _, value in (*outcome.records, *letters))
 
     def _count(self, outcome: Outcome) -> None:
         telemetry = self._telemetry

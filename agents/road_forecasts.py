@@ -11,16 +11,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from aiokafka import ConsumerRecord
+from aiokafka.structs import RecordMetadata
 from redis.asyncio import Redis
 
 from models.dead_letters import dead_letter_of, encode_dead_letter
 from models.detections import Rejected
 from models.notifications import encode_notification
-from models.predictions import RoadPrediction
+from models.predictions import PredictionSource, RoadPrediction
 from models.timestamps import MICROSECONDS_PER_SECOND, from_epoch_us
 from trafficapp.application import TrafficApp
 from trafficapp.batching.fatal import Exit, end_process
@@ -32,8 +34,9 @@ from trafficapp.forecast.predicting import CityMoment, CityPredictor, PredictedC
 from trafficapp.forecast.quantities import SPEED
 from trafficapp.forecast.shipped import CityModel
 from trafficapp.forecast.untold import as_told_before
-from trafficapp.notifications.notices import RoadNotices
+from trafficapp.notifications.notices import Notice, RoadNotices
 from trafficapp.outbox import Outbox
+from trafficapp.roads.pieces import pieces_of
 from trafficapp.roads.shipped import city_graph
 from trafficapp.settings import Settings
 from trafficapp.state import StateLog, road_forecast_state_log
@@ -47,6 +50,13 @@ logger = logging.getLogger(__name__)
 
 #: Rounds that made their predictions in less are not told in the log.
 _SLOW_SECONDS = 1.0
+
+#: A run is taken in by pieces, each within milliseconds.
+_PIECE_RECORDS = 100
+_PIECE_BYTES = 1 << 20
+
+#: Predictions and notifications are handed over by so many.
+_SENT_AT_ONCE = 2000
 
 #: Notifications do not wait longer for Redis to say which routes they affect.
 _ROUTES_WITHIN_SECONDS = 0.5
@@ -113,9 +123,12 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
 
     async def take_effect(self, partition: int, states: CityRoads, records: Sequence[ConsumerRecord]) -> None:
         """Take in a run; what comes of it is told by the next round, what is none is a dead letter."""
-        states.apply(records)
-        if states.refused:
-            await self._refuse(partition, states.refused)
+        for piece in pieces_of(records, _PIECE_RECORDS, _PIECE_BYTES):
+            states.apply(piece)
+            if states.refused:
+                await self._refuse(partition, states.refused)
+            # whoever asks for our health meanwhile gets an answer
+            await asyncio.sleep(0)
         self._paces[partition].records_came(time.monotonic())
         self._woken.set()
 
@@ -163,14 +176,13 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
         await self._tell(partition)
         predictions: list[RoadPrediction] = []
         if states.roads:
-            moment = self._moment(one)
+            moment = await asyncio.to_thread(self._moment, one)
             predicted = await self._predict(partition, moment)
             predictions = predicted.predictions
             await self._put_graph(states, predicted, from_epoch_us(moment.made_at_us))
         if not states.owes_round:
             return
-        # a round that the owner before raised something in may be made again
-        raised = as_told_before(await self._judge(states, predictions), states.notifications)
+        raised = await self._judge(states, predictions)
         told = states.is_catching_up
         if told:
             self._untold[partition] = raised
@@ -189,7 +201,7 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
         """Predict all roads; returns when the predictions are acknowledged."""
         began = time.perf_counter()
         predicted = await asyncio.to_thread(self._predictor.predict, moment)
-        await acknowledged(await self._outbox.send(PREDICTIONS, partition, predicted.records), "predictions")
+        await self._send(PREDICTIONS, partition, predicted.records)
         seconds = time.perf_counter() - began
         self._telemetry.forecasts.count(
             (prediction.source for prediction in predicted.predictions),
@@ -204,22 +216,20 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
 
     async def _put_graph(self, states: CityRoads, predicted: PredictedCity, made_at: datetime) -> None:
         """Put the speeds of the graph, and with another model or other roads what is usual over the day."""
-        edges = states.edges()
-        observed = {road_id: road.observed for road_id, road in states.roads.items() if road.observed is not None}
-        newest_us = max((one.observed_at_us for one in observed.values()), default=None)
+        told = await asyncio.to_thread(_graph_of, states, predicted)
         await self._graph.publish(
-            edges,
-            speeds_of(predicted.predictions),
+            told.edges,
+            told.speeds_kmh,
             made_at,
-            observed_at=None if newest_us is None else from_epoch_us(newest_us),
-            sources={one.road_id: one.source for one in predicted.predictions},
-            free_flow_kmh={road_id: one.free_flow_kmh for road_id, one in observed.items()},
+            observed_at=told.observed_at,
+            sources=told.sources,
+            free_flow_kmh=told.free_flow_kmh,
         )
-        usual_of = (predicted.model_version, len(edges))
+        usual_of = (predicted.model_version, len(told.edges))
         if predicted.model is not None and usual_of != self._usual_of:
             about, usual = predicted.model.about, predicted.model.knowledge.smooth
             await self._graph.publish_profile(
-                edges, about.road_ids, usual.speeds_kmh, usual.weekend_kmh, usual.zone, made_at
+                told.edges, about.road_ids, usual.speeds_kmh, usual.weekend_kmh, usual.zone, made_at
             )
             self._usual_of = usual_of
 
@@ -233,16 +243,19 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
                 routes = await recent_routes(self._redis)
         except TimeoutError:
             routes = RecentRoutes()
-        told = []
-        for notice in notices:
-            affected = routes.through(edge for edge, _ in states.roads[notice.road_id].edges)
-            told.append((notice.road_id.encode(), encode_notification(notice.told(affected))))
-        return told
+        return await asyncio.to_thread(_told, notices, routes, states)
 
     async def _tell(self, partition: int) -> None:
         """Send notifications that are part of the state; returns when they are acknowledged."""
-        untold = self._untold.pop(partition, [])
-        await acknowledged(await self._outbox.send(NOTIFICATIONS, partition, untold), "notifications")
+        await self._send(NOTIFICATIONS, partition, self._untold.pop(partition, []))
+
+    async def _send(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]]) -> None:
+        """Send records; returns when they are acknowledged."""
+        sent: list[asyncio.Future[RecordMetadata]] = []
+        for first in range(0, len(records), _SENT_AT_ONCE):
+            sent += await self._outbox.send(topic, partition, records[first : first + _SENT_AT_ONCE])
+            await asyncio.sleep(0)
+        await acknowledged(sent, topic)
 
     def _moment(self, one: Owned[CityRoads]) -> CityMoment:
         """All roads now: by our clock, or by that of the feed's newest record where it is ahead."""
@@ -264,6 +277,41 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
         # what no round has covered would be lost with us
         if not one.states.owes_round:
             await super()._write_state(partition, one)
+
+
+class _Graph(NamedTuple):
+    """What `GraphPublisher.publish` is told."""
+
+    edges: dict[str, list[tuple[str, float]]]
+    speeds_kmh: dict[str, list[float | None]]
+    observed_at: datetime | None
+    sources: dict[str, PredictionSource]
+    free_flow_kmh: dict[str, float]
+
+
+def _graph_of(states: CityRoads, predicted: PredictedCity) -> _Graph:
+    observed = {road_id: road.observed for road_id, road in states.roads.items() if road.observed is not None}
+    # one of a clock that was ahead would let the speeds look new for as long
+    believed_us = states.believed_us()
+    times_us = (one.observed_at_us for one in observed.values() if one.observed_at_us <= believed_us)
+    newest_us = max(times_us, default=None)
+    return _Graph(
+        states.edges(),
+        speeds_of(predicted.predictions),
+        None if newest_us is None else from_epoch_us(newest_us),
+        {one.road_id: one.source for one in predicted.predictions},
+        {road_id: one.free_flow_kmh for road_id, one in observed.items()},
+    )
+
+
+def _told(notices: Iterable[Notice], routes: RecentRoutes, states: CityRoads) -> list[tuple[bytes, bytes]]:
+    """Notifications as they are sent; those of a round that the owner before raised them in, too, as it sent them."""
+    told = []
+    for notice in notices:
+        road = states.roads.get(notice.road_id)
+        affected = [] if road is None else routes.through(edge for edge, _ in road.edges)
+        told.append((notice.road_id.encode(), encode_notification(notice.told(affected))))
+    return as_told_before(told, states.notifications)
 
 
 def register(app: TrafficApp) -> None:

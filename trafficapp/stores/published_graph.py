@@ -201,30 +201,35 @@ class GraphPublisher:
             ValueError: a road does not have four speeds.
         """
         version = await self._speeds.next_version(made_at)
-        measured = {road for road, source in sources.items() if source != "time_of_day"}
-        shares, speeds = await asyncio.to_thread(self._of_edges, edges, speeds_kmh, measured=measured)
-        free_flow = {road: [speed] for road, speed in free_flow_kmh.items()}
-        _, free = await asyncio.to_thread(self._of_edges, edges, free_flow, 1, measured)
-        published = PublishedSpeeds(
-            version=version,
-            publisher=self._publisher,
-            made_at=made_at,
-            observed_at=observed_at,
-            sources=Counter(source for road, source in sources.items() if road in shares),
-            horizons_seconds=HORIZONS_SECONDS,
-            speeds_kmh=speeds,
-            free_flow_kmh=free[0],
-        )
-        content = await asyncio.to_thread(encode_speeds, self._graph, published)
+
+        def encoded() -> tuple[bytes, int]:
+            measured = {road for road, source in sources.items() if source != "time_of_day"}
+            shares, speeds = self._of_edges(edges, speeds_kmh, measured=measured)
+            free_flow = {road: [speed] for road, speed in free_flow_kmh.items()}
+            _, free = self._of_edges(edges, free_flow, 1, measured)
+            published = PublishedSpeeds(
+                version=version,
+                publisher=self._publisher,
+                made_at=made_at,
+                observed_at=observed_at,
+                sources=Counter(source for road, source in sources.items() if road in shares),
+                horizons_seconds=HORIZONS_SECONDS,
+                speeds_kmh=speeds,
+                free_flow_kmh=free[0],
+            )
+            told = {road for road, speeds in speeds_kmh.items() if any(speed is not None for speed in speeds)}
+            return encode_speeds(self._graph, published), len(told & shares.keys())
+
+        # in a thread, since a city may have tens of thousands of roads
+        content, updated = await asyncio.to_thread(encoded)
         there = await self._put(self._speeds, version, content, made_at)
         if there is None:
             return None
-        told = {road for road, speeds in speeds_kmh.items() if any(speed is not None for speed in speeds)}
         update = RouteUpdate(
             event_id=str(uuid5(_NAMESPACE, f"{self._city}\n{there}")),
             timestamp=rfc3339(epoch_us(made_at)),
             graph_version=there,
-            roads_updated=len(told & shares.keys()),
+            roads_updated=updated,
         )
         sent = await self._outbox.send(ROUTE_UPDATES, 0, [(None, encode_route_update(update))])
         await asyncio.gather(*sent)
