@@ -7,6 +7,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from models.roads import RoadIdentifier
+
 NotificationType = Literal["heavy_congestion", "sudden_jam", "severe_traffic"]
 NotificationSeverity = Literal["WARNING", "CRITICAL"]
 
@@ -23,7 +25,7 @@ class RoadNotification(Struct, frozen=True, kw_only=True):
     event_id: str
     timestamp: str
     alert_type: NotificationType
-    road_id: str
+    road_id: RoadIdentifier
     road_name: str
     severity: NotificationSeverity
     message: str

@@ -7,11 +7,13 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from models.roads import RoadIdentifier
+
 #: Who predicted: the promoted model, or what is left when it cannot.
 PredictionSource = Literal["model", "last_value", "time_of_day"]
 
 
-class RoadPrediction(Struct, frozen=True, kw_only=True):
+class RoadPrediction(Struct, frozen=True, kw_only=True, gc=False):
     """What is expected of one road; the first nine fields are those that outside systems know.
 
     Attributes:
@@ -33,7 +35,7 @@ class RoadPrediction(Struct, frozen=True, kw_only=True):
 
     event_id: str
     timestamp: str
-    road_id: str
+    road_id: RoadIdentifier
     current_speed: float | None
     predicted_speed_10min: float
     predicted_speed_20min: float

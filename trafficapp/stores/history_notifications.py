@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from models.detections import event_time_us
 from models.notifications import RoadNotification, decode_notification
-from models.timestamps import epoch_us
 from trafficapp.settings import Settings
 from trafficapp.stores.history_rows import StoredTime, column_arrays, storable, write_all, write_new
 from trafficapp.stores.history_sink import HistorySink, SinkCounters, postgres_time
@@ -96,7 +96,7 @@ class HistoryNotificationsSink(HistorySink[list[NotificationColumns]]):
 def _columns(notification: RoadNotification) -> NotificationColumns:
     return (
         uuid.UUID(notification.event_id),
-        postgres_time(epoch_us(notification.timestamp)),
+        postgres_time(event_time_us(notification.timestamp)),
         notification.alert_type,
         storable(notification.road_id),
         storable(notification.road_name),

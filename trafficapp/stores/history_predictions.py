@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from models.detections import event_time_us
 from models.predictions import RoadPrediction, decode_prediction
-from models.timestamps import epoch_us
 from trafficapp.settings import Settings
 from trafficapp.stores.history_rows import StoredTime, column_arrays, days_of, storable, write_all, write_new
 from trafficapp.stores.history_sink import HistorySink, SinkCounters, postgres_time
@@ -122,8 +122,8 @@ class HistoryPredictionsSink(HistorySink[PredictionBatch]):
 def _columns(prediction: RoadPrediction) -> PredictionColumns:
     return (
         storable(prediction.road_id),
-        postgres_time(epoch_us(prediction.step_start)),
-        postgres_time(epoch_us(prediction.timestamp)),
+        postgres_time(event_time_us(prediction.step_start)),
+        postgres_time(event_time_us(prediction.timestamp)),
         uuid.UUID(prediction.event_id),
         prediction.current_speed,
         prediction.predicted_speed_10min,

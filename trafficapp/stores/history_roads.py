@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from models.detections import event_time_us
 from models.roads import RoadObservation, decode_road_observation
-from models.timestamps import epoch_us
 from trafficapp.settings import Settings
 from trafficapp.stores.history_rows import (
     StoredTime,
@@ -111,7 +111,7 @@ class HistoryRoadsSink(HistorySink[ObservationBatch]):
         for record in records:
             try:
                 observation = decode_road_observation(record.value or b"")
-                time = postgres_time(epoch_us(observation.timestamp))
+                time = postgres_time(event_time_us(observation.timestamp))
             except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError) as error:
                 where = f"{self.topic} at offset {record.offset}"
                 _log.error("%s is no observation of a road and was left out: %s", where, error)
@@ -169,6 +169,6 @@ def _add(batch: ObservationBatch, counters: SinkCounters, observation: RoadObser
             observation.free_flow_speed,
             _encode(observation.coordinates).decode(),
             _encode([(storable(edge), share) for edge, share in observation.edges]).decode(),
-            observation.graph_version,
+            storable(observation.graph_version),
             time,
         )

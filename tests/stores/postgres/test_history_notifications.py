@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from models.notifications import encode_notification
 from tests.stores.postgres.conftest import Connection
 from tests.stores.postgres.records import owned
 from tests.stores.road_notifications import notification, notification_records
@@ -62,7 +63,11 @@ async def test_what_is_none_or_cannot_be_stored_stops_no_neighbour(
 ) -> None:
     odd = notification(2, road_id="nul\0", message="two\0parts")
     far = notification(3, timestamp="0000-13-01T00:00:00Z")
-    bad = [b"", b"{", b'{"event_id":"x"}', b"\xff"]
+    bad = [b"", b"{", b'{"event_id":"x"}', b"\xff", encode_notification(notification(4, road_id="x" * 5000))]
+    bad += [
+        encode_notification(notification(5, timestamp=time))
+        for time in ("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59")
+    ]
     await sink.apply(0, notification_records(0, *bad, far, odd, notification(1)), owned)
     rows = await database.fetch("SELECT road_id, message FROM notifications ORDER BY notified_at")
     assert [row["road_id"] for row in rows] == ["r1", "nul\ufffd"]

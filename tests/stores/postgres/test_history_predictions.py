@@ -74,7 +74,9 @@ async def test_the_newest_of_a_road_and_step_is_kept_whatever_comes_again(
 
 
 async def test_what_cannot_be_kept_costs_no_neighbour(sink: HistoryPredictionsSink, database: Connection) -> None:
-    bad = [b"", b"{}", encode_prediction(prediction(event_id="no uuid")), encode_prediction(prediction(step_start="x"))]
+    bad = [b"", b"{}", encode_prediction(prediction(event_id="no uuid")), encode_prediction(prediction("x" * 5000))]
+    wrong = ("x", "9999-12-31T23:59:59-23:59", "9999-12-31T00:00:00Z", "0001-01-01T00:00:00+23:59")
+    bad += [encode_prediction(prediction(**{name: time})) for name in ("step_start", "timestamp") for time in wrong]
     far = msgspec.structs.replace(prediction("far"), step_start="2250-01-01T00:00:00Z")
     await sink.apply(0, prediction_records(*bad, prediction("a\0b"), far, prediction("c")), owned)
     found = [row[0] for row in await database.fetch("SELECT road_id FROM predictions ORDER BY road_id")]

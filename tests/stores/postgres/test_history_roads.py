@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from tests.stores.postgres.conftest import Connection
@@ -86,8 +87,11 @@ async def test_days_have_partitions_of_their_own(sink: HistoryRoadsSink, databas
 
 async def test_what_cannot_be_kept_costs_no_neighbour(sink: HistoryRoadsSink, database: Connection) -> None:
     nul = observation("a\0b", road_name="c\0d", edges=[("e\0", 1.0)])
-    wrong_time = observation("w", timestamp="yesterday")
-    await sink.apply(0, observation_records(b"", b"{}", observation(), wrong_time, nul), owned)
+    times = ("yesterday", "9999-12-31T23:59:59-23:59", "9999-12-31T00:00:00Z", "0001-01-01T00:00:00+23:59")
+    wrong = [observation("w", timestamp=time) for time in times]
+    wrong += [observation("x" * 5000), observation(speed_ratio=1, edges=[("e", 2.0)]), observation(current_speed=-1.0)]
+    nul = msgspec.structs.replace(nul, graph_version="g\0")
+    await sink.apply(0, observation_records(b"", b"{}", observation(), *wrong, nul), owned)
     found = await database.fetch("SELECT road_id, road_name FROM roads ORDER BY road_id")
     assert [tuple(row) for row in found] == [("a10", "Via Roma"), ("a�b", "c�d")]
-    assert (sink.counters.rows, sink.counters.unreadable) == (2, 3)
+    assert (sink.counters.rows, sink.counters.unreadable, sink.counters.unstorable) == (2, 2 + len(wrong), 0)
