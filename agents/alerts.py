@@ -25,6 +25,7 @@ from trafficapp.kafka import offsets_at_time
 from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings
 from trafficapp.state import StateLog, alert_state_log
+from trafficapp.state_rows import UNTOLD, SourceLog
 from trafficapp.telemetry import Telemetry
 from trafficapp.topics import ALERTS, METRICS, quiet_cameras
 
@@ -38,6 +39,8 @@ _TRY_AGAIN_SECONDS = 1.0
 class AlertsSink(StatefulSink[PartitionAlerts]):
     """Applies finished windows to the alerts of their cameras and sends the steps that come of it."""
 
+    takes_unreadable = False
+
     def __init__(self, settings: Settings, outbox: Outbox, state: StateLog, telemetry: Telemetry) -> None:
         super().__init__(state, settings.kafka.session_timeout_seconds)
         self._outbox = outbox
@@ -46,9 +49,9 @@ class AlertsSink(StatefulSink[PartitionAlerts]):
         self._max_gap_us = round(settings.alerts.max_gap_seconds * MICROSECONDS_PER_SECOND)
         self._forget_us = round(settings.alerts.forget_seconds * MICROSECONDS_PER_SECOND)
 
-    def take_over(self, partition: int, rows: Mapping[bytes, bytes]) -> PartitionAlerts:
+    def take_over(self, partition: int, rows: Mapping[bytes, bytes], log: SourceLog) -> PartitionAlerts:
         """The alerts of a partition, to go on from their rows."""
-        return PartitionAlerts(partition, self._causes, self._max_gap_us, self._forget_us, rows)
+        return PartitionAlerts(partition, self._causes, self._max_gap_us, self._forget_us, rows, log)
 
     async def take_effect(self, partition: int, states: PartitionAlerts, records: Sequence[ConsumerRecord]) -> None:
         """Apply a run; returns when its steps are acknowledged."""
@@ -79,7 +82,7 @@ class QuietCamerasSink:
         self._settings = settings
         self._alerts = alerts
 
-    async def load(self, partitions: Collection[int]) -> dict[int, int]:
+    async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:
         """Begin a while back."""
         while True:
             try:

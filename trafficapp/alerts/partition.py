@@ -21,7 +21,7 @@ from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
 from models.window_rows import WindowRow, decode_window_row
 from trafficapp.alerts.lifecycle import CauseState, advance, ended_unseen
 from trafficapp.alerts.rules import Cause
-from trafficapp.state_rows import OFFSET_BYTES, partition_key, state_row
+from trafficapp.state_rows import OFFSET_BYTES, UNTOLD, SourceLog, continued, partition_key, state_row
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +54,10 @@ class CameraAlerts(Struct, array_like=True):
 
 
 class _Applied(Struct, array_like=True):
-    """The row of a partition; the offset before it says it all."""
+    """The row of a partition: how far it was applied, and the id of the topic that is meant by it."""
 
     applied: int = -1
+    log_id: str = ""
 
 
 _decode_camera = msgspec.msgpack.Decoder(CameraAlerts).decode
@@ -72,10 +73,20 @@ class PartitionAlerts:
         max_gap_us: windows that begin further apart than this are not in a row.
         forget_us: an open alert is over when no window of known level followed the newest one for this long.
         rows: state rows to go on from, by key.
+        log: which log the records are of.
+
+    Raises:
+        OtherLog: the rows were made of another one.
     """
 
     def __init__(
-        self, partition: int, causes: Sequence[Cause], max_gap_us: int, forget_us: int, rows: Mapping[bytes, bytes]
+        self,
+        partition: int,
+        causes: Sequence[Cause],
+        max_gap_us: int,
+        forget_us: int,
+        rows: Mapping[bytes, bytes],
+        log: SourceLog = UNTOLD,
     ) -> None:
         self._causes = tuple(causes)
         self._max_gap_us = max_gap_us
@@ -86,7 +97,9 @@ class PartitionAlerts:
         self._quiet: dict[bytes, int] = {}
         self._told_early: set[bytes] = set()
         own = rows.get(self._key)
-        self.applied = -1 if own is None else _decode_partition(own[OFFSET_BYTES:]).applied
+        partition_row = _Applied() if own is None else _decode_partition(own[OFFSET_BYTES:])
+        self.applied = partition_row.applied
+        self._log = continued(SourceLog(partition_row.log_id), log)
         self.cameras = {key: _decode_camera(row[OFFSET_BYTES:]) for key, row in rows.items() if key != self._key}
 
     def apply(self, records: Iterable[Record]) -> list[AlertEvent]:
@@ -139,7 +152,7 @@ class PartitionAlerts:
         """State rows that changed since the last call: cameras first, the partition's row last."""
         rows = [(key, state_row(self.cameras[key].offset, self.cameras[key])) for key in sorted(self._dirty)]
         self._dirty.clear()
-        rows.append((self._key, state_row(self.applied, _Applied(self.applied))))
+        rows.append((self._key, state_row(self.applied, _Applied(self.applied, self._log.id))))
         return rows
 
     def all_rows(self) -> list[tuple[bytes, bytes]]:

@@ -44,7 +44,7 @@ class BatchHeader(NamedTuple):
     producer_id: int
     producer_epoch: int
     base_sequence: int
-    count: int
+    record_count: int
 
     @property
     def next_offset(self) -> int:
@@ -54,13 +54,12 @@ class BatchHeader(NamedTuple):
     @property
     def is_dense(self) -> bool:
         """Whether nothing was compacted away, so that the place of a record says what its offset is."""
-        return self.count == self.last_offset_delta + 1
+        return self.record_count == self.last_offset_delta + 1
 
     @property
     def timestamp_type(self) -> int:
         """1 when the broker stamped the records, else 0."""
         return 1 if self.attributes & STAMPED else 0
-
 
 
 def header_of(batch: bytes | memoryview) -> BatchHeader:
@@ -70,7 +69,7 @@ def header_of(batch: bytes | memoryview) -> BatchHeader:
 
 def unreadable_batch(header: BatchHeader, reason: str) -> PlainRecord:
     """The one record that stands for a batch that cannot be unpacked, at the batch's first offset."""
-    text = f"{reason}; it stands for the {header.count:,} records of a batch"
+    text = f"{reason}; it stands for the {header.record_count:,} records of a batch"
     return unreadable(header.base_offset, header.max_timestamp, header.timestamp_type, text)
 
 
@@ -82,7 +81,7 @@ def records_of(header: BatchHeader, payload: bytes | memoryview) -> Iterator[Pla
         payload: what stands behind the header, unpacked.
     """
     due, at, end = header.base_offset, 0, len(payload)
-    for place in range(header.count):
+    for place in range(header.record_count):
         try:
             size, begin = _varint(payload, at, end)
             at = begin + size
@@ -90,7 +89,7 @@ def records_of(header: BatchHeader, payload: bytes | memoryview) -> Iterator[Pla
                 raise ValueError(f"it says that it has {size} bytes")
         except ValueError as error:
             # nothing leads to the records behind it
-            left = header.count - place
+            left = header.record_count - place
             text = f"its length cannot be read ({error}); it stands for the last {left:,} records of a batch"
             yield unreadable(min(due, header.next_offset - 1), header.max_timestamp, header.timestamp_type, text)
             return

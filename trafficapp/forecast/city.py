@@ -11,7 +11,7 @@ from the rows reads everything again that no round has covered.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -24,8 +24,8 @@ from trafficapp.forecast.recent import RecentSpeeds, RoadSteps
 from trafficapp.forecast.untold import Told, is_untold, untold_in, untold_rows
 from trafficapp.notifications.notices import OpenNotices
 from trafficapp.roads.forgetting import Forgetting
-from trafficapp.roads.partition import CLOCKS_APART_US
-from trafficapp.state_rows import OFFSET_BYTES, forgotten_row, partition_key, state_row
+from trafficapp.roads.partition import CLOCKS_APART_US, check_readable
+from trafficapp.state_rows import OFFSET_BYTES, UNTOLD, SourceLog, continued, forgotten_row, partition_key, state_row
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,11 @@ class Record(Protocol):
     timestamp: int
     key: bytes | None
     value: bytes | None
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """Names and values, in order."""
+        ...
 
 
 class Observed(Struct, array_like=True, frozen=True):
@@ -82,13 +87,22 @@ class Fresh(NamedTuple):
 
 
 class _Applied(Struct, array_like=True):
-    """The row of the partition: how far it was applied, times of its last record, when roads were last forgotten."""
+    """The row of the partition.
+
+    Attributes:
+        applied: how far it was applied.
+        record_ms, source_ms: times of its last record, see `CityRoads`.
+        forgotten_hour: when roads were last forgotten.
+        log_id, partitions: which log it is of, see `SourceLog`.
+    """
 
     applied: int = -1
     record_ms: int = 0
     notifications: list[Told] = field(default_factory=list)  # of rows that were written before they had their own
     source_ms: int = 0
     forgotten_hour: int = -1
+    log_id: str = ""
+    partitions: int = 0
 
 
 _decode_road = msgspec.msgpack.Decoder(RoadState).decode
@@ -106,6 +120,10 @@ class CityRoads:
         forget_us: how long a road is silent before it is forgotten.
         most_roads: observations of further ones are refused.
         rows: state rows to go on from, by key.
+        log: which log the records are of.
+
+    Raises:
+        OtherLog: the rows were made of another one.
 
     Attributes:
         applied: offset of the last record applied; -1 before the first.
@@ -133,6 +151,7 @@ class CityRoads:
         *,
         forget_us: int = 86_400 * MICROSECONDS_PER_SECOND,
         most_roads: int = 50_000,
+        log: SourceLog = UNTOLD,
     ) -> None:
         self._key = partition_key(partition)
         self._before_us = before_us
@@ -142,6 +161,7 @@ class CityRoads:
         self._prepared: dict[str, bytes] = {}
         own = rows.get(self._key)
         partition_row = _Applied() if own is None else _decode_partition(own[OFFSET_BYTES:])
+        self._log = continued(SourceLog(partition_row.log_id, partition_row.partitions), log)
         self.applied, self.record_ms = partition_row.applied, partition_row.record_ms
         self.source_ms = partition_row.source_ms
         self._forgetting = Forgetting(forget_us, partition_row.forgotten_hour)
@@ -176,7 +196,7 @@ class CityRoads:
         for record in records:
             if record.offset <= self.applied:
                 continue
-            self.applied, self.record_ms = record.offset, record.timestamp
+            self.applied = record.offset
             self.owes_round = True
             try:
                 took_effect += self._take_in(record)
@@ -219,7 +239,7 @@ class CityRoads:
         ]
         self._dirty.clear()
         self._prepared.clear()
-        own = _Applied(self.applied, self.record_ms, [], self.source_ms, self._forgetting.hour)
+        own = _Applied(self.applied, self.record_ms, [], self.source_ms, self._forgetting.hour, *self._log)
         rows.append((self._key, state_row(self.applied, own)))
         rows += [(road_id.encode(), forgotten_row(self.applied)) for road_id in sorted(self._forgotten)]
         self._forgotten.clear()
@@ -251,6 +271,7 @@ class CityRoads:
         Raises:
             Rejected: it is no observation that can be true.
         """
+        check_readable(record)
         try:
             observation = decode_road_observation(record.value or b"")
             observed_at_us, source_us = epoch_us(observation.timestamp), observation.record_us

@@ -8,7 +8,7 @@ is far ahead is refused by the worker's (`PartitionRoads.apply`).
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import Protocol
@@ -18,12 +18,13 @@ from msgspec import Struct, field
 
 from models.dead_letters import DeadLetter, dead_letter_of
 from models.detections import Rejected
+from models.records import UNREADABLE_REASON, WithHeaders, why_unreadable
 from models.roads import RoadObservation
 from models.timestamps import rfc3339
 from trafficapp.roads.feed import CheckedMessage, FeedChecks
 from trafficapp.roads.forgetting import Forgetting
 from trafficapp.roads.road_edges import CoveredEdge, RoadEdges, line_digest
-from trafficapp.state_rows import OFFSET_BYTES, forgotten_row, partition_key, state_row
+from trafficapp.state_rows import OFFSET_BYTES, UNTOLD, SourceLog, continued, forgotten_row, partition_key, state_row
 from trafficapp.topics import ROADS_RAW
 
 #: Clocks that are kept differ by less. A record that is farther ahead of all else is of a producer with a wrong clock.
@@ -45,6 +46,11 @@ class Record(Protocol):
     timestamp_type: int
     key: bytes | None
     value: bytes | None
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """Names and values, in order."""
+        ...
 
 
 class RoadState(Struct, array_like=True):
@@ -73,11 +79,20 @@ class RoadState(Struct, array_like=True):
 
 
 class _Applied(Struct, array_like=True):
-    """The row of a partition: how far it was applied, the newest time of a record, when roads were last forgotten."""
+    """The row of a partition.
+
+    Attributes:
+        applied: how far it was applied.
+        newest_record_us: the newest time of a record.
+        forgotten_hour: when roads were last forgotten.
+        log_id, partitions: which log it is of, see `SourceLog`.
+    """
 
     applied: int = -1
     newest_record_us: int = -1
     forgotten_hour: int = -1
+    log_id: str = ""
+    partitions: int = 0
 
 
 @dataclass(slots=True)
@@ -109,9 +124,20 @@ class PartitionRoads:
         checks: what can be true.
         road_edges: where roads are on the graph.
         rows: state rows to go on from, by key.
+        log: which log the records are of.
+
+    Raises:
+        OtherLog: the rows were made of another one.
     """
 
-    def __init__(self, partition: int, checks: FeedChecks, road_edges: RoadEdges, rows: Mapping[bytes, bytes]) -> None:
+    def __init__(
+        self,
+        partition: int,
+        checks: FeedChecks,
+        road_edges: RoadEdges,
+        rows: Mapping[bytes, bytes],
+        log: SourceLog = UNTOLD,
+    ) -> None:
         self.partition = partition
         self._checks = checks
         self._road_edges = road_edges
@@ -121,6 +147,7 @@ class PartitionRoads:
         self._remember_us = checks.late_us + checks.future_us
         own = rows.get(self._key)
         partition_row = _Applied() if own is None else _decode_partition(own[OFFSET_BYTES:])
+        self._log = continued(SourceLog(partition_row.log_id, partition_row.partitions), log)
         self.applied, self._newest_record_us = partition_row.applied, partition_row.newest_record_us
         self._forgetting = Forgetting(checks.forget_us, partition_row.forgotten_hour)
         self._forgotten: set[bytes] = set()
@@ -141,6 +168,7 @@ class PartitionRoads:
                 continue
             self.applied = record.offset
             try:
+                check_readable(record)
                 self._check_clock(record, clock_us)
                 checked = self._checks.check(record.key, record.value, record.timestamp * 1000)
                 self._apply(record, checked, outcome)
@@ -153,7 +181,7 @@ class PartitionRoads:
         """State rows that changed since the last call: roads, the partition's row, then those of forgotten roads."""
         rows = [(key, state_row(self.roads[key].offset, self.roads[key])) for key in sorted(self._dirty)]
         self._dirty.clear()
-        own = _Applied(self.applied, self._newest_record_us, self._forgetting.hour)
+        own = _Applied(self.applied, self._newest_record_us, self._forgetting.hour, *self._log)
         rows.append((self._key, state_row(self.applied, own)))
         rows += [(key, forgotten_row(self.applied)) for key in sorted(self._forgotten)]
         self._forgotten.clear()
@@ -246,6 +274,17 @@ class PartitionRoads:
         if first > 0:
             road.forgotten_us = max(road.forgotten_us, times_us[first - 1])
             del times_us[:first]
+
+
+def check_readable(record: WithHeaders) -> None:
+    """Refuse a record that did not come out of its batch.
+
+    Raises:
+        Rejected: with the reason ``unreadable_record``.
+    """
+    reason = why_unreadable(record)
+    if reason is not None:
+        raise Rejected(UNREADABLE_REASON, reason)
 
 
 def _found(times_us: list[int], time_us: int) -> list[int]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import asyncpg
 
 from trafficapp.settings import PostgresSettings
+from trafficapp.state_rows import UNTOLD, SourceLog, continued
 from trafficapp.stores.postgres import Abandoned, Outage, address_of, create_pool, retrying
 from trafficapp.stores.time_partitions import EnsuredPartitions
 
@@ -41,7 +42,14 @@ _CLAIM = """
     SELECT $1, $2, partition, 0 FROM unnest($3::int[]) AS partition ORDER BY partition
     ON CONFLICT DO NOTHING
 """
-_READ = "SELECT partition, next_offset FROM sink_offsets WHERE sink = $1 AND topic = $2 AND partition = ANY($3::int[])"
+_READ = """
+    SELECT partition, next_offset, log_id FROM sink_offsets
+    WHERE sink = $1 AND topic = $2 AND partition = ANY($3::int[])
+"""
+_NAME_LOG = """
+    UPDATE sink_offsets SET log_id = $4
+    WHERE sink = $1 AND topic = $2 AND partition = ANY($3::int[]) AND log_id = ''
+"""
 _NEXT = "SELECT next_offset FROM sink_offsets WHERE sink = $1 AND topic = $2 AND partition = $3"
 _MOVE = """
     UPDATE sink_offsets SET next_offset = $5, updated_at = now()
@@ -132,15 +140,16 @@ class HistorySink(ABC, Generic[Batch]):
             "timestamptz", schema="pg_catalog", encoder=tuple, decoder=tuple, format="tuple"
         )
 
-    async def load(self, partitions: Collection[int]) -> dict[int, int]:
+    async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:
         """Take over partitions; waits for Postgres. See `RunSink.load`.
 
         Raises:
             Abandoned: told to stop while Postgres was away.
+            OtherLog: the offsets are of another topic of that name.
         """
+        numbers = sorted(set(partitions))
 
-        async def read() -> dict[int, int]:
-            numbers = sorted(set(partitions))
+        async def read() -> list[asyncpg.Record]:
             async with pool.acquire() as connection:
                 await self._partitions.ensure_ahead(connection)
                 found = await connection.fetch(_READ, self.name, self.topic, numbers)
@@ -148,12 +157,17 @@ class HistorySink(ABC, Generic[Batch]):
                     # Only now: the insertion waits for everybody who is about to move an offset.
                     await connection.execute(_CLAIM, self.name, self.topic, numbers)
                     found = await connection.fetch(_READ, self.name, self.topic, numbers)
-                return {row["partition"]: row["next_offset"] for row in found}
+                if log.id and any(not row["log_id"] for row in found):
+                    await connection.execute(_NAME_LOG, self.name, self.topic, numbers, log.id)
+                return found
 
         pool = await self._opened_pool()
         found = await retrying(read, self._outage, lambda: not self._should_stop())
-        self._next_offsets.update(found)
-        return found
+        for row in found:
+            continued(SourceLog(row["log_id"]), log)
+        starts = {row["partition"]: row["next_offset"] for row in found}
+        self._next_offsets.update(starts)
+        return starts
 
     async def apply(self, partition: int, records: Sequence[ConsumerRecord], still_owned: Callable[[], bool]) -> None:
         """Write the rows of consecutive records. See `RunSink.apply`.
