@@ -9,12 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+import msgspec
+
 #: Name of the only header of a record that cannot be read; its value is the reason. Compared by identity (``is``): what
 #: came out of the log may have a header of the same letters, but never this object.
 UNREADABLE: Final = "trafficapp-unreadable"
 
 #: The word for it in dead letters and counters.
 UNREADABLE_REASON: Final = "unreadable_record"
+
+#: What reading a value raises that is not what it should be: by its form, its texts, its depth, or its times.
+MALFORMED = (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError)
 
 
 class WithHeaders(Protocol):

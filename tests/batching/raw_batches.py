@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import cramjam
 from aiokafka.client import AIOKafkaClient
+from aiokafka.codec import lz4_encode
 from aiokafka.errors import for_code
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.util import calc_crc32c
@@ -74,7 +75,7 @@ def compressed(payload: bytes, codec: int) -> bytes:
     if codec == SNAPPY:
         return bytes(cramjam.snappy.compress_raw(payload))
     if codec == LZ4:
-        return bytes(cramjam.lz4.compress(payload))
+        return lz4_encode(payload)
     if codec == ZSTD:
         return bytes(cramjam.zstd.compress(payload))
     return payload

@@ -21,7 +21,15 @@ from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
 from models.window_rows import WindowRow, decode_window_row
 from trafficapp.alerts.lifecycle import CauseState, advance, ended_unseen
 from trafficapp.alerts.rules import Cause
-from trafficapp.state_rows import OFFSET_BYTES, UNTOLD, SourceLog, continued, partition_key, state_row
+from trafficapp.state_rows import (
+    OFFSET_BYTES,
+    PARTITION_KEY_PREFIX,
+    UNTOLD,
+    SourceLog,
+    continued,
+    partition_key,
+    state_row,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +70,12 @@ class _Applied(Struct, array_like=True):
 
 _decode_camera = msgspec.msgpack.Decoder(CameraAlerts).decode
 _decode_partition = msgspec.msgpack.Decoder(_Applied).decode
+
+
+def decode_row(key: bytes, row: bytes) -> object:
+    """What a state row says; raises one of `models.records.MALFORMED` on one that is none."""
+    state = row[OFFSET_BYTES:]
+    return _decode_partition(state) if key.startswith(PARTITION_KEY_PREFIX) else (key.decode(), _decode_camera(state))
 
 
 class PartitionAlerts:

@@ -21,11 +21,20 @@ from models.detections import UNDECODABLE, Rejected
 from models.roads import RoadObservation, decode_road_observation
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us, rfc3339
 from trafficapp.forecast.recent import RecentSpeeds, RoadSteps
-from trafficapp.forecast.untold import Told, is_untold, untold_in, untold_rows
+from trafficapp.forecast.untold import Told, decode_untold, is_untold, untold_in, untold_rows
 from trafficapp.notifications.notices import OpenNotices
 from trafficapp.roads.forgetting import Forgetting
 from trafficapp.roads.partition import CLOCKS_APART_US, check_readable
-from trafficapp.state_rows import OFFSET_BYTES, UNTOLD, SourceLog, continued, forgotten_row, partition_key, state_row
+from trafficapp.state_rows import (
+    OFFSET_BYTES,
+    PARTITION_KEY_PREFIX,
+    UNTOLD,
+    SourceLog,
+    continued,
+    forgotten_row,
+    partition_key,
+    state_row,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +116,14 @@ class _Applied(Struct, array_like=True):
 
 _decode_road = msgspec.msgpack.Decoder(RoadState).decode
 _decode_partition = msgspec.msgpack.Decoder(_Applied).decode
+
+
+def decode_row(key: bytes, row: bytes) -> object:
+    """What a state row says; raises one of `models.records.MALFORMED` on one that is none."""
+    state = row[OFFSET_BYTES:]
+    if is_untold(key):
+        return decode_untold(key, row)
+    return _decode_partition(state) if key.startswith(PARTITION_KEY_PREFIX) else (key.decode(), _decode_road(state))
 
 
 class CityRoads:

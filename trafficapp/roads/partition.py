@@ -24,7 +24,16 @@ from models.timestamps import rfc3339
 from trafficapp.roads.feed import CheckedMessage, FeedChecks
 from trafficapp.roads.forgetting import Forgetting
 from trafficapp.roads.road_edges import CoveredEdge, RoadEdges, line_digest
-from trafficapp.state_rows import OFFSET_BYTES, UNTOLD, SourceLog, continued, forgotten_row, partition_key, state_row
+from trafficapp.state_rows import (
+    OFFSET_BYTES,
+    PARTITION_KEY_PREFIX,
+    UNTOLD,
+    SourceLog,
+    continued,
+    forgotten_row,
+    partition_key,
+    state_row,
+)
 from trafficapp.topics import ROADS_RAW
 
 #: Clocks that are kept differ by less. A record that is farther ahead of all else is of a producer with a wrong clock.
@@ -114,6 +123,12 @@ class Outcome:
 
 _decode_road = msgspec.msgpack.Decoder(RoadState).decode
 _decode_partition = msgspec.msgpack.Decoder(_Applied).decode
+
+
+def decode_row(key: bytes, row: bytes) -> object:
+    """What a state row says; raises one of `models.records.MALFORMED` on one that is none."""
+    state = row[OFFSET_BYTES:]
+    return _decode_partition(state) if key.startswith(PARTITION_KEY_PREFIX) else (key.decode(), _decode_road(state))
 
 
 class PartitionRoads:
