@@ -15,13 +15,13 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from aiokafka import ConsumerRecord
 from faust.stores.base import SerializedStore
 from faust.tables.table import Table
 from faust.types.windows import WindowRange
 from rocksdict import AccessType, Options, Rdict, WriteBatch
 
+from models.records import MALFORMED
 from models.timestamps import epoch_us
 from models.window_rows import WindowRow, decode_window_row
 from trafficapp.state_rows import UNTOLD, SourceLog
@@ -244,7 +244,8 @@ class FinishedSink:
             logger.warning("the topic was made anew: building the windows of partition %d again", partition)
             await asyncio.to_thread(self._make_anew, partition)
             del starts[partition]
-        self._log_ids |= dict.fromkeys(partitions, log.id.encode())
+        for partition in partitions:
+            self._log_ids[partition] = log.id.encode() or self._known_ids(partition).pop()
         empty = [partition for partition in partitions if partition not in starts]
         if empty:
             starts |= await self._offset_of_time(empty, time.time() - self._cameras.keep_seconds)
@@ -259,8 +260,11 @@ class FinishedSink:
 
     def _is_of(self, partition: int, log: SourceLog) -> bool:
         """Whether the databases of a partition may be of a log."""
-        known = {store.databases[partition].get(_LOG) for store in (self._cameras, self._lanes)} - {None, b""}
-        return not log.id or known <= {log.id.encode()}
+        return not log.id or self._known_ids(partition) <= {b"", log.id.encode()}
+
+    def _known_ids(self, partition: int) -> set[bytes]:
+        """Which logs the databases of a partition are of; nothing where it is not told."""
+        return {store.databases[partition].get(_LOG) or b"" for store in (self._cameras, self._lanes)}
 
     def _make_anew(self, partition: int) -> None:
         self._cameras.reset(partition)
@@ -277,7 +281,7 @@ class FinishedSink:
                 start_us = starts.get(row.window_start)
                 if start_us is None:
                     start_us = starts[row.window_start] = epoch_us(row.window_start)
-            except (msgspec.MsgspecError, TypeError, ValueError) as error:
+            except MALFORMED as error:
                 logger.warning("partition %d, offset %d is no window: %s", partition, record.offset, error)
                 continue
             if row.lane_id is None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from models.notifications import RoadNotification, decode_notification
+from models.records import MALFORMED
 from models.timestamps import epoch_us
 from trafficapp.settings import Settings
 from trafficapp.stores.history_rows import StoredTime, column_arrays, storable, write_all, write_new
@@ -71,7 +72,7 @@ class HistoryNotificationsSink(HistorySink[list[NotificationColumns]]):
         for record in records:
             try:
                 row = _columns(decode_notification(record.value or b""))
-            except (msgspec.MsgspecError, ValueError, OverflowError) as error:
+            except MALFORMED as error:
                 _log.error("%s at offset %d is no notification and was left out: %s", self.topic, record.offset, error)
                 counters.unreadable += 1
                 continue

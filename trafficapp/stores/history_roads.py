@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from models.records import MALFORMED
 from models.roads import RoadObservation, decode_road_observation
 from models.timestamps import epoch_us
 from trafficapp.settings import Settings
@@ -112,7 +113,7 @@ class HistoryRoadsSink(HistorySink[ObservationBatch]):
             try:
                 observation = decode_road_observation(record.value or b"")
                 time = postgres_time(epoch_us(observation.timestamp))
-            except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError) as error:
+            except MALFORMED as error:
                 where = f"{self.topic} at offset {record.offset}"
                 _log.error("%s is no observation of a road and was left out: %s", where, error)
                 counters.unreadable += 1

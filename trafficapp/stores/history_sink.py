@@ -35,7 +35,13 @@ Row = TypeVar("Row")
 CLOSE_SECONDS = 5
 
 #: What a value that Postgres cannot hold raises: there, or here when it is encoded.
-REFUSED_VALUES = (asyncpg.DataError, asyncpg.NotNullViolationError, ValueError, OverflowError)
+REFUSED_VALUES = (
+    asyncpg.DataError,
+    asyncpg.NotNullViolationError,
+    asyncpg.ProgramLimitExceededError,
+    ValueError,
+    OverflowError,
+)
 
 _CLAIM = """
     INSERT INTO sink_offsets (sink, topic, partition, next_offset)
@@ -297,6 +303,16 @@ async def write_what_fits(
 POSTGRES_EPOCH_US = 946_684_800_000_000
 
 
+#: The years from 1 to 9999, which calendars have.
+_FIRST_US, _END_US = -62_135_596_800_000_000, 253_402_300_800_000_000
+
+
 def postgres_time(time_us: int) -> tuple[int]:
-    """A timestamptz as the connections of a sink take it, from microseconds since the epoch."""
+    """A timestamptz as the connections of a sink take it, from microseconds since the epoch.
+
+    Raises:
+        ValueError: no calendar has the time.
+    """
+    if not _FIRST_US <= time_us < _END_US:
+        raise ValueError(f"{time_us} us since 1970 lie in no year between 1 and 9999")
     return (time_us - POSTGRES_EPOCH_US,)
