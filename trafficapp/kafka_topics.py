@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -92,7 +92,7 @@ class TopicAdmin:
             try:
                 described = future.result()
             except KafkaException as error:
-                if _code(error) == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                if error_code(error) == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     continue
                 raise
             told = str(described.topic_id)
@@ -111,7 +111,7 @@ class TopicAdmin:
                 self.client.describe_configs([resource], request_timeout=_REQUEST_SECONDS)
             )
         except KafkaException as error:
-            if _code(error) in _REFUSALS:
+            if error_code(error) in _REFUSALS:
                 return None
             raise
         return found
@@ -152,7 +152,7 @@ class TopicAdmin:
                 try:
                     self.set_config(topic.name, name, value)
                 except KafkaException as error:
-                    if _code(error) in _UNREACHABLE:
+                    if error_code(error) in _UNREACHABLE:
                         raise
                     _tell_refused(topic.name, name, has, value, error, self._settings)
                 else:
@@ -194,6 +194,17 @@ class TopicAdmin:
                         f"{settings.kafka.bootstrap_servers} --alter --topic {topic} --partitions {counts[leader]}"
                     )
 
+    def groups(self) -> dict[str, ConsumerGroupState]:
+        """All consumer groups and what they do.
+
+        Raises:
+            KafkaException: the broker does not answer.
+        """
+        listed = self.client.list_consumer_groups(request_timeout=_REQUEST_SECONDS).result()
+        if listed.errors:
+            raise listed.errors[0]
+        return {group.group_id: group.state for group in listed.valid}
+
     def add_partitions(self, topic: str, count: int) -> None:
         """Give a topic so many partitions.
 
@@ -227,7 +238,7 @@ async def logs_of(admin: TopicAdmin, topics: Collection[str]) -> dict[str, Sourc
         try:
             found = await asyncio.to_thread(admin.logs, topics)
         except KafkaException as error:
-            if _code(error) not in _UNREACHABLE:
+            if error_code(error) not in _UNREACHABLE:
                 # what a broker does not tell is not compared
                 logger.warning("the broker does not say which topics these are (%s)", error)
                 return {}
@@ -238,9 +249,23 @@ async def logs_of(admin: TopicAdmin, topics: Collection[str]) -> dict[str, Sourc
             return found
 
 
-def is_outage(error: KafkaException) -> bool:
-    """Whether an error says that the broker does not answer, rather than that it refuses."""
-    return _code(error) in _UNREACHABLE
+def error_code(error: KafkaException) -> int:
+    """Which error it is, as one of the numbers that `KafkaError` names."""
+    return int(error.args[0].code())
+
+
+def state_of(settings: Settings, topic: str) -> str | None:
+    """The changelog of the state that is made from a topic, None when none is."""
+    return {**_states(settings), METRICS: alert_state_changelog(settings)}.get(topic)
+
+
+def followers_of(settings: Settings, topic: str) -> list[str]:
+    """What needs a partition for each one of a topic, directly or by way of another."""
+    followers = _followers(settings)
+    found = list(followers.get(topic, ()))
+    for one in found:
+        found += [name for name in followers.get(one, ()) if name not in found]
+    return found
 
 
 _UNREACHABLE = frozenset(
@@ -311,10 +336,6 @@ def _tell_refused(topic: str, name: str, has: str, needed: str, error: KafkaExce
         f"topic {topic} has {name}={has} and needs {needed}: {meaning}. The broker does not let us change it "
         f"({error}). Let somebody who may change the topic run: {command}"
     )
-
-
-def _code(error: KafkaException) -> int:
-    return int(error.args[0].code())
 
 
 def _only(futures: Mapping[Any, Future[_Answer]]) -> _Answer:
