@@ -90,7 +90,7 @@ def plan(settings: Settings, admin: TopicAdmin, topic: str, *, with_history: boo
         told = f" (it has {there.partitions})" if there else " (there is none)"
         steps.append(
             Step(
-                f"delete {state}{told}, the state that was made from {topic}, and create it with {partitions} partitions",
+                f"delete {state}{told}, the state made from {topic}, and create it with {partitions} partitions",
                 lambda: _make_anew(admin, declared[state], partitions),
             )
         )

@@ -28,7 +28,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
 from trafficapp.batching.fatal import Exit, end_process
-from trafficapp.batching.fetching import read_in_runs
+from trafficapp.batching.fetching import in_runs
 from trafficapp.batching.reader import RunReader
 from trafficapp.batching.runs import Run
 from trafficapp.batching.sink import RunSink
@@ -62,7 +62,8 @@ class RunConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return await super()._fetch_records(*args, **kwargs)
+            with in_runs(self.app.settings.worker.run_records):
+                return await super()._fetch_records(*args, **kwargs)
         except DamagedLog as error:
             # nothing may be read behind it, as what it holds would be lost without a word
             end_process(Exit.LOG_DAMAGED, str(error))
@@ -94,7 +95,6 @@ class RunConsumer(driver.Consumer):
         self._behind: dict[TP, tuple[int, float]] = {}
         self._went_back: dict[TP, float] = {}
         self._complete_at = time.monotonic()
-        read_in_runs(self.readers, self.app.settings.worker.run_records)
         for topic, reader in self.readers.items():
             reader.bind(self._seek_back_for(topic))
 

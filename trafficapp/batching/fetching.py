@@ -1,37 +1,37 @@
-"""The fetchers of this process, changed: all unpack as `trafficapp.batching.unpacking` does, some give runs.
+"""The fetchers of this process, changed: all unpack as `trafficapp.batching.unpacking` does, and can give runs.
 
 aiokafka names the classes in one module-level place each and has no other way in; a contract test holds that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
 
 from aiokafka.consumer import fetcher
 
 from trafficapp.batching.unpacking import FetchedBytes, Unpacking
 
+#: The most records of a run, while what is fetched is wanted in runs.
+_run_records: ContextVar[int | None] = ContextVar("run_records", default=None)
+
 
 class RunFetchResult(fetcher.FetchResult):
-    """What a fetch returned for one partition; `getall` gives runs of the topics that are read so.
+    """What a fetch returned for one partition; within `in_runs`, `getall` gives runs."""
 
-    Attributes:
-        run_records: the most records of a run, by topic.
-    """
-
-    run_records: ClassVar[dict[str, int]] = {}
     _partition_records: Any
 
     def getall(self, max_records: int | None = None) -> list[Any]:
-        """The next runs; of other topics all records, or as many as asked for, as aiokafka gives them."""
-        run_records = self.run_records.get(self._topic_partition.topic)
+        """The next runs, or all records, or as many as asked for, as aiokafka gives them."""
+        run_records = _run_records.get()
         if run_records is None:
             records: list[Any] = super().getall(max_records)
             return records
-        unpacking: Unpacking = self._partition_records
         if not self.check_assignment(self._topic_partition):
             return []
+        unpacking: Unpacking = self._partition_records
         runs = unpacking.take(run_records)
         self._update_position()
         if unpacking.is_over:
@@ -39,9 +39,14 @@ class RunFetchResult(fetcher.FetchResult):
         return runs
 
 
-def read_in_runs(topics: Collection[str], run_records: int) -> None:
-    """Let all consumers of this process get these topics in runs of so many records at most."""
-    RunFetchResult.run_records |= dict.fromkeys(topics, run_records)
+@contextmanager
+def in_runs(run_records: int) -> Iterator[None]:
+    """What is fetched within comes in runs of so many records at most; one fetch may take several calls."""
+    before = _run_records.set(run_records)
+    try:
+        yield
+    finally:
+        _run_records.reset(before)
 
 
 def install() -> None:
