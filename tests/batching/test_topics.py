@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -284,6 +285,10 @@ def as_librdkafka_reads(bootstrap: str, topic: str) -> list[tuple[int, bytes]]:
         consumer.close()
 
 
+def applied(one: Reading, count: int) -> bool:
+    return len(one.applied) == count
+
+
 async def test_markers_are_no_holes_and_cost_no_look_into_the_log(
     settings: Settings, topic: str, transactional: Transactional
 ) -> None:
@@ -299,7 +304,7 @@ async def test_markers_are_no_holes_and_cost_no_look_into_the_log(
                 kept.append(b"plain")
             if number in (5, 6, 20):
                 # sometimes few of them are in one fetch, sometimes many
-                await one.read(lambda count=len(kept): len(one.applied) == count)  # type: ignore[misc]
+                await one.read(partial(applied, one, len(kept)))
         await sent_by_aiokafka(bootstrap, topic, "none", [b"end"])
         await one.read(lambda: bool(one.records) and one.records[-1].value == b"end")
     expected = as_librdkafka_reads(bootstrap, topic)

@@ -123,7 +123,10 @@ def test_batches_of_old_versions_are_read() -> None:
         builder = LegacyRecordBatchBuilder(magic=magic, compression_type=0, batch_size=10_000)
         for number in range(3):
             builder.append(number, timestamp=1000 + number, key=b"k", value=b"v%d" % number)
-        records = records_of(bytes(builder.build()), batch_bytes(values(2), base_offset=3))
+        old = bytes(builder.build())
+        assert [record.value for record in records_of(old)] == [b"v0", b"v1", b"v2"]
+        assert offsets_of(batch_bytes(values(2)), old.replace(bytes(7) + b"\x00", bytes(7) + b"\x02", 1))[:2] == [0, 1]
+        records = records_of(old, batch_bytes(values(2), base_offset=3))
         assert [record.value for record in records] == [b"v0", b"v1", b"v2", b"value 0", b"value 1"]
         assert [record.timestamp for record in records][:3] == ([1000, 1001, 1002] if magic else [0, 0, 0])
 

@@ -183,33 +183,33 @@ class Unpacking(fetcher.PartitionRecords):
         next_batch, check_crcs, begin = self._records.batches.next_batch, self._check_crcs, self.next_fetch_offset
         records: list[Any] = []
         large: list[tuple[int, int]] = []
-        due, taken, is_over = begin, 0, False
-        while True:
-            batch = next_batch()
-            if batch is None:
-                is_over = True
-                break
-            if check_crcs and not batch.validate_crc():
-                break
-            try:
-                attributes = batch.attributes
-                if attributes & _NOT_PLAIN:
+        due, not_plain, few = begin, _NOT_PLAIN, _FEW_RECORDS
+        try:
+            for batch in iter(next_batch, None):
+                # a batch of a version before 2 has no attributes
+                if (check_crcs and not batch.validate_crc()) or batch.attributes & not_plain:
                     break
                 records += batch
-            except Exception:  # whatever the library raises; a batch of a version before 2 has no attributes
-                del records[due - begin :]
-                break
-            end = batch.next_offset
-            if end - due > _FEW_RECORDS:
-                large.append((due - begin, end - begin))
-            due = end
-            taken += 1
+                end = batch.next_offset
+                if end - due > few:
+                    large.append((due - begin, end - begin))
+                due = end
+            else:
+                self.is_over = True
+        except Exception:  # whatever the library raises
+            del records[due - begin :]
         if not _are_sound(records, begin, due, large):
+            self.is_over = False
             return
         run += records
-        self.next_fetch_offset, self.is_over = due, is_over
-        for _ in range(taken):
+        self.next_fetch_offset = due
+        while not self.is_over and self._is_behind(due):
             self._at += UNCOUNTED_BYTES + _length_at(self._data, self._at + LENGTH_AT)[0]
+
+    def _is_behind(self, due: int) -> bool:
+        """Whether the batch whose bytes come next was taken."""
+        data = self._data[self._at :]
+        return len(data) > HEADER_BYTES and data[MAGIC_AT] >= 2 and header_of(data).next_offset <= due
 
     def _take_rest(self, run: Run, size: int) -> int:
         """Go on with the batch that is taken piece by piece, until the run is full."""
