@@ -7,18 +7,17 @@ The same rows come out for what is still in the topic, and readers know repeats.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException
+from confluent_kafka import ConsumerGroupState
 
 from trafficapp.kafka import end_offsets
-from trafficapp.kafka_topics import TopicAdmin, error_code, followers_of, state_of
+from trafficapp.kafka_topics import TopicAdmin, followers_of, state_of
 from trafficapp.settings import Role, Settings
 from trafficapp.state_rows import SourceLog
 from trafficapp.stores.postgres import create_pool
-from trafficapp.topics import TopicDeclaration, declared_topics
+from trafficapp.topics import declared_topics
 
 #: Offsets that are not of the topic that is there, as its id says, or else its partitions and their ends.
 _FOREIGN = """
@@ -32,10 +31,6 @@ _FOREIGN = """
 """
 _COUNT_OFFSETS = f"SELECT count(*) FROM sink_offsets WHERE {_FOREIGN}"  # noqa: S608 - put together from the constant above
 _DELETE_OFFSETS = f"DELETE FROM sink_offsets WHERE {_FOREIGN}"  # noqa: S608
-
-#: A deleted topic is gone only after a moment, and cannot be made before.
-_GONE_WITHIN_SECONDS = 60.0
-_LOOK_SECONDS = 0.2
 
 _IDLE = frozenset((ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN))
 
@@ -91,7 +86,7 @@ def plan(settings: Settings, admin: TopicAdmin, topic: str, *, with_history: boo
         steps.append(
             Step(
                 f"delete {state}{told}, the state made from {topic}, and create it with {partitions} partitions",
-                lambda: _make_anew(admin, declared[state], partitions),
+                lambda: admin.make_anew(declared[state], partitions),
             )
         )
     count = asyncio.run(_foreign_offsets(settings, topic, logs[topic], forget=False)) if with_history else 0
@@ -131,24 +126,6 @@ def _refuse_while_running(settings: Settings, admin: TopicAdmin) -> None:
             f"workers are running: {', '.join(sorted(running))}. Stop all workers first; one that was killed counts "
             f"for {settings.kafka.session_timeout_seconds:g} s more"
         )
-
-
-def _make_anew(admin: TopicAdmin, changelog: TopicDeclaration, partitions: int) -> None:
-    try:
-        admin.delete(changelog.name)
-    except KafkaException as error:
-        if error_code(error) != KafkaError.UNKNOWN_TOPIC_OR_PART:
-            raise
-    deadline = time.monotonic() + _GONE_WITHIN_SECONDS
-    while True:
-        try:
-            admin.create(changelog, partitions)
-        except KafkaException as error:
-            if error_code(error) != KafkaError.TOPIC_ALREADY_EXISTS or time.monotonic() > deadline:
-                raise
-            time.sleep(_LOOK_SECONDS)
-        else:
-            return
 
 
 def _forget_offsets(settings: Settings, topic: str, log: SourceLog) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -20,9 +21,9 @@ from confluent_kafka.admin import (
     ConfigResource,
     ConfigSource,
     NewPartitions,
+    NewTopic,
     ResourceType,
 )
-from confluent_kafka.admin import NewTopic as AdminTopic
 
 from trafficapp.kafka import librdkafka_config
 from trafficapp.settings import Settings, SettingsError
@@ -49,6 +50,10 @@ from trafficapp.topics import (
 logger = logging.getLogger(__name__)
 
 _REQUEST_SECONDS = 10.0
+
+#: A deleted topic is gone only after a moment, and cannot be made before; one that was made is not known at once.
+_GONE_WITHIN_SECONDS = 60.0
+_LOOK_SECONDS = 0.2
 
 #: What a broker says that knows no ids of topics.
 _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
@@ -100,10 +105,10 @@ class TopicAdmin:
         return found
 
     def config(self, topic: str) -> dict[str, ConfigEntry] | None:
-        """The settings of a topic; None when we may not see them.
+        """The settings of a topic, none when it does not exist, or was made just now; None when we may not see them.
 
         Raises:
-            KafkaException: the broker does not answer, or there is no such topic.
+            KafkaException: the broker does not answer.
         """
         resource = ConfigResource(ResourceType.TOPIC, topic)
         try:
@@ -113,6 +118,8 @@ class TopicAdmin:
         except KafkaException as error:
             if error_code(error) in _REFUSALS:
                 return None
+            if error_code(error) == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return {}
             raise
         return found
 
@@ -213,22 +220,29 @@ class TopicAdmin:
         """
         _only(self.client.create_partitions([NewPartitions(topic, count)], request_timeout=_REQUEST_SECONDS))
 
-    def delete(self, topic: str) -> None:
-        """Delete a topic; done when the broker says so.
+    def make_anew(self, topic: TopicDeclaration, partitions: int) -> None:
+        """Delete a topic, if it is there, and create it as declared, but with so many partitions; waits for it.
 
         Raises:
             KafkaException: the broker does not answer, or refuses.
         """
-        _only(self.client.delete_topics([topic], request_timeout=_REQUEST_SECONDS))
-
-    def create(self, topic: TopicDeclaration, partitions: int) -> None:
-        """Create a topic as declared, but with so many partitions.
-
-        Raises:
-            KafkaException: the broker does not answer, or refuses.
-        """
-        wanted = AdminTopic(topic.name, partitions, topic.replication_factor, config=dict(topic.config))
-        _only(self.client.create_topics([wanted], request_timeout=_REQUEST_SECONDS))
+        try:
+            _only(self.client.delete_topics([topic.name], request_timeout=_REQUEST_SECONDS))
+        except KafkaException as error:
+            if error_code(error) != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise
+        wanted = NewTopic(topic.name, partitions, topic.replication_factor, config=dict(topic.config))
+        deadline = time.monotonic() + _GONE_WITHIN_SECONDS
+        while True:
+            try:
+                _only(self.client.create_topics([wanted], request_timeout=_REQUEST_SECONDS))
+                break
+            except KafkaException as error:
+                if error_code(error) != KafkaError.TOPIC_ALREADY_EXISTS or time.monotonic() > deadline:
+                    raise
+                time.sleep(_LOOK_SECONDS)
+        while topic.name not in self.logs([topic.name]) and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
 
 
 async def logs_of(admin: TopicAdmin, topics: Collection[str]) -> dict[str, SourceLog]:
