@@ -7,7 +7,7 @@ import gc
 import logging
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from confluent_kafka import KafkaException
 
 from models.records import UNREADABLE_REASON
 from models.window_rows import WindowRow
-from trafficapp.batching.consumer import RunConsumer, RunTableManager, RunTransport, refuse_log
+from trafficapp.batching.consumer import RunConsumer, RunTableManager, RunTransport
 from trafficapp.batching.fatal import Exit, end_process
 from trafficapp.batching.reader import RunReader
 from trafficapp.batching.runs import Run
@@ -27,7 +27,7 @@ from trafficapp.kafka import create_topics, end_offsets, log_start, wait_for_kaf
 from trafficapp.kafka_topics import TopicAdmin, logs_of
 from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings, SettingsError, load_settings
-from trafficapp.state_rows import OtherLog, SourceLog, continued
+from trafficapp.state_rows import OtherLog, SourceLog
 from trafficapp.telemetry import Telemetry
 from trafficapp.topics import declared_topics
 
@@ -182,9 +182,12 @@ class TrafficApp(faust.App):
 
     async def logs_of(self, topics: Collection[str]) -> dict[str, SourceLog]:
         """Called when partitions are taken over: which logs their topics are; waits for the broker."""
-        self._logs = await logs_of(self.topic_admin, topics)
+        logs = await logs_of(self.topic_admin, topics)
+        self._compare(logs)
+        # one that does not exist just now is compared when it is there again
+        self._logs |= logs
         await self._check_partitions()
-        return self._logs
+        return logs
 
     async def ends_of(self, topic: str, partitions: Collection[int]) -> dict[int, int]:
         """The offset after the last record of each partition, committed or not."""
@@ -198,12 +201,14 @@ class TrafficApp(faust.App):
         except KafkaException as error:
             logger.warning("looking at the topics failed: %s", error)
             return
+        self._compare(logs)
+
+    def _compare(self, logs: Mapping[str, SourceLog]) -> None:
+        """End the process when topics are other ones than those that it has read: the next one sees what can go on."""
         for topic, log in logs.items():
-            try:
-                # numbers of partitions were checked where they matter
-                continued(self._logs.get(topic, log)._replace(partitions=0), log)
-            except OtherLog as error:
-                refuse_log(topic, error)
+            known = self._logs.get(topic, log)
+            if known.id and log.id and known.id != log.id:
+                end_process(Exit.LOG_WENT_BACK, f"{topic} was made anew while it was read")
 
     async def _check_partitions(self) -> None:
         try:

@@ -229,7 +229,7 @@ class RunConsumer(driver.Consumer):
         try:
             wanted = await reader.load(partitions, log or UNTOLD)
         except OtherLog as error:
-            refuse_log(topic, error)
+            _refuse(topic, error)
         tps = [TP(topic, p) for p in partitions]
         earliest = await self._thread.earliest_offsets(*tps)
         ends = await self._thread.highwaters(*tps)
@@ -330,7 +330,7 @@ class RunConsumer(driver.Consumer):
         return {(tp.topic, tp.partition): max(end - due, 0) for tp, due, end, _ in self._owned()}
 
 
-def refuse_log(topic: str, error: OtherLog) -> NoReturn:
+def _refuse(topic: str, error: OtherLog) -> NoReturn:
     """End the process, since what is kept of a topic does not fit the topic that is there."""
     status = Exit.PARTITIONS_CHANGED if isinstance(error, PartitionsChanged) else Exit.LOG_WENT_BACK
     end_process(status, f"{topic}: {error}. {how_to_begin_anew(topic)}")
