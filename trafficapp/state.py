@@ -269,7 +269,8 @@ class StateLog:
 
 def camera_state_log(settings: Settings, outbox: Outbox) -> StateLog:
     """The changelog of the windows agent."""
-    from trafficapp.windows.partition import decode_camera_row, decode_partition_row
+    from trafficapp.windows.cameras import decode_camera_row
+    from trafficapp.windows.partition import decode_partition_row
 
     def decode(key: bytes, row: bytes) -> object:
         return (

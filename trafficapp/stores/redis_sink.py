@@ -188,12 +188,12 @@ class RedisSink(ABC, Generic[Memory, Changes]):
         generation = await self._generation()
         loaded = {}
         for number in partitions:
-            stored = await self._stored(number, spans[number].end, log)
+            stored = await self._offset_of(number, spans[number].end, log)
             loaded[number] = _Owned(number, log.id, generation, stored, self.new_memory())
         await self.remember({number: owned.memory for number, owned in loaded.items()})
         return loaded
 
-    async def _stored(self, number: int, end: int, log: SourceLog) -> int:
+    async def _offset_of(self, number: int, end: int, log: SourceLog) -> int:
         """The offset that stands in Redis for a partition, -1 without one for the log that is there."""
         fields: Any = await self.client.hmget(self.offsets_key, [str(number), _log_field(number)])
         offset, log_id = fields
