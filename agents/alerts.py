@@ -27,6 +27,7 @@ from trafficapp.kafka import end_offsets, offsets_at_time
 from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings
 from trafficapp.state import StateLog, alert_state_log
+from trafficapp.state_rows import UNTOLD, SourceLog
 from trafficapp.telemetry import Telemetry
 from trafficapp.topics import ALERTS, METRICS, quiet_cameras
 from trafficapp.windows.rules import partition_rules
@@ -45,6 +46,8 @@ _MARGIN_SECONDS = 60.0
 class AlertsSink(StatefulSink[PartitionAlerts]):
     """Applies finished windows to the alerts of their cameras and sends the steps that come of it."""
 
+    takes_unreadable = False
+
     def __init__(self, settings: Settings, outbox: Outbox, state: StateLog, telemetry: Telemetry) -> None:
         super().__init__(state, settings.kafka.session_timeout_seconds)
         self._outbox = outbox
@@ -52,7 +55,7 @@ class AlertsSink(StatefulSink[PartitionAlerts]):
         self._settings = settings
         self._causes = causes_of(settings.alerts)
 
-    def take_over(self, partition: int, rows: Mapping[bytes, bytes]) -> PartitionAlerts:
+    def take_over(self, partition: int, rows: Mapping[bytes, bytes], log: SourceLog) -> PartitionAlerts:
         """The alerts of a partition, to go on from their rows."""
         alerts, windows = self._settings.alerts, self._settings.windows
         return PartitionAlerts(
@@ -61,6 +64,7 @@ class AlertsSink(StatefulSink[PartitionAlerts]):
             _us(alerts.max_gap_seconds),
             _us(alerts.forget_seconds),
             rows,
+            log,
             forget_cameras_us=_us(alerts.forget_cameras_hours * 3600),
             absence=absence_of(self._settings),
             is_at_home=lambda key: home_partition(key, self._settings.kafka.partitions) == partition,
@@ -113,7 +117,7 @@ class QuietCamerasSink:
         self._settings = settings
         self._alerts = alerts
 
-    async def load(self, partitions: Collection[int]) -> dict[int, int]:
+    async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:
         """Begin with the first record that the topic still holds; what comes of it is the same again."""
         while True:
             try:

@@ -26,6 +26,7 @@ from trafficapp.roads.road_edges import RoadEdges
 from trafficapp.roads.shipped import city_graph
 from trafficapp.settings import Settings
 from trafficapp.state import StateLog, road_feed_state_log
+from trafficapp.state_rows import SourceLog
 from trafficapp.telemetry import Telemetry
 from trafficapp.topics import DEAD_LETTERS, ROADS_RAW, road_observations
 
@@ -62,9 +63,9 @@ class RoadFeedSink(StatefulSink[PartitionRoads]):
         self._computing = asyncio.Lock()
         self._got_on = float("-inf")
 
-    def take_over(self, partition: int, rows: Mapping[bytes, bytes]) -> PartitionRoads:
+    def take_over(self, partition: int, rows: Mapping[bytes, bytes], log: SourceLog) -> PartitionRoads:
         """The roads of a partition, to go on from their rows."""
-        return PartitionRoads(partition, self._checks, self._road_edges, rows)
+        return PartitionRoads(partition, self._checks, self._road_edges, rows, log)
 
     async def take_effect(self, partition: int, states: PartitionRoads, records: Sequence[ConsumerRecord]) -> None:
         """Apply a run; returns when its observations and dead letters are acknowledged."""

@@ -40,6 +40,7 @@ from trafficapp.roads.pieces import pieces_of
 from trafficapp.roads.shipped import city_graph
 from trafficapp.settings import Settings
 from trafficapp.state import StateLog, road_forecast_state_log
+from trafficapp.state_rows import SourceLog
 from trafficapp.stores.published_graph import GraphPublisher
 from trafficapp.stores.recent_routes import RecentRoutes, recent_routes
 from trafficapp.stores.redis import connect
@@ -89,7 +90,7 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
         self._usual_of: tuple[str, int] | None = None
         self._woken = asyncio.Event()
 
-    def take_over(self, partition: int, rows: Mapping[bytes, bytes]) -> CityRoads:
+    def take_over(self, partition: int, rows: Mapping[bytes, bytes], log: SourceLog) -> CityRoads:
         """The roads of a partition, to go on from their rows."""
         settings = self._settings
         self._paces[partition] = Pace.after_take_over(
@@ -109,6 +110,7 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
             rows,
             forget_us=round(settings.roads.forget_hours * 3600 * MICROSECONDS_PER_SECOND),
             most_roads=settings.roads.max_roads,
+            log=log,
         )
         # the owner before us may not have come to it; readers know a repeat
         self._untold[partition] = states.notifications

@@ -23,6 +23,7 @@ from trafficapp.batching.stateful import StatefulSink, acknowledged
 from trafficapp.outbox import Headers, Outbox
 from trafficapp.settings import Settings
 from trafficapp.state import StateLog, camera_state_log
+from trafficapp.state_rows import SourceLog
 from trafficapp.stores.startup import tell_missing_stores
 from trafficapp.telemetry import Telemetry
 from trafficapp.topics import ALERTS, DEAD_LETTERS, EVENTS_RAW, METRICS, quiet_cameras
@@ -54,7 +55,7 @@ class WindowsSink(StatefulSink[PartitionWindows]):
         self._quiet_topic = quiet_cameras(settings)
         self._ticks: dict[int, _Tick] = {}
 
-    def take_over(self, partition: int, rows: Mapping[bytes, bytes]) -> PartitionWindows:
+    def take_over(self, partition: int, rows: Mapping[bytes, bytes], log: SourceLog) -> PartitionWindows:
         """The windows of a partition, to go on from their rows."""
         return PartitionWindows(partition, self._rules, rows)
 

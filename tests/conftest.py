@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -29,7 +30,20 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
     if given.complete:
         yield given
         return
-    folder = tmp_path_factory.mktemp("stack")
+    with embedded_stack(tmp_path_factory.mktemp("stack")) as endpoints:
+        yield endpoints
+
+
+@pytest.fixture(scope="session")
+def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
+    """Give servers of their own to tests that change topics or put into them what other readers may not understand."""
+    with embedded_stack(tmp_path_factory.mktemp("own-stack")) as endpoints:
+        yield endpoints
+
+
+@contextmanager
+def embedded_stack(folder: Path) -> Iterator[Endpoints]:
+    """Servers that keep everything in a folder."""
     command = [sys.executable, "-m", "trafficapp.stack.commands", "stack", "--data-dir", str(folder)]
     log = folder.with_suffix(".log")
     with (

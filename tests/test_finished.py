@@ -16,7 +16,9 @@ from rocksdict import Rdict
 
 from models.timestamps import rfc3339
 from models.window_rows import WindowRow, decode_window_row, encode_window_row
+from tests.stores.bad_values import bad_values
 from trafficapp.finished import FinishedSink, FinishedStore, FinishedTable, lane_name, row_key
+from trafficapp.state_rows import UNTOLD, SourceLog
 
 START_US = 1_768_374_000_000_000
 SIZE_US = 5_000_000
@@ -259,3 +261,38 @@ async def test_a_topic_that_was_made_anew_fills_the_tables_again(tmp_path: Path)
 
     assert await place.sink.load([0]) == {0: 700}
     assert place.sink.current("a") == []
+
+
+async def test_no_value_stops_it_or_costs_its_neighbours(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    await place.sink.load([0])
+    values = [value for _, value in bad_values(encode_window_row(row("strange", 0, 1)))]
+    for begin in range(0, len(values), 50):
+        await place.file(*values[begin : begin + 50], row(f"good-{begin}", 0))
+        assert place.sink.current(f"good-{begin}") == [row(f"good-{begin}", 0)]
+    place.sink.release([0])
+    assert (await place.sink.load([0]))[0] == place.offset
+
+
+async def test_a_topic_that_was_made_anew_and_has_outgrown_the_offset_is_read_from_the_recent_past(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = Place(tmp_path)
+    before, after = SourceLog("before", 8), SourceLog("after", 8)
+    # what was written before ids were kept agrees with any
+    await place.sink.load([0, 1])
+    await place.file(row("a", 0), row("a", 1))
+    place.sink.release([0, 1])
+    assert (await place.sink.load([0, 1], before))[0] == 2
+    await place.file(row("a", 2))
+    for log, start in ((before, 3), (UNTOLD, 3), (after, 700)):
+        if log is after:
+            await place.file(row("a", 3))
+        place.sink.release([0, 1])
+        assert (await place.sink.load([0, 1], log))[0] == start
+    assert "made anew" in caplog.text
+    assert place.sink.current("a") == []
+    await place.file(row("a", 5))
+    place.sink.release([0, 1])
+    assert (await place.sink.load([0, 1], after))[0] == place.offset
+    assert [len(store.items()) for store in (place.cameras, place.lanes)] == [1, 0]

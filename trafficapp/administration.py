@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import asyncpg
 import click
+from aiokafka.errors import KafkaError
+from confluent_kafka import KafkaException
 from pydantic import BaseModel, SecretStr
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from trafficapp.kafka import create_topics, wait_for_kafka
+from trafficapp.kafka_topics import TopicAdmin
 from trafficapp.settings import LEGACY_NAMES, Settings, SettingsError, config_path, load_settings
 from trafficapp.topics import declared_topics
 
@@ -24,7 +30,7 @@ def topics() -> None:
 
 @topics.command()
 def create() -> None:
-    """Create the topics that do not exist yet; waits for the broker."""
+    """Create the topics that do not exist yet, and bring the others to what is needed; waits for the broker."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     settings = _settings()
 
@@ -32,8 +38,43 @@ def create() -> None:
         await wait_for_kafka(settings)
         return await create_topics(settings, declared_topics(settings))
 
-    created = asyncio.run(run())
-    click.echo(f"created {', '.join(created)}" if created else "all topics exist")
+    with _troubles_as_messages(settings):
+        created = asyncio.run(run())
+        click.echo(f"created {', '.join(created)}" if created else "all topics exist")
+        for change in TopicAdmin(settings).bring_up(declared_topics(settings)):
+            click.echo(f"changed {change}")
+
+
+@topics.command(name="begin-anew")
+@click.argument("topic")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--without-history", is_flag=True, help="There is no Postgres that keeps offsets of the topic.")
+def begin_anew(topic: str, dry_run: bool, without_history: bool) -> None:
+    r"""Throw away what was kept of TOPIC, so that the next start computes it again.
+
+    For when what was kept does not fit the topic any more, and workers say so: it was deleted and made again, or
+    partitions were added, so that keys lie in other partitions. Deletes the state that was made from the topic and
+    offsets that are not of it, and gives the topics that follow it as many partitions. The same rows come out for what
+    is still in the topic.
+
+    
+    1. Stop all workers.
+    2. When partitions were added: pause the producers for longer than a window and its lateness.
+    3. trafficapp topics begin-anew TOPIC
+    4. Start the workers again, and the producers.
+    """
+    from trafficapp.begin_anew import plan
+
+    settings = _settings()
+    with _troubles_as_messages(settings):
+        steps = plan(settings, TopicAdmin(settings), topic, with_history=not without_history)
+        for step in steps:
+            click.echo(step.words if dry_run else f"{step.words} ... ", nl=dry_run)
+            if not dry_run:
+                step.do()
+                click.echo("done")
+    if not dry_run:
+        click.echo("now start the workers again")
 
 
 @topics.command(name="list")
@@ -61,6 +102,21 @@ def settings(markdown: bool) -> None:
     for name, value, default, environment, description in rows:
         console.print(f"\n[bold]{name}[/bold] = [green]{escape(value)}[/green]" + _unless_same(value, default))
         console.print(f"    {escape(description)}\n    [dim]{environment}[/dim]")
+
+
+@contextmanager
+def _troubles_as_messages(settings: Settings) -> Iterator[None]:
+    """What goes wrong is told in words."""
+    from trafficapp.begin_anew import CannotBegin
+
+    try:
+        yield
+    except (CannotBegin, SettingsError) as error:
+        raise click.ClickException(str(error)) from None
+    except (KafkaException, KafkaError) as error:
+        raise click.ClickException(f"Kafka at {settings.kafka.bootstrap_servers}: {error}") from None
+    except (asyncpg.PostgresError, OSError) as error:
+        raise click.ClickException(f"Postgres: {error}") from None
 
 
 def _settings() -> Settings:

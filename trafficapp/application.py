@@ -7,40 +7,38 @@ import gc
 import logging
 import os
 import ssl
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import faust
+from confluent_kafka import KafkaException
 
+from models.records import UNREADABLE_REASON
 from models.window_rows import WindowRow
 from trafficapp.batching.consumer import RunConsumer, RunTableManager, RunTransport
-from trafficapp.batching.reader import Run, RunReader
+from trafficapp.batching.fatal import Exit, end_process
+from trafficapp.batching.reader import RunReader
+from trafficapp.batching.runs import Run
 from trafficapp.batching.sink import RunSink
 from trafficapp.batching.stateful import STATE_SECONDS, StatefulSink
-from trafficapp.kafka import check_partitions, create_topics, first_offset, wait_for_kafka
+from trafficapp.kafka import create_topics, end_offsets, log_start, wait_for_kafka
+from trafficapp.kafka_topics import TopicAdmin, logs_of
 from trafficapp.outbox import Outbox
-from trafficapp.settings import Settings, load_settings
+from trafficapp.settings import Settings, SettingsError, load_settings
+from trafficapp.state_rows import OtherLog, SourceLog
 from trafficapp.telemetry import Telemetry
-from trafficapp.topics import (
-    ALERTS,
-    DEAD_LETTERS,
-    EVENTS_RAW,
-    METRICS,
-    ROADS_RAW,
-    alert_state_changelog,
-    camera_state_changelog,
-    declared_topics,
-    quiet_cameras,
-    road_feed_changelog,
-)
+from trafficapp.topics import declared_topics
 
 logger = logging.getLogger(__name__)
 
 #: Long enough for a broker to be restarted; the clients wait it out.
 _PRODUCER_TIMEOUT_SECONDS = 1200.0
 _WATCH_SECONDS = 2.0
+
+#: How often a worker looks whether its topics are still the ones that it took over.
+_LOOK_AT_TOPICS_SECONDS = 10.0
 
 #: How long a worker that is asked to stop waits for Kafka.
 _FLUSH_SECONDS = 5.0
@@ -86,6 +84,8 @@ class TrafficApp(faust.App):
         self.outbox = Outbox(settings)
         self.run_readers: dict[str, RunReader] = {}
         self.local_current: Callable[[str | None], list[WindowRow]] | None = None
+        self.topic_admin = TopicAdmin(settings)
+        self._logs: dict[str, SourceLog] = {}
         self._loaded = False
         self._flushing: list[Callable[[], Awaitable[None]]] = []
         self._closing: list[Callable[[], Awaitable[None]]] = []
@@ -96,10 +96,10 @@ class TrafficApp(faust.App):
     def read_in_runs(self, topic: str, sink: RunSink, name: str, partitions: int | None = None) -> None:
         """Put an agent on a topic that hands its runs to a sink; ``partitions`` is that of `declared_topics`."""
 
-        async def look(partition: int, offset: int) -> int:
-            return await first_offset(self.settings, topic, partition, offset)
+        async def look(partition: int) -> int:
+            return await log_start(self.settings, topic, partition)
 
-        reader = self.run_readers[topic] = RunReader(topic, sink, look)
+        reader = self.run_readers[topic] = RunReader(topic, sink, look, self)
         channel = self.topic(
             topic,
             key_type=bytes,
@@ -157,6 +157,67 @@ class TrafficApp(faust.App):
         self.telemetry.recovering.set(0)
         logger.info("took over %s in %.2f s", partitions, seconds)
 
+    def lost(self, topic: str, partition: int, first: int, last: int) -> None:
+        """Called when records were deleted before they were read: told and counted, since nothing brings them back."""
+        self.telemetry.records_lost.labels(topic).inc(last - first + 1)
+        logger.error(
+            "%s-%d: records %d to %d were deleted by the topic's retention before they were read",
+            topic,
+            partition,
+            first,
+            last,
+        )
+
+    def left_out(self, topic: str, partition: int, count: int, offset: int, reason: str) -> None:
+        """Called when records cannot be read that nobody makes a dead letter of."""
+        self.telemetry.events_dropped.labels(UNREADABLE_REASON).inc(count)
+        logger.error(
+            "%s-%d: left out %d records that cannot be read, the first at offset %d: %s",
+            topic,
+            partition,
+            count,
+            offset,
+            reason,
+        )
+
+    async def logs_of(self, topics: Collection[str]) -> dict[str, SourceLog]:
+        """Called when partitions are taken over: which logs their topics are; waits for the broker."""
+        logs = await logs_of(self.topic_admin, topics)
+        self._compare(logs)
+        # one that does not exist just now is compared when it is there again
+        self._logs |= logs
+        await self._check_partitions()
+        return logs
+
+    async def ends_of(self, topic: str, partitions: Collection[int]) -> dict[int, int]:
+        """The offset after the last record of each partition, committed or not."""
+        return await end_offsets(self.settings, topic, partitions)
+
+    async def look_at_topics(self) -> None:
+        """End the process when a topic was made anew, or partitions were added to it, while it is read."""
+        await self._check_partitions()
+        try:
+            logs = await asyncio.to_thread(self.topic_admin.logs, list(self._logs))
+        except KafkaException as error:
+            logger.warning("looking at the topics failed: %s", error)
+            return
+        self._compare(logs)
+
+    def _compare(self, logs: Mapping[str, SourceLog]) -> None:
+        """End the process when topics are other ones than those that it has read: the next one sees what can go on."""
+        for topic, log in logs.items():
+            known = self._logs.get(topic, log)
+            if known.id and log.id and known.id != log.id:
+                end_process(Exit.LOG_WENT_BACK, f"{topic} was made anew while it was read")
+
+    async def _check_partitions(self) -> None:
+        try:
+            await asyncio.to_thread(self.topic_admin.check_partitions, list(self._logs))
+        except (OtherLog, SettingsError) as error:
+            end_process(Exit.PARTITIONS_CHANGED, str(error))
+        except KafkaException as error:
+            logger.warning("looking at the topics failed: %s", error)
+
     async def on_first_start(self) -> None:
         """Wait for the broker and create the topics before anything consumes them."""
         # it tells every failed try of an outage; we tell the outage
@@ -168,10 +229,12 @@ class TrafficApp(faust.App):
         created = await create_topics(self.settings, declared_topics(self.settings))
         if created:
             logger.info("created topics %s", ", ".join(created))
-        followers = (METRICS, DEAD_LETTERS, ALERTS, camera_state_changelog(self.settings), quiet_cameras(self.settings))
-        await check_partitions(self.settings, EVENTS_RAW, followers)
-        await check_partitions(self.settings, METRICS, (ALERTS, alert_state_changelog(self.settings)))
-        await check_partitions(self.settings, ROADS_RAW, (DEAD_LETTERS, road_feed_changelog(self.settings)))
+        for change in await asyncio.to_thread(self.topic_admin.bring_up, declared_topics(self.settings)):
+            logger.warning("changed a topic: %s", change)
+        try:
+            await asyncio.to_thread(self.topic_admin.check_partitions)
+        except OtherLog as error:
+            raise SettingsError(str(error)) from None
         await self.outbox.start()
         # every record of a fetch is an object that lives for a moment; looking for cycles among them costs
         # two fifths of the throughput, and what is there by now stays for good
@@ -243,6 +306,10 @@ def create_app(settings: Settings | None = None) -> TrafficApp:
     @app.timer(interval=_WATCH_SECONDS)
     async def watch() -> None:
         app.watch()
+
+    @app.timer(interval=_LOOK_AT_TOPICS_SECONDS)
+    async def look_at_topics() -> None:
+        await app.look_at_topics()
 
     return app
 

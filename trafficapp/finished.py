@@ -15,19 +15,23 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from aiokafka import ConsumerRecord
 from faust.stores.base import SerializedStore
 from faust.tables.table import Table
 from faust.types.windows import WindowRange
 from rocksdict import AccessType, Options, Rdict, WriteBatch
 
+from models.records import MALFORMED
 from models.timestamps import epoch_us
 from models.window_rows import WindowRow, decode_window_row
+from trafficapp.state_rows import UNTOLD, SourceLog
 
 logger = logging.getLogger(__name__)
 
+#: Keys of the offset that is reached, and of Kafka's id of the topic that it is of.
 _POSITION = b"\x00applied"
+_LOG = b"\x00log"
+_OWN_KEYS = frozenset((_POSITION, _LOG))
 _INT64 = struct.Struct(">q")
 _MICROSECONDS = 1_000_000
 _WRITE_BUFFER_BYTES = 8 << 20
@@ -128,7 +132,7 @@ class FinishedStore(SerializedStore):
 
     def _iteritems(self) -> Iterator[tuple[bytes, bytes]]:
         for database in list(self.databases.values()):
-            yield from ((key, value) for key, value in database.items() if key != _POSITION)
+            yield from ((key, value) for key, value in database.items() if key not in _OWN_KEYS)
 
     def _iterkeys(self) -> Iterator[bytes]:
         return (key for key, _ in self._iteritems())
@@ -218,8 +222,9 @@ class FinishedSink:
         self._lanes = lanes
         self._offset_of_time = offset_of_time
         self._end_offsets = end_offsets
+        self._log_ids: dict[int, bytes] = {}
 
-    async def load(self, partitions: Collection[int]) -> dict[int, int]:
+    async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:
         """Open the databases; where one is empty, reading begins as far back as windows are kept."""
         # opening sixteen databases takes a tenth of a second, which the event loop does not have
         await asyncio.to_thread(self._open, partitions)
@@ -231,10 +236,16 @@ class FinishedSink:
             if len(positions) == len(tables):
                 starts[partition] = min(_INT64.unpack(position)[0] for position in positions) + 1
         ends = await self._end_offsets(list(starts))
-        for partition in [partition for partition, start in starts.items() if start > ends[partition]]:
+        for partition in [
+            partition
+            for partition, start in starts.items()
+            if start > ends[partition] or not self._is_of(partition, log)
+        ]:
             logger.warning("the topic was made anew: building the windows of partition %d again", partition)
             await asyncio.to_thread(self._make_anew, partition)
             del starts[partition]
+        for partition in partitions:
+            self._log_ids[partition] = log.id.encode() or self._known_ids(partition).pop()
         empty = [partition for partition in partitions if partition not in starts]
         if empty:
             starts |= await self._offset_of_time(empty, time.time() - self._cameras.keep_seconds)
@@ -246,6 +257,14 @@ class FinishedSink:
         for partition in partitions:
             self._cameras.open(folder, partition)
             self._lanes.open(folder, partition)
+
+    def _is_of(self, partition: int, log: SourceLog) -> bool:
+        """Whether the databases of a partition may be of a log."""
+        return not log.id or self._known_ids(partition) <= {b"", log.id.encode()}
+
+    def _known_ids(self, partition: int) -> set[bytes]:
+        """Which logs the databases of a partition are of; nothing where it is not told."""
+        return {store.databases[partition].get(_LOG) or b"" for store in (self._cameras, self._lanes)}
 
     def _make_anew(self, partition: int) -> None:
         self._cameras.reset(partition)
@@ -262,7 +281,7 @@ class FinishedSink:
                 start_us = starts.get(row.window_start)
                 if start_us is None:
                     start_us = starts[row.window_start] = epoch_us(row.window_start)
-            except (msgspec.MsgspecError, TypeError, ValueError) as error:
+            except MALFORMED as error:
                 logger.warning("partition %d, offset %d is no window: %s", partition, record.offset, error)
                 continue
             if row.lane_id is None:
@@ -272,6 +291,9 @@ class FinishedSink:
         position = _INT64.pack(records[-1].offset)
         lanes.put(_POSITION, position)
         cameras.put(_POSITION, position)
+        log_id = self._log_ids.get(partition, b"")
+        lanes.put(_LOG, log_id)
+        cameras.put(_LOG, log_id)
         self._lanes.databases[partition].write(lanes)
         self._cameras.databases[partition].write(cameras)
 

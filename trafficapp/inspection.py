@@ -6,9 +6,10 @@ They read Kafka alone, so they work on any machine, with any number of workers r
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from rich.text import Text
 
 from models.dead_letters import DeadLetter, decode_dead_letter
 from models.detections import Detection, Frame, FrameDetection
+from models.records import MALFORMED, why_unreadable
 from models.road_messages import RoadMessage
 from models.timestamps import rfc3339
 from models.window_rows import WindowRow, decode_window_row
@@ -38,6 +40,8 @@ from trafficapp.windows.windower import CameraState
 
 if TYPE_CHECKING:
     from trafficapp.application import TrafficApp
+
+logger = logging.getLogger(__name__)
 
 #: The shapes that ``faust models`` lists.
 SHAPES: tuple[type[msgspec.Struct], ...] = (Detection, Frame, FrameDetection, WindowRow, RoadMessage, DeadLetter)
@@ -74,11 +78,13 @@ def register(app: TrafficApp) -> None:
     @app.command(argument("camera_id"), option("--rows", type=int, default=12, help="Final rows to show."))
     async def camera(self: Any, camera_id: str, rows: int) -> None:
         """Show a camera: watermark, open windows, last final rows, lag."""
-        report = await camera_report(settings, camera_id, rows)
-        if report is None:
+        reports = await camera_reports(settings, camera_id, rows)
+        if not reports:
             self.say(f"no worker has seen a camera {camera_id!r}", file=sys.stderr)
-            return
-        _print_camera(settings, camera_id, report)
+        if len(reports) > 1:
+            self.say(in_several_partitions(camera_id, [report.partition for report in reports]), file=sys.stderr)
+        for report in reports:
+            _print_camera(settings, camera_id, report)
 
     @app.command(option("--last", type=int, default=20, help="How many of the newest to show."))
     async def dead_letters(self: Any, last: int) -> None:
@@ -99,9 +105,13 @@ def register(app: TrafficApp) -> None:
         Console().print(table)
 
 
-async def camera_report(settings: Settings, camera_id: str, row_count: int) -> CameraReport | None:
-    """Read a camera's state and last rows from Kafka; None when no worker has seen it."""
+async def camera_reports(settings: Settings, camera_id: str, row_count: int) -> list[CameraReport]:
+    """Read a camera's state and last rows from Kafka, once for each partition that holds the camera.
+
+    One partition does, when all its producers choose it the same way; none, when no worker has seen the camera.
+    """
     log = camera_state_log(settings, Outbox(settings))
+    found = []
     async with groupless_consumer(settings, fetch_max_wait_ms=_WAIT_MS) as consumer:
         loaded = await log.load(await partitions_of(settings, log.topic))
         key = camera_id.encode()
@@ -114,8 +124,17 @@ async def camera_report(settings: Settings, camera_id: str, row_count: int) -> C
             end = (await consumer.end_offsets([source]))[source]
             finished = await _last_rows(consumer, partition, camera_id, row_count)
             lag = max(end - applied - 1, 0)
-            return CameraReport(partition, decode_camera_row(rows[key]), applied, lag, finished)
-    return None
+            found.append(CameraReport(partition, decode_camera_row(rows[key]), applied, lag, finished))
+    return found
+
+
+def in_several_partitions(camera_id: str, partitions: Sequence[int]) -> str:
+    """What it means that a camera is in more than one partition."""
+    return (
+        f"camera {camera_id!r} is in partitions {', '.join(map(str, partitions))}: its producers choose partitions in "
+        "different ways (murmur2 and crc32 are two of them), or partitions were added. Each partition counts it by "
+        "itself, so its windows are split: let all its producers use one partitioner"
+    )
 
 
 async def newest_dead_letters(settings: Settings, count: int) -> list[DeadLetter]:
@@ -125,7 +144,10 @@ async def newest_dead_letters(settings: Settings, count: int) -> list[DeadLetter
         for partition in await partitions_of(settings, DEAD_LETTERS):
             tp = TopicPartition(DEAD_LETTERS, partition)
             async for record in _last_records(consumer, tp, count):
-                newest.append((record.timestamp, decode_dead_letter(record.value)))
+                try:
+                    newest.append((record.timestamp, decode_dead_letter(record.value or b"")))
+                except MALFORMED as error:
+                    logger.warning("%s-%d: offset %d is no dead letter: %s", *tp, record.offset, error)
     newest.sort(key=lambda item: item[0])
     return [letter for _, letter in newest[-count:]]
 
@@ -134,12 +156,15 @@ async def _last_rows(consumer: AIOKafkaConsumer, partition: int, camera_id: str,
     key, rows = camera_id.encode(), deque[WindowRow](maxlen=count)
     async for record in _last_records(consumer, TopicPartition(METRICS, partition), _READ_BACK_RECORDS):
         if record.key == key:
-            rows.append(decode_window_row(record.value))
+            try:
+                rows.append(decode_window_row(record.value or b""))
+            except MALFORMED as error:
+                logger.warning("%s-%d: offset %d is no window: %s", METRICS, partition, record.offset, error)
     return list(rows)
 
 
 async def _last_records(consumer: AIOKafkaConsumer, tp: TopicPartition, count: int) -> AsyncIterator[Any]:
-    """The last records of a partition, oldest first."""
+    """The last records of a partition that can be read, oldest first."""
     consumer.assign([tp])
     begin, end = (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
     position = max(begin, end - count)
@@ -147,7 +172,7 @@ async def _last_records(consumer: AIOKafkaConsumer, tp: TopicPartition, count: i
     while position < end:
         for records in (await asyncio.wait_for(consumer.getmany(tp, timeout_ms=1000), 30)).values():
             for record in records:
-                if record.offset < end:
+                if record.offset < end and why_unreadable(record) is None:
                     yield record
         position = await consumer.position(tp)
 
@@ -198,11 +223,19 @@ def _cells(row: WindowRow) -> Iterable[str]:
 def _print_dead_letters(letters: list[DeadLetter]) -> None:
     table = Table("record time", "reason", "where", "detail", "message", title="Refused messages, newest last")
     for letter in letters:
-        raw = letter.value
-        text = "(no value)" if raw is None else raw[:120].decode("utf-8", "backslashreplace")
+        text = _beginning(letter)
         where = f"{letter.topic}-{letter.partition}@{letter.offset}"
         table.add_row(*(_plain(cell) for cell in (letter.timestamp, letter.reason, where, letter.detail, text)))
     Console().print(table)
+
+
+def _beginning(letter: DeadLetter) -> str:
+    """The beginning of the refused message."""
+    try:
+        raw = letter.value
+    except ValueError:
+        return "(the letter holds no base64)"
+    return "(no value)" if raw is None else raw[:120].decode("utf-8", "backslashreplace")
 
 
 def _plain(text: str) -> Text:

@@ -14,8 +14,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
 
-from trafficapp.settings import Settings, SettingsError
+from trafficapp.batching.fetching import install
+from trafficapp.settings import Settings
 from trafficapp.topics import TopicDeclaration
+
+# every consumer of ours is made here or by Faust, which comes later: all unpack what others have sent by the same rules
+install()
 
 logger = logging.getLogger(__name__)
 
@@ -107,31 +111,15 @@ async def create_topics(settings: Settings, topics: Iterable[TopicDeclaration]) 
         await client.close()
 
 
-async def check_partitions(settings: Settings, leader: str, followers: Iterable[str]) -> None:
-    """Refuse topics that do not have a partition for each one of the leading topic.
-
-    What comes of a partition goes to the partition of the same number.
-
-    Raises:
-        SettingsError: a topic has too few partitions; the message says which.
-    """
-    needed = len(await partitions_of(settings, leader))
-    for topic in followers:
-        count = len(await partitions_of(settings, topic))
-        if count < needed:
-            raise SettingsError(
-                f"topic {topic} has {count} partitions and {leader} has {needed}: it needs at least as many. "
-                f"Add partitions to {topic}, or delete it and let `trafficapp topics create` make it anew"
-            )
-
-
 @asynccontextmanager
 async def groupless_consumer(settings: Settings, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer that belongs to no group, for looking into topics.
+    """A consumer that belongs to no group, for looking into topics; it reads what is committed, unless told otherwise.
 
     Raises:
         KafkaError: the broker does not answer.
+        DamagedLog: while reading: bytes of a batch do not fit their checksum.
     """
+    options.setdefault("isolation_level", "read_committed")
     consumer = AIOKafkaConsumer(**aiokafka_config(settings), enable_auto_commit=False, **options)
     await consumer.start()
     try:
@@ -153,20 +141,17 @@ async def partitions_of(settings: Settings, topic: str) -> list[int]:
         await client.close()
 
 
-async def first_offset(settings: Settings, topic: str, partition: int, offset: int) -> int:
-    """The first offset at or after the given one that holds a record; waits until there is one."""
+async def log_start(settings: Settings, topic: str, partition: int) -> int:
+    """The first offset of a partition that was not deleted; its end when everything was."""
     tp = TopicPartition(topic, partition)
-    async with groupless_consumer(settings, auto_offset_reset="earliest") as consumer:
-        consumer.assign([tp])
-        consumer.seek(tp, offset)
-        record = await consumer.getone()
-        return int(record.offset)
+    async with groupless_consumer(settings) as consumer:
+        return int((await consumer.beginning_offsets([tp]))[tp])
 
 
 async def end_offsets(settings: Settings, topic: str, partitions: Collection[int]) -> dict[int, int]:
-    """The offset after the last record of each partition."""
+    """The offset after the last record of each partition, committed or not."""
     tps = [TopicPartition(topic, partition) for partition in partitions]
-    async with groupless_consumer(settings) as consumer:
+    async with groupless_consumer(settings, isolation_level="read_uncommitted") as consumer:
         ends = await consumer.end_offsets(tps)
         return {tp.partition: ends[tp] for tp in tps}
 
@@ -174,7 +159,7 @@ async def end_offsets(settings: Settings, topic: str, partitions: Collection[int
 async def offsets_at_time(
     settings: Settings, topic: str, partitions: Collection[int], epoch_seconds: float
 ) -> dict[int, int]:
-    """The first offset of each partition whose record is as new as the given time, else the end."""
+    """The first committed offset of each partition whose record is as new as the given time, else the end of these."""
     tps = [TopicPartition(topic, partition) for partition in partitions]
     async with groupless_consumer(settings) as consumer:
         found = await consumer.offsets_for_times(dict.fromkeys(tps, int(epoch_seconds * 1000)))

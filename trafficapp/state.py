@@ -8,6 +8,8 @@ argument.
 
 What is forgotten gets a tombstone, so that compaction removes its row. It carries the offset that it covers as a header
 and removes no row beyond it, so a late tombstone of a frozen process is as harmless as a late row.
+
+What stands in the topic and is no row of ours is skipped, and never takes the place of one.
 """
 
 from __future__ import annotations
@@ -17,18 +19,26 @@ import itertools
 import logging
 import time
 from collections import ChainMap
-from collections.abc import Collection, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from typing import Any
 
-from aiokafka import TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
+from models.records import MALFORMED, why_unreadable
 from trafficapp.batching.fatal import Exit, end_process
 from trafficapp.kafka import groupless_consumer
 from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings
-from trafficapp.state_rows import FORGOTTEN_HEADER, is_forgotten, offset_of
+from trafficapp.state_rows import (
+    FORGOTTEN_HEADER,
+    OFFSET_BYTES,
+    PARTITION_KEY_PREFIX,
+    is_forgotten,
+    offset_of,
+    partition_key,
+)
 from trafficapp.topics import (
     CITY_PARTITIONS,
     alert_state_changelog,
@@ -50,17 +60,27 @@ class StateLog:
         outbox: the producer of the process.
         topic: the changelog.
         partitions: how many it has; state of a source partition is in the partition of the same number.
+        decode: reads a row with its key; raises one of `models.records.MALFORMED` on one that is none.
 
     Attributes:
         rows: merged rows by partition and key; they survive rebalances, so that only what others
             wrote meanwhile must be read.
     """
 
-    def __init__(self, settings: Settings, outbox: Outbox, topic: str, partitions: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        outbox: Outbox,
+        topic: str,
+        partitions: int,
+        decode: Callable[[bytes, bytes], object] = lambda key, row: None,
+    ) -> None:
         self.topic = topic
+        self._decode = decode
         self.rows: dict[int, dict[bytes, bytes]] = {p: {} for p in range(partitions)}
         self._settings = settings
         self._outbox = outbox
+        self._looks_closely = False
         self._position: dict[int, int] = {}
         self._order: dict[int, asyncio.Lock] = {}
         self._unacknowledged: set[asyncio.Task[None]] = set()
@@ -82,6 +102,7 @@ class StateLog:
             try:
                 began = time.monotonic()
                 count = await self._read(partitions)
+                count += await self._read_again([p for p in partitions if not self._is_sound(p)])
                 logger.info(
                     "read %d state rows of partitions %s in %.2f s",
                     count,
@@ -151,6 +172,34 @@ class StateLog:
             # nobody wrote in between: these rows need not be read again
             self._position[partition] += count
 
+    def _take_in(self, partition: int, record: ConsumerRecord) -> None:
+        """Merge what a record of the changelog says, if it is one of ours."""
+        key, row, reason = record.key, record.value, why_unreadable(record)
+        if reason is None and row is None:
+            covered = [value for name, value in record.headers if name == FORGOTTEN_HEADER]
+            if not covered:
+                # a tombstone that says nothing
+                return
+            row = covered[0]
+            if row is None or not is_forgotten(row):
+                reason = "it does not say as of when something is forgotten"
+        elif reason is None and len(row or b"") <= OFFSET_BYTES:
+            reason = "it has no state"
+        reason = reason or self._why_not_of_us(partition, key, row or b"")
+        if reason is not None:
+            logger.error("%s-%d: offset %d is no state row, skipped: %s", self.topic, partition, record.offset, reason)
+        elif key is not None and row is not None:
+            self._merge(partition, key, row)
+
+    def _why_not_of_us(self, partition: int, key: bytes | None, row: bytes) -> str | None:
+        if key is None:
+            return "it has no key"
+        if key.startswith(PARTITION_KEY_PREFIX) and key != partition_key(partition):
+            return "it is of another partition"
+        if self._looks_closely and not is_forgotten(row) and not self._is_row(key, row):
+            return "it cannot be decoded"
+        return None
+
     def _merge(self, partition: int, key: bytes, row: bytes) -> None:
         rows = self.rows.setdefault(partition, {})
         known = rows.get(key)
@@ -159,6 +208,31 @@ class StateLog:
                 del rows[key]
         elif known is None or offset_of(row) > offset_of(known):
             rows[key] = row
+
+    def _is_sound(self, partition: int) -> bool:
+        """Whether all rows of a partition can be decoded."""
+        return all(self._is_row(key, row) for key, row in self.rows.get(partition, {}).items())
+
+    def _is_row(self, key: bytes, row: bytes) -> bool:
+        try:
+            self._decode(key, row)
+        except MALFORMED:
+            return False
+        return True
+
+    async def _read_again(self, partitions: Collection[int]) -> int:
+        """Read partitions anew and look at each row before it takes the place of another: a stranger has written one.
+
+        That is not done for all: most rows are replaced by later ones, and decoding costs more than reading.
+        """
+        for partition in partitions:
+            self.rows[partition].clear()
+            self._position.pop(partition, None)
+        self._looks_closely = True
+        try:
+            return await self._read(partitions)
+        finally:
+            self._looks_closely = False
 
     async def _read(self, partitions: Collection[int]) -> int:
         if not partitions:
@@ -183,9 +257,7 @@ class StateLog:
             for tp, records in (await consumer.getmany(timeout_ms=500)).items():
                 partition = tps[tp]
                 for record in records:
-                    row = record.value or dict(record.headers).get(FORGOTTEN_HEADER)
-                    if row is not None:
-                        self._merge(partition, record.key, row)
+                    self._take_in(partition, record)
                 count += len(records)
                 self._position[partition] = records[-1].offset + 1
             for tp in list(behind):
@@ -197,19 +269,35 @@ class StateLog:
 
 def camera_state_log(settings: Settings, outbox: Outbox) -> StateLog:
     """The changelog of the windows agent."""
-    return StateLog(settings, outbox, camera_state_changelog(settings), settings.kafka.partitions)
+    from trafficapp.windows.cameras import decode_camera_row
+    from trafficapp.windows.partition import decode_partition_row
+
+    def decode(key: bytes, row: bytes) -> object:
+        return (
+            decode_partition_row(row)
+            if key.startswith(PARTITION_KEY_PREFIX)
+            else (key.decode(), decode_camera_row(row))
+        )
+
+    return StateLog(settings, outbox, camera_state_changelog(settings), settings.kafka.partitions, decode)
 
 
 def alert_state_log(settings: Settings, outbox: Outbox) -> StateLog:
     """The changelog of the alerts agent."""
-    return StateLog(settings, outbox, alert_state_changelog(settings), settings.kafka.partitions)
+    from trafficapp.alerts.partition import decode_row
+
+    return StateLog(settings, outbox, alert_state_changelog(settings), settings.kafka.partitions, decode_row)
 
 
 def road_feed_state_log(settings: Settings, outbox: Outbox) -> StateLog:
     """The changelog of the agent that checks the road-speed feed."""
-    return StateLog(settings, outbox, road_feed_changelog(settings), settings.kafka.partitions)
+    from trafficapp.roads.partition import decode_row
+
+    return StateLog(settings, outbox, road_feed_changelog(settings), settings.kafka.partitions, decode_row)
 
 
 def road_forecast_state_log(settings: Settings, outbox: Outbox) -> StateLog:
     """The changelog of the agent that predicts."""
-    return StateLog(settings, outbox, road_forecast_changelog(settings), CITY_PARTITIONS)
+    from trafficapp.forecast.city import decode_row
+
+    return StateLog(settings, outbox, road_forecast_changelog(settings), CITY_PARTITIONS, decode_row)

@@ -7,7 +7,7 @@ applied. `trafficapp.state` merges rows by that offset and need not know what is
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -22,6 +22,49 @@ OFFSET_BYTES = 8
 
 _OFFSET = struct.Struct(">q")
 _encode = msgspec.msgpack.Encoder().encode
+
+
+class SourceLog(NamedTuple):
+    """Which log a state or an offset is of.
+
+    Attributes:
+        id: Kafka's id of the topic, another one when it is made anew; empty when it is not told.
+        partitions: how many the topic has; 0 when it is not told.
+    """
+
+    id: str = ""
+    partitions: int = 0
+
+
+#: A log of which nothing is told.
+UNTOLD = SourceLog()
+
+
+class OtherLog(Exception):
+    """A state or an offset is of another log than the one that is there."""
+
+
+class TopicMadeAnew(OtherLog):
+    """The topic was deleted and made again."""
+
+
+class PartitionsChanged(OtherLog):
+    """The topic has another number of partitions, so keys lie in others."""
+
+
+def continued(kept: SourceLog, log: SourceLog) -> SourceLog:
+    """The log that is there, if what was kept is of it; what is not told agrees with everything.
+
+    Raises:
+        OtherLog: it is of another one.
+    """
+    if kept.id and log.id and kept.id != log.id:
+        raise TopicMadeAnew(f"what is kept is of the topic with the id {kept.id}; the one that is there has {log.id}")
+    if kept.partitions and log.partitions and kept.partitions != log.partitions:
+        raise PartitionsChanged(
+            f"what is kept was made when the topic had {kept.partitions} partitions; it has {log.partitions} now"
+        )
+    return SourceLog(log.id or kept.id, log.partitions or kept.partitions)
 
 
 def partition_key(partition: int) -> bytes:

@@ -37,6 +37,7 @@ class Telemetry:
         events_dropped: detections and observations of roads that were refused or repeated, by reason.
         window_flushes: windows made final, camera-wide and lanes.
         kafka_consumer_lag: records not yet read, by topic and partition.
+        records_lost: records that were deleted before they were read, by topic.
         alerts: steps of alerts that this process told, by type and action; a repeat after a crash counts again.
         sink_rows: rows made durable, by sink.
         sink_waiting: 1 while a sink waits for its store.
@@ -73,6 +74,9 @@ class Telemetry:
         self.window_flushes = Counter("b2_window_flushes", "Windows made final", registry=registry)
         self.kafka_consumer_lag = Gauge(
             "b2_kafka_consumer_lag", "Records not yet read", ["topic", "partition"], registry=registry
+        )
+        self.records_lost = Counter(
+            "b2_records_lost", "Records deleted before they were read", ["topic"], registry=registry
         )
         self.alerts = Counter("b2_alerts", "Steps of alerts told", ["alert_type", "action"], registry=registry)
         self.sink_rows = Counter("b2_sink_rows", "Rows made durable", ["sink"], registry=registry)

@@ -24,6 +24,11 @@ CITY_PARTITIONS = 1
 #: came in; a state row holds every vehicle of a camera's open windows.
 MAX_RECORD_BYTES = 8 << 20
 
+#: Settings of topics by the broker's names, that a topic is brought to when it exists already.
+TIMESTAMP_TYPE = "message.timestamp.type"
+MAX_MESSAGE_BYTES = "max.message.bytes"
+CLEANUP_POLICY = "cleanup.policy"
+
 _HOUR_MS = 3_600_000
 
 
@@ -73,27 +78,36 @@ def road_forecast_changelog(settings: Settings) -> str:
     return f"{settings.app_id}-roads-road_forecast_state-changelog"
 
 
+def how_to_begin_anew(topic: str) -> str:
+    """What a person does when what was kept of a topic does not fit it any more."""
+    return (
+        "Stop all workers. If partitions were added, pause the producers for longer than a window and its lateness. "
+        f"Run `trafficapp topics begin-anew {topic}`, and start the workers again: they compute everything that is "
+        "still in the topic once more"
+    )
+
+
 def declared_topics(settings: Settings) -> list[TopicDeclaration]:
     """All topics of the application."""
     retention = {"retention.ms": str(int(settings.retention.topic_hours * _HOUR_MS))}
     # few and small, and an alert may be open for long
     alerts = {"retention.ms": str(int(settings.retention.alert_topic_days * 24 * _HOUR_MS))}
-    large = {"max.message.bytes": str(MAX_RECORD_BYTES)}
+    large = {MAX_MESSAGE_BYTES: str(MAX_RECORD_BYTES)}
     # A row that a frozen process writes late must not survive its newer twin: owners write their rows
     # again every ten minutes, and nothing younger than an hour is compacted.
     changelog = {
-        "cleanup.policy": "compact",
+        CLEANUP_POLICY: "compact",
         "segment.ms": str(_HOUR_MS // 6),
         "segment.bytes": str(64 << 20),
         "min.cleanable.dirty.ratio": "0.1",
         "min.compaction.lag.ms": str(_HOUR_MS),
     }
-    # whether a speed is ahead of its time or late is judged by the broker's clock, not by that of a producer
-    stamped = {"message.timestamp.type": "LogAppendTime"}
+    # what is ahead of its time, late or silent is judged by the broker's clock, not by that of a producer or a worker
+    stamped = {TIMESTAMP_TYPE: "LogAppendTime"}
     partitions, copies = settings.kafka.partitions, settings.kafka.replication_factor
     return [
-        TopicDeclaration(EVENTS_RAW, "camera_id", partitions, copies, retention),
-        TopicDeclaration(METRICS, "camera_id", partitions, copies, retention),
+        TopicDeclaration(EVENTS_RAW, "camera_id", partitions, copies, retention | stamped),
+        TopicDeclaration(METRICS, "camera_id", partitions, copies, retention | stamped),
         TopicDeclaration(ALERTS, "camera_id", partitions, copies, alerts),
         TopicDeclaration(DEAD_LETTERS, "source key", partitions, copies, retention | large),
         TopicDeclaration(quiet_cameras(settings), "camera_id", partitions, copies, retention),

@@ -21,6 +21,7 @@ from models.alerts import AlertEvent, decode_alert_event
 from models.events import Envelope, Snapshot, encode_event_data
 from models.maps import HeatPoint
 from models.overview import CityOverview
+from models.records import MALFORMED
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.stores.live_events import (
     EVENTS_CHANNEL,
@@ -32,7 +33,6 @@ from trafficapp.stores.live_events import (
     decode_event_head,
 )
 from trafficapp.stores.redis import UNAVAILABLE
-from trafficapp.stores.unreadable import UNREADABLE
 from web.broadcast import Broadcaster
 from web.event_filter import ALERT_EVENTS, EventFilter, overview_in_zone, told_in_zone
 from web.socket_clients import SocketClient
@@ -194,7 +194,7 @@ class EventFeed:
         for alert in state.alerts:
             try:
                 event = decode_alert_event(alert)
-            except UNREADABLE as error:
+            except MALFORMED as error:
                 logger.warning("an open alert in Redis cannot be read: %s", error)
                 continue
             self._alerts[event.id] = event
@@ -204,7 +204,7 @@ class EventFeed:
     async def _receive(self, client: Redis, message: bytes) -> None:
         try:
             head = decode_event_head(message)
-        except UNREADABLE as error:
+        except MALFORMED as error:
             logger.warning("a message on %s cannot be read: %s", EVENTS_CHANNEL, error)
             return
         if head.seq <= self._seq:

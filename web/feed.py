@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 import msgspec
 from redis.asyncio import Redis
 
+from models.records import MALFORMED
 from trafficapp.stores.newest import CameraWindow, NewestWindows, RowHead, decode_head, decode_rows
 from trafficapp.stores.redis import FORGOTTEN_CHANNEL, METRICS_CHANNEL, CurrentState
-from trafficapp.stores.unreadable import UNREADABLE
 from web.broadcast import Broadcaster, Listener
 from web.subscription import Subscription, Tasks
 
@@ -116,7 +116,7 @@ class LiveFeed:
             for current in documents:
                 try:
                     newest.add_document(current)
-                except UNREADABLE as error:
+                except MALFORMED as error:
                     logger.warning("a current row in Redis cannot be read: %s", error)
         self._newest = newest
         self._loaded.set()
@@ -127,7 +127,7 @@ class LiveFeed:
     async def _forget(self, _: Redis, message: bytes) -> None:
         try:
             self._newest.discard(_decode_camera_ids(message))
-        except UNREADABLE as error:
+        except MALFORMED as error:
             logger.warning("a message on %s cannot be read: %s", FORGOTTEN_CHANNEL, error)
 
     async def _receive(self, _: Redis, message: bytes) -> None:
@@ -137,7 +137,7 @@ class LiveFeed:
     def _take(self, message: bytes) -> None:
         try:
             rows = [(decode_head(raw), bytes(raw)) for raw in decode_rows(message)]
-        except UNREADABLE as error:
+        except MALFORMED as error:
             logger.warning("a message on %s cannot be read: %s", METRICS_CHANNEL, error)
             return
         # what was published while the state was read may be in it, and clients have it from there

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from redis.asyncio import Redis
 
 from models.notifications import decode_notification
+from models.records import MALFORMED
 from trafficapp.stores.live_notifications import KEPT_NOTIFICATIONS, NOTIFICATIONS_CHANNEL, newest_notifications
-from trafficapp.stores.unreadable import UNREADABLE
 from web.broadcast import Broadcaster
 from web.socket_clients import SocketClient
 from web.subscription import Subscription, Tasks
@@ -87,7 +87,7 @@ class NotificationFeed:
     async def _receive(self, _: Redis, message: bytes) -> None:
         try:
             event_id = decode_notification(message).event_id
-        except UNREADABLE as error:
+        except MALFORMED as error:
             logger.warning("a message on %s cannot be read: %s", NOTIFICATIONS_CHANNEL, error)
             return
         self._take(event_id, message)

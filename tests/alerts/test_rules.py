@@ -6,6 +6,8 @@ import pytest
 
 from models.window_rows import WindowRow
 from tests.alerts.windows import PlainRecord, fresh, records, spelled, standing, steps, told, window
+from trafficapp.alerts.partition import PartitionAlerts
+from trafficapp.state_rows import UNTOLD, SourceLog, TopicMadeAnew
 
 
 @pytest.mark.parametrize(
@@ -149,3 +151,15 @@ def test_what_is_no_window_is_skipped() -> None:
     told_ = alerts.apply([first, PlainRecord(1, b"{"), PlainRecord(2, None), PlainRecord(3, second.value)])
     assert [step.action for step in told_] == ["opened"]
     assert alerts.applied == 3
+
+
+def test_the_row_of_a_partition_says_which_topic_it_is_of() -> None:
+    def of(log: SourceLog, rows: dict[bytes, bytes] | None = None) -> PartitionAlerts:
+        return PartitionAlerts(0, (), 1, 1, rows or {}, log)
+
+    # rows that do not tell agree with any
+    rows = dict(of(SourceLog("one", 8), dict(of(UNTOLD).all_rows())).all_rows())
+    for log in (UNTOLD, SourceLog("one", 8), SourceLog("one", 9)):
+        assert dict(of(log, rows).all_rows()) == rows
+    with pytest.raises(TopicMadeAnew):
+        of(SourceLog("two", 8), rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
@@ -23,11 +23,14 @@ from trafficapp.batching import consumer as consumer_module
 from trafficapp.batching.consumer import RunConsumer, RunConsumerThread, RunTableManager, RunTransport, _NoRecovery
 from trafficapp.batching.fatal import Exit
 from trafficapp.batching.fetching import RunFetchResult
-from trafficapp.batching.reader import Run
+from trafficapp.batching.runs import Run
+from trafficapp.batching.unpacking import DamagedLog, FetchedBytes, Unpacking
 from trafficapp.settings import load_settings
+from trafficapp.state_rows import SourceLog, TopicMadeAnew
 
 Consumer = faust_consumer.Consumer
 OURS, THEIRS = TP("ours", 0), TP("theirs", 0)
+LOG = SourceLog("its id", 8)
 
 
 def test_the_version_is_the_one_whose_inside_is_known() -> None:
@@ -127,11 +130,16 @@ def test_the_fetch_wait_is_fixed_in_faust_and_named_so_in_aiokafka() -> None:
 # ---------------------------------------------------------------------- our consumer inside a Faust application
 
 
+async def told_of_logs(topics: Collection[str]) -> dict[str, SourceLog]:
+    return dict.fromkeys(topics, LOG)
+
+
 @pytest.fixture
-async def consumer() -> AsyncIterator[RunConsumer]:
+async def consumer(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RunConsumer]:
     """The consumer of an application that reads one topic in runs; it is connected to nothing."""
     app = TrafficApp(load_settings(app_id="contract", worker={"run_records": 3}))
     app.read_in_runs("ours", Sink(), name="reader")
+    monkeypatch.setattr(app, "logs_of", told_of_logs)
     found = app.consumer
     assert isinstance(found, RunConsumer)
     yield found
@@ -143,50 +151,105 @@ async def test_the_application_uses_our_parts(consumer: RunConsumer) -> None:
     assert isinstance(consumer._thread, RunConsumerThread)
     assert isinstance(consumer.app.tables, RunTableManager)
     assert isinstance(consumer.app.tables.recovery, _NoRecovery)
-    assert aiokafka.consumer.fetcher.FetchResult is RunFetchResult
+    fetcher = aiokafka.consumer.fetcher
+    assert (fetcher.MemoryRecords, fetcher.PartitionRecords) == (FetchedBytes, Unpacking)
+    assert fetcher.FetchResult is RunFetchResult
+
+
+async def test_our_consumer_reads_what_is_committed(consumer: RunConsumer) -> None:
+    made = consumer._thread._create_worker_consumer(consumer.transport)
+    assert made._isolation_level == "read_committed"
+    assert "isolation_level=self._isolation_level" in inspect.getsource(aiokafka.AIOKafkaConsumer.start)
+
+
+def test_what_aiokafka_makes_of_a_fetch_is_named_where_ours_stands() -> None:
+    source = inspect.getsource(aiokafka.consumer.fetcher.Fetcher._proc_fetch_request)
+    for call in ("MemoryRecords(part_data[-1])", "PartitionRecords(", "FetchResult(", "tp_state.lso = lso"):
+        assert call in source
+    taken = inspect.getsource(aiokafka.consumer.fetcher.Fetcher.fetched_records)
+    assert before(taken, "type(res_or_error) is FetchResult", ".getall(max_records)", ".has_more()", "if not records:")
+    assert list(inspect.signature(Unpacking.__mro__[1].__init__).parameters)[1:] == [
+        "tp",
+        "records",
+        "aborted_transactions",
+        "fetch_offset",
+        "key_deserializer",
+        "value_deserializer",
+        "check_crcs",
+        "isolation_level",
+    ]
+
+
+async def test_a_damaged_log_ends_the_process(consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fetch_records(*_: Any, **__: Any) -> NoReturn:
+        raise DamagedLog("ours-0: bytes of a batch")
+
+    def end_process(status: Exit, why: str) -> NoReturn:
+        raise AssertionError(f"{status.name}: {why}")
+
+    monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_fetch_records", fetch_records)
+    monkeypatch.setattr(consumer_module, "end_process", end_process)
+    with pytest.raises(AssertionError, match="LOG_DAMAGED: ours-0: bytes of a batch"):
+        await consumer._thread._fetch_records(None, set())
 
 
 async def delivered(consumer: RunConsumer) -> list[tuple[TP, ConsumerMessage]]:
     return [one async for one in consumer.getmany(1.0)]
 
 
-def fetch(consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    """Have the next fetch return so many records of each topic."""
-    records = [
-        SimpleNamespace(offset=offset, timestamp=1000 * offset, timestamp_type=0, key=b"k") for offset in range(count)
-    ]
+def fetch(
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch, *bounds: tuple[int, int], holds_records: bool = True
+) -> None:
+    """Have the next fetch return runs with these bounds, of each topic."""
+
+    def run(begin: int, end: int) -> Run:
+        made = Run(SimpleNamespace(offset=offset) for offset in range(begin, end) if holds_records)
+        made.begin, made.end, made.unreadable = begin, end, 0
+        return made
 
     async def fetched(_: float) -> tuple[dict[TP, list[Any]], set[TP]]:
-        return {OURS: list(records), THEIRS: list(records)}, {OURS, THEIRS}
+        return {tp: [run(*one) for one in bounds] for tp in (OURS, THEIRS)}, {OURS, THEIRS}
 
     monkeypatch.setattr(consumer, "_wait_next_records", fetched)
     monkeypatch.setattr(type(consumer), "should_stop", False)
 
 
 async def test_records_are_delivered_in_runs(consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch) -> None:
-    fetch(consumer, monkeypatch, 7)
+    fetch(consumer, monkeypatch, (0, 3), (3, 6), (6, 7))
     consumer.resume_flow()
     messages = await delivered(consumer)
     assert [tp for tp, _ in messages] == [OURS] * 3
     runs = [message.value for _, message in messages]
-    assert all(isinstance(run, Run) and (run.epoch, run.partition) == (0, 0) for run in runs)
+    assert all((run.epoch, run.partition) == (0, 0) for run in runs)
     assert [[record.offset for record in run] for run in runs] == [[0, 1, 2], [3, 4, 5], [6]]
     first = messages[0][1]
-    assert (first.offset, first.timestamp, first.tp) == (2, 2.0, OURS)
+    assert (first.offset, first.tp) == (2, OURS)
     assert consumer._read_offset[OURS] is None
+
+
+async def test_a_run_without_a_record_passes_through_faust(
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch(consumer, monkeypatch, (4, 5), holds_records=False)
+    consumer.resume_flow()
+    ((_, message),) = await delivered(consumer)
+    (channel,) = (agent.channel for agent in consumer.app.agents.values())
+    event = await channel.decode(message, propagate=True)
+    assert event.value is message.value
+    assert (list(event.value), event.value.end) == ([], 5)
 
 
 async def test_nothing_is_delivered_while_the_flow_is_stopped(
     consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fetch(consumer, monkeypatch, 7)
+    fetch(consumer, monkeypatch, (0, 7))
     consumer.resume_flow()
     consumer.stop_flow()
     assert await delivered(consumer) == []
 
 
 async def test_delivery_ends_when_the_group_moves_on(consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch) -> None:
-    fetch(consumer, monkeypatch, 7)
+    fetch(consumer, monkeypatch, (0, 3), (3, 7))
     consumer.resume_flow()
     count = 0
     async for _ in consumer.getmany(1.0):
@@ -238,9 +301,12 @@ async def test_a_revocation_gives_everything_up_at_once(consumer: RunConsumer) -
 
 
 async def take_over(
-    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch, first: int, end: int
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch, first: int, end: int, last: int | None = None
 ) -> list[dict[TP, int]]:
-    """Take partition 0 of our topic over; give what was sought."""
+    """Take partition 0 of our topic over; give what was sought.
+
+    Its records may be read up to ``end``; the ``last`` one may be of a transaction that is open.
+    """
     sought: list[dict[TP, int]] = []
 
     async def seek_wait(partitions: dict[TP, int]) -> None:
@@ -253,9 +319,13 @@ async def take_over(
     async def highwaters(*partitions: TP) -> dict[TP, int]:
         return {OURS: end}
 
-    def end_process(status: Exit, why: str) -> NoReturn:
-        raise AssertionError(status.name)
+    async def ends_of(topic: str, partitions: Collection[int]) -> dict[int, int]:
+        return dict.fromkeys(partitions, end if last is None else last)
 
+    def end_process(status: Exit, why: str) -> NoReturn:
+        raise AssertionError(status.name, why)
+
+    monkeypatch.setattr(consumer.app, "ends_of", ends_of)
     monkeypatch.setattr(consumer, "assignment", lambda: {OURS, THEIRS})
     monkeypatch.setattr(consumer._thread, "seek_wait", seek_wait)
     monkeypatch.setattr(consumer._thread, "earliest_offsets", earliest_offsets)
@@ -279,10 +349,49 @@ async def test_a_take_over_seeks_to_where_the_sink_wants_to_read_on(
     assert consumer.app.loaded
 
 
-async def test_a_take_over_begins_with_the_first_record_that_still_exists(
-    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch
+def lost(consumer: RunConsumer) -> float:
+    return consumer.app.telemetry.records_lost.labels("ours")._value.get()
+
+
+async def test_a_take_over_begins_with_the_first_record_that_still_exists_and_counts_what_was_lost(
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert await take_over(consumer, monkeypatch, first=9, end=20) == [{OURS: 9}]
+    assert lost(consumer) == 2
+    assert "ours-0: records 7 to 8 were deleted by the topic's retention before they were read" in caplog.text
+
+
+async def test_nothing_was_lost_by_who_begins(consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink: Any = consumer.readers["ours"].sink
+    sink.start = 0
+    assert await take_over(consumer, monkeypatch, first=9, end=20) == [{OURS: 9}]
+    assert lost(consumer) == 0
+
+
+async def test_a_take_over_tells_the_sink_which_log_is_there(
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await take_over(consumer, monkeypatch, first=0, end=20)
+    sink: Any = consumer.readers["ours"].sink
+    assert sink.logs == [LOG]
+
+
+async def test_a_state_of_another_log_is_refused(consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def load(partitions: Collection[int], log: SourceLog) -> dict[int, int]:
+        raise TopicMadeAnew("another one")
+
+    monkeypatch.setattr(consumer.readers["ours"].sink, "load", load)
+    with pytest.raises(AssertionError) as refused:
+        await take_over(consumer, monkeypatch, first=0, end=20)
+    status, why = refused.value.__context__.args  # type: ignore[union-attr]
+    assert status == Exit.LOG_WENT_BACK.name
+    assert "trafficapp topics begin-anew ours" in why
+
+
+async def test_what_lies_behind_an_open_transaction_is_no_fault(
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await take_over(consumer, monkeypatch, first=0, end=5, last=7) == [{OURS: 7}]
 
 
 async def test_a_log_that_ends_before_the_state_is_refused(
@@ -290,8 +399,74 @@ async def test_a_log_that_ends_before_the_state_is_refused(
 ) -> None:
     with pytest.raises(AssertionError) as refused:
         await take_over(consumer, monkeypatch, first=0, end=6)
-    assert str(refused.value.__context__) == Exit.LOG_WENT_BACK.name
+    assert refused.value.__context__.args[0] == Exit.LOG_WENT_BACK.name  # type: ignore[union-attr]
     assert not consumer.app.loaded
+
+
+class Clock:
+    """What a consumer knows of its one partition, and the time."""
+
+    def __init__(self, consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.stable: int | None = None
+        self.highwater: int | None = None
+        self.now = 1000.0
+        self.ended: list[str] = []
+        self.consumer = consumer
+        consumer.readers["ours"].own({0: 41})
+
+        def end_process(status: Exit, why: str) -> None:
+            self.ended.append(status.name)
+
+        aio = SimpleNamespace(last_stable_offset=lambda tp: self.stable)
+        monkeypatch.setattr(consumer._thread, "_consumer", aio)
+        monkeypatch.setattr(consumer, "highwater", lambda tp: self.highwater)
+        monkeypatch.setattr(consumer, "assignment", lambda: {OURS})
+        monkeypatch.setattr(consumer_module, "end_process", end_process)
+        monkeypatch.setattr(consumer_module.time, "monotonic", lambda: self.now)
+
+    def ends(self, *, stable: int | None, highwater: int | None) -> list[str]:
+        """How the process ended after two minutes of this."""
+        self.stable, self.highwater, self.ended = stable, highwater, []
+        for _ in range(61):
+            self.consumer.check_progress()
+            self.now += 2
+        return self.ended[:1]
+
+
+async def test_only_what_may_be_read_and_is_not_read_is_a_stall(
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(consumer, monkeypatch)
+    assert clock.ends(stable=None, highwater=None) == []
+    # a transaction is open since the record that is due
+    assert clock.ends(stable=41, highwater=99) == []
+    assert consumer.lag() == {("ours", 0): 0}
+    assert clock.ends(stable=41, highwater=41) == []
+    assert clock.ends(stable=45, highwater=99) == [Exit.STALLED.name]
+    assert consumer.lag() == {("ours", 0): 4}
+    # brokers that do not tell
+    assert clock.ends(stable=-1, highwater=42) == [Exit.STALLED.name]
+    # what was read before, by who read everything, may lie behind an open transaction
+    assert clock.ends(stable=30, highwater=60) == []
+    assert consumer.lag() == {("ours", 0): 0}
+
+
+async def test_a_log_that_ends_before_what_is_due_ends_the_process(
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(consumer, monkeypatch)
+    for end in (7, 0):
+        assert clock.ends(stable=end, highwater=end) == [Exit.LOG_WENT_BACK.name]
+    # for a moment it is a leader that has just begun
+    clock.now += 1000
+    clock.ends(stable=41, highwater=41)
+    clock.highwater, clock.ended = 7, []
+    for _ in range(5):
+        consumer.check_progress()
+        clock.now += 2
+    clock.highwater = 41
+    consumer.check_progress()
+    assert clock.ended == []
 
 
 async def test_holes_in_our_topics_are_not_kept_as_faust_keeps_them(consumer: RunConsumer) -> None:

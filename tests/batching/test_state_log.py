@@ -5,17 +5,27 @@ from __future__ import annotations
 import asyncio
 import secrets
 import struct
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
+import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata, TopicPartition
 
+from tests.batching.raw_batches import CODECS, Raw, batch_bytes, produce_bytes
 from trafficapp.kafka import create_topics, groupless_consumer
 from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings, load_settings
-from trafficapp.state import StateLog, camera_state_log
-from trafficapp.state_rows import forgotten_row
+from trafficapp.state import (
+    StateLog,
+    alert_state_log,
+    camera_state_log,
+    road_feed_state_log,
+    road_forecast_state_log,
+)
+from trafficapp.state_rows import forgotten_row, partition_key
 from trafficapp.topics import camera_state_changelog, declared_topics
 
 
@@ -23,11 +33,17 @@ def row(offset: int, text: str) -> bytes:
     return struct.pack(">q", offset) + text.encode()
 
 
+def decode(key: bytes, row: bytes) -> None:
+    """What these tests write is text, and none that cannot be read."""
+    if b"unreadable" in row:
+        raise ValueError("no row")
+
+
 @asynccontextmanager
 async def state_log(settings: Settings) -> AsyncIterator[StateLog]:
     outbox = Outbox(settings)
     try:
-        yield camera_state_log(settings, outbox)
+        yield StateLog(settings, outbox, camera_state_changelog(settings), settings.kafka.partitions, decode)
     finally:
         await outbox.stop()
 
@@ -103,6 +119,71 @@ async def test_a_tombstone_removes_what_it_covers_and_nothing_beyond(kafka_boots
         consumer.assign([tp])
         found = [one.key for one in (await consumer.getmany(tp, timeout_ms=5000))[tp] if one.value is None]
     assert found[:2] == [b"a", b"c"]
+
+
+def encoded(offset: int, state: Any) -> bytes:
+    return struct.pack(">q", offset) + msgspec.msgpack.encode(state)
+
+
+#: Records that no owner writes: key, value, headers.
+STRANGERS: dict[str, tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]] = {
+    "nothing": (b"a", b"", []),
+    "a few bytes": (b"a", b"abc", []),
+    "an offset without a state": (b"a", struct.pack(">q", 99), []),
+    "a tombstone of nobody": (b"a", None, []),
+    "a tombstone without an offset": (b"a", None, [("forgotten-at", None)]),
+    "a tombstone with a short offset": (b"a", None, [("forgotten-at", b"\x00\x00\x63")]),
+    "a tombstone with text": (b"a", None, [("forgotten-at", b"yesterday, or so")]),
+    "a row that cannot be read": (b"a", row(99, "unreadable"), []),
+    "a row of a key that nobody has": (b"z", row(99, "unreadable"), []),
+    "the row of another partition": (partition_key(5), row(99, "x"), []),
+    "headers": (b"a", b"", [("forgotten-at", b""), ("", None)]),
+}
+
+
+@pytest.mark.parametrize("stranger", STRANGERS.values(), ids=list(STRANGERS))
+async def test_what_a_stranger_wrote_is_skipped_and_takes_no_row_away(
+    kafka_bootstrap: str, stranger: tuple[Any, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = await with_changelog(kafka_bootstrap)
+    key, value, headers = stranger
+    async with state_log(settings) as owner, state_log(settings) as standby:
+        await write(owner, 0, (b"a", row(5, "a")))
+        await standby.load([0])
+        producer = AIOKafkaProducer(bootstrap_servers=kafka_bootstrap)
+        await producer.start()
+        try:
+            await producer.send_and_wait(owner.topic, value, key, partition=0, headers=headers)
+        finally:
+            await producer.stop()
+        await write(owner, 0, (b"b", row(6, "b")))
+        async with state_log(settings) as fresh:
+            for log in (standby, fresh):
+                assert (await log.load([0]))[0] == {b"a": row(5, "a"), b"b": row(6, "b")}
+    assert "is no state row, skipped" in caplog.text or stranger is STRANGERS["a tombstone of nobody"]
+
+
+async def test_a_row_that_cannot_be_unpacked_is_skipped(kafka_bootstrap: str) -> None:
+    settings = await with_changelog(kafka_bootstrap)
+    async with state_log(settings) as owner, state_log(settings) as successor:
+        await write(owner, 0, (b"a", row(5, "a")))
+        bad = batch_bytes([Raw(row(99, "x"), b"a", [(b"\xff", b"")]), Raw(row(7, "c"), b"c")], codec=CODECS["lz4"])
+        await produce_bytes(kafka_bootstrap, owner.topic, 0, bad)
+        assert (await successor.load([0]))[0] == {b"a": row(5, "a"), b"c": row(7, "c")}
+
+
+@pytest.mark.parametrize("log_of", [camera_state_log, alert_state_log, road_feed_state_log, road_forecast_state_log])
+@pytest.mark.parametrize("state", [{"a": 1}, "text", 5, [], ["text", {}], [[[]]], None, b"\xff" * 9])
+def test_each_log_knows_its_rows(log_of: Callable[..., StateLog], state: Any) -> None:
+    log = log_of(load_settings(), None)
+    for key in (b"a", b"\xff\xfe", partition_key(0), b"\x00notifications-x", b"\x00notifications-0"):
+        log.rows[0] = {key: encoded(1, state)}
+        sound = log._is_sound(0)
+        assert isinstance(sound, bool)
+        if key != partition_key(0) and state != []:
+            assert not sound
+    log.rows[0] = {b"a": row(1, "\x93\x92 not msgpack")}
+    assert not log._is_sound(0)
 
 
 class SlowOutbox:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.notifications import encode_notification
+from models.records import unreadable
 from models.roads import MOST_OBSERVATION_BYTES, RoadObservation, encode_road_observation
 from models.timestamps import rfc3339
 from tests.forecast.observations import observation, records
@@ -21,7 +23,15 @@ from trafficapp.forecast.city_notices import judge_fresh
 from trafficapp.forecast.untold import as_told_before, untold_in, untold_rows
 from trafficapp.notifications.notices import RoadNotices
 from trafficapp.settings import NotificationSettings
-from trafficapp.state_rows import forgotten_row, is_forgotten, offset_of
+from trafficapp.state_rows import (
+    UNTOLD,
+    PartitionsChanged,
+    SourceLog,
+    TopicMadeAnew,
+    forgotten_row,
+    is_forgotten,
+    offset_of,
+)
 
 T0 = 1_771_300_000 // 300 * 300
 MINUTE = 60
@@ -412,3 +422,31 @@ def test_what_is_no_observation_is_left_out(value: bytes) -> None:
     one = city()
     assert one.apply(records([value, observation("a", T0, 50, 0)], 0, T0)) == 1
     assert one.applied == 1
+
+
+@pytest.mark.parametrize("sent_ms", [-1, 0, -(10**12), 10**15])
+def test_a_record_that_is_no_observation_says_nothing_of_the_time(sent_ms: int) -> None:
+    sound = [one for n in range(3) for one in records([observation("a", T0 + n * 300, 50, n)], n, T0 + n * 300)]
+    noise = [replace(records([b"noise"], 3)[0], timestamp=sent_ms), unreadable(4, sent_ms, 0, "no name")]
+    clean, noisy = city(), city()
+    clean.apply(sound)
+    noisy.apply([*sound, *noise])
+    assert [error.reason for _, error in noisy.refused] == ["invalid_field", "unreadable_record"]
+    assert known(noisy)[1:] == known(clean)[1:]
+    again = city(dict(noisy.all_rows()))
+    assert known(again)[1:] == known(clean)[1:]
+    assert again.applied == 4
+
+
+def test_the_row_of_the_partition_says_which_log_it_is_of() -> None:
+    def of(log: SourceLog, rows: dict[bytes, bytes] | None = None) -> CityRoads:
+        return CityRoads(0, 300, 12, 600_000_000, 60_000_000, rows or {}, log=log)
+
+    one = of(SourceLog("one", 1))
+    one.apply(records([observation("a", T0, 50, 0)], 0, T0))
+    rows = dict(one.all_rows())
+    for log in (UNTOLD, SourceLog("one", 1)):
+        assert dict(of(log, rows).all_rows()) == rows
+    for error, log in ((TopicMadeAnew, SourceLog("two", 1)), (PartitionsChanged, SourceLog("one", 2))):
+        with pytest.raises(error):
+            of(log, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from trafficapp.roads.graph import RoadGraph
 from trafficapp.roads.partition import PartitionRoads
 from trafficapp.roads.road_edges import RoadEdges
 from trafficapp.settings import RoadSettings
+from trafficapp.state_rows import UNTOLD, SourceLog
 
 #: A Wednesday in winter: 08:00 in Bologna.
 T0_US = epoch_us("2026-01-14T07:00:00Z")
@@ -26,6 +28,7 @@ class FeedRecord:
     key: bytes | None = b"a10"
     timestamp: int = T0_US // 1000
     timestamp_type: int = 0
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 def message(**changes: Any) -> dict[str, Any]:
@@ -55,11 +58,13 @@ def at(seconds: float) -> str:
     return rfc3339(T0_US + round(seconds * 1e6))
 
 
-def roads(graph: RoadGraph, rows: dict[bytes, bytes] | None = None, **settings: Any) -> PartitionRoads:
+def roads(
+    graph: RoadGraph, rows: dict[bytes, bytes] | None = None, log: SourceLog = UNTOLD, **settings: Any
+) -> PartitionRoads:
     """The roads of partition 3, with nothing known unless rows are given."""
     chosen = RoadSettings(**settings)
     edges = RoadEdges(graph, chosen.match_reach_m)
-    return PartitionRoads(3, FeedChecks(chosen, edges.box), edges, rows or {})
+    return PartitionRoads(3, FeedChecks(chosen, edges.box), edges, rows or {}, log)
 
 
 def line_of(graph: RoadGraph, edge_id: str) -> list[list[float]]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from models.dead_letters import encode_dead_letter
+from models.records import unreadable
 from models.roads import RoadObservation, decode_road_observation
 from tests.roads.feed_messages import T0_US, FeedRecord, at, line_of, message, record, roads
 from tests.roads.odd_messages import Odd, odd_messages
@@ -18,7 +19,7 @@ from trafficapp.roads.graph import RoadGraph
 from trafficapp.roads.partition import PartitionRoads
 from trafficapp.roads.shipped import city_graph
 from trafficapp.settings import RoadSettings
-from trafficapp.state_rows import forgotten_row
+from trafficapp.state_rows import UNTOLD, PartitionsChanged, SourceLog, TopicMadeAnew, forgotten_row
 
 
 @pytest.fixture
@@ -321,3 +322,33 @@ def test_another_graph_finds_the_edges_anew(bologna: RoadGraph) -> None:
 def test_observations_survive_the_topic(feed: PartitionRoads) -> None:
     one = accepted(feed)
     assert msgspec.json.decode(msgspec.json.encode(one), type=RoadObservation) == one
+
+
+def test_a_record_that_cannot_be_read_is_refused_and_costs_no_neighbour(feed: PartitionRoads) -> None:
+    whole = record(1)
+    bad = unreadable(1, whole.timestamp, 1, "the name of a header is not UTF-8", whole.key, whole.value)
+    outcome = feed.apply([record(0), bad, record(2, timestamp="2026-01-14T07:00:05Z")])
+    assert [one.source_offset for one in outcome.observations] == [0, 2]
+    (letter,) = outcome.dead_letters
+    assert (letter.offset, letter.reason, letter.detail) == (
+        1,
+        "unreadable_record",
+        "the name of a header is not UTF-8",
+    )
+    assert outcome.rejected == {"unreadable_record": 1}
+    assert feed.applied == 2
+
+
+def test_the_row_of_a_partition_says_which_log_it_is_of(bologna: RoadGraph) -> None:
+    before = roads(bologna)
+    before.apply([record(0)])
+    rows = dict(before.all_rows())
+    # rows that do not tell agree with any
+    told = dict(roads(bologna, rows, log=SourceLog("one", 8)).all_rows())
+    for log in (UNTOLD, SourceLog("one", 8), SourceLog("one"), SourceLog("", 8)):
+        again = roads(bologna, told, log=log)
+        assert (again.applied, dict(again.all_rows())) == (0, told)
+    with pytest.raises(TopicMadeAnew):
+        roads(bologna, told, log=SourceLog("two", 8))
+    with pytest.raises(PartitionsChanged, match="when the topic had 8 partitions; it has 9 now"):
+        roads(bologna, told, log=SourceLog("one", 9))

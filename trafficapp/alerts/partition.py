@@ -24,7 +24,16 @@ from trafficapp.alerts.early import HeardQuiet
 from trafficapp.alerts.reading import FinishedWindow, NoWindowError, Record, read_window, record_time_us
 from trafficapp.alerts.rules import Cause
 from trafficapp.forgetting import Forgetting
-from trafficapp.state_rows import OFFSET_BYTES, forgotten_row, partition_key, state_row
+from trafficapp.state_rows import (
+    OFFSET_BYTES,
+    PARTITION_KEY_PREFIX,
+    UNTOLD,
+    SourceLog,
+    continued,
+    forgotten_row,
+    partition_key,
+    state_row,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -39,18 +48,25 @@ class _Applied(Struct, array_like=True):
         applied: how far it was applied.
         looked_hour: hour since the epoch in which it was last looked which cameras are silent.
         looked_before_hour: the one before that.
-        log_id: Kafka's id of the topic that offsets count in.
+        log_id, partitions: which log it is of, see `SourceLog`.
     """
 
     applied: int = -1
     looked_hour: int = -1
     looked_before_hour: int = -1
     log_id: str = ""
+    partitions: int = 0
     # new fields go to the end: rows that were written without them must stay readable
 
 
 _decode_camera = msgspec.msgpack.Decoder(CameraAlerts).decode
 _decode_partition = msgspec.msgpack.Decoder(_Applied).decode
+
+
+def decode_row(key: bytes, row: bytes) -> object:
+    """What a state row says; raises one of `models.records.MALFORMED` on one that is none."""
+    state = row[OFFSET_BYTES:]
+    return _decode_partition(state) if key.startswith(PARTITION_KEY_PREFIX) else (key.decode(), _decode_camera(state))
 
 
 class PartitionAlerts:
@@ -62,13 +78,14 @@ class PartitionAlerts:
         max_gap_us: windows that begin further apart than this are not in a row.
         forget_us: an open alert is over when no window of known level followed the newest one for this long.
         rows: state rows to go on from, by key.
+        log: which log the records are of.
         forget_cameras_us: a camera without windows for this long is forgotten, by the broker's clock.
         absence: when a camera may have been forgotten by those who finish windows.
         ahead_us: how far a window may end after its record was written; what lies farther ahead is left out.
         is_at_home: whether this is the partition that a camera's key leads to.
 
-    Attributes:
-        log_id: Kafka's id of the topic that `applied` counts in, as the rows say it.
+    Raises:
+        OtherLog: the rows were made of another one.
     """
 
     def __init__(
@@ -78,6 +95,7 @@ class PartitionAlerts:
         max_gap_us: int,
         forget_us: int,
         rows: Mapping[bytes, bytes],
+        log: SourceLog = UNTOLD,
         *,
         forget_cameras_us: int = 24 * _HOUR_US,
         absence: Absence = _ABSENCE,
@@ -93,7 +111,8 @@ class PartitionAlerts:
         self._forgotten: set[bytes] = set()
         own = rows.get(self._key)
         partition_row = _Applied() if own is None else _decode_partition(own[OFFSET_BYTES:])
-        self.applied, self.log_id = partition_row.applied, partition_row.log_id
+        self.applied = partition_row.applied
+        self._log = continued(SourceLog(partition_row.log_id, partition_row.partitions), log)
         self._looked = Forgetting(forget_cameras_us, partition_row.looked_hour)
         self._looked_before = Forgetting(forget_cameras_us, partition_row.looked_before_hour)
         self.cameras = dict(_readable(rows, self._key))
@@ -161,7 +180,7 @@ class PartitionAlerts:
         """State rows that changed since the last call: cameras, the partition's row, then those of forgotten ones."""
         rows = [(key, state_row(self.cameras[key].offset, self.cameras[key])) for key in sorted(self._dirty)]
         self._dirty.clear()
-        own = _Applied(self.applied, self._looked.hour, self._looked_before.hour, self.log_id)
+        own = _Applied(self.applied, self._looked.hour, self._looked_before.hour, *self._log)
         rows.append((self._key, state_row(self.applied, own)))
         rows += [(key, forgotten_row(self.applied)) for key in sorted(self._forgotten)]
         self._forgotten.clear()

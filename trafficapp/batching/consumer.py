@@ -2,8 +2,9 @@
 
 What is different from Faust 0.15.3, and why (each point is held by a contract test):
 
-* One event carries all records of a partition that a fetch returned, up to a limit. Faust spends
-  about 60 us on every event before any code of ours; on a run that is nothing.
+* One event carries the records of a partition that a fetch returned, up to a limit, and says how far the log was
+  read for it. Faust spends about 60 us on every event before any code of ours; on a run that is nothing.
+* Only what is committed is read: records of a transaction that is open wait, those of an aborted one never come.
 * Positions come from the sinks. Faust resumes partitions before it seeks, clears buffers when it
   resumes, and skips the seek when the committed offset is None or 0. So our topics stay paused until
   their sinks are loaded and the consumer was sought to where they want to read on.
@@ -16,8 +17,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from typing import Any, NoReturn
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
@@ -27,9 +28,14 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
 from trafficapp.batching.fatal import Exit, end_process
-from trafficapp.batching.fetching import install
-from trafficapp.batching.reader import Run, RunReader
+from trafficapp.batching.fetching import in_runs
+from trafficapp.batching.reader import RunReader
+from trafficapp.batching.runs import Run
+from trafficapp.batching.sink import RunSink
+from trafficapp.batching.unpacking import DamagedLog
 from trafficapp.finished import FinishedTable
+from trafficapp.state_rows import UNTOLD, OtherLog, PartitionsChanged, SourceLog
+from trafficapp.topics import how_to_begin_anew
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +43,9 @@ logger = logging.getLogger(__name__)
 #: the connection waits behind it: commits, seeks, the answers of a rebalance, and new records of the
 #: partitions that were being worked on when the fetch was sent. The shorter, the sooner a window is seen.
 _FETCH_WAIT_MS = 40
+
+#: How long a log may end before what was applied of it: a new leader may not know at once how far its log is committed.
+_WENT_BACK_SECONDS = 10.0
 
 #: How long an assigned partition may stay without a position while its sink is not waiting for a store.
 _LOAD_SECONDS = 60.0
@@ -48,7 +57,16 @@ class RunConsumerThread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = _FETCH_WAIT_MS  # noqa: SLF001 - Faust has no setting for it
+        consumer._isolation_level = "read_committed"  # noqa: SLF001 - Faust reads so only when it writes transactions
         return consumer
+
+    async def _fetch_records(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            with in_runs(self.app.settings.worker.run_records):
+                return await super()._fetch_records(*args, **kwargs)
+        except DamagedLog as error:
+            # nothing may be read behind it, as what it holds would be lost without a word
+            end_process(Exit.LOG_DAMAGED, str(error))
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Say nothing: `RunConsumer.check_progress` watches.
@@ -63,13 +81,11 @@ class RunConsumer(driver.Consumer):
 
     #: One reader for each topic that is read in runs; the application sets them before it starts.
     readers: dict[str, RunReader]
-    run_records: int = 4000
     stall_seconds: float = 60.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.readers = dict(self.app.run_readers)
-        self.run_records = self.app.settings.worker.run_records
         self.stall_seconds = self.app.settings.worker.exit_on_stall_seconds
         self._held: frozenset[TP] = frozenset()
         self._epoch = 0
@@ -77,8 +93,8 @@ class RunConsumer(driver.Consumer):
         self._flowing = asyncio.Event()
         self._taking_over: asyncio.Task[None] | None = None
         self._behind: dict[TP, tuple[int, float]] = {}
+        self._went_back: dict[TP, float] = {}
         self._complete_at = time.monotonic()
-        install(frozenset(self.readers))
         for topic, reader in self.readers.items():
             reader.bind(self._seek_back_for(topic))
 
@@ -128,14 +144,13 @@ class RunConsumer(driver.Consumer):
         generation = self.app.consumer_generation_id
         if fetched is None or self.should_stop or not self.flow_active:
             return
-        for tp, records in fetched.items():
+        for tp, runs in fetched.items():
             reader = self.readers.get(tp.topic)
             if reader is None:
                 continue
-            for begin in range(0, len(records), self.run_records):
+            for run in runs:
                 if not self.flow_active or generation != self.app.consumer_generation_id:
                     return
-                run = Run(records[begin : begin + self.run_records])
                 run.epoch, run.partition = reader.epoch, tp.partition
                 # otherwise Faust drops what lies before the last delivered offset after a seek back
                 self._read_offset[tp] = None
@@ -179,7 +194,10 @@ class RunConsumer(driver.Consumer):
             for tp in self.assignment():
                 if tp.topic in self.readers:
                     assigned.setdefault(tp.topic, []).append(tp.partition)
-            results = await asyncio.gather(*(self._starts(topic, partitions) for topic, partitions in assigned.items()))
+            logs = await self.app.logs_of(assigned)
+            results = await asyncio.gather(
+                *(self._starts(topic, partitions, logs.get(topic)) for topic, partitions in assigned.items())
+            )
             starts = {tp: offset for part in results for tp, offset in part.items()}
             await self._flowing.wait()
             if epoch != self._epoch:
@@ -205,29 +223,32 @@ class RunConsumer(driver.Consumer):
             logger.exception("taking over partitions failed")
             end_process(Exit.NOT_LOADED, "taking over partitions failed")
 
-    async def _starts(self, topic: str, partitions: list[int]) -> dict[TP, int]:
+    async def _starts(self, topic: str, partitions: list[int], log: SourceLog | None) -> dict[TP, int]:
         """Where to read a topic on, no earlier than its first record that still exists."""
         reader = self.readers[topic]
-        wanted = await reader.load(partitions)
+        try:
+            wanted = await reader.load(partitions, log or UNTOLD)
+        except OtherLog as error:
+            _refuse(topic, error)
         tps = [TP(topic, p) for p in partitions]
         earliest = await self._thread.earliest_offsets(*tps)
         ends = await self._thread.highwaters(*tps)
+        if any(wanted[tp.partition] > ends.get(tp, 0) for tp in tps):
+            # these are where the first open transaction begins; what was read before may lie beyond it
+            ends = {TP(topic, p): end for p, end in (await self.app.ends_of(topic, partitions)).items()}
         starts = {}
-        for partition in partitions:
-            tp = TP(topic, partition)
+        for tp in tps:
+            partition = tp.partition
             first = earliest.get(tp, 0)
             if wanted[partition] > ends.get(tp, 0):
                 # new records would stand at offsets that count as applied, and be skipped without a word
                 end_process(
                     Exit.LOG_WENT_BACK,
                     f"{topic}-{partition} ends at {ends.get(tp, 0)}, before {wanted[partition]} where {reader.sink!r} "
-                    "is: the topic was made anew or lost records; reset the state that belongs to it, too",
+                    f"is: the topic was made anew or lost records. {how_to_begin_anew(topic)}",
                 )
-            if wanted[partition] < first and wanted[partition] > 0:
-                logger.error(
-                    "%s-%d: records %d to %d were deleted by the topic's retention before they were read",
-                    topic, partition, wanted[partition], first - 1,
-                )  # fmt: skip
+            if 0 < wanted[partition] < first:
+                self.app.lost(topic, partition, wanted[partition], first - 1)
             starts[tp] = max(wanted[partition], first)
         return starts
 
@@ -250,19 +271,47 @@ class RunConsumer(driver.Consumer):
         """
         now = time.monotonic()
         behind: dict[TP, tuple[int, float]] = {}
+        went_back: dict[TP, float] = {}
+        for tp, due, end, sink in self._owned():
+            highwater = self.highwater(tp)
+            if highwater is not None and highwater < due:
+                went_back[tp] = self._went_back.get(tp, now)
+                if now - went_back[tp] > _WENT_BACK_SECONDS:
+                    end_process(
+                        Exit.LOG_WENT_BACK,
+                        f"{tp.topic}-{tp.partition} ends before {due}, which is due: the topic was made anew or lost "
+                        f"records. {how_to_begin_anew(tp.topic)}",
+                    )
+            if end <= due or sink.is_waiting():
+                continue
+            before = self._behind.get(tp)
+            behind[tp] = before if before is not None and before[0] == due else (due, now)
+            waited = now - behind[tp][1]
+            if waited > self.stall_seconds:
+                end_process(Exit.STALLED, f"{tp.topic}-{tp.partition} at {due} of {end} for {waited:.0f} s")
+        self._behind, self._went_back = behind, went_back
+        self._check_take_over(now)
+
+    def _owned(self) -> Iterator[tuple[TP, int, int, RunSink]]:
+        """Partitions that are ours with the record that is due, the end of what may be read, and the sink."""
         for topic, reader in self.readers.items():
             for partition in reader.partitions:
                 tp = TP(topic, partition)
-                highwater, due = self.highwater(tp), reader.next_offset(partition)
-                if due is None or not highwater or highwater <= due or reader.sink.is_waiting():
-                    continue
-                before = self._behind.get(tp)
-                behind[tp] = before if before is not None and before[0] == due else (due, now)
-                waited = now - behind[tp][1]
-                if waited > self.stall_seconds:
-                    end_process(Exit.STALLED, f"{topic}-{partition} at {due} of {highwater} for {waited:.0f} s")
-        self._behind = behind
-        self._check_take_over(now)
+                due, end = reader.next_offset(partition), self.readable_end(tp)
+                if due is not None and end is not None:
+                    yield tp, due, end, reader.sink
+
+    def readable_end(self, tp: TP) -> int | None:
+        """The offset behind the last record that may be read: where the first open transaction begins, else the end.
+
+        None before the first fetch.
+        """
+        consumer = self._thread._consumer  # noqa: SLF001 - Faust tells the end of the log only
+        stable: int | None = consumer.last_stable_offset(TopicPartition(*tp))
+        if stable is None or stable < 0:
+            end: int | None = self.highwater(tp)
+            return end
+        return stable
 
     def _check_take_over(self, now: float) -> None:
         """End the process when partitions were assigned long ago and are not ours yet."""
@@ -277,27 +326,26 @@ class RunConsumer(driver.Consumer):
             end_process(Exit.NOT_LOADED, f"{sorted(missing)} not taken over for {_LOAD_SECONDS:.0f} s")
 
     def lag(self) -> dict[tuple[str, int], int]:
-        """Records behind the end of the log, by topic and partition."""
-        behind: dict[tuple[str, int], int] = {}
-        for topic, reader in self.readers.items():
-            for partition in reader.partitions:
-                highwater, due = self.highwater(TP(topic, partition)), reader.next_offset(partition)
-                if highwater is not None and due is not None:
-                    behind[topic, partition] = max(highwater - due, 0)
-        return behind
+        """Records behind the end of what may be read, by topic and partition."""
+        return {(tp.topic, tp.partition): max(end - due, 0) for tp, due, end, _ in self._owned()}
+
+
+def _refuse(topic: str, error: OtherLog) -> NoReturn:
+    """End the process, since what is kept of a topic does not fit the topic that is there."""
+    status = Exit.PARTITIONS_CHANGED if isinstance(error, PartitionsChanged) else Exit.LOG_WENT_BACK
+    end_process(status, f"{topic}: {error}. {how_to_begin_anew(topic)}")
 
 
 def _message(tp: TP, run: Run, generation: int) -> ConsumerMessage:
-    """The Faust message whose value is a run."""
-    last = run[-1]
+    """The Faust message whose value is a run, which may hold no record."""
     return ConsumerMessage(
         tp.topic,
         tp.partition,
-        last.offset,
-        last.timestamp / 1000.0,
-        last.timestamp_type,
+        run.end - 1,
+        0.0,
+        0,
         (),
-        last.key,
+        None,
         run,
         None,
         0,

@@ -24,6 +24,8 @@ class Exit(IntEnum):
     STALLED = 73
     NOT_LOADED = 74
     LOG_WENT_BACK = 75
+    PARTITIONS_CHANGED = 76
+    LOG_DAMAGED = 77
 
 
 def end_process(status: Exit, why: str) -> NoReturn:

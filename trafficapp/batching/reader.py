@@ -12,11 +12,16 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaError
 
+from models.records import why_unreadable
 from trafficapp.batching.fatal import Exit, end_process
+from trafficapp.batching.runs import Run
 from trafficapp.batching.sink import RunSink
+from trafficapp.state_rows import UNTOLD, SourceLog
 
 logger = logging.getLogger(__name__)
 
@@ -28,19 +33,23 @@ _HOLE_SECONDS = 20.0
 _SEEK_AGAIN_SECONDS = 2.0
 
 
-class Run(list[ConsumerRecord]):
-    """Consecutive records of one partition as they were fetched, and the assignment they belong to."""
-
-    __slots__ = ("epoch", "partition")
-    epoch: int
-    partition: int
-
-
 #: Asks the consumer to read a partition again from an offset.
 SeekBack = Callable[[int, int], Awaitable[None]]
 
-#: Tells the first offset at or after the given one that a partition really holds.
-FirstOffset = Callable[[int, int], Awaitable[int]]
+#: Tells the first offset of a partition that was not deleted.
+LogStart = Callable[[int], Awaitable[int]]
+
+
+class Watcher(Protocol):
+    """Is told what happens to the records of a topic between Kafka and its sink."""
+
+    def lost(self, topic: str, partition: int, first: int, last: int) -> None:
+        """Records from the one offset to the other were deleted before they were read."""
+        ...
+
+    def left_out(self, topic: str, partition: int, count: int, offset: int, reason: str) -> None:
+        """Records cannot be read, the first of them at an offset for a reason, and the sink does not take such."""
+        ...
 
 
 @dataclass(slots=True)
@@ -70,14 +79,17 @@ class RunReader:
     Args:
         topic: its name.
         sink: where the runs go.
-        first_offset: looks into the log itself, to tell a dropped run from offsets that hold no record.
+        log_start: looks into the log itself, to tell a dropped run from records that were deleted.
+        watcher: is told what does not reach the sink.
     """
 
-    def __init__(self, topic: str, sink: RunSink, first_offset: FirstOffset) -> None:
+    def __init__(self, topic: str, sink: RunSink, log_start: LogStart, watcher: Watcher) -> None:
         self.topic = topic
         self.sink = sink
         self.epoch = 0
-        self._first_offset = first_offset
+        self._log_start = log_start
+        self._watcher = watcher
+        self._takes_unreadable = bool(getattr(sink, "takes_unreadable", False))
         self._seek_back: SeekBack | None = None
         self._loaded: dict[int, _Loaded] = {}
         self._asked_for: set[int] = set()
@@ -109,10 +121,14 @@ class RunReader:
         if partitions:
             self.sink.release(sorted(partitions))
 
-    async def load(self, partitions: Collection[int]) -> dict[int, int]:
-        """Ask the sink where to read on; the partitions are not ours before `own`."""
+    async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:
+        """Ask the sink where to read on; the partitions are not ours before `own`.
+
+        Raises:
+            OtherLog: what the sink keeps is of another topic of that name.
+        """
         self._asked_for |= set(partitions)
-        return await self.sink.load(partitions)
+        return await self.sink.load(partitions, log)
 
     def own(self, starts: dict[int, int]) -> None:
         """Take partitions over, to be read from the given offsets."""
@@ -133,13 +149,14 @@ class RunReader:
         try:
             while True:
                 run = await loaded.runs.get()
-                records = await self._expected(loaded, run)
-                if not records:
+                if not await self._is_due(loaded, run):
                     continue
-                await self.sink.apply(loaded.partition, records, lambda: self._owns(loaded))
+                records = self._wanted(loaded, run)
+                if records:
+                    await self.sink.apply(loaded.partition, records, lambda: self._owns(loaded))
                 if not self._owns(loaded):
                     return
-                loaded.next_offset = records[-1].offset + 1
+                loaded.next_offset = run.end
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException:
@@ -150,37 +167,51 @@ class RunReader:
     def _owns(self, loaded: _Loaded) -> bool:
         return self._loaded.get(loaded.partition) is loaded
 
-    async def _expected(self, loaded: _Loaded, run: Run) -> Sequence[ConsumerRecord]:
-        """The records of a run that are due; none when the run begins beyond them."""
-        first, last = run[0].offset, run[-1].offset
-        due = loaded.next_offset
-        if last < due:
-            return ()
-        if first > due and not await self._no_record_between(loaded, first):
-            return ()
+    async def _is_due(self, loaded: _Loaded, run: Run) -> bool:
+        """Whether a run goes on where the one before ended; what lies between its bounds and is missing is no hole."""
+        if run.end <= loaded.next_offset:
+            return False
+        if run.begin > loaded.next_offset and not await self._was_deleted(loaded, run):
+            return False
         loaded.hole_since = None
         loaded.sought = 0.0
-        if first >= due:
-            return run
-        return [record for record in run if record.offset >= due]
+        return True
 
-    async def _no_record_between(self, loaded: _Loaded, first: int) -> bool:
-        """A run begins beyond the due record: was a run dropped on its way, or is there nothing?
+    def _wanted(self, loaded: _Loaded, run: Run) -> Sequence[ConsumerRecord]:
+        """The records of a run that are due and that the sink takes."""
+        due = loaded.next_offset
+        records = run if run.begin >= due else [record for record in run if record.offset >= due]
+        if not run.unreadable or self._takes_unreadable:
+            return records
+        unreadable = [(record.offset, reason) for record in records if (reason := why_unreadable(record)) is not None]
+        if unreadable:
+            self._watcher.left_out(self.topic, loaded.partition, len(unreadable), *unreadable[0])
+        return [record for record in records if why_unreadable(record) is None]
 
-        Transaction markers and deleted records leave offsets without a record. Everything else is
-        read again.
+    async def _was_deleted(self, loaded: _Loaded, run: Run) -> bool:
+        """A run begins beyond the due record: was a run dropped on its way, or what lies between deleted?
+
+        Everything that was not deleted is read again.
         """
         partition, due, now = loaded.partition, loaded.next_offset, self._clock()
         if loaded.hole_since is None:
             loaded.hole_since = now
         if now - loaded.hole_since > _HOLE_SECONDS:
-            end_process(Exit.HOLE, f"{self.topic}-{partition} due {due} got {first}")
+            end_process(Exit.HOLE, f"{self.topic}-{partition} due {due} got {run.begin}")
         if now - loaded.sought <= _SEEK_AGAIN_SECONDS:
             return False
-        if await self._first_offset(partition, due) >= first:
+        try:
+            start = min(await self._log_start(partition), run.begin)
+        except (KafkaError, OSError) as error:
+            logger.warning("%s-%d: could not look into the log: %r", self.topic, partition, error)
+            return False
+        if start > due:
+            self._watcher.lost(self.topic, partition, due, start - 1)
+            loaded.next_offset = due = start
+        if start == run.begin:
             return True
         loaded.sought = now
-        logger.info("%s-%d: due %d, got %d; reading again", self.topic, partition, due, first)
+        logger.info("%s-%d: due %d, got %d; reading again", self.topic, partition, due, run.begin)
         if self._seek_back is not None:
             await self._seek_back(partition, due)
         return False

@@ -7,21 +7,32 @@ from typing import Protocol
 
 from aiokafka import ConsumerRecord
 
+from trafficapp.state_rows import UNTOLD, SourceLog
+
 
 class RunSink(Protocol):
     """Takes runs of records of one topic and remembers durably, with their effect, how far it came.
 
     The consumer group's committed offsets are only a report for people: on every assignment the sink
     says where to read on, and it is never given a record twice or after a hole.
+
+    Records that cannot be read (`models.records`) are left out, unless the sink has a true ``takes_unreadable``.
     """
 
-    async def load(self, partitions: Collection[int]) -> dict[int, int]:
+    async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:
         """Take over partitions.
 
         Waits, with back-off and a log line, until the store behind the sink answers.
 
+        Args:
+            partitions: their numbers.
+            log: the topic that is there; a sink keeps its id beside the offsets.
+
         Returns:
             for each partition the offset of the first record still to be applied; 0 when none was.
+
+        Raises:
+            OtherLog: what the sink keeps is of another topic of that name, and it cannot begin again by itself.
         """
         ...
 

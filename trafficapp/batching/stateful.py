@@ -19,6 +19,7 @@ from aiokafka.structs import RecordMetadata
 
 from trafficapp.batching.fatal import Exit, end_process
 from trafficapp.state import StateLog
+from trafficapp.state_rows import UNTOLD, SourceLog
 
 #: Longest time that applied records wait for their state rows; a crash repeats no more than this.
 STATE_SECONDS = 0.5
@@ -87,21 +88,28 @@ class StatefulSink(ABC, Generic[States]):
         self._session_timeout_seconds = session_timeout_seconds
         self._partitions: dict[int, Owned[States]] = {}
 
+    #: Whether records that cannot be read are applied, too, since they lead to dead letters.
+    takes_unreadable = True
+
     @abstractmethod
-    def take_over(self, partition: int, rows: Mapping[bytes, bytes]) -> States:
-        """The states that rows hold, to go on from."""
+    def take_over(self, partition: int, rows: Mapping[bytes, bytes], log: SourceLog) -> States:
+        """The states that rows hold, to go on from.
+
+        Raises:
+            OtherLog: they were made of another log than the one that is there.
+        """
 
     @abstractmethod
     async def take_effect(self, partition: int, states: States, records: Sequence[ConsumerRecord]) -> None:
         """Apply a run to the states and send what comes of it; returns when that is acknowledged."""
 
-    async def load(self, partitions: Collection[int]) -> dict[int, int]:
-        """Take over partitions: their state rows say where to read on."""
+    async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:
+        """Take over partitions: their state rows say where to read on. See `RunSink.load`."""
         loaded = await self._state.load(partitions)
         now = time.monotonic()
         starts = {}
         for partition in partitions:
-            states = self.take_over(partition, loaded[partition])
+            states = self.take_over(partition, loaded[partition], log)
             # written again soon after a take-over, then now and then
             rewritten = now - _REWRITE_SECONDS + 2 * self._session_timeout_seconds
             self._partitions[partition] = Owned(states, now, rewritten, asyncio.Lock(), now)

@@ -14,7 +14,7 @@ from the rows reads everything again that no round has covered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -24,13 +24,21 @@ from models.detections import UNDECODABLE, Rejected, event_time_us
 from models.roads import MOST_OBSERVATION_BYTES, RoadObservation, decode_road_observation
 from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
 from trafficapp.forecast.recent import RecentSpeeds, RoadSteps
-from trafficapp.forecast.untold import Told, is_untold, untold_in, untold_rows
+from trafficapp.forecast.untold import Told, decode_untold, is_untold, untold_in, untold_rows
 from trafficapp.notifications.notices import OpenNotices
 from trafficapp.roads.faults import refused_by_fault
-from trafficapp.roads.partition import CLOCKS_APART_US
+from trafficapp.roads.partition import CLOCKS_APART_US, check_readable
 from trafficapp.roads.road_rows import RoadLimits, RoadRows
 from trafficapp.roads.silence import Looked, Silence
-from trafficapp.state_rows import OFFSET_BYTES, partition_key, state_row
+from trafficapp.state_rows import (
+    OFFSET_BYTES,
+    PARTITION_KEY_PREFIX,
+    UNTOLD,
+    SourceLog,
+    continued,
+    partition_key,
+    state_row,
+)
 
 #: Of the last minutes one speed is kept for each of so many pieces, the fastest; pieces are a second or longer.
 _PIECES_BEFORE = 600
@@ -43,6 +51,11 @@ class Record(Protocol):
     timestamp: int
     key: bytes | None
     value: bytes | None
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """Names and values, in order."""
+        ...
 
 
 class Observed(Struct, array_like=True, frozen=True, gc=False):
@@ -105,7 +118,7 @@ class _Applied(Struct, array_like=True):
         applied: how far it was applied.
         record_ms, source_ms: of `CityRoads`.
         forgotten_hour: when roads were last looked through for silent ones.
-        log_id: of the topic, as Kafka knows it; "" in rows that do not tell.
+        log_id, partitions: which log it is of, see `SourceLog`.
         looked: of `Silence`; None in rows that do not tell.
     """
 
@@ -115,12 +128,21 @@ class _Applied(Struct, array_like=True):
     source_ms: int = 0
     forgotten_hour: int = -1
     log_id: str = ""
+    partitions: int = 0
     looked: Looked | None = None
     # new fields go to the end
 
 
 _decode_road = msgspec.msgpack.Decoder(RoadState).decode
 _decode_partition = msgspec.msgpack.Decoder(_Applied).decode
+
+
+def decode_row(key: bytes, row: bytes) -> object:
+    """What a state row says; raises one of `models.records.MALFORMED` on one that is none."""
+    state = row[OFFSET_BYTES:]
+    if is_untold(key):
+        return decode_untold(key, row)
+    return _decode_partition(state) if key.startswith(PARTITION_KEY_PREFIX) else (key.decode(), _decode_road(state))
 
 
 class CityRoads:
@@ -134,6 +156,10 @@ class CityRoads:
         forget_us: how long a road is silent before it is forgotten.
         most_roads: observations of further ones are refused.
         rows: state rows to go on from, by key.
+        log: which log the records are of.
+
+    Raises:
+        OtherLog: the rows were made of another one.
 
     Attributes:
         applied: offset of the last record applied; -1 before the first.
@@ -161,13 +187,16 @@ class CityRoads:
         *,
         forget_us: int = 86_400 * MICROSECONDS_PER_SECOND,
         most_roads: int = 50_000,
+        log: SourceLog = UNTOLD,
     ) -> None:
         self._key = partition_key(partition)
         self._before_us = before_us
         self._piece_us = max(MICROSECONDS_PER_SECOND, before_us // _PIECES_BEFORE)
         self._guard_us = guard_us
         own = rows.get(self._key)
-        self._row = row = _Applied() if own is None else _decode_partition(own[OFFSET_BYTES:])
+        row = _Applied() if own is None else _decode_partition(own[OFFSET_BYTES:])
+        log = continued(SourceLog(row.log_id, row.partitions), log)
+        self._row = row = msgspec.structs.replace(row, log_id=log.id, partitions=log.partitions)
         self.applied, self.record_ms, self.source_ms = row.applied, row.record_ms, row.source_ms
         looked = row.looked or Looked.of_an_hour(row.forgotten_hour)
         self._silence = Silence(forget_us, looked)
@@ -205,7 +234,7 @@ class CityRoads:
         for record in records:
             if record.offset <= self.applied:
                 continue
-            self.applied, self.record_ms = record.offset, record.timestamp
+            self.applied = record.offset
             self.owes_round = True
             try:
                 took_effect += self._take_in(record)
@@ -299,6 +328,7 @@ class CityRoads:
         Raises:
             Rejected: it is no observation that can be true.
         """
+        check_readable(record)
         value = record.value or b""
         if len(value) > MOST_OBSERVATION_BYTES:
             raise Rejected("too_large", f"it has {len(value):,} bytes, more than {MOST_OBSERVATION_BYTES:,}")

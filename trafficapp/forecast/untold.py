@@ -26,6 +26,14 @@ def is_untold(key: bytes) -> bool:
     return key.startswith(_PREFIX)
 
 
+def decode_untold(key: bytes, row: bytes) -> tuple[int, list[Told]]:
+    """The number of such a row and what it holds; raises one of `models.records.MALFORMED` on one that is none."""
+    told = _decode(row[OFFSET_BYTES:])
+    for _, value in told:
+        _event_id(value)
+    return int(key.removeprefix(_PREFIX)), told
+
+
 def untold_rows(offset: int, notifications: Sequence[Told]) -> list[tuple[bytes, bytes]]:
     """The rows of what a round raised that covers everything up to an offset."""
     pieces: list[list[Told]] = []

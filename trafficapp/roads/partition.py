@@ -11,7 +11,7 @@ large is refused. All that is made of it later is smaller than that, or than wha
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import Protocol
@@ -21,6 +21,7 @@ from msgspec import Struct, field
 
 from models.dead_letters import DeadLetter, dead_letter_of
 from models.detections import Rejected
+from models.records import UNREADABLE_REASON, WithHeaders, why_unreadable
 from models.roads import MOST_OBSERVATION_BYTES, RoadObservation, encode_road_observation
 from models.timestamps import rfc3339
 from trafficapp.roads.faults import refused_by_fault
@@ -29,7 +30,15 @@ from trafficapp.roads.matching import TooLarge
 from trafficapp.roads.road_edges import CoveredEdge, RoadEdges, line_digest
 from trafficapp.roads.road_rows import RoadLimits, RoadRows
 from trafficapp.roads.silence import Looked, Silence
-from trafficapp.state_rows import OFFSET_BYTES, partition_key, state_row
+from trafficapp.state_rows import (
+    OFFSET_BYTES,
+    PARTITION_KEY_PREFIX,
+    UNTOLD,
+    SourceLog,
+    continued,
+    partition_key,
+    state_row,
+)
 from trafficapp.topics import ROADS_RAW
 
 #: Clocks that are kept differ by less. A record that is farther ahead of all else is of a producer with a wrong clock.
@@ -51,6 +60,11 @@ class Record(Protocol):
     timestamp_type: int
     key: bytes | None
     value: bytes | None
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """Names and values, in order."""
+        ...
 
 
 class RoadState(Struct, array_like=True, gc=False):
@@ -87,8 +101,7 @@ class _Applied(Struct, array_like=True):
         applied: how far it was applied.
         newest_record_us: the newest time of a record.
         forgotten_hour: when roads were last looked through for silent ones.
-        log_id: of the topic, as Kafka knows it; "" in rows that do not tell.
-        partitions: how many the topic has; 0 in rows that do not tell.
+        log_id, partitions: which log it is of, see `SourceLog`.
         looked: of `Silence`; None in rows that do not tell.
     """
 
@@ -124,6 +137,12 @@ _decode_road = msgspec.msgpack.Decoder(RoadState).decode
 _decode_partition = msgspec.msgpack.Decoder(_Applied).decode
 
 
+def decode_row(key: bytes, row: bytes) -> object:
+    """What a state row says; raises one of `models.records.MALFORMED` on one that is none."""
+    state = row[OFFSET_BYTES:]
+    return _decode_partition(state) if key.startswith(PARTITION_KEY_PREFIX) else (key.decode(), _decode_road(state))
+
+
 class PartitionRoads:
     """The roads of one partition.
 
@@ -132,9 +151,20 @@ class PartitionRoads:
         checks: what can be true.
         road_edges: where roads are on the graph.
         rows: state rows to go on from, by key.
+        log: which log the records are of.
+
+    Raises:
+        OtherLog: the rows were made of another one.
     """
 
-    def __init__(self, partition: int, checks: FeedChecks, road_edges: RoadEdges, rows: Mapping[bytes, bytes]) -> None:
+    def __init__(
+        self,
+        partition: int,
+        checks: FeedChecks,
+        road_edges: RoadEdges,
+        rows: Mapping[bytes, bytes],
+        log: SourceLog = UNTOLD,
+    ) -> None:
         self.partition = partition
         self._checks = checks
         self._road_edges = road_edges
@@ -142,7 +172,9 @@ class PartitionRoads:
         # no honest message is farther behind the newest of its road: it would be late
         self._remember_us = checks.late_us + checks.future_us
         own = rows.get(self._key)
-        self._row = row = _Applied() if own is None else _decode_partition(own[OFFSET_BYTES:])
+        row = _Applied() if own is None else _decode_partition(own[OFFSET_BYTES:])
+        log = continued(SourceLog(row.log_id, row.partitions), log)
+        self._row = row = msgspec.structs.replace(row, log_id=log.id, partitions=log.partitions)
         self.applied, self._newest_record_us = row.applied, row.newest_record_us
         looked = row.looked or Looked.of_an_hour(row.forgotten_hour)
         self._silence = Silence(checks.forget_us, looked)
@@ -168,6 +200,7 @@ class PartitionRoads:
                 continue
             self.applied = record.offset
             try:
+                check_readable(record)
                 self._check_clock(record, clock_us)
                 checked = self._checks.check(record.key, record.value, record.timestamp * 1000)
                 self._apply(record, checked, outcome)
@@ -316,6 +349,17 @@ class PartitionRoads:
         if first > 0:
             road.forgotten_us = max(road.forgotten_us, times_us[first - 1])
             del times_us[:first]
+
+
+def check_readable(record: WithHeaders) -> None:
+    """Refuse a record that did not come out of its batch.
+
+    Raises:
+        Rejected: with the reason ``unreadable_record``.
+    """
+    reason = why_unreadable(record)
+    if reason is not None:
+        raise Rejected(UNREADABLE_REASON, reason)
 
 
 def _seen_us(road: RoadState) -> int:

@@ -16,8 +16,8 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from models.alerts import AlertEvent, decode_alert_event
+from models.records import MALFORMED
 from models.timestamps import epoch_us
-from trafficapp.stores.unreadable import UNREADABLE
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class CurrentAlerts:
             try:
                 alert = _merged(text, acknowledged.get(alert_id))
                 alerts.append((epoch_us(alert.triggered_at), alert.id, alert))
-            except UNREADABLE as error:
+            except MALFORMED as error:
                 logger.warning("ignoring what %s holds of %r: %s", OPEN_KEY, alert_id, error)
         return [alert for *_, alert in sorted(alerts, key=lambda one: one[:2], reverse=True)]
 

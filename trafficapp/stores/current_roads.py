@@ -16,9 +16,9 @@ import msgspec
 from msgspec import Struct
 from redis.asyncio import Redis
 
+from models.records import MALFORMED
 from models.roads import RoadCongestionLevel, RoadNow
 from trafficapp.stores.redis import scan_pairs
-from trafficapp.stores.unreadable import UNREADABLE
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class CurrentRoads:
                     continue
                 try:
                     found.append(_road_now(_decode(document)))
-                except UNREADABLE as error:
+                except MALFORMED as error:
                     logger.warning("ignoring what %s holds: %s", key, error)
         return found
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import msgspec
 
 from models.cameras import CameraCongestion
+from models.records import MALFORMED
 from trafficapp.overview import CURRENT_WITHIN_SECONDS
 from trafficapp.stores.redis import CurrentState
-from trafficapp.stores.unreadable import UNREADABLE
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,6 @@ async def congestion_of(state: CurrentState, camera_ids: Sequence[str]) -> list[
         for document in documents:
             try:
                 found.append(_decode_window(document))
-            except UNREADABLE as error:
+            except MALFORMED as error:
                 logger.warning("a current row in Redis cannot be read: %s", error)
     return found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from models.alerts import AlertEvent, decode_alert_event
+from models.records import MALFORMED
 from models.timestamps import epoch_us
 from trafficapp.settings import Settings
 from trafficapp.stores.history_rows import StoredTime, column_arrays, columns_of, storable, write_all, write_new
@@ -102,7 +103,7 @@ class HistoryAlertsSink(HistorySink[AlertBatch]):
         for record in records:
             try:
                 _add(batch, counters, decode_alert_event(record.value or b""))
-            except (msgspec.MsgspecError, ValueError, OverflowError) as error:
+            except MALFORMED as error:
                 _log.error("%s at offset %d is no alert and was left out: %s", ALERTS, record.offset, error)
                 counters.unreadable += 1
         return batch, counters

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import asyncpg
 import msgspec
 
+from models.records import MALFORMED
 from models.timestamps import epoch_us
 from models.window_rows import decode_window_row
 from trafficapp.settings import Settings
-from trafficapp.stores.history_rows import days_of, storable
+from trafficapp.stores.history_rows import columns_of, days_of, storable, write_all
 from trafficapp.stores.history_sink import HistorySink, SinkCounters, postgres_time, write_what_fits
 from trafficapp.stores.rollups import RECOMPUTE_HOUR, adding
 from trafficapp.stores.time_partitions import METRICS_TABLE, window_partitions
@@ -100,7 +101,7 @@ class HistoryMetricsSink(HistorySink[list[MetricsRow]]):
                 for text in (row.window_start, row.window_end):
                     if text not in times:
                         times[text] = postgres_time(epoch_us(text))
-            except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
+            except MALFORMED as error:
                 where = f"{METRICS} at offset {record.offset}"
                 _log.error("%s is no finished window and was left out: %s", where, error)
                 unreadable += 1
@@ -154,15 +155,19 @@ class HistoryMetricsSink(HistorySink[list[MetricsRow]]):
             counters.unstorable = await write_what_fits(connection, batch, insert)
         elif batch:
             await insert(batch)
-        await self._note_cameras(connection, batch)
+        await self._note_cameras(connection, batch, isolating)
 
-    async def _note_cameras(self, connection: Connection, batch: list[MetricsRow]) -> None:
+    async def _note_cameras(self, connection: Connection, batch: list[MetricsRow], isolating: bool) -> None:
         seen: dict[str, _Time] = {}
         for row in batch:
             camera_id, end = row[0], row[3]
             if camera_id not in seen or end > seen[camera_id]:
                 seen[camera_id] = end
-        await connection.execute(_SEEN, list(seen), list(seen.values()))
+
+        async def note(rows: Sequence[tuple[str, _Time]]) -> None:
+            await connection.execute(_SEEN, *columns_of(rows))
+
+        await write_all(connection, list(seen.items()), note, isolating)
 
 
 async def _stage(connection: Connection, rows: Sequence[MetricsRow]) -> None:

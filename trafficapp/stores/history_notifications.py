@@ -11,6 +11,7 @@ import msgspec
 
 from models.detections import event_time_us
 from models.notifications import RoadNotification, decode_notification
+from models.records import MALFORMED
 from trafficapp.settings import Settings
 from trafficapp.stores.history_rows import StoredTime, column_arrays, storable, write_all, write_new
 from trafficapp.stores.history_sink import HistorySink, SinkCounters, postgres_time
@@ -71,7 +72,7 @@ class HistoryNotificationsSink(HistorySink[list[NotificationColumns]]):
         for record in records:
             try:
                 row = _columns(decode_notification(record.value or b""))
-            except (msgspec.MsgspecError, ValueError, OverflowError) as error:
+            except MALFORMED as error:
                 _log.error("%s at offset %d is no notification and was left out: %s", self.topic, record.offset, error)
                 counters.unreadable += 1
                 continue

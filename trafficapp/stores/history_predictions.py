@@ -7,10 +7,9 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-import msgspec
-
 from models.detections import event_time_us
 from models.predictions import RoadPrediction, decode_prediction
+from models.records import MALFORMED
 from trafficapp.settings import Settings
 from trafficapp.stores.history_rows import StoredTime, column_arrays, days_of, storable, write_all, write_new
 from trafficapp.stores.history_sink import HistorySink, SinkCounters, postgres_time
@@ -91,7 +90,7 @@ class HistoryPredictionsSink(HistorySink[PredictionBatch]):
         for record in records:
             try:
                 row = _columns(decode_prediction(record.value or b""))
-            except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError) as error:
+            except MALFORMED as error:
                 where = f"{self.topic} at offset {record.offset}"
                 _log.error("%s is no prediction of a road and was left out: %s", where, error)
                 counters.unreadable += 1

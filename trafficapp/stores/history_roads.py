@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from models.detections import event_time_us
+from models.records import MALFORMED
 from models.roads import RoadObservation, decode_road_observation
 from trafficapp.settings import Settings
 from trafficapp.stores.history_rows import (
@@ -112,7 +113,7 @@ class HistoryRoadsSink(HistorySink[ObservationBatch]):
             try:
                 observation = decode_road_observation(record.value or b"")
                 time = postgres_time(event_time_us(observation.timestamp))
-            except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError) as error:
+            except MALFORMED as error:
                 where = f"{self.topic} at offset {record.offset}"
                 _log.error("%s is no observation of a road and was left out: %s", where, error)
                 counters.unreadable += 1

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import asyncpg
 
 from trafficapp.settings import PostgresSettings
+from trafficapp.state_rows import UNTOLD, SourceLog, continued
 from trafficapp.stores.postgres import Abandoned, Outage, address_of, create_pool, retrying
 from trafficapp.stores.time_partitions import EnsuredPartitions
 
@@ -34,14 +35,27 @@ Row = TypeVar("Row")
 CLOSE_SECONDS = 5
 
 #: What a value that Postgres cannot hold raises: there, or here when it is encoded.
-REFUSED_VALUES = (asyncpg.DataError, asyncpg.NotNullViolationError, ValueError, OverflowError)
+REFUSED_VALUES = (
+    asyncpg.DataError,
+    asyncpg.NotNullViolationError,
+    asyncpg.ProgramLimitExceededError,
+    ValueError,
+    OverflowError,
+)
 
 _CLAIM = """
     INSERT INTO sink_offsets (sink, topic, partition, next_offset)
     SELECT $1, $2, partition, 0 FROM unnest($3::int[]) AS partition ORDER BY partition
     ON CONFLICT DO NOTHING
 """
-_READ = "SELECT partition, next_offset FROM sink_offsets WHERE sink = $1 AND topic = $2 AND partition = ANY($3::int[])"
+_READ = """
+    SELECT partition, next_offset, log_id FROM sink_offsets
+    WHERE sink = $1 AND topic = $2 AND partition = ANY($3::int[])
+"""
+_NAME_LOG = """
+    UPDATE sink_offsets SET log_id = $4
+    WHERE sink = $1 AND topic = $2 AND partition = ANY($3::int[]) AND log_id = ''
+"""
 _NEXT = "SELECT next_offset FROM sink_offsets WHERE sink = $1 AND topic = $2 AND partition = $3"
 _MOVE = """
     UPDATE sink_offsets SET next_offset = $5, updated_at = now()
@@ -132,15 +146,16 @@ class HistorySink(ABC, Generic[Batch]):
             "timestamptz", schema="pg_catalog", encoder=tuple, decoder=tuple, format="tuple"
         )
 
-    async def load(self, partitions: Collection[int]) -> dict[int, int]:
+    async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:
         """Take over partitions; waits for Postgres. See `RunSink.load`.
 
         Raises:
             Abandoned: told to stop while Postgres was away.
+            OtherLog: the offsets are of another topic of that name.
         """
+        numbers = sorted(set(partitions))
 
-        async def read() -> dict[int, int]:
-            numbers = sorted(set(partitions))
+        async def read() -> list[asyncpg.Record]:
             async with pool.acquire() as connection:
                 await self._partitions.ensure_ahead(connection)
                 found = await connection.fetch(_READ, self.name, self.topic, numbers)
@@ -148,12 +163,17 @@ class HistorySink(ABC, Generic[Batch]):
                     # Only now: the insertion waits for everybody who is about to move an offset.
                     await connection.execute(_CLAIM, self.name, self.topic, numbers)
                     found = await connection.fetch(_READ, self.name, self.topic, numbers)
-                return {row["partition"]: row["next_offset"] for row in found}
+                if log.id and any(not row["log_id"] for row in found):
+                    await connection.execute(_NAME_LOG, self.name, self.topic, numbers, log.id)
+                return found
 
         pool = await self._opened_pool()
         found = await retrying(read, self._outage, lambda: not self._should_stop())
-        self._next_offsets.update(found)
-        return found
+        for row in found:
+            continued(SourceLog(row["log_id"]), log)
+        starts = {row["partition"]: row["next_offset"] for row in found}
+        self._next_offsets.update(starts)
+        return starts
 
     async def apply(self, partition: int, records: Sequence[ConsumerRecord], still_owned: Callable[[], bool]) -> None:
         """Write the rows of consecutive records. See `RunSink.apply`.
@@ -283,6 +303,16 @@ async def write_what_fits(
 POSTGRES_EPOCH_US = 946_684_800_000_000
 
 
+#: The years from 1 to 9999, which calendars have.
+_FIRST_US, _END_US = -62_135_596_800_000_000, 253_402_300_800_000_000
+
+
 def postgres_time(time_us: int) -> tuple[int]:
-    """A timestamptz as the connections of a sink take it, from microseconds since the epoch."""
+    """A timestamptz as the connections of a sink take it, from microseconds since the epoch.
+
+    Raises:
+        ValueError: no calendar has the time.
+    """
+    if not _FIRST_US <= time_us < _END_US:
+        raise ValueError(f"{time_us} us since 1970 lie in no year between 1 and 9999")
     return (time_us - POSTGRES_EPOCH_US,)

@@ -16,6 +16,7 @@ from typing import Any
 from aiokafka import ConsumerRecord
 from redis.asyncio import Redis
 
+from models.records import MALFORMED
 from models.timestamps import MICROSECONDS_PER_SECOND
 from trafficapp.stores.live_script import PUT_WINDOWS
 from trafficapp.stores.newest import CameraWindow, NewestWindows, read_row
@@ -30,7 +31,6 @@ from trafficapp.stores.redis import (
     scan_pairs,
 )
 from trafficapp.stores.redis_sink import NEWS_SECONDS, Call, RedisSink
-from trafficapp.stores.unreadable import UNREADABLE
 from trafficapp.topics import METRICS
 
 logger = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ class LiveSink(RedisSink[NewestWindows, _Changes]):
                 continue
             try:
                 windows.add_document(current, now if put_at is None else min(put_at + offset, now))
-            except UNREADABLE as error:
+            except MALFORMED as error:
                 logger.warning("ignoring what stands in %s: %s", current_key(camera_id), error)
 
     async def put(self, call: Call, changes: _Changes) -> bool:
@@ -179,7 +179,7 @@ class LiveSink(RedisSink[NewestWindows, _Changes]):
         for record in records:
             try:
                 head, row = read_row(record.value)
-            except UNREADABLE as error:
+            except MALFORMED as error:
                 place = f"{METRICS} at offset {record.offset}"
                 logger.error("%s is no window row and was left out: %s", place, error)
                 self._on_dropped("unreadable")

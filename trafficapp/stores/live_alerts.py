@@ -28,12 +28,12 @@ from redis.asyncio import Redis
 
 from models.alerts import AlertEvent, decode_alert_event, encode_alert_event
 from models.events import EventName
+from models.records import MALFORMED
 from models.timestamps import epoch_us
 from trafficapp.stores.current_alerts import ACKNOWLEDGED_KEY, OPEN_KEY
 from trafficapp.stores.live_events import EVENT_FUNCTIONS, EVENT_KEYS, KEPT_EVENTS, event_arguments
 from trafficapp.stores.read_back import ReadBack
 from trafficapp.stores.redis_sink import NEWS_SECONDS, Call, RedisSink
-from trafficapp.stores.unreadable import UNREADABLE
 from trafficapp.topics import ALERTS
 
 logger = logging.getLogger(__name__)
@@ -223,7 +223,7 @@ class LiveAlertsSink(RedisSink[KnownAlerts, list[_Step]]):
                 try:
                     if step is not None:
                         memory.add(decode_alert_event(step))
-                except UNREADABLE as error:
+                except MALFORMED as error:
                     logger.warning("ignoring what %s holds of %s: %s", OPEN_KEY, alert_id.decode(), error)
 
     def collect(self, memory: KnownAlerts, records: Sequence[ConsumerRecord]) -> list[_Step]:
@@ -234,7 +234,7 @@ class LiveAlertsSink(RedisSink[KnownAlerts, list[_Step]]):
         for record in records:
             try:
                 event = _read(record.value)
-            except UNREADABLE as error:
+            except MALFORMED as error:
                 logger.error("%s at offset %d is no alert and was left out: %s", ALERTS, record.offset, error)
                 self._on_dropped("unreadable")
                 continue
@@ -285,7 +285,7 @@ def _read(value: bytes | None) -> AlertEvent:
     """A step whose id, times and acknowledgement are such: who reads the open alerts relies on that.
 
     Raises:
-        Exception: it is none: one of `UNREADABLE`.
+        Exception: it is none: one of `MALFORMED`.
     """
     event = decode_alert_event(value or b"")
     UUID(event.id)

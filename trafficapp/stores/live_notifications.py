@@ -25,10 +25,10 @@ from aiokafka import ConsumerRecord
 from redis.asyncio import Redis
 
 from models.notifications import decode_notification
+from models.records import MALFORMED
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
 from trafficapp.stores.read_back import ReadBack
 from trafficapp.stores.redis_sink import Call, RedisSink
-from trafficapp.stores.unreadable import UNREADABLE
 from trafficapp.topics import NOTIFICATIONS
 
 logger = logging.getLogger(__name__)
@@ -157,7 +157,7 @@ class LiveNotificationsSink(RedisSink[NewestNotifications, list[_Put]]):
                 measured_us = epoch_us(notification.timestamp)
                 if not 0 < len(notification.event_id) <= _LONGEST_ID:
                     raise ValueError(f"an id has 1 to {_LONGEST_ID} characters")
-            except UNREADABLE as error:
+            except MALFORMED as error:
                 logger.error("%s at offset %d is no notification, left out: %s", self.topic, record.offset, error)
                 self._on_dropped("unreadable")
                 continue
@@ -191,6 +191,6 @@ async def newest_notifications(client: Redis) -> list[tuple[str, bytes]]:
     for record in reversed(records):
         try:
             found.append((decode_notification(record).event_id, bytes(record)))
-        except UNREADABLE as error:
+        except MALFORMED as error:
             logger.warning("ignoring what %s holds: %s", NEWEST_NOTIFICATIONS_KEY, error)
     return found

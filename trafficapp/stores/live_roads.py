@@ -20,13 +20,13 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from models.detections import Identifier
+from models.records import MALFORMED
 from models.roads import decode_road_observation
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
 from trafficapp.stores.current_roads import CURRENT_SECONDS, OBSERVED_KEY, road_key
 from trafficapp.stores.read_back import ReadBack
 from trafficapp.stores.redis import scan_pairs
 from trafficapp.stores.redis_sink import Call, RedisSink
-from trafficapp.stores.unreadable import UNREADABLE
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class RoadKeys:
         listed: the sorted set of roads, scored by the time of the newest document in epoch seconds.
         key: of a road's document.
         seconds: how long a document is kept.
-        check: raises one of `trafficapp.stores.unreadable.UNREADABLE` for a document that others could not read.
+        check: raises one of `models.records.MALFORMED` for a document that others could not read.
     """
 
     what: str
@@ -242,6 +242,6 @@ class LiveRoadsSink(RedisSink[NewestRoads, list[RoadDocument]]):
             self._keys.check(document)
             sent_us = epoch_us(head.record_timestamp) if head.record_timestamp else 0
             return RoadDocument(head.road_id, epoch_us(head.timestamp), expires, document, sent_us)
-        except UNREADABLE as error:
+        except MALFORMED as error:
             logger.error("%s is no %s and was left out: %s", where, self._keys.what, error)
             return None

@@ -92,7 +92,7 @@ def decode_head(row: bytes | msgspec.Raw) -> RowHead:
     """The head of a row that a sink has published.
 
     Raises:
-        Exception: one of `trafficapp.stores.unreadable.UNREADABLE`.
+        Exception: one of `models.records.MALFORMED`.
     """
     head = _decode_head(row)
     return RowHead(head.camera_id, _time_us(head.window_start), _time_us(head.window_end), head.lane_id)
@@ -105,7 +105,7 @@ def read_row(value: bytes | None) -> tuple[RowHead, bytes]:
         its head, and the row as JSON that can be spliced into a document.
 
     Raises:
-        Exception: it is no row: one of `trafficapp.stores.unreadable.UNREADABLE`.
+        Exception: it is no row: one of `models.records.MALFORMED`.
     """
     value, is_bare = (value or b"").strip(), True
     try:
@@ -203,7 +203,7 @@ class NewestWindows:
         """Take in what `CameraWindow.document` gave; None when a newer or more complete one is here.
 
         Raises:
-            Exception: it is no such document: one of `trafficapp.stores.unreadable.UNREADABLE`.
+            Exception: it is no such document: one of `models.records.MALFORMED`.
         """
         decoded = _decode_document(current)
         lanes = [(_decode_head(raw).lane_id, bytes(raw)) for raw in decoded.lanes]

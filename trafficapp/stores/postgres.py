@@ -43,6 +43,8 @@ _TRANSIENT: tuple[type[BaseException], ...] = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.PostgresSystemError,  # class 58: input or output error on the server
 )
+#: The schema is older than we are.
+_NOT_MIGRATED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
 
 
 class Abandoned(Exception):
@@ -56,7 +58,7 @@ def is_transient(error: BaseException) -> bool:
     """
     if isinstance(error, ValueError):  # asyncpg refuses a value or a URL; such errors are InterfaceErrors too
         return False
-    return isinstance(error, (*_TRANSIENT, asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError))
+    return isinstance(error, (*_TRANSIENT, *_NOT_MIGRATED))
 
 
 def address_of(database_url: str) -> str:
@@ -133,7 +135,7 @@ class Outage:
         if self.since is not None:
             return
         self.since = time.monotonic()
-        if isinstance(error, (asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError)):
+        if isinstance(error, _NOT_MIGRATED):
             text = "Postgres at %s: the schema is not up to date (%s); waiting for `trafficapp migrate`"
             _log.warning(text, self.address, _in_a_line(error))
         else:

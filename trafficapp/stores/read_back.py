@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 @dataclass(frozen=True, slots=True)
 class PartitionSpan:
-    """Offsets of a partition: the first record of the recent past, and the one after the last."""
+    """Offsets of a partition: the first committed record of the recent past, and the one after the last of all."""
 
     recent: int
     end: int
@@ -47,18 +48,28 @@ class KafkaReadBack:
     async def __call__(self, partitions: Collection[int]) -> dict[int, PartitionSpan]:
         """The recent span of each partition."""
         asked = {TopicPartition(self.topic, partition): partition for partition in partitions}
-        consumer = AIOKafkaConsumer(group_id=None, enable_auto_commit=False, **self.client_options)
-        try:
-            await consumer.start()
+        since_ms = int((time.time() - self.seconds) * 1000)
+        async with self._consumer("read_uncommitted") as consumer:
             ends = await consumer.end_offsets(list(asked))
-            since_ms = int((time.time() - self.seconds) * 1000)
+        async with self._consumer("read_committed") as consumer:
+            # the records of a transaction that is open come later, and before those behind them
+            committed = await consumer.end_offsets(list(asked))
             found = await consumer.offsets_for_times(dict.fromkeys(asked, since_ms))
-        finally:
-            await consumer.stop()
         return {
             partition: PartitionSpan(
-                recent=ends[place] if found.get(place) is None else min(found[place].offset, ends[place]),
+                recent=committed[place] if found.get(place) is None else min(found[place].offset, committed[place]),
                 end=ends[place],
             )
             for place, partition in asked.items()
         }
+
+    @asynccontextmanager
+    async def _consumer(self, isolation_level: str) -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = AIOKafkaConsumer(
+            group_id=None, enable_auto_commit=False, isolation_level=isolation_level, **self.client_options
+        )
+        try:
+            await consumer.start()
+            yield consumer
+        finally:
+            await consumer.stop()

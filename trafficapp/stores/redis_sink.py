@@ -20,6 +20,7 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 from redis.asyncio import Redis
 
+from trafficapp.state_rows import UNTOLD, SourceLog
 from trafficapp.stores.live_events import leave_hole
 from trafficapp.stores.outage import Outage
 from trafficapp.stores.read_back import PartitionSpan, ReadBack
@@ -53,9 +54,10 @@ class Call:
 
 @dataclass(slots=True)
 class _Owned(Generic[Memory]):
-    """A partition the sink owns; ``stored`` is the offset that Redis holds, -1 for none."""
+    """A partition the sink owns; ``stored`` is the offset that Redis holds, -1 for none, of the log of an id."""
 
     number: int
+    log_id: str
     generation: str
     stored: int
     memory: Memory
@@ -122,8 +124,10 @@ class RedisSink(ABC, Generic[Memory, Changes]):
         """Whether Redis, or at first the broker, is away."""
         return self._redis_outage.lasting or self._kafka_outage.lasting
 
-    async def load(self, partitions: Collection[int]) -> dict[int, int]:
+    async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:
         """Take over partitions; waits until Redis and the broker answer.
+
+        The offset of another topic of that name is thrown away: what is recent is read again.
 
         Returns:
             for each partition the offset of the first record still to be applied.
@@ -138,7 +142,7 @@ class RedisSink(ABC, Generic[Memory, Changes]):
                 await self._kafka_outage.pause()
         while True:
             try:
-                loaded = await self._load(partitions, spans)
+                loaded = await self._load(partitions, spans, log)
                 self._redis_outage.over()
                 break
             except UNAVAILABLE as error:
@@ -178,25 +182,36 @@ class RedisSink(ABC, Generic[Memory, Changes]):
 
     # ------------------------------------------------------------------ inside
 
-    async def _load(self, partitions: Collection[int], spans: Mapping[int, PartitionSpan]) -> dict[int, _Owned[Memory]]:
+    async def _load(
+        self, partitions: Collection[int], spans: Mapping[int, PartitionSpan], log: SourceLog
+    ) -> dict[int, _Owned[Memory]]:
         generation = await self._generation()
         loaded = {}
         for number in partitions:
-            value = await self.client.hget(self.offsets_key, str(number))
-            stored = -1 if value is None else int(value)
-            if stored > spans[number].end:
-                logger.warning(
-                    "%s/%d ends at %d, before the applied offset %d: it was made anew, reading all that is recent",
-                    self.topic,
-                    number,
-                    spans[number].end,
-                    stored,
-                )
-                await self.client.hdel(self.offsets_key, str(number))
-                stored = -1
-            loaded[number] = _Owned(number, generation, stored, self.new_memory())
+            stored = await self._offset_of(number, spans[number].end, log)
+            loaded[number] = _Owned(number, log.id, generation, stored, self.new_memory())
         await self.remember({number: owned.memory for number, owned in loaded.items()})
         return loaded
+
+    async def _offset_of(self, number: int, end: int, log: SourceLog) -> int:
+        """The offset that stands in Redis for a partition, -1 without one for the log that is there."""
+        fields: Any = await self.client.hmget(self.offsets_key, [str(number), _log_field(number)])
+        offset, log_id = fields
+        stored = -1 if offset is None else int(offset)
+        is_ours = not log.id or log_id is None or log_id.decode() == log.id
+        if stored > end or (stored >= 0 and not is_ours):
+            logger.warning(
+                "%s/%d ends at %d and was made anew since the offset %d was applied: reading all that is recent",
+                self.topic,
+                number,
+                end,
+                stored,
+            )
+            await self.client.hdel(self.offsets_key, str(number))
+            stored = -1
+        if log.id:
+            await self.client.hset(self.offsets_key, _log_field(number), log.id)
+        return stored
 
     async def _put(self, owned: _Owned[Memory], changes: Changes, next_offset: int) -> None:
         """Put what a run changed, and everything when Redis lost what was put before."""
@@ -213,6 +228,8 @@ class RedisSink(ABC, Generic[Memory, Changes]):
         await leave_hole(self.client)
         while True:
             call = Call(owned.number, await self._generation(), -1, stored)
+            if owned.log_id:
+                await self.client.hset(self.offsets_key, _log_field(owned.number), owned.log_id)
             if await self.put(call, everything):
                 break
         # Only now: after a failure half way everything is put again.
@@ -248,3 +265,8 @@ class RedisSink(ABC, Generic[Memory, Changes]):
             raise error
         self._redis_outage.met(error)
         await self._redis_outage.pause()
+
+
+def _log_field(number: int) -> str:
+    """Field that says which log the offset of a partition is of: Kafka's id of the topic."""
+    return f"{number}:log"

@@ -13,6 +13,7 @@ from models.window_rows import WindowRow
 from tests.stores.live.conftest import an_hour_back
 from tests.stores.live.redis_server import RedisServer
 from tests.stores.live.rows import records, window_row, window_rows
+from trafficapp.state_rows import UNTOLD, SourceLog
 from trafficapp.stores.live import LiveSink
 from trafficapp.stores.read_back import PartitionSpan
 from trafficapp.stores.redis import LAST_SEEN_KEY, METRICS_CHANNEL, CurrentState, rows_of
@@ -224,3 +225,30 @@ async def test_load_waits_for_the_server(server: RedisServer, sink: LiveSink) ->
     server.start()
     async with asyncio.timeout(10):
         assert await loading == {0: 100}
+
+
+async def test_a_topic_that_was_made_anew_and_has_outgrown_the_offset_is_read_from_the_recent_past(
+    client: Redis, server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    before, after = SourceLog("before", 8), SourceLog("after", 8)
+    first = LiveSink(client, an_hour_back)
+    # what was applied before ids were kept agrees with any
+    await first.load([0, 1])
+    await first.apply(0, records([*window_rows("cam_01", 1)], 500), owned)
+    first.release([0, 1])
+    second = LiveSink(client, an_hour_back)
+    assert await second.load([0, 1], before) == {0: 503, 1: 100}
+    await second.apply(1, records([*window_rows("cam_02", 1)], 100, 1), owned)
+    for log in (before, UNTOLD, before):
+        assert await LiveSink(client, an_hour_back).load([0, 1], log) == {0: 503, 1: 103}
+    # a server that has lost its data gets the id again, too
+    await client.flushdb()
+    await second.apply(0, records([*window_rows("cam_01", 2)], 503), owned)
+    second.release([0, 1])
+    assert "made anew" not in caplog.text
+    third = LiveSink(client, an_hour_back)
+    assert await third.load([0, 1], after) == {0: 100, 1: 100}
+    assert "made anew" in caplog.text
+    await third.apply(0, records([*window_rows("cam_01", 3)], 100), owned)
+    third.release([0, 1])
+    assert await LiveSink(client, an_hour_back).load([0, 1], after) == {0: 103, 1: 100}

@@ -11,6 +11,7 @@ from tests.stores.postgres.conftest import Connection, MakeSink
 from tests.stores.postgres.proxy import Proxy
 from tests.stores.postgres.records import event, events, not_owned, owned, window, window_records
 from trafficapp.settings import load_settings
+from trafficapp.state_rows import UNTOLD, SourceLog, TopicMadeAnew
 from trafficapp.stores.history_sink import HistorySink, HistoryWentBack
 
 
@@ -292,3 +293,19 @@ async def test_windows_survive_a_lost_commit_too(
         await sink.apply(0, window_records(*(window(number=n) for n in range(30))), owned)
     assert await database.fetchval("SELECT count(*) FROM traffic_metrics") == 30
     assert sink.counters.differing == 0
+
+
+async def test_offsets_of_another_topic_of_that_name_are_refused(events_sink: MakeSink, database: Connection) -> None:
+    before, after = SourceLog("before", 8), SourceLog("after", 8)
+    sink = events_sink()
+    await sink.load([0])
+    await sink.apply(0, events(range(0, 40)), owned)
+    # what was written before ids were kept agrees with any
+    assert await events_sink().load([0, 3], before) == {0: 40, 3: 0}
+    for log in (UNTOLD, before, SourceLog("before", 16)):
+        assert await events_sink().load([0, 3], log) == {0: 40, 3: 0}
+    with pytest.raises(TopicMadeAnew, match="before"):
+        await events_sink().load([0, 3], after)
+    assert await events_sink().load([5], after) == {5: 0}
+    found = await database.fetch("SELECT partition, log_id FROM sink_offsets ORDER BY partition")
+    assert [tuple(row) for row in found] == [(0, "before"), (3, "before"), (5, "after")]
