@@ -57,7 +57,7 @@ class WindowsSink(StatefulSink[PartitionWindows]):
 
     def take_over(self, partition: int, rows: Mapping[bytes, bytes], log: SourceLog) -> PartitionWindows:
         """The windows of a partition, to go on from their rows."""
-        return PartitionWindows(partition, self._rules, rows)
+        return PartitionWindows(partition, self._rules, rows, log)
 
     def release(self, partitions: Collection[int]) -> None:
         """Forget the decoded state and the ticks under way."""

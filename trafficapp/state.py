@@ -269,17 +269,9 @@ class StateLog:
 
 def camera_state_log(settings: Settings, outbox: Outbox) -> StateLog:
     """The changelog of the windows agent."""
-    from trafficapp.windows.cameras import decode_camera_row
-    from trafficapp.windows.partition import decode_partition_row
+    from trafficapp.windows.partition import decode_row
 
-    def decode(key: bytes, row: bytes) -> object:
-        return (
-            decode_partition_row(row)
-            if key.startswith(PARTITION_KEY_PREFIX)
-            else (key.decode(), decode_camera_row(row))
-        )
-
-    return StateLog(settings, outbox, camera_state_changelog(settings), settings.kafka.partitions, decode)
+    return StateLog(settings, outbox, camera_state_changelog(settings), settings.kafka.partitions, decode_row)
 
 
 def alert_state_log(settings: Settings, outbox: Outbox) -> StateLog:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from models.alerts import AlertEvent, encode_alert_event
 from models.quiet_cameras import QuietCamera
 from models.window_rows import WindowRow
@@ -214,15 +212,6 @@ def test_rows_from_before_keep_their_alerts_and_get_their_time() -> None:
     assert log.pass_hours(27) == ["48 resolved CRITICAL S"]
     assert log.pass_hours(28) == []
     assert b"cam" not in log.alerts.cameras
-
-
-def test_a_row_of_somebody_else_is_told_and_left_out(caplog: pytest.LogCaptureFixture) -> None:
-    log = Log()
-    log.write(window(0, "S"), HOUR_US)
-    log.save()
-    successor = fresh({b"stranger": bytes(8) + b"\xc1", b"other": bytes(8) + b"\x91\xa1x", **log.rows})
-    assert list(successor.cameras) == [b"cam"]
-    assert "b'stranger' is none of ours" in caplog.text
 
 
 def test_a_row_from_before_that_is_ahead_stays_ahead() -> None:

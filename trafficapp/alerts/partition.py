@@ -11,7 +11,7 @@ ends be told early, as the same bytes, and changes nothing of the state.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -115,7 +115,7 @@ class PartitionAlerts:
         self._log = continued(SourceLog(partition_row.log_id, partition_row.partitions), log)
         self._looked = Forgetting(forget_cameras_us, partition_row.looked_hour)
         self._looked_before = Forgetting(forget_cameras_us, partition_row.looked_before_hour)
-        self.cameras = dict(_readable(rows, self._key))
+        self.cameras = {key: _decode_camera(row[OFFSET_BYTES:]) for key, row in rows.items() if key != self._key}
         for key in self._silent(self._looked_before, self.applied + 1):
             # a process that was frozen wrote it late: what was open has been told to be over since
             self._forget(key)
@@ -245,12 +245,3 @@ class PartitionAlerts:
         del self.cameras[key]
         self._dirty.discard(key)
         self._forgotten.add(key)
-
-
-def _readable(rows: Mapping[bytes, bytes], own_key: bytes) -> Iterator[tuple[bytes, CameraAlerts]]:
-    for key, row in rows.items():
-        try:
-            if key != own_key:
-                yield key, _decode_camera(row[OFFSET_BYTES:])
-        except msgspec.MsgspecError as error:
-            logger.error("the state row %r is none of ours and is left out: %s", key, error)

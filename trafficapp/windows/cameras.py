@@ -6,7 +6,6 @@ bear, and each only for a while after its newest record. Like everything else th
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -17,8 +16,6 @@ from models.detections import Rejected
 from trafficapp.state_rows import OFFSET_BYTES, forgotten_row, state_row
 from trafficapp.windows.clock import MICROSECONDS
 from trafficapp.windows.windower import CameraState, Windower
-
-logger = logging.getLogger(__name__)
 
 #: A camera this process has met: its id, its rules and its state.
 Known: TypeAlias = tuple[str, Windower, CameraState]
@@ -80,7 +77,7 @@ class Cameras:
         #: When those were known that no tombstone was written for yet.
         self._forgotten: dict[bytes, list[tuple[int, int]]] = {}
         self._written = applied
-        self.states = dict(_readable(rows))
+        self.states = {key: decode_camera_row(row) for key, row in rows.items()}
         self.known: dict[bytes, Known] = {}
         self.awake = dict.fromkeys(self.states)
         # rows may be ahead of the partition's: those cameras were met by records that are yet to be applied again
@@ -162,14 +159,6 @@ class Cameras:
         forgotten, self._forgotten, self._written = sorted(self._forgotten), {}, applied
         for key in forgotten:
             yield key, forgotten_row(applied)
-
-
-def _readable(rows: Mapping[bytes, bytes]) -> Iterator[tuple[bytes, CameraState]]:
-    for key, row in rows.items():
-        try:
-            yield key, decode_camera_row(row)
-        except msgspec.MsgspecError as error:
-            logger.error("the state row %r is none of ours and is left out: %s", key, error)
 
 
 _decode_camera = msgspec.msgpack.Decoder(CameraState).decode

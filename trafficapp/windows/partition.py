@@ -31,14 +31,23 @@ from models.detections import (
     events_in,
 )
 from models.quiet_cameras import QuietCamera
+from models.records import UNREADABLE, UNREADABLE_REASON, why_unreadable
 from models.thresholds import Thresholds, decode_control
 from models.timestamps import rfc3339
 from models.window_rows import WindowRow
 from trafficapp.alerts.silence import Silence, SilenceRule, came_back, fell_silent, was_forgotten
 from trafficapp.congestion import with_change
-from trafficapp.state_rows import OFFSET_BYTES, partition_key, state_row
+from trafficapp.state_rows import (
+    OFFSET_BYTES,
+    PARTITION_KEY_PREFIX,
+    UNTOLD,
+    SourceLog,
+    continued,
+    partition_key,
+    state_row,
+)
 from trafficapp.topics import EVENTS_RAW
-from trafficapp.windows.cameras import Cameras, Known, Remembering
+from trafficapp.windows.cameras import Cameras, Known, Remembering, decode_camera_row
 from trafficapp.windows.clock import elapsed_us
 from trafficapp.windows.outcome import Outcome
 from trafficapp.windows.windower import COUNTED, LATE, REPEATED, CameraState, Windower
@@ -61,7 +70,7 @@ class Record(Protocol):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: Sequence[tuple[str, bytes | None]]
 
 
 class PartitionState(Struct, array_like=True):
@@ -73,8 +82,7 @@ class PartitionState(Struct, array_like=True):
         tick_us: record time of the last tick, 0 before the first.
         rejected: detections that were refused before they reached a camera, by reason.
         thresholds: changes of the boundaries of the levels that windows may still take, oldest first.
-        log_id: Kafka's id of the topic that `applied` is an offset of; "" when it is not known.
-        partitions: how many partitions the topic has; 0 when it is not known.
+        log_id, partitions: which log it is of, see `SourceLog`.
     """
 
     applied: int = -1
@@ -117,6 +125,11 @@ def decode_partition_row(row: bytes) -> PartitionState:
     return _decode_partition(row[OFFSET_BYTES:])
 
 
+def decode_row(key: bytes, row: bytes) -> object:
+    """What a state row says; raises one of `models.records.MALFORMED` on one that is none."""
+    return decode_partition_row(row) if key.startswith(PARTITION_KEY_PREFIX) else (key.decode(), decode_camera_row(row))
+
+
 class PartitionWindows:
     """The windows of all cameras of one partition.
 
@@ -124,14 +137,16 @@ class PartitionWindows:
         partition: its number.
         rules: for its cameras.
         rows: state rows to go on from, by key.
-        topic: the source topic, for dead letters.
+        log: which log the records are of.
+
+    Raises:
+        OtherLog: the rows were made of another one.
     """
 
     def __init__(
-        self, partition: int, rules: PartitionRules, rows: Mapping[bytes, bytes], topic: str = EVENTS_RAW
+        self, partition: int, rules: PartitionRules, rows: Mapping[bytes, bytes], log: SourceLog = UNTOLD
     ) -> None:
         self.partition = partition
-        self._topic = topic
         self._rules = rules
         self._key = partition_key(partition)
         self._frames_first = False
@@ -139,6 +154,7 @@ class PartitionWindows:
         self._told_full: set[bytes] = set()
         self._told_faults = 0
         self.state = decode_partition_row(rows[self._key]) if self._key in rows else PartitionState()
+        self.state.log_id, self.state.partitions = continued(SourceLog(self.state.log_id, self.state.partitions), log)
         of_cameras = {key: row for key, row in rows.items() if key != self._key}
         self.cameras = Cameras(of_cameras, self.applied, rules.windower_for, rules.remembering)
         # a row that was written late, behind the tombstone of its camera, brings nobody back
@@ -184,6 +200,9 @@ class PartitionWindows:
                 counted = work = 0
             state.applied = offset
             headers = record.headers
+            if headers and headers[0][0] is UNREADABLE:
+                self._refuse(record, [Rejected(UNREADABLE_REASON, why_unreadable(record) or "")])
+                continue
             if headers and headers[0][0] == TICK_HEADER:
                 self.cameras.wake(touched)
                 touched.clear()
@@ -365,7 +384,7 @@ class PartitionWindows:
             outcome.reject(part.reason, part.events)
             if part.reason not in ("late", "camera_full"):
                 rejected[part.reason] = rejected.get(part.reason, 0) + part.events
-        outcome.dead_letters.append(dead_letter_of(self._topic, self.partition, record, *refused))
+        outcome.dead_letters.append(dead_letter_of(EVENTS_RAW, self.partition, record, *refused))
 
     # ------------------------------------------------------------------ closing
 
