@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -125,21 +125,22 @@ class Oracle:
     """Reads a log entry by entry.
 
     Attributes:
+        full: offsets of messages of one detection each that are refused because too much is held of their camera.
+            How much is held is for the product to say; what follows from it is told here.
         made: rows of all windows that are final, in the order in which a camera makes them.
         letters: in the order of the log, one for each message of which anything was refused.
-        sent: all detections, whatever became of them; an unreadable message counts as one.
         silences: cameras that are missed and heard again: offset, what happened, camera.
         quiet: cameras that finish no more windows: offset, camera, end of the last one.
         after_quiet: the first row of a camera behind that: offset, row, end of the window that was told.
     """
 
     limits: Limits = field(default_factory=Limits)
+    full: frozenset[int] = frozenset()
     cameras: dict[str, Camera] = field(default_factory=dict)
     made: list[Made] = field(default_factory=list)
     letters: list[Refusal] = field(default_factory=list)
     counted: int = 0
     repeated: int = 0
-    sent: int = 0
     ticks: list[int] = field(default_factory=list)
     changes: dict[int, Change] = field(default_factory=dict)
     silences: list[tuple[int, str, str]] = field(default_factory=list)
@@ -147,12 +148,17 @@ class Oracle:
     after_quiet: list[tuple[int, RowKey, int]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, log: Iterable[Entry], limits: Limits | None = None) -> Oracle:
+    def of(cls, log: Iterable[Entry], limits: Limits | None = None, full: Collection[int] = ()) -> Oracle:
         """Read a whole log."""
-        oracle = cls(limits or Limits())
+        oracle = cls(limits or Limits(), frozenset(full))
         for offset, entry in enumerate(log):
             oracle.read(offset, entry)
         return oracle
+
+    @property
+    def sent(self) -> int:
+        """All detections, whatever became of them; an unreadable message counts as one."""
+        return self.counted + self.repeated + self.rejected.total()
 
     @property
     def rejected(self) -> Counter[str]:
@@ -171,12 +177,9 @@ class Oracle:
         elif isinstance(entry, Nonsense):
             pass
         elif isinstance(entry, Unreadable):
-            self.sent += entry.events
             self.letters.append(Refusal(offset, {entry.reason: entry.events}))
         else:
-            refused = self._picture(offset, entry)
-            self.sent += refused.total()
-            if refused:
+            if refused := self._picture(offset, entry):
                 self.letters.append(Refusal(offset, dict(refused)))
 
     # ------------------------------------------------------------------ pictures
@@ -199,32 +202,34 @@ class Oracle:
         if camera.is_silent:
             camera.is_silent = False
             self.silences.append((offset, "resolved", picture.camera_id))
-        counted, repeated, late = self._count(camera, picture, moment)
+        refused += self._count(camera, picture, moment, is_full=offset in self.full)
         self._finish(offset, picture.camera_id, camera)
-        self.counted += counted
-        self.repeated += repeated
-        self.sent += counted + repeated
-        return refused + Counter(late=late)
+        return refused
 
-    def _count(self, camera: Camera, picture: Picture, moment: Moment) -> tuple[int, int, int]:
-        """Count a camera's picture; return how many detections counted, were repeated and are late."""
+    def _count(self, camera: Camera, picture: Picture, moment: Moment, *, is_full: bool) -> Counter[str]:
+        """Count a camera's picture; return what is refused of it."""
         start_us = self._start_us(picture)
         if self._changes_nothing(camera, picture):
-            return 0, len(picture.seen), 0
+            self.repeated += len(picture.seen)
+            return Counter()
         self._confirm(camera, picture.time_us, moment)
         if self._is_final(camera, start_us) and picture.seen:
-            return 0, 0, len(picture.seen)
-        counted = repeated = 0
+            return Counter(late=len(picture.seen))
+        if is_full:
+            self._move_or_wait(camera, picture.time_us, moment)
+            return Counter(camera_full=len(picture.seen))
+        counted = 0
         for seen in picture.seen:
             if self._is_known(camera, picture, seen):
-                repeated += 1
+                self.repeated += 1
                 continue
             counted += 1
             speed_kmh = self._speed_kmh(camera, picture, seen)
             camera.counted.append(Counted(start_us, _identity(picture, seen), seen, speed_kmh))
+        self.counted += counted
         if counted or picture.form == "frame":
             self._move_or_wait(camera, picture.time_us, moment)
-        return counted, repeated, 0
+        return Counter()
 
     def _changes_nothing(self, camera: Camera, picture: Picture) -> bool:
         """Whether all that a message says was counted before, and is not final yet."""
