@@ -15,7 +15,7 @@ from models.dead_letters import encode_dead_letter
 from models.quiet_cameras import encode_quiet_camera
 from models.window_rows import encode_window_row
 from tests.windows.entries import T0_US, Entry, Picture, PlainRecord, Seen, Tick, fresh, records
-from tests.windows.logs import logs, silence
+from tests.windows.logs import later, logs, silence
 from tests.windows.test_against_oracle import PATIENT
 from trafficapp.state_rows import is_forgotten, offset_of
 from trafficapp.windows.outcome import Outcome
@@ -96,14 +96,6 @@ class Worker:
 
 def latest_ms(log: list[Entry]) -> int:
     return max(entry.record_ms for entry in log)
-
-
-def later(entry: Entry, begin_ms: int) -> Entry:
-    """An entry of a log as if the log had begun at another time."""
-    shift_ms = begin_ms - T0_US // 1000
-    if isinstance(entry, Picture):
-        return replace(entry, time_us=entry.time_us + shift_ms * 1000, record_ms=entry.record_ms + shift_ms)
-    return replace(entry, record_ms=entry.record_ms + shift_ms)
 
 
 def state_of(windows: PartitionWindows) -> State:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.windows.entries import SECOND_US, SETTINGS, T0_US, Entry, Picture, Seen, fresh, records
+from tests.windows.entries import SECOND_US, T0_US, Entry, Picture, Seen, fresh, records
 from tests.windows.logs import logs, silence
 from trafficapp.settings import Settings
 from trafficapp.topics import MAX_RECORD_BYTES
@@ -151,4 +151,4 @@ def test_rows_from_before_this_was_counted_are_counted_when_they_are_read() -> N
     held_bytes, camera.held_bytes = camera.held_bytes, 0
     windows.cameras.changed(b"a")
     assert decode_camera_row(row_of(windows)).held_bytes == held_bytes > 0
-    assert SETTINGS.windows.max_cameras == 5000
+    assert Settings().windows.max_cameras == 5000
