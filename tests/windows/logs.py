@@ -190,15 +190,16 @@ def bounded_logs(draw: st.DrawFn) -> tuple[list[Entry], Limits]:
     limits = Limits(
         max_cameras=draw(st.integers(1, 4)),
         lasting_windows=draw(st.integers(1, 3)),
-        made_up_us=draw(st.integers(3, 40)) * SECOND_US,
-        forget_us=draw(st.integers(41, 90)) * SECOND_US,
+        # longer than a window may stay open, as everywhere
+        made_up_us=draw(st.integers(71, 110)) * SECOND_US,
+        forget_us=draw(st.integers(111, 180)) * SECOND_US,
     )
     once_only = tuple(f"once-{number}" for number in range(4))
     log, now_us = list[Entry](), T0_US
     for _ in range(draw(st.integers(1, 4))):
         log += [later(entry, now_us // 1000) for entry in draw(logs(10, CAMERAS + once_only))]
         now_us = max(entry.record_ms for entry in log) * 1000
-        log += silence(now_us // 1000, draw(st.sampled_from([0, 7, 20, 60, 75, 130])))
+        log += silence(now_us // 1000, draw(st.sampled_from([0, 7, 20, 75, 130, 185, 245])))
         now_us = max(entry.record_ms for entry in log) * 1000
     return log, limits
 

@@ -98,6 +98,7 @@ class Camera:
     Attributes:
         time_us: the newest time that it said, as far as that is confirmed; None when nothing was yet.
         waiting_us: the time of the picture that waits to be confirmed.
+        waiting: what was counted of it.
         moved: when its time was moved last.
         heard: when its newest record came.
         closed_until_us: the end of the newest window that silence made final.
@@ -110,6 +111,7 @@ class Camera:
     counted: list[Counted] = field(default_factory=list)
     time_us: int | None = None
     waiting_us: int | None = None
+    waiting: list[tuple[Picture, Seen]] = field(default_factory=list)
     moved: Moment | None = None
     closed_until_us: int = 0
     finished: list[int] = field(default_factory=list)
@@ -216,19 +218,19 @@ class Oracle:
         if self._is_final(camera, start_us) and picture.seen:
             return Counter(late=len(picture.seen))
         if is_full:
-            self._move_or_wait(camera, picture.time_us, moment)
+            self._move_or_wait(camera, picture.time_us, moment, [])
             return Counter(camera_full=len(picture.seen))
-        counted = 0
+        counted = []
         for seen in picture.seen:
             if self._is_known(camera, picture, seen):
                 self.repeated += 1
                 continue
-            counted += 1
+            counted.append((picture, seen))
             speed_kmh = self._speed_kmh(camera, picture, seen)
             camera.counted.append(Counted(start_us, _identity(picture, seen), seen, speed_kmh))
-        self.counted += counted
-        if counted or picture.form == "frame":
-            self._move_or_wait(camera, picture.time_us, moment)
+        self.counted += len(counted)
+        if counted or not picture.seen:
+            self._move_or_wait(camera, picture.time_us, moment, counted)
         return Counter()
 
     def _changes_nothing(self, camera: Camera, picture: Picture) -> bool:
@@ -258,13 +260,26 @@ class Oracle:
             and time_us != waiting_us
             and time_us >= waiting_us - self.limits.jump_us
         ):
-            camera.time_us, camera.moved, camera.waiting_us = waiting_us, moment, None
+            if camera.time_us is None or time_us > waiting_us:
+                self._believe_what_waits(camera, moment)
+            else:
+                camera.time_us, camera.moved, camera.waiting_us, camera.waiting = time_us, moment, None, []
 
-    def _move_or_wait(self, camera: Camera, time_us: int, moment: Moment) -> None:
+    def _believe_what_waits(self, camera: Camera, moment: Moment) -> None:
+        for picture, seen in camera.waiting:
+            self._remember_place(camera, picture, seen)
+        camera.time_us, camera.moved, camera.waiting_us, camera.waiting = camera.waiting_us, moment, None, []
+
+    def _move_or_wait(self, camera: Camera, time_us: int, moment: Moment, seen: list[tuple[Picture, Seen]]) -> None:
+        """Move the camera's time, or wait, with what was counted of the picture."""
         if self._is_further_ahead(camera, time_us):
+            camera.waiting = (camera.waiting if time_us == camera.waiting_us else []) + seen
             camera.waiting_us = time_us
-        elif camera.time_us is not None and time_us > camera.time_us:
-            camera.time_us, camera.moved, camera.waiting_us = time_us, moment, None
+            return
+        for picture, one in seen:
+            self._remember_place(camera, picture, one)
+        if camera.time_us is not None and time_us > camera.time_us:
+            camera.time_us, camera.moved, camera.waiting_us, camera.waiting = time_us, moment, None, []
 
     def _is_final(self, camera: Camera, start_us: int) -> bool:
         end_us = start_us + self.limits.size_us
@@ -298,10 +313,10 @@ class Oracle:
         self.ticks.append(tick.record_ms * 1000)
         for camera_id, camera in list(self.cameras.items()):
             self._close_if_silent(camera)
-            is_touched = self._finish(offset, camera_id, camera)
-            is_touched |= self._tell_if_silent(offset, camera_id, camera)
-            is_touched |= self._tell_if_quiet(offset, camera_id, camera)
-            if self._begins_a_minute() and not is_touched:
+            self._finish(offset, camera_id, camera)
+            self._tell_if_silent(offset, camera_id, camera)
+            self._tell_if_quiet(offset, camera_id, camera)
+            if self._begins_a_minute():
                 self._forget_if_silent(offset, camera_id, camera)
 
     def _close_if_silent(self, camera: Camera) -> None:
@@ -309,6 +324,12 @@ class Oracle:
         size_us = self.limits.size_us
         if self._since_us(camera.heard) < self.limits.idle_us:
             return
+        if camera.time_us is None and camera.waiting_us is not None and self._open_starts(camera):
+            lead_us = camera.waiting_us // size_us * size_us - camera.heard.broker_us
+            if lead_us <= self.limits.jump_us:
+                lead_us = 0
+            if self._since_us(camera.heard) >= self.limits.idle_us + min(lead_us, self.limits.future_us):
+                self._believe_what_waits(camera, camera.heard)
         reached = [start_us for start_us in self._open_starts(camera) if start_us <= (camera.time_us or -1)]
         if reached:
             camera.closed_until_us = reached[-1] + size_us
@@ -317,51 +338,46 @@ class Oracle:
             return
         newest_us = beyond[-1]
         if camera.time_us is None or camera.moved is None:
-            lead_us = newest_us - camera.heard.broker_us
-            if lead_us <= self.limits.jump_us:
-                lead_us = 0
-            since = camera.heard
-        else:
-            lead_us = newest_us - camera.time_us
-            since = camera.moved
-        if self._since_us(since) >= self.limits.idle_us + min(lead_us, self.limits.future_us):
+            return
+        lead_us = min(newest_us - camera.time_us, self.limits.future_us)
+        if self._since_us(camera.moved) >= self.limits.idle_us + lead_us:
             camera.closed_until_us = newest_us + size_us
             waits_there = camera.waiting_us is not None and newest_us <= camera.waiting_us < newest_us + size_us
             camera.time_us, camera.waiting_us = camera.waiting_us if waits_there else newest_us, None
+            camera.waiting = []
             camera.moved = Moment(len(self.ticks), self.ticks[-1])
 
-    def _tell_if_silent(self, offset: int, camera_id: str, camera: Camera) -> bool:
+    def _tell_if_silent(self, offset: int, camera_id: str, camera: Camera) -> None:
         is_missed = self._since_us(camera.heard) >= self.limits.silent_us
         if camera.is_silent or not is_missed or len(camera.finished) < self.limits.silent_windows:
-            return False
+            return
         camera.is_silent = True
         self.silences.append((offset, "opened", camera_id))
-        return True
 
-    def _tell_if_quiet(self, offset: int, camera_id: str, camera: Camera) -> bool:
+    def _tell_if_quiet(self, offset: int, camera_id: str, camera: Camera) -> None:
         if camera.finished_at is None or camera.quiet_told_us is not None:
-            return False
+            return
         if self._since_us(camera.finished_at) < self.limits.quiet_us:
-            return False
+            return
         camera.quiet_told_us = camera.finished[-1] + self.limits.size_us
         self.quiet.append((offset, camera_id, camera.quiet_told_us))
-        return True
 
     def _forget_if_silent(self, offset: int, camera_id: str, camera: Camera) -> None:
         is_lasting = len(camera.finished) >= self.limits.lasting_windows
         limit_us = self.limits.forget_us if is_lasting else self.limits.made_up_us
-        if self._since_us(camera.heard) >= limit_us and not self._open_starts(camera):
+        into_the_minute_us = self._clock_us(len(self.ticks)) % (60 * SECOND_US)
+        if self._since_us(camera.heard) - into_the_minute_us >= limit_us:
+            assert not self._open_starts(camera), "silence closes all windows before"
             del self.cameras[camera_id]
             if camera.is_silent:
                 self.silences.append((offset, "resolved", camera_id))
 
     # ------------------------------------------------------------------ rows
 
-    def _finish(self, offset: int, camera_id: str, camera: Camera) -> bool:
+    def _finish(self, offset: int, camera_id: str, camera: Camera) -> None:
         """Make the rows of windows that have just become final, with the boundaries that hold now."""
         starts = {one.start_us for one in camera.counted if self._is_final(camera, one.start_us)}
-        new = sorted(starts - set(camera.finished))
-        for start_us in new:
+        for start_us in sorted(starts - set(camera.finished)):
             camera.finished.append(start_us)
             camera.finished_at = Moment(len(self.ticks), 0)  # the newest tick's
             if camera.quiet_told_us is not None:
@@ -374,7 +390,6 @@ class Oracle:
                 counted = [one for one in inside if lane_id is None or one.seen.lane_id == lane_id]
                 row = row_of(counted, camera_id, boundaries)
                 self.made.append(Made(offset, RowKey(camera_id, start_us, lane_id), row))
-        return bool(new)
 
     def _boundaries(self, start_us: int) -> Boundaries:
         in_force = [change for change in self.changes.values() if change.effective_from_us <= start_us]
@@ -392,22 +407,25 @@ class Oracle:
             if camera.lacking_us < camera.time_us - kept_us:
                 camera.sightings.clear()
                 camera.lacking_us = None
-        if not is_tracked(picture.camera_id, seen):
-            return seen.speed_kmh
-        if seen.speed_kmh is not None and camera.lacking_us is None:
+        if seen.speed_kmh is not None or not is_tracked(picture.camera_id, seen):
             return seen.speed_kmh
         before = camera.sightings.get(seen.vehicle_id)
-        if before is None or before[0] < picture.time_us:
-            camera.sightings[seen.vehicle_id] = (picture.time_us, seen.x, seen.y)
-        if seen.speed_kmh is not None:
-            return seen.speed_kmh
-        camera.lacking_us = max(camera.lacking_us or 0, picture.time_us)
         if before is None or not 0 < picture.time_us - before[0] <= limits.places_us:
             return None
         pixel_to_meter = SPECIAL["pixel_to_meter"] if picture.camera_id == "special" else 0.05
         metres = math.dist(before[1:], (seen.x, seen.y)) * pixel_to_meter
         speed_kmh: float = metres / ((picture.time_us - before[0]) / 1e6) * 3.6
         return speed_kmh if speed_kmh <= 400 else None
+
+    def _remember_place(self, camera: Camera, picture: Picture, seen: Seen) -> None:
+        """Take note of where a vehicle was, if any detection lacked a speed so far."""
+        if not is_tracked(picture.camera_id, seen):
+            return
+        if seen.speed_kmh is None:
+            camera.lacking_us = max(camera.lacking_us or 0, picture.time_us)
+        before = camera.sightings.get(seen.vehicle_id)
+        if camera.lacking_us is not None and (before is None or before[0] < picture.time_us):
+            camera.sightings[seen.vehicle_id] = (picture.time_us, seen.x, seen.y)
 
 
 def is_tracked(camera_id: str, seen: Seen) -> bool:

@@ -279,6 +279,8 @@ class PartitionWindows:
                 else:
                     late = full = 0
                     assert type(message) is Frame  # noqa: S101 - for the type checker
+                    if time_us - camera.newest_us > windower.jump_us:
+                        windower.confirm(camera, time_us, message.frame_id, message.detections)
                     for part in message.detections:
                         verdict = windower.add(camera, time_us, message.frame_id, part)
                         if verdict == COUNTED:
@@ -290,7 +292,7 @@ class PartitionWindows:
                         else:
                             full += 1
                     work += len(message.detections)
-                    if not late and time_us > camera.newest_us:
+                    if not message.detections and time_us > camera.newest_us:
                         # an empty street moves the time, too
                         windower.move(camera, time_us)
                 if late or full or left_out:

@@ -67,10 +67,11 @@ class CameraState(Struct, array_like=True):
         finished_clock_us: the partition clock when the newest window was finished, -1 when that is not known.
         quiet_told_us: end of the newest window when it was told last that no more are finished.
         waiting_us: time of the picture that waits to be confirmed, 0 when none does.
+        waiting_places: of that picture each vehicle, where it was, and whether it lacks a speed.
         moved_clock_us: the partition clock when the camera's time was moved last.
         heard_us: time of the newest record while the camera has no time.
         held_bytes: how much of `MAX_CAMERA_BYTES` is taken.
-        tracked_bytes: how much of that by sightings.
+        tracked_bytes: how much of that by sightings, those that wait among them.
         first_offset: offset of the record by which the camera was met.
         final_us: the camera's time that makes its oldest open window final.
         known_before: first offset and the offset after the last one of earlier times that the camera was known, as far
@@ -101,6 +102,7 @@ class CameraState(Struct, array_like=True):
     first_offset: int = -1
     final_us: int = 0
     known_before: list[tuple[int, int]] = struct_field(default_factory=list)
+    waiting_places: list[tuple[str, float, float, bool]] = struct_field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,9 @@ class Windower:
         """
         newest_us, size_us = camera.newest_us, self.size_us
         if time_us - newest_us > self.jump_us:
-            newest_us = self._confirm(camera, time_us)
+            if camera.waiting_us and not self.is_repeated(camera, time_us, frame_id, detection):
+                self._confirm(camera, time_us)
+            newest_us = camera.newest_us
         start_us = time_us - time_us % size_us
         if start_us + self.open_us <= newest_us:
             camera.late += 1
@@ -176,7 +180,7 @@ class Windower:
         if name is vehicle_id:
             speed_kmh = detection.speed_estimate
             if speed_kmh is None or camera.untracked_since_us:
-                speed_kmh = self._track(camera, time_us, detection, size)
+                speed_kmh = self._track(camera, time_us, detection)
             vehicle_class = detection.vehicle_class
             first_class = lane.vehicles.get(vehicle_id)
             if first_class is None:
@@ -201,11 +205,22 @@ class Windower:
             if time_us - newest_us <= self.jump_us:
                 camera.newest_us = time_us
                 camera.moved_clock_us = camera.clock_us
-                camera.waiting_us = 0
+                if camera.waiting_us:
+                    _wait_no_more(camera)
             else:
-                camera.waiting_us = time_us
+                self._wait(camera, time_us, detection if name is vehicle_id else None)
         camera.counted += 1
         return COUNTED
+
+    def is_repeated(self, camera: CameraState, time_us: int, frame_id: int, detection: FrameDetection) -> bool:
+        """Whether a detection was counted before, in a window that is open."""
+        window = camera.windows.get(self.clock.window_start(time_us))
+        return window is not None and self._name(detection) in window.seen.get(frame_id, ())
+
+    def confirm(self, camera: CameraState, time_us: int, frame_id: int, picture: Sequence[FrameDetection]) -> None:
+        """Have a whole picture that is far ahead confirm the one that waits, unless it says nothing new."""
+        if camera.waiting_us and not all(self.is_repeated(camera, time_us, frame_id, part) for part in picture):
+            self._confirm(camera, time_us)
 
     def move(self, camera: CameraState, time_us: int) -> None:
         """Take in the time of a picture, whatever was in it: it moves the camera's time, or waits."""
@@ -216,7 +231,7 @@ class Windower:
         if time_us - camera.newest_us <= self.jump_us:
             self._move(camera, time_us)
         else:
-            camera.waiting_us = time_us
+            self._wait(camera, time_us, None)
 
     def close_final(
         self, camera: CameraState, camera_id: str, partition_clock_us: int, changes: Sequence[Thresholds] = ()
@@ -245,39 +260,68 @@ class Windower:
         silent_us = partition_clock_us - camera.clock_us
         if not camera.windows or silent_us < self.clock.idle_us:
             return iter(())
+        if not camera.newest_us and self._has_begun(camera, silent_us):
+            self._believe(camera)
         last_us = max(camera.windows)
         if last_us > camera.newest_us and not self._has_got_to(camera, last_us, partition_clock_us):
             limit_us = self.clock.window_start(camera.newest_us) + self.clock.size_us
             return self._close(camera, camera_id, limit_us, changes, partition_clock_us)
         if last_us > camera.newest_us:
-            camera.newest_us = max(last_us, camera.waiting_us)
-            camera.moved_clock_us, camera.waiting_us = partition_clock_us, 0
+            waits_there = self.clock.window_start(camera.waiting_us) == last_us
+            camera.newest_us = camera.waiting_us if waits_there else last_us
+            camera.moved_clock_us = partition_clock_us
+            _wait_no_more(camera)
         return self._close(camera, camera_id, last_us + self.clock.size_us, changes, partition_clock_us)
 
     def _has_got_to(self, camera: CameraState, start_us: int, partition_clock_us: int) -> bool:
         """Whether a silent camera may have got to a window beyond its time."""
-        clock = self.clock
-        if camera.newest_us:
-            lead_us, since_us = start_us - camera.newest_us, camera.moved_clock_us
-        else:
-            lead_us, since_us = start_us - camera.heard_us, camera.clock_us
-            if lead_us <= clock.jump_us:
-                return True
-        return partition_clock_us - since_us >= clock.idle_us + min(lead_us, clock.future_us)
+        if not camera.newest_us:
+            return False
+        lead_us = min(start_us - camera.newest_us, self.clock.future_us)
+        return partition_clock_us - camera.moved_clock_us >= self.clock.idle_us + lead_us
 
-    def _confirm(self, camera: CameraState, time_us: int) -> int:
-        """Move the camera's time to the picture that waits, if one that is far ahead as well confirms it.
+    def _has_begun(self, camera: CameraState, silent_us: int) -> bool:
+        """Whether a silent camera without a time may have got to the picture that waits."""
+        lead_us = self.clock.window_start(camera.waiting_us) - camera.heard_us
+        return lead_us <= self.jump_us or silent_us >= self.clock.idle_us + min(lead_us, self.clock.future_us)
 
-        Returns:
-            the camera's time.
+    def _confirm(self, camera: CameraState, time_us: int) -> None:
+        """Move the camera's time, if the picture that waits is confirmed by one that is far ahead as well.
+
+        The earlier one of both is believed: if the one that waited has a wrong clock, the other one is not late.
+        Of a camera without a time nothing is final yet that could be wrong.
         """
         waiting_us = camera.waiting_us
-        if waiting_us and time_us != waiting_us and time_us >= waiting_us - self.jump_us:
-            self._move(camera, waiting_us)
-        return camera.newest_us
+        if not waiting_us or time_us == waiting_us or time_us < waiting_us - self.jump_us:
+            return
+        if camera.newest_us and time_us < waiting_us:
+            self._move(camera, time_us)
+            return
+        self._believe(camera)
+
+    def _believe(self, camera: CameraState) -> None:
+        """Move the camera's time to the picture that waits; what it says of places counts."""
+        waiting_us = camera.waiting_us
+        for vehicle_id, x, y, lacks_speed in camera.waiting_places:
+            if lacks_speed or camera.untracked_since_us:
+                _place(camera, vehicle_id, (waiting_us, x, y))
+            if lacks_speed:
+                camera.untracked_since_us = max(camera.untracked_since_us, waiting_us)
+        self._move(camera, waiting_us)
+
+    def _wait(self, camera: CameraState, time_us: int, detection: FrameDetection | None) -> None:
+        """Have a picture wait, with the place of a vehicle in it."""
+        if camera.waiting_us != time_us:
+            _wait_no_more(camera)
+            camera.waiting_us = time_us
+        if detection is not None:
+            _, x, y = _sighting(time_us, detection)
+            camera.waiting_places.append((detection.vehicle_id, x, y, detection.speed_estimate is None))
+            _take(camera, _place_bytes(detection.vehicle_id))
 
     def _move(self, camera: CameraState, time_us: int) -> None:
-        camera.newest_us, camera.moved_clock_us, camera.waiting_us = time_us, camera.clock_us, 0
+        camera.newest_us, camera.moved_clock_us = time_us, camera.clock_us
+        _wait_no_more(camera)
 
     def _refuse(self, camera: CameraState, time_us: int) -> int:
         """Count a detection that cannot be held; its time counts, so that windows become final and make room."""
@@ -319,23 +363,18 @@ class Windower:
         rows += [lane.row(camera_id, lane_id, start_us, end_us, scale) for lane_id, lane in lanes if lane_id != NO_LANE]
         return rows
 
-    def _track(self, camera: CameraState, time_us: int, detection: FrameDetection, size: int) -> float | None:
+    def _track(self, camera: CameraState, time_us: int, detection: FrameDetection) -> float | None:
         """Remember where the vehicle is; estimate its speed when the detection has none."""
-        centroid, box = detection.centroid, detection.bbox
-        here: Sighting = (
-            (time_us, centroid.x, centroid.y)
-            if centroid is not None
-            else (time_us, box.x + box.w / 2, box.y + box.h / 2)
-        )
+        here = _sighting(time_us, detection)
         before = camera.sightings.get(detection.vehicle_id)
-        if before is None or before[0] < time_us:
-            camera.sightings[detection.vehicle_id] = here
-            if before is None:
-                camera.tracked_bytes += size + SIGHTING_BYTES
-                camera.held_bytes += size + SIGHTING_BYTES
+        # of a picture that waits nothing is remembered before it is confirmed
+        waits = time_us - camera.newest_us > self.jump_us
+        if not waits:
+            _place(camera, detection.vehicle_id, here)
         if detection.speed_estimate is not None:
             return detection.speed_estimate
-        camera.untracked_since_us = max(camera.untracked_since_us, time_us)
+        if not waits:
+            camera.untracked_since_us = max(camera.untracked_since_us, time_us)
         return self.estimator.estimate_kmh(before, here)
 
     def _forget(self, camera: CameraState) -> None:
@@ -349,8 +388,11 @@ class Windower:
             return
         for vehicle_id in [v for v, sighting in camera.sightings.items() if sighting[0] < oldest_us]:
             del camera.sightings[vehicle_id]
-            camera.tracked_bytes -= name_bytes(vehicle_id) + SIGHTING_BYTES
-            camera.held_bytes -= name_bytes(vehicle_id) + SIGHTING_BYTES
+            _take(camera, -_place_bytes(vehicle_id))
+
+    def _name(self, detection: FrameDetection) -> str:
+        """What tells a detection of a frame apart."""
+        return _name_without_id(detection) if detection.vehicle_id in self.untracked_ids else detection.vehicle_id
 
     def _made_room(self, camera: CameraState) -> bool:
         """Drop the places of vehicles; whether the camera may hold more then."""
@@ -360,8 +402,40 @@ class Windower:
 
 def _drop_places(camera: CameraState) -> None:
     camera.sightings.clear()
+    camera.waiting_places.clear()
     camera.held_bytes -= camera.tracked_bytes
     camera.tracked_bytes = 0
+
+
+def _place(camera: CameraState, vehicle_id: str, here: Sighting) -> None:
+    before = camera.sightings.get(vehicle_id)
+    if before is None or before[0] < here[0]:
+        camera.sightings[vehicle_id] = here
+        if before is None:
+            _take(camera, _place_bytes(vehicle_id))
+
+
+def _wait_no_more(camera: CameraState) -> None:
+    camera.waiting_us = 0
+    if camera.waiting_places:
+        _take(camera, -sum(_place_bytes(vehicle_id) for vehicle_id, *_ in camera.waiting_places))
+        camera.waiting_places.clear()
+
+
+def _take(camera: CameraState, size: int) -> None:
+    camera.tracked_bytes += size
+    camera.held_bytes += size
+
+
+def _place_bytes(vehicle_id: str) -> int:
+    return name_bytes(vehicle_id) + SIGHTING_BYTES
+
+
+def _sighting(time_us: int, detection: FrameDetection) -> Sighting:
+    centroid, box = detection.centroid, detection.bbox
+    if centroid is not None:
+        return time_us, centroid.x, centroid.y
+    return time_us, box.x + box.w / 2, box.y + box.h / 2
 
 
 def _name_without_id(detection: FrameDetection) -> str:
