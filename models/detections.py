@@ -274,6 +274,20 @@ def event_time_us(timestamp: Timestamp) -> int:
     return time_us
 
 
+def time_us_of(message: Detection | Frame) -> int:
+    """Microseconds since the epoch of a message's time.
+
+    Raises:
+        Rejected: with reason ``invalid_timestamp``. A text that is no time makes the whole message unreadable, which
+            counts as one.
+    """
+    try:
+        return event_time_us(message.timestamp)
+    except (ValueError, OverflowError) as error:
+        is_text = isinstance(message.timestamp, str)
+        raise Rejected("invalid_timestamp", str(error), 1 if is_text else events_in(message)) from None
+
+
 def _canonical(message: dict[str, Any]) -> dict[str, Any]:
     """Bring the flat form and lenient spellings to the nested form; what is absent stays absent.
 

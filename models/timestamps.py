@@ -8,6 +8,7 @@ and order like time.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -18,6 +19,8 @@ MICROSECONDS_PER_SECOND = 1_000_000
 #: From this value on a number is milliseconds: as seconds it would lie beyond the year 5100,
 #: as milliseconds it is 1973.
 FIRST_MILLISECOND_VALUE = 1e11
+
+_DECIMALS_AND_OFFSET = re.compile(r"\.[0-9]+(?:[Zz]|[+-][0-9:.]+)?").fullmatch
 
 _MAX_EPOCH_SECONDS = 253_402_300_799  # 9999-12-31T23:59:59Z, the last second datetime can hold
 
@@ -63,11 +66,18 @@ def rfc3339(time_us: int) -> str:
 
 
 def _from_iso_8601(text: str) -> datetime:
-    """Read a text; the standard library cuts what is beyond microseconds, and wants T and Z in capitals."""
+    """Read a text; the standard library cuts what is beyond microseconds, and wants T and Z in capitals.
+
+    Whatever follows six decimals it skips (Python 3.11), so that is looked at here.
+    """
+    text = text.strip()
+    decimals = text.find(".")
+    if decimals > 0 and not _DECIMALS_AND_OFFSET(text, decimals):
+        raise ValueError(f"{text[:64]!r} is not ISO 8601")
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        return datetime.fromisoformat(text.strip().upper())
+        return datetime.fromisoformat(text.upper())
 
 
 def _cut(number: float | Decimal, microseconds: int) -> int:

@@ -30,6 +30,7 @@ from trafficapp.outbox import Outbox
 from trafficapp.roads.graph import RoadGraph
 from trafficapp.settings import Settings, load_settings
 from trafficapp.state import StateLog, road_feed_state_log
+from trafficapp.state_rows import UNTOLD
 from trafficapp.stores.current_roads import road_key
 from trafficapp.stores.history_notifications import HistoryNotificationsSink
 from trafficapp.stores.history_predictions import HistoryPredictionsSink
@@ -120,7 +121,7 @@ async def test_the_largest_observation_and_all_that_follows(settings: Settings, 
         await feed.apply(3, [sent(10, **largest), sent(11, **larger)], lambda: True)
         await feed.flush()
         # whoever goes on from the changelog knows the road
-        again = feed.take_over(3, (await state.load([3]))[3])
+        again = feed.take_over(3, (await state.load([3]))[3], UNTOLD)
         assert [len(road.edges) for road in again.roads.values()] == [1000]
     (observation,) = await asyncio.to_thread(log_of, settings, road_observations(settings))
     assert len(observation.value or b"") == MOST_OBSERVATION_BYTES

@@ -264,12 +264,3 @@ def test_how_long_is_a_setting() -> None:
     assert b"cam" in log.alerts.cameras
     log.pass_hours(50, 51)
     assert b"cam" not in log.alerts.cameras
-
-
-def test_the_id_of_the_topic_stays_as_it_was_read() -> None:
-    log = Log()
-    log.alerts.log_id = "rKd8Xq0"
-    log.write(window(0, "L"), 0)
-    log.save()
-    assert fresh(log.rows).log_id == "rKd8Xq0"
-    assert fresh().log_id == ""

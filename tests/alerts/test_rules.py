@@ -7,7 +7,7 @@ import pytest
 from models.window_rows import WindowRow
 from tests.alerts.windows import PlainRecord, fresh, records, spelled, standing, steps, told, window
 from trafficapp.alerts.partition import PartitionAlerts
-from trafficapp.state_rows import UNTOLD, SourceLog, TopicMadeAnew
+from trafficapp.state_rows import UNTOLD, PartitionsChanged, SourceLog, TopicMadeAnew
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,9 @@ def test_the_row_of_a_partition_says_which_topic_it_is_of() -> None:
 
     # rows that do not tell agree with any
     rows = dict(of(SourceLog("one", 8), dict(of(UNTOLD).all_rows())).all_rows())
-    for log in (UNTOLD, SourceLog("one", 8), SourceLog("one", 9)):
+    for log in (UNTOLD, SourceLog("one", 8), SourceLog("one")):
         assert dict(of(log, rows).all_rows()) == rows
+    with pytest.raises(PartitionsChanged):
+        of(SourceLog("one", 9), rows)
     with pytest.raises(TopicMadeAnew):
         of(SourceLog("two", 8), rows)

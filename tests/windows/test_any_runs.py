@@ -97,8 +97,8 @@ def test_cameras_that_are_refused_and_forgotten_in_any_runs(
 
 def test_runs_that_need_several_steps() -> None:
     begin_ms = T0_US // 1000
-    large = [shot(second, cars=9000) for second in range(6)]
-    faulty = [replace(shot(second, cars=1), form="frame", faulty=("unknown_class",) * 6000) for second in range(6, 9)]
+    large = [shot(second, cars=5000) for second in range(6)]
+    faulty = [replace(shot(second, cars=1), form="frame", faulty=("unknown_class",) * 4000) for second in range(6, 9)]
     late = [replace(shot(0, 9 + second, cars=5000), frame_id=77 + second) for second in range(4)]
     many = [shot(0, camera_id=f"camera-{number}", cars=300) for number in range(100)]
     log: list[Entry] = [Tick(begin_ms), *large, *faulty, *late, *many, *silence(begin_ms + 13_000, 80)]

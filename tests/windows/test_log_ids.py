@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from models.records import UNREADABLE, unreadable
-from tests.windows.entries import RULES, T0_US, Picture, PlainRecord, Seen, Tick, records
+from tests.windows.entries import RULES, T0_US, Picture, PlainRecord, Seen, records
+from tests.windows.logs import silence
 from trafficapp.state_rows import UNTOLD, PartitionsChanged, SourceLog, TopicMadeAnew
 from trafficapp.windows.partition import PartitionWindows
 
@@ -32,18 +33,19 @@ def test_rows_tell_which_log_they_are_of_and_serve_for_no_other() -> None:
 
 
 def test_a_record_that_cannot_be_read_is_a_letter_and_costs_its_neighbours_nothing() -> None:
-    first, tick = records([PICTURE, Tick(T0_MS + 60_000)])
+    first, *ticks = records([PICTURE, *silence(T0_MS)])
     bad = unreadable(1, T0_MS, 1, "a header's name is no UTF-8", b"a", b"what could be told")
-    tick.offset = 2
+    for tick in ticks:
+        tick.offset += 1
     states = windows()
-    outcome = states.apply([first, bad, tick])
+    outcome = states.apply([first, bad, *ticks])
     (letter,) = outcome.dead_letters
     assert (letter.offset, letter.reason, letter.detail) == (1, "unreadable_record", "a header's name is no UTF-8")
     assert (letter.key, letter.value) == (b"a", b"what could be told")
     assert outcome.rejected == states.state.rejected == {"unreadable_record": 1}
-    assert [row.total_count for row in outcome.rows] == [1]
+    assert [row.vehicle_count for row in outcome.rows] == [1]
     plain = windows()
-    assert plain.apply([first, tick]).rows == outcome.rows
+    assert plain.apply([first, *ticks]).rows == outcome.rows
 
 
 def test_a_header_of_the_same_name_says_nothing() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import UNSET, ValidationError
 
 from models.detections import (
+    MAX_MESSAGE_BYTES,
     TICK_HEADER,
     UNDECODABLE,
     Detection,
@@ -20,7 +21,7 @@ from models.detections import (
     FrameDetection,
     Rejected,
     check_key,
-    event_time_us,
+    time_us_of,
 )
 from trafficapp.stores.history_sink import POSTGRES_EPOCH_US
 
@@ -79,7 +80,7 @@ class EventRows:
         rejected = 0
         cameras = self._cameras
         classes, max_speed_kmh = self._decoder.vehicle_classes, self._decoder.max_speed_kmh
-        decode, time_us_of, future_us = self._decoder.decode_detection, event_time_us, self._future_us
+        decode, future_us = self._decoder.decode_detection, self._future_us
         message: Detection | Frame
         parts: Sequence[FrameDetection]
         for record in records:
@@ -87,11 +88,14 @@ class EventRows:
             if headers and headers[0][0] == TICK_HEADER:
                 continue
             try:
+                value = record.value
+                if len(value) > MAX_MESSAGE_BYTES:
+                    raise ValidationError("the message needs a closer look")
                 if self._frames_first:
-                    message = self._decoder.decode_faultless_frame(record.value)
+                    message = self._decoder.decode_faultless_frame(value)
                     parts = message.detections
                 else:
-                    message = decode(record.value)
+                    message = decode(value)
                     speed_kmh = message.speed_estimate
                     if (
                         message.vehicle_class not in classes
@@ -113,9 +117,9 @@ class EventRows:
                 known = cameras.get(record.key) or self._camera(record, message)
                 if known[0] != message.camera_id:
                     known = self._camera(record, message)
-                time_us = time_us_of(message.timestamp)
-            except (Rejected, ValueError, OverflowError):
-                rejected += len(parts) or 1
+                time_us = time_us_of(message)
+            except Rejected as error:
+                rejected += error.events
                 continue
             if time_us > record.timestamp * 1000 + future_us:
                 rejected += len(parts) or 1

@@ -15,7 +15,7 @@ import msgspec
 from models.detections import Rejected
 from trafficapp.state_rows import OFFSET_BYTES, forgotten_row, state_row
 from trafficapp.windows.clock import MICROSECONDS
-from trafficapp.windows.windower import CameraState, Windower
+from trafficapp.windows.windower import CameraState, Windower, count_held
 
 #: A camera this process has met: its id, its rules and its state.
 Known: TypeAlias = tuple[str, Windower, CameraState]
@@ -169,5 +169,5 @@ def decode_camera_row(row: bytes) -> CameraState:
     camera = _decode_camera(row[OFFSET_BYTES:])
     if not camera.held_bytes:
         # a row that was written before this was counted
-        camera.held_bytes = sum(window.held_bytes for window in camera.windows.values())
+        count_held(camera)
     return camera

@@ -27,8 +27,8 @@ from models.detections import (
     Rejected,
     Timestamp,
     check_key,
-    event_time_us,
     events_in,
+    time_us_of,
 )
 from models.quiet_cameras import QuietCamera
 from models.records import UNREADABLE, UNREADABLE_REASON, why_unreadable
@@ -243,7 +243,7 @@ class PartitionWindows:
                     check_key(key, message)
                 # vehicles of one picture have the same time, and come one after the other
                 if message.timestamp != timestamp:
-                    time_us = self._time_us(message)
+                    time_us = time_us_of(message)
                     timestamp = message.timestamp
                 if record.timestamp != stamp_ms:
                     stamp_ms = record.timestamp
@@ -328,13 +328,6 @@ class PartitionWindows:
         return self.changed_rows()
 
     # ------------------------------------------------------------------ messages
-
-    def _time_us(self, message: Detection | Frame) -> int:
-        try:
-            return event_time_us(message.timestamp)
-        except (ValueError, OverflowError) as error:
-            text = type(message.timestamp) is str
-            raise Rejected("invalid_timestamp", str(error), 1 if text else events_in(message)) from None
 
     def _future(self, message: Detection | Frame, record_us: int) -> Rejected:
         return Rejected(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 from msgspec import Struct
 from msgspec import field as struct_field
 
@@ -146,23 +147,22 @@ class Windower:
         if start_us + self.open_us <= newest_us:
             camera.late += 1
             return LATE
-        window = camera.windows.get(start_us)
-        if window is None:
-            if start_us + size_us <= camera.closed_until_us:
-                camera.late += 1
-                return LATE
-            if camera.held_bytes > MAX_CAMERA_BYTES and not self._made_room(camera):
-                return self._refuse(camera, time_us)
-            window = self._open(camera, start_us)
         vehicle_id = name = detection.vehicle_id
         if self.untracked_ids and vehicle_id in self.untracked_ids:
             name = _name_without_id(detection)
-        seen = window.seen.get(frame_id)
-        if seen is not None and name in seen:
-            camera.repeated += 1
-            return REPEATED
+        window = camera.windows.get(start_us)
+        if window is not None:
+            seen = window.seen.get(frame_id)
+            if seen is not None and name in seen:
+                camera.repeated += 1
+                return REPEATED
+        elif start_us + size_us <= camera.closed_until_us:
+            camera.late += 1
+            return LATE
         if camera.held_bytes > MAX_CAMERA_BYTES and not self._made_room(camera):
             return self._refuse(camera, time_us)
+        if window is None:
+            window, seen = self._open(camera, start_us), None
         size = len(name) + TEXT_BYTES if name.isascii() else name_bytes(name)
         if seen is None:
             window.seen[frame_id] = {name}
@@ -398,6 +398,15 @@ class Windower:
         """Drop the places of vehicles; whether the camera may hold more then."""
         _drop_places(camera)
         return camera.held_bytes <= MAX_CAMERA_BYTES
+
+
+def count_held(camera: CameraState) -> None:
+    """Count what is held of a camera whose row does not tell."""
+    names = [*camera.sightings, *(vehicle_id for vehicle_id, *_ in camera.waiting_places)]
+    camera.tracked_bytes = sum(_place_bytes(name) for name in names)
+    for window in camera.windows.values():
+        window.held_bytes = window.held_bytes or len(msgspec.msgpack.encode(window)) + WINDOW_BYTES
+    camera.held_bytes = camera.tracked_bytes + sum(window.held_bytes for window in camera.windows.values())
 
 
 def _drop_places(camera: CameraState) -> None:

@@ -151,7 +151,21 @@ async def test_what_was_there_before_is_summed_up(database_url: str) -> None:
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     try:
         await asyncio.to_thread(migrate, older, "0005")
-        await keep(load_settings(postgres={"url": older}), random.Random(2), seconds=3 * 86_400, count=500)
+        chance = random.Random(2)
+        async with create_pool(load_settings(postgres={"url": older}).postgres) as pool, pool.acquire() as connection:
+            days = [BEGIN + timedelta(days=day) for day in range(4)]
+            await ensure_partitions(connection, map(observations_partition, days))
+        with psycopg.connect(older, autocommit=True) as before, before.cursor() as cursor:
+            # as a sink of then wrote them
+            rows = [
+                (chance.choice(ROADS), BEGIN + timedelta(seconds=chance.randrange(3 * 86_400)), chance.uniform(0, 90))
+                for _ in range(500)
+            ]
+            cursor.executemany(
+                "INSERT INTO road_observations VALUES (%s, %s, '', round(%s::numeric, 4), 50, 4, 'medium', 0.4, false)"
+                " ON CONFLICT DO NOTHING",
+                rows,
+            )
         await asyncio.to_thread(migrate, older)
         async with create_pool(load_settings(postgres={"url": older}).postgres) as pool, pool.acquire() as connection:
             span = (BEGIN - timedelta(days=9), BEGIN + timedelta(days=9))
