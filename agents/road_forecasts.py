@@ -93,15 +93,7 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
     def take_over(self, partition: int, rows: Mapping[bytes, bytes], log: SourceLog) -> CityRoads:
         """The roads of a partition, to go on from their rows."""
         settings = self._settings
-        self._paces[partition] = Pace.after_take_over(
-            time.monotonic(),
-            settle_seconds=settings.forecast.settle_seconds,
-            at_most_seconds=settings.forecast.settle_at_most_seconds,
-            apart_seconds=settings.forecast.round_seconds,
-            refresh_seconds=settings.forecast.refresh_seconds,
-        )
-        self._woken.set()
-        states = CityRoads(
+        return CityRoads(
             partition,
             settings.forecast.step_seconds,
             SPEED.input_steps,
@@ -112,9 +104,19 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
             most_roads=settings.roads.max_roads,
             log=log,
         )
-        # the owner before us may not have come to it; readers know a repeat
+
+    def taken_over(self, partition: int, states: CityRoads) -> None:
+        """Make a round, and tell what the owner before us raised: it may not have come to it. Readers know a repeat."""
+        forecast = self._settings.forecast
+        self._paces[partition] = Pace.after_take_over(
+            time.monotonic(),
+            settle_seconds=forecast.settle_seconds,
+            at_most_seconds=forecast.settle_at_most_seconds,
+            apart_seconds=forecast.round_seconds,
+            refresh_seconds=forecast.refresh_seconds,
+        )
         self._untold[partition] = states.notifications
-        return states
+        self._woken.set()
 
     def release(self, partitions: Collection[int]) -> None:
         """Forget the decoded state and when rounds are due."""

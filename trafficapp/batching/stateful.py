@@ -93,11 +93,14 @@ class StatefulSink(ABC, Generic[States]):
 
     @abstractmethod
     def take_over(self, partition: int, rows: Mapping[bytes, bytes], log: SourceLog) -> States:
-        """The states that rows hold, to go on from.
+        """The states that rows hold, to go on from. Runs in a thread: nothing but the states may be touched.
 
         Raises:
             OtherLog: they were made of another log than the one that is there.
         """
+
+    def taken_over(self, partition: int, states: States) -> None:
+        """A partition is ours now."""
 
     @abstractmethod
     async def take_effect(self, partition: int, states: States, records: Sequence[ConsumerRecord]) -> None:
@@ -109,7 +112,9 @@ class StatefulSink(ABC, Generic[States]):
         now = time.monotonic()
         starts = {}
         for partition in partitions:
-            states = self.take_over(partition, loaded[partition], log)
+            # decoding the rows of thousands of cameras is no work for an event loop
+            states = await asyncio.to_thread(self.take_over, partition, dict(loaded[partition]), log)
+            self.taken_over(partition, states)
             # written again soon after a take-over, then now and then
             rewritten = now - _REWRITE_SECONDS + 2 * self._session_timeout_seconds
             self._partitions[partition] = Owned(states, now, rewritten, asyncio.Lock(), now)

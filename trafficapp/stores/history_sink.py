@@ -122,7 +122,7 @@ class HistorySink(ABC, Generic[Batch]):
 
     @abstractmethod
     def decode(self, records: Sequence[ConsumerRecord]) -> tuple[Batch, SinkCounters]:
-        """Turn records into what `write` takes, and count what is left out."""
+        """Turn records into what `write` takes, and count what is left out. Runs in a thread, for several at once."""
 
     @abstractmethod
     async def ensure_partitions(self, connection: Connection, batch: Batch) -> None:
@@ -187,7 +187,7 @@ class HistorySink(ABC, Generic[Batch]):
         if not records:
             return
         isolating = False
-        batch, counters = self.decode(records)
+        batch, counters = await asyncio.to_thread(self.decode, records)
 
         async def attempt() -> None:
             nonlocal isolating
@@ -265,7 +265,7 @@ class HistorySink(ABC, Generic[Batch]):
                     )
                 if next_offset > records[0].offset:
                     rest = [record for record in records if record.offset >= next_offset]
-                    batch, counters = self.decode(rest)
+                    batch, counters = await asyncio.to_thread(self.decode, rest)
                 if next_offset < end:
                     await self.write(connection, batch, counters, isolating)
                     if await connection.execute(_MOVE, *key, next_offset, end) != "UPDATE 1":
