@@ -24,6 +24,7 @@ from models.detections import (
     Detection,
     DetectionDecoder,
     Frame,
+    FrameDetection,
     Rejected,
     Timestamp,
     check_key,
@@ -50,7 +51,7 @@ from trafficapp.topics import EVENTS_RAW
 from trafficapp.windows.cameras import Cameras, Known, Remembering, decode_camera_row
 from trafficapp.windows.clock import elapsed_us
 from trafficapp.windows.outcome import Outcome
-from trafficapp.windows.windower import COUNTED, LATE, REPEATED, CameraState, Windower
+from trafficapp.windows.windower import CameraState, Windower
 
 logger = logging.getLogger(__name__)
 
@@ -188,6 +189,7 @@ class PartitionWindows:
         stamp_ms: int | None = None
         unset = msgspec.UNSET
         decoder = self._rules.decoder
+        most_bytes = MAX_MESSAGE_BYTES
         classes, max_speed_kmh, decode = decoder.vehicle_classes, decoder.max_speed_kmh, decoder.decode_detection
         for record in records:
             offset = record.offset
@@ -218,7 +220,7 @@ class PartitionWindows:
             try:
                 try:
                     value = record.value
-                    if len(value) > MAX_MESSAGE_BYTES:  # type: ignore[arg-type]
+                    if len(value) > most_bytes:  # type: ignore[arg-type]
                         raise msgspec.ValidationError("the message needs a closer look")
                     if self._frames_first:
                         message = decoder.decode_faultless_frame(value)
@@ -263,38 +265,23 @@ class PartitionWindows:
                 if not camera.newest_us:
                     camera.heard_us = record_us
                 touched[key] = known  # type: ignore[index]
+                picture: Sequence[FrameDetection]
                 if type(message) is Detection:
-                    verdict = windower.add(camera, time_us, message.frame_id, message)
-                    late = full = 0
-                    if verdict == COUNTED:
-                        counted += 1
-                        if camera.newest_us < camera.final_us:
-                            continue
-                    elif verdict == REPEATED:
-                        outcome.repeated += 1
-                    elif verdict == LATE:
-                        late = 1
-                    else:
-                        full = 1
+                    size, picture = 1, (message,)
                 else:
-                    late = full = 0
-                    assert type(message) is Frame  # noqa: S101 - for the type checker
-                    if time_us - camera.newest_us > windower.jump_us:
-                        windower.confirm(camera, time_us, message.frame_id, message.detections)
-                    for part in message.detections:
-                        verdict = windower.add(camera, time_us, message.frame_id, part)
-                        if verdict == COUNTED:
-                            counted += 1
-                        elif verdict == REPEATED:
-                            outcome.repeated += 1
-                        elif verdict == LATE:
-                            late += 1
-                        else:
-                            full += 1
-                    work += len(message.detections)
-                    if not message.detections and time_us > camera.newest_us:
-                        # an empty street moves the time, too
-                        windower.move(camera, time_us)
+                    picture = message.detections  # type: ignore[assignment]
+                    size = len(picture)
+                    work += size
+                not_counted = windower.add(camera, time_us, message.frame_id, picture)
+                late = full = 0
+                if not_counted is None:
+                    counted += size
+                    if camera.newest_us < camera.final_us and not left_out:
+                        continue
+                else:
+                    repeated, late, full = not_counted
+                    counted += size - repeated - late - full
+                    outcome.repeated += repeated
                 if late or full or left_out:
                     work += _REFUSAL_WORK
                     self._refuse(record, [*left_out, *self._beyond(camera_id, time_us, late, full)])

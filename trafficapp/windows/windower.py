@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -33,8 +34,13 @@ from trafficapp.windows.holding import (
 #: The camera's time that makes the next window final, when none is open: it never comes.
 NEVER_US = 1 << 62
 
-#: What became of a detection. Plain numbers: an enumeration costs a twentieth of the throughput.
-COUNTED, REPEATED, LATE, FULL = 0, 1, 2, 3
+
+class NotCounted(NamedTuple):
+    """How many detections of a message were not counted, and why."""
+
+    repeated: int = 0
+    late: int = 0
+    full: int = 0
 
 
 class OpenWindow(Struct, array_like=True):
@@ -129,109 +135,102 @@ class Windower:
         object.__setattr__(self, "open_us", self.clock.size_us + self.clock.lateness_us)
         object.__setattr__(self, "jump_us", self.clock.jump_us)
 
-    def add(self, camera: CameraState, time_us: int, frame_id: int, detection: FrameDetection) -> int:
-        """Count one detection in its window.
+    def add(
+        self, camera: CameraState, time_us: int, frame_id: int, picture: Sequence[FrameDetection]
+    ) -> NotCounted | None:
+        """Count what one message shows in its window; an empty picture moves the camera's time only.
 
         A window is final as soon as the watermark has reached its end, whether it was taken out yet or
-        not; so the verdict does not depend on how records were grouped into runs.
+        not; so what is late does not depend on how records were grouped into runs.
 
         Returns:
-            `COUNTED`, `REPEATED`, `LATE`, or `FULL` when the camera holds all it may.
+            what was not counted; None when everything was.
         """
+        if not picture:
+            self._move_or_wait(camera, time_us)
+            return None
         newest_us, size_us = camera.newest_us, self.size_us
-        if time_us - newest_us > self.jump_us:
-            if camera.waiting_us and not self.is_repeated(camera, time_us, frame_id, detection):
-                self._confirm(camera, time_us)
+        is_far = time_us - newest_us > self.jump_us
+        if is_far and camera.waiting_us and not self._is_repeated(camera, time_us, frame_id, picture):
+            self._confirm(camera, time_us)
             newest_us = camera.newest_us
+            is_far = time_us - newest_us > self.jump_us
         start_us = time_us - time_us % size_us
-        if start_us + self.open_us <= newest_us:
-            camera.late += 1
-            return LATE
-        vehicle_id = name = detection.vehicle_id
-        if self.untracked_ids and vehicle_id in self.untracked_ids:
-            name = _name_without_id(detection)
         window = camera.windows.get(start_us)
-        if window is not None:
-            seen = window.seen.get(frame_id)
-            if seen is not None and name in seen:
-                camera.repeated += 1
-                return REPEATED
-        elif start_us + size_us <= camera.closed_until_us:
-            camera.late += 1
-            return LATE
-        if camera.held_bytes > MAX_CAMERA_BYTES and not self._made_room(camera):
-            return self._refuse(camera, time_us)
+        if start_us + self.open_us <= newest_us or (window is None and start_us + size_us <= camera.closed_until_us):
+            camera.late += len(picture)
+            return NotCounted(late=len(picture))
+        is_full = camera.held_bytes > MAX_CAMERA_BYTES and not self._made_room(camera)
         if window is None:
-            window, seen = self._open(camera, start_us), None
-        size = len(name) + TEXT_BYTES if name.isascii() else name_bytes(name)
-        if seen is None:
-            window.seen[frame_id] = {name}
-            held_bytes = size + FRAME_BYTES
-        else:
-            seen.add(name)
-            held_bytes = size
-        lane_id = detection.lane_id
-        lane = window.lanes.get(NO_LANE if lane_id is None else lane_id)
-        if lane is None:
-            lane = window.lanes[NO_LANE if lane_id is None else lane_id] = Accumulator()
-            held_bytes += LANE_BYTES
-        lane.detections += 1
-        # written out, since a call here costs a tenth of the throughput
-        if name is vehicle_id:
+            if is_full:
+                return self._refuse(camera, time_us, len(picture), 0)
+            window = self._open(camera, start_us)
+        seen = window.seen.get(frame_id)
+        repeated = full = held_bytes = 0
+        # written out, since a call for each detection costs a tenth of the throughput
+        for detection in picture:
+            vehicle_id = name = detection.vehicle_id
+            if self.untracked_ids and vehicle_id in self.untracked_ids:
+                name = _name_without_id(detection)
+            if seen is not None and name in seen:
+                repeated += 1
+                continue
+            if is_full:
+                full += 1
+                continue
+            if seen is None:
+                seen = window.seen[frame_id] = {name}
+                held_bytes += FRAME_BYTES
+            else:
+                seen.add(name)
+            size = len(name) + TEXT_BYTES if name.isascii() else name_bytes(name)
+            held_bytes += size
+            lane_id = detection.lane_id
+            lane = window.lanes.get(NO_LANE if lane_id is None else lane_id)
+            if lane is None:
+                lane = window.lanes[NO_LANE if lane_id is None else lane_id] = Accumulator()
+                held_bytes += LANE_BYTES
+            lane.detections += 1
             speed_kmh = detection.speed_estimate
-            if speed_kmh is None or camera.untracked_since_us:
-                speed_kmh = self._track(camera, time_us, detection)
-            vehicle_class = detection.vehicle_class
-            first_class = lane.vehicles.get(vehicle_id)
-            if first_class is None:
-                lane.vehicles[vehicle_id] = vehicle_class
-                held_bytes += size + name_bytes(vehicle_class)
-            elif first_class != vehicle_class and (vehicle_id, vehicle_class) not in lane.other_classes:
-                lane.other_classes.add((vehicle_id, vehicle_class))
-                held_bytes += size + name_bytes(vehicle_class)
+            if name is vehicle_id:
+                if speed_kmh is None or camera.untracked_since_us or is_far:
+                    speed_kmh = self._track(camera, time_us, detection, is_far)
+                vehicle_class = detection.vehicle_class
+                first_class = lane.vehicles.get(vehicle_id)
+                if first_class is None:
+                    lane.vehicles[vehicle_id] = vehicle_class
+                    held_bytes += size + name_bytes(vehicle_class)
+                elif first_class != vehicle_class and (vehicle_id, vehicle_class) not in lane.other_classes:
+                    lane.other_classes.add((vehicle_id, vehicle_class))
+                    held_bytes += size + name_bytes(vehicle_class)
             if speed_kmh is not None:
                 lane.speeds += 1
                 lane.speed_sum_kmh += speed_kmh
                 if speed_kmh < self.stopped_below_kmh:
                     lane.stopped += 1
-                    if vehicle_id not in lane.queue:
+                    if name is vehicle_id and vehicle_id not in lane.queue:
                         lane.queue.add(vehicle_id)
                         held_bytes += size
-        else:
-            lane.add_speed(detection.speed_estimate, self.stopped_below_kmh)
         window.held_bytes += held_bytes
         camera.held_bytes += held_bytes
+        if full:
+            return self._refuse(camera, time_us, full, repeated)
+        if not repeated:
+            camera.counted += len(picture)
+        else:
+            camera.repeated += repeated
+            camera.counted += len(picture) - repeated
+            if repeated == len(picture):
+                return NotCounted(repeated)
         if time_us > newest_us:
-            if time_us - newest_us <= self.jump_us:
+            if is_far:
+                _wait(camera, time_us)
+            else:
                 camera.newest_us = time_us
                 camera.moved_clock_us = camera.clock_us
                 if camera.waiting_us:
                     _wait_no_more(camera)
-            else:
-                self._wait(camera, time_us, detection if name is vehicle_id else None)
-        camera.counted += 1
-        return COUNTED
-
-    def is_repeated(self, camera: CameraState, time_us: int, frame_id: int, detection: FrameDetection) -> bool:
-        """Whether a detection was counted before, in a window that is open."""
-        window = camera.windows.get(self.clock.window_start(time_us))
-        return window is not None and self._name(detection) in window.seen.get(frame_id, ())
-
-    def confirm(self, camera: CameraState, time_us: int, frame_id: int, picture: Sequence[FrameDetection]) -> None:
-        """Have a whole picture that is far ahead confirm the one that waits, unless it says nothing new."""
-        if camera.waiting_us and not all(self.is_repeated(camera, time_us, frame_id, part) for part in picture):
-            self._confirm(camera, time_us)
-
-    def move(self, camera: CameraState, time_us: int) -> None:
-        """Take in the time of a picture, whatever was in it: it moves the camera's time, or waits."""
-        if time_us - camera.newest_us > self.jump_us:
-            self._confirm(camera, time_us)
-        if time_us <= camera.newest_us:
-            return
-        if time_us - camera.newest_us <= self.jump_us:
-            self._move(camera, time_us)
-        else:
-            self._wait(camera, time_us, None)
+        return NotCounted(repeated) if repeated else None
 
     def close_final(
         self, camera: CameraState, camera_id: str, partition_clock_us: int, changes: Sequence[Thresholds] = ()
@@ -309,25 +308,31 @@ class Windower:
                 camera.untracked_since_us = max(camera.untracked_since_us, waiting_us)
         self._move(camera, waiting_us)
 
-    def _wait(self, camera: CameraState, time_us: int, detection: FrameDetection | None) -> None:
-        """Have a picture wait, with the place of a vehicle in it."""
-        if camera.waiting_us != time_us:
-            _wait_no_more(camera)
-            camera.waiting_us = time_us
-        if detection is not None:
-            _, x, y = _sighting(time_us, detection)
-            camera.waiting_places.append((detection.vehicle_id, x, y, detection.speed_estimate is None))
-            _take(camera, _place_bytes(detection.vehicle_id))
+    def _is_repeated(self, camera: CameraState, time_us: int, frame_id: int, picture: Sequence[FrameDetection]) -> bool:
+        """Whether all of a picture was counted before, in a window that is open."""
+        window = camera.windows.get(self.clock.window_start(time_us))
+        seen = window.seen.get(frame_id, ()) if window is not None else ()
+        return all(self._name(detection) in seen for detection in picture)
+
+    def _move_or_wait(self, camera: CameraState, time_us: int) -> None:
+        """Take in the time of a picture, whatever was in it."""
+        if time_us - camera.newest_us > self.jump_us:
+            self._confirm(camera, time_us)
+        if time_us - camera.newest_us > self.jump_us:
+            _wait(camera, time_us)
+        elif time_us > camera.newest_us:
+            self._move(camera, time_us)
 
     def _move(self, camera: CameraState, time_us: int) -> None:
         camera.newest_us, camera.moved_clock_us = time_us, camera.clock_us
         _wait_no_more(camera)
 
-    def _refuse(self, camera: CameraState, time_us: int) -> int:
-        """Count a detection that cannot be held; its time counts, so that windows become final and make room."""
-        camera.full += 1
-        self.move(camera, time_us)
-        return FULL
+    def _refuse(self, camera: CameraState, time_us: int, full: int, repeated: int) -> NotCounted:
+        """Count detections that cannot be held; their time counts, so that windows become final and make room."""
+        camera.full += full
+        camera.repeated += repeated
+        self._move_or_wait(camera, time_us)
+        return NotCounted(repeated, full=full)
 
     def _open(self, camera: CameraState, start_us: int) -> OpenWindow:
         window = camera.windows[start_us] = OpenWindow(held_bytes=WINDOW_BYTES)
@@ -363,16 +368,22 @@ class Windower:
         rows += [lane.row(camera_id, lane_id, start_us, end_us, scale) for lane_id, lane in lanes if lane_id != NO_LANE]
         return rows
 
-    def _track(self, camera: CameraState, time_us: int, detection: FrameDetection) -> float | None:
-        """Remember where the vehicle is; estimate its speed when the detection has none."""
+    def _track(self, camera: CameraState, time_us: int, detection: FrameDetection, waits: bool) -> float | None:
+        """Remember where the vehicle is; estimate its speed when the detection has none.
+
+        What a picture that waits says of places is put aside until it is believed.
+        """
         here = _sighting(time_us, detection)
         before = camera.sightings.get(detection.vehicle_id)
-        # of a picture that waits nothing is remembered before it is confirmed
-        waits = time_us - camera.newest_us > self.jump_us
-        if not waits:
+        speed_kmh = detection.speed_estimate
+        if waits:
+            _wait(camera, time_us)
+            camera.waiting_places.append((detection.vehicle_id, here[1], here[2], speed_kmh is None))
+            _take(camera, _place_bytes(detection.vehicle_id))
+        else:
             _place(camera, detection.vehicle_id, here)
-        if detection.speed_estimate is not None:
-            return detection.speed_estimate
+        if speed_kmh is not None:
+            return speed_kmh
         if not waits:
             camera.untracked_since_us = max(camera.untracked_since_us, time_us)
         return self.estimator.estimate_kmh(before, here)
@@ -422,6 +433,13 @@ def _place(camera: CameraState, vehicle_id: str, here: Sighting) -> None:
         camera.sightings[vehicle_id] = here
         if before is None:
             _take(camera, _place_bytes(vehicle_id))
+
+
+def _wait(camera: CameraState, time_us: int) -> None:
+    """Have a picture wait; another one that did waits no more."""
+    if camera.waiting_us != time_us:
+        _wait_no_more(camera)
+        camera.waiting_us = time_us
 
 
 def _wait_no_more(camera: CameraState) -> None:
