@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from models.timestamps import epoch_us
+from models.timestamps import FIRST_MILLISECOND_VALUE, epoch_us
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
 Ratio = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -268,7 +268,11 @@ def event_time_us(timestamp: Timestamp) -> int:
         ValueError: no timestamp, a time before 1970, or one whose window ends beyond the year 9998.
         OverflowError: likewise.
     """
-    time_us = epoch_us(timestamp)
+    if type(timestamp) is int and timestamp >= FIRST_MILLISECOND_VALUE:
+        # what most cameras send
+        time_us = timestamp * 1000
+    else:
+        time_us = epoch_us(timestamp)
     if not 0 <= time_us < _TIMES_END_US:
         raise ValueError(f"timestamp {timestamp} is before 1970 or beyond the year 9998")
     return time_us

@@ -11,12 +11,12 @@ import pytest
 from models.roads import decode_road_observation
 from tests.forecast.observations import observation, records
 from tests.roads.feed_messages import FeedRecord, at, record, roads
+from trafficapp import faults
 from trafficapp.forecast.city import CityRoads
 from trafficapp.forecast.city_notices import judge_fresh
 from trafficapp.forecast.recent import RecentSpeeds
 from trafficapp.notifications.conditions import RoadCondition
 from trafficapp.notifications.notices import OpenNotices, RoadNotices
-from trafficapp.roads import faults
 from trafficapp.roads.graph import RoadGraph
 from trafficapp.roads.partition import PartitionRoads
 from trafficapp.roads.road_edges import RoadEdges

@@ -180,7 +180,9 @@ def test_who_is_known_does_not_depend_on_runs_and_crashes(
         done = windows.applied + 1
     parts = _joined(parts, _outcome(windows, everything[done:]))
     assert {key: set(value) for key, value in parts.items()} == {key: set(value) for key, value in right.items()}
-    assert _states(windows) == _states(_end(everything))
+    end = _end(everything)
+    assert _states(windows) == _states(end)
+    assert windows.state == end.state
 
 
 def _states(windows: PartitionWindows) -> dict[bytes, CameraState]:

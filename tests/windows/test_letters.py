@@ -101,3 +101,15 @@ def test_a_frame_may_hold_many_detections_but_not_as_many_as_one_likes() -> None
     outcome = applied(frame(*parts[1:]), frame(*parts, number=2))
     assert (outcome.counted, outcome.rejected) == (MAX_FRAME_DETECTIONS, {"too_large": MAX_FRAME_DETECTIONS + 1})
     assert applied(frame(*[0] * (MAX_FRAME_DETECTIONS + 1))).rejected == {"too_large": MAX_FRAME_DETECTIONS + 1}
+
+
+def test_what_was_refused_of_a_frame_is_counted_by_whoever_goes_on_when_its_camera_s_row_is_ahead() -> None:
+    log = [PlainRecord(0, T0_MS, b"a", frame(car("v1"), car("v2", **{"class": "ufo"})))]
+    before = fresh()
+    before.apply(log)
+    rows = dict(before.all_rows())
+    successor = fresh({b"a": rows[b"a"]})
+    # its letter was sent before its row was written
+    assert successor.apply(log).dead_letters == []
+    assert successor.state == before.state
+    assert successor.state.rejected == {"unknown_class": 1}

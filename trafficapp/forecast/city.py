@@ -23,10 +23,10 @@ from msgspec import Struct, field
 from models.detections import UNDECODABLE, Rejected, event_time_us
 from models.roads import MOST_OBSERVATION_BYTES, RoadObservation, decode_road_observation
 from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
+from trafficapp.faults import refused_by_fault
 from trafficapp.forecast.recent import RecentSpeeds, RoadSteps
 from trafficapp.forecast.untold import Told, decode_untold, is_untold, untold_in, untold_rows
 from trafficapp.notifications.notices import OpenNotices
-from trafficapp.roads.faults import refused_by_fault
 from trafficapp.roads.partition import CLOCKS_APART_US, check_readable
 from trafficapp.roads.road_rows import RoadLimits, RoadRows
 from trafficapp.roads.silence import Looked, Silence

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from models.predictions import RoadPrediction
 from models.timestamps import rfc3339
+from trafficapp.faults import tell_fault
 from trafficapp.forecast.city import CityRoads
 from trafficapp.notifications.conditions import RoadCondition
 from trafficapp.notifications.notices import Notice, OpenNotices, RoadNotices
-from trafficapp.roads.faults import tell_fault
 
 
 def judge_fresh(rules: RoadNotices, city: CityRoads, predictions: Iterable[RoadPrediction]) -> list[Notice]:

@@ -24,7 +24,7 @@ from models.detections import Rejected
 from models.records import UNREADABLE_REASON, WithHeaders, why_unreadable
 from models.roads import MOST_OBSERVATION_BYTES, RoadObservation, encode_road_observation
 from models.timestamps import rfc3339
-from trafficapp.roads.faults import refused_by_fault
+from trafficapp.faults import refused_by_fault
 from trafficapp.roads.feed import CheckedMessage, FeedChecks
 from trafficapp.roads.matching import TooLarge
 from trafficapp.roads.road_edges import CoveredEdge, RoadEdges, line_digest

@@ -107,7 +107,7 @@ class Cameras:
         if not self._ahead:
             return len(self.states)
         self._ahead = [camera for camera in self._ahead if camera.first_offset > offset]
-        known_then = sum(any(first <= offset < end for first, end in one.known_before) for one in self._ahead)
+        known_then = sum(one.was_known(offset) for one in self._ahead)
         return len(self.states) - len(self._ahead) + known_then
 
     def get(self, key: bytes) -> Known:

@@ -27,6 +27,10 @@ WINDOW_BYTES = 2 * _INTEGER_BYTES + 3 * _CONTAINER_BYTES
 #: Where a vehicle was seen, beside its name: three numbers in a list.
 SIGHTING_BYTES = 3 * _INTEGER_BYTES + _CONTAINER_BYTES
 
+#: One detection, whose names have 256 characters at most: in its frame, as a vehicle, its class, in another class,
+#: stopped, and its place.
+MOST_DETECTION_BYTES = 16 << 10
+
 
 def name_bytes(name: str) -> int:
     """The most that a name takes."""

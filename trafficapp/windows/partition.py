@@ -8,9 +8,8 @@ any worker may take over from the rows that another has written (see docs/decisi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import msgspec
 from msgspec import Struct
@@ -18,26 +17,18 @@ from msgspec import field as struct_field
 
 from models.dead_letters import dead_letter_of
 from models.detections import (
-    MAX_MESSAGE_BYTES,
-    TICK_HEADER,
     UNDECODABLE,
-    Detection,
     DetectionDecoder,
-    Frame,
     FrameDetection,
     Rejected,
-    Timestamp,
-    check_key,
-    events_in,
-    time_us_of,
 )
 from models.quiet_cameras import QuietCamera
-from models.records import UNREADABLE, UNREADABLE_REASON, why_unreadable
 from models.thresholds import Thresholds, decode_control
 from models.timestamps import rfc3339
 from models.window_rows import WindowRow
 from trafficapp.alerts.silence import Silence, SilenceRule, came_back, fell_silent, was_forgotten
 from trafficapp.congestion import with_change
+from trafficapp.faults import refused_by_fault
 from trafficapp.state_rows import (
     OFFSET_BYTES,
     PARTITION_KEY_PREFIX,
@@ -51,7 +42,8 @@ from trafficapp.topics import EVENTS_RAW
 from trafficapp.windows.cameras import Cameras, Known, Remembering, decode_camera_row
 from trafficapp.windows.clock import elapsed_us
 from trafficapp.windows.outcome import Outcome
-from trafficapp.windows.windower import CameraState, Windower
+from trafficapp.windows.pictures import Picture, PictureReader, Record, Refused
+from trafficapp.windows.windower import NOTHING, CameraState, Windower
 
 logger = logging.getLogger(__name__)
 
@@ -59,19 +51,6 @@ logger = logging.getLogger(__name__)
 _STEP_WORK = 20_000
 #: What it costs to look at a message patiently, to refuse it, and to finish a row, likewise.
 _PATIENCE_WORK = _REFUSAL_WORK = _ROW_WORK = 10
-
-#: Faults of ours that are told with all that is known, in the life of a partition; dead letters tell all of them.
-_TOLD_FAULTS = 5
-
-
-class Record(Protocol):
-    """What is read of a Kafka record; ``timestamp`` is milliseconds since the epoch."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
 
 
 class PartitionState(Struct, array_like=True):
@@ -150,10 +129,11 @@ class PartitionWindows:
         self.partition = partition
         self._rules = rules
         self._key = partition_key(partition)
-        self._frames_first = False
+        self._reader = PictureReader(rules.decoder, rules.future_us)
         self._outcome = Outcome()
+        self._work = 0
+        self._touched: dict[bytes, Known] = {}
         self._told_full: set[bytes] = set()
-        self._told_faults = 0
         self.state = decode_partition_row(rows[self._key]) if self._key in rows else PartitionState()
         self.state.log_id, self.state.partitions = continued(SourceLog(self.state.log_id, self.state.partitions), log)
         of_cameras = {key: row for key, row in rows.items() if key != self._key}
@@ -166,141 +146,42 @@ class PartitionWindows:
         """Offset of the last record applied; -1 before the first."""
         return self.state.applied
 
-    def apply(self, records: Iterable[Record]) -> Outcome:
+    def apply(self, records: Sequence[Record]) -> Outcome:
         """Apply consecutive records; those that are applied already change nothing."""
         whole = Outcome()
         for outcome in self.steps(records):
             whole.add(outcome)
         return whole
 
-    def steps(self, records: Iterable[Record]) -> Iterator[Outcome]:
+    def steps(self, records: Sequence[Record]) -> Iterator[Outcome]:
         """Apply consecutive records, in steps of some milliseconds at most.
 
         All steps must be taken: in between, the state may be that of half a record. Where one ends changes nothing
         but in which outcome something is.
         """
-        outcome = self._outcome = Outcome()
-        state, known_cameras = self.state, self.cameras.known
-        touched: dict[bytes, Known] = {}
-        counted = work = 0
-        step_work = _STEP_WORK
-        timestamp: Timestamp | None = None
-        time_us = record_us = latest_us = clock_us = 0
-        stamp_ms: int | None = None
-        unset = msgspec.UNSET
-        decoder = self._rules.decoder
-        most_bytes = MAX_MESSAGE_BYTES
-        classes, max_speed_kmh, decode = decoder.vehicle_classes, decoder.max_speed_kmh, decoder.decode_detection
-        for record in records:
-            offset = record.offset
-            if offset <= state.applied:
-                continue
-            if work > step_work:
-                outcome.counted = counted
-                yield outcome
-                outcome = self._outcome = Outcome()
-                counted = work = 0
-            state.applied = offset
-            headers = record.headers
-            if headers and headers[0][0] is UNREADABLE:
-                self._refuse(record, [Rejected(UNREADABLE_REASON, why_unreadable(record) or "")])
-                continue
-            if headers and headers[0][0] == TICK_HEADER:
-                self.cameras.wake(touched)
-                touched.clear()
-                for _ in self._act_on(record):
-                    outcome.counted = counted
-                    yield outcome
-                    outcome = self._outcome = Outcome()
-                    counted = work = 0
-                stamp_ms = None
-                continue
-            message: Detection | Frame
-            left_out: Sequence[Rejected] = ()
-            try:
-                try:
-                    value = record.value
-                    if len(value) > most_bytes:  # type: ignore[arg-type]
-                        raise msgspec.ValidationError("the message needs a closer look")
-                    if self._frames_first:
-                        message = decoder.decode_faultless_frame(value)
-                    else:
-                        message = decode(value)  # type: ignore[arg-type]
-                        speed_kmh = message.speed_estimate
-                        if (
-                            message.vehicle_class not in classes
-                            or message.detections is not unset
-                            or (speed_kmh is not None and speed_kmh > max_speed_kmh)
-                        ):
-                            raise msgspec.ValidationError("the message needs a closer look")
-                except UNDECODABLE:
-                    work += _PATIENCE_WORK
-                    message, left_out = decoder.decode_otherwise(record.value, self._frames_first)
-                    work += len(left_out)
-                    self._frames_first = type(message) is Frame
-                key = record.key
-                known = known_cameras.get(key)  # type: ignore[arg-type]
-                if known is None or known[0] != message.camera_id:
-                    known = None
-                    check_key(key, message)
-                # vehicles of one picture have the same time, and come one after the other
-                if message.timestamp != timestamp:
-                    time_us = time_us_of(message)
-                    timestamp = message.timestamp
-                if record.timestamp != stamp_ms:
-                    stamp_ms = record.timestamp
-                    record_us = stamp_ms * 1000
-                    latest_us = record_us + self._rules.future_us
-                    clock_us = state.clock_us + elapsed_us(state.tick_us, record_us)
-                if time_us > latest_us:
-                    raise self._future(message, record_us)
-                if known is None:
-                    known = self._meet(record, message)
-                camera_id, windower, camera = known
-                if offset <= camera.offset:
-                    # the row is ahead of the partition's: this record is in it already
-                    continue
-                camera.offset = offset
-                camera.clock_us = clock_us
-                if not camera.newest_us:
-                    camera.heard_us = record_us
-                touched[key] = known  # type: ignore[index]
-                picture: Sequence[FrameDetection]
-                if type(message) is Detection:
-                    size, picture = 1, (message,)
-                else:
-                    picture = message.detections  # type: ignore[assignment]
-                    size = len(picture)
-                    work += size
-                not_counted = windower.add(camera, time_us, message.frame_id, picture)
-                late = full = 0
-                if not_counted is None:
-                    counted += size
-                    if camera.newest_us < camera.final_us and not left_out:
-                        continue
-                else:
-                    repeated, late, full = not_counted
-                    counted += size - repeated - late - full
-                    outcome.repeated += repeated
-                if late or full or left_out:
-                    work += _REFUSAL_WORK
-                    self._refuse(record, [*left_out, *self._beyond(camera_id, time_us, late, full)])
-                if camera.newest_us >= camera.final_us:
-                    final = windower.close_final(camera, camera_id, state.clock_us, state.thresholds)
-                    for _ in self._finish(final, camera):
-                        outcome.counted = counted
-                        yield outcome
-                        outcome = self._outcome = Outcome()
-                        counted = work = 0
-            except Rejected as error:
-                work += _REFUSAL_WORK + len(error.parts)
-                self._refuse(record, [*left_out, *error.parts])
-            except Exception as error:
-                work += _REFUSAL_WORK
-                self._refuse(record, [*left_out, self._failed(record, error)])
-        self.cameras.wake(touched)
-        outcome.counted = counted
-        yield outcome
+        self._outcome, self._work = Outcome(), 0
+        if records and records[0].offset <= self.applied:
+            records = [record for record in records if record.offset > self.applied]
+        for one in self._reader.read(records):
+            if self._work + self._reader.patient_reads * _PATIENCE_WORK > _STEP_WORK:
+                yield self._end_step()
+            if type(one) is Picture:
+                self.state.applied = one.records[-1].offset
+                finishing = self._take(one)
+                if finishing is not None:
+                    for _ in finishing:
+                        yield self._end_step()
+            elif type(one) is Refused:
+                self.state.applied = one.record.offset
+                self._refuse(one.record, one.parts)
+            else:
+                assert not isinstance(one, Picture | Refused)  # noqa: S101 - for the type checker
+                self.state.applied = one.offset
+                self._wake_touched()
+                for _ in self._act_on(one):
+                    yield self._end_step()
+        self._wake_touched()
+        yield self._end_step()
 
     def changed_rows(self) -> Iterator[tuple[bytes, bytes]]:
         """State rows that changed since the last call: cameras, the partition's row, then forgotten cameras."""
@@ -316,30 +197,106 @@ class PartitionWindows:
 
     # ------------------------------------------------------------------ messages
 
-    def _future(self, message: Detection | Frame, record_us: int) -> Rejected:
-        return Rejected(
-            "future",
-            f"event time {message.timestamp} is more than {self._rules.future_us / 1e6:g} s"
-            f" ahead of the record's {rfc3339(record_us)}",
-            events_in(message),
-        )
+    def _end_step(self) -> Outcome:
+        outcome, self._outcome = self._outcome, Outcome()
+        self._work = self._reader.patient_reads = 0
+        return outcome
 
-    def _meet(self, record: Record, message: Detection | Frame) -> Known:
+    def _wake_touched(self) -> None:
+        """Tell what records have touched; a tick looks at it."""
+        self.cameras.wake(self._touched)
+        self._touched.clear()
+
+    def _take(self, picture: Picture) -> Iterator[None] | None:
+        """Take a picture in; what is to be done then, if there is something, yields when a step is full."""
+        known = self.cameras.known.get(picture.key)
+        camera = known[2] if known is not None else self.cameras.states.get(picture.key)
+        if camera is not None and picture.records[0].offset <= camera.offset:
+            # the row is ahead of the partition's: what it covers is in it already
+            self._count_again(picture, camera)
+            rest = picture.behind(camera.offset)
+            if rest is None:
+                return None
+            picture = rest
+        if known is None:
+            try:
+                known = self._meet(picture)
+            except Rejected as error:
+                refused = Rejected(error.reason, error.detail, picture.events_a_record)
+                for record in picture.records:
+                    self._refuse(record, [*picture.left_out, refused])
+                return None
+        self._touched[picture.key] = known
+        records, seen = picture.records, picture.seen
+        if len(records) == 1 or known[1].takes_all(known[2], picture.time_us, len(seen)):
+            return self._count(known, picture, records, seen)
+        return self._count_one_by_one(known, picture)
+
+    def _count_again(self, picture: Picture, camera: CameraState) -> None:
+        """Count what was refused before a camera could take it in: that is not in its row, but in the partition's.
+
+        Their letters were sent before that row was written.
+        """
+        for record in picture.records:
+            if record.offset <= camera.offset:
+                refused = list(picture.left_out)
+                if not camera.was_known(record.offset):
+                    refused.append(Rejected("too_many_cameras", "", picture.events_a_record))
+                for part in refused:
+                    self.state.rejected[part.reason] = self.state.rejected.get(part.reason, 0) + part.events
+
+    def _count_one_by_one(self, known: Known, picture: Picture) -> Iterator[None]:
+        """Count the detections of a picture of which each may be another case; yields when a step is full."""
+        for record, detection in zip(picture.records, picture.seen, strict=True):
+            yield from self._count(known, picture, [record], (detection,)) or ()
+
+    def _count(
+        self, known: Known, picture: Picture, records: Sequence[Record], seen: Sequence[FrameDetection]
+    ) -> Iterator[None] | None:
+        """Count detections of a picture; what finishes windows that are final then yields when a step is full."""
+        camera_id, windower, camera = known
+        outcome, time_us = self._outcome, picture.time_us
+        try:
+            camera.offset = records[-1].offset
+            camera.clock_us = self.state.clock_us + elapsed_us(self.state.tick_us, picture.record_us)
+            if not camera.newest_us:
+                camera.heard_us = picture.record_us
+            not_counted = windower.add(camera, time_us, picture.frame_id, seen)
+        except Exception as error:
+            fault = refused_by_fault(error, f"partition {self.partition}, offset {records[0].offset}")
+            for record in records:
+                self._refuse(record, [*picture.left_out, fault])
+            return None
+        if len(records) == 1:
+            # of frames only: what has many detections is work
+            self._work += len(seen)
+        outcome.counted += len(seen)
+        if not_counted is not None or picture.left_out:
+            repeated, late, full = not_counted or NOTHING
+            outcome.counted -= repeated + late + full
+            outcome.repeated += repeated
+            if late or full or picture.left_out:
+                for record in records:
+                    # several records are late all together, and not one of them is one too many
+                    refused = self._beyond(camera_id, time_us, late // len(records), full)
+                    self._refuse(record, [*picture.left_out, *refused])
+        if camera.newest_us < camera.final_us:
+            return None
+        final = windower.close_final(camera, camera_id, self.state.clock_us, self.state.thresholds)
+        return self._finish(final, camera)
+
+    def _meet(self, picture: Picture) -> Known:
         """Meet a camera for the first time in this process, or one that was silent.
 
         Raises:
             Rejected: it is one too many.
         """
-        key = message.camera_id.encode()
-        try:
-            known = self.cameras.meet(key, message.camera_id, record.offset)
-        except Rejected as error:
-            raise Rejected(error.reason, error.detail, events_in(message)) from None
+        known = self.cameras.meet(picture.key, picture.camera_id, picture.records[0].offset)
         camera = known[2]
-        if camera.silence is not None and record.offset > camera.offset:
-            self._outcome.alerts.append(came_back(message.camera_id, camera.silence, record.timestamp * 1000))
+        if camera.silence is not None:
+            self._outcome.alerts.append(came_back(picture.camera_id, camera.silence, picture.record_us))
             camera.silence = None
-            self.cameras.known[key] = known
+            self.cameras.known[picture.key] = known
         return known
 
     def _beyond(self, camera_id: str, time_us: int, late: int, full: int) -> Iterator[Rejected]:
@@ -353,15 +310,9 @@ class PartitionWindows:
                 logger.warning("%s; detections are refused until some are final", detail)
             yield Rejected("camera_full", detail, full)
 
-    def _failed(self, record: Record, error: Exception) -> Rejected:
-        """A fault of ours, which must not cost the records behind this one."""
-        self._told_faults += 1
-        if self._told_faults <= _TOLD_FAULTS:
-            logger.error("partition %d, offset %d cannot be applied", self.partition, record.offset, exc_info=error)
-        return Rejected("failed", f"applying the message raised {error!r}")
-
     def _refuse(self, record: Record, refused: Sequence[Rejected]) -> None:
         outcome, rejected = self._outcome, self.state.rejected
+        self._work += _REFUSAL_WORK + len(refused)
         for part in refused:
             outcome.reject(part.reason, part.events)
             if part.reason not in ("late", "camera_full"):

@@ -25,6 +25,7 @@ from trafficapp.windows.holding import (
     FRAME_BYTES,
     LANE_BYTES,
     MAX_CAMERA_BYTES,
+    MOST_DETECTION_BYTES,
     SIGHTING_BYTES,
     TEXT_BYTES,
     WINDOW_BYTES,
@@ -41,6 +42,10 @@ class NotCounted(NamedTuple):
     repeated: int = 0
     late: int = 0
     full: int = 0
+
+
+#: When everything was counted.
+NOTHING = NotCounted()
 
 
 class OpenWindow(Struct, array_like=True):
@@ -111,6 +116,10 @@ class CameraState(Struct, array_like=True):
     known_before: list[tuple[int, int]] = struct_field(default_factory=list)
     waiting_places: list[tuple[str, float, float, bool]] = struct_field(default_factory=list)
 
+    def was_known(self, offset: int) -> bool:
+        """Whether the camera was known when a record came."""
+        return self.first_offset <= offset or any(first <= offset < end for first, end in self.known_before)
+
 
 @dataclass(frozen=True, slots=True)
 class Windower:
@@ -160,40 +169,41 @@ class Windower:
         if start_us + self.open_us <= newest_us or (window is None and start_us + size_us <= camera.closed_until_us):
             camera.late += len(picture)
             return NotCounted(late=len(picture))
-        is_full = camera.held_bytes > MAX_CAMERA_BYTES and not self._made_room(camera)
+        seen = window.seen.get(frame_id) if window is not None else None
+        if camera.held_bytes > MAX_CAMERA_BYTES and not self._made_room(camera):
+            known = 0 if seen is None else sum(self._name(detection) in seen for detection in picture)
+            return self._refuse(camera, time_us, len(picture) - known, known)
         if window is None:
-            if is_full:
-                return self._refuse(camera, time_us, len(picture), 0)
             window = self._open(camera, start_us)
-        seen = window.seen.get(frame_id)
-        repeated = full = held_bytes = 0
+        repeated = held_bytes = 0
+        if seen is None:
+            seen = window.seen[frame_id] = set()
+            held_bytes = FRAME_BYTES
+        lanes, untracked_ids, stopped_below_kmh = window.lanes, self.untracked_ids, self.stopped_below_kmh
+        tracks = is_far or camera.untracked_since_us > 0
         # written out, since a call for each detection costs a tenth of the throughput
         for detection in picture:
             vehicle_id = name = detection.vehicle_id
-            if self.untracked_ids and vehicle_id in self.untracked_ids:
+            if untracked_ids and vehicle_id in untracked_ids:
                 name = _name_without_id(detection)
-            if seen is not None and name in seen:
+            if name in seen:
                 repeated += 1
                 continue
-            if is_full:
-                full += 1
-                continue
-            if seen is None:
-                seen = window.seen[frame_id] = {name}
-                held_bytes += FRAME_BYTES
-            else:
-                seen.add(name)
+            seen.add(name)
             size = len(name) + TEXT_BYTES if name.isascii() else name_bytes(name)
             held_bytes += size
             lane_id = detection.lane_id
-            lane = window.lanes.get(NO_LANE if lane_id is None else lane_id)
+            if lane_id is None:
+                lane_id = NO_LANE
+            lane = lanes.get(lane_id)
             if lane is None:
-                lane = window.lanes[NO_LANE if lane_id is None else lane_id] = Accumulator()
+                lane = lanes[lane_id] = Accumulator()
                 held_bytes += LANE_BYTES
             lane.detections += 1
             speed_kmh = detection.speed_estimate
             if name is vehicle_id:
-                if speed_kmh is None or camera.untracked_since_us or is_far:
+                if tracks or speed_kmh is None:
+                    tracks = True
                     speed_kmh = self._track(camera, time_us, detection, is_far)
                 vehicle_class = detection.vehicle_class
                 first_class = lane.vehicles.get(vehicle_id)
@@ -206,15 +216,13 @@ class Windower:
             if speed_kmh is not None:
                 lane.speeds += 1
                 lane.speed_sum_kmh += speed_kmh
-                if speed_kmh < self.stopped_below_kmh:
+                if speed_kmh < stopped_below_kmh:
                     lane.stopped += 1
                     if name is vehicle_id and vehicle_id not in lane.queue:
                         lane.queue.add(vehicle_id)
                         held_bytes += size
         window.held_bytes += held_bytes
         camera.held_bytes += held_bytes
-        if full:
-            return self._refuse(camera, time_us, full, repeated)
         if not repeated:
             camera.counted += len(picture)
         else:
@@ -231,6 +239,14 @@ class Windower:
                 if camera.waiting_us:
                     _wait_no_more(camera)
         return NotCounted(repeated) if repeated else None
+
+    def takes_all(self, camera: CameraState, time_us: int, count: int) -> bool:
+        """Whether so many detections of one picture may be added together as well as one by one.
+
+        So it is when none of them waits or confirms, and the camera could hold all of them.
+        """
+        is_near = time_us - camera.newest_us <= self.jump_us
+        return is_near and camera.held_bytes + count * MOST_DETECTION_BYTES <= MAX_CAMERA_BYTES
 
     def close_final(
         self, camera: CameraState, camera_id: str, partition_clock_us: int, changes: Sequence[Thresholds] = ()
