@@ -7,8 +7,8 @@ or says why it cannot.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Annotated, Any, TypeAlias
+from collections.abc import Callable, Collection, Sequence
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
@@ -137,24 +137,11 @@ class DetectionDecoder:
     def __init__(self, vehicle_classes: Collection[str], max_speed_kmh: float) -> None:
         self.vehicle_classes = frozenset(vehicle_classes)
         self.max_speed_kmh = max_speed_kmh
-        #: The fast decoders; they raise one of `UNDECODABLE`.
-        self.decode_detection = msgspec.json.Decoder(Detection).decode
-        self.decode_frame = msgspec.json.Decoder(Frame).decode
-
-    def decode_faultless_frame(self, value: bytes | None) -> Frame:
-        """Decode a frame all of whose detections are acceptable.
-
-        Raises:
-            Exception: one of `UNDECODABLE`; the message needs a closer look.
-        """
-        frame = self.decode_frame(value)  # type: ignore[arg-type]
-        if len(frame.detections) > MAX_FRAME_DETECTIONS:
-            raise msgspec.ValidationError("the frame needs a closer look")
-        classes, max_speed_kmh = self.vehicle_classes, self.max_speed_kmh
-        for part in frame.detections:
-            if part.vehicle_class not in classes or (part.speed_estimate or 0.0) > max_speed_kmh:
-                raise msgspec.ValidationError("a detection needs a closer look")
-        return frame
+        detection, frame = _accepted(self.vehicle_classes, max_speed_kmh)
+        #: The fast decoders, of bytes; they raise one of `UNDECODABLE` when the message needs a closer look. So does a
+        #: detection that has ``detections``.
+        self.decode_detection: Callable[[bytes], Detection] = msgspec.json.Decoder(detection).decode
+        self.decode_frame: Callable[[bytes], Frame] = msgspec.json.Decoder(frame).decode
 
     def decode_otherwise(self, value: bytes | None, frames_first: bool) -> tuple[Detection | Frame, list[Rejected]]:
         """Decode a message that is not what was expected.
@@ -174,12 +161,11 @@ class DetectionDecoder:
         """
         try:
             if not frames_first:
-                return self.decode_faultless_frame(value), []
+                return self.decode_frame(value), []  # type: ignore[arg-type]
             message = self.decode_detection(value)  # type: ignore[arg-type]
             if message.detections is msgspec.UNSET:
-                self.check(message)
                 return message, []
-        except (*UNDECODABLE, Rejected):
+        except UNDECODABLE:
             pass  # the patient decoder decides, and names the fault the same way whatever was tried
         return self.decode(value)
 
@@ -243,6 +229,19 @@ class DetectionDecoder:
         if rejected and not frame.detections:
             raise RejectedFrame(rejected)
         return frame, rejected
+
+
+def _accepted(vehicle_classes: frozenset[str], max_speed_kmh: float) -> tuple[type[Detection], type[Frame]]:
+    """The shapes with which decoding alone refuses a class, a speed or a number of detections."""
+    vehicle_class = Literal[tuple(sorted(vehicle_classes))]  # type: ignore[valid-type]
+    speed_kmh = Annotated[float, Meta(ge=0.0, le=max_speed_kmh)] | None
+    fields: list[Any] = [("vehicle_class", vehicle_class), ("speed_estimate", speed_kmh, None)]
+    options: dict[str, Any] = {"gc": False, "kw_only": True, "rename": {"vehicle_class": "class"}}
+    part = msgspec.defstruct("AcceptedPart", fields, bases=(FrameDetection,), **options)
+    detection = msgspec.defstruct("AcceptedDetection", fields, bases=(Detection,), **options)
+    parts = Annotated[list[part], Meta(max_length=MAX_FRAME_DETECTIONS)]  # type: ignore[valid-type]
+    frame = msgspec.defstruct("AcceptedFrame", [("detections", parts)], bases=(Frame,), kw_only=True)
+    return detection, frame  # type: ignore[return-value]
 
 
 def check_key(key: bytes | None, message: Detection | Frame) -> None:

@@ -76,7 +76,7 @@ async def bare_loop(topic: str, records: int) -> None:
                 if not record.value:
                     continue
                 message = decode(record.value)
-                size = len(message.detections) if type(message) is Frame else 1
+                size = len(message.detections) if isinstance(message, Frame) else 1
                 counts[message.camera_id] = counts.get(message.camera_id, 0) + size
                 done += 1
     watch.tell()

@@ -79,7 +79,6 @@ class EventRows:
         append = rows.append
         rejected = 0
         cameras = self._cameras
-        classes, max_speed_kmh = self._decoder.vehicle_classes, self._decoder.max_speed_kmh
         decode, future_us = self._decoder.decode_detection, self._future_us
         message: Detection | Frame
         parts: Sequence[FrameDetection]
@@ -92,16 +91,11 @@ class EventRows:
                 if len(value) > MAX_MESSAGE_BYTES:
                     raise ValidationError("the message needs a closer look")
                 if self._frames_first:
-                    message = self._decoder.decode_faultless_frame(value)
+                    message = self._decoder.decode_frame(value)
                     parts = message.detections
                 else:
                     message = decode(value)
-                    speed_kmh = message.speed_estimate
-                    if (
-                        message.vehicle_class not in classes
-                        or message.detections is not UNSET
-                        or (speed_kmh is not None and speed_kmh > max_speed_kmh)
-                    ):
+                    if message.detections is not UNSET:
                         raise ValidationError("the message needs a closer look")
                     parts = (message,)
             except UNDECODABLE:

@@ -38,14 +38,6 @@ class Accumulator(Struct, array_like=True):
     other_classes: set[tuple[str, str]] = field(default_factory=set)
     queue: set[str] = field(default_factory=set)
 
-    def add_speed(self, speed_kmh: float | None, stopped_below_kmh: float) -> None:
-        """Count a speed in km/h, None when unknown, for which no vehicle queues."""
-        if speed_kmh is not None:
-            self.speeds += 1
-            self.speed_sum_kmh += speed_kmh
-            if speed_kmh < stopped_below_kmh:
-                self.stopped += 1
-
     def row(self, camera_id: str, lane_id: int | None, start_us: int, end_us: int, scale: CongestionScale) -> WindowRow:
         """The final row of this accumulator."""
         classes: dict[str, int] = {}

@@ -132,6 +132,9 @@ class PartitionWindows:
         self._reader = PictureReader(rules.decoder, rules.future_us)
         self._outcome = Outcome()
         self._work = 0
+        #: Where the partition's clock stands at records of a time, until the next tick.
+        self._record_us = -1
+        self._clock_us = 0
         self._touched: dict[bytes, Known] = {}
         self._told_full: set[bytes] = set()
         self.state = decode_partition_row(rows[self._key]) if self._key in rows else PartitionState()
@@ -258,7 +261,10 @@ class PartitionWindows:
         outcome, time_us = self._outcome, picture.time_us
         try:
             camera.offset = records[-1].offset
-            camera.clock_us = self.state.clock_us + elapsed_us(self.state.tick_us, picture.record_us)
+            if picture.record_us != self._record_us:
+                self._record_us = picture.record_us
+                self._clock_us = self.state.clock_us + elapsed_us(self.state.tick_us, picture.record_us)
+            camera.clock_us = self._clock_us
             if not camera.newest_us:
                 camera.heard_us = picture.record_us
             not_counted = windower.add(camera, time_us, picture.frame_id, seen)
@@ -349,6 +355,7 @@ class PartitionWindows:
         before_us, tick_us = state.clock_us, record.timestamp * 1000
         state.clock_us += elapsed_us(state.tick_us, tick_us)
         state.tick_us = tick_us
+        self._record_us = -1
         asleep = []
         for key in cameras.awake:
             camera_id, windower, camera = cameras.get(key)

@@ -118,7 +118,7 @@ class PictureReader:
         together: list[Record] = []
         seen: list[FrameDetection] = []
         unset, most_bytes, decoder = msgspec.UNSET, MAX_MESSAGE_BYTES, self._decoder
-        classes, max_speed_kmh, decode = decoder.vehicle_classes, decoder.max_speed_kmh, decoder.decode_detection
+        decode_detection, decode_frame = decoder.decode_detection, decoder.decode_frame
         for record in records:
             one: Picture | Refused | Record
             left_out: Sequence[Rejected] = ()
@@ -135,15 +135,10 @@ class PictureReader:
                         if len(value) > most_bytes:  # type: ignore[arg-type]
                             raise msgspec.ValidationError("the message needs a closer look")
                         if self._frames_first:
-                            message = decoder.decode_faultless_frame(value)
+                            message = decode_frame(value)  # type: ignore[arg-type]
                         else:
-                            message = decode(value)  # type: ignore[arg-type]
-                            speed_kmh = message.speed_estimate
-                            if (
-                                message.vehicle_class not in classes
-                                or message.detections is not unset
-                                or (speed_kmh is not None and speed_kmh > max_speed_kmh)
-                            ):
+                            message = decode_detection(value)  # type: ignore[arg-type]
+                            if message.detections is not unset:
                                 raise msgspec.ValidationError("the message needs a closer look")
                             if (
                                 message.camera_id == camera_id
@@ -158,10 +153,10 @@ class PictureReader:
                     except UNDECODABLE:
                         self.patient_reads += 1
                         message, left_out = decoder.decode_otherwise(record.value, self._frames_first)
-                        self._frames_first = type(message) is Frame
+                        self._frames_first = isinstance(message, Frame)
                     one = self._picture(record, message, left_out)
                     camera_id = ""
-                    if type(message) is Detection:
+                    if isinstance(message, Detection):
                         camera_id, key, timestamp = message.camera_id, one.key, message.timestamp
                         stamp_ms, frame_id = record.timestamp, message.frame_id
                         together, seen = one.records, one.seen  # type: ignore[assignment]

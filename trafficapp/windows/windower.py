@@ -5,7 +5,7 @@ docs/windows.md has the rules in words.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -169,29 +169,38 @@ class Windower:
         if start_us + self.open_us <= newest_us or (window is None and start_us + size_us <= camera.closed_until_us):
             camera.late += len(picture)
             return NotCounted(late=len(picture))
+        names = [detection.vehicle_id for detection in picture]
+        if self.untracked_ids:
+            names = [self._name(detection) for detection in picture]
         seen = window.seen.get(frame_id) if window is not None else None
+        size, new = len(picture), set(names)
+        if len(new) < size or (seen and not seen.isdisjoint(new)):
+            picture, names = _unseen(picture, names, seen or ())
+            new = set(names)
+        repeated = size - len(names)
+        camera.repeated += repeated
+        if not names:
+            return NotCounted(repeated)
         if camera.held_bytes > MAX_CAMERA_BYTES and not self._made_room(camera):
-            known = 0 if seen is None else sum(self._name(detection) in seen for detection in picture)
-            return self._refuse(camera, time_us, len(picture) - known, known)
+            camera.full += len(names)
+            # its time counts, so that windows become final and make room
+            self._move_or_wait(camera, time_us)
+            return NotCounted(repeated, full=len(names))
         if window is None:
             window = self._open(camera, start_us)
-        repeated = held_bytes = 0
-        if seen is None:
-            seen = window.seen[frame_id] = set()
-            held_bytes = FRAME_BYTES
+        text = "".join(names)
+        held_bytes = len(names) * TEXT_BYTES + (len(text) if text.isascii() else len(text.encode()))
+        if seen:
+            seen |= new
+        else:
+            window.seen[frame_id] = new
+            held_bytes += FRAME_BYTES
         lanes, untracked_ids, stopped_below_kmh = window.lanes, self.untracked_ids, self.stopped_below_kmh
         tracks = is_far or camera.untracked_since_us > 0
         # written out, since a call for each detection costs a tenth of the throughput
         for detection in picture:
-            vehicle_id = name = detection.vehicle_id
-            if untracked_ids and vehicle_id in untracked_ids:
-                name = _name_without_id(detection)
-            if name in seen:
-                repeated += 1
-                continue
-            seen.add(name)
-            size = len(name) + TEXT_BYTES if name.isascii() else name_bytes(name)
-            held_bytes += size
+            vehicle_id = detection.vehicle_id
+            is_vehicle = not untracked_ids or vehicle_id not in untracked_ids
             lane_id = detection.lane_id
             if lane_id is None:
                 lane_id = NO_LANE
@@ -201,7 +210,7 @@ class Windower:
                 held_bytes += LANE_BYTES
             lane.detections += 1
             speed_kmh = detection.speed_estimate
-            if name is vehicle_id:
+            if is_vehicle:
                 if tracks or speed_kmh is None:
                     tracks = True
                     speed_kmh = self._track(camera, time_us, detection, is_far)
@@ -209,27 +218,21 @@ class Windower:
                 first_class = lane.vehicles.get(vehicle_id)
                 if first_class is None:
                     lane.vehicles[vehicle_id] = vehicle_class
-                    held_bytes += size + name_bytes(vehicle_class)
+                    held_bytes += name_bytes(vehicle_id) + name_bytes(vehicle_class)
                 elif first_class != vehicle_class and (vehicle_id, vehicle_class) not in lane.other_classes:
                     lane.other_classes.add((vehicle_id, vehicle_class))
-                    held_bytes += size + name_bytes(vehicle_class)
+                    held_bytes += name_bytes(vehicle_id) + name_bytes(vehicle_class)
             if speed_kmh is not None:
                 lane.speeds += 1
                 lane.speed_sum_kmh += speed_kmh
                 if speed_kmh < stopped_below_kmh:
                     lane.stopped += 1
-                    if name is vehicle_id and vehicle_id not in lane.queue:
+                    if is_vehicle and vehicle_id not in lane.queue:
                         lane.queue.add(vehicle_id)
-                        held_bytes += size
+                        held_bytes += name_bytes(vehicle_id)
         window.held_bytes += held_bytes
         camera.held_bytes += held_bytes
-        if not repeated:
-            camera.counted += len(picture)
-        else:
-            camera.repeated += repeated
-            camera.counted += len(picture) - repeated
-            if repeated == len(picture):
-                return NotCounted(repeated)
+        camera.counted += len(names)
         if time_us > newest_us:
             if is_far:
                 _wait(camera, time_us)
@@ -343,13 +346,6 @@ class Windower:
         camera.newest_us, camera.moved_clock_us = time_us, camera.clock_us
         _wait_no_more(camera)
 
-    def _refuse(self, camera: CameraState, time_us: int, full: int, repeated: int) -> NotCounted:
-        """Count detections that cannot be held; their time counts, so that windows become final and make room."""
-        camera.full += full
-        camera.repeated += repeated
-        self._move_or_wait(camera, time_us)
-        return NotCounted(repeated, full=full)
-
     def _open(self, camera: CameraState, start_us: int) -> OpenWindow:
         window = camera.windows[start_us] = OpenWindow(held_bytes=WINDOW_BYTES)
         camera.held_bytes += WINDOW_BYTES
@@ -425,6 +421,17 @@ class Windower:
         """Drop the places of vehicles; whether the camera may hold more then."""
         _drop_places(camera)
         return camera.held_bytes <= MAX_CAMERA_BYTES
+
+
+def _unseen(
+    picture: Sequence[FrameDetection], names: Sequence[str], seen: Collection[str]
+) -> tuple[list[FrameDetection], list[str]]:
+    """What of a picture was not seen before, each once, with its name."""
+    new: dict[str, FrameDetection] = {}
+    for name, detection in zip(names, picture, strict=True):
+        if name not in seen:
+            new.setdefault(name, detection)
+    return list(new.values()), list(new)
 
 
 def count_held(camera: CameraState) -> None:
