@@ -36,7 +36,7 @@ from trafficapp.topics import ALERTS, EVENTS_RAW, METRICS, ROADS_RAW, declared_t
 
 RUN = secrets.token_hex(3)
 NOW = time.time() // 60 * 60 - 600
-WITHIN_SECONDS = 60
+WITHIN_SECONDS = 180
 
 
 @dataclass(frozen=True)
