@@ -145,7 +145,8 @@ def compare_everything(deployment: Deployment, truth: Truth, dirt: Dirt, log: li
     found = counters(streams)
     known = {reason: truth.rejected[reason] for reason in dirt.refused}
     print(
-        f"sent {dirt.detections:,} detections in {len(dirt.messages):,} messages; counters add up to {sum(found.values()):,}:"
+        f"sent {dirt.detections:,} detections in {len(dirt.messages):,} messages; "
+        f"counters add up to {sum(found.values()):,}:"
     )
     print("  " + ", ".join(f"{reason} {count:,}" for reason, count in sorted(found.items())))
     stored = truth.counted + truth.repeated + truth.rejected["late"]
