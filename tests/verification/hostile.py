@@ -60,7 +60,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "untracked_ids": [UNTRACKED],
         "forget_made_up_minutes": 1,
     },
-    "alerts": {"silent_seconds": 12, "forget_seconds": 10},
+    "alerts": {"silent_seconds": 12, "forget_seconds": 10, "stopped_windows": 3},
 }
 
 KILLED = ("worker-1", "worker-2", "worker-1", "alerts", "history", "live")
@@ -89,6 +89,17 @@ def settings_of(deployment: Deployment) -> Settings:
         redis=known.redis.model_dump(),
         cameras={SPECIAL: SPECIAL_SETTINGS},
         **SETTINGS,
+    )
+
+
+def alert_rules(settings: Settings) -> AlertRules:
+    """The settings that the oracle of alerts knows; what else the settings say must be as it is by default."""
+    absence = absence_of(settings)
+    return AlertRules(
+        stopped_windows=settings.alerts.stopped_windows,
+        forget_us=round(settings.alerts.forget_seconds * 1e6),
+        few_windows=absence.lasting_windows,
+        away_us=absence.few_us,
     )
 
 
@@ -186,12 +197,7 @@ async def _alerts(
     deployment: Deployment, settings: Settings, truth: Truth, metrics: list[LogRecord]
 ) -> list[Comparison]:
     """Compare the alerts once they are as they must be, or time is up: whoever raises them may be behind."""
-    absence = absence_of(settings)
-    rules = AlertRules(
-        forget_us=round(settings.alerts.forget_seconds * 1e6),
-        few_windows=absence.lasting_windows,
-        away_us=absence.few_us,
-    )
+    rules = alert_rules(settings)
     deadline = time.monotonic() + _STORED_WITHIN_SECONDS
     while True:
         found = await asyncio.to_thread(read_alerts, deployment.bootstrap_servers)

@@ -64,11 +64,13 @@ class Plan:
     Attributes:
         begin_us: when the run begins, microseconds since the epoch.
         seconds: how long something is sent.
+        is_large: whether what compression lets in is among it.
     """
 
     seed: int
     begin_us: int
     seconds: float
+    is_large: bool = True
     sendings: list[Sending] = field(default_factory=list)
     chance: random.Random = field(init=False)
 
@@ -82,7 +84,8 @@ class Plan:
         self._made_up()
         self._garbage()
         self._strangers()
-        self._large()
+        if self.is_large:
+            self._large()
         self.sendings.sort(key=lambda one: one.at_seconds)
 
     # ------------------------------------------------------------------ cameras
@@ -268,7 +271,7 @@ def _traffic(kind: str, chance: random.Random) -> Callable[[float], tuple[Seen, 
     def wave(at: float) -> tuple[Seen, ...]:
         place = (at + phase) % 80
         count, speed_kmh = (
-            (50, 2.0) if place < 15 else (40, 15.0) if place < 30 else (20, 30.0) if place < 35 else (5, 50.0)
+            (50, 2.0) if place < 22 else (40, 15.0) if place < 32 else (20, 30.0) if place < 37 else (5, 50.0)
         )
         return tuple(Seen(f"v{one}", "car", speed_kmh, lane(one), 7.0 * one, 3.0) for one in range(count))
 

@@ -107,7 +107,7 @@ def _record(partition: int, message: Message) -> LogRecord:
     try:
         headers = tuple((name, value) for name, value in message.headers() or ())
         is_unreadable = False
-    except UnicodeDecodeError:
+    except (UnicodeDecodeError, SystemError):  # the second where the library does not hand the first one on
         headers, is_unreadable = (), True
     key, value = message.key(), message.value()
     return LogRecord(partition, message.offset(), message.timestamp()[1], key, value, headers, is_unreadable)
