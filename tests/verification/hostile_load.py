@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True)
     options = parser.parse_args()
     lead_seconds = 20.0  # making it all takes a while
-    plan = Plan(options.seed, round((time.time() + lead_seconds) * 1e6), options.seconds)
+    plan = Plan(options.seed, round((time.time() + lead_seconds) * 1000) * 1000, options.seconds)
     began = plan.begin_us / 1e6 - time.time() + time.monotonic()
     load = Load(options.bootstrap_servers, options.seed)
     asyncio.run(load.send(plan.sendings, began))

@@ -10,8 +10,10 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import NamedTuple
 
+from tests.stores.bad_values import bad_values
 from tests.verification.log import TICK_HEADER
 from tests.windows.entries import SECOND_US, UNTRACKED, Form, Picture, Seen, value_of
 
@@ -62,7 +64,7 @@ class Plan:
     """Everything that is sent, in the order of its moments.
 
     Attributes:
-        begin_us: when the run begins, microseconds since the epoch.
+        begin_us: when the run begins, microseconds since the epoch, in whole milliseconds.
         seconds: how long something is sent.
         is_large: whether what compression lets in is among it.
     """
@@ -193,7 +195,7 @@ class Plan:
             good = Picture(camera_id, time_us, 7, (Seen("v", "car", 30.0),), "nested", camera_id.encode(), 0)
             key: bytes | None = good.key
             value: bytes | None = value_of(good)
-            what = chance.randrange(9)
+            what = chance.randrange(10)
             if what == 0:
                 value = (value or b"")[: chance.randrange(1, 40)]
             elif what == 1:
@@ -214,6 +216,8 @@ class Plan:
                 value = (
                     f'{{"camera_id": "{camera_id}", "timestamp": 1, "frame_id": 1, "detections": [{many}]}}'.encode()
                 )
+            elif what == 8:
+                _, value = chance.choice(list(bad_values(value or b"")))
             else:
                 fields = json.loads(value or b"")
                 del fields[chance.choice(["camera_id", "timestamp", "frame_id", "vehicle_id", "class", "bbox"])]
@@ -256,8 +260,6 @@ _NO_TIMES = ("soon", "2026-13-01T00:00:00Z", "9999-06-01T00:00:00Z", "1969-12-31
 
 
 def _iso(seconds: int) -> str:
-    from datetime import UTC, datetime
-
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 

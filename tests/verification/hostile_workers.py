@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -38,6 +40,11 @@ class Answer:
     asked_at: float
     seconds: float
     status: int
+
+    @property
+    def ended_at(self) -> float:
+        """When it came."""
+        return self.asked_at + self.seconds
 
 
 @dataclass
@@ -68,21 +75,19 @@ class Watched:
                 self.answers.append(Answer(int(words[0]), float(words[1]), float(words[2]), int(words[3])))
 
     def answers_of(self, worker: Worker) -> list[Answer]:
-        """Answers that count: not before a worker's first one, nor from a kill until its next first one."""
-        counted = []
+        """Answers that count: asked for after a worker's first one, and after the first one behind each kill.
+
+        One that a kill cut off counts with the time that it had been waited for by then.
+        """
         own = sorted((one for one in self.answers if one.port == worker.web_port), key=lambda one: one.asked_at)
-        kills = sorted(self.killed_at.get(worker.name, []))
-        is_up = False
-        for one in own:
-            while kills and one.asked_at + one.seconds >= kills[0]:
-                kills.pop(0)
-                is_up = False
-            if one.status == 200:
-                if is_up:
-                    counted.append(one)
-                is_up = True
-            elif is_up:
-                counted.append(one)
+        lives = [0.0, *sorted(self.killed_at.get(worker.name, [])), math.inf]
+        counted = []
+        for begin, end in pairwise(lives):
+            asked = [one for one in own if begin <= one.asked_at < end]
+            up_at = min((one.ended_at for one in asked if one.status == 200), default=math.inf)
+            for one in asked:
+                if one.asked_at >= up_at:
+                    counted.append(one if one.ended_at < end else replace(one, seconds=end - one.asked_at, status=200))
         return counted
 
     def faults(self) -> list[str]:

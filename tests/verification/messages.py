@@ -78,6 +78,8 @@ def _picture(record: LogRecord, classes: Collection[str], max_speed_kmh: float) 
         raise Refused("too_large")
     try:
         message = json.loads(record.value.decode(), parse_constant=_no_number, parse_float=_finite)
+        if b"\\ud" in record.value.lower():
+            json.dumps(message, ensure_ascii=False).encode()  # half a surrogate is no text
     except (ValueError, RecursionError):
         raise Refused("not_json") from None
     if not isinstance(message, dict):

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from tests.stores.bad_values import bad_values
 from tests.verification.compare import FoundRow, compare_rows, differences
 from tests.verification.log import LogRecord
 from tests.verification.quick_oracle import QuickOracle
 from tests.verification.truth import OracleRow, RowKey, Rules, Truth, truth_of
-from tests.windows.entries import Entry, Limits
+from tests.windows.entries import Entry, Limits, PlainRecord, fresh
 from tests.windows.logs import bounded_logs, logs
-from tests.windows.oracle import Oracle, level_of
+from tests.windows.oracle import Oracle, level_of, refusal_of
 
 T0_MS = 1_768_374_000_000
 T0_US = T0_MS * 1000
@@ -166,6 +167,29 @@ def test_the_flat_form_and_any_spelling_of_time() -> None:
     }  # fmt: skip
     assert row(truth_from(flat)).avg_speed_kmh == 12
     assert row(truth_from({**flat, "ts": T0_MS / 1000 + 1})).avg_speed_kmh == 12
+
+
+FORMS: list[dict[str, Any]] = [
+    detection(0, lane_id=1, speed_estimate=3.0, centroid={"x": 1, "y": 2}),
+    {
+        "camera_id": "cam_01", "ts": T0_MS / 1000, "frame_id": 1, "vehicle_id": "v", "class": "car", "confidence": 0.9,
+        "bbox_x": 1, "bbox_y": 2, "bbox_w": 3, "bbox_h": 4, "lane_id": 1, "speed_kmh": 3.0, "centroid_x": 1,
+        "centroid_y": 2,
+    },
+    {"camera_id": "cam_01", "timestamp": T0_MS, "frame_id": 1, "detections": [
+        {"vehicle_id": "v", "class": "car", "confidence": 0.9, "bbox": {"x": 1, "y": 2, "w": 3, "h": 4}},
+        {"vehicle_id": "w", "class": "bus", "confidence": 0.9, "bbox": {"x": 1, "y": 2, "w": 3, "h": 4}},
+    ]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS, ids=["nested", "flat", "frame"])
+def test_any_value_is_read_as_the_windows_read_it(form: dict[str, Any]) -> None:
+    for name, value in bad_values(json.dumps(form).encode()):
+        outcome = fresh().apply([PlainRecord(0, T0_MS + 1000, b"cam_01", value)])
+        told = [refusal_of(letter).reasons for letter in outcome.dead_letters]
+        truth = truth_of([LogRecord(0, 0, T0_MS + 1000, b"cam_01", value)])
+        assert (told, outcome.counted) == (list(truth.dead_letters.values()), truth.counted), name
 
 
 def found_row(right: OracleRow, **changes: Any) -> FoundRow:
