@@ -232,7 +232,8 @@ class Plan:
             value = chance.choice([None, b"", b"{}", b"tick", b'{"thresholds": {"version": 1}}', b"\xff"])
             header = chance.choice([b"", b"9999999999999", b"\xff"])
             at = chance.uniform(2, self.seconds)
-            way = chance.choice(WAYS)
+            # the other library sends nothing without both
+            way = chance.choice(WAYS) if key is not None or value is not None else "confluent none"
             self.sendings.append(Sending(at, way, key, value, ((TICK_HEADER, header),), partition=chance.randrange(8)))
         moderate, high, severe = CHANGED
         thresholds = {"moderate": moderate, "high": high, "severe": severe, "version": 1}
