@@ -245,7 +245,7 @@ class Plan:
     def _large(self) -> None:
         """What compression lets in."""
         car = '{"vehicle_id": "v%d", "class": "car", "confidence": 1, "bbox": {"x": 1, "y": 1, "w": 1, "h": 1}}'
-        cars = ", ".join(car % number for number in range(_LARGE_DETECTIONS))
+        cars = ", ".join(car % (number // 2) for number in range(_LARGE_DETECTIONS))
         for library in LIBRARIES:
             for share in (0.2, 0.6):
                 at = (share + self.chance.uniform(-0.1, 0.1)) * self.seconds
