@@ -1,14 +1,17 @@
-"""Asks workers for their health ten times a second: ``python -m tests.verification.hostile_watch PORT...``.
+"""Asks workers for their health ten times a second: ``python -m tests.verification.hostile_watch PORT=PID_FILE...``.
 
-A line for each answer: port, when it was asked for on `time.monotonic`'s clock, after how many seconds it came, and its
-status, 0 for none. And a line with ``late`` for each time that this process itself woke up late, by more than 50 ms.
+A line for each answer: port, when it was asked for on `time.monotonic`'s clock, after how many seconds it came, its
+status, 0 for none, and for how many of these seconds the worker's main thread had work and no core was free for it. And
+a line with ``late`` for each time that this process itself woke up late, by more than 50 ms.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import time
+from pathlib import Path
 
 import aiohttp
 
@@ -17,7 +20,7 @@ _TIMEOUT_SECONDS = 10.0
 _LATE_SECONDS = 0.05
 
 
-async def watch(ports: list[int]) -> None:
+async def watch(workers: list[tuple[int, Path]]) -> None:
     """Ask until this process is ended."""
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
     connector = aiohttp.TCPConnector(limit=0)
@@ -31,13 +34,14 @@ async def watch(ports: list[int]) -> None:
             if late > _LATE_SECONDS:
                 print(f"late {due:.3f} {late:.3f}")
                 due = time.monotonic()
-            for port in ports:
-                task = asyncio.create_task(_ask(session, port))
+            for port, pid_file in workers:
+                task = asyncio.create_task(_ask(session, port, pid_file))
                 asked.add(task)
                 task.add_done_callback(asked.discard)
 
 
-async def _ask(session: aiohttp.ClientSession, port: int) -> None:
+async def _ask(session: aiohttp.ClientSession, port: int, pid_file: Path) -> None:
+    waited_before = _without_a_core(pid_file)
     began, status = time.monotonic(), 0
     try:
         async with session.get(f"http://127.0.0.1:{port}/health") as response:
@@ -45,8 +49,20 @@ async def _ask(session: aiohttp.ClientSession, port: int) -> None:
             status = response.status
     except (aiohttp.ClientError, TimeoutError, OSError):
         pass
-    print(f"{port} {began:.3f} {time.monotonic() - began:.4f} {status}")
+    seconds = time.monotonic() - began
+    waited = min(max(_without_a_core(pid_file) - waited_before, 0.0), seconds)
+    print(f"{port} {began:.3f} {seconds:.4f} {status} {waited:.4f}")
+
+
+def _without_a_core(pid_file: Path) -> float:
+    """For how many seconds a process's main thread has waited for a core since it began; 0 where that is not told."""
+    try:
+        pid = json.loads(pid_file.read_text())["pid"]
+        return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, ValueError, LookupError, TypeError):
+        return 0.0
 
 
 if __name__ == "__main__":
-    asyncio.run(watch([int(port) for port in sys.argv[1:]]))
+    named = (argument.split("=", 1) for argument in sys.argv[1:])
+    asyncio.run(watch([(int(port), Path(pid_file)) for port, pid_file in named]))
