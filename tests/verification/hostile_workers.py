@@ -137,7 +137,8 @@ class Watched:
             share = seconds[min(int(len(seconds) * 0.999), len(seconds) - 1)]
             lines.append(
                 f"  {worker.name:10}{len(self.killed_at.get(worker.name, [])):>8}{len(seconds):>10,}"
-                f"{share * 1000:>10.0f}{seconds[-1] * 1000:>9.0f}{own * 1000:>9.0f}{self.memory_mib.get(worker.name, 0.0):>7.0f}"
+                f"{share * 1000:>10.0f}{seconds[-1] * 1000:>9.0f}{own * 1000:>9.0f}"
+                f"{self.memory_mib.get(worker.name, 0.0):>7.0f}"
             )
         return lines
 

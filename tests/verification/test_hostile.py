@@ -342,6 +342,13 @@ def seen(*answers: tuple[float, float, int], kills: Sequence[float] = (), ends: 
     )
 
 
+def test_the_time_without_a_core_is_not_the_workers() -> None:
+    watched = seen((0.0, 0.0, 200), (1.0, 0.4, 200))
+    assert watched.faults()
+    answers = [watched.answers[0], replace(watched.answers[1], waited_seconds=0.2)]
+    assert replace(watched, answers=answers).faults() == []
+
+
 def test_a_worker_that_answers_in_time_and_ends_by_our_kills_is_right() -> None:
     killed = [(5.05, 0.2, 0), (6.0, 0.0, 0), (7.0, 3.0, 0), (8.0, 4.0, 200), (12.5, 0.01, 200)]
     watched = seen((0.0, 0.0, 0), (1.0, 0.9, 200), (2.0, 0.25, 200), *killed, kills=[5.1], ends=[-signal.SIGKILL])
