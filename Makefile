@@ -127,6 +127,10 @@ verify-crash: setup-dev ## The same while worker, Kafka, Postgres and Redis are 
 verify-dirty: setup-dev ## Shuffled, repeated, malformed and late input: rows, dead letters and counters (SEED=n)
 	$(BIN)/python -m tests.verification.dirty $(SEED_OPTION) $(ARGS)
 
+.PHONY: verify-hostile
+verify-hostile: setup-dev ## Everything hostile at once while workers are killed: rows, letters, alerts, /health, memory (SEED=n)
+	$(BIN)/python -m tests.verification.hostile $(SEED_OPTION) $(ARGS)
+
 .PHONY: verify-alerts
 verify-alerts: setup-dev ## Waves of congestion, flapping and silence while workers are killed: every alert (SEED=n)
 	$(BIN)/python -m tests.verification.alerts $(SEED_OPTION) $(ARGS)

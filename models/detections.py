@@ -159,6 +159,9 @@ class DetectionDecoder:
         Raises:
             Rejected: nothing of the message can be accepted.
         """
+        if value and len(value) > MAX_MESSAGE_BYTES:
+            # who would read it once to see what it is would have read it
+            raise _too_large(value)
         try:
             if not frames_first:
                 return self.decode_frame(value), []  # type: ignore[arg-type]
@@ -182,7 +185,7 @@ class DetectionDecoder:
         if not value:
             raise Rejected("empty", "the message has no value")
         if len(value) > MAX_MESSAGE_BYTES:
-            raise Rejected("too_large", f"the message has {len(value):,} bytes, and {MAX_MESSAGE_BYTES:,} are read")
+            raise _too_large(value)
         try:
             message = msgspec.json.decode(value)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -289,6 +292,10 @@ def time_us_of(message: Detection | Frame) -> int:
     except (ValueError, OverflowError) as error:
         is_text = isinstance(message.timestamp, str)
         raise Rejected("invalid_timestamp", str(error), 1 if is_text else events_in(message)) from None
+
+
+def _too_large(value: bytes) -> Rejected:
+    return Rejected("too_large", f"the message has {len(value):,} bytes, and {MAX_MESSAGE_BYTES:,} are read")
 
 
 def _canonical(message: dict[str, Any]) -> dict[str, Any]:

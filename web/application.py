@@ -90,6 +90,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         # Faust cleans up twice
         await context.registry.stop()
         await route_cache.stop()
+        await health.stop()
         await context.close()
 
     web_app[CONTEXT] = context

@@ -1,4 +1,4 @@
-"""``GET /health``: whether the servers behind a worker answer. Always 200 and always quick.
+"""``GET /health``: whether the servers behind a worker answer. Always 200 and always quick, also when they are not.
 
 ``/health/live`` and ``/health/ready`` are for whoever starts and stops workers: neither looks at other servers, so that
 an outage of one of them restarts nothing.
@@ -25,7 +25,14 @@ from web.problems import ProblemError
 
 logger = logging.getLogger(__name__)
 
-PROBE_TIMEOUT_SECONDS = 0.8
+#: A server that takes longer does not answer.
+PROBE_TIMEOUT_SECONDS = 0.6
+
+#: As long as somebody asks, servers are looked after all the time, with this pause in between.
+PAUSE_SECONDS = 0.4
+UNASKED_SECONDS = 10.0
+
+#: What is told is no older: a look and the pause before it take no longer.
 CACHE_SECONDS = 1.0
 
 # ApiVersions, version 0: api_key 18, version 0, correlation id 1, client id "health"
@@ -56,7 +63,7 @@ def kafka_answers(settings: KafkaSettings) -> Probe:
 
 
 class HealthCheck:
-    """Runs the probes side by side, at most once a second however many ask.
+    """Runs the probes side by side, however many ask, and beside those who ask: a slow server keeps nobody waiting.
 
     Args:
         probes: by name: kafka, postgres, redis.
@@ -66,20 +73,41 @@ class HealthCheck:
     def __init__(self, probes: dict[str, Probe], telemetry: Telemetry) -> None:
         self._probes = probes
         self._telemetry = telemetry
-        self._lock = asyncio.Lock()
+        self._looking: asyncio.Task[None] | None = None
+        self._looked = asyncio.Event()
         self._known: Health | None = None
-        self._known_at = 0.0
+        self._known_at = self._asked_at = 0.0
 
     async def health(self) -> Health:
-        """The state of the servers, at most a second old."""
-        async with self._lock:
-            if self._known is None or time.monotonic() - self._known_at >= CACHE_SECONDS:
-                names = list(self._probes)
-                results = await asyncio.gather(*(self._ask(name) for name in names))
-                up = dict(zip(names, results, strict=True))
-                self._known = Health(status="ok" if all(results) else "degraded", **up)
-                self._known_at = time.monotonic()
-            return self._known
+        """The state of the servers, at most a second old; only who is the first to ask for a while has to wait."""
+        self._asked_at = time.monotonic()
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._keep_looking(), name="look after the servers")
+        while self._known is None or time.monotonic() - self._known_at >= CACHE_SECONDS:
+            self._looked.clear()
+            await self._looked.wait()
+        return self._known
+
+    async def stop(self) -> None:
+        """Look after nobody any more."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
+
+    async def _keep_looking(self) -> None:
+        while True:
+            self._known = await self._look()
+            self._known_at = time.monotonic()
+            self._looked.set()
+            await asyncio.sleep(PAUSE_SECONDS)
+            if time.monotonic() - self._asked_at >= UNASKED_SECONDS:
+                return
+
+    async def _look(self) -> Health:
+        names = list(self._probes)
+        results = await asyncio.gather(*(self._ask(name) for name in names))
+        up = dict(zip(names, results, strict=True))
+        return Health(status="ok" if all(results) else "degraded", **up)
 
     async def _ask(self, name: str) -> bool:
         try:

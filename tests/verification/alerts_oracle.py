@@ -6,7 +6,7 @@ Every question ("how many in a row?") is answered by walking back through all wi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 WINDOW_US = 5_000_000
 LEVELS = ("LOW", "MODERATE", "HIGH", "SEVERE")
@@ -40,6 +40,73 @@ class Rules(NamedTuple):
 USUAL_RULES = Rules()
 
 
+class AnyWindow(Protocol):
+    """What is asked of a window of a camera.
+
+    Attributes:
+        after_quiet_us, record_us, silences: see `Window`.
+    """
+
+    @property
+    def start_us(self) -> int:
+        """Its begin."""
+        ...
+
+    @property
+    def end_us(self) -> int:
+        """Its end."""
+        ...
+
+    @property
+    def after_quiet_us(self) -> int | None: ...
+
+    @property
+    def record_us(self) -> int: ...
+
+    @property
+    def silences(self) -> int: ...
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there was a speed, so that it has a level."""
+        ...
+
+    @property
+    def stands(self) -> bool:
+        """Whether traffic stands."""
+        ...
+
+    @property
+    def flows(self) -> bool:
+        """Whether most of it moves."""
+        ...
+
+    @property
+    def score(self) -> float:
+        """Its congestion score."""
+        ...
+
+    @property
+    def level(self) -> int:
+        """Place in `LEVELS`."""
+        ...
+
+    @property
+    def vehicle_count(self) -> int:
+        """Distinct vehicles."""
+        ...
+
+    @property
+    def avg_speed_kmh(self) -> float:
+        """Their speed."""
+        ...
+
+    @property
+    def queue_length(self) -> int:
+        """How many of them stood."""
+        ...
+
+
 class Window(NamedTuple):
     """A window of a camera as it was planned.
 
@@ -63,9 +130,36 @@ class Window(NamedTuple):
         return self.start_us + WINDOW_US
 
     @property
+    def is_known(self) -> bool:
+        """Whether its vehicles have a speed."""
+        return self.letter != "?"
+
+    @property
     def stands(self) -> bool:
         """Whether all vehicles stand; else none does."""
         return self.letter == "S"
+
+    @property
+    def flows(self) -> bool:
+        """The opposite."""
+        return not self.stands
+
+    @property
+    def vehicle_count(self) -> int:
+        """As planned."""
+        return TRAFFIC[self.letter][0]
+
+    @property
+    def avg_speed_kmh(self) -> float:
+        """As planned."""
+        speed_kmh = TRAFFIC[self.letter][1]
+        assert speed_kmh is not None
+        return speed_kmh
+
+    @property
+    def queue_length(self) -> int:
+        """All vehicles or none."""
+        return self.vehicle_count if self.stands else 0
 
     @property
     def score(self) -> float:
@@ -109,7 +203,7 @@ class _Open(NamedTuple):
 
 
 def right_steps(
-    camera_id: str, windows: Sequence[Window], rules: Rules = USUAL_RULES, silences_after: int = 0
+    camera_id: str, windows: Sequence[AnyWindow], rules: Rules = USUAL_RULES, silences_after: int = 0
 ) -> list[Step]:
     """All steps of a camera's alerts.
 
@@ -124,8 +218,8 @@ def right_steps(
     """
     causes = (_Cause.congestion(rules), _Cause.stopped_traffic(rules))
     steps: list[Step] = []
-    chapter: list[Window] = []
-    before: list[Window] = []
+    chapter: list[AnyWindow] = []
+    before: list[AnyWindow] = []
     over_us = 0
 
     def is_open() -> bool:
@@ -154,18 +248,18 @@ def right_steps(
             was_told = window.after_quiet_us == before[-1].end_us or _may_be_forgotten([*before, window], rules)
             if was_told and is_open():
                 close()
-            seen = [one.end_us for one in before if one.letter != "?"]
+            seen = [one.end_us for one in before if one.is_known]
             if seen and window.start_us - seen[-1] >= rules.forget_us:
                 close()
         before.append(window)
-        if window.letter != "?" and window.start_us >= over_us:
+        if window.is_known and window.start_us >= over_us:
             chapter.append(window)
     if silences_after:
         close()
     return steps + [step for cause in causes for step in _steps_of(camera_id, chapter, cause, rules)]
 
 
-def _may_be_forgotten(windows: Sequence[Window], rules: Rules) -> bool:
+def _may_be_forgotten(windows: Sequence[AnyWindow], rules: Rules) -> bool:
     """Whether the last window comes after a long absence of a camera that had few windows since the one before."""
     heard = [window.record_us for window in windows]
     returns = [0]
@@ -180,14 +274,14 @@ class _Cause(NamedTuple):
     """What raises an alert of one type: severity and how many windows in a row; and what is calm."""
 
     alert_type: str
-    raised: Callable[[Sequence[Window]], tuple[str, int] | None]
-    calm: Callable[[Window], bool]
+    raised: Callable[[Sequence[AnyWindow]], tuple[str, int] | None]
+    calm: Callable[[AnyWindow], bool]
 
     @classmethod
     def congestion(cls, rules: Rules) -> _Cause:
         """Levels."""
 
-        def raised(windows: Sequence[Window]) -> tuple[str, int] | None:
+        def raised(windows: Sequence[AnyWindow]) -> tuple[str, int] | None:
             for severity, level, needed in (("CRITICAL", 3, rules.severe_windows), ("WARNING", 2, rules.high_windows)):
                 in_a_row = _in_a_row(windows, lambda w, level=level: w.level >= level, rules)  # type: ignore[misc]
                 if in_a_row >= needed:
@@ -200,16 +294,16 @@ class _Cause(NamedTuple):
     def stopped_traffic(cls, rules: Rules) -> _Cause:
         """Standing vehicles."""
 
-        def raised(windows: Sequence[Window]) -> tuple[str, int] | None:
+        def raised(windows: Sequence[AnyWindow]) -> tuple[str, int] | None:
             in_a_row = _in_a_row(windows, lambda w: w.stands, rules)
             if in_a_row < rules.stopped_windows:
                 return None
             return ("CRITICAL" if windows[-1].level == 3 else "WARNING"), in_a_row
 
-        return cls("stopped_traffic", raised, lambda w: not w.stands)
+        return cls("stopped_traffic", raised, lambda w: w.flows)
 
 
-def _in_a_row(windows: Sequence[Window], holds: Callable[[Window], bool], rules: Rules) -> int:
+def _in_a_row(windows: Sequence[AnyWindow], holds: Callable[[AnyWindow], bool], rules: Rules) -> int:
     """Windows at the end that hold and are not too far apart."""
     count = 0
     for position in range(len(windows) - 1, -1, -1):
@@ -221,21 +315,20 @@ def _in_a_row(windows: Sequence[Window], holds: Callable[[Window], bool], rules:
     return count
 
 
-def _is_open(camera_id: str, windows: Sequence[Window], cause: _Cause, rules: Rules) -> bool:
+def _is_open(camera_id: str, windows: Sequence[AnyWindow], cause: _Cause, rules: Rules) -> bool:
     steps = _steps_of(camera_id, windows, cause, rules)
     return bool(steps) and steps[-1].action != "resolved"
 
 
 def _steps_of(
-    camera_id: str, windows: Sequence[Window], cause: _Cause, rules: Rules, *, unseen: bool = False
+    camera_id: str, windows: Sequence[AnyWindow], cause: _Cause, rules: Rules, *, unseen: bool = False
 ) -> list[Step]:
     """The steps of one chapter; what is open at its end is over when nothing more was seen of it."""
     steps: list[Step] = []
     now: _Open | None = None
 
     def tell(action: str, at: int, alert: _Open, later_us: int = 0) -> None:
-        count, speed_kmh = TRAFFIC[windows[at].letter]
-        assert speed_kmh is not None
+        window = windows[at]
         steps.append(
             Step(
                 camera_id=camera_id,
@@ -243,15 +336,15 @@ def _steps_of(
                 action=action,
                 revision=alert.revision,
                 severity=alert.severity,
-                level=LEVELS[windows[at].level],
-                score=windows[at].score,
+                level=LEVELS[window.level],
+                score=window.score,
                 since_us=windows[alert.begin].start_us,
                 triggered_us=windows[alert.opened].end_us,
-                at_us=windows[at].end_us + later_us,
-                vehicle_count=count,
-                avg_speed_kmh=speed_kmh,
-                queue_length=count if windows[at].stands else 0,
-                peak_score=max(window.score for window in windows[alert.begin : at + 1]),
+                at_us=window.end_us + later_us,
+                vehicle_count=window.vehicle_count,
+                avg_speed_kmh=window.avg_speed_kmh,
+                queue_length=window.queue_length,
+                peak_score=max(one.score for one in windows[alert.begin : at + 1]),
             )
         )
 

@@ -21,7 +21,7 @@ from tests.verification.alerts_sockets import ACKNOWLEDGEMENT
 from tests.verification.alerts_topic import Found
 
 _PAGE = 40  # small, so that the history takes several
-_TABLE = """
+TABLE = """
     SELECT id::text, revision, severity, alert_type, camera_id, title, message, congestion_level, congestion_score,
            rule, rule_values AS values, since, triggered_at, updated_at, resolved_at
     FROM alerts
@@ -107,7 +107,7 @@ class ControlRoom:
     def table_faults(self, database_url: str, found: Found) -> list[str]:
         """Where the tables differ from the newest steps on the topic and from what was acknowledged."""
         with psycopg.connect(database_url, connect_timeout=5, row_factory=dict_row) as connection:
-            rows = {row["id"]: _with_texts(row) for row in connection.execute(_TABLE)}
+            rows = {row["id"]: with_texts(row) for row in connection.execute(TABLE)}
             audited = Counter((row["target"], row["actor"]) for row in connection.execute(_AUDIT))
             waiting = connection.execute("SELECT * FROM pending_publications").fetchall()
         faults = [f"not told yet: {row}" for row in waiting]
@@ -148,7 +148,7 @@ def _newest_first(row: Mapping[str, Any]) -> tuple[int, str]:
     return epoch_us(row["triggered_at"]), row["id"]
 
 
-def _with_texts(row: dict[str, Any]) -> dict[str, Any]:
+def with_texts(row: dict[str, Any]) -> dict[str, Any]:
     times = {name: None if row[name] is None else rfc3339(epoch_us(row[name])) for name in _TIMES}
     values = row["values"] if isinstance(row["values"], dict) else json.loads(row["values"])
     return {**row, **times, "values": values}

@@ -64,7 +64,7 @@ def read_alerts(bootstrap_servers: str) -> Found:
 
 def is_complete(found: Found, expected: Sequence[Step], traffic: Traffic) -> bool:
     """Whether everything that must come has come; at the end every camera is missed."""
-    steps = Counter(map(_as_right, found.of("congestion", "stopped_traffic")))
+    steps = Counter(map(as_right, found.of("congestion", "stopped_traffic")))
     return not Counter(expected) - steps and not _right_silences(traffic) - _silences(found)
 
 
@@ -72,7 +72,7 @@ def topic_faults(found: Found, expected: Sequence[Step], traffic: Traffic) -> li
     """What is not as the oracle says."""
     faults = [f"a repeat differs: {one}" for one in found.differing]
     for right, steps in (
-        (Counter(expected), Counter(map(_as_right, found.of("congestion", "stopped_traffic")))),
+        (Counter(expected), Counter(map(as_right, found.of("congestion", "stopped_traffic")))),
         (_right_silences(traffic), _silences(found)),
     ):
         faults += [f"missing on {ALERTS}: {one}" for one in right - steps]
@@ -87,7 +87,7 @@ def opened_by_camera(found: Found) -> Counter[str]:
     return Counter(step["camera_id"] for step in found.of("congestion") if step["action"] == "opened")
 
 
-def _as_right(step: dict[str, Any]) -> Step:
+def as_right(step: dict[str, Any]) -> Step:
     """A found step in the oracle's form."""
     values, resolved = step["values"], step["action"] == "resolved"
     return Step(

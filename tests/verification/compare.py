@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import psycopg
 
 from tests.verification.log import LogRecord, read_log
-from tests.verification.truth import RowKey, Rules, TruthRow, level_of, truth_of
+from tests.verification.truth import OracleRow, RowKey, Rules, truth_of
+from tests.windows.oracle import level_of
 from trafficapp.settings import load_settings
 from trafficapp.topics import EVENTS_RAW, METRICS
 
@@ -84,7 +85,7 @@ class Comparison:
 
 
 def compare_rows(
-    name: str, truth: Mapping[RowKey, TruthRow], found: Mapping[RowKey, FoundRow], rules: Rules
+    name: str, truth: Mapping[RowKey, OracleRow], found: Mapping[RowKey, FoundRow], rules: Rules
 ) -> Comparison:
     """Compare all rows, every field."""
     result = Comparison(name)
@@ -104,23 +105,23 @@ def compare_rows(
     return result
 
 
-def differences(key: RowKey, right: TruthRow, row: FoundRow, rules: Rules) -> list[str]:
+def differences(key: RowKey, right: OracleRow, row: FoundRow, rules: Rules) -> list[str]:
     """Name the fields that differ, with both values."""
     faults = []
     for name in ("vehicle_count", "counts_by_class", "queue_length", "detections"):
         if getattr(right, name) != getattr(row, name):
             faults.append(f"{name} {getattr(row, name)} instead of {getattr(right, name)}")
-    for name, tolerance in (
-        ("avg_speed_kmh", _SPEED_TOLERANCE_KMH),
-        ("stopped_ratio", _RATIO_TOLERANCE),
-        ("congestion_score", _SCORE_TOLERANCE),
+    for name, expected, tolerance in (
+        ("avg_speed_kmh", right.avg_speed_kmh, _SPEED_TOLERANCE_KMH),
+        ("stopped_ratio", right.stopped_ratio, _RATIO_TOLERANCE),
+        ("congestion_score", right.score, _SCORE_TOLERANCE),
     ):
-        if not _near(getattr(right, name), getattr(row, name), tolerance):
-            faults.append(f"{name} {getattr(row, name)} instead of {getattr(right, name)}")
+        if not _near(expected, getattr(row, name), tolerance):
+            faults.append(f"{name} {getattr(row, name)} instead of {expected}")
     # where rounding moves the score across a threshold, the level must follow the row's own score
-    if row.congestion_level != level_of(row.congestion_score, rules):
+    if row.congestion_level != level_of(row.congestion_score, right.boundaries):
         faults.append(f"congestion_level {row.congestion_level} with score {row.congestion_score}")
-    if row.end_us != key.start_us + round(rules.size_seconds * 1_000_000):
+    if row.end_us != key.start_us + rules.limits.size_us:
         faults.append("window_end does not fit window_start")
     return faults
 
@@ -179,7 +180,7 @@ def compare_recorded(path: Path, found: Mapping[RowKey, FoundRow], vehicle_class
 
 
 def compare_all(
-    truth: Mapping[RowKey, TruthRow], bootstrap_servers: str, database_url: str, rules: Rules
+    truth: Mapping[RowKey, OracleRow], bootstrap_servers: str, database_url: str, rules: Rules
 ) -> list[Comparison]:
     """Compare the table and the topic with the truth, and repeats within the topic with each other."""
     repeats = Comparison("records on traffic.metrics, repeats identical")
@@ -236,7 +237,7 @@ def main() -> int:
     """Compare the servers that the environment names."""
     settings = load_settings()
     rules = Rules.from_settings(settings)
-    truth = truth_of(read_log(settings.kafka.bootstrap_servers, EVENTS_RAW), rules)
+    truth = truth_of(read_log(settings.kafka.bootstrap_servers, EVENTS_RAW, with_ticks=True), rules)
     print(f"{truth.total:,} detections: {truth.counted:,} counted, {truth.repeated:,} repeated, {dict(truth.rejected)}")
     comparisons = compare_all(
         truth.rows, settings.kafka.bootstrap_servers, settings.postgres.url.get_secret_value(), rules

@@ -71,6 +71,11 @@ class Deployment:
         """Address of the fresh database."""
         return self.settings.postgres.url.get_secret_value()
 
+    @property
+    def logs(self) -> Path:
+        """Where the lines of the processes are left."""
+        return _LOGS / self.settings.app_id
+
     async def replay(self, arguments: Sequence[str]) -> None:
         """Run ``trafficapp replay`` to its end, its lines going to the terminal.
 

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
-import json
 import random
 import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.verification.compare import Comparison, compare_all, report
 from tests.verification.deployment import Deployment, VerificationError, deployed
+from tests.verification.letters import compare_dead_letters
 from tests.verification.log import LogRecord, read_log
 from tests.verification.truth import Rules, Truth, truth_of
 from trafficapp.settings import Settings
@@ -63,7 +62,7 @@ def recorded(recording: Path) -> list[Outgoing]:
 def soil(messages: Iterable[Outgoing], rules: Rules, seed: int) -> Dirt:
     """Make clean messages dirty."""
     chance, spoiler = random.Random(seed), Spoiler(1.0, seed)
-    lateness_us = round(rules.lateness_seconds * _US)
+    lateness_us = rules.limits.lateness_us
     arrivals: list[tuple[int, int, Outgoing]] = []
     dirt = Dirt([])
 
@@ -79,7 +78,7 @@ def soil(messages: Iterable[Outgoing], rules: Rules, seed: int) -> Dirt:
             message, reason = spoiler.spoil(message)
             dirt.refused[reason] += message.detections
         elif draw < MALFORMED + TOO_LATE:
-            at_us += round((rules.size_seconds + rules.lateness_seconds + chance.uniform(1, 30)) * _US)
+            at_us += rules.limits.size_us + lateness_us + round(chance.uniform(1, 30) * _US)
         elif draw < MALFORMED + TOO_LATE + TWICE:
             arrive(message, message.event_time_us + chance.randrange(lateness_us))
         elif draw < MALFORMED + TOO_LATE + TWICE + FUTURE:
@@ -106,41 +105,6 @@ def send(settings: Settings, messages: Iterable[Outgoing]) -> int:
         delivery.send(message.key, message.value)
     delivery.flush()
     return delivery.acknowledged
-
-
-def compare_dead_letters(
-    refused: Mapping[tuple[int, int], str],
-    log: Iterable[LogRecord],
-    letters: Iterable[LogRecord],
-    topic: str = EVENTS_RAW,
-) -> Comparison:
-    """Compare dead letters with the refused messages of a topic: one for each, its reason, its raw bytes."""
-    result = Comparison("dead letters")
-    raw = {(record.partition, record.offset): record for record in log}
-    found: dict[tuple[int, int], dict[str, object]] = {}
-    for letter in letters:
-        fields = json.loads(letter.value or b"")
-        if fields["topic"] == topic:
-            found[fields["partition"], fields["offset"]] = fields  # sent again after a crash: the same
-    for place, reason in refused.items():
-        fields = found.get(place, {})
-        if not fields:
-            result.missing += 1
-            result.example(f"missing {place}: {reason}, {raw[place]}")
-            continue
-        result.compared += 1
-        bytes_ = tuple(_decoded(fields.get(name)) for name in ("key_base64", "value_base64"))
-        if fields["reason"] != reason or bytes_ != (raw[place].key, raw[place].value):
-            result.different += 1
-            result.example(f"different {place}: {fields} instead of {reason}, {raw[place]}")
-    for place in found.keys() - refused.keys():
-        result.extra += 1
-        result.example(f"extra {place}: {found[place]}")
-    return result
-
-
-def _decoded(text: object) -> bytes | None:
-    return base64.b64decode(text) if isinstance(text, str) else None
 
 
 def compare_counts(name: str, right: dict[str, int], found: dict[str, int]) -> Comparison:
@@ -180,7 +144,10 @@ def compare_everything(deployment: Deployment, truth: Truth, dirt: Dirt, log: li
     streams = [worker.web_port for worker in deployment.workers if worker.role == "streams"]
     found = counters(streams)
     known = {reason: truth.rejected[reason] for reason in dirt.refused}
-    print(f"sent {dirt.detections:,} detections in {len(log):,} messages; counters add up to {sum(found.values()):,}:")
+    print(
+        f"sent {dirt.detections:,} detections in {len(dirt.messages):,} messages; "
+        f"counters add up to {sum(found.values()):,}:"
+    )
     print("  " + ", ".join(f"{reason} {count:,}" for reason, count in sorted(found.items())))
     stored = truth.counted + truth.repeated + truth.rejected["late"]
     return report(
@@ -204,7 +171,7 @@ async def run(recording: Path, seed: int, workers: int) -> bool:
         print(f"seed {seed}: {acknowledged:,} messages acknowledged", flush=True)
         if acknowledged != len(dirt.messages):
             raise VerificationError(f"{len(dirt.messages) - acknowledged:,} messages were not acknowledged")
-        log = await asyncio.to_thread(lambda: list(read_log(deployment.bootstrap_servers, EVENTS_RAW)))
+        log = await asyncio.to_thread(lambda: list(read_log(deployment.bootstrap_servers, EVENTS_RAW, with_ticks=True)))
         truth = await asyncio.to_thread(truth_of, log, rules)
         print(await deployment.settle(len(truth.rows)), flush=True)
         return await asyncio.to_thread(compare_everything, deployment, truth, dirt, log)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from uuid import uuid4
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 TICK_HEADER = "trafficapp-tick"
 _LEADER_SECONDS = 10.0
@@ -15,22 +15,35 @@ _NO_LEADER = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILAB
 
 
 class LogRecord(NamedTuple):
-    """A record as it stands in a topic; ``timestamp_ms`` is the record's own time."""
+    """A record as it stands in a topic; ``timestamp_ms`` is the record's own time.
+
+    Attributes:
+        is_unreadable: whether its headers cannot be read, so that it says nothing.
+    """
 
     partition: int
     offset: int
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+    is_unreadable: bool = False
+
+    @property
+    def is_tick(self) -> bool:
+        """Whether it is a record of ours that carries no detection."""
+        return any(name == TICK_HEADER for name, _ in self.headers)
 
 
-def read_log(bootstrap_servers: str, topic: str) -> Iterator[LogRecord]:
-    """Yield all records that a topic holds now, each partition in offset order, without ticks."""
+def read_log(bootstrap_servers: str, topic: str, *, with_ticks: bool = False) -> Iterator[LogRecord]:
+    """Yield all committed records that a topic holds now, each partition in offset order, without ticks unless told."""
     consumer = _consumer(bootstrap_servers)
     try:
         for partition, (first, end) in sorted(_bounds(consumer, topic).items()):
             consumer.assign([TopicPartition(topic, partition, first)])
-            yield from _read(consumer, topic, partition, first, end)
+            for record in _read(consumer, partition, first, end):
+                if with_ticks or not record.is_tick:
+                    yield record
     finally:
         consumer.close()
 
@@ -51,6 +64,9 @@ def _consumer(bootstrap_servers: str) -> Consumer:
             "group.id": f"verification-{uuid4()}",
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,  # the last record may be a marker, which nobody gets to see
+            "fetch.message.max.bytes": 32 << 20,
             "fetch.wait.max.ms": 50,
             "log_level": 0,  # a broker that was just killed is no news
         }
@@ -73,13 +89,25 @@ def _bounds(consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
             time.sleep(0.2)
 
 
-def _read(consumer: Consumer, topic: str, partition: int, first: int, end: int) -> Iterator[LogRecord]:
+def _read(consumer: Consumer, partition: int, first: int, end: int) -> Iterator[LogRecord]:
     position = first
     while position < end:
         for message in consumer.consume(min(end - position, 10_000), timeout=1.0):
-            if message.error() is not None:
-                raise KafkaException(message.error())
+            error = message.error()
+            if error is not None:
+                if error.code() == KafkaError._PARTITION_EOF:
+                    return
+                raise KafkaException(error)
             position = message.offset() + 1
-            headers = message.headers()
-            if position <= end and (not headers or all(name != TICK_HEADER for name, _ in headers)):
-                yield LogRecord(partition, message.offset(), message.timestamp()[1], message.key(), message.value())
+            if position <= end:
+                yield _record(partition, message)
+
+
+def _record(partition: int, message: Message) -> LogRecord:
+    try:
+        headers = tuple((name, value) for name, value in message.headers() or ())
+        is_unreadable = False
+    except (UnicodeDecodeError, SystemError):  # the second where the library does not hand the first one on
+        headers, is_unreadable = (), True
+    key, value = message.key(), message.value()
+    return LogRecord(partition, message.offset(), message.timestamp()[1], key, value, headers, is_unreadable)

@@ -1,16 +1,28 @@
-"""The oracle's own reading of messages on ``traffic.events.raw``: slow, and written from the contract alone."""
+"""The oracle's own reading of ``traffic.events.raw``: slow, and written from the contract and docs/windows.md alone."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
+
+from tests.verification.log import TICK_HEADER, LogRecord
+from tests.windows.entries import Change, Entry, Nonsense, Picture, Seen, Tick, Unreadable
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST_MILLISECOND_VALUE = 1e11
+#: Windows of times before it end in a year that has four digits.
+LAST_US = 253_370_764_800 * 1_000_000
+
+LARGEST_MESSAGE_BYTES = 1 << 20
+LARGEST_FRAME = 5000
+
+_BEYOND_MICROSECONDS = re.compile(r"(\.[0-9]{6})[0-9]+")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9:]+(\.[0-9]+)?([Zz]|[+-][0-9:]+)?)?")
 
 
 class Refused(Exception):
@@ -25,62 +37,86 @@ class Refused(Exception):
         self.detections = detections
 
 
-@dataclass(frozen=True)
-class Seen:
-    """One vehicle in one picture."""
-
-    vehicle_id: str
-    vehicle_class: str
-    lane_id: int | None
-    speed_kmh: float | None
-    centre: tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What one message says, whatever its form; ``refused`` are the reasons of the parts that were left out."""
-
-    camera_id: str
-    time_us: int
-    frame_id: int
-    seen: list[Seen]
-    refused: list[str] = field(default_factory=list)
-
-
-def read_picture(value: bytes | None, classes: Collection[str], max_speed_kmh: float) -> Picture:
-    """Read a message of any form.
-
-    Raises:
-        Refused: nothing of it can be accepted.
-    """
-    if not value:
-        raise Refused("empty")
+def read_entry(record: LogRecord, classes: Collection[str], max_speed_kmh: float) -> Entry:
+    """Say what a record means."""
+    if record.is_unreadable:
+        return Unreadable(record.value, "unreadable_record", record.key, record.timestamp_ms)
+    if record.headers and record.headers[0][0] == TICK_HEADER:
+        return _ours(record)
     try:
-        message = json.loads(value)
-    except ValueError:
+        return _picture(record, classes, max_speed_kmh)
+    except Refused as refused:
+        return Unreadable(record.value, str(refused), record.key, record.timestamp_ms, refused.detections)
+
+
+def _ours(record: LogRecord) -> Entry:
+    """A tick, or other boundaries of the levels."""
+    if not record.value:
+        return Tick(record.timestamp_ms, record.key, record.value)
+    nonsense = Nonsense(record.value, record.timestamp_ms)
+    try:
+        told = json.loads(record.value)["thresholds"]
+        boundaries = tuple(told[name] for name in ("moderate", "high", "severe"))
+        version, from_us = told["version"], told["effective_from_us"]
+    except (ValueError, KeyError, TypeError):
+        return nonsense
+    if not (type(version) is type(from_us) is int and version > 0 and from_us >= 0):
+        return nonsense
+    if not all(type(one) in (int, float) for one in boundaries):
+        return nonsense
+    moderate, high, severe = boundaries
+    if not 0 < moderate < high < severe < 1:
+        return nonsense
+    return Change(version, from_us, (moderate, high, severe), record.timestamp_ms)
+
+
+def _picture(record: LogRecord, classes: Collection[str], max_speed_kmh: float) -> Picture:
+    """Read a message of any form; what cannot be accepted of a frame is told by its reasons."""
+    if not record.value:
+        raise Refused("empty")
+    if len(record.value) > LARGEST_MESSAGE_BYTES:
+        raise Refused("too_large")
+    try:
+        message = json.loads(record.value.decode(), parse_constant=_no_number, parse_float=_finite)
+        if b"\\ud" in record.value.lower():
+            json.dumps(message, ensure_ascii=False).encode()  # half a surrogate is no text
+    except (ValueError, RecursionError):
         raise Refused("not_json") from None
     if not isinstance(message, dict):
         raise Refused("invalid_field")
-    time = _needed(message, "timestamp", "ts")
-    camera_id = _text(_needed(message, "camera_id"))
-    frame_id = _whole(_needed(message, "frame_id"))
-    time_us = _time_us(time)
-    if "detections" not in message:
-        return Picture(camera_id, time_us, frame_id, [_seen(message, classes, max_speed_kmh)])
-    parts = message["detections"]
-    if not isinstance(parts, list):
+    time = _first(message, "timestamp", "ts")
+    time_us = _text_time_us(time) if isinstance(time, str) else None
+    parts = message.get("detections")
+    is_frame = "detections" in message
+    if is_frame and not isinstance(parts, list):
         raise Refused("invalid_field")
-    picture = Picture(camera_id, time_us, frame_id, [])
-    for part in parts:
+    if isinstance(parts, list) and len(parts) > LARGEST_FRAME:
+        raise Refused("too_large", len(parts))
+    camera_id, frame_id = _text(_needed(message, "camera_id")), _whole(_needed(message, "frame_id"))
+    if time is None:
+        raise Refused("invalid_field" if "timestamp" in message or "ts" in message else "missing_field")
+    seen, faulty = [], []
+    for part in parts if isinstance(parts, list) else [message]:
         try:
             if not isinstance(part, dict):
                 raise Refused("invalid_field")
-            picture.seen.append(_seen(part, classes, max_speed_kmh))
+            seen.append(_seen(part, classes, max_speed_kmh))
         except Refused as refused:
-            picture.refused.append(str(refused))
-    if picture.refused and not picture.seen:
-        raise Refused(picture.refused[0], len(picture.refused))
-    return picture
+            if not is_frame:
+                raise
+            faulty.append(str(refused))
+    if time_us is None:
+        time_us = _number_time_us(_number(time), max(len(seen), 1))
+    return Picture(
+        camera_id,
+        time_us,
+        frame_id,
+        tuple(seen),
+        "frame" if is_frame else "nested",
+        b"" if record.key is None else record.key,
+        record.timestamp_ms,
+        tuple(faulty),
+    )
 
 
 def _seen(part: dict[str, Any], classes: Collection[str], max_speed_kmh: float) -> Seen:
@@ -88,23 +124,30 @@ def _seen(part: dict[str, Any], classes: Collection[str], max_speed_kmh: float) 
     vehicle_class = _needed(part, "class")
     if not 0 <= _number(_needed(part, "confidence")) <= 1:
         raise Refused("invalid_field")
-    if "bbox" in part:
+    is_flat = "bbox" not in part
+    if is_flat:
+        x, y, w, h = (_number(_needed(part, f"bbox_{name}")) for name in "xywh")
+    else:
         box = part["bbox"]
         if not isinstance(box, dict):
             raise Refused("invalid_field")
         x, y, w, h = (_number(_needed(box, name)) for name in "xywh")
-    else:
-        x, y, w, h = (_number(_needed(part, f"bbox_{name}")) for name in "xywh")
-    if w < 0 or h < 0:
+    if not (0 <= w <= 1e6 and 0 <= h <= 1e6):
         raise Refused("invalid_field")
-    centre = (x + w / 2, y + h / 2)
+    place = (x + w / 2, y + h / 2)
     if part.get("centroid") is not None:
-        centre = (_number(_needed(part["centroid"], "x")), _number(_needed(part["centroid"], "y")))
-    elif "centroid_x" in part and "centroid_y" in part:
-        centre = (_number(part["centroid_x"]), _number(part["centroid_y"]))
+        place = (_number(_needed(part["centroid"], "x")), _number(_needed(part["centroid"], "y")))
+    elif is_flat and "centroid_x" in part and "centroid_y" in part:
+        place = (_number(part["centroid_x"]), _number(part["centroid_y"]))
+    if any(abs(one) > 1e6 for one in (x, y, *place)):
+        raise Refused("invalid_field")
     lane = part.get("lane_id")
     lane_id = None if lane is None else _whole(lane)
-    speed = part.get("speed_estimate", part.get("speed_kmh"))
+    if lane_id is not None and not 0 <= lane_id <= 32_767:
+        raise Refused("invalid_field")
+    speed = part.get("speed_estimate")
+    if speed is None and is_flat:
+        speed = part.get("speed_kmh")
     speed_kmh = None if speed is None else _number(speed)
     if speed_kmh is not None and speed_kmh < 0:
         raise Refused("invalid_field")
@@ -114,40 +157,68 @@ def _seen(part: dict[str, Any], classes: Collection[str], max_speed_kmh: float) 
         raise Refused("unknown_class")
     if speed_kmh is not None and speed_kmh > max_speed_kmh:
         raise Refused("impossible_speed")
-    return Seen(vehicle_id, vehicle_class, lane_id, speed_kmh, centre)
+    return Seen(vehicle_id, vehicle_class, speed_kmh, lane_id, *place, (x, y, w, h))
 
 
-def _needed(fields: dict[str, Any], *names: str) -> Any:
-    for name in names:
-        if name in fields:
-            return fields[name]
-    raise Refused("missing_field")
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
+def _first(fields: dict[str, Any], *names: str) -> Any:
+    return next((fields[name] for name in names if name in fields), None)
+
+
+def _needed(fields: dict[str, Any], name: str) -> Any:
+    if not isinstance(fields, dict):
+        raise Refused("invalid_field")
+    if name not in fields:
+        raise Refused("missing_field")
+    return fields[name]
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+    if isinstance(value, bool) or not isinstance(value, str | int) or not 0 < len(str(value)) <= 256:
         raise Refused("invalid_field")
     return str(value)
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**63:
         raise Refused("invalid_field")
     return value
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise Refused("invalid_field")
     return value
 
 
-def _time_us(value: Any) -> int:
-    if isinstance(value, str):
-        try:
-            time = datetime.fromisoformat(value)
-        except ValueError:
-            raise Refused("invalid_timestamp") from None
-        return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - EPOCH) // timedelta(microseconds=1)
-    number = _number(value)
-    return round(number * 1000) if number >= FIRST_MILLISECOND_VALUE else round(number * 1_000_000)
+def _text_time_us(text: str) -> int:
+    """Microseconds of an ISO 8601 time, which are cut; a naive one is UTC."""
+    text = text.strip()
+    if not _TIME.fullmatch(text):
+        raise Refused("invalid_timestamp")
+    try:
+        time = datetime.fromisoformat(_BEYOND_MICROSECONDS.sub(r"\1", text).upper())
+    except ValueError:
+        raise Refused("invalid_timestamp") from None
+    time_us = ((time if time.tzinfo else time.replace(tzinfo=UTC)) - EPOCH) // timedelta(microseconds=1)
+    return _possible(time_us, 1)
+
+
+def _number_time_us(number: float, detections: int) -> int:
+    """Microseconds of epoch seconds or milliseconds: the digits are those of the shortest decimal form, and are cut."""
+    unit = 1000 if number >= FIRST_MILLISECOND_VALUE else 1_000_000
+    return _possible(math.floor(Decimal(repr(number)) * unit), detections)
+
+
+def _possible(time_us: int, detections: int) -> int:
+    if not 0 <= time_us < LAST_US:
+        raise Refused("invalid_timestamp", detections)
+    return time_us

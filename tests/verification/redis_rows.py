@@ -9,10 +9,10 @@ from typing import Any
 from redis import Redis
 
 from tests.verification.compare import Comparison, FoundRow, compare_rows, found_row
-from tests.verification.truth import RowKey, Rules, TruthRow
+from tests.verification.truth import OracleRow, RowKey, Rules
 
 
-def compare_redis(redis_url: str, truth: Mapping[RowKey, TruthRow], rules: Rules) -> Comparison:
+def compare_redis(redis_url: str, truth: Mapping[RowKey, OracleRow], rules: Rules) -> Comparison:
     """Compare ``camera:{camera_id}:current`` of every camera with its newest window."""
     newest: dict[str, int] = {}
     for key in truth:

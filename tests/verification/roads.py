@@ -25,7 +25,7 @@ from redis import Redis
 
 from tests.verification.compare import Comparison, report
 from tests.verification.deployment import Deployment, VerificationError, deployed, until
-from tests.verification.dirty import compare_dead_letters
+from tests.verification.letters import compare_dead_letters
 from tests.verification.log import LogRecord, end_offsets, read_log
 from tests.verification.roads_plan import RoadFeed, RoadTruth, truth_of_roads
 from trafficapp.roads.published import decode_speeds
@@ -206,7 +206,9 @@ def compare_all(deployment: Deployment, truth: RoadTruth, log: list[LogRecord]) 
     return report(
         [
             *compare_observations(deployment, truth),
-            compare_dead_letters(truth.refused, log, letters, ROADS_RAW),
+            compare_dead_letters(
+                {place: {reason: 1} for place, reason in truth.refused.items()}, log, letters, ROADS_RAW
+            ),
             *compare_notifications(deployment, truth),
             *compare_graph(deployment, truth),
         ]

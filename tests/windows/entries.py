@@ -64,7 +64,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Seen:
-    """A vehicle in a picture; speed in km/h, place in pixels."""
+    """A vehicle in a picture; speed in km/h, place in pixels.
+
+    Attributes:
+        box: upper left corner, width and height; None for what is usual in the form of its message.
+    """
 
     vehicle_id: str
     vehicle_class: str = "car"
@@ -72,6 +76,7 @@ class Seen:
     lane_id: int | None = None
     x: float = 0.0
     y: float = 0.0
+    box: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -249,6 +254,8 @@ def _message(picture: Picture) -> dict[str, Any]:
 
 def box_of(form: Form, seen: Seen) -> tuple[float, float, float, float]:
     """The box of a vehicle: upper left corner, width and height; in the flat form its middle is the place."""
+    if seen.box is not None:
+        return seen.box
     return (seen.x - 2, seen.y - 1, 4, 2) if form == "flat" else (seen.x - 5, seen.y - 5, 7, 7)
 
 

@@ -199,7 +199,9 @@ class Oracle:
         if picture.camera_id not in self.cameras and len(self.cameras) >= self.limits.max_cameras:
             return refused + Counter(too_many_cameras=everything)
         moment = Moment(len(self.ticks), picture.record_ms * 1000)
-        camera = self.cameras.setdefault(picture.camera_id, Camera(moment))
+        if picture.camera_id not in self.cameras:
+            self.cameras[picture.camera_id] = self._new_camera(moment)
+        camera = self.cameras[picture.camera_id]
         camera.heard = moment
         if camera.is_silent:
             camera.is_silent = False
@@ -207,6 +209,9 @@ class Oracle:
         refused += self._count(camera, picture, moment, is_full=offset in self.full)
         self._finish(offset, picture.camera_id, camera)
         return refused
+
+    def _new_camera(self, moment: Moment) -> Camera:
+        return Camera(moment)
 
     def _count(self, camera: Camera, picture: Picture, moment: Moment, *, is_full: bool) -> Counter[str]:
         """Count a camera's picture; return what is refused of it."""
@@ -227,7 +232,7 @@ class Oracle:
                 continue
             counted.append((picture, seen))
             speed_kmh = self._speed_kmh(camera, picture, seen)
-            camera.counted.append(Counted(start_us, _identity(picture, seen), seen, speed_kmh))
+            camera.counted.append(Counted(start_us, identity_of(picture, seen), seen, speed_kmh))
         self.counted += len(counted)
         if counted or not picture.seen:
             self._move_or_wait(camera, picture.time_us, moment, counted)
@@ -243,7 +248,7 @@ class Oracle:
         return picture.time_us // self.limits.size_us * self.limits.size_us
 
     def _is_known(self, camera: Camera, picture: Picture, seen: Seen) -> bool:
-        start_us, identity = self._start_us(picture), _identity(picture, seen)
+        start_us, identity = self._start_us(picture), identity_of(picture, seen)
         return any(one.start_us == start_us and one.identity == identity for one in camera.counted)
 
     # ------------------------------------------------------------------ the camera's time
@@ -433,7 +438,7 @@ def is_tracked(camera_id: str, seen: Seen) -> bool:
     return seen.vehicle_id != (UNTRACKED_OF_SPECIAL if camera_id == "special" else UNTRACKED)
 
 
-def _identity(picture: Picture, seen: Seen) -> Hashable:
+def identity_of(picture: Picture, seen: Seen) -> Hashable:
     """What is the same when a detection is sent again."""
     if is_tracked(picture.camera_id, seen):
         return picture.frame_id, seen.vehicle_id
@@ -481,7 +486,7 @@ def assert_rows_equal(found: Iterable[tuple[int, WindowRow]], expected: Iterable
         assert _near(row.avg_speed_kmh, right.avg_speed_kmh, 0.0005), (key, row, right)
         assert _near(row.stopped_ratio, right.stopped_ratio, 0.00005), (key, row, right)
         assert _near(row.congestion_score, right.score, 0.00005), (key, row, right)
-        assert row.congestion_level == _level(row.congestion_score, right.boundaries), key
+        assert row.congestion_level == level_of(row.congestion_score, right.boundaries), key
 
 
 def _in_order(one: tuple[int, RowKey, object]) -> tuple[int, str]:
@@ -509,7 +514,8 @@ def _near(found: float | None, right: float | None, tolerance: float) -> bool:
     return abs(found - right) <= tolerance + 1e-9
 
 
-def _level(score: float | None, boundaries: Boundaries) -> str:
+def level_of(score: float | None, boundaries: Boundaries) -> str:
+    """Name the level of a score."""
     if score is None:
         return "UNKNOWN"
     moderate, high, severe = boundaries

@@ -139,3 +139,14 @@ def test_numbers_as_names_and_unknown_fields_are_accepted() -> None:
 def test_a_rejection_says_what_is_wrong() -> None:
     with pytest.raises(Rejected, match="class 'ufo' is not one of the accepted"):
         DECODER.decode(message(**{"class": "ufo"}))
+
+
+@pytest.mark.parametrize("frames_first", [False, True])
+def test_a_message_that_is_too_large_is_not_read_to_see_what_it_is(frames_first: bool) -> None:
+    decoder = DetectionDecoder(["car"], max_speed_kmh=400.0)
+    asked: list[object] = []
+    decoder.decode_detection = decoder.decode_frame = asked.append  # type: ignore[assignment]
+    value = json.dumps({**FRAME, "detections": [PART] * 20_000}).encode()
+    with pytest.raises(Rejected) as error:
+        decoder.decode_otherwise(value, frames_first)
+    assert (error.value.reason, error.value.events, asked) == ("too_large", 1, [])

@@ -1,0 +1,68 @@
+"""Asks workers for their health ten times a second: ``python -m tests.verification.hostile_watch PORT=PID_FILE...``.
+
+A line for each answer: port, when it was asked for on `time.monotonic`'s clock, after how many seconds it came, its
+status, 0 for none, and for how many of these seconds the worker's main thread had work and no core was free for it. And
+a line with ``late`` for each time that this process itself woke up late, by more than 50 ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+
+import aiohttp
+
+POLL_SECONDS = 0.1
+_TIMEOUT_SECONDS = 10.0
+_LATE_SECONDS = 0.05
+
+
+async def watch(workers: list[tuple[int, Path]]) -> None:
+    """Ask until this process is ended."""
+    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+        asked: set[asyncio.Task[None]] = set()
+        due = time.monotonic()
+        while True:
+            due += POLL_SECONDS
+            await asyncio.sleep(due - time.monotonic())
+            late = time.monotonic() - due
+            if late > _LATE_SECONDS:
+                print(f"late {due:.3f} {late:.3f}")
+                due = time.monotonic()
+            for port, pid_file in workers:
+                task = asyncio.create_task(_ask(session, port, pid_file))
+                asked.add(task)
+                task.add_done_callback(asked.discard)
+
+
+async def _ask(session: aiohttp.ClientSession, port: int, pid_file: Path) -> None:
+    waited_before = _without_a_core(pid_file)
+    began, status = time.monotonic(), 0
+    try:
+        async with session.get(f"http://127.0.0.1:{port}/health") as response:
+            await response.read()
+            status = response.status
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        pass
+    seconds = time.monotonic() - began
+    waited = min(max(_without_a_core(pid_file) - waited_before, 0.0), seconds)
+    print(f"{port} {began:.3f} {seconds:.4f} {status} {waited:.4f}")
+
+
+def _without_a_core(pid_file: Path) -> float:
+    """For how many seconds a process's main thread has waited for a core since it began; 0 where that is not told."""
+    try:
+        pid = json.loads(pid_file.read_text())["pid"]
+        return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, ValueError, LookupError, TypeError):
+        return 0.0
+
+
+if __name__ == "__main__":
+    named = (argument.split("=", 1) for argument in sys.argv[1:])
+    asyncio.run(watch([(int(port), Path(pid_file)) for port, pid_file in named]))
