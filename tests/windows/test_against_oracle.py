@@ -116,7 +116,7 @@ def test_any_log_gives_the_rows_dead_letters_and_counters_of_the_oracle(log: lis
 
 
 @given(bounded_logs())
-@settings(PATIENT, max_examples=80)
+@settings(PATIENT, max_examples=50)
 def test_few_cameras_that_are_forgotten_soon_are_the_oracles(log_and_limits: tuple[list[Entry], Limits]) -> None:
     assert_is_the_oracles(*log_and_limits)
 

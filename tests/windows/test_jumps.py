@@ -49,7 +49,7 @@ def test_a_steady_stream_does_not_feel_the_rule(log: list[Entry], lateness_us: i
 
 
 @given(streams(SLOW_MS, delays_ms=SHUFFLED_MS, with_speed=False))
-@settings(PATIENT, max_examples=60)
+@settings(PATIENT, max_examples=25)
 def test_slow_cameras_are_the_oracle_s(log: list[Entry]) -> None:
     assert_is_the_oracles(log)
 
