@@ -10,8 +10,9 @@ from __future__ import annotations
 #: (`trafficapp.topics.MAX_RECORD_BYTES`). Twelve pictures a second of five hundred new vehicles need a half of it.
 MAX_CAMERA_BYTES = 4 << 20
 
-#: Head of a text.
+#: Head of a text, and a character of it.
 TEXT_BYTES = 5
+MOST_CHARACTER_BYTES = 4
 _INTEGER_BYTES = 9
 _CONTAINER_BYTES = 5
 

@@ -165,8 +165,9 @@ class PartitionWindows:
         self._outcome, self._work = Outcome(), 0
         if records and records[0].offset <= self.applied:
             records = [record for record in records if record.offset > self.applied]
-        for one in self._reader.read(records):
-            if self._work + self._reader.patient_reads * _PATIENCE_WORK > _STEP_WORK:
+        reader = self._reader
+        for one in reader.read(records):
+            if self._work + reader.patient_reads * _PATIENCE_WORK > _STEP_WORK:
                 yield self._end_step()
             if type(one) is Picture:
                 self.state.applied = one.records[-1].offset

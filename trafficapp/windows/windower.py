@@ -25,6 +25,7 @@ from trafficapp.windows.holding import (
     FRAME_BYTES,
     LANE_BYTES,
     MAX_CAMERA_BYTES,
+    MOST_CHARACTER_BYTES,
     MOST_DETECTION_BYTES,
     SIGHTING_BYTES,
     TEXT_BYTES,
@@ -189,7 +190,8 @@ class Windower:
         if window is None:
             window = self._open(camera, start_us)
         text = "".join(names)
-        held_bytes = len(names) * TEXT_BYTES + (len(text) if text.isascii() else len(text.encode()))
+        is_ascii = text.isascii()
+        held_bytes = len(names) * TEXT_BYTES + (len(text) if is_ascii else len(text.encode()))
         if seen:
             seen |= new
         else:
@@ -218,7 +220,8 @@ class Windower:
                 first_class = lane.vehicles.get(vehicle_id)
                 if first_class is None:
                     lane.vehicles[vehicle_id] = vehicle_class
-                    held_bytes += name_bytes(vehicle_id) + name_bytes(vehicle_class)
+                    held_bytes += len(vehicle_id) if is_ascii else len(vehicle_id.encode())
+                    held_bytes += len(vehicle_class) * MOST_CHARACTER_BYTES + 2 * TEXT_BYTES
                 elif first_class != vehicle_class and (vehicle_id, vehicle_class) not in lane.other_classes:
                     lane.other_classes.add((vehicle_id, vehicle_class))
                     held_bytes += name_bytes(vehicle_id) + name_bytes(vehicle_class)
