@@ -18,29 +18,32 @@ from web.operations import OPERATIONS, Operation
 
 REFUSED, TOO_SMALL, LET_IN = 401, 403, 0
 
-#: By kind of caller: headers, and what follows for public reads, guarded reads, operators' and admins' operations.
-CALLERS: dict[str, tuple[dict[str, str], tuple[int, int, int, int]]] = {
-    "no token": ({}, (LET_IN, REFUSED, REFUSED, REFUSED)),
-    "viewer": (tokens.bearer(tokens.rs256("viewer")), (LET_IN, LET_IN, TOO_SMALL, TOO_SMALL)),
-    "operator": (tokens.bearer(tokens.hs256("operator")), (LET_IN, LET_IN, LET_IN, TOO_SMALL)),
-    "admin": (tokens.bearer(tokens.es256(["other", "admin"])), (LET_IN, LET_IN, LET_IN, LET_IN)),
-    "static token": (ADMIN, (LET_IN, LET_IN, LET_IN, LET_IN)),
-    "static token as bearer": (tokens.bearer(ADMIN_KEY), (LET_IN, LET_IN, LET_IN, LET_IN)),
-    "no known role": (tokens.bearer(tokens.hs256("king")), (LET_IN, TOO_SMALL, TOO_SMALL, TOO_SMALL)),
-    **{
-        name: (headers, (REFUSED, REFUSED, REFUSED, REFUSED))
-        for name, headers in {
-            "expired": tokens.bearer(tokens.hs256("admin", exp=time.time() - 60)),
-            "alg=none": tokens.bearer(tokens.unsigned()),
-            "wrong secret": tokens.bearer(tokens.hs256("admin", secret="x" * 40)),
-            "wrong key": tokens.bearer(tokens.rs256("admin", key=tokens.rsa.generate_private_key(65537, 2048))),
-            "unknown key": tokens.bearer(tokens.rs256("admin", kid="other")),
-            "public key as secret": tokens.bearer(tokens.signed_with_public_key()),
-            "wrong static token": {"X-Admin-Token": ADMIN_KEY + "x"},
-            "static token, then a wrong one": ADMIN | {"X-Admin-Token": ADMIN_KEY[:-1]},
-        }.items()
-    },
-}
+
+def callers() -> dict[str, tuple[dict[str, str], tuple[int, int, int, int]]]:
+    """By kind: headers, and what follows for public reads, guarded reads, operators' and admins' operations."""
+    return {
+        "no token": ({}, (LET_IN, REFUSED, REFUSED, REFUSED)),
+        "viewer": (tokens.bearer(tokens.rs256("viewer")), (LET_IN, LET_IN, TOO_SMALL, TOO_SMALL)),
+        "operator": (tokens.bearer(tokens.hs256("operator")), (LET_IN, LET_IN, LET_IN, TOO_SMALL)),
+        "admin": (tokens.bearer(tokens.es256(["other", "admin"])), (LET_IN, LET_IN, LET_IN, LET_IN)),
+        "static token": (ADMIN, (LET_IN, LET_IN, LET_IN, LET_IN)),
+        "static token as bearer": (tokens.bearer(ADMIN_KEY), (LET_IN, LET_IN, LET_IN, LET_IN)),
+        "no known role": (tokens.bearer(tokens.hs256("king")), (LET_IN, TOO_SMALL, TOO_SMALL, TOO_SMALL)),
+        **{
+            name: (headers, (REFUSED, REFUSED, REFUSED, REFUSED))
+            for name, headers in {
+                "expired": tokens.bearer(tokens.hs256("admin", exp=time.time() - 60)),
+                "alg=none": tokens.bearer(tokens.unsigned()),
+                "wrong secret": tokens.bearer(tokens.hs256("admin", secret="x" * 40)),
+                "wrong key": tokens.bearer(tokens.rs256("admin", key=tokens.rsa.generate_private_key(65537, 2048))),
+                "unknown key": tokens.bearer(tokens.rs256("admin", kid="other")),
+                "public key as secret": tokens.bearer(tokens.signed_with_public_key()),
+                "wrong static token": {"X-Admin-Token": ADMIN_KEY + "x"},
+                "static token, then a wrong one": ADMIN | {"X-Admin-Token": ADMIN_KEY[:-1]},
+            }.items()
+        },
+    }
+
 
 #: What is open to everybody, and what changes nothing although it is no GET.
 OPEN = {"/health", "/health/live", "/health/ready", "/api/health", "/metrics", "/openapi.json", "/asyncapi.json"}
@@ -72,11 +75,11 @@ FREE = {"requests_per_second": 1e6, "burst": 1_000_000}
 async def test_every_operation_for_every_caller(guarded_worker: Worker) -> None:
     operations = guarded_worker.client.app[OPERATIONS]
     public_reads = guarded_worker.context.settings.auth.public_reads
-    faults = []
+    faults, known = [], callers()
     async with aiohttp.ClientSession() as session:
         for operation in operations:
             url = guarded_worker.client.make_url(re.sub(r"\{[^}]*\}", "1", operation.path))
-            for name, (headers, outcomes) in CALLERS.items():
+            for name, (headers, outcomes) in known.items():
                 wanted = expected(operation, outcomes, public_reads)
                 async with session.request(operation.method, url, headers=headers) as response:
                     status = response.status if response.status in (REFUSED, TOO_SMALL) else LET_IN
