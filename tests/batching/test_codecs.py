@@ -41,6 +41,11 @@ def test_what_was_compressed_comes_out(codec: int, data: bytes) -> None:
 
 
 @written
+def test_it_comes_out_behind_what_is_to_stand_before_it(codec: int, data: bytes) -> None:
+    assert decompress(codec, data, len(PLAIN), b"header") == b"header" + PLAIN
+
+
+@written
 def test_the_limit_is_the_last_size_that_comes_out(codec: int, data: bytes) -> None:
     assert decompress(codec, data, len(PLAIN)) == PLAIN
     for limit in (len(PLAIN) - 1, len(PLAIN) // 2, 10):
@@ -100,3 +105,21 @@ def test_what_is_larger_than_the_room_at_hand_comes_out_too() -> None:
         assert decompress(codec, data) == plain
         with pytest.raises(Undecompressable, match="more than"):
             decompress(codec, data, 5 << 20)
+        assert decompress(codec, data, len(plain), b"header") == b"header" + plain
+
+
+def test_what_is_large_is_there_once_only() -> None:
+    plain = random.Random(3).randbytes(1 << 14) * 800
+    for codec, data in (
+        (GZIP, gzip.compress(plain)),
+        (SNAPPY, bytes(cramjam.snappy.compress_raw(plain))),
+        (SNAPPY, aiokafka_codec.snappy_encode(plain)),
+        (LZ4, aiokafka_codec.lz4_encode(plain)),
+        (ZSTD, aiokafka_codec.zstd_encode(plain)),
+    ):
+        tracemalloc.start()
+        try:
+            decompress(codec, data, before=b"header")
+            assert tracemalloc.get_traced_memory()[1] < 1.3 * len(plain)
+        finally:
+            tracemalloc.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -353,6 +354,21 @@ def test_no_call_unpacks_everything_of_a_batch_that_holds_much() -> None:
     assert len(calls) >= 4
     assert max(sum(len(record.value) for run in runs for record in run) for runs in calls) <= 5 << 20
     assert sum(len(run) for runs in calls for run in runs) == 200
+
+
+@codecs
+@pytest.mark.parametrize("size", [(1 << 20) - 1, 1 << 20, (1 << 20) + 1, (3 << 20) + 7])
+def test_large_records_come_out_as_they_went_in(codec: int, size: int) -> None:
+    chance = random.Random(size)
+    sent = [
+        Raw(chance.randbytes(5), b"a"),
+        Raw(chance.randbytes(size), b"b", [(b"name", chance.randbytes(9))], timestamp_delta=3),
+        Raw(None, chance.randbytes(size), timestamp_delta=4),
+    ]
+    fetched = batch_bytes(sent, base_offset=5, codec=codec)
+    theirs = AIOKAFKAS(TP, MemoryRecords(fetched), [], 5, None, None, True, 1)
+    assert [told(record) for record in records_of(fetched)] == [told(record) for record in theirs]
+    assert [record.key for record in records_of(fetched, position=6)] == [sent[1].key, sent[2].key]
 
 
 def test_very_many_small_records_are_no_long_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,13 @@ next one, so one that cannot be read costs none of its neighbours. The shape is 
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from models.records import PlainRecord, unreadable
+from trafficapp.batching.codecs import PIECE_BYTES
 
 #: Bits of the attributes of a batch.
 STAMPED, TRANSACTIONAL, CONTROL = 0x08, 0x10, 0x20
@@ -148,7 +150,19 @@ def _nullable(payload: bytes | memoryview, at: int, end: int) -> tuple[bytes | N
         return None, at
     if at + size > end:
         raise ValueError(f"a part of it says that it has {size} bytes")
-    return bytes(payload[at : at + size]), at + size
+    return _copied(payload, at, at + size), at + size
+
+
+def _copied(payload: bytes | memoryview, begin: int, end: int) -> bytes:
+    """Bytes between two places, copied piece by piece: a copy of very many at once stops all threads."""
+    if end - begin <= PIECE_BYTES:
+        return bytes(payload[begin:end])
+    copy = io.BytesIO()
+    with memoryview(payload) as whole:
+        for at in range(begin, end, PIECE_BYTES):
+            copy.write(whole[at : min(at + PIECE_BYTES, end)])
+    # what was written is a bytes object already
+    return copy.getvalue()
 
 
 def _varint(payload: bytes | memoryview, at: int, end: int) -> tuple[int, int]:
