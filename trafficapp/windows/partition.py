@@ -43,7 +43,7 @@ from trafficapp.windows.cameras import Cameras, Known, Remembering, decode_camer
 from trafficapp.windows.clock import elapsed_us
 from trafficapp.windows.outcome import Outcome
 from trafficapp.windows.pictures import Picture, PictureReader, Record, Refused
-from trafficapp.windows.windower import NOTHING, CameraState, Windower
+from trafficapp.windows.windower import NOTHING, CameraState, NotCounted, Windower
 
 logger = logging.getLogger(__name__)
 
@@ -165,22 +165,26 @@ class PartitionWindows:
         self._outcome, self._work = Outcome(), 0
         if records and records[0].offset <= self.applied:
             records = [record for record in records if record.offset > self.applied]
-        reader = self._reader
+        reader, state, known_cameras = self._reader, self.state, self.cameras.known
         for one in reader.read(records):
             if self._work + reader.patient_reads * _PATIENCE_WORK > _STEP_WORK:
                 yield self._end_step()
             if type(one) is Picture:
-                self.state.applied = one.records[-1].offset
-                finishing = self._take(one)
+                state.applied = one.records[-1].offset
+                known = known_cameras.get(one.key)
+                if known is None or one.records[0].offset <= known[2].offset:
+                    finishing = self._take_closely(one, known)
+                else:
+                    finishing = self._take(one, known)
                 if finishing is not None:
                     for _ in finishing:
                         yield self._end_step()
             elif type(one) is Refused:
-                self.state.applied = one.record.offset
+                state.applied = one.record.offset
                 self._refuse(one.record, one.parts)
             else:
                 assert not isinstance(one, Picture | Refused)  # noqa: S101 - for the type checker
-                self.state.applied = one.offset
+                state.applied = one.offset
                 self._wake_touched()
                 for _ in self._act_on(one):
                     yield self._end_step()
@@ -211,9 +215,8 @@ class PartitionWindows:
         self.cameras.wake(self._touched)
         self._touched.clear()
 
-    def _take(self, picture: Picture) -> Iterator[None] | None:
-        """Take a picture in; what is to be done then, if there is something, yields when a step is full."""
-        known = self.cameras.known.get(picture.key)
+    def _take_closely(self, picture: Picture, known: Known | None) -> Iterator[None] | None:
+        """Take in a picture whose camera is not met, or whose records may be in its row; otherwise as `_take`."""
         camera = known[2] if known is not None else self.cameras.states.get(picture.key)
         if camera is not None and picture.records[0].offset <= camera.offset:
             # the row is ahead of the partition's: what it covers is in it already
@@ -230,6 +233,10 @@ class PartitionWindows:
                 for record in picture.records:
                     self._refuse(record, [*picture.left_out, refused])
                 return None
+        return self._take(picture, known)
+
+    def _take(self, picture: Picture, known: Known) -> Iterator[None] | None:
+        """Take a picture in; what is to be done then, if there is something, yields when a step is full."""
         self._touched[picture.key] = known
         records, seen = picture.records, picture.seen
         if len(records) == 1 or known[1].takes_all(known[2], picture.time_us, len(seen)):
@@ -259,16 +266,16 @@ class PartitionWindows:
     ) -> Iterator[None] | None:
         """Count detections of a picture; what finishes windows that are final then yields when a step is full."""
         camera_id, windower, camera = known
-        outcome, time_us = self._outcome, picture.time_us
+        outcome, record_us, count = self._outcome, picture.record_us, len(seen)
         try:
             camera.offset = records[-1].offset
-            if picture.record_us != self._record_us:
-                self._record_us = picture.record_us
-                self._clock_us = self.state.clock_us + elapsed_us(self.state.tick_us, picture.record_us)
+            if record_us != self._record_us:
+                self._record_us = record_us
+                self._clock_us = self.state.clock_us + elapsed_us(self.state.tick_us, record_us)
             camera.clock_us = self._clock_us
             if not camera.newest_us:
-                camera.heard_us = picture.record_us
-            not_counted = windower.add(camera, time_us, picture.frame_id, seen)
+                camera.heard_us = record_us
+            not_counted = windower.add(camera, picture.time_us, picture.frame_id, seen)
         except Exception as error:
             fault = refused_by_fault(error, f"partition {self.partition}, offset {records[0].offset}")
             for record in records:
@@ -276,21 +283,27 @@ class PartitionWindows:
             return None
         if len(records) == 1:
             # of frames only: what has many detections is work
-            self._work += len(seen)
-        outcome.counted += len(seen)
+            self._work += count
+        outcome.counted += count
         if not_counted is not None or picture.left_out:
-            repeated, late, full = not_counted or NOTHING
-            outcome.counted -= repeated + late + full
-            outcome.repeated += repeated
-            if late or full or picture.left_out:
-                for record in records:
-                    # several records are late all together, and not one of them is one too many
-                    refused = self._beyond(camera_id, time_us, late // len(records), full)
-                    self._refuse(record, [*picture.left_out, *refused])
+            self._tell_not_counted(camera_id, picture, records, not_counted or NOTHING)
         if camera.newest_us < camera.final_us:
             return None
         final = windower.close_final(camera, camera_id, self.state.clock_us, self.state.thresholds)
         return self._finish(final, camera)
+
+    def _tell_not_counted(
+        self, camera_id: str, picture: Picture, records: Sequence[Record], not_counted: NotCounted
+    ) -> None:
+        outcome = self._outcome
+        repeated, late, full = not_counted
+        outcome.counted -= repeated + late + full
+        outcome.repeated += repeated
+        if late or full or picture.left_out:
+            for record in records:
+                # several records are late all together, and not one of them is one too many
+                refused = self._beyond(camera_id, picture.time_us, late // len(records), full)
+                self._refuse(record, [*picture.left_out, *refused])
 
     def _meet(self, picture: Picture) -> Known:
         """Meet a camera for the first time in this process, or one that was silent.
