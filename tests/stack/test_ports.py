@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -34,3 +37,21 @@ def test_a_server_on_every_address_blocks_the_port() -> None:
 def test_a_port_given_away_before_is_not_given_twice() -> None:
     first = ports.choose(0)
     assert ports.choose(first, taken=[first]) != first
+
+
+def test_a_port_that_another_process_has_chosen_is_not_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        free = server.getsockname()[1]
+    other = f"from trafficapp.stack import ports; print(ports.choose({free}), flush=True); input()"
+    with subprocess.Popen(  # noqa: S603 - our own code
+        [sys.executable, "-c", other], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert int(process.stdout.readline()) == free
+        # its server does not listen yet
+        assert ports.is_free(free)
+        assert ports.choose(free) != free
+        process.kill()
+    assert ports.choose(free) == free
+    assert ports.choose(free) == free
