@@ -17,6 +17,10 @@ WEB_PORT ?= 6066
 RUNS ?= 20
 SEED ?=
 ARGS ?=
+JOBS ?= 2
+# Servers that are given are there once; each process of the tests starts its own otherwise. The order is that of the
+# folders: what takes longest begins first.
+SIDE_BY_SIDE = $(if $(KAFKA_BOOTSTRAP_SERVERS)$(filter 1,$(JOBS)),,--numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder)
 SEED_OPTION = $(if $(SEED),--seed $(SEED))
 
 ##@ Use
@@ -47,8 +51,8 @@ clean: ## Remove .venv, build results and caches; stored traffic stays (`traffic
 setup-dev: $(VENV)/.dev-stamp ## Install what tests, checks and benchmarks need as well
 
 .PHONY: test
-test: setup-dev ## Run the tests against real servers (ARGS="-k windows" runs some)
-	$(BIN)/python -m pytest $(ARGS)
+test: setup-dev ## Run the tests against real servers, two files at a time (ARGS="-k windows" runs some, JOBS=1 one by one)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 .PHONY: lint
 lint: setup-dev ## Check style, formatting and types
