@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
+
 from models.alerts import AlertEvent, encode_alert_event
 from models.timestamps import rfc3339
 from tests.windows.entries import RULES, SECOND_US, T0_US, Entry, Picture, Seen, Tick, fresh, records
 from tests.windows.logs import silence
-from trafficapp.alerts.silence import SilenceRule
+from trafficapp.alerts.lifecycle import alert_id
+from trafficapp.alerts.silence import Silence, SilenceRule, came_back
+from trafficapp.windows.partition import PartitionWindows
 
 T0_MS = T0_US // 1000
 
@@ -75,3 +79,22 @@ def test_the_next_owner_ends_the_silence_with_the_same_bytes() -> None:
     assert list(map(encode_alert_event, after.apply(log[-1:]).alerts)) == [
         encode_alert_event(straight.apply(log).alerts[-1])
     ]
+
+
+def test_alerts_that_are_raised_at_the_same_time_by_the_broker_are_two() -> None:
+    late = Picture("a", T0_US, 0, (Seen("v", speed_kmh=1.0),), "nested", b"a", T0_MS)
+    silent = silence(T0_MS, 310)
+    # the broker's clock goes back
+    raised = [step for step in alerts([Tick(T0_MS), *sights(20), *silent, late, *silent]) if step.action == "opened"]
+    assert raised[0].triggered_at == raised[1].triggered_at
+    assert raised[0].id != raised[1].id
+    # a camera stands in two partitions
+    rules = replace(RULES, future_us=10**12, quiet_us=None)
+    log = records([Tick(T0_MS), *sights(20), *silent])
+    ids = {one.id for number in (0, 1) for one in PartitionWindows(number, rules, {}).apply(log).alerts}
+    assert len(ids) == 2
+
+
+def test_the_alert_of_a_silence_in_a_row_of_an_older_version_keeps_its_id() -> None:
+    old = msgspec.msgpack.decode(msgspec.msgpack.encode((T0_US, T0_US, 5, 7)), type=Silence)
+    assert came_back("a", old, T0_US).id == alert_id("camera_silent", "a", rfc3339(T0_US))

@@ -34,12 +34,16 @@ class Silence(Struct, array_like=True, frozen=True):
         newest_us: event time of the camera's newest event before.
         measured_us: how long the camera had been silent by the partition's clock.
         limit_us: the rule's limit.
+        tick: partition and offset of that tick. Its time alone would not tell two alerts apart: the broker's clock may
+            go back, and a camera may stand in two partitions.
     """
 
     raised_us: int
     newest_us: int
     measured_us: int
     limit_us: int
+    # new fields go to the end: rows that were written without them must stay readable
+    tick: str = ""
 
 
 def fell_silent(camera_id: str, silence: Silence) -> AlertEvent:
@@ -63,7 +67,7 @@ def was_forgotten(camera_id: str, silence: Silence, tick_us: int) -> AlertEvent:
 def _step(camera_id: str, silence: Silence, action: AlertAction, at_us: int, message: str) -> AlertEvent:
     raised = rfc3339(silence.raised_us)
     return AlertEvent(
-        id=alert_id("camera_silent", camera_id, raised),
+        id=alert_id("camera_silent", camera_id, f"{raised} {silence.tick}".rstrip()),
         action=action,
         revision=1 if action == "opened" else 2,
         severity="WARNING",

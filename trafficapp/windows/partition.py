@@ -423,7 +423,8 @@ class PartitionWindows:
             return
         silent_us = state.clock_us - camera.clock_us
         if silent_us >= rule.limit_us:
-            camera.silence = Silence(state.tick_us, camera.newest_us, silent_us, rule.limit_us)
+            tick = f"{self.partition}-{record.offset}"
+            camera.silence = Silence(state.tick_us, camera.newest_us, silent_us, rule.limit_us, tick)
             self._changed(key, camera, record)
             self.cameras.known.pop(key, None)
             self._outcome.alerts.append(fell_silent(key.decode(), camera.silence))
