@@ -26,7 +26,7 @@ from trafficapp.topics import EVENTS_RAW
 
 PARTITIONS = 8
 _LARGEST_BYTES = 80_000_000
-_NICENESS = 10
+_NICENESS = 19
 _BAD_HEADERS = ((b"\xff\xfe", b""),)
 
 

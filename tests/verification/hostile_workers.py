@@ -65,6 +65,7 @@ class Watched:
         killed_at: the moments of our kills, by worker.
         memory_mib: the most that each worker held.
         events: what happened to the processes.
+        began_at: when the watch began.
         late_seconds: by how much the process that asks woke up too late itself, at most.
     """
 
@@ -74,6 +75,7 @@ class Watched:
     events: list[Event] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     late_seconds: float = 0.0
+    began_at: float = field(default_factory=time.monotonic)
 
     def read(self, lines: Iterable[str]) -> None:
         """Take in what `tests.verification.hostile_watch` wrote."""
@@ -111,7 +113,8 @@ class Watched:
             slow = [one for one in answers if one.seconds > HEALTH_SECONDS or one.status != 200]
             for one in sorted(slow, key=lambda one: -one.seconds)[:5]:
                 faults.append(
-                    f"{worker.name}: /health answered {one.status} after {one.seconds * 1000:.0f} ms, "
+                    f"{worker.name} at {one.asked_at - self.began_at:.1f} s: "
+                    f"/health answered {one.status} after {one.seconds * 1000:.0f} ms, "
                     f"{one.waited_seconds * 1000:.0f} ms of them without a core"
                 )
             if self.memory_mib.get(worker.name, 0.0) > MEMORY_MIB:
