@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import random
 import time
 from collections import Counter
@@ -22,6 +21,7 @@ from confluent_kafka import Producer
 from tests.batching.raw_batches import CODECS as CODEC_NUMBERS
 from tests.batching.raw_batches import Raw, batch_bytes, produce_bytes
 from tests.verification.hostile_plan import ABORTED, CODECS, COMMITTED, RAW, Plan, Sending
+from tests.verification.priority import set_niceness
 from trafficapp.topics import EVENTS_RAW
 
 PARTITIONS = 8
@@ -170,7 +170,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True)
     options = parser.parse_args()
     # producers are other machines; here they must not take the workers' cores from them
-    os.nice(_NICENESS)
+    set_niceness(_NICENESS)
     lead_seconds = 20.0  # making it all takes a while
     plan = Plan(options.seed, round((time.time() + lead_seconds) * 1000) * 1000, options.seconds)
     began = plan.begin_us / 1e6 - time.time() + time.monotonic()

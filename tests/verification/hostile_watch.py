@@ -8,14 +8,14 @@ a line with ``late`` for each time that this process itself woke up late, by mor
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
 import sys
 import time
 from pathlib import Path
 
 import aiohttp
+
+from tests.verification.priority import set_niceness
 
 POLL_SECONDS = 0.1
 _TIMEOUT_SECONDS = 10.0
@@ -68,7 +68,6 @@ def _without_a_core(pid_file: Path) -> float:
 
 if __name__ == "__main__":
     # who measures must not wait for a core itself, where that can be had
-    with contextlib.suppress(PermissionError):
-        os.nice(_NICENESS)
+    set_niceness(_NICENESS)
     named = (argument.split("=", 1) for argument in sys.argv[1:])
     asyncio.run(watch([(int(port), Path(pid_file)) for port, pid_file in named]))
