@@ -172,10 +172,8 @@ class PartitionWindows:
             if type(one) is Picture:
                 state.applied = one.records[-1].offset
                 known = known_cameras.get(one.key)
-                if known is None or one.records[0].offset <= known[2].offset:
-                    finishing = self._take_closely(one, known)
-                else:
-                    finishing = self._take(one, known)
+                # the row of a camera that was met here is not ahead of the partition's
+                finishing = self._take(one, known) if known is not None else self._take_closely(one)
                 if finishing is not None:
                     for _ in finishing:
                         yield self._end_step()
@@ -215,9 +213,9 @@ class PartitionWindows:
         self.cameras.wake(self._touched)
         self._touched.clear()
 
-    def _take_closely(self, picture: Picture, known: Known | None) -> Iterator[None] | None:
-        """Take in a picture whose camera is not met, or whose records may be in its row; otherwise as `_take`."""
-        camera = known[2] if known is not None else self.cameras.states.get(picture.key)
+    def _take_closely(self, picture: Picture) -> Iterator[None] | None:
+        """Take in a picture whose camera was not met yet, and whose records may be in its row; otherwise as `_take`."""
+        camera = self.cameras.states.get(picture.key)
         if camera is not None and picture.records[0].offset <= camera.offset:
             # the row is ahead of the partition's: what it covers is in it already
             self._count_again(picture, camera)
@@ -225,14 +223,13 @@ class PartitionWindows:
             if rest is None:
                 return None
             picture = rest
-        if known is None:
-            try:
-                known = self._meet(picture)
-            except Rejected as error:
-                refused = Rejected(error.reason, error.detail, picture.events_a_record)
-                for record in picture.records:
-                    self._refuse(record, [*picture.left_out, refused])
-                return None
+        try:
+            known = self._meet(picture)
+        except Rejected as error:
+            refused = Rejected(error.reason, error.detail, picture.events_a_record)
+            for record in picture.records:
+                self._refuse(record, [*picture.left_out, refused])
+            return None
         return self._take(picture, known)
 
     def _take(self, picture: Picture, known: Known) -> Iterator[None] | None:
