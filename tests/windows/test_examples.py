@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from tests.windows.entries import SECOND_US, T0_US, Entry, Picture, Seen, Tick, fresh, records
+from dataclasses import replace
+
+from tests.windows.entries import QUIET_US, RULES, SECOND_US, T0_US, Entry, Picture, Seen, Tick, fresh, records
 from tests.windows.logs import silence
-from trafficapp.state_rows import partition_key
+from trafficapp.alerts.silence import SilenceRule
+from trafficapp.state_rows import OFFSET_BYTES, offset_of, partition_key
 
 T0_MS = T0_US // 1000
 
@@ -38,12 +41,27 @@ def test_a_record_that_a_camera_s_row_has_already_is_not_counted_again() -> None
     assert successor.cameras.states == windows.cameras.states
 
 
-def test_what_silence_does_to_a_camera_is_newer_than_its_records() -> None:
-    log = records([Tick(T0_MS), seen(0, 0, speed_kmh=9.0), *silence(T0_MS + 1000)])
-    windows = fresh()
-    windows.apply(log)
-    assert windows.cameras.states[b"a"].offset > 1
-    assert windows.cameras.states[b"a"].offset <= log[-1].offset
+def test_whatever_a_tick_does_to_a_camera_its_row_covers_the_tick() -> None:
+    # else a row that another worker wrote late, without it, could not be told from the newer one
+    camera = [seen(5 * window, 0, speed_kmh=9.0) for window in range(20)]
+    log = records([Tick(T0_MS), *camera, *silence(T0_MS + 96_000, 310)])
+    windows = fresh(rules=replace(RULES, silence=SilenceRule(300 * SECOND_US), quiet_us=QUIET_US))
+    done: list[str] = []
+    before: tuple[bytes, bytes] = (b"", b"")
+    for record in log:
+        outcome = windows.apply([record])
+        row = dict(windows.all_rows()).get(b"a", b"")
+        offset, state = row[:OFFSET_BYTES], row[OFFSET_BYTES:]
+        if record.headers and row:
+            # the offset of the camera stands in its state as well
+            assert (offset == before[0]) == (state == before[1])
+            assert offset == before[0] or offset_of(row) == record.offset
+            done += (
+                ["closed"] * bool(outcome.rows) + ["quiet"] * bool(outcome.quiet) + ["missed"] * bool(outcome.alerts)
+            )
+            assert bool(outcome.rows or outcome.quiet or outcome.alerts) == (offset != before[0])
+        before = offset, state
+    assert done == ["closed", "quiet", "missed"]
 
 
 def test_places_of_vehicles_unseen_for_long_are_forgotten_when_a_window_is_opened() -> None:
