@@ -63,6 +63,17 @@ def test_once_and_never_again_is_forgotten_after_a_day_and_an_hour() -> None:
     assert len(fresh(log.rows).cameras) == 3
 
 
+def test_records_that_come_again_change_nothing() -> None:
+    log = Log()
+    log.write(window(0, "H"), 0)
+    log.pass_hours(1, 24, 26.5)
+    log.write(window(0, "H", "later"), round(26.6 * HOUR_US))
+    before, applied = log.alerts.all_rows(), log.alerts.applied
+    for again in (log.records, log.records[:2], log.records[-1:]):
+        assert log.alerts.apply(again) == []
+        assert (log.alerts.all_rows(), log.alerts.applied) == (before, applied)
+
+
 def test_a_take_over_between_two_looks_changes_nothing() -> None:
     log, taken_over = Log(), Log()
     for one in (log, taken_over):

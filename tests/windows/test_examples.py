@@ -8,6 +8,7 @@ from tests.windows.entries import QUIET_US, RULES, SECOND_US, T0_US, Entry, Pict
 from tests.windows.logs import silence
 from trafficapp.alerts.silence import SilenceRule
 from trafficapp.state_rows import OFFSET_BYTES, offset_of, partition_key
+from trafficapp.windows.outcome import Outcome
 
 T0_MS = T0_US // 1000
 
@@ -39,6 +40,17 @@ def test_a_record_that_a_camera_s_row_has_already_is_not_counted_again() -> None
     outcome = successor.apply(log)
     assert (outcome.counted, outcome.repeated) == (0, 0)
     assert successor.cameras.states == windows.cameras.states
+
+
+def test_records_that_come_again_change_nothing() -> None:
+    log = records([Tick(T0_MS), *(seen(second, second, speed_kmh=9.0) for second in range(9)), *silence(T0_MS + 9000)])
+    for again in (log, log[:3], log[-1:]):
+        windows = fresh()
+        windows.apply(log)
+        before = dict(windows.all_rows())
+        outcome = windows.apply(again)
+        assert outcome == Outcome()
+        assert dict(windows.all_rows()) == before
 
 
 def test_whatever_a_tick_does_to_a_camera_its_row_covers_the_tick() -> None:
