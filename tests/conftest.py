@@ -20,10 +20,7 @@ from redis import Redis
 
 from trafficapp.stack.endpoints import Endpoints
 
-#: Processes that run tests side by side may have been given the same servers.
-_place = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_places = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-_redis_numbers = itertools.cycle(range(1 + _place, 16, _places))
+_redis_numbers = itertools.cycle(range(1, 16))
 
 
 @pytest.fixture(scope="session")

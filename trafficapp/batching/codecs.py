@@ -86,10 +86,7 @@ def _gzip(data: bytes | memoryview, limit: int, before: bytes) -> bytes:
     unpacked.write(before)
     room = limit
     rest = bytes(data)
-    is_first = True
-    # what follows and is none is ignored, as the broker does
-    while is_first or rest.startswith(_GZIP_MAGIC):
-        is_first = False
+    while True:
         member = zlib.decompressobj(_GZIP_WBITS)
         # the end of a member may be all that is left when its last byte is out
         while not member.eof:
@@ -102,7 +99,9 @@ def _gzip(data: bytes | memoryview, limit: int, before: bytes) -> bytes:
             if not piece and not rest and not member.eof:
                 raise ValueError("it ends too early")
         rest = member.unused_data.lstrip(b"\x00")
-    return unpacked.getvalue()
+        if not rest.startswith(_GZIP_MAGIC):
+            # what follows and is no member is ignored, as the broker does
+            return unpacked.getvalue()
 
 
 def _snappy(data: bytes | memoryview, limit: int, before: bytes) -> bytes | memoryview:
