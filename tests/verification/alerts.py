@@ -178,7 +178,7 @@ async def _judge(check: Check) -> Result:
     acknowledged = [place for place in found.steps if place[1] == "acknowledged"]
     if Counter(place[0] for place in acknowledged) != Counter(check.room.acknowledged.keys()):
         faults.append(f"acknowledged on the topic: {acknowledged}")
-    calm, killing = delays_of(check.everybody, traffic, check.kills_began)
+    calm, killing = delays_of(check.everybody, traffic, check.kills_began, AIM_MS)
     if _quantile(calm, 0.99) > AIM_MS:
         faults.append(f"p99 is {_quantile(calm, 0.99):.0f} ms and not below {AIM_MS:g} ms although nobody was killed")
         faults += [f"{name}: {delay:.0f} ms" for name, delay in calm.longest.items() if delay > AIM_MS]

@@ -177,8 +177,12 @@ class Delays(NamedTuple):
     longest: dict[str, float]
 
 
-def delays_of(clients: Sequence[EventsClient], traffic: Traffic, kills_began: float) -> tuple[Delays, Delays]:
+def delays_of(
+    clients: Sequence[EventsClient], traffic: Traffic, kills_began: float, aim_ms: float
+) -> tuple[Delays, Delays]:
     """The delays of new alerts before the kills began (all of them when there were none), and after.
+
+    Those that might still be on their way when the kills began, as fast as they must be, count among the latter.
 
     Not measured are alerts that no picture raised: of silent cameras, and of windows behind which no picture came.
     """
@@ -189,7 +193,7 @@ def delays_of(clients: Sequence[EventsClient], traffic: Traffic, kills_began: fl
                 continue
             sent = traffic.final_since(step["camera_id"], epoch_us(step["triggered_at"]))
             if sent is not None:
-                delays, delay_ms = found[sent >= kills_began], (at - sent) * 1000
+                delays, delay_ms = found[sent + aim_ms / 1000 >= kills_began], (at - sent) * 1000
                 name = f"{step['alert_type']} {step['camera_id']} {step['triggered_at']}"
                 delays.milliseconds.append(delay_ms)
                 delays.longest[name] = max(delay_ms, delays.longest.get(name, 0))
