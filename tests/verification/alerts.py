@@ -46,7 +46,6 @@ SETTINGS = {
     "TRAFFICAPP_WINDOWS__TICK_SECONDS": "0.5",
     "TRAFFICAPP_ALERTS__SILENT_SECONDS": "10",
 }
-_READY_SECONDS = 60.0
 _ALERT_SECONDS = 20.0
 _STORED_WITHIN_SECONDS = 30.0
 
@@ -136,7 +135,7 @@ async def run(seed: int, *, kills: bool) -> bool:
         deployed(2, own_servers=True, settings={**SETTINGS, "ADMIN_API_KEY": token}) as deployment,
         aiohttp.ClientSession() as session,
     ):
-        await _until_ready(deployment, session)
+        await deployment.until_ready()
         ports = [worker.web_port for worker in deployment.workers if worker.role == "streams"]
         async with listening(CLIENTS_A_WORKER, ports) as clients:
             check = Check(deployment, Traffic(deployment, seed), clients, ControlRoom(session, token))
@@ -147,21 +146,6 @@ async def run(seed: int, *, kills: bool) -> bool:
             result = await _judge(check)
     _tell(seed, check, result)
     return not result.faults
-
-
-async def _until_ready(deployment: Deployment, session: aiohttp.ClientSession) -> None:
-    """Wait until every worker has taken over its partitions, and two seconds later still has."""
-    urls = [f"http://127.0.0.1:{worker.web_port}/health/ready" for worker in deployment.workers]
-
-    async def status(url: str) -> int:
-        async with session.get(url) as response:
-            return response.status
-
-    in_a_row = 0
-    async with asyncio.timeout(_READY_SECONDS):
-        while in_a_row < 3:
-            in_a_row = in_a_row + 1 if {await status(url) for url in urls} == {200} else 0
-            await asyncio.sleep(1)
 
 
 async def _judge(check: Check) -> Result:

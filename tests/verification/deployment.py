@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import aiohttp
 import psycopg
 from psycopg import sql
 
@@ -27,6 +28,7 @@ from trafficapp.topics import ALERTS, DEAD_LETTERS, EVENTS_RAW, METRICS
 #: Where each check leaves the lines of its processes.
 _LOGS = Path("build") / "verification"
 _POLL_SECONDS = 0.5
+_READY_SECONDS = 60.0
 
 
 class VerificationError(Exception):
@@ -75,6 +77,24 @@ class Deployment:
     def logs(self) -> Path:
         """Where the lines of the processes are left."""
         return _LOGS / self.settings.app_id
+
+    async def until_ready(self) -> None:
+        """Wait until every worker has taken over its partitions, and two seconds later still has.
+
+        Raises:
+            TimeoutError: that takes more than a minute.
+        """
+        urls = [f"http://127.0.0.1:{worker.web_port}/health/ready" for worker in self.workers]
+
+        async def status(session: aiohttp.ClientSession, url: str) -> int:
+            async with session.get(url) as response:
+                return response.status
+
+        in_a_row = 0
+        async with asyncio.timeout(_READY_SECONDS), aiohttp.ClientSession() as session:
+            while in_a_row < 3:
+                in_a_row = in_a_row + 1 if {await status(session, url) for url in urls} == {200} else 0
+                await asyncio.sleep(1)
 
     async def replay(self, arguments: Sequence[str]) -> None:
         """Run ``trafficapp replay`` to its end, its lines going to the terminal.

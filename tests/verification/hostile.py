@@ -140,6 +140,8 @@ async def run(seed: int, seconds: float, *, kills: bool) -> bool:
     moments = sorted((chance.uniform(_FIRST_KILL, _LAST_KILL) * seconds, name) for name in KILLED if kills)
     async with deployed(2, own_servers=True, settings=environment()) as deployment:
         settings = settings_of(deployment)
+        # seven processes that start at once keep each other from the cores; what is asked here is what the load does
+        await deployment.until_ready()
         async with watched(deployment, deployment.logs / "health.txt") as found:
             async with asyncio.TaskGroup() as tasks:
                 sent = tasks.create_task(load(deployment, seed, seconds))

@@ -1,8 +1,9 @@
 """Asks workers for their health ten times a second: ``python -m tests.verification.hostile_watch PORT=PID_FILE...``.
 
 A line for each answer: port, when it was asked for on `time.monotonic`'s clock, after how many seconds it came, its
-status, 0 for none, and for how many of these seconds the worker's main thread had work and no core was free for it. And
-a line with ``late`` for each time that this process itself woke up late, by more than 50 ms.
+status, 0 for none, for how many of these seconds the worker's main thread had work and no core was free for it, and for
+how many of them the core that is worst off was taken from this machine, if it is a virtual one. And a line with
+``late`` for each time that this process itself woke up late, by more than 50 ms.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from pathlib import Path
 
 import aiohttp
+import psutil
 
 from tests.verification.priority import set_niceness
 
@@ -44,7 +46,7 @@ async def watch(workers: list[tuple[int, Path]]) -> None:
 
 
 async def _ask(session: aiohttp.ClientSession, port: int, pid_file: Path) -> None:
-    waited_before = _without_a_core(pid_file)
+    waited_before, stolen_before = _without_a_core(pid_file), _stolen()
     began, status = time.monotonic(), 0
     try:
         async with session.get(f"http://127.0.0.1:{port}/health") as response:
@@ -54,7 +56,13 @@ async def _ask(session: aiohttp.ClientSession, port: int, pid_file: Path) -> Non
         pass
     seconds = time.monotonic() - began
     waited = min(max(_without_a_core(pid_file) - waited_before, 0.0), seconds)
-    print(f"{port} {began:.3f} {seconds:.4f} {status} {waited:.4f}")
+    stolen = max(after - before for before, after in zip(stolen_before, _stolen(), strict=True))
+    print(f"{port} {began:.3f} {seconds:.4f} {status} {waited:.4f} {min(stolen, seconds):.4f}")
+
+
+def _stolen() -> list[float]:
+    """For how many seconds each core was given to another machine; always 0 on a real one."""
+    return [getattr(core, "steal", 0.0) for core in psutil.cpu_times(percpu=True)]
 
 
 def _without_a_core(pid_file: Path) -> float:

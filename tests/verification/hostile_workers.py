@@ -38,6 +38,7 @@ class Answer:
 
     Attributes:
         waited_seconds: for how long of it the worker had work and no core of the machine was free for it.
+        stolen_seconds: for how long of it a core was taken from the machine itself, which is a virtual one then.
     """
 
     port: int
@@ -45,6 +46,7 @@ class Answer:
     seconds: float
     status: int
     waited_seconds: float = 0.0
+    stolen_seconds: float = 0.0
 
     @property
     def own_seconds(self) -> float:
@@ -83,9 +85,9 @@ class Watched:
             words = line.split()
             if words[:1] == ["late"]:
                 self.late_seconds = max(self.late_seconds, float(words[2]))
-            elif len(words) == 5:
-                answer = Answer(int(words[0]), float(words[1]), float(words[2]), int(words[3]), float(words[4]))
-                self.answers.append(answer)
+            elif len(words) == 6:
+                asked_at, seconds, waited, stolen = (float(words[place]) for place in (1, 2, 4, 5))
+                self.answers.append(Answer(int(words[0]), asked_at, seconds, int(words[3]), waited, stolen))
 
     def answers_of(self, worker: Worker) -> list[Answer]:
         """Answers that count: asked for after a worker's first one, and after the first one behind each kill.
@@ -115,7 +117,8 @@ class Watched:
                 faults.append(
                     f"{worker.name} at {one.asked_at - self.began_at:.1f} s: "
                     f"/health answered {one.status} after {one.seconds * 1000:.0f} ms, "
-                    f"{one.waited_seconds * 1000:.0f} ms of them without a core"
+                    f"{one.waited_seconds * 1000:.0f} ms of them without a core, "
+                    f"{one.stolen_seconds * 1000:.0f} ms with one less in the machine"
                 )
             if self.memory_mib.get(worker.name, 0.0) > MEMORY_MIB:
                 faults.append(f"{worker.name} held {self.memory_mib[worker.name]:.0f} MiB")

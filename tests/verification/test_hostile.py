@@ -343,9 +343,12 @@ def seen(*answers: tuple[float, float, int], kills: Sequence[float] = (), ends: 
 
 def test_time_without_a_core_counts_and_is_told() -> None:
     watched = seen((0.0, 0.0, 200), (1.0, 0.4, 200))
-    answers = [watched.answers[0], replace(watched.answers[1], waited_seconds=0.2)]
+    answers = [watched.answers[0], replace(watched.answers[1], waited_seconds=0.2, stolen_seconds=0.1)]
     (fault,) = replace(watched, answers=answers, began_at=-5.0).faults()
-    assert fault == "worker-1 at 6.0 s: /health answered 200 after 400 ms, 200 ms of them without a core"
+    assert fault == (
+        "worker-1 at 6.0 s: /health answered 200 after 400 ms, "
+        "200 ms of them without a core, 100 ms with one less in the machine"
+    )
 
 
 def test_a_worker_that_answers_in_time_and_ends_by_our_kills_is_right() -> None:
