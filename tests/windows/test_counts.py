@@ -41,6 +41,15 @@ def test_a_vehicle_whose_class_changes_counts_in_both_classes_and_once_as_a_vehi
     assert row.counts_by_class == {"car": 2, "truck": 1}
 
 
+def test_classes_stand_in_their_alphabetical_order_whichever_was_seen_first() -> None:
+    """Else a worker that takes over would send the same row with other bytes."""
+    seen = [Seen("v1", "truck", lane_id=0), Seen("v2", "bus", lane_id=1), Seen("v3", "car", lane_id=0)]
+    later = [picture(1, Seen("v3", "van", lane_id=0)), picture(2, Seen("v3", "bicycle", lane_id=0))]
+    rows = rows_of(picture(0, *seen), *later)
+    assert list(rows[START, None].counts_by_class) == ["bicycle", "bus", "car", "truck", "van"]
+    assert list(rows[START, 0].counts_by_class) == ["bicycle", "car", "truck", "van"]
+
+
 def test_without_any_speed_the_row_says_so_and_never_zero() -> None:
     row = rows_of(picture(0, Seen("v1")))[START, None]
     assert (row.avg_speed_kmh, row.stopped_ratio, row.congestion_score) == (None, None, None)
