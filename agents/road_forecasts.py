@@ -29,6 +29,7 @@ from trafficapp.batching.fatal import Exit, end_process
 from trafficapp.batching.stateful import Owned, StatefulSink, acknowledged
 from trafficapp.forecast.city import CityRoads, Record
 from trafficapp.forecast.city_notices import judge_fresh
+from trafficapp.forecast.closures import closed_edges
 from trafficapp.forecast.pace import Pace
 from trafficapp.forecast.predicting import CityMoment, CityPredictor, PredictedCity, speeds_of
 from trafficapp.forecast.quantities import SPEED
@@ -84,6 +85,7 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
         self._graph = graph
         self._redis = redis
         self._notices = RoadNotices(settings.notifications)
+        self._closed_us = round(settings.roads.closed_seconds * MICROSECONDS_PER_SECOND)
         self._paces: dict[int, Pace] = {}
         self._untold: dict[int, list[tuple[bytes, bytes]]] = {}
         #: Model and number of roads of which usual speeds were put.
@@ -228,6 +230,7 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
             observed_at=told.observed_at,
             sources=told.sources,
             free_flow_kmh=told.free_flow_kmh,
+            closed_at=told.closed_at,
         )
         usual_of = (predicted.model_version, len(told.edges))
         if predicted.model is not None and usual_of != self._usual_of:
@@ -267,14 +270,18 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
         now = max(time.time(), states.source_ms / 1000 + time.monotonic() - one.applied)
         recent_kmh, last_time = states.recent.window(now)
         road_ids = states.recent.road_ids
-        newest = (states.roads[road_id].observed for road_id in road_ids)
+        newest = (states.roads[road_id].measured for road_id in road_ids)
+        now_us = round(now * MICROSECONDS_PER_SECOND)
         return CityMoment(
-            made_at_us=round(now * MICROSECONDS_PER_SECOND),
+            made_at_us=now_us,
             road_ids=road_ids,
             recent_kmh=recent_kmh,
             last_time=last_time,
             step_seconds=states.recent.step_seconds,
             current_kmh=tuple(0.0 if observed is None else observed.current_speed_kmh for observed in newest),
+            closed=frozenset(
+                road_id for road_id, road in states.roads.items() if road.is_closed(now_us, self._closed_us)
+            ),
         )
 
     async def _write_state(self, partition: int, one: Owned[CityRoads]) -> None:
@@ -291,20 +298,23 @@ class _Graph(NamedTuple):
     observed_at: datetime | None
     sources: dict[str, PredictionSource]
     free_flow_kmh: dict[str, float]
+    closed_at: dict[str, datetime]
 
 
 def _graph_of(states: CityRoads, predicted: PredictedCity) -> _Graph:
-    observed = {road_id: road.observed for road_id, road in states.roads.items() if road.observed is not None}
+    observed = {road_id: road.measured for road_id, road in states.roads.items() if road.measured is not None}
+    closed = {one.road_id for one in predicted.predictions if one.source == "closed"}
     # one of a clock that was ahead would let the speeds look new for as long
     believed_us = states.believed_us()
     times_us = (one.observed_at_us for one in observed.values() if one.observed_at_us <= believed_us)
     newest_us = max(times_us, default=None)
     return _Graph(
         states.edges(),
-        speeds_of(predicted.predictions),
+        speeds_of(one for one in predicted.predictions if one.source != "closed"),
         None if newest_us is None else from_epoch_us(newest_us),
-        {one.road_id: one.source for one in predicted.predictions},
+        {one.road_id: one.source for one in predicted.predictions if one.road_id not in closed},
         {road_id: one.free_flow_kmh for road_id, one in observed.items()},
+        {edge: from_epoch_us(time_us) for edge, time_us in closed_edges(states.roads, closed).items()},
     )
 
 

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from models.roads import RoadIdentifier
 
-#: Who predicted: the promoted model, or what is left when it cannot.
-PredictionSource = Literal["model", "last_value", "time_of_day"]
+#: Who predicted: the promoted model, or what is left when it cannot. A closed road stays closed, its speeds are 0.
+PredictionSource = Literal["model", "last_value", "time_of_day", "closed"]
 
 
 class RoadPrediction(Struct, frozen=True, kw_only=True, gc=False):
@@ -23,7 +23,7 @@ class RoadPrediction(Struct, frozen=True, kw_only=True, gc=False):
         predicted_speed_10min: km/h, as all speeds.
         prediction_confidence: 0..1, the least of the three horizons; docs/forecasts.md says what it means. None
             while nothing was calibrated.
-        model_version: of the model, or ``baseline:last_value`` and ``baseline:time_of_day``.
+        model_version: of the model, or ``baseline:last_value``, ``baseline:time_of_day``, ``baseline:closed``.
         source: the same as a word.
         note: why it is not the model's, for people; "" when it is.
         low_kmh, high_kmh: 80 % interval at each horizon.

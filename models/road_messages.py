@@ -8,11 +8,14 @@ import msgspec
 from msgspec import Meta, Struct
 
 from models.detections import MAX_MESSAGE_BYTES, UNDECODABLE, Rejected
-from models.roads import RoadIdentifier, RoadName
+from models.roads import CLOSED_JAM_FACTOR, RoadIdentifier, RoadName
 
 #: [longitude, latitude], and an altitude from those who have one.
 _Place = Annotated[list[float], Meta(min_length=2, max_length=3)]
 _MOST_POINTS = 1000
+
+#: Words of ``traversability`` (HERE Traffic v7) for a road on which nobody may drive, in small letters.
+_CLOSED_WORDS = frozenset({"closed", "reversiblenotroutable"})
 
 
 class RoadMessage(Struct, kw_only=True, frozen=True, gc=False):
@@ -23,9 +26,12 @@ class RoadMessage(Struct, kw_only=True, frozen=True, gc=False):
         road_id: of an edge or road of the graph, else whatever the producer calls it; the record key is the same.
         road_name: may be empty: the graph's name is used then.
         current_speed, free_flow_speed: km/h.
+            Of a closed road they may be missing: the speed is 0 then, free flow None.
         jam_factor: 0 is free, 10 is closed.
         coordinates: the road's line as [longitude, latitude] in driving direction; may be empty where the graph knows
             the id.
+        traversability: ``closed`` or ``reversibleNotRoutable`` close a road; whatever else stands there says nothing.
+        confidence: 0..1 in the speed; whatever else stands there says nothing.
     """
 
     event_id: RoadIdentifier
@@ -33,9 +39,22 @@ class RoadMessage(Struct, kw_only=True, frozen=True, gc=False):
     road_id: RoadIdentifier
     road_name: RoadName
     current_speed: float
-    free_flow_speed: float
+    free_flow_speed: float | None
     jam_factor: Annotated[float, Meta(ge=0, le=10)]
     coordinates: Annotated[list[_Place], Meta(max_length=_MOST_POINTS)]
+    traversability: Any = None
+    confidence: Any = None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it says that nobody may drive there."""
+        return _closes(self.jam_factor, self.traversability)
+
+    @property
+    def confidence_told(self) -> float | None:
+        """The confidence, if it is one."""
+        told = self.confidence
+        return float(told) if type(told) in (int, float) and 0 <= told <= 1 else None
 
 
 _decode = msgspec.json.Decoder(RoadMessage).decode
@@ -64,8 +83,19 @@ def decode_road_message(value: bytes | None) -> RoadMessage:
     for name in ("event_id", "road_id"):
         if isinstance(message.get(name), int) and not isinstance(message[name], bool):
             message[name] = str(message[name])
+    if _closes(message.get("jam_factor"), message.get("traversability")):
+        # who measures speeds has none of a road on which nobody drives
+        for name, nothing in (("current_speed", 0.0), ("free_flow_speed", None)):
+            if message.get(name) is None:
+                message[name] = nothing
     try:
         return msgspec.convert(message, RoadMessage)
     except msgspec.ValidationError as error:
         reason = "missing_field" if "missing required field" in str(error) else "invalid_field"
         raise Rejected(reason, str(error)) from None
+
+
+def _closes(jam_factor: Any, traversability: Any) -> bool:
+    return (type(jam_factor) in (int, float) and jam_factor >= CLOSED_JAM_FACTOR) or (
+        isinstance(traversability, str) and traversability.lower() in _CLOSED_WORDS
+    )

@@ -26,6 +26,14 @@ MOST_OBSERVATION_BYTES = 256 << 10
 #: Edges of the graph that a road is on at most.
 MOST_EDGES_OF_A_ROAD = 1000
 
+#: What a speed is, by the feed's confidence in it (as in HERE Traffic v7): above 0.7 it was measured, above 0.5 it is
+#: what was usual there at such times, else it is the speed limit. Who tells no confidence has measured.
+SpeedFrom = Literal["measured", "historical", "speed_limit"]
+HISTORICAL_CONFIDENCE, SPEED_LIMIT_CONFIDENCE = 0.7, 0.5
+
+#: The jam factor of a road on which nobody may drive.
+CLOSED_JAM_FACTOR = 10.0
+
 #: The event ids of a simulated city begin with it, so that whoever keeps them knows.
 SIMULATED_ID = "simulated-"
 
@@ -47,6 +55,8 @@ class RoadObservation(Struct, frozen=True, kw_only=True, gc=False):
         source_partition, source_offset: where the message stands in ``traffic-raw``.
         record_timestamp: of its record there, RFC 3339 UTC: whether an observation is ahead or late is judged by this
             alone, and by no clock of a worker. "" in those that were sent before it was told.
+        closed: whether the feed says that nobody may drive there; its speeds and jam factor are as told all the same.
+        confidence: 0..1 in the speed, as the feed tells it; None when it does not.
     """
 
     event_id: RoadIdentifier
@@ -65,6 +75,13 @@ class RoadObservation(Struct, frozen=True, kw_only=True, gc=False):
     source_partition: int
     source_offset: int
     record_timestamp: str = ""
+    closed: bool = False
+    confidence: Annotated[float, Meta(ge=0, le=1)] | None = None
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether its speed is one that vehicles had: others are neither learnt from nor shown as measured."""
+        return not self.closed and speed_from(self.confidence) == "measured"
 
     @property
     def record_us(self) -> int:
@@ -77,7 +94,14 @@ class RoadObservation(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class RoadNow(Struct, frozen=True, kw_only=True):
-    """A road in ``/traffic/current``; ``last_updated`` is when its speed was measured."""
+    """A road in ``/traffic/current``.
+
+    Attributes:
+        last_updated: when its speed was measured, or what is told instead of one.
+        closed: nobody may drive there; the speed says nothing then.
+        confidence: in the speed, 0..1; null when the feed tells none.
+        speed_from: whether the speed was measured, is what is usual there, or the speed limit.
+    """
 
     road_id: str
     road_name: str
@@ -85,6 +109,16 @@ class RoadNow(Struct, frozen=True, kw_only=True):
     jam_factor: float
     congestion_level: RoadCongestionLevel
     last_updated: str
+    closed: bool
+    confidence: float | None
+    speed_from: SpeedFrom
+
+
+def speed_from(confidence: float | None) -> SpeedFrom:
+    """What a speed is that is told with this confidence."""
+    if confidence is None or confidence > HISTORICAL_CONFIDENCE:
+        return "measured"
+    return "historical" if confidence > SPEED_LIMIT_CONFIDENCE else "speed_limit"
 
 
 encode_road_observation = msgspec.json.Encoder().encode

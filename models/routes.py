@@ -66,6 +66,21 @@ class RecommendedRoute(Struct, frozen=True, kw_only=True):
     congestion_summary: RouteCongestionSummary
 
 
+class AvoidedRoad(Struct, frozen=True, kw_only=True):
+    """A closed road that the quickest route would lead over, were it open.
+
+    Attributes:
+        edge_ids: its closed edges there, in driving direction.
+        closed_as_of: when the feed last said so, RFC 3339 UTC.
+        where: ``start`` or ``end`` when that place is on it, and the route begins or ends beside it; else ``way``.
+    """
+
+    road_name: str
+    edge_ids: list[str]
+    closed_as_of: str
+    where: Literal["start", "way", "end"]
+
+
 class RouteAnswer(Struct, frozen=True, kw_only=True):
     """The quickest route, and up to two others worth a choice.
 
@@ -76,6 +91,7 @@ class RouteAnswer(Struct, frozen=True, kw_only=True):
         departure_time: RFC 3339 UTC.
         speeds_from: which speeds were used.
         note: why these are not the predictions, or which of them are none of a model; null when all are.
+        avoided: closed roads that the routes keep off, in the order in which one would meet them.
     """
 
     recommended_route: RecommendedRoute
@@ -84,6 +100,7 @@ class RouteAnswer(Struct, frozen=True, kw_only=True):
     departure_time: str
     speeds_from: SpeedSource
     note: str | None
+    avoided: list[AvoidedRoad]
 
 
 encode_route_answer = msgspec.json.Encoder().encode

@@ -40,6 +40,10 @@ class RoadSettings(Section):
     speeds_usable_seconds: Seconds = Field(
         1800.0, description="Published speeds older than this count as unknown: usual speeds or free flow take over."
     )
+    closed_seconds: Seconds = Field(
+        1800.0,
+        description="A road that was told to be closed counts as open again when nothing was heard of it so long.",
+    )
     route_cache_seconds: int = Field(
         300, ge=0, le=3600, description="How long an answer for a route may be repeated; 0: never."
     )

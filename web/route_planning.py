@@ -7,9 +7,10 @@ assignment. A document that cannot be read, or is for another graph, changes not
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import nan
 from typing import Any
@@ -29,6 +30,7 @@ from trafficapp.settings import RoadSettings
 from trafficapp.stores.published_graph import graph_channel, graph_key, profile_key
 from trafficapp.stores.redis import UNAVAILABLE
 from trafficapp.telemetry import Telemetry
+from web.closed_roads import ClosedConditions, closed_now
 from web.problems import ProblemError
 from web.subscription import Subscription, Tasks
 from web.usual_conditions import UsualConditions
@@ -60,6 +62,8 @@ class Outlook:
         source: what they are made of.
         note: why they are not the predictions, or what else is to be told with them; None when nothing is.
         free_flow_kmh: of each edge as last told, what congestion is measured against; None when never told.
+        as_if_open: the same without anything closed; None where nothing is.
+        closed_at: closed edges, and when that was told last.
     """
 
     conditions: Conditions
@@ -67,6 +71,16 @@ class Outlook:
     source: SpeedSource
     note: str | None
     free_flow_kmh: Floats | None
+    as_if_open: Conditions | None = None
+    closed_at: Mapping[int, datetime] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        """The version of its speeds, and where something is closed, a name for what."""
+        if not self.closed_at:
+            return self.conditions.version
+        closed = ",".join(map(str, sorted(self.closed_at)))
+        return f"{self.conditions.version} {hashlib.blake2b(closed.encode(), digest_size=8).hexdigest()}"
 
 
 class RoutePlanning:
@@ -91,6 +105,7 @@ class RoutePlanning:
         self._speeds: Speeds | None = None
         self._usual: UsualSpeeds | None = None
         self._at_time_of_day = UsualConditions()
+        self._closed_conditions = ClosedConditions()
         self._seen: dict[str, bytes] = {}
         self._taking = asyncio.Lock()
         self._subscription = Subscription(
@@ -127,13 +142,25 @@ class RoutePlanning:
         """The published speeds, unless they say nothing of the traffic."""
         return self._speeds.published if self._speeds is not None and self._doubt(now) is None else None
 
+    def closed(self, now: datetime) -> Mapping[int, datetime]:
+        """Edges on which nobody may drive, and when that was told last."""
+        published = None if self._speeds is None else self._speeds.published
+        return closed_now(published, now, self._settings.closed_seconds)
+
     async def outlook(self, departure: datetime, now: datetime) -> Outlook:
-        """What is known of the roads at a departure.
+        """What is known of the roads at a departure. What is closed now is so whenever one starts.
 
         Raises:
             ProblemError: 503, the graph is not there yet.
         """
-        _ = self.planner
+        planner, closed_at = self.planner, self.closed(now)
+        outlook = await self._with_all_open(departure, now)
+        if not closed_at:
+            return outlook
+        conditions = await self._closed_conditions.of(planner, outlook.conditions, frozenset(closed_at))
+        return replace(outlook, conditions=conditions, as_if_open=outlook.conditions, closed_at=closed_at)
+
+    async def _with_all_open(self, departure: datetime, now: datetime) -> Outlook:
         why, speeds = self._doubt(now), self._speeds
         free_kmh = None if speeds is None else speeds.published.free_flow_kmh
         if why is None and speeds is not None and departure - now <= PREDICTED_AHEAD:
@@ -213,7 +240,10 @@ class RoutePlanning:
         last = self._speeds
         if last is not None and published.is_older_than(last.published):
             return
-        times = travel_times(planner.graph, published.speeds_kmh, published.horizons_seconds)
+        # what is closed is told by itself; a closure that grows old says nothing of the speed there
+        speeds_kmh = published.speeds_kmh.copy()
+        speeds_kmh[:, list(published.closed_at)] = nan
+        times = travel_times(planner.graph, speeds_kmh, published.horizons_seconds)
         conditions = planner.prepare(times, published.version)
         planner.use(conditions)
         self._speeds = Speeds(published, conditions)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from itertools import groupby
 from typing import cast
 
 import msgspec
 from aiohttp import hdrs, web
 
 from models.routes import (
+    AvoidedRoad,
     RecommendedRoute,
     RouteAnswer,
     RouteCongestionSummary,
@@ -22,8 +25,9 @@ from models.routes import (
 )
 from models.timestamps import epoch_us, from_epoch_us, rfc3339
 from trafficapp.roads.congestion import RouteCongestion
+from trafficapp.roads.graph import RoadGraph
 from trafficapp.roads.index import OffTheMap
-from trafficapp.roads.routes import Place, Recommendation, Route, Unreachable
+from trafficapp.roads.routes import Avoided, Place, Recommendation, Route, Unreachable
 from web.context import CONTEXT
 from web.operations import Operation, Tag
 from web.problems import ProblemError
@@ -59,7 +63,7 @@ class Routes:
         outlook = await self._planning.outlook(departure, now)
         told = NOW if body.departure_time == NOW else rfc3339(epoch_us(departure))
         # what the answer follows from, and what is told with it
-        version = f"{self._planning.graph_name} {outlook.conditions.version} {outlook.note or ''}".strip()
+        version = f"{self._planning.graph_name} {outlook.version} {outlook.note or ''}".strip()
         kept = await self._cache.get(question, version, told)
         if kept is not None:
             self._cache.note(question, kept.edges)
@@ -68,7 +72,7 @@ class Routes:
         reach_m = request.app[CONTEXT].settings.roads.place_reach_m
         searching = asyncio.get_running_loop().run_in_executor(self._searches, self._find, question, outlook, reach_m)
         found = await searching
-        answer = written(found, outlook, departure)
+        answer = written(found, outlook, departure, self._planning.planner.graph)
         edge_ids = self._planning.planner.graph.edge_ids
         edges: list[str] = edge_ids[list(found.recommended.edges)].tolist()
         fresh = KeptAnswer(version, told, time.time(), edges, msgspec.Raw(answer))
@@ -85,6 +89,7 @@ class Routes:
                 limit_m=reach_m,
                 under=outlook.conditions,
                 free_flow_kmh=outlook.free_flow_kmh,
+                as_if_open=outlook.as_if_open,
             )
         except (OffTheMap, Unreachable) as error:
             raise ProblemError(HTTPStatus.NOT_FOUND, str(error)) from None
@@ -109,7 +114,7 @@ def departure_of(text: str, now: datetime) -> datetime:
     return max(departure, now)
 
 
-def written(found: Recommendation, outlook: Outlook, departure: datetime) -> bytes:
+def written(found: Recommendation, outlook: Outlook, departure: datetime, graph: RoadGraph) -> bytes:
     """An answer as JSON."""
     return encode_route_answer(
         RouteAnswer(
@@ -119,8 +124,24 @@ def written(found: Recommendation, outlook: Outlook, departure: datetime) -> byt
             departure_time=rfc3339(epoch_us(departure)),
             speeds_from=outlook.source,
             note=outlook.note,
+            avoided=[] if found.avoided is None else avoided_roads(found.avoided, outlook.closed_at, graph),
         )
     )
+
+
+def avoided_roads(avoided: Avoided, closed_at: Mapping[int, datetime], graph: RoadGraph) -> list[AvoidedRoad]:
+    """Closed roads that a route keeps off; edges of one road that follow one another are one."""
+    pieces = [(name, list(edges)) for name, edges in groupby(avoided.edges, graph.road_name)]
+    last = len(pieces) - 1
+    return [
+        AvoidedRoad(
+            road_name=name,
+            edge_ids=graph.edge_ids[edges].tolist(),
+            closed_as_of=rfc3339(epoch_us(max(closed_at[edge] for edge in edges))),
+            where="start" if avoided.at_start and not number else "end" if avoided.at_end and number == last else "way",
+        )
+        for number, (name, edges) in enumerate(pieces)
+    ]
 
 
 def _route(route: Route) -> RecommendedRoute:

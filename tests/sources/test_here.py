@@ -59,6 +59,8 @@ def test_a_road_as_a_message() -> None:
         "current_speed": 18.0,
         "free_flow_speed": 50.0,
         "jam_factor": 6.4,
+        "traversability": "open",
+        "confidence": 0.98,
         "coordinates": line_of(city_graph(RoadSettings()), "a10"),
     }
 
@@ -90,7 +92,7 @@ def test_what_closed_roads_and_missing_speeds_mean() -> None:
     assert [(one["current_speed"], one["free_flow_speed"], one["jam_factor"]) for one in closed] == [(0.0, 50.0, 10.0)]
     body = json.dumps(
         flow(
-            result("a1", closed=True, freeFlow=...),  # never told, so nothing can be said
+            result("a1", freeFlow=...),  # never told
             result("a103", speed=...),
             result("a104", jamFactor=...),
             result("a10"),

@@ -59,12 +59,20 @@ class Record(Protocol):
 
 
 class Observed(Struct, array_like=True, frozen=True, gc=False):
-    """What an observation said of a road."""
+    """What an observation said of a road.
+
+    Attributes:
+        closed: nobody may drive there.
+        is_measured: the speed is one that vehicles had; that of a closed road is none.
+    """
 
     observed_at_us: int
     current_speed_kmh: float
     free_flow_kmh: float
     jam_factor: float
+    closed: bool = False
+    is_measured: bool = True
+    # new fields go to the end
 
 
 class RoadState(Struct, array_like=True, gc=False):
@@ -81,6 +89,7 @@ class RoadState(Struct, array_like=True, gc=False):
         notices: where the road stands with notifications; whoever makes rounds keeps it.
         seen_us: where the clock of `Silence` was at its last observation; -1 in rows that do not tell.
         first: offset of the record of its first observation; -1 in rows that do not tell.
+        measured_before: the newest observation with a measured speed, where the newest of all has none.
     """
 
     offset: int = -1
@@ -93,7 +102,17 @@ class RoadState(Struct, array_like=True, gc=False):
     notices: OpenNotices = field(default_factory=OpenNotices)
     seen_us: int = -1
     first: int = -1
+    measured_before: Observed | None = None
     # new fields go to the end: rows that were written without them must stay readable
+
+    @property
+    def measured(self) -> Observed | None:
+        """The newest observation with a measured speed."""
+        return self.observed if self.observed is not None and self.observed.is_measured else self.measured_before
+
+    def is_closed(self, now_us: int, closed_us: int) -> bool:
+        """Whether nobody may drive there: it was said so, and not longer ago than ``closed_us``."""
+        return self.observed is not None and self.observed.closed and now_us - self.observed.observed_at_us <= closed_us
 
 
 class Fresh(NamedTuple):
@@ -389,7 +408,8 @@ class CityRoads:
         fresh = self._renew(road, observation, observed_at_us)
         self.recent.add(road_id)
         try:
-            self.recent.observe(road_id, observed_at_us / MICROSECONDS_PER_SECOND, observation.current_speed)
+            if observation.is_measured:
+                self.recent.observe(road_id, observed_at_us / MICROSECONDS_PER_SECOND, observation.current_speed)
         except Exception:
             if known is None:
                 self.recent.remove({road_id})
@@ -402,21 +422,35 @@ class CityRoads:
         return True
 
     def _renew(self, road: RoadState, observation: RoadObservation, observed_at_us: int) -> Fresh | None:
-        """Let a road be as an observation says; None when it is not its newest one, which says nothing of now."""
+        """Let a road be as an observation says; None where that says nothing of the traffic now.
+
+        It is not the newest one, or its speed was not measured and the road is not closed.
+        """
         before, anew = road.speeds_before, road.observed is None
         if road.observed is not None and road.observed.observed_at_us > self.believed_us():
             # its clock was ahead, and is right again
             before, anew = (), True
+            road.measured_before = road.observed = None
         elif road.observed is not None and road.observed.observed_at_us >= observed_at_us:
             return None
         since_us = observed_at_us - self._before_us
         if before and before[0][0] < since_us:
             before = tuple(one for one in before if one[0] >= since_us)
+        road.measured_before = None if observation.is_measured else road.measured
         road.observed = Observed(
-            observed_at_us, observation.current_speed, observation.free_flow_speed, observation.jam_factor
+            observed_at_us,
+            observation.current_speed,
+            observation.free_flow_speed,
+            observation.jam_factor,
+            observation.closed,
+            observation.is_measured,
         )
         road.road_name, road.edges = observation.road_name, observation.edges
-        road.speeds_before = _with_newest(before, observed_at_us, observation.current_speed, self._piece_us)
+        road.speeds_before = before
+        if observation.is_measured:
+            road.speeds_before = _with_newest(before, observed_at_us, observation.current_speed, self._piece_us)
+        elif not observation.closed:
+            return None
         return Fresh(road.observed, before, anew, road.road_name)
 
 

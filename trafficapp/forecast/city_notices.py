@@ -40,6 +40,7 @@ def judge_fresh(rules: RoadNotices, city: CityRoads, predictions: Iterable[RoadP
                 speeds_before=one.speeds_before,
                 predicted_kmh=None if said is None else _speeds(said),
                 predicted_by=None if said is None else said.source,
+                closed=one.observed.closed,
             )
             try:
                 notices, standing = rules.judge(condition, OpenNotices() if one.anew else standing)

@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 #: Ids of predictions are drawn from it.
 _NAMESPACE = UUID("5c0c5a5e-3f0e-5b7b-9d57-0d3d8f6f2a41")
 
+#: What stands in the place of a model's version where a road is closed.
+CLOSED_VERSION = "baseline:closed"
+
 _SOURCES: dict[Source, PredictionSource] = {
     Source.MODEL: "model",
     Source.LAST_VALUE: "last_value",
@@ -45,6 +48,7 @@ class CityMoment:
         last_time: when the newest of these steps began, seconds since the epoch.
         step_seconds: length of a step.
         current_kmh: the newest measured speed of each road.
+        closed: roads on which nobody may drive.
     """
 
     made_at_us: int
@@ -53,6 +57,7 @@ class CityMoment:
     last_time: int
     step_seconds: int
     current_kmh: tuple[float, ...]
+    closed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +137,10 @@ def speeds_of(predictions: Iterable[RoadPrediction]) -> dict[str, list[float | N
 
 
 def predictions_of(forecast: Forecast, moment: CityMoment) -> list[RoadPrediction]:
-    """The predictions of a forecast; roads of which nothing can be said are left out."""
+    """The predictions of a forecast; roads of which nothing can be said are left out.
+
+    A closed road stays closed, whatever the forecast says: its speeds are 0.
+    """
     at = [forecast.horizons_minutes.index(minutes) for minutes in HORIZONS_MINUTES]
     speeds: list[list[float]] = np.round(forecast.speeds_kmh[:, at].astype(np.float64), 2).tolist()
     low, high = (_known(array[:, at], 2) for array in (forecast.low_kmh, forecast.high_kmh))
@@ -140,14 +148,18 @@ def predictions_of(forecast: Forecast, moment: CityMoment) -> list[RoadPredictio
     step_means = filled_forward(moment.recent_kmh[None])[0, -1].astype(np.float64)
     timestamp, step_start = rfc3339(moment.made_at_us), rfc3339(moment.last_time * MICROSECONDS_PER_SECOND)
     told = []
-    for place in np.flatnonzero(forecast.sources != Source.NOTHING).tolist():
+    closed = np.array([road_id in moment.closed for road_id in forecast.road_ids], bool)
+    for place in np.flatnonzero((forecast.sources != Source.NOTHING) | closed).tolist():
         road_id, source = forecast.road_ids[place], Source(int(forecast.sources[place]))
+        if closed[place]:
+            told.append(_of_closed(road_id, moment.made_at_us, timestamp, step_start))
+            continue
         since = int(forecast.since_steps[place])
         ten, twenty, thirty = speeds[place]
         sure = confidences[place]
         told.append(
             RoadPrediction(
-                event_id=str(uuid5(_NAMESPACE, f"{moment.made_at_us}\n{road_id}")),
+                event_id=_event_id(road_id, moment.made_at_us),
                 timestamp=timestamp,
                 road_id=road_id,
                 current_speed=moment.current_kmh[place] if since < STALE_STEPS else None,
@@ -166,6 +178,30 @@ def predictions_of(forecast: Forecast, moment: CityMoment) -> list[RoadPredictio
             )
         )
     return told
+
+
+def _event_id(road_id: str, made_at_us: int) -> str:
+    return str(uuid5(_NAMESPACE, f"{made_at_us}\n{road_id}"))
+
+
+def _of_closed(road_id: str, made_at_us: int, timestamp: str, step_start: str) -> RoadPrediction:
+    return RoadPrediction(
+        event_id=_event_id(road_id, made_at_us),
+        timestamp=timestamp,
+        road_id=road_id,
+        current_speed=0.0,
+        predicted_speed_10min=0.0,
+        predicted_speed_20min=0.0,
+        predicted_speed_30min=0.0,
+        prediction_confidence=None,
+        model_version=CLOSED_VERSION,
+        source="closed",
+        note="the road is closed, and stays so until the feed says otherwise",
+        low_kmh=[None] * 3,
+        high_kmh=[None] * 3,
+        confidences=[None] * 3,
+        step_start=step_start,
+    )
 
 
 def _note(forecast: Forecast, source: Source, since_steps: int, step_seconds: int) -> str:

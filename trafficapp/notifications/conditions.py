@@ -21,6 +21,7 @@ class RoadCondition(Struct, frozen=True, kw_only=True):
             prediction, which says nothing about heavy_congestion: it neither raises nor ends one.
         predicted_by: who predicted. A forecast of the time of day says how the road is on other days, and so counts
             like none; one of the last value says that it stays as it is now, and counts.
+        closed: nobody may drive there. That is no jam, so only severe_traffic tells it, in words of its own.
     """
 
     road_id: str
@@ -32,3 +33,4 @@ class RoadCondition(Struct, frozen=True, kw_only=True):
     speeds_before: Sequence[tuple[int, float]] = ()
     predicted_kmh: Sequence[float] | None = None
     predicted_by: PredictionSource | None = None
+    closed: bool = False

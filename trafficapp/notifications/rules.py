@@ -59,7 +59,7 @@ def heavy_below_kmh(free_flow_kmh: float, settings: NotificationSettings) -> flo
 
 def heavy_congestion(road: RoadCondition, settings: NotificationSettings) -> Verdict | None:
     """A speed is predicted, at whichever horizon, that is below the threshold."""
-    if road.predicted_kmh is None or road.predicted_by == "time_of_day":
+    if road.closed or road.predicted_kmh is None or road.predicted_by in ("time_of_day", "closed"):
         return None
     predicted = tuple(road.predicted_kmh)
     below = heavy_below_kmh(road.free_flow_kmh, settings)
@@ -73,8 +73,10 @@ def heavy_congestion(road: RoadCondition, settings: NotificationSettings) -> Ver
 def sudden_jam(road: RoadCondition, settings: NotificationSettings) -> Verdict | None:
     """The speed fell by more than a share of what it was at some time within the last minutes.
 
-    A speed at or above free flow is no jam, whatever was measured before.
+    A speed at or above free flow is no jam, whatever was measured before, and a closed road has no speed.
     """
+    if road.closed:
+        return None
     since_us = road.observed_at_us - round(settings.sudden_jam_minutes * 60 * MICROSECONDS_PER_SECOND)
     before = [(kmh, us) for us, kmh in road.speeds_before if since_us <= us < road.observed_at_us]
     if not before:
@@ -90,11 +92,11 @@ def sudden_jam(road: RoadCondition, settings: NotificationSettings) -> Verdict |
 
 
 def severe_traffic(road: RoadCondition, settings: NotificationSettings) -> Verdict | None:
-    """The jam factor is above the threshold."""
+    """The jam factor is above the threshold, or the road is closed."""
     above = settings.severe_jam_factor
     return Verdict(
-        _state(road.jam_factor - above, settings.calm_margin * above),
-        "CRITICAL" if road.jam_factor >= (above + _WORST_JAM_FACTOR) / 2 else "WARNING",
+        "raised" if road.closed else _state(road.jam_factor - above, settings.calm_margin * above),
+        "CRITICAL" if road.closed or road.jam_factor >= (above + _WORST_JAM_FACTOR) / 2 else "WARNING",
         lambda: wording.severe_traffic(road, above),
     )
 

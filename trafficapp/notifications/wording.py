@@ -31,6 +31,8 @@ def sudden_jam(road: RoadCondition, before_kmh: float, minutes: float) -> str:
 
 def severe_traffic(road: RoadCondition, above: float) -> str:
     """How bad it is."""
+    if road.closed:
+        return f"{_name(road)}: closed to traffic"
     return f"{_name(road)}: jam factor {road.jam_factor:.1f} of 10, severe is above {above:g}; now {_now(road)}"
 
 

@@ -85,19 +85,32 @@ class FeedChecks:
         edges: Sequence[CoveredEdge],
         graph_version: str,
         source: tuple[int, int],
+        graph_free_flow_kmh: float,
     ) -> RoadObservation:
-        """The observation that a message amounts to; ``source`` is its partition and offset."""
-        message = checked.message
+        """The observation that a message amounts to.
+
+        Args:
+            checked: the message.
+            road_name: of the road.
+            line: of the road.
+            edges: that it is on.
+            graph_version: of the graph that these are of.
+            source: the partition and offset of the message.
+            graph_free_flow_kmh: the road's free flow where the message, of a closed road, tells none.
+        """
+        message, closed = checked.message, checked.message.is_closed
+        told = message.free_flow_speed
+        free_flow_kmh = max(graph_free_flow_kmh, LEAST_FREE_FLOW_KMH) if told is None else told
         return RoadObservation(
             event_id=message.event_id,
             timestamp=rfc3339(checked.time_us),
             road_id=message.road_id,
             road_name=road_name,
             current_speed=message.current_speed,
-            free_flow_speed=message.free_flow_speed,
+            free_flow_speed=free_flow_kmh,
             jam_factor=message.jam_factor,
-            congestion_level=congestion_level(self._settings, message.jam_factor),
-            speed_ratio=round(message.current_speed / message.free_flow_speed, 4),
+            congestion_level="high" if closed else congestion_level(self._settings, message.jam_factor),
+            speed_ratio=round(message.current_speed / free_flow_kmh, 4),
             rush_hour=self.is_rush_hour(checked.time_us),
             coordinates=list(line),
             edges=list(edges),
@@ -105,6 +118,8 @@ class FeedChecks:
             source_partition=source[0],
             source_offset=source[1],
             record_timestamp=rfc3339(checked.record_us),
+            closed=closed,
+            confidence=message.confidence_told,
         )
 
     def is_rush_hour(self, time_us: int) -> bool:
@@ -118,6 +133,10 @@ class FeedChecks:
             raise Rejected(
                 "impossible_speed", f"current_speed {message.current_speed:g} km/h is not between 0 and {highest:g}"
             )
+        if message.free_flow_speed is None:
+            if message.is_closed:
+                return
+            raise Rejected("invalid_field", "free_flow_speed is null, and only a closed road may have none")
         if not LEAST_FREE_FLOW_KMH <= message.free_flow_speed <= highest:
             raise Rejected(
                 "impossible_speed",

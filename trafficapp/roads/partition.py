@@ -338,6 +338,7 @@ class PartitionRoads:
             edges,
             road_edges.version,
             (self.partition, record.offset),
+            road_edges.free_flow_of(edges),
         )
 
     def _remember(self, road: RoadState, time_us: int) -> None:

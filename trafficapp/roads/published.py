@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 
@@ -34,6 +34,8 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     horizons_seconds: list[float]
     speeds_kmh: dict[str, list[float | None]]
     free_flow_kmh: dict[str, Annotated[float, Meta(gt=0)]]
+    # left out where nothing is closed: workers of an earlier version know no such field
+    closed_at: dict[str, _Moment] | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,7 @@ class PublishedSpeeds:
         horizons_seconds: for when the speeds are, from that moment on.
         speeds_kmh: shape (horizons, edges), NaN where not told.
         free_flow_kmh: of each edge, as who measures its speed tells it; NaN where nobody does.
+        closed_at: edges on which nobody may drive, and when that was told last, aware; their speeds are 0.
     """
 
     version: str
@@ -59,6 +62,7 @@ class PublishedSpeeds:
     horizons_seconds: tuple[float, ...]
     speeds_kmh: Floats
     free_flow_kmh: Floats
+    closed_at: Mapping[int, datetime] = field(default_factory=dict)
 
     def is_older_than(self, other: PublishedSpeeds) -> bool:
         """Whether the other ones are later ones of the same publisher, or the same. Between two, none is older."""
@@ -86,6 +90,8 @@ def encode_speeds(graph: RoadGraph, published: PublishedSpeeds) -> bytes:
             free_flow_kmh=dict(
                 zip(graph.edge_ids[free].tolist(), published.free_flow_kmh[free].round(2).tolist(), strict=True)
             ),
+            closed_at={str(graph.edge_ids[edge]): told_at for edge, told_at in published.closed_at.items()}
+            or msgspec.UNSET,
         )
     )
 
@@ -118,6 +124,11 @@ def decode_speeds(graph: RoadGraph, content: bytes) -> PublishedSpeeds:
         if (edge := graph.position_of_edge.get(name)) is None:
             raise PublishedSpeedsError(f"speeds {found.version}: edge {name!r} is unknown")
         free_flow[edge] = free_flow_kmh
+    closed_at = {}
+    for name, told_at in ({} if found.closed_at is msgspec.UNSET else found.closed_at).items():
+        if (edge := graph.position_of_edge.get(name)) is None:
+            raise PublishedSpeedsError(f"speeds {found.version}: edge {name!r} is unknown")
+        closed_at[edge] = told_at
     return PublishedSpeeds(
         version=found.version,
         publisher=found.publisher,
@@ -127,4 +138,5 @@ def decode_speeds(graph: RoadGraph, content: bytes) -> PublishedSpeeds:
         horizons_seconds=tuple(horizons),
         speeds_kmh=speeds,
         free_flow_kmh=free_flow,
+        closed_at=closed_at,
     )

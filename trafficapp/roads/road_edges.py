@@ -109,6 +109,12 @@ class RoadEdges:
         """What the graph calls the first of some edges."""
         return self.graph.road_name(self.graph.position_of_edge[edges[0][0]])
 
+    def free_flow_of(self, edges: Sequence[CoveredEdge]) -> float:
+        """The speed in km/h at which the graph drives some edges when nothing is in the way."""
+        places = [self.graph.position_of_edge[name] for name, _ in edges]
+        lengths = self.graph.length_m[places]
+        return round(float(lengths.sum() / (lengths / self.graph.free_flow_kmh[places]).sum()), 2)
+
     def _distance_m(self, names: Sequence[str], line: Sequence[LonLat]) -> float:
         """How far the nearest of some edges is from the places of a line."""
         index = self._index

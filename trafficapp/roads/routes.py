@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -68,11 +69,28 @@ class Recommendation:
         version: the travel times it was found under.
         recommended: the quickest route.
         alternatives: others worth a choice, quickest first.
+        avoided: closed edges that the quickest way would lead over were they open, in its order.
     """
 
     version: str
     recommended: Route
     alternatives: list[Route]
+    avoided: Avoided | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Avoided:
+    """What is closed on the way that would be the quickest.
+
+    Attributes:
+        edges: positions of the closed edges, in the order of that way.
+        at_start: whether that way begins on the first of them.
+        at_end: whether it ends on the last of them.
+    """
+
+    edges: tuple[int, ...]
+    at_start: bool
+    at_end: bool
 
 
 class RoutePlanner:
@@ -120,6 +138,7 @@ class RoutePlanner:
         limit_m: float = DISTANCE_LIMIT_M,
         under: Conditions | None = None,
         free_flow_kmh: Floats | None = None,
+        as_if_open: Conditions | None = None,
     ) -> Recommendation:
         """The quickest route and up to two alternatives.
 
@@ -130,6 +149,7 @@ class RoutePlanner:
             limit_m: how far a place may be from a road.
             under: travel times from `prepare`; those in use unless given.
             free_flow_kmh: of each edge, what congestion is measured against, NaN where only the graph knows.
+            as_if_open: the same travel times without anything closed, to tell what is avoided; None tells nothing.
 
         Raises:
             InvalidPlace: a place that is not on the globe.
@@ -140,10 +160,26 @@ class RoutePlanner:
         if not 0 <= departure_seconds < float("inf"):
             raise ValueError(f"a departure {departure_seconds} s after now")
         conditions = under or self._conditions
-        ends, drives = self._drives(conditions, origin, destination, departure_seconds, limit_m)
+        asked = origin, destination, departure_seconds, limit_m
+        avoided = None if as_if_open is None else self._avoided(conditions, self._drives(as_if_open, *asked)[1][0])
+        try:
+            ends, drives = self._drives(conditions, *asked)
+        except Unreachable as error:
+            if avoided is None:
+                raise
+            raise Unreachable(f"{error}: closed to traffic is {self._names(avoided.edges)}") from None
         chosen = self._choose(conditions, ends, drives)
         routes = [self._route(ends, drive, free_flow_kmh) for drive in chosen]
-        return Recommendation(conditions.version, routes[0], routes[1:])
+        return Recommendation(conditions.version, routes[0], routes[1:], avoided)
+
+    def _avoided(self, conditions: Conditions, drive: Drive) -> Avoided | None:
+        """What is closed of a drive."""
+        closed = [conditions.times.rows[0][edge] == inf for edge in drive.edges]
+        edges = tuple(edge for edge, is_closed in zip(drive.edges, closed, strict=True) if is_closed)
+        return Avoided(edges, closed[0], closed[-1]) if edges else None
+
+    def _names(self, edges: Iterable[int]) -> str:
+        return ", ".join(dict.fromkeys(repr(self.graph.road_name(edge)) for edge in edges))
 
     def _drives(
         self, conditions: Conditions, origin: Place, destination: Place, departure_seconds: float, limit_m: float

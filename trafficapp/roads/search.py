@@ -148,7 +148,9 @@ class Ends:
             Drive((origin.edge,), (), origin.fraction, destination.fraction)
             for origin in self.origins
             for destination in self.destinations
-            if origin.edge == destination.edge and origin.fraction <= destination.fraction
+            if origin.edge == destination.edge
+            and origin.fraction <= destination.fraction
+            and self.times.rows[0][origin.edge] < inf
         ]
 
     def access_seconds(self, drive: Drive) -> float:

@@ -8,8 +8,8 @@ time-dependent flow speeds, 2000), so nobody who starts later arrives earlier.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from math import inf
@@ -21,7 +21,7 @@ from trafficapp.roads.graph import Floats, RoadGraph
 
 #: Predictions of the road system, seconds from now; 0 is the measured speed.
 HORIZONS_SECONDS = (0.0, 600.0, 1200.0, 1800.0)
-#: A standing road counts as this fast: it opens again some time, and no time is infinite.
+#: A standing road counts as this fast: it moves again some time. Only a closed one takes forever.
 SLOWEST_KMH = 2.0
 #: No feed makes a road faster than this many times its free flow.
 FASTEST_TO_FREE_FLOW = 1.25
@@ -35,7 +35,7 @@ class TravelTimes:
 
     Attributes:
         until_seconds: up to which time under way each horizon's speeds hold, ascending; the last one is inf.
-        seconds: what each edge takes at the speed of each horizon, shape (horizons, edges).
+        seconds: what each edge takes at the speed of each horizon, shape (horizons, edges); inf where it is closed.
         speeds_kmh: the speed of each horizon as told, also where it is slower or faster than ``seconds`` allow for.
         known: whether a speed was told for this edge, at this horizon or another; else it is free flow.
         refused: how many speeds were no speeds (negative, infinite, impossibly high); they count as not told.
@@ -120,6 +120,14 @@ def travel_times(
         array.setflags(write=False)
     between = [(one + other) / 2 for one, other in pairwise(horizons_seconds)]
     return TravelTimes((*between, inf), seconds, speeds, known, int(wrong.sum()))
+
+
+def closed_to_traffic(times: TravelTimes, edges: Collection[int]) -> TravelTimes:
+    """The same travel times, with edges on which nobody may drive at any time: they take ``inf`` seconds."""
+    seconds = times.seconds.copy()
+    seconds[:, list(edges)] = inf
+    seconds.setflags(write=False)
+    return replace(times, seconds=seconds)
 
 
 def fastest_kmh(free_flow_kmh: Floats) -> Floats:

@@ -15,9 +15,9 @@ from trafficapp.topics import ROADS_RAW
 
 
 def jam_factors(speed_kmh: Floats, free_flow_kmh: Floats) -> Floats:
-    """Jam factor from 0 (free) to 10 (stands): ten times the share of the free-flow speed that is lost."""
+    """Jam factor from 0 (free) to 9.99 (stands; 10 is closed): ten times the lost share of free flow."""
     lost: Floats = 1 - speed_kmh / free_flow_kmh
-    return np.round(np.clip(10 * lost, 0.0, 10.0), 2).astype(np.float64)
+    return np.round(np.clip(10 * lost, 0.0, 9.99), 2).astype(np.float64)
 
 
 class Feed:

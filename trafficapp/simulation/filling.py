@@ -40,7 +40,7 @@ _THERE = """
            AS metrics_1h
 """
 _STAGES = """
-    CREATE TEMPORARY TABLE simulated_roads (LIKE road_observations);
+    CREATE TEMPORARY TABLE simulated_roads (LIKE road_observations INCLUDING DEFAULTS);
     CREATE TEMPORARY TABLE simulated_minutes (LIKE metrics_1m);
     CREATE TEMPORARY TABLE simulated_windows (LIKE traffic_metrics);
     ALTER TABLE simulated_windows ALTER COLUMN counts_by_class TYPE text

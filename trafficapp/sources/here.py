@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from models.detections import event_time_us
+from models.roads import CLOSED_JAM_FACTOR
 from models.timestamps import rfc3339
 from trafficapp.sources.outgoing import Outgoing
 
@@ -24,8 +25,8 @@ KMH_PER_MS = 3.6
 #: HERE's clock may be ahead of ours by so much.
 _AHEAD_US = 60_000_000
 
-#: The jam factor of a road on which nobody may drive.
-_CLOSED_JAM_FACTOR = 10.0
+#: Words of ``traversability`` for a road on which nobody may drive.
+_CLOSED = ("closed", "reversibleNotRoutable")
 
 #: Shapes are compared to a metre: later digits may differ between answers.
 _SHAPE_DECIMALS = 5
@@ -64,6 +65,7 @@ class _CurrentFlow(_Camel, frozen=True):
     speed: float | None = None
     free_flow: float | None = None
     traversability: str | None = None
+    confidence: float | None = None
 
 
 class _Result(_Camel, frozen=True):
@@ -146,21 +148,21 @@ class HereFlow:
         road_id = _road_id(line)
         flow = result.current_flow
         free_flow_kmh = self._free_flow(road_id, flow)
-        closed = flow.traversability == "closed"
+        closed = flow.traversability in _CLOSED or (flow.jam_factor or 0.0) >= CLOSED_JAM_FACTOR
         speed_kmh = 0.0 if closed else _kmh(flow.speed)
-        jam_factor = _CLOSED_JAM_FACTOR if closed else flow.jam_factor
+        jam_factor = CLOSED_JAM_FACTOR if closed else flow.jam_factor
         if len(line) < 2:
             left_out["without a line"] += 1
         elif road_id in seen:
             left_out["that came twice"] += 1
         elif speed_kmh is None or jam_factor is None:
             left_out["without a speed"] += 1
-        elif free_flow_kmh is None:
+        elif free_flow_kmh is None and not closed:
             left_out["without a free-flow speed"] += 1
         else:
             seen.add(road_id)
             timestamp = rfc3339(updated_us)
-            message = {
+            message: dict[str, object] = {
                 "event_id": str(uuid5(_NAMESPACE, f"{road_id} {timestamp}")),
                 "timestamp": timestamp,
                 "road_id": road_id,
@@ -170,10 +172,13 @@ class HereFlow:
                 "jam_factor": jam_factor,
                 "coordinates": line,
             }
+            for name, told in (("traversability", flow.traversability), ("confidence", flow.confidence)):
+                if told is not None:
+                    message[name] = told
             yield Outgoing(updated_us, road_id.encode(), msgspec.json.encode(message), 1)
 
     def _free_flow(self, road_id: str, flow: _CurrentFlow) -> float | None:
-        """The free-flow speed of a road; the last known when it is not told, as of closed roads."""
+        """The free-flow speed of a road; the last known when it is not told, as of closed roads; None when none is."""
         told = _kmh(flow.free_flow)
         if told:
             self._free_flow_kmh[road_id] = told

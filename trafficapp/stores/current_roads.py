@@ -17,7 +17,7 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from models.records import MALFORMED
-from models.roads import RoadCongestionLevel, RoadNow
+from models.roads import RoadCongestionLevel, RoadNow, speed_from
 from trafficapp.stores.redis import scan_pairs
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,8 @@ class _Observed(Struct):
     jam_factor: float
     congestion_level: RoadCongestionLevel
     timestamp: str
+    closed: bool = False
+    confidence: float | None = None
 
 
 _decode = msgspec.json.Decoder(_Observed).decode
@@ -89,4 +91,7 @@ def _road_now(observed: _Observed) -> RoadNow:
         jam_factor=observed.jam_factor,
         congestion_level=observed.congestion_level,
         last_updated=observed.timestamp,
+        closed=observed.closed,
+        confidence=observed.confidence,
+        speed_from=speed_from(observed.confidence),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -38,9 +38,21 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 #: The columns of `_OBSERVED`.
-ObservationColumns: TypeAlias = tuple[str, StoredTime, str, float, float, float, str, float, bool]
-#: The columns of `_KNOWN`.
-RoadColumns: TypeAlias = tuple[str, str, float, str, str, str, StoredTime]
+ObservationColumns: TypeAlias = tuple[str, StoredTime, str, float, float, float, str, float, bool, bool, float | None]
+
+
+class RoadColumns(NamedTuple):
+    """The columns of `_SENT`."""
+
+    road_id: str
+    road_name: str
+    free_flow_speed: float
+    coordinates: str
+    edges: str
+    graph_version: str
+    last_seen: StoredTime
+    is_measured: bool
+
 
 _OBSERVED = {
     "road_id": "text",
@@ -52,6 +64,8 @@ _OBSERVED = {
     "congestion_level": "text",
     "speed_ratio": "double precision",
     "rush_hour": "boolean",
+    "closed": "boolean",
+    "confidence": "double precision",
 }
 _KNOWN = {
     "road_id": "text",
@@ -62,6 +76,7 @@ _KNOWN = {
     "graph_version": "text",
     "last_seen": "timestamptz",
 }
+_SENT = {**_KNOWN, "is_measured": "boolean"}
 
 _INSERT = f"""
     INSERT INTO road_observations ({", ".join(_OBSERVED)})
@@ -69,10 +84,14 @@ _INSERT = f"""
     ON CONFLICT (road_id, observed_at) DO NOTHING
 """  # noqa: S608 - put together from the constants above
 _VALUES = [name for name in _KNOWN if name != "road_id"]
+# Free flow is learnt from measured speeds only; a road without any has what is told.
 _UPSERT = f"""
     INSERT INTO roads ({", ".join(_KNOWN)})
-    SELECT road_id, road_name, free_flow_speed, coordinates::jsonb, edges::jsonb, graph_version, last_seen
-    FROM unnest({column_arrays(_KNOWN)}) AS sent ({", ".join(_KNOWN)}) ORDER BY road_id
+    SELECT road_id, sent.road_name,
+           CASE WHEN is_measured OR known.last_seen IS NULL THEN sent.free_flow_speed ELSE known.free_flow_speed END,
+           sent.coordinates::jsonb, sent.edges::jsonb, sent.graph_version, sent.last_seen
+    FROM unnest({column_arrays(_SENT)}) AS sent ({", ".join(_SENT)}) LEFT JOIN roads AS known USING (road_id)
+    ORDER BY road_id
     ON CONFLICT (road_id) DO UPDATE SET ({", ".join(_VALUES)}) = ROW (EXCLUDED.{", EXCLUDED.".join(_VALUES)})
     WHERE roads.last_seen < EXCLUDED.last_seen
 """  # noqa: S608 - put together from the constants above
@@ -161,15 +180,21 @@ def _add(batch: ObservationBatch, counters: SinkCounters, observation: RoadObser
         observation.congestion_level,
         observation.speed_ratio,
         observation.rush_hour,
+        observation.closed,
+        observation.confidence,
     )
     before = batch.known.get(road_id)
-    if before is None or before[-1] < time:
-        batch.known[road_id] = (
+    if before is None or before.last_seen < time:
+        free_flow_kmh, is_measured = observation.free_flow_speed, observation.is_measured
+        if before is not None and before.is_measured and not is_measured:
+            free_flow_kmh, is_measured = before.free_flow_speed, True
+        batch.known[road_id] = RoadColumns(
             road_id,
             storable(observation.road_name),
-            observation.free_flow_speed,
+            free_flow_kmh,
             _encode(observation.coordinates).decode(),
             _encode([(storable(edge), share) for edge, share in observation.edges]).decode(),
             storable(observation.graph_version),
             time,
+            is_measured,
         )

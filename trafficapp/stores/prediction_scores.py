@@ -35,7 +35,8 @@ _COMPARE = """
     WITH measured AS (
         SELECT road_id, date_bin($1::interval, observed_at, timestamptz 'epoch') AS target_start,
                avg(current_speed) AS kmh
-        FROM road_observations WHERE observed_at >= $2 AND observed_at < $3
+        FROM road_observations
+        WHERE observed_at >= $2 AND observed_at < $3 AND is_measured(closed, confidence)
         GROUP BY 1, 2
     ), said AS (
         SELECT road_id, step_start + make_interval(mins => horizon.minutes) AS target_start, horizon.minutes,
@@ -46,6 +47,7 @@ _COMPARE = """
             (30, predicted_speed_30min, low_kmh[3], high_kmh[3])
         ) AS horizon (minutes, kmh, low, high)
         WHERE step_start >= $2::timestamptz - interval '30 min' AND step_start < $3::timestamptz - interval '10 min'
+              AND source <> 'closed'
     )
     INSERT INTO prediction_scores (
         target_start, horizon_minutes, model_version, predictions, abs_error_kmh, squared_error, abs_share,

@@ -180,6 +180,7 @@ class GraphPublisher:
         observed_at: datetime | None,
         sources: Mapping[str, PredictionSource],
         free_flow_kmh: Mapping[str, float],
+        closed_at: Mapping[str, datetime] | None = None,
     ) -> RouteUpdate | None:
         """Publish a new version; returns when ``route-updates`` has it. While Redis is away the newest is kept.
 
@@ -191,6 +192,7 @@ class GraphPublisher:
             sources: for each road who said its speeds; on the edges of one that was measured, those that were not do
                 not count.
             free_flow_kmh: for each road its speed when nothing is in the way, as the feed tells it.
+            closed_at: edges on which nobody may drive, and when that was told last, aware; their speeds are 0.
 
         Returns:
             what was told on ``route-updates``; None when nobody can read this version: Redis is away, or it was left
@@ -207,6 +209,9 @@ class GraphPublisher:
             shares, speeds = self._of_edges(edges, speeds_kmh, measured=measured)
             free_flow = {road: [speed] for road, speed in free_flow_kmh.items()}
             _, free = self._of_edges(edges, free_flow, 1, measured)
+            position = self._graph.position_of_edge
+            closed = {position[edge]: told_at for edge, told_at in (closed_at or {}).items() if edge in position}
+            speeds[:, list(closed)] = 0.0
             published = PublishedSpeeds(
                 version=version,
                 publisher=self._publisher,
@@ -216,8 +221,10 @@ class GraphPublisher:
                 horizons_seconds=HORIZONS_SECONDS,
                 speeds_kmh=speeds,
                 free_flow_kmh=free[0],
+                closed_at=closed,
             )
             told = {road for road, speeds in speeds_kmh.items() if any(speed is not None for speed in speeds)}
+            told |= {road for road, on in shares.items() if any(edge in closed for edge, _ in on)}
             return encode_speeds(self._graph, published), len(told & shares.keys())
 
         # in a thread, since a city may have tens of thousands of roads

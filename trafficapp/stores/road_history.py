@@ -31,6 +31,7 @@ _MEANS = """
                avg(current_speed)::real AS kmh
         FROM road_observations
         WHERE observed_at >= %(since)s AND observed_at < %(until)s AND current_speed BETWEEN 0 AND %(possible)s
+              AND is_measured(closed, confidence)
         GROUP BY 1, 2
     ) AS steps
     GROUP BY road_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from models.roads import RoadNow
+from models.roads import RoadNow, speed_from
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.stores.current_roads import CURRENT_SECONDS
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 # The bound on observed_at lets all partitions but one or two go.
 _CURRENT = """
-    SELECT o.road_id, r.road_name, o.current_speed, o.jam_factor, o.congestion_level, o.observed_at
+    SELECT o.road_id, r.road_name, o.current_speed, o.jam_factor, o.congestion_level, o.observed_at,
+           o.closed, o.confidence
     FROM roads r JOIN road_observations o ON o.road_id = r.road_id AND o.observed_at = r.last_seen
     WHERE r.last_seen >= now() - $1::interval AND o.observed_at >= now() - $1::interval
       AND ($2::text IS NULL OR r.road_id COLLATE "C" > $2 COLLATE "C")
@@ -33,6 +34,9 @@ async def stored_roads(pool: Pool, after: str | None, limit: int) -> list[RoadNo
             jam_factor=row["jam_factor"],
             congestion_level=row["congestion_level"],
             last_updated=rfc3339(epoch_us(row["observed_at"])),
+            closed=row["closed"],
+            confidence=row["confidence"],
+            speed_from=speed_from(row["confidence"]),
         )
         for row in rows
     ]

@@ -133,7 +133,8 @@ class _Statement:
         return f"SELECT {key}, {_SUMS} FROM {table} WHERE {self._within('bucket_start', start, end)}"  # noqa: S608
 
     def _observed(self, key: str, start: datetime, end: datetime) -> str:
-        return f"SELECT {key}, {_OF_ONE} FROM road_observations WHERE {self._within('observed_at', start, end)}"  # noqa: S608
+        within = self._within("observed_at", start, end)
+        return f"SELECT {key}, {_OF_ONE} FROM road_observations WHERE {within} AND is_measured(closed, confidence)"  # noqa: S608
 
     def _within(self, column: str, start: datetime, end: datetime) -> str:
         self.arguments += [start, end]
