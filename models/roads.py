@@ -100,7 +100,7 @@ class RoadNow(Struct, frozen=True, kw_only=True):
         last_updated: when its speed was measured, or what is told instead of one.
         closed: nobody may drive there; the speed says nothing then.
         confidence: in the speed, 0..1; null when the feed tells none.
-        speed_from: whether the speed was measured, is what is usual there, or the speed limit.
+        speed_from: whether the speed was measured, is what is usual there, or the speed limit; null of a closed road.
     """
 
     road_id: str
@@ -111,7 +111,7 @@ class RoadNow(Struct, frozen=True, kw_only=True):
     last_updated: str
     closed: bool
     confidence: float | None
-    speed_from: SpeedFrom
+    speed_from: SpeedFrom | None
 
 
 def speed_from(confidence: float | None) -> SpeedFrom:

@@ -63,7 +63,8 @@ def feed(seed: int, count: int) -> list[Any]:
             one = b"none"
         else:
             road = rng.choice("abcde")
-            one = observation(road, sent_at - rng.choice((0, 10, 700)), rng.randint(1, 90), len(sent))
+            told = {"closed": rng.random() < 0.1, "confidence": rng.choice((None, None, 0.3, 0.9))}
+            one = observation(road, sent_at - rng.choice((0, 10, 700)), rng.randint(1, 90), len(sent), **told)
             sent.append(one)
         found += records([one], offset, sent_at)
     return found

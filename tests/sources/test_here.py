@@ -113,6 +113,48 @@ def test_what_closed_roads_and_missing_speeds_mean() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"traversability": "closed"},
+        {"traversability": "reversibleNotRoutable"},
+        {"traversability": "open", "jamFactor": 10.0},
+        {"traversability": ..., "jamFactor": 10.0, "speed": 7.0},
+    ],
+)
+@pytest.mark.parametrize("speed", [{}, {"speed": ..., "freeFlow": ..., "confidence": ...}])
+def test_a_closed_road_goes_through_the_feed_whatever_else_is_told(
+    changes: dict[str, Any], speed: dict[str, Any]
+) -> None:
+    found = HereFlow().read(json.dumps(flow(result("a10", **(speed | changes)))).encode(), time.time_ns() // 1000)
+    assert not found.left_out
+    (message,) = found.messages
+    feed = roads(city_graph(RoadSettings()))
+    outcome = feed.apply([FeedRecord(0, message.value, message.key, time.time_ns() // 1_000_000)])
+    (observation,) = outcome.observations
+    assert (observation.closed, observation.current_speed, observation.jam_factor) == (True, 0.0, 10.0)
+    assert observation.free_flow_speed > 1
+
+
+@pytest.mark.parametrize(
+    ("flow_fields", "closed", "confidence"),
+    [
+        ({"speed": 0.0, "jamFactor": 9.9}, False, 0.98),
+        ({"speed": 0.0, "jamFactor": 9.9, "traversability": ...}, False, 0.98),
+        ({"confidence": 0.5}, False, 0.5),
+        ({"confidence": ...}, False, None),
+    ],
+)
+def test_a_standing_road_is_not_closed_and_the_confidence_is_kept(
+    flow_fields: dict[str, Any], closed: bool, confidence: float | None
+) -> None:
+    found = HereFlow().read(json.dumps(flow(result("a10", **flow_fields))).encode(), time.time_ns() // 1000)
+    (message,) = found.messages
+    feed = roads(city_graph(RoadSettings()))
+    (observation,) = feed.apply([FeedRecord(0, message.value, message.key, time.time_ns() // 1_000_000)]).observations
+    assert (observation.closed, observation.confidence) == (closed, confidence)
+
+
 def test_no_state_of_the_roads_is_sent_twice() -> None:
     reader = HereFlow()
     now_us = time.time_ns() // 1000

@@ -35,6 +35,13 @@ def filled(database_url: str) -> str:
             "FROM road_observations WHERE observed_at < %s",
             (START + STEP,),
         )
+        # and some that nobody measured
+        for seconds, closed, confidence in ((61, True, None), (62, False, 0.7), (63, False, 0.1)):
+            connection.execute(
+                "INSERT INTO road_observations SELECT road_id, observed_at + %s * interval '1 second', 'told', 3, 60, "
+                "1, 'low', 1, false, %s, %s FROM road_observations WHERE event_id = 'event' AND observed_at < %s",
+                (seconds, closed, confidence, START + 7 * STEP),
+            )
     return database_url
 
 

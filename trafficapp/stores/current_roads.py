@@ -93,5 +93,5 @@ def _road_now(observed: _Observed) -> RoadNow:
         last_updated=observed.timestamp,
         closed=observed.closed,
         confidence=observed.confidence,
-        speed_from=speed_from(observed.confidence),
+        speed_from=None if observed.closed else speed_from(observed.confidence),
     )

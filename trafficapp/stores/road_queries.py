@@ -36,7 +36,7 @@ async def stored_roads(pool: Pool, after: str | None, limit: int) -> list[RoadNo
             last_updated=rfc3339(epoch_us(row["observed_at"])),
             closed=row["closed"],
             confidence=row["confidence"],
-            speed_from=speed_from(row["confidence"]),
+            speed_from=None if row["closed"] else speed_from(row["confidence"]),
         )
         for row in rows
     ]

@@ -41,6 +41,8 @@ async def test_an_observation_is_kept_whole(sink: HistoryRoadsSink, database: Co
         "congestion_level": "medium",
         "speed_ratio": 0.4,
         "rush_hour": True,
+        "closed": False,
+        "confidence": None,
     }
     assert {**dict(known), "coordinates": json.loads(known["coordinates"]), "edges": json.loads(known["edges"])} == {
         "road_id": "a10",
@@ -51,6 +53,32 @@ async def test_an_observation_is_kept_whole(sink: HistoryRoadsSink, database: Co
         "graph_version": "0123456789ab",
         "last_seen": T0,
     }
+
+
+async def test_closures_and_confidences_are_kept_and_free_flow_follows_measured_speeds_only(
+    sink: HistoryRoadsSink, database: Connection
+) -> None:
+    closed = {"closed": True, "free_flow_speed": 9.0}
+    run = [
+        observation(),
+        observation(seconds=60, **closed),
+        observation(seconds=120, confidence=0.7, free_flow_speed=8.0),
+        observation("new", **closed),
+    ]
+    await sink.apply(0, observation_records(*run), owned)
+    await sink.apply(0, observation_records(observation(seconds=180, **closed), first=4), owned)
+    rows = await database.fetch("SELECT closed, confidence FROM road_observations ORDER BY road_id, observed_at")
+    assert [tuple(row) for row in rows] == [(False, None), (True, None), (False, 0.7), (True, None), (True, None)]
+
+    async def known() -> list[tuple[str, float, datetime]]:
+        rows = await database.fetch("SELECT road_id, free_flow_speed, last_seen FROM roads ORDER BY road_id")
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    # the one that was never measured has what is told
+    assert await known() == [("a10", 50.0, T0 + timedelta(seconds=180)), ("new", 9.0, T0)]
+    both = observation(seconds=240, free_flow_speed=55.0), observation(seconds=300, **closed)
+    await sink.apply(0, observation_records(*both, first=5), owned)
+    assert (await known())[0] == ("a10", 55.0, T0 + timedelta(seconds=300))
 
 
 async def test_the_newest_observation_says_what_is_known_of_a_road(

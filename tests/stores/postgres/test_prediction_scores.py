@@ -115,6 +115,28 @@ async def test_sums_of_all_roads_of_targets_that_are_over(
     assert same(await stored(database), city.expected(everything))
 
 
+async def test_speeds_that_nobody_measured_and_closed_roads_are_not_compared(
+    pool: asyncpg.Pool[Any], database: Connection, settings: Settings
+) -> None:
+    city = City()
+    await keep_observations(database, city.observed)
+    # beside them, and in steps without any other: nothing of these counts
+    await keep_observations(database, [(road, at + timedelta(seconds=1), 400.0) for road, at, _ in city.observed])
+    await keep_observations(database, [("c", T0 + 6 * STEP, 1.0)])
+    await database.execute("UPDATE road_observations SET closed = true WHERE current_speed = 400 AND road_id = 'a'")
+    await database.execute("UPDATE road_observations SET confidence = 0.5 WHERE current_speed = 400 AND road_id = 'b'")
+    await database.execute(
+        "UPDATE road_observations SET confidence = 0.7 WHERE current_speed = 1 OR road_id = 'c' AND current_speed = 400"
+    )
+    await keep_predictions(database, city.said)
+    # a closed road was not predicted, it was closed
+    await keep_predictions(database, [("d", T0, None, (0.0, 0.0, 0.0))], "baseline:closed")
+    await database.execute("UPDATE predictions SET source = 'closed' WHERE road_id = 'd'")
+    await keep_observations(database, [("d", T0 + 2 * STEP, 30.0)])
+    await comparer_at(settings, [T0 + timedelta(days=1)]).compare(pool)
+    assert same(await stored(database), city.expected(T0 + (STEPS - 1) * STEP))
+
+
 async def test_late_observations_and_replaced_predictions_are_made_up_for(
     pool: asyncpg.Pool[Any], database: Connection, settings: Settings
 ) -> None:

@@ -57,6 +57,8 @@ async def keep(settings: Settings, chance: random.Random, *, seconds: int, count
                 current_speed=round(chance.uniform(0, 90), 4),
                 jam_factor=jam,
                 congestion_level="high" if jam >= 7 else "low",
+                closed=chance.random() < 0.1,
+                confidence=chance.choice((None, None, 0.2, 0.7, 0.71, 1.0)),
             )
         )
     made += chance.sample(made, count // 10)
@@ -72,6 +74,9 @@ async def truth(database: Connection, start: datetime, end: datetime, minutes: i
     names = {row["road_id"]: row["road_name"] for row in await database.fetch("SELECT * FROM roads")}
     for row in await database.fetch("SELECT * FROM road_observations"):
         if not start <= row["observed_at"] < end or road_id not in (None, row["road_id"]):
+            continue
+        if row["closed"] or (row["confidence"] is not None and row["confidence"] <= 0.7):
+            # no speed that anybody had
             continue
         one = RoadSums(
             1,
@@ -94,6 +99,7 @@ async def test_any_range_is_exact(emptied: Connection, pool: Pool, settings: Set
     await emptied.execute(
         "UPDATE road_observations SET jam_factor = 9.5, congestion_level = 'high' WHERE road_id = 'r05'"
     )
+    await emptied.execute("UPDATE road_observations SET closed = NOT closed WHERE road_id = 'r06'")
     await emptied.execute("DELETE FROM roads WHERE road_id = 'r07'")
     ends = [BEGIN + timedelta(hours=hours) for hours in (-30, 0, 1.9, 2, 26, 26.01, 50, 60, 200)]
     ends += [BEGIN + timedelta(seconds=chance.randrange(4 * 86_400)) for _ in range(8)]

@@ -103,5 +103,5 @@ export function speedAt(road, horizon) {
 }
 
 export function whoPredicts(source) {
-  return { model: "the forecast model", last_value: "the last measured speed, carried on (baseline)", time_of_day: "the usual speed at this time of day (baseline)" }[source] ?? source;
+  return { model: "the forecast model", last_value: "the last measured speed, carried on (baseline)", time_of_day: "the usual speed at this time of day (baseline)", closed: "the closure of the road" }[source] ?? source;
 }

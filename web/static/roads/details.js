@@ -28,6 +28,8 @@ function flowWord(step) {
   return word;
 }
 
+const TOLD = { measured: "Measured", historical: "Usual speed, told", speed_limit: "Speed limit, told" };
+
 export function fillDetails(box, road) {
   if (!road) {
     box.replaceChildren(element("p", "dim", "Point at a road, move the cross onto one with the arrow keys, or find one by its name."));
@@ -38,13 +40,14 @@ export function fillDetails(box, road) {
   if (road.name !== road.id) title.append(element("span", "dim", ` ${road.id}`));
   const facts = element("dl", "facts");
   if (now) {
-    pair(facts, "Now", element("b", "", `${kmh(now.current_speed)} km/h `), flowWord(stepAt(road, 0)));
+    if (now.closed) pair(facts, "Now", element("b", "", "closed to traffic"));
+    else pair(facts, "Now", element("b", "", `${kmh(now.current_speed)} km/h `), flowWord(stepAt(road, 0)));
     pair(facts, "Jam factor", `${now.jam_factor.toFixed(1)} of 10, congestion ${now.congestion_level}`);
   } else pair(facts, "Now", "no recent speed from the feed");
   pair(facts, "Free flow", `${kmh(road.freeFlowKmh)} km/h, says ${road.freeFlowBy}`);
   const lanes = [...new Set(road.edges.map((edge) => edge.lanes))].join(" to ");
   pair(facts, "Road", `${lanes} ${lanes === "1" ? "lane" : "lanes"}, ${road.lengthM.toFixed(road.lengthM < 10 ? 1 : 0)} m`);
-  if (now) pair(facts, "Measured", agoText(Date.parse(now.last_updated)));
+  if (now) pair(facts, TOLD[now.speed_from] ?? "Told", agoText(Date.parse(now.last_updated)));
   box.replaceChildren(title, facts, ...(prediction ? forecast(road) : [element("p", "dim", "No forecast for this road yet.")]));
 }
 

@@ -156,6 +156,10 @@ function tellOfForecasts(tell, now) {
   if (state.answered.forecasts && !city.predicted) return tell("No forecasts yet: the first ones come some seconds after the first speeds.");
   for (const { source, note, count } of city.predictors()) {
     if (source === "model") continue;
+    if (source === "closed") {
+      tell(`${count === 1 ? "1 road is" : `${count} roads are`} closed to traffic.`);
+      continue;
+    }
     const which = source === "last_value" ? "the last measured speed" : "the usual speed at this time of day";
     tell(`Forecasts of ${count === city.predicted ? "all" : count} roads are not the model's but ${which} (a baseline)${note ? `: ${note}` : ""}.`);
   }

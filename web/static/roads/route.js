@@ -86,7 +86,7 @@ export class RoutePanel {
       if (turn !== this.asked) return;
       const before = this.routes.length ? this.routes[this.chosen].places : null;
       this.show([answer.recommended_route, ...answer.alternatives], again);
-      setText($("route-note"), SPEEDS_FROM[answer.speeds_from] + (answer.note ? ` ${sentence(answer.note)}` : ""));
+      setText($("route-note"), SPEEDS_FROM[answer.speeds_from] + (answer.note ? ` ${sentence(answer.note)}` : "") + closedText(answer.avoided));
       const changed = before && JSON.stringify(before) !== JSON.stringify(this.routes[0].places);
       this.say(again ? (changed && this.chosen === 0 ? "The recommended route has changed." : $("route-status").textContent) : spoken(this.routes));
     } catch (problem) {
@@ -135,6 +135,11 @@ export class RoutePanel {
     });
     this.map.setRoutes(this.routes.map((route, position) => ({ places: route.places, chosen: position === at })));
   }
+}
+
+function closedText(avoided) {
+  const names = [...new Set(avoided.map((road) => road.road_name || "a road without a name"))];
+  return names.length ? ` Keeps off what is closed: ${names.join(", ")}.` : "";
 }
 
 function streetsOf(route) {
