@@ -63,11 +63,6 @@ async def test_pages_also_while_redis_is_away(history_worker: Worker, database_u
         "a0": {"confidence": 0.71},
         "b": {"confidence": 0.5},
     }
-        "a": {"closed": True},
-        "Z": {"confidence": 0.7},
-        "a0": {"confidence": 0.71},
-        "b": {"confidence": 0.5},
-    }
     known = [msgspec.structs.replace(one, **told.get(one.road_id, {})) for one in known]
     # nothing more is told of a road that is open and measured
     expected = {
