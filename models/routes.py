@@ -76,6 +76,9 @@ class RouteAnswer(Struct, frozen=True, kw_only=True):
         departure_time: RFC 3339 UTC.
         speeds_from: which speeds were used.
         note: why these are not the predictions, or which of them are none of a model; null when all are.
+        origin_moved_m: how far the recommended route begins from the origin, in metres.
+        destination_moved_m: how far it ends from the destination, in metres.
+        moved_note: why it begins or ends on another road than the nearest; null when it does not.
     """
 
     recommended_route: RecommendedRoute
@@ -84,6 +87,9 @@ class RouteAnswer(Struct, frozen=True, kw_only=True):
     departure_time: str
     speeds_from: SpeedSource
     note: str | None
+    origin_moved_m: float
+    destination_moved_m: float
+    moved_note: str | None
 
 
 encode_route_answer = msgspec.json.Encoder().encode

@@ -12,13 +12,14 @@ from trafficapp.roads.alternatives import Bounds, Chosen, ViaEdges, by_way_of_ot
 from trafficapp.roads.congestion import RouteCongestion, congestion_along
 from trafficapp.roads.graph import Floats, RoadGraph
 from trafficapp.roads.index import DISTANCE_LIMIT_M, PlaceOnEdge, RoadIndex
+from trafficapp.roads.islands import End, Islands
 from trafficapp.roads.router import CchRouter, Router
 from trafficapp.roads.search import Conditions, Drive, Ends, quickest_drives
 from trafficapp.roads.waypoints import Waypoint, WaypointWriter, read_waypoints
 from trafficapp.roads.weights import TravelTimes, free_flow
 
-#: When the nearest edges lead nowhere, so many edges around a place are tried.
-_MORE_EDGES = 32
+#: Places are moved onto other roads than most up to the reach of a place, or this share of the way asked for.
+_MOVED_SHARE = 0.9
 
 
 #: The version of the roads when nothing is known.
@@ -68,11 +69,17 @@ class Recommendation:
         version: the travel times it was found under.
         recommended: the quickest route.
         alternatives: others worth a choice, quickest first.
+        origin_moved_m: how far the recommended route begins from the place that was asked for.
+        destination_moved_m: how far it ends from the place that was asked for.
+        detached: which of the places lie on roads that no way leads from, or to, so that others were taken.
     """
 
     version: str
     recommended: Route
     alternatives: list[Route]
+    origin_moved_m: float = 0.0
+    destination_moved_m: float = 0.0
+    detached: tuple[End, ...] = ()
 
 
 class RoutePlanner:
@@ -87,6 +94,7 @@ class RoutePlanner:
         self.graph = graph
         self.index = RoadIndex.build(graph)
         self.router = router or CchRouter(graph)
+        self._islands = Islands(self.index)
         self._bounds = bounds or Bounds()
         self._via = ViaEdges(graph, self.index.points)
         self._writer = WaypointWriter(self.index)
@@ -140,32 +148,32 @@ class RoutePlanner:
         if not 0 <= departure_seconds < float("inf"):
             raise ValueError(f"a departure {departure_seconds} s after now")
         conditions = under or self._conditions
-        ends, drives = self._drives(conditions, origin, destination, departure_seconds, limit_m)
+        ends, drives, detached = self._drives(conditions, origin, destination, departure_seconds, limit_m)
         chosen = self._choose(conditions, ends, drives)
         routes = [self._route(ends, drive, free_flow_kmh) for drive in chosen]
-        return Recommendation(conditions.version, routes[0], routes[1:])
+        origin_m, destination_m = (
+            place.distance_m for place in (ends.origin_of(chosen[0]), ends.destination_of(chosen[0]))
+        )
+        return Recommendation(conditions.version, routes[0], routes[1:], origin_m, destination_m, detached)
 
     def _drives(
         self, conditions: Conditions, origin: Place, destination: Place, departure_seconds: float, limit_m: float
-    ) -> tuple[Ends, list[Drive]]:
+    ) -> tuple[Ends, list[Drive], tuple[End, ...]]:
         begin, end = (self.index.places_on_roads(place.lat, place.lon, limit_m) for place in (origin, destination))
         ends = Ends(self.graph, conditions.times, begin, end, departure_seconds)
         if drives := quickest_drives(conditions.metrics, ends):
-            return ends, drives
-        begin, end = (
-            self.index.places_on_roads(place.lat, place.lon, limit_m, at_least=_MORE_EDGES)
-            for place in (origin, destination)
-        )
-        ends = Ends(self.graph, conditions.times, begin, end, departure_seconds, nearer_is_better=True)
-        if drives := quickest_drives(conditions.metrics, ends):
-            only = Ends(
-                self.graph,
-                conditions.times,
-                [ends.origin_of(drives[0])],
-                [ends.destination_of(drives[0])],
-                departure_seconds,
-            )
-            return only, quickest_drives(conditions.metrics, only)
+            return ends, drives, ()
+        metric = conditions.metrics[conditions.times.at(departure_seconds)]
+        longest_m = max(limit_m, _MOVED_SHARE * self.index.metres_between(origin, destination))
+        found = self._islands.moved(origin, destination, ends, np.isfinite(metric.seconds))
+        # most roads of the city count as where one wants to be, unless that is as far as the whole way
+        found.sort(key=lambda moved: (moved.metres > longest_m or not moved.to_most_roads, moved.metres))
+        for moved in found:
+            if moved.metres > longest_m and not moved.to_most_roads:
+                continue
+            ends = Ends(self.graph, conditions.times, moved.begin, moved.end, departure_seconds)
+            if drives := quickest_drives(conditions.metrics, ends):
+                return ends, drives, moved.which
         raise Unreachable(
             f"no way leads from {origin.lat:g}, {origin.lon:g} (near {self._road(begin)}) "
             f"to {destination.lat:g}, {destination.lon:g} (near {self._road(end)})"
