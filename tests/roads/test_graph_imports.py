@@ -187,7 +187,7 @@ def test_tags_of_openstreetmap_that_say_nothing_stop_no_import_and_are_told(tmp_
 
 def test_without_the_reader_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "osmium", None)
-    with pytest.raises(GraphError, match=r"pyosmium, which is not installed: pip install 'trafficapp\[osm\]'"):
+    with pytest.raises(GraphError, match=r"pyosmium, which is not installed: pip install osmium \(the extra 'osm'\)"):
         imported(OSM / "town.osm.pbf")
 
 

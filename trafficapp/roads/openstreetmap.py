@@ -60,7 +60,7 @@ def read_openstreetmap(path: Path, remarks: Remarks) -> list[dict[str, Any]]:
         import osmium
     except ImportError:
         raise ValueError(
-            "files of OpenStreetMap need pyosmium, which is not installed: pip install 'trafficapp[osm]'"
+            "files of OpenStreetMap need pyosmium, which is not installed: pip install osmium (the extra 'osm')"
         ) from None
     found = _Found()
     try:
