@@ -148,7 +148,7 @@ class Islands:
     def __init__(self, index: RoadIndex) -> None:
         self._index, self._graph = index, index.graph
         # of one state of the roads: the last one asked for
-        self._mainland: tuple[bytes, Mainland] | None = None
+        self._known: tuple[bytes, Neighbours, Mainland] | None = None
 
     def moved(
         self, origin: tuple[float, float], destination: tuple[float, float], ends: Ends, open_edges: Truths
@@ -162,23 +162,37 @@ class Islands:
             open_edges: for each edge whether it may be driven.
         """
         begin, end = list(ends.origins), list(ends.destinations)
-        neighbours = _neighbours(self._graph, open_edges)
+        neighbours, whole = self._of(open_edges)
         found = [
-            Moved(self._onto(origin, neighbours.back, end, before=True), end, ("origin",)),
-            Moved(begin, self._onto(destination, neighbours.onward, begin, before=False), ("destination",)),
-            self._to_the_mainland(origin, destination, begin, end, neighbours, open_edges),
+            Moved(self._onto(origin, neighbours.back, end, open_edges, before=True), end, ("origin",)),
+            Moved(begin, self._onto(destination, neighbours.onward, begin, open_edges, before=False), ("destination",)),
+            self._to_the_mainland(origin, destination, begin, end, whole),
         ]
         return sorted((one for one in found if one.begin and one.end), key=lambda one: one.metres)
 
+    def _of(self, open_edges: Truths) -> tuple[Neighbours, Mainland]:
+        """What hangs together; remembered, since it takes a tenth of a second and roads are seldom closed."""
+        key, known = np.packbits(open_edges).tobytes(), self._known
+        if known is None or known[0] != key:
+            neighbours = _neighbours(self._graph, open_edges)
+            known = self._known = key, neighbours, mainland(neighbours, open_edges, self._graph.length_m)
+        return known[1], known[2]
+
     def _onto(
-        self, place: tuple[float, float], neighbours: list[list[int]], others: list[PlaceOnEdge], *, before: bool
+        self,
+        place: tuple[float, float],
+        neighbours: list[list[int]],
+        others: list[PlaceOnEdge],
+        open_edges: Truths,
+        *,
+        before: bool,
     ) -> list[PlaceOnEdge]:
         """The nearest place that a way leads from to one of the others (or to, from one of them)."""
         first = [edge for other in others for edge in neighbours[other.edge]]
         useful = _from(neighbours, first)
         # on the same edge one drives on to what is ahead only
         for other in others:
-            if not useful[other.edge]:
+            if not useful[other.edge] and open_edges[other.edge]:
                 fraction = self._index.place_on(*place, other.edge).fraction
                 useful[other.edge] = fraction <= other.fraction if before else fraction >= other.fraction
         return self._index.nearest_of(*place, useful)
@@ -189,13 +203,8 @@ class Islands:
         destination: tuple[float, float],
         begin: list[PlaceOnEdge],
         end: list[PlaceOnEdge],
-        neighbours: Neighbours,
-        open_edges: Truths,
+        found: Mainland,
     ) -> Moved:
-        key = np.packbits(open_edges).tobytes()
-        if self._mainland is None or self._mainland[0] != key:
-            self._mainland = key, mainland(neighbours, open_edges, self._graph.length_m)
-        found = self._mainland[1]
         if found.size < 2:  # nobody drives in circles there
             return Moved([], [], ())
         which: list[End] = []
