@@ -185,6 +185,16 @@ def test_tags_of_openstreetmap_that_say_nothing_stop_no_import_and_are_told(tmp_
         assert f"{word} (first: way" in told
 
 
+def test_ways_are_cut_where_the_extract_ends(tmp_path: Path) -> None:
+    path = osm_file(tmp_path, {"name": "whole"})
+    nodes = "".join(f"<nd ref='{ref}'/>" for ref in (1, 90, 91, 2, 1, 92))
+    way = f"<way id='9' version='1'>{nodes}<tag k='highway' v='tertiary'/><tag k='name' v='cut'/></way>"
+    path.write_text(path.read_text().replace("</osm>", f"{way}</osm>"))
+    graph, remarks = imported(path)
+    assert ways(graph, "cut") == both_ways(("1", "2"))
+    assert remarks == ["1 × way cut at the border of the extract (first: way 9)"]
+
+
 def test_without_the_reader_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "osmium", None)
     with pytest.raises(GraphError, match=r"pyosmium, which is not installed: pip install osmium \(the extra 'osm'\)"):

@@ -96,17 +96,17 @@ def _take_way(found: _Found, way: Any, remarks: Remarks) -> None:
         return
     _drop(tags, "maxspeed", as_speed_kmh, remarks, where)
     _drop(tags, "lanes", as_lanes, remarks, where)
-    run: list[int] = []
+    runs: list[list[int]] = [[]]
     for node in way.nodes:
         if node.location.valid():
             found.places[node.ref] = (node.location.lon, node.location.lat)
-            run.append(node.ref)
-            continue
-        # beyond the border of the extract
+            runs[-1].append(node.ref)
+        else:  # beyond the border of the extract
+            runs.append([])
+    if len(runs) > 1:
         remarks.add("way cut at the border of the extract", where)
+    for run in runs:
         _keep(found, way.id, tags, directions, run)
-        run = []
-    _keep(found, way.id, tags, directions, run)
 
 
 def _keep(found: _Found, way_id: int, tags: dict[str, str], directions: Directions, refs: list[int]) -> None:
