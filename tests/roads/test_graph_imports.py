@@ -121,6 +121,23 @@ def test_the_three_forms_are_one_graph(tmp_path: Path) -> None:
         assert np.allclose(other.shape_lon, graphs[0].shape_lon, rtol=0, atol=1e-9)
 
 
+def test_one_row_for_both_directions_as_osmnx_saves_by_default_makes_the_same_graph(tmp_path: Path) -> None:
+    """There `u` and `v` are in any order; `from` and `to` tell which way the line goes."""
+    path = tmp_path / "town.gpkg"
+    path.write_bytes(gzip.decompress((OSM / "town_undirected.gpkg.gz").read_bytes()))
+    graph, other = imported(path)[0], imported(OSM / "town.graphml")[0]
+    assert sorted(graph.edge_ids.tolist()) == sorted(other.edge_ids.tolist())
+    assert ways(graph, "Back Street") == {("1010", "1006"), ("1006", "1002")}
+    for name in other.edge_ids.tolist():
+        one, same = graph.position_of_edge[name], other.position_of_edge[name]
+        assert graph.free_flow_kmh[one] == other.free_flow_kmh[same]
+        lines = [
+            np.column_stack([g.shape_lat, g.shape_lon])[g.shape_offsets[at] : g.shape_offsets[at + 1]]
+            for g, at in ((graph, one), (other, same))
+        ]
+        assert np.allclose(*lines, rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize("name", ["town.osm.pbf", "town.osm"])
 def test_files_of_openstreetmap(name: str) -> None:
     graph, remarks = imported(OSM / name)

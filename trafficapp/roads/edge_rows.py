@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from trafficapp.roads.graph import GraphError
-from trafficapp.roads.graph_rows import SPEEDS, Line, Row, column, line_of, name_of, number, place_name
+from trafficapp.roads.graph_rows import SPEEDS, Line, Row, column, ends_of, line_of, name_of, number, place_name
 from trafficapp.roads.road_tags import (
     Directions,
     LeftOutError,
@@ -84,7 +83,7 @@ def ways_of(rows: Sequence[Row], remarks: Remarks) -> list[Way]:
     Raises:
         GraphError: a row that makes no sense; the message names it.
     """
-    ends = {(_node(row, "from_node"), _node(row, "to_node")) for row in rows}
+    ends = {ends_of(row) for row in rows}
     with_oneway = any("oneway" in row for row in rows)
     ways = []
     for row in rows:
@@ -120,7 +119,7 @@ def edges_of(ways: Sequence[Way]) -> list[Edge]:
 
 def _edge(row: Row, where: str, remarks: Remarks) -> Edge:
     line = line_of(column(row, "geometry"), where)
-    begin, end = _node(row, "from_node"), _node(row, "to_node")
+    begin, end = ends_of(row)
     if (not begin or not end) and not line:
         raise GraphError(f"{where} has neither nodes nor a line")
     identity, length = column(row, "edge_id"), column(row, "length_m")
@@ -176,16 +175,11 @@ def _layer(row: Row) -> int:
     return 0
 
 
-def _node(row: Row, which: str) -> str:
-    value: Any = column(row, which)
-    return "" if value is None else name_of(value)
-
-
 def _shown_id(row: Row) -> str:
     """How to call a row in a message: by its own name, its road's, or its nodes."""
     for which in ("edge_id", "road_id"):
         if (value := column(row, which)) is not None:
             return repr(name_of(value) or str(value))
-    if _node(row, "from_node"):
-        return f"{_node(row, 'from_node')}-{_node(row, 'to_node')}"
+    if all(ends := ends_of(row)):
+        return "-".join(ends)
     return f"{column(row, 'name')!r}"

@@ -43,6 +43,17 @@ def column(row: Row, meaning: str) -> Any:
     return None
 
 
+def ends_of(row: Row) -> tuple[str, str]:
+    """The nodes a row begins and ends at, "" where none is told.
+
+    Where osmnx saves one row for both directions, `u` and `v` are in any order, `from` and `to` in that of the line.
+    """
+    told = tuple(name_of(column(row, which)) for which in ("from_node", "to_node"))
+    drawn = tuple(name_of(row.get(which)) for which in ("from", "to"))
+    begin, end = drawn if all(drawn) and drawn == told[::-1] else told
+    return begin, end
+
+
 def number(value: Any, where: str, name: str) -> float:
     """A number, also one that is written as text.
 

@@ -23,6 +23,8 @@ def read_graphml(path: Path, check_crs: Callable[[Any, str], None]) -> list[dict
     read_elements(path, reader.begin, reader.end)
     if reader.graphs != 1:
         raise ValueError(f"{reader.graphs} graphs where one is expected")
+    if reader.undirected and not all("from" in row and "to" in row for row in reader.rows if "u" in row):
+        raise ValueError("an undirected graph, which does not tell which way streets go; save the directed one")
     check_crs(reader.about.get("crs"), "the graph")
     return reader.rows
 
@@ -32,6 +34,7 @@ class _Reader:
         self.rows: list[dict[str, Any]] = []
         self.about: dict[str, str] = {}
         self.graphs = 0
+        self.undirected = False
         self._names: dict[str, str] = {}
         self._row: dict[str, Any] | None = None
         self._key = ""
@@ -41,8 +44,7 @@ class _Reader:
             self._names[attributes["id"]] = attributes.get("attr.name", attributes["id"])
         elif tag == "graph":
             self.graphs += 1
-            if attributes.get("edgedefault") == "undirected":
-                raise ValueError("an undirected graph, which does not tell which way streets go; save the directed one")
+            self.undirected = attributes.get("edgedefault") == "undirected"
         elif tag == "node":
             self._row = {"node_id": attributes["id"]}
             self.rows.append(self._row)
