@@ -92,6 +92,9 @@ class RouteAnswer(Struct, frozen=True, kw_only=True):
         speeds_from: which speeds were used.
         note: why these are not the predictions, or which of them are none of a model; null when all are.
         avoided: closed roads that the routes keep off, in the order in which one would meet them.
+        origin_moved_m: how far the recommended route begins from the origin, in metres.
+        destination_moved_m: how far it ends from the destination, in metres.
+        moved_note: why it begins or ends on another road than the nearest; null when it does not.
     """
 
     recommended_route: RecommendedRoute
@@ -101,6 +104,9 @@ class RouteAnswer(Struct, frozen=True, kw_only=True):
     speeds_from: SpeedSource
     note: str | None
     avoided: list[AvoidedRoad]
+    origin_moved_m: float
+    destination_moved_m: float
+    moved_note: str | None
 
 
 encode_route_answer = msgspec.json.Encoder().encode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -125,6 +125,9 @@ def written(found: Recommendation, outlook: Outlook, departure: datetime, graph:
             speeds_from=outlook.source,
             note=outlook.note,
             avoided=[] if found.avoided is None else avoided_roads(found.avoided, outlook.closed_at, graph),
+            origin_moved_m=round(found.origin_moved_m, 1),
+            destination_moved_m=round(found.destination_moved_m, 1),
+            moved_note="; ".join(_moved(found)) or None,
         )
     )
 
@@ -142,6 +145,20 @@ def avoided_roads(avoided: Avoided, closed_at: Mapping[int, datetime], graph: Ro
         )
         for number, (name, edges) in enumerate(pieces)
     ]
+
+
+def _moved(found: Recommendation) -> Iterator[str]:
+    """What is told of ends that lie on roads which no way leads from, or to."""
+    if "origin" in found.detached:
+        yield (
+            "no way leads on from the roads next to the origin; the route begins "
+            f"{found.origin_moved_m:.0f} m away, on the nearest road from which one does"
+        )
+    if "destination" in found.detached:
+        yield (
+            "no way leads to the roads next to the destination; the route ends "
+            f"{found.destination_moved_m:.0f} m away, on the nearest road to which one does"
+        )
 
 
 def _route(route: Route) -> RecommendedRoute:
@@ -192,8 +209,10 @@ def operations(planning: RoutePlanning, cache: RouteCache) -> list[Operation]:
                 "which it was, `known_share` for how much of the way a speed is known. Alternatives differ from "
                 "the recommended route and from each other in 30 % of their length at least and are at most 1.5 "
                 "times as long, in time and in kilometres. An answer may be repeated for five minutes while the graph "
-                "has the same version; `Age` says how old it is. 404: a place with no road near enough, or no way from "
-                "one to the other."
+                "has the same version; `Age` says how old it is. Where the roads next to a place are an island (no way "
+                "leads from them, or to them), the nearest place is taken from which or to which one does; "
+                "`origin_moved_m` and `destination_moved_m` say how far the route begins and ends from the places, "
+                "`moved_note` why. 404: a place with no road near enough, or no way from one to the other."
             ),
             tag=Tag.ROADS,
             body_shape=RouteQuestion,

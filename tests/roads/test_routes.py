@@ -311,8 +311,100 @@ def test_what_cannot_be_reached_is_told() -> None:
 
 def test_from_a_road_that_leads_nowhere_one_starts_on_the_next() -> None:
     graph = graph_of(np.array([(44.5, 11.3), (44.5, 11.301), (44.5003, 11.3), (44.5003, 11.302)]), [(0, 1), (2, 3)])
-    route = RoutePlanner(graph).recommend(Place(44.5, 11.3005), Place(44.5003, 11.3018)).recommended
-    assert route.edges == (1,)
+    found = RoutePlanner(graph).recommend(Place(44.5, 11.3005), Place(44.5003, 11.3018))
+    assert found.recommended.edges == (1,)
+    assert found.origin_moved_m == pytest.approx(33.4, abs=0.1)
+
+
+def car_park(aisles: int, road_blocks: int = 40, gap: float = 0.3) -> RoadGraph:
+    """A road from west to east, and north of it a car park of so many aisles, both ways, that no way leads out of."""
+    places = [(0.0, float(block)) for block in range(road_blocks)]
+    ends = [way for block in range(road_blocks - 1) for way in ((block, block + 1), (block + 1, block))]
+    names = ["Road"] * len(ends)
+    # a lane along the heads of the aisles
+    for aisle in range(aisles):
+        foot, head = len(places), len(places) + 1
+        places += [(gap + 0.4, aisle * 0.05), (gap, aisle * 0.05)]
+        ends += [(foot, head), (head, foot)]
+        if aisle:
+            ends += [(foot, foot - 2), (foot - 2, foot)]
+        names += ["Aisle"] * (4 if aisle else 2)
+    positions = np.array([(SOUTH + north * BLOCK, WEST + east * BLOCK) for north, east in places])
+    return graph_of(positions, ends, names=names)
+
+
+@pytest.mark.parametrize("aisles", [1, 16, 100])
+def test_out_of_an_island_of_any_size_one_starts_on_the_nearest_road(aisles: int) -> None:
+    planner = RoutePlanner(car_park(aisles))
+    inside = Place(SOUTH + 0.6 * BLOCK, WEST + 0.5 * BLOCK * min(aisles - 1, 1))
+    far = Place(SOUTH, WEST + 30 * BLOCK)
+    there = planner.recommend(inside, far)
+    assert {planner.graph.road_name(edge) for edge in there.recommended.edges} == {"Road"}
+    assert there.detached == ("origin",)
+    assert there.origin_moved_m == pytest.approx(0.6 * 111.195, abs=0.5)
+    assert there.destination_moved_m == pytest.approx(0, abs=0.01)
+    begin = there.recommended.waypoints[0]
+    assert (begin.lat, begin.lng) == pytest.approx((SOUTH, inside.lon), abs=1e-6)
+    back = planner.recommend(far, inside)
+    assert back.detached == ("destination",)
+    assert back.destination_moved_m == pytest.approx(0.6 * 111.195, abs=0.5)
+    end = back.recommended.waypoints[-1]
+    assert (end.lat, end.lng) == pytest.approx((SOUTH, inside.lon), abs=1e-6)
+    assert there.recommended.distance_m == pytest.approx(back.recommended.distance_m, rel=1e-3)
+
+
+def test_a_large_island_is_left_however_far_its_border_is() -> None:
+    """No road of the rest is within the reach of a place, and the destination is nearer to the island."""
+    places = [(float(row), float(column)) for row in range(120) for column in range(20)]
+    ends = []
+    for row in range(120):
+        for column in range(20):
+            node = row * 20 + column
+            if column < 19:
+                ends += [(node, node + 1), (node + 1, node)]
+            if row < 119 and row != 9:  # no way between these rows
+                ends += [(node, node + 20), (node + 20, node)]
+    graph = graph_of(np.array([(SOUTH + north * BLOCK, WEST + east * BLOCK) for north, east in places]), ends)
+    planner = RoutePlanner(graph)
+    inside, outside = Place(SOUTH + BLOCK, WEST + 9.5 * BLOCK), Place(SOUTH + 13 * BLOCK, WEST + 9.5 * BLOCK)
+    there = planner.recommend(inside, outside)
+    assert there.detached == ("origin",)
+    assert there.origin_moved_m == pytest.approx(9 * 111.195, rel=1e-3)
+    assert planner.recommend(outside, inside).destination_moved_m == pytest.approx(9 * 111.195, rel=1e-3)
+    # what is on the island stays there
+    assert planner.recommend(inside, Place(SOUTH + 2 * BLOCK, WEST)).detached == ()
+
+
+def test_from_one_island_to_another_both_ends_are_moved() -> None:
+    near, far = car_park(16), car_park(16)
+    count = near.node_count
+    places = np.column_stack([near.node_lat, near.node_lon])
+    second = np.column_stack([far.node_lat[40:], far.node_lon[40:] + 35 * BLOCK])
+    ends = list(zip(near.edge_from.tolist(), near.edge_to.tolist(), strict=True))
+    ends += [(a + count - 40, b + count - 40) for a, b in ends if a >= 40]
+    planner = RoutePlanner(graph_of(np.vstack([places, second]), ends))
+    found = planner.recommend(Place(SOUTH + 0.5 * BLOCK, WEST), Place(SOUTH + 0.5 * BLOCK, WEST + 35 * BLOCK))
+    assert found.detached == ("origin", "destination")
+    assert (found.origin_moved_m, found.destination_moved_m) == pytest.approx((55.6, 55.6), abs=0.2)
+
+
+def test_a_start_behind_closed_roads_is_moved_as_well() -> None:
+    """Roads that are closed for now make an island as missing ones do, and it is none when they are open again."""
+    places = [(0.0, float(block)) for block in range(10)] + [(1.0, 1.0), (1.0, 2.0)]
+    ends = [way for block in range(9) for way in ((block, block + 1), (block + 1, block))]
+    ends += [(1, 10), (10, 1), (10, 11), (11, 10)]
+    positions = np.array([(SOUTH + north * BLOCK, WEST + east * BLOCK) for north, east in places])
+    planner = RoutePlanner(graph_of(positions, ends))
+    times = planner.conditions.times
+    asked = Place(SOUTH + BLOCK, WEST + 1.8 * BLOCK), Place(SOUTH, WEST + 8 * BLOCK)
+    assert planner.recommend(*asked).detached == ()
+    seconds = times.seconds.copy()
+    seconds[:, 18:20] = np.inf
+    planner.use(planner.prepare(replace(times, seconds=seconds), "closed"))
+    found = planner.recommend(*asked)
+    assert found.detached == ("origin",)
+    # roads that are ten metres farther count as near as the nearest, here as everywhere
+    assert found.origin_moved_m == pytest.approx(111.2, abs=1.5)
 
 
 def test_travel_times_of_another_graph_are_refused(planner: RoutePlanner) -> None:

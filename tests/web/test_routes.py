@@ -22,6 +22,7 @@ from tests.web.conftest import Client, Worker, serving
 from trafficapp.kafka import create_topics
 from trafficapp.outbox import Outbox
 from trafficapp.roads.congestion import Level, RouteCongestion
+from trafficapp.roads.earth import metres_along
 from trafficapp.roads.graph import RoadGraph
 from trafficapp.roads.graph_versions import version_at
 from trafficapp.roads.published import PublishedSpeeds, encode_speeds
@@ -156,6 +157,31 @@ async def test_without_any_speeds_roads_flow_freely_and_the_answer_says_so(clien
     assert (route["waypoints"][0]["lat"], route["waypoints"][0]["lng"]) == pytest.approx(
         tuple(ORIGIN.values()), abs=2e-3
     )
+
+
+async def test_from_and_to_roads_without_a_way_the_answer_says_how_far_its_ends_were_moved(client: Client) -> None:
+    """At the border of this network roads lead only out of it, or only into it."""
+    out_of, into = (
+        next(edge for edge in range(GRAPH.edge_count) if not turns[edge])
+        for turns in (GRAPH.turns_out_of, GRAPH.turns_into)
+    )
+    # what ends at the border, and what begins there
+    origin, destination = GRAPH.edge_to[out_of], GRAPH.edge_from[into]
+    places = [
+        {"lat": float(GRAPH.node_lat[node]), "lng": float(GRAPH.node_lon[node])} for node in (origin, destination)
+    ]
+    answer = await ask(client, {"origin": places[0], "destination": places[1]})
+    waypoints = answer["recommended_route"]["waypoints"]
+    for place, point, told in (
+        (places[0], waypoints[0], answer["origin_moved_m"]),
+        (places[1], waypoints[-1], answer["destination_moved_m"]),
+    ):
+        apart = metres_along(*(np.array([value]) for value in (*place.values(), point["lat"], point["lng"])))[0]
+        assert told == pytest.approx(apart, abs=1.0)
+    assert ("next to the origin" in answer["moved_note"]) == (answer["origin_moved_m"] > 50)
+    assert ("next to the destination" in answer["moved_note"]) == (answer["destination_moved_m"] > 50)
+    usual = await ask(client)
+    assert usual["origin_moved_m"] >= 0
 
 
 @pytest.mark.parametrize(

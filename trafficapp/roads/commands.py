@@ -18,20 +18,26 @@ def graph() -> None:
 @click.option("--out", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where to.")
 @click.option("--source", help='Where the data is from, as in "OpenStreetMap contributors, ODbL"; goes with the graph.')
 def import_files(files: tuple[Path, ...], city: str, folder: Path, source: str | None) -> None:
-    """Make a road graph of FILES: parquet tables or GeoJSON of edges, and of nodes and turns where there are any.
+    """Make a road graph of FILES: tables of edges, and of nodes and turns where there are any.
 
-    Which file is what is seen by its columns. Without a list of turns, all are allowed but turning back.
+    Parquet, GeoJSON, GraphML and GeoPackage as osmnx saves them, OpenStreetMap's own files (.osm.pbf) and networks of
+    SUMO (.net.xml). Which file is what is seen by its columns. Without a list of turns, all are allowed but turning
+    back. What is left out is told by reason and count.
     """
     from trafficapp.roads.graph import GraphError
     from trafficapp.roads.importing import import_graph
+    from trafficapp.roads.road_tags import Remarks
     from trafficapp.roads.storage import save
 
     source = source or f"not told (imported from {', '.join(path.name for path in files)})"
+    remarks = Remarks()
     try:
-        made = import_graph(files, city=city, source=source)
+        made = import_graph(files, city=city, source=source, remarks=remarks)
         path = save(made, folder)
     except (GraphError, OSError) as error:
         raise click.ClickException(str(error)) from None
+    for line in remarks.lines():
+        click.echo(line)
     click.echo(f"{path}: {made.node_count:,} nodes, {made.edge_count:,} edges, {len(made.turn_from):,} turns")
 
 

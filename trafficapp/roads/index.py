@@ -8,9 +8,10 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import shapely
 
-from trafficapp.roads.earth import FlatMap
+from trafficapp.roads.earth import FlatMap, metres_along
 from trafficapp.roads.graph import Floats, Integers, RoadGraph
 
 #: Edges that are this much farther than the nearest one are as near: both directions of a road, arms of a junction.
@@ -107,6 +108,40 @@ class RoadIndex:
         order = np.lexsort((edges, distances))
         count = max(at_least, int((distances <= distances.min() + SAME_PLACE_M).sum()))
         return self._places(point, edges[order][:count], distances[order][:count])
+
+    def nearest_of(self, lat: float, lon: float, useful: npt.NDArray[np.bool_]) -> list[PlaceOnEdge]:
+        """The nearest of some edges, however far, with those that are as near; empty when there are none.
+
+        Args:
+            lat: latitude.
+            lon: longitude.
+            useful: for each edge whether it counts.
+
+        Raises:
+            InvalidPlace: not on the globe.
+        """
+        edges = np.flatnonzero(useful)
+        if not len(edges):
+            return []
+        point = self._point(lat, lon)
+        distances = shapely.distance(self.lines[edges], point)
+        near = distances <= distances.min() + SAME_PLACE_M
+        edges, distances = edges[near], distances[near]
+        order = np.lexsort((edges, distances))
+        return self._places(point, edges[order], distances[order])
+
+    def place_on(self, lat: float, lon: float, edge: int) -> PlaceOnEdge:
+        """The place on an edge that is nearest to another.
+
+        Raises:
+            InvalidPlace: not on the globe.
+        """
+        point, edges = self._point(lat, lon), np.array([edge])
+        return self._places(point, edges, shapely.distance(self.lines[edges], point))[0]
+
+    def metres_between(self, one: tuple[float, float], other: tuple[float, float]) -> float:
+        """The distance between two places (latitude, longitude) as the crow flies."""
+        return float(metres_along(*(np.array([value]) for value in (*one, *other)))[0])
 
     def edges_near(self, line: Any, reach_m: float) -> Integers:
         """Edges with any part within reach of a shape on the flat map, ascending."""

@@ -13,13 +13,14 @@ from trafficapp.roads.alternatives import Bounds, Chosen, ViaEdges, by_way_of_ot
 from trafficapp.roads.congestion import RouteCongestion, congestion_along
 from trafficapp.roads.graph import Floats, RoadGraph
 from trafficapp.roads.index import DISTANCE_LIMIT_M, PlaceOnEdge, RoadIndex
+from trafficapp.roads.islands import End, Islands
 from trafficapp.roads.router import CchRouter, Router
 from trafficapp.roads.search import Conditions, Drive, Ends, quickest_drives
 from trafficapp.roads.waypoints import Waypoint, WaypointWriter, read_waypoints
 from trafficapp.roads.weights import TravelTimes, free_flow
 
-#: When the nearest edges lead nowhere, so many edges around a place are tried.
-_MORE_EDGES = 32
+#: Places are moved onto other roads than most up to the reach of a place, or this share of the way asked for.
+_MOVED_SHARE = 0.9
 
 
 #: The version of the roads when nothing is known.
@@ -70,12 +71,18 @@ class Recommendation:
         recommended: the quickest route.
         alternatives: others worth a choice, quickest first.
         avoided: closed edges that the quickest way would lead over were they open, in its order.
+        origin_moved_m: how far the recommended route begins from the place that was asked for.
+        destination_moved_m: how far it ends from the place that was asked for.
+        detached: which of the places lie on roads that no way leads from, or to, so that others were taken.
     """
 
     version: str
     recommended: Route
     alternatives: list[Route]
     avoided: Avoided | None = None
+    origin_moved_m: float = 0.0
+    destination_moved_m: float = 0.0
+    detached: tuple[End, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +112,7 @@ class RoutePlanner:
         self.graph = graph
         self.index = RoadIndex.build(graph)
         self.router = router or CchRouter(graph)
+        self._islands = Islands(self.index)
         self._bounds = bounds or Bounds()
         self._via = ViaEdges(graph, self.index.points)
         self._writer = WaypointWriter(self.index)
@@ -163,14 +171,17 @@ class RoutePlanner:
         asked = origin, destination, departure_seconds, limit_m
         avoided = None if as_if_open is None else self._avoided(conditions, self._drives(as_if_open, *asked)[1][0])
         try:
-            ends, drives = self._drives(conditions, *asked)
+            ends, drives, detached = self._drives(conditions, *asked)
         except Unreachable as error:
             if avoided is None:
                 raise
             raise Unreachable(f"{error}: closed to traffic is {self._names(avoided.edges)}") from None
         chosen = self._choose(conditions, ends, drives)
         routes = [self._route(ends, drive, free_flow_kmh) for drive in chosen]
-        return Recommendation(conditions.version, routes[0], routes[1:], avoided)
+        origin_m, destination_m = (
+            place.distance_m for place in (ends.origin_of(chosen[0]), ends.destination_of(chosen[0]))
+        )
+        return Recommendation(conditions.version, routes[0], routes[1:], avoided, origin_m, destination_m, detached)
 
     def _avoided(self, conditions: Conditions, drive: Drive) -> Avoided | None:
         """What is closed of a drive."""
@@ -183,25 +194,22 @@ class RoutePlanner:
 
     def _drives(
         self, conditions: Conditions, origin: Place, destination: Place, departure_seconds: float, limit_m: float
-    ) -> tuple[Ends, list[Drive]]:
+    ) -> tuple[Ends, list[Drive], tuple[End, ...]]:
         begin, end = (self.index.places_on_roads(place.lat, place.lon, limit_m) for place in (origin, destination))
         ends = Ends(self.graph, conditions.times, begin, end, departure_seconds)
         if drives := quickest_drives(conditions.metrics, ends):
-            return ends, drives
-        begin, end = (
-            self.index.places_on_roads(place.lat, place.lon, limit_m, at_least=_MORE_EDGES)
-            for place in (origin, destination)
-        )
-        ends = Ends(self.graph, conditions.times, begin, end, departure_seconds, nearer_is_better=True)
-        if drives := quickest_drives(conditions.metrics, ends):
-            only = Ends(
-                self.graph,
-                conditions.times,
-                [ends.origin_of(drives[0])],
-                [ends.destination_of(drives[0])],
-                departure_seconds,
-            )
-            return only, quickest_drives(conditions.metrics, only)
+            return ends, drives, ()
+        metric = conditions.metrics[conditions.times.at(departure_seconds)]
+        longest_m = max(limit_m, _MOVED_SHARE * self.index.metres_between(origin, destination))
+        found = self._islands.moved(origin, destination, ends, np.isfinite(metric.seconds))
+        # most roads of the city count as where one wants to be, unless that is as far as the whole way
+        found.sort(key=lambda moved: (moved.metres > longest_m or not moved.to_most_roads, moved.metres))
+        for moved in found:
+            if moved.metres > longest_m and not moved.to_most_roads:
+                continue
+            ends = Ends(self.graph, conditions.times, moved.begin, moved.end, departure_seconds)
+            if drives := quickest_drives(conditions.metrics, ends):
+                return ends, drives, moved.which
         raise Unreachable(
             f"no way leads from {origin.lat:g}, {origin.lon:g} (near {self._road(begin)}) "
             f"to {destination.lat:g}, {destination.lon:g} (near {self._road(end)})"

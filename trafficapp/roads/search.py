@@ -20,9 +20,6 @@ from trafficapp.roads.index import PlaceOnEdge
 from trafficapp.roads.router import Metric, Router, State
 from trafficapp.roads.weights import TravelTimes
 
-#: How fast one gets from a place to a road that is not the nearest; it only decides which of several roads to take.
-ACCESS_KMH = 5.0
-
 
 @dataclass(frozen=True, eq=False)
 class Conditions:
@@ -90,7 +87,6 @@ class Ends:
         origins: places to start from.
         destinations: places to arrive at.
         departure_seconds: time of the start, since the speeds were told.
-        nearer_is_better: whether a road that is farther from its place is worth less, beside the time under way.
     """
 
     graph: RoadGraph
@@ -98,7 +94,6 @@ class Ends:
     origins: Sequence[PlaceOnEdge]
     destinations: Sequence[PlaceOnEdge]
     departure_seconds: float
-    nearer_is_better: bool = False
     _clocks: dict[Drive, list[float]] = field(default_factory=dict)
     _quickest: dict[Metric, Quickest | None] = field(default_factory=dict)
 
@@ -125,7 +120,7 @@ class Ends:
         """The ends as states of a metric."""
         seconds, turn_from, turn_seconds = metric.seconds, self.graph.turn_tails, self.graph.turn_seconds_list
         origins = [
-            State(place.edge, float((1 - place.fraction) * seconds[place.edge]) + self.access_to(place))
+            State(place.edge, float((1 - place.fraction) * seconds[place.edge]))
             for place in self.origins
             if seconds[place.edge] < inf
         ]
@@ -137,7 +132,7 @@ class Ends:
             part = whole * place.fraction
             for turn in self.graph.turns_into[place.edge]:
                 edge = turn_from[turn]
-                cost = turn_seconds[turn] + part + self.access_to(place)
+                cost = turn_seconds[turn] + part
                 last[edge] = min(last.get(edge, (inf, turn, place)), (cost, turn, place))
         begins = {place.edge: place.fraction for place in self.origins}
         return StatesOfEnds(origins, [State(edge, cost) for edge, (cost, _, _) in last.items()], begins, last)
@@ -153,10 +148,6 @@ class Ends:
             and self.times.rows[0][origin.edge] < inf
         ]
 
-    def access_seconds(self, drive: Drive) -> float:
-        """What choosing these ends counts for, beside the drive."""
-        return self.access_to(self.origin_of(drive)) + self.access_to(self.destination_of(drive))
-
     def origin_of(self, drive: Drive) -> PlaceOnEdge:
         """Where a drive begins."""
         return next(place for place in self.origins if place.edge == drive.edges[0])
@@ -164,10 +155,6 @@ class Ends:
     def destination_of(self, drive: Drive) -> PlaceOnEdge:
         """Where a drive ends."""
         return next(place for place in self.destinations if place.edge == drive.edges[-1])
-
-    def access_to(self, place: PlaceOnEdge) -> float:
-        """What choosing a place counts for, in seconds."""
-        return place.distance_m / ACCESS_KMH * 3.6 if self.nearer_is_better else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,7 +227,7 @@ def quickest_drives(metrics: Sequence[Metric], ends: Ends) -> list[Drive]:
     if len(drives) > 1:
         drives = list(dict.fromkeys([_by_the_clock(ends, drives), *drives]))
 
-    return sorted(drives, key=lambda drive: ends.eta_seconds(drive) + ends.access_seconds(drive))
+    return sorted(drives, key=ends.eta_seconds)
 
 
 def _by_the_clock(ends: Ends, drives: list[Drive]) -> Drive:
@@ -250,11 +237,7 @@ def _by_the_clock(ends: Ends, drives: list[Drive]) -> Drive:
     edges = {edge for drive in drives for edge in drive.edges}
     begins = {drive.edges[0]: drive.begin for drive in drives if len(drive.edges) > 1}
     finishes = {drive.edges[-1]: drive.end for drive in drives if len(drive.edges) > 1}
-    access = {place.edge: ends.access_to(place) for place in ends.origins}
-    onward = {place.edge: ends.access_to(place) for place in ends.destinations}
-    queue = [
-        (leave(edge, ends.departure_seconds, begin) + access[edge], edge, -1, -1) for edge, begin in begins.items()
-    ]
+    queue = [(leave(edge, ends.departure_seconds, begin), edge, -1, -1) for edge, begin in begins.items()]
     heapq.heapify(queue)
     came: dict[int, tuple[int, int]] = {}
     horizon = 0
@@ -277,7 +260,7 @@ def _by_the_clock(ends: Ends, drives: list[Drive]) -> Drive:
                 leaving = entered + row[after]
                 heapq.heappush(queue, (leaving if leaving <= until else leave(after, entered), after, state, turn))
             if after in finishes:
-                arrival = leave(after, entered, 0.0, finishes[after]) + onward[after]
+                arrival = leave(after, entered, 0.0, finishes[after])
                 heapq.heappush(queue, (arrival, ~after, state, turn))
     return drives[0]
 
