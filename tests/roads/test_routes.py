@@ -405,6 +405,11 @@ def test_a_start_behind_closed_roads_is_moved_as_well() -> None:
     assert found.detached == ("origin",)
     # roads that are ten metres farther count as near as the nearest, here as everywhere
     assert found.origin_moved_m == pytest.approx(111.2, abs=1.5)
+    # nobody is moved onto a closed road, were it nearer
+    found = planner.recommend(Place(SOUTH, WEST + 0.8 * BLOCK), Place(SOUTH + 0.5 * BLOCK, WEST + BLOCK))
+    assert found.detached == ("destination",)
+    assert not {18, 19} & set(found.recommended.edges)
+    assert found.destination_moved_m == pytest.approx(55.6, abs=1.5)
 
 
 def test_travel_times_of_another_graph_are_refused(planner: RoutePlanner) -> None:
