@@ -390,9 +390,9 @@ def test_from_one_island_to_another_both_ends_are_moved() -> None:
 
 def test_a_start_behind_closed_roads_is_moved_as_well() -> None:
     """Roads that are closed for now make an island as missing ones do, and it is none when they are open again."""
-    places = [(0.0, float(block)) for block in range(10)] + [(1.0, 1.0), (1.0, 2.0)]
+    places = [(0.0, float(block)) for block in range(10)] + [(1.0, 1.0), (1.0, 2.0), (1.0, 3.0)]
     ends = [way for block in range(9) for way in ((block, block + 1), (block + 1, block))]
-    ends += [(1, 10), (10, 1), (10, 11), (11, 10)]
+    ends += [(1, 10), (10, 1), (10, 11), (11, 10), (11, 12), (12, 11)]
     positions = np.array([(SOUTH + north * BLOCK, WEST + east * BLOCK) for north, east in places])
     planner = RoutePlanner(graph_of(positions, ends))
     times = planner.conditions.times
@@ -405,6 +405,11 @@ def test_a_start_behind_closed_roads_is_moved_as_well() -> None:
     assert found.detached == ("origin",)
     # roads that are ten metres farther count as near as the nearest, here as everywhere
     assert found.origin_moved_m == pytest.approx(111.2, abs=1.5)
+    # nobody is moved onto a closed road, were it nearer
+    found = planner.recommend(Place(SOUTH, WEST + 0.8 * BLOCK), Place(SOUTH + 0.5 * BLOCK, WEST + BLOCK))
+    assert found.detached == ("destination",)
+    assert not {18, 19} & set(found.recommended.edges)
+    assert found.destination_moved_m == pytest.approx(55.6, abs=1.5)
 
 
 def test_travel_times_of_another_graph_are_refused(planner: RoutePlanner) -> None:
