@@ -93,13 +93,13 @@ class RoadObservation(Struct, frozen=True, kw_only=True, gc=False):
         return event_time_us(self.record_timestamp or self.timestamp)
 
 
-class RoadNow(Struct, frozen=True, kw_only=True):
-    """A road in ``/traffic/current``.
+class RoadNow(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A road in ``/traffic/current``; of one that is open and measured the last three fields are left out.
 
     Attributes:
         last_updated: when its speed was measured, or what is told instead of one.
         closed: nobody may drive there; the speed says nothing then.
-        confidence: in the speed, 0..1; null when the feed tells none.
+        confidence: in the speed, 0..1; left out when the feed tells none.
         speed_from: whether the speed was measured, is what is usual there, or the speed limit; null of a closed road.
     """
 
@@ -109,9 +109,9 @@ class RoadNow(Struct, frozen=True, kw_only=True):
     jam_factor: float
     congestion_level: RoadCongestionLevel
     last_updated: str
-    closed: bool
-    confidence: float | None
-    speed_from: SpeedFrom | None
+    closed: bool = False
+    confidence: float | None = None
+    speed_from: SpeedFrom | None = "measured"
 
 
 def speed_from(confidence: float | None) -> SpeedFrom:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 from trafficapp.roads.published import PublishedSpeeds
@@ -12,7 +13,8 @@ from trafficapp.roads.routes import RoutePlanner
 from trafficapp.roads.search import Conditions
 from trafficapp.roads.weights import closed_to_traffic
 
-_PREPARED_AT_MOST = 16
+#: Predictions, and some departures for which others count.
+_PREPARED_AT_MOST = 6
 
 
 def closed_now(published: PublishedSpeeds | None, now: datetime, closed_seconds: float) -> Mapping[int, datetime]:
@@ -30,10 +32,14 @@ def closed_now(published: PublishedSpeeds | None, now: datetime, closed_seconds:
 
 
 class ClosedConditions:
-    """Travel times with edges closed, made when somebody asks for them first; the last ones are kept."""
+    """Travel times with edges closed, made when somebody asks for them first; the last ones are kept.
+
+    One thread of their own prepares them, one after the other.
+    """
 
     def __init__(self) -> None:
-        self._prepared: OrderedDict[tuple[Conditions, frozenset[int]], asyncio.Task[Conditions]] = OrderedDict()
+        self._thread = ThreadPoolExecutor(1, "closed-roads")
+        self._prepared: OrderedDict[tuple[Conditions, frozenset[int]], asyncio.Future[Conditions]] = OrderedDict()
 
     async def of(self, planner: RoutePlanner, conditions: Conditions, closed: frozenset[int]) -> Conditions:
         """The conditions with these edges closed, under the same version."""
@@ -42,8 +48,8 @@ class ClosedConditions:
         key = (conditions, closed)
         preparing = self._prepared.get(key)
         if preparing is None or preparing.cancelled() or (preparing.done() and preparing.exception()):
-            preparing = self._prepared[key] = asyncio.create_task(
-                asyncio.to_thread(prepare_closed, planner, conditions, closed)
+            preparing = self._prepared[key] = asyncio.get_running_loop().run_in_executor(
+                self._thread, prepare_closed, planner, conditions, closed
             )
             if len(self._prepared) > _PREPARED_AT_MOST:
                 self._prepared.popitem(last=False)

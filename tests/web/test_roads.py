@@ -6,6 +6,7 @@ import json
 import time
 from typing import Any
 
+import msgspec
 from yarl import URL
 
 from models.timestamps import rfc3339
@@ -56,6 +57,21 @@ async def test_pages_also_while_redis_is_away(history_worker: Worker, database_u
     now = (time.time() - T0_US / 1e6) // 1
     # as of Postgres and Python: Z before a, and letters beyond ASCII behind both
     known = [observation(name, now) for name in ("a", "Z", "é", "b", "a0")]
+    told: dict[str, dict[str, Any]] = {
+        "a": {"closed": True},
+        "Z": {"confidence": 0.7},
+        "a0": {"confidence": 0.71},
+        "b": {"confidence": 0.5},
+    }
+    known = [msgspec.structs.replace(one, **told.get(one.road_id, {})) for one in known]
+    # nothing more is told of a road that is open and measured
+    expected = {
+        "Z": {"confidence": 0.7, "speed_from": "historical"},
+        "a": {"closed": True, "speed_from": None},
+        "a0": {"confidence": 0.71},
+        "b": {"confidence": 0.5, "speed_from": "speed_limit"},
+        "é": {},
+    }
     settings = history_worker.context.settings
     await keep_roads(settings, *known, observation("a", now - 5), observation("gone", now - 660))
     await put_roads(history_worker.context.redis, *known)
@@ -73,6 +89,9 @@ async def test_pages_also_while_redis_is_away(history_worker: Worker, database_u
                 break
             url = URL(response.links["next"]["url"]).path_qs
         assert [row["road_id"] for row in collected] == ["Z", "a", "a0", "b", "é"]
+        further = ("closed", "confidence", "speed_from")
+        shown = {row["road_id"]: {name: row[name] for name in further if name in row} for row in collected}
+        assert shown == expected
         assert {row["last_updated"] for row in collected} == {rfc3339(T0_US + round(now * 1e6))}
 
 

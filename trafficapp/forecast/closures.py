@@ -23,8 +23,8 @@ def closed_edges(roads: Mapping[str, RoadState], closed: Collection[str]) -> dic
     """
     told: dict[str, tuple[int, float]] = {}
     for road_id in closed:
-        road = roads[road_id]
-        if road.observed is not None:
+        road = roads.get(road_id)
+        if road is not None and road.observed is not None:
             for edge, share in road.edges:
                 told[edge] = max(told.get(edge, (0, 0.0)), (road.observed.observed_at_us, share))
     if told:

@@ -28,7 +28,7 @@ function flowWord(step) {
   return word;
 }
 
-const TOLD = { measured: "Measured", historical: "Usual speed, told", speed_limit: "Speed limit, told" };
+const TOLD = { historical: "Usual speed, told", speed_limit: "Speed limit, told" };
 
 export function fillDetails(box, road) {
   if (!road) {
@@ -47,7 +47,7 @@ export function fillDetails(box, road) {
   pair(facts, "Free flow", `${kmh(road.freeFlowKmh)} km/h, says ${road.freeFlowBy}`);
   const lanes = [...new Set(road.edges.map((edge) => edge.lanes))].join(" to ");
   pair(facts, "Road", `${lanes} ${lanes === "1" ? "lane" : "lanes"}, ${road.lengthM.toFixed(road.lengthM < 10 ? 1 : 0)} m`);
-  if (now) pair(facts, TOLD[now.speed_from] ?? "Told", agoText(Date.parse(now.last_updated)));
+  if (now) pair(facts, now.closed ? "Told" : TOLD[now.speed_from] ?? "Measured", agoText(Date.parse(now.last_updated)));
   box.replaceChildren(title, facts, ...(prediction ? forecast(road) : [element("p", "dim", "No forecast for this road yet.")]));
 }
 

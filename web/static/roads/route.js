@@ -138,7 +138,7 @@ export class RoutePanel {
 }
 
 function closedText(avoided) {
-  const names = [...new Set(avoided.map((road) => road.road_name || "a road without a name"))];
+  const names = [...new Set((avoided ?? []).map((road) => road.road_name || "a road without a name"))];
   return names.length ? ` Keeps off what is closed: ${names.join(", ")}.` : "";
 }
 
