@@ -160,17 +160,25 @@ def test_a_start_or_an_end_on_a_closed_road_is_moved_to_the_next_open_one() -> N
     assert (along.avoided.at_start, along.avoided.at_end) == (True, True)
 
 
-def test_where_no_way_is_left_the_answer_names_what_is_closed() -> None:
+def test_a_quarter_behind_closed_roads_is_left_out_and_told() -> None:
     last_column = (3, 7, 11)
     cut = {
         edge
         for edge in range(TOWN.edge_count)
         if TOWN.edge_to[edge] in last_column and TOWN.edge_from[edge] not in last_column
     }
-    with pytest.raises(Unreachable, match=r"no way leads .* closed to traffic is 'Row \d'"):
-        asked(at(1, 0.5), at(1.5, 3), cut, limit_m=30)
+    found = asked(at(1, 0.5), at(1.5, 3), cut, limit_m=30)
+    assert found.detached == ("destination",)
+    assert found.destination_moved_m > 30
+    assert found.avoided is not None
+    assert set(found.avoided.edges) <= cut
     # away from it all ways are open
     assert asked(at(1.5, 3), at(1, 0.5), cut, limit_m=30).avoided is None
+
+
+def test_where_everything_is_closed_the_answer_names_it() -> None:
+    with pytest.raises(Unreachable, match=r"no way leads .* closed to traffic is 'Row \d'"):
+        asked(at(1, 0.5), at(1.5, 3), set(range(TOWN.edge_count)), limit_m=30)
 
 
 def test_alternatives_keep_off_closed_roads_and_so_do_those_to_come() -> None:
