@@ -139,6 +139,13 @@ def test_laps_go_on_in_time_with_new_vehicles_and_pictures(tmp_path: Path, kind:
     assert [1000 * fields.get("timestamp", fields.get("ts")) for fields in written] == times
 
 
+def test_frame_numbers_as_text_go_on_too(tmp_path: Path) -> None:
+    rows = [row("a", second) | {"frame_id": f"{second}.0"} for second in range(3)]
+    recording = open_recording(json_lines(tmp_path / "r.jsonl", *rows))
+    laps = [json.loads(message.value or b"")["frame_id"] for message in islice(play(recording, endless=True), 6)]
+    assert laps == ["0.0", "1.0", "2.0", 3, 4, 5]
+
+
 def test_the_first_message_can_happen_now(tmp_path: Path) -> None:
     recording = open_recording(parquet(tmp_path / "r.parquet", [row("a", 3), row("a", 4)]))
     first, second = play(recording, first_at_us=1_800_000_000_123_456)
