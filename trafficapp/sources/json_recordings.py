@@ -41,7 +41,7 @@ class JsonLinesRecording:
         if not any(line.message for line in lines):
             raise RecordingError(f"{path} holds no JSON line with a timestamp")
         if cameras is not None:
-            lines = [line for line in lines if line.message and line.message.get("camera_id") in cameras]
+            lines = [line for line in lines if line.message and _identifier(line.message.get("camera_id")) in cameras]
         lines.sort(key=lambda line: line.event_time_us)
         self._lines = lines
         self.detections: int = sum(_detections(line.message) for line in lines)
@@ -57,8 +57,8 @@ class JsonLinesRecording:
             message, text = line.message, line.text
             if message is not None and not (lap.changes_nothing and self._speeds):
                 text = orjson.dumps(_changed(message, lap, self._speeds))
-            camera = message.get("camera_id") if message else None
-            key = camera.encode() if isinstance(camera, str) else None
+            camera = _identifier(message.get("camera_id")) if message else None
+            key = None if camera is None else camera.encode()
             yield Outgoing(line.event_time_us + lap.shift_us, key, text, _detections(message))
 
 
@@ -121,9 +121,14 @@ def _frame_number(message: Message) -> int | None:
 
 def _renamed(part: Message, vehicle_id: Callable[[str], str], speeds: bool) -> Message:
     out = part if speeds else {name: value for name, value in part.items() if name not in _SPEED_NAMES}
-    if "vehicle_id" in out:
-        out = {**out, "vehicle_id": vehicle_id(str(out["vehicle_id"]))}
+    if (recorded := _identifier(out.get("vehicle_id"))) is not None:
+        out = {**out, "vehicle_id": vehicle_id(recorded)}
     return out
+
+
+def _identifier(value: object) -> str | None:
+    """A name, which may be a whole number; None for what the application refuses as one."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 def _shifted(timestamp: str | float, shift_us: int) -> str | float:
