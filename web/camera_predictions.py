@@ -37,7 +37,7 @@ MAX_AGE_SECONDS = 15.0
 
 _STEP_SECONDS = 60
 #: Spans of history that are read, each for all who ask for at most that.
-_READ_MINUTES = (15, 60)
+_READ_MINUTES = (15, 60, 120)
 
 
 class PredictQuery(Struct, frozen=True, kw_only=True):
@@ -45,7 +45,7 @@ class PredictQuery(Struct, frozen=True, kw_only=True):
 
     camera_id: Name
     horizon_minutes: Annotated[int, Meta(ge=1, le=30)] = 10
-    lookback_minutes: Annotated[int, Meta(ge=5, le=60)] = 15
+    lookback_minutes: Annotated[int, Meta(ge=1, le=120)] = 15
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,11 +139,18 @@ async def test_404_says_whether_camera_or_data_are_missing(worker: Worker) -> No
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"horizon_minutes": 0}, {"horizon_minutes": 31}, {"lookback_minutes": 4}, {"lookback_minutes": 61}, {"x": 1}],
+    [{"horizon_minutes": 0}, {"horizon_minutes": 31}, {"lookback_minutes": 0}, {"lookback_minutes": 121}, {"x": 1}],
 )
 async def test_parameters_are_checked(worker: Worker, wrong: dict[str, int]) -> None:
     query = wrong if "x" in wrong else {"camera_id": "cam_1", **wrong}
     assert await refused(worker, 400, **query)
+
+
+async def test_the_lookback_may_be_a_minute_or_two_hours(worker: Worker) -> None:
+    assert (await ask(worker, camera_id="cam_1", lookback_minutes=1))["history_samples"] == 1
+    longest = await ask(worker, camera_id="cam_1", lookback_minutes=120)
+    assert longest["history_samples"] in (12, 13)
+    assert longest["source"] == "model"
 
 
 async def test_a_promoted_model_is_taken_up_and_a_damaged_one_refused(
