@@ -64,7 +64,7 @@ def test_messages_of_other_topics_are_none_of_it() -> None:
 @pytest.mark.parametrize(
     ("messages", "words"),
     [
-        ([detection(), detection()], ["2 acknowledged, 0 rejected"]),
+        ([detection(), detection()], ["2 acknowledged, 0 rejected; whether any is late or repeated only shows when"]),
         (
             [detection(), detection(vehicle_id=None)],
             ["2 acknowledged by Kafka, 1 detections refused by the application (invalid_field 1)"],

@@ -104,6 +104,8 @@ class SendingProgress:
             line += f", {rejected:,} rejected"
         if delivery.in_flight:
             line += f", {delivery.in_flight:,} unacknowledged"
+        if refusals is not None:
+            line += "; whether any is late or repeated only shows when the application reads it"
         self.tell(line)
         for reason, count in delivery.rejected.most_common():
             self.tell(f"  {count:,} rejected: {reason}")
