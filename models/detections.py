@@ -1,8 +1,8 @@
 """Vehicle detections as roadside cameras send them: topic ``traffic.events.raw``.
 
 Three forms are accepted: one nested detection (B1), one flat detection, and a frame that carries
-all detections of one picture. `DetectionDecoder` turns any of them into a `Detection` or `Frame`,
-or says why it cannot.
+all detections of one picture. Numbers may be written as text. `DetectionDecoder` turns any of them into a
+`Detection` or `Frame`, or says why it cannot.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
+from models.text_numbers import number, whole_number
 from models.timestamps import FIRST_MILLISECOND_VALUE, epoch_us
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -328,7 +329,45 @@ def _canonical(message: dict[str, Any]) -> dict[str, Any]:
 def _convert(message: dict[str, Any], shape: Any) -> Any:
     try:
         return msgspec.convert(message, shape, strict=True)
+    except msgspec.ValidationError:
+        pass  # what it says may be right, and only written as text
+    try:
+        return msgspec.convert(_with_numbers(message), shape, strict=True)
     except msgspec.ValidationError as error:
         text = str(error)
         reason = "missing_field" if "missing required field" in text else "invalid_field"
         raise Rejected(reason, text) from None
+
+
+#: Fields that are numbers, and how they are read when they are not written as such.
+_NUMBERS: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("frame_id", whole_number),
+    ("confidence", number),
+    ("lane_id", whole_number),
+    ("speed_estimate", number),
+)
+_PLACES = (("bbox", ("x", "y", "w", "h")), ("centroid", ("x", "y")))
+
+
+def _with_numbers(message: dict[str, Any]) -> dict[str, Any]:
+    """The same with numbers where producers wrote text, or ``1.0`` for a whole number.
+
+    Raises:
+        Rejected: with reason ``invalid_field``; a field says something else.
+    """
+    out, path = dict(message), ""
+    try:
+        for path, read in _NUMBERS:
+            if path in out:
+                out[path] = read(out[path])
+        for name, members in _PLACES:
+            place = out.get(name)
+            if isinstance(place, dict):
+                out[name] = place = dict(place)
+                for member in members:
+                    path = f"{name}.{member}"
+                    if member in place:
+                        place[member] = number(place[member])
+    except ValueError as error:
+        raise Rejected("invalid_field", f"{path}: {error}") from None
+    return out

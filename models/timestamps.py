@@ -1,6 +1,6 @@
 """Timestamps as the contract reads and writes them.
 
-On the way in: ISO 8601 with any offset, a naive one is UTC, or epoch seconds or milliseconds. What a
+On the way in: ISO 8601 with any offset, a naive one is UTC, or epoch seconds or milliseconds, also as text. What a
 time says beyond microseconds is cut, never rounded, so that no instant moves into the next window.
 On the way out: RFC 3339 in UTC. Inside: integer microseconds since the epoch, which are exact
 and order like time.
@@ -22,6 +22,10 @@ FIRST_MILLISECOND_VALUE = 1e11
 
 _DECIMALS_AND_OFFSET = re.compile(r"\.[0-9]+(?:[Zz]|[+-][0-9:.]+)?").fullmatch
 
+#: Epoch seconds or milliseconds as text: so many digits that it is no date without dashes, such as ``20231114``.
+_EPOCH_TEXT = re.compile(r"[0-9]{10,13}(?:\.[0-9]+)?").fullmatch
+_MOST_EPOCH_CHARACTERS = 24  # decimals beyond microseconds are cut, and Decimal would round far more of them
+
 _MAX_EPOCH_SECONDS = 253_402_300_799  # 9999-12-31T23:59:59Z, the last second datetime can hold
 
 
@@ -29,13 +33,18 @@ def epoch_us(timestamp: datetime | float | Decimal | str) -> int:
     """Convert a timestamp of any accepted form to microseconds since the epoch.
 
     Args:
-        timestamp: a text is ISO 8601; numbers are epoch seconds, or milliseconds from `FIRST_MILLISECOND_VALUE` on.
+        timestamp: a text is ISO 8601, or a number in 10 to 13 digits before the decimals; numbers are epoch seconds,
+            or milliseconds from `FIRST_MILLISECOND_VALUE` on.
 
     Raises:
         ValueError: the value is no timestamp, or one that a datetime cannot hold.
     """
     if isinstance(timestamp, str):
-        timestamp = _from_iso_8601(timestamp)
+        timestamp = timestamp.strip()
+        if timestamp[4:5] != "-" and _EPOCH_TEXT(timestamp):
+            timestamp = Decimal(timestamp[:_MOST_EPOCH_CHARACTERS])
+        else:
+            timestamp = _from_iso_8601(timestamp)
     if isinstance(timestamp, datetime):
         if timestamp.tzinfo is None:
             timestamp = timestamp.replace(tzinfo=UTC)
@@ -70,7 +79,6 @@ def _from_iso_8601(text: str) -> datetime:
 
     Whatever follows six decimals it skips (Python 3.11), so that is looked at here.
     """
-    text = text.strip()
     decimals = text.find(".")
     if decimals > 0 and not _DECIMALS_AND_OFFSET(text, decimals):
         raise ValueError(f"{text[:64]!r} is not ISO 8601")

@@ -18,7 +18,8 @@ from packaging.version import Version
 from pydantic import BaseModel
 
 from trafficapp.cli import main as trafficapp_command
-from trafficapp.settings import LEGACY_NAMES, Settings, load_settings
+from trafficapp.deployed_names import NAMES
+from trafficapp.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE = ROOT / "docker-compose.yml"
@@ -121,7 +122,7 @@ def test_images_have_a_version(services: dict[str, Any]) -> None:
 def test_a_worker_reads_what_compose_gives_it(
     services: dict[str, Any], service: str, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = set(setting_variables()) | set(LEGACY_NAMES) | _PARTS_OF_ADDRESSES | _OTHER_VARIABLES
+    known = set(setting_variables()) | set(NAMES) | _PARTS_OF_ADDRESSES | _OTHER_VARIABLES
     environment = services[service]["environment"]
     assert set(environment) <= known
     for name in known:

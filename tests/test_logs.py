@@ -100,8 +100,8 @@ async def test_a_worker_from_its_first_line_to_its_last(
 ) -> None:
     """The same worker shows when it lives and when it is ready."""
     await asyncio.to_thread(migrate, database_url)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as other:
+        port, metrics_port = server.getsockname()[1], other.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     environment = os.environ | {
         "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
@@ -110,6 +110,7 @@ async def test_a_worker_from_its_first_line_to_its_last(
         "TRAFFICAPP_APP_ID": f"logs-{secrets.token_hex(4)}",
         "TRAFFICAPP_WORKER__ROLE": "live",
         "TRAFFICAPP_WEB__PORT": str(port),
+        "PROCESSOR_METRICS_PORT": str(metrics_port),
         "TRAFFICAPP_LOGGING__FORMAT": "json",
         "PYTHONUNBUFFERED": "1",
     }
@@ -124,6 +125,9 @@ async def test_a_worker_from_its_first_line_to_its_last(
         seen = await ready(url, process)
         async with aiohttp.ClientSession() as session, session.get(f"{url}/cameras?x={'y' * 9000}") as too_long:
             assert (too_long.status, too_long.content_type) == (414, "application/problem+json")
+        metrics = f"http://127.0.0.1:{metrics_port}/"
+        async with aiohttp.ClientSession() as session, session.get(metrics) as families:
+            assert 'b2_build_info{app_id="logs-' in await families.text()
         process.send_signal(signal.SIGTERM)
         output, _ = await asyncio.wait_for(process.communicate(), 30)
     finally:

@@ -17,9 +17,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from trafficapp.deployed_names import NAMES
 from trafficapp.kafka import create_topics, wait_for_kafka
 from trafficapp.kafka_topics import TopicAdmin
-from trafficapp.settings import LEGACY_NAMES, Settings, SettingsError, config_path, load_settings
+from trafficapp.settings import Settings, SettingsError, config_path, load_settings
 from trafficapp.topics import declared_topics
 
 
@@ -135,7 +136,7 @@ def _rows(values: BaseModel, shape: type[BaseModel], path: tuple[str, ...]) -> A
             yield from _rows(value, type(value), here)
             continue
         environment = "TRAFFICAPP_" + "__".join(here).upper()
-        legacy = [known for known, place in LEGACY_NAMES.items() if place == here]
+        legacy = [known for known, place in NAMES.items() if place == here]
         default = info.get_default(call_default_factory=True)
         yield (
             ".".join(here),

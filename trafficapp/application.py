@@ -25,6 +25,7 @@ from trafficapp.batching.sink import RunSink
 from trafficapp.batching.stateful import STATE_SECONDS, StatefulSink
 from trafficapp.kafka import create_topics, end_offsets, log_start, wait_for_kafka
 from trafficapp.kafka_topics import TopicAdmin, logs_of
+from trafficapp.metrics_port import serve_metrics
 from trafficapp.outbox import Outbox
 from trafficapp.settings import Settings, SettingsError, load_settings
 from trafficapp.state_rows import OtherLog, SourceLog
@@ -223,6 +224,8 @@ class TrafficApp(faust.App):
         # it tells every failed try of an outage; we tell the outage
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         self.telemetry.recovering.set(1)
+        if close_port := serve_metrics(self.settings.web, self.telemetry):
+            self.close_at_end(close_port)
         await wait_for_kafka(self.settings, lambda: self.should_stop)
         if self.should_stop:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -109,6 +110,11 @@ class ForecastSettings(Section):
         "empty is never. Needs the extra train.",
     )
     train_days: int = Field(28, ge=3, le=366, description="Days of history that a training takes.")
+    zero_speeds: Literal["missing", "measured"] = Field(
+        "missing",
+        description="What a speed of 0 says to a training, from files and from Postgres: that nothing was measured, as "
+        "loop detectors write it, or that traffic stood.",
+    )
 
 
 class NotificationSettings(Section):

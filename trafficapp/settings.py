@@ -3,7 +3,8 @@
 Order of precedence: environment variable, then ``faust.yml`` (or the file named by
 ``TRAFFICAPP_CONFIG``), then the default here. The environment name of a setting is
 ``TRAFFICAPP_<SECTION>__<NAME>``; the names that deployments already use (``DATABASE_URL``,
-``KAFKA_BOOTSTRAP_SERVERS`` and the rest of the contract) work beside it and win over the file.
+``KAFKA_BOOTSTRAP_SERVERS`` and the rest of the contract, see `trafficapp.deployed_names`) win over it
+and over the file.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
 
 import yaml
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -23,7 +23,9 @@ from pydantic_settings import (
     SettingsConfigDict,
     YamlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as UnreadableSource
 
+from trafficapp.deployed_names import NAMES, WrongName, settings_of
 from trafficapp.road_settings import ForecastSettings as ForecastSettings
 from trafficapp.road_settings import HereSettings as HereSettings
 from trafficapp.road_settings import NotificationSettings as NotificationSettings
@@ -52,8 +54,14 @@ class KafkaSettings(Section):
 
     @field_validator("bootstrap_servers")
     @classmethod
-    def _without_spaces(cls, servers: str) -> str:
-        return ",".join(server.strip() for server in servers.split(",") if server.strip())
+    def _are_addresses(cls, servers: str) -> str:
+        addresses = [server.strip() for server in servers.split(",") if server.strip()]
+        for address in addresses:
+            if not re.fullmatch(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s\[\]:/@]+)(?::[0-9]{1,5})?", address):
+                raise ValueError(f"{address[:64]!r} is no host:port")
+        if not addresses:
+            raise ValueError("it names no broker")
+        return ",".join(addresses)
 
     @model_validator(mode="after")
     def _key_and_secret_together(self) -> KafkaSettings:
@@ -70,11 +78,27 @@ class PostgresSettings(Section):
     )
     pool_size: int = Field(4, ge=1, le=64, description="Connections one process keeps at most.")
 
+    @field_validator("url")
+    @classmethod
+    def _is_of_postgres(cls, url: SecretStr) -> SecretStr:
+        # some write the driver of SQLAlchemy into it
+        text = re.sub(r"^(postgres(?:ql)?)\+[a-z0-9_]+://", r"\1://", url.get_secret_value())
+        if not re.match(r"postgres(?:ql)?://", text):
+            raise ValueError("it does not begin with postgresql://")
+        return SecretStr(text)
+
 
 class RedisSettings(Section):
     """The store of the current state and the pub/sub between processes."""
 
     url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), description="redis://host:port/db")
+
+    @field_validator("url")
+    @classmethod
+    def _is_of_redis(cls, url: SecretStr) -> SecretStr:
+        if not re.match(r"(?:rediss?|unix)://", url.get_secret_value()):
+            raise ValueError("it does not begin with redis://, rediss:// or unix://")
+        return url
 
 
 class WebSettings(Section):
@@ -82,6 +106,9 @@ class WebSettings(Section):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(6066, ge=0, le=65535, description="Port to listen on; every worker on a host needs its own.")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="A second port, on which Prometheus finds the same as at /metrics; 0 is none."
+    )
     max_connections_per_socket_route: int = Field(5000, ge=1, description="WebSocket clients per worker and route.")
     max_connections_per_client: int = Field(
         200, ge=1, description="WebSocket clients of one caller, or of one address without a token, on each of those."
@@ -259,43 +286,6 @@ class LoggingSettings(Section):
     format: Literal["text", "json"] = Field("text", description="text for people; json: one object a line.")
 
 
-LEGACY_NAMES: dict[str, tuple[str, str]] = {
-    "KAFKA_BOOTSTRAP_SERVERS": ("kafka", "bootstrap_servers"),
-    "KAFKA_API_KEY": ("kafka", "api_key"),
-    "KAFKA_API_SECRET": ("kafka", "api_secret"),
-    "DATABASE_URL": ("postgres", "url"),
-    "REDIS_URL": ("redis", "url"),
-    "WINDOW_ALLOWED_LATENESS_SECONDS": ("windows", "allowed_lateness_seconds"),
-    "RETENTION_EVENTS_HOURS": ("retention", "events_hours"),
-    "RETENTION_METRICS_DAYS": ("retention", "metrics_days"),
-    "SPEED_TRACKER_PIXEL_TO_METER": ("speed", "pixel_to_meter"),
-    "HERE_API_KEY": ("here", "api_key"),
-}
-
-
-def _postgres_url_from_parts(env: dict[str, str]) -> str | None:
-    """Build a URL from PGHOST and its companions, or None when PGHOST is not set."""
-    host = env.get("PGHOST")
-    if not host:
-        return None
-    user, password = env.get("PGUSER"), env.get("PGPASSWORD")
-    credentials = ""
-    if user:
-        credentials = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "") + "@"
-    if host.startswith("/"):  # the folder of a local socket
-        database = env.get("PGDATABASE", "trafficapp")
-        return f"postgresql://{credentials}/{database}?host={quote(host)}&port={env.get('PGPORT', '5432')}"
-    if ":" in host:
-        host = f"[{host}]"
-    return f"postgresql://{credentials}{host}:{env.get('PGPORT', '5432')}/{env.get('PGDATABASE', 'trafficapp')}"
-
-
-def _redis_url_from_parts(env: dict[str, str]) -> str | None:
-    """Build a URL from REDIS_HOST and REDIS_PORT, or None when REDIS_HOST is not set."""
-    host = env.get("REDIS_HOST")
-    return f"redis://{host}:{env.get('REDIS_PORT', '6379')}/0" if host else None
-
-
 class _LegacyEnvironment(PydanticBaseSettingsSource):
     """Reads the names that deployments already set (contract, section 8)."""
 
@@ -303,17 +293,7 @@ class _LegacyEnvironment(PydanticBaseSettingsSource):
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        env = dict(os.environ)
-        found: dict[str, dict[str, Any]] = {}
-        for name, (section, key) in LEGACY_NAMES.items():
-            if env.get(name):
-                found.setdefault(section, {})[key] = env[name]
-        for section, url in (("postgres", _postgres_url_from_parts(env)), ("redis", _redis_url_from_parts(env))):
-            if url and "url" not in found.get(section, {}):
-                found.setdefault(section, {})["url"] = url
-        if env.get("ADMIN_API_KEY"):
-            found.setdefault("admin", {})["api_key"] = env["ADMIN_API_KEY"]
-        return found
+        return dict(settings_of(os.environ))
 
 
 class AdminSettings(Section):
@@ -384,7 +364,9 @@ class Settings(BaseSettings):
         description="Classes a detection may have; another one is rejected.",
     )
     cameras: dict[str, CameraWindowOverrides] = Field(
-        default_factory=dict, description="Constants that differ for one camera, by camera_id."
+        default_factory=dict,
+        description="Constants that differ for one camera, by camera_id; CAMERA_CALIBRATIONS, an object such as "
+        '{"cam_01": 0.04}, says pixel_to_meter.',
     )
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
     postgres: PostgresSettings = Field(default_factory=PostgresSettings)
@@ -454,13 +436,20 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as error:
         lines = [f"  {_name_of(fault['loc'])}: {fault['msg']}" for fault in error.errors()]
-        raise SettingsError("wrong settings:\n" + "\n".join(lines)) from None
+    except WrongName as error:
+        lines = [f"  environment {error}"]
+    except UnreadableSource as error:  # a list or an object in the environment that is no JSON
+        lines = [f"  {error}: {error.__cause__}"]
     except yaml.YAMLError as error:
         raise SettingsError(f"{config_path()} is not YAML: {error}") from None
+    raise SettingsError("wrong settings:\n" + "\n".join(lines))
 
 
 def _name_of(location: tuple[int | str, ...]) -> str:
+    """What a setting is called, and how in the environment; of a section the names of others that are set there."""
     dotted = ".".join(str(part) for part in location)
     environment = "TRAFFICAPP_" + "__".join(str(part).upper() for part in location)
-    legacy = [name for name, path in LEGACY_NAMES.items() if path == location]
+    legacy = [name for name, path in NAMES.items() if path == location]
+    if len(location) == 1:
+        legacy = [name for name, path in NAMES.items() if path[0] == dotted and os.environ.get(name)]
     return f"{dotted} (environment {', '.join([environment, *legacy])})"

@@ -19,6 +19,7 @@ from trafficapp.congestion import SCORE_DECIMALS, CongestionScale
 from trafficapp.forecast.camera_serving import CameraPredictor, MinuteAhead, PredictedCameras
 from trafficapp.forecast.cameras import ScoreWindow, window_of
 from trafficapp.forecast.shipped import camera_model
+from trafficapp.forecast.shipped_cameras import why_foreign
 from trafficapp.stores.camera_scores import camera_scores
 from trafficapp.stores.threshold_queries import scale_in_force
 from web.context import CONTEXT, WebContext
@@ -36,7 +37,7 @@ MAX_AGE_SECONDS = 15.0
 
 _STEP_SECONDS = 60
 #: Spans of history that are read, each for all who ask for at most that.
-_READ_MINUTES = (15, 60)
+_READ_MINUTES = (15, 60, 120)
 
 
 class PredictQuery(Struct, frozen=True, kw_only=True):
@@ -44,7 +45,7 @@ class PredictQuery(Struct, frozen=True, kw_only=True):
 
     camera_id: Name
     horizon_minutes: Annotated[int, Meta(ge=1, le=30)] = 10
-    lookback_minutes: Annotated[int, Meta(ge=5, le=60)] = 15
+    lookback_minutes: Annotated[int, Meta(ge=1, le=120)] = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,13 @@ class _History:
 
 @dataclass(frozen=True, slots=True)
 class _Predicted:
-    """All cameras, or None without a model; `why` there is none."""
+    """All cameras, or None without a model; `why` there is none. `shipped`: by the model of the demo's cameras."""
 
     cameras: PredictedCameras | None
     scale: CongestionScale
     generated_at: str
     why: str | None
+    shipped: bool
 
 
 class CameraPredictions:
@@ -71,7 +73,8 @@ class CameraPredictions:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._predictor = CameraPredictor(camera_model(settings))
+        self._model = camera_model(settings)
+        self._predictor = CameraPredictor(self._model)
         self._histories: SharedAnswers[tuple[int, int], _History] = SharedAnswers(MAX_AGE_SECONDS)
         self._predictions: SharedAnswers[tuple[int, int], _Predicted] = SharedAnswers(MAX_AGE_SECONDS)
 
@@ -84,6 +87,8 @@ class CameraPredictions:
         predicted = await self._predictions.get(
             (last_time, minutes), lambda: self._predict(context, last_time, minutes)
         )
+        if predicted.shipped:
+            await self._check_camera(context, predicted, query.camera_id)
         return web.Response(body=encode_camera_forecast(_answer(predicted, query)), content_type="application/json")
 
     async def _predict(self, context: WebContext, last_time: int, minutes: int) -> _Predicted:
@@ -93,7 +98,26 @@ class CameraPredictions:
         window = ScoreWindow(read.entities, read.scores[-minutes:], read.last_time)
         cameras = await asyncio.to_thread(self._predictor.predict, window)
         now = rfc3339(time.time_ns() // 1_000_000 * 1000)
-        return _Predicted(cameras, history.scale, now, self._predictor.refusal)
+        shipped = cameras is not None and cameras.forecast.model_version == self._model.shipped_version
+        return _Predicted(cameras, history.scale, now, self._predictor.refusal, shipped)
+
+    async def _check_camera(self, context: WebContext, predicted: _Predicted, camera_id: str) -> None:
+        """Refuse a camera that only has the name of one that the shipped model knows.
+
+        Raises:
+            ProblemError: 404, it is another one; 503, Postgres was never there to ask where it stands.
+        """
+        cameras = predicted.cameras
+        if cameras is None or camera_id not in cameras.known:
+            return
+        await context.registry.need()
+        if why := why_foreign(camera_id, context.registry.camera(camera_id)):
+            raise ProblemError(
+                HTTPStatus.NOT_FOUND,
+                f"camera {camera_id!r} is not the camera of this name in Bologna that the shipped model "
+                f"{cameras.forecast.model_version} was trained on: {why}; `trafficapp train --what cameras` makes a "
+                "model of your own cameras",
+            )
 
 
 async def _read(context: WebContext, last_time: int, minutes: int) -> _History:
@@ -179,8 +203,9 @@ def operations(settings: Settings) -> list[Operation]:
                 "The mean congestion score of every coming minute. `low` and `high` hold four of five of them. The "
                 "model predicts each of the next ten minutes and 15, 20 and 30 minutes ahead; between those lies a "
                 "line. A camera or lane without a score for three minutes gets what is usual at this time of day, "
-                "and `source` and `note` say so. 404 when the camera has no score within `lookback_minutes` or is not "
-                "among the cameras of the model, 503 when there is no model."
+                "and `source` and `note` say so. 404 when the camera has no score within `lookback_minutes`, is not "
+                "among the cameras of the model, or only has the name of one of the shipped model's and stands "
+                "elsewhere; 503 when there is no model."
             ),
             tag=Tag.CURRENT,
             query_shape=PredictQuery,

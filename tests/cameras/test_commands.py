@@ -90,7 +90,7 @@ def test_refused_rows_are_told_and_the_rest_is_imported(
     assert database.execute("SELECT count(*) FROM cameras").fetchone() == (0,)
     result = cameras("import", "--format", "json", str(file))
     assert result.exit_code == 1
-    assert "cameras.txt, camera 92: Expected `float` <= 90.0" in result.stderr
+    assert "cameras.txt, camera 92: latitude 91, longitude 0: a latitude lies within -90 and 90" in result.stderr
     assert "and 5859 more" in result.stderr
     assert database.execute("SELECT count(*) FROM cameras").fetchone() == (91,)
 

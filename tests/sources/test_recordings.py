@@ -61,6 +61,110 @@ def test_a_parquet_row_becomes_a_nested_detection(tmp_path: Path) -> None:
     assert isinstance(DECODER.decode(message.value)[0], Detection)
 
 
+IDS: dict[str, pa.DataType] = {
+    "numbers": pa.int64(),
+    "unsigned numbers": pa.uint16(),
+    "floats": pa.float64(),
+    "texts of a dictionary": pa.dictionary(pa.int8(), pa.string()),
+    "numbers of a dictionary": pa.dictionary(pa.int32(), pa.int64()),
+    "large texts": pa.large_string(),
+    "bytes": pa.binary(),
+}
+
+
+@pytest.mark.parametrize("kind", IDS.values(), ids=IDS.keys())
+@pytest.mark.parametrize("frames", [False, True])
+def test_ids_of_any_type_are_sent_as_text(tmp_path: Path, kind: pa.DataType, frames: bool) -> None:
+    values = kind.value_type if pa.types.is_dictionary(kind) else kind
+    is_text = not (pa.types.is_integer(values) or pa.types.is_floating(values))
+    numbers = [7, 12, None]
+    ids = pa.array(
+        [None if one is None else str(one) if is_text else one for one in numbers], pa.string() if is_text else values
+    )
+    table = pa.Table.from_pylist([row("7", second) for second in (1, 1, 2)])
+    for name in ("camera_id", "vehicle_id"):
+        column = ids if name == "vehicle_id" else pa.array([ids[0].as_py()] * 3, ids.type)
+        column = column.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else column.cast(kind)
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    pq.write_table(table, tmp_path / "r.parquet")
+    recording = open_recording(tmp_path / "r.parquet", cameras=["7"], frames=frames)
+    for lap in (Lap(), Lap(1, 10_000_000, 5)):
+        messages = list(recording.messages(lap))
+        assert [message.key for message in messages] == [b"7"] * (2 if frames else 3)
+        told = [json.loads(message.value or b"") for message in messages]
+        assert {fields["camera_id"] for fields in told} == {"7"}
+        parts = [part for fields in told for part in fields.get("detections", [fields])]
+        suffix = "~2" if lap.number else ""
+        assert [part["vehicle_id"] for part in parts] == [f"7{suffix}", f"12{suffix}", None]  # refused, not made up
+
+
+def test_a_camera_without_a_name_is_sent_without_a_key(tmp_path: Path) -> None:
+    recording = open_recording(parquet(tmp_path / "r.parquet", [row("a", 0), row("a", 1) | {"camera_id": None}]))
+    assert [(message.key, json.loads(message.value or b"")["camera_id"]) for message in play(recording)] == [
+        (b"a", "a"), (None, None),
+    ]  # fmt: skip
+    assert len(list(play(open_recording(tmp_path / "r.parquet", frames=True)))) == 2
+
+
+@pytest.mark.parametrize(
+    "time",
+    ["2026-01-14T07:00:01Z", "2026-01-14T08:00:01.0009+01:00", "2026-01-14 07:00:01", "1768374001", 1_768_374_001,
+     1_768_374_001_000, 1_768_374_001.0],
+)  # fmt: skip
+@pytest.mark.parametrize("coded", [False, True])
+def test_times_of_any_form_are_read(tmp_path: Path, time: str | float, coded: bool) -> None:
+    table = pa.Table.from_pylist([row("a", 1), row("a", 2)])
+    other = "1768374000" if isinstance(time, str) else type(time)(1_768_374_000)
+    column = pa.array([time, other])
+    table = table.set_column(table.schema.get_field_index("ts"), "ts", column.dictionary_encode() if coded else column)
+    pq.write_table(table, tmp_path / "r.parquet")
+    messages = list(play(open_recording(tmp_path / "r.parquet")))
+    assert [message.event_time_us for message in messages] == [T0_MS * 1000, (T0_MS + 1000) * 1000]
+    assert [json.loads(message.value or b"")["timestamp"] for message in messages] == [T0_MS, T0_MS + 1000]
+
+
+def test_rows_without_a_time_stand_at_the_end_and_are_sent_as_they_are(tmp_path: Path) -> None:
+    rows = [row("b", 0) | {"ts": None}, row("b", 1) | {"ts": "yesterday"}, row("a", 2) | {"ts": "2026-01-14T07:00:02Z"}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "r.parquet")
+    messages = list(play(open_recording(tmp_path / "r.parquet"), first_at_us=1_800_000_000_000_000))
+    assert [message.key for message in messages] == [b"a", b"b", b"b"]
+    assert {message.event_time_us for message in messages} == {1_800_000_000_000_000}
+    stamps = [json.loads(message.value or b"")["timestamp"] for message in messages]
+    assert stamps == [1_800_000_000_000, None, None]
+
+
+def test_numbers_as_text_are_numbers(tmp_path: Path) -> None:
+    text = {name: str(value) for name, value in row("a", 1).items() if name not in ("ts", "camera_id", "class")}
+    pq.write_table(pa.Table.from_pylist([row("a", 1) | text]), tmp_path / "text.parquet")
+    plain = open_recording(parquet(tmp_path / "r.parquet", [row("a", 1)]))
+    assert values(open_recording(tmp_path / "text.parquet")) == values(plain)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [
+        ("frame_id", "first", "column frame_id cannot be read as a whole number"),
+        ("frame_id", 1.5, "column frame_id cannot be read as a whole number"),
+        ("bbox_x", "left", "column bbox_x cannot be read as a number"),
+        ("confidence", True, "column confidence cannot be read as a number"),
+        ("ts", "yesterday", "column ts holds no time"),
+        ("ts", None, "column ts holds no time"),
+        ("camera_id", [1], "column camera_id cannot be read as text"),
+    ],
+)
+def test_a_column_of_another_type_is_refused_by_name(tmp_path: Path, column: str, value: Any, told: str) -> None:
+    pq.write_table(pa.Table.from_pylist([row("a", 1) | {column: value}]), tmp_path / "r.parquet")
+    with pytest.raises(RecordingError, match=told):
+        open_recording(tmp_path / "r.parquet")
+
+
+def test_numeric_and_null_ids_of_json_lines(tmp_path: Path) -> None:
+    rows = [row("a", second) | {"camera_id": 7, "vehicle_id": vehicle} for second, vehicle in enumerate((5, None, "x"))]
+    recording = open_recording(json_lines(tmp_path / "r.jsonl", *rows), cameras=["7"])
+    assert [message.key for message in play(recording)] == [b"7"] * 3
+    assert [fields["vehicle_id"] for fields in values(recording, Lap(1, 10_000_000, 5))] == ["5~2", None, "x~2"]
+
+
 def test_what_is_not_known_is_left_out(tmp_path: Path) -> None:
     unknown = row("cam_01", 0, lane_id=None, speed_kmh=float("nan"))
     first, second = values(open_recording(parquet(tmp_path / "r.parquet", [unknown, row("cam_01", 1)])))
@@ -137,6 +241,13 @@ def test_laps_go_on_in_time_with_new_vehicles_and_pictures(tmp_path: Path, kind:
     assert len({identity(message)[2] for message in messages}) == 24
     written = [json.loads(message.value or b"") for message in messages]
     assert [1000 * fields.get("timestamp", fields.get("ts")) for fields in written] == times
+
+
+def test_frame_numbers_as_text_go_on_too(tmp_path: Path) -> None:
+    rows = [row("a", second) | {"frame_id": f"{second}.0"} for second in range(3)]
+    recording = open_recording(json_lines(tmp_path / "r.jsonl", *rows))
+    laps = [json.loads(message.value or b"")["frame_id"] for message in islice(play(recording, endless=True), 6)]
+    assert laps == ["0.0", "1.0", "2.0", 3, 4, 5]
 
 
 def test_the_first_message_can_happen_now(tmp_path: Path) -> None:

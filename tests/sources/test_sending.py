@@ -113,6 +113,34 @@ def test_mock_sends_in_real_time(kafka_bootstrap: str, topic: str) -> None:
     assert all(began * 1000 - 1 <= fields["timestamp"] <= time.time() * 1000 for fields in sent)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["mock", "--duration", "1"],
+        ["mock", "--duration", "1", "--cameras", "2000", "--rate", "50"],
+        ["simulate", "--duration", "1s"],
+    ],
+    ids=" ".join,
+)
+def test_a_duration_ends_while_kafka_is_away(command: list[str]) -> None:
+    environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+    arguments = [sys.executable, "-m", "trafficapp.cli", *command]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, env=environment, check=False)  # noqa: S603
+    assert done.returncode == 1, done.stderr
+    assert "waiting for Kafka at 127.0.0.1:1" in done.stderr
+    assert "the time is over, and not everything was sent" in done.stderr
+    assert "sent 0 messages" in done.stderr
+
+
+def test_a_replay_of_which_nothing_is_taken_says_so(kafka_bootstrap: str, topic: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text("\n".join(json.dumps({"camera_id": "a", "timestamp": 1_768_374_000 + n}) for n in range(5)))
+    result = CliRunner().invoke(main, ["replay", str(path), "--speed", "max", "--topic", topic])
+    assert result.exit_code == 0, result.output
+    assert "5 acknowledged by Kafka, 5 detections refused by the application (missing_field 5)" in result.output
+    assert "0 rejected" not in result.output
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_an_endless_replay_with_its_counts(
     kafka_bootstrap: str, topic: str, number: signal.Signals

@@ -27,6 +27,12 @@ def test_servers_are_read_in_every_way_that_deployments_name_them(monkeypatch: p
     assert given.complete
 
 
+def test_the_camera_systems_names_name_servers_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BROKERS", "kafka:9092")
+    monkeypatch.setenv("POSTGRES_URL", "postgresql://u:p@postgres:5432/traffic")
+    assert Endpoints.from_environment() == Endpoints("kafka:9092", "postgresql://u:p@postgres:5432/traffic", None)
+
+
 def test_export_lines_survive_a_shell() -> None:
     lines = Endpoints("h:1", "postgresql://u:p$w@h/d", None).export_lines()
     assert lines == ["export KAFKA_BOOTSTRAP_SERVERS=h:1", "export DATABASE_URL='postgresql://u:p$w@h/d'"]

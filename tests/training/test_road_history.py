@@ -90,3 +90,26 @@ def test_what_is_not_enough_is_told(filled: str) -> None:
         read(filled, START - timedelta(days=28), START - timedelta(days=1))
     with pytest.raises(HistoryError, match=r"road observations of 2\.0 days .* at least 3 are needed"):
         read(filled, START, START + timedelta(days=2))
+
+
+def test_a_zero_is_no_speed_unless_the_setting_says_so(filled: str) -> None:
+    """As in files: whoever sends 0 for nothing does so to every table."""
+    before, place = read(filled).history, sorted(ROADS[:3]).index(ROADS[0])
+    zero = START + 7 * STEP + timedelta(minutes=2)
+    gap = START + 110 * STEP
+    with psycopg.connect(filled, autocommit=True) as connection:
+        for at in (zero, gap):
+            connection.execute(
+                "INSERT INTO road_observations SELECT road_id, %s, 'zero', 0, 60, 1, 'low', 0, false "
+                "FROM road_observations WHERE road_id = %s LIMIT 1",
+                (at, ROADS[0]),
+            )
+    try:
+        np.testing.assert_array_equal(read(filled).history.speeds_kmh, before.speeds_kmh)
+        until = START + timedelta(days=DAYS)
+        measured = read_road_history(filled, GRAPH, "Europe/Rome", 300, START, until, zeros_are_missing=False).history
+        assert measured.speeds_kmh[7, place] == pytest.approx(before.speeds_kmh[7, place] / 2)
+        assert (measured.speeds_kmh[110, place], np.isnan(before.speeds_kmh[110, place])) == (0, True)
+    finally:
+        with psycopg.connect(filled, autocommit=True) as connection:
+            connection.execute("DELETE FROM road_observations WHERE event_id = 'zero'")

@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from tests.verification.log import TICK_HEADER, LogRecord
@@ -23,6 +24,9 @@ LARGEST_FRAME = 5000
 
 _BEYOND_MICROSECONDS = re.compile(r"(\.[0-9]{6})[0-9]+")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9:]+(\.[0-9]+)?([Zz]|[+-][0-9:]+)?)?")
+#: Fewer digits are a date without dashes, and more are no time.
+_EPOCH = re.compile(r"[0-9]{10,13}(\.[0-9]+)?")
+_NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
 
 
 class Refused(Exception):
@@ -188,20 +192,38 @@ def _text(value: Any) -> str:
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**63:
+    """A whole number, also as text or with a decimal point."""
+    exact = _exact(value)
+    if exact.denominator != 1 or not -(2**63) <= exact < 2**63:
         raise Refused("invalid_field")
-    return value
+    return int(exact)
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """A number, also as text."""
+    exact = _exact(value)
+    return value if isinstance(value, int | float) else float(exact)
+
+
+def _exact(value: Any) -> Fraction:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise Refused("invalid_field")
-    return value
+    if not isinstance(value, str):
+        return Fraction(value)
+    if len(value) > 64 or not _NUMBER.fullmatch(text := value.strip(" \t\r\n")):
+        raise Refused("invalid_field")
+    if math.isinf(float(text)):
+        raise Refused("invalid_field")
+    return Fraction(text)
 
 
 def _text_time_us(text: str) -> int:
-    """Microseconds of an ISO 8601 time, which are cut; a naive one is UTC."""
+    """Microseconds of an ISO 8601 time, which are cut; a naive one is UTC. Or of epoch numbers as text."""
     text = text.strip()
+    if _EPOCH.fullmatch(text):
+        units, _, decimals = text.partition(".")
+        places = 3 if int(units) >= FIRST_MILLISECOND_VALUE else 6
+        return _possible(int(units + (decimals + "000000")[:places]), 1)
     if not _TIME.fullmatch(text):
         raise Refused("invalid_timestamp")
     try:

@@ -192,6 +192,36 @@ def test_any_value_is_read_as_the_windows_read_it(form: dict[str, Any]) -> None:
         assert (told, outcome.counted) == (list(truth.dead_letters.values()), truth.counted), name
 
 
+NUMBERS_AS_TEXT = (
+    "1", "1.0", 1.0, " 1 ", "0.5", ".5", "1.", "+1", "-1", "-0", "1e0", "1e999", "1e-300", "401", "32768", "1.5", "",
+    "abc", "NaN", "inf", "0,9", "1_0", "٣", "9007199254740993.0", "9223372036854775808", "0" * 70, "1700000000",
+    "1768374000000.5", "17683740000000000", "1768374000.0000009" + "9" * 5000,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS, ids=["nested", "flat", "frame"])
+def test_numbers_as_text_are_read_as_the_windows_read_them(form: dict[str, Any]) -> None:
+    names = [name for name in form if name not in ("camera_id", "class", "vehicle_id", "detections")]
+    messages = [form | {name: text} for name in names for text in NUMBERS_AS_TEXT]
+    for place in ("bbox", "centroid"):
+        if place in form:
+            messages += [form | {place: form[place] | {x: text}} for x in form[place] for text in NUMBERS_AS_TEXT]
+    first, *others = form.get("detections", [None])
+    if first:
+        numbers = ("confidence", "lane_id", "speed_estimate")
+        parts = [first | {name: text} for name in numbers for text in NUMBERS_AS_TEXT]
+        messages += [form | {"detections": [part, *others]} for part in parts]
+    counted = 0
+    for message in messages:
+        value = json.dumps(message).encode()
+        outcome = fresh().apply([PlainRecord(0, T0_MS + 1000, b"cam_01", value)])
+        told = [refusal_of(letter).reasons for letter in outcome.dead_letters]
+        truth = truth_of([LogRecord(0, 0, T0_MS + 1000, b"cam_01", value)], ends_in_silence=False)
+        assert (told, outcome.counted) == (list(truth.dead_letters.values()), truth.counted), message
+        counted += truth.counted
+    assert 0 < counted < len(messages) * max(len(form.get("detections", [])), 1)
+
+
 def found_row(right: OracleRow, **changes: Any) -> FoundRow:
     fields = {name: getattr(right, name) for name in FoundRow._fields if hasattr(right, name)}
     told = {"congestion_score": right.score, "congestion_level": level_of(right.score, right.boundaries)}

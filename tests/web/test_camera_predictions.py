@@ -139,11 +139,18 @@ async def test_404_says_whether_camera_or_data_are_missing(worker: Worker) -> No
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"horizon_minutes": 0}, {"horizon_minutes": 31}, {"lookback_minutes": 4}, {"lookback_minutes": 61}, {"x": 1}],
+    [{"horizon_minutes": 0}, {"horizon_minutes": 31}, {"lookback_minutes": 0}, {"lookback_minutes": 121}, {"x": 1}],
 )
 async def test_parameters_are_checked(worker: Worker, wrong: dict[str, int]) -> None:
     query = wrong if "x" in wrong else {"camera_id": "cam_1", **wrong}
     assert await refused(worker, 400, **query)
+
+
+async def test_the_lookback_may_be_a_minute_or_two_hours(worker: Worker) -> None:
+    assert (await ask(worker, camera_id="cam_1", lookback_minutes=1))["history_samples"] == 1
+    longest = await ask(worker, camera_id="cam_1", lookback_minutes=120)
+    assert longest["history_samples"] in (12, 13)
+    assert longest["source"] == "model"
 
 
 async def test_a_promoted_model_is_taken_up_and_a_damaged_one_refused(
@@ -160,6 +167,38 @@ async def test_a_promoted_model_is_taken_up_and_a_damaged_one_refused(
     body = await ask(worker, camera_id="cam_1", lookback_minutes=17)
     assert (body["model"], body["source"]) == (newer.name, "model")
     assert "model.onnx is damaged" in body["note"]
+
+
+async def test_the_shipped_model_says_nothing_about_cameras_of_another_city(
+    redis_server: RedisServer, database_url: str, tmp_path: Path
+) -> None:
+    """Whatever it is called, a camera is the model's only where that one stands."""
+    await asyncio.to_thread(migrate, database_url)
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("TRUNCATE traffic_metrics, metrics_1m, metrics_1h, admin_thresholds, cameras")
+    await connection.close()
+    given = settings_with(redis_server, database_url, tmp_path)
+    settings = given.model_copy(update={"roads": load_settings().roads})  # the shipped graph
+    cameras = ("cam_01", "cam_02", "cam_03", "cam_04", "gate_7")
+    rows = [recent_window(camera, 12 * minutes + 1) for minutes in range(13) for camera in cameras]
+    await keep_windows(settings, *sorted(rows, key=lambda row: row.window_start))
+    async with serving(settings, redis_server) as worker:
+        for body in (
+            {"camera_id": "cam_01", "latitude": 6.9271, "longitude": 79.8612},  # Colombo
+            {"camera_id": "cam_02", "name": "somewhere"},
+            {"camera_id": "cam_03", "latitude": 44.4935, "longitude": 11.3288},  # 60 m beside it
+        ):
+            response = await worker.client.post("/api/admin/cameras", json=body, headers=ADMIN)
+            assert response.status == 201, await response.text()
+        await worker.context.registry.refresh()
+        detail = await refused(worker, 404, camera_id="cam_01")
+        assert "is not the camera of this name in Bologna" in detail
+        assert "km away" in detail
+        assert "nobody registered where it stands" in await refused(worker, 404, camera_id="cam_02")
+        assert "nobody registered where it stands" in await refused(worker, 404, camera_id="cam_04")
+        assert "not among the cameras of the model" in await refused(worker, 404, camera_id="gate_7")
+        answer = await ask(worker, camera_id="cam_03")
+        assert (answer["source"], len(answer["forecast"])) == ("model", 10)
 
 
 async def test_503_without_a_model(redis_server: RedisServer, database_url: str, tmp_path: Path) -> None:

@@ -52,8 +52,10 @@ def import_file(file: Path | None, demo: bool, format_name: str | None, dry_run:
     \b
     A camera needs an id, a latitude and a longitude (WGS 84). It may have
     a name, a road_segment, a description and a calibration. Columns may have
-    other usual names, such as id, lat, lng. What the file does not say about
-    a registered camera stays.
+    other usual names, such as id, lat, lng, and stand in any order; x and y
+    count as degrees only where nothing is called latitude or longitude. A
+    decimal comma is taken; projected coordinates are refused. What the file
+    does not say about a registered camera stays.
 
     Rows that are no cameras are shown and left out; the exit code is 1 then.
     """

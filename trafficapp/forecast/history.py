@@ -9,13 +9,18 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from models.timestamps import epoch_us
 from trafficapp.forecast.clock import Floats, Integers
 from trafficapp.forecast.neighbours import RoadLinks
 from trafficapp.forecast.quantities import SPEED, Quantity
 
 KMH_PER_MPH = 1.609344
+
+#: A road with speeds in a smaller share of the steps is left to the last value.
+LEAST_SHARE = 0.05
 
 #: More than this is no speed of a vehicle on a road.
 IMPOSSIBLE_KMH = SPEED.possible_to
@@ -65,13 +70,15 @@ def read_history(
     step_seconds: int | None = None,
     links: Path | None = None,
     quantity: Quantity = SPEED,
+    zeros_are_missing: bool = True,
 ) -> SpeedHistory:
     """Read a history from a file.
 
-    ``.npz``: ``speed_kmh`` (NaN is missing) or ``speed_mph`` (NaN and 0 are missing, as loop detectors write it), shape
-    (steps, roads); ``road_id`` or ``sensor_id``; ``start`` in ISO 8601; ``step_min``; an adjacency ``adj...`` if known.
+    ``.npz``: ``speed_kmh`` or ``speed_mph``, shape (steps, roads); ``road_id`` or ``sensor_id``; ``start`` in ISO 8601;
+    ``step_min``; an adjacency ``adj...`` if known.
     ``.parquet``: columns ``road_id``, ``timestamp`` and ``speed_kmh`` in any order, averaged over steps; of scores the
     columns are ``entity``, ``timestamp`` and ``congestion_score``.
+    In either NaN, null, and what cannot be, is missing; a step without a measurement is a gap, which nothing fills.
 
     Args:
         path: the file.
@@ -79,31 +86,57 @@ def read_history(
         step_seconds: length of a step, for parquet; else what is usual for the quantity.
         links: parquet with columns ``from_road``, ``to_road`` (ids) and, if wanted, ``weight``.
         quantity: what the file holds; ``.npz`` holds speeds.
+        zeros_are_missing: whether a speed of 0 says that nothing was measured, as loop detectors write it.
 
     Raises:
         HistoryError: the file is something else.
     """
     try:
         if path.suffix == ".npz":
-            history = _read_npz(path, zone)
+            history = _read_npz(path, zone, zeros_are_missing)
         else:
-            history = _read_parquet(path, zone, step_seconds or quantity.step_seconds, quantity)
+            history = _read_parquet(path, zone, step_seconds or quantity.step_seconds, quantity, zeros_are_missing)
         if links is not None:
             history = replace(history, links=_read_links(links, history.road_ids))
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise HistoryError(f"{path}: {error}") from None
     return history
 
 
-def possible(values: Floats, quantity: Quantity = SPEED) -> Floats:
-    """The same values, NaN where one cannot be."""
+def often_measured(history: SpeedHistory) -> tuple[SpeedHistory, int]:
+    """A history without the roads that were measured in less than `LEAST_SHARE` of the steps, and how many these are.
+
+    Raises:
+        HistoryError: none is left.
+    """
+    kept = np.isfinite(history.speeds_kmh).mean(0) >= LEAST_SHARE if len(history.speeds_kmh) else np.zeros(0, bool)
+    if kept.all() and len(kept):
+        return history, 0
+    if not kept.any():
+        raise HistoryError(f"hardly any of the steps has a {history.quantity.name}")
+    ids = tuple(name for name, keep in zip(history.road_ids, kept, strict=True) if keep)
+    speeds = np.ascontiguousarray(history.speeds_kmh[:, kept])
+    return replace(history, road_ids=ids, speeds_kmh=speeds, links=history.links.among(kept)), int((~kept).sum())
+
+
+def possible(values: Floats, quantity: Quantity = SPEED, *, zeros_are_missing: bool = True) -> Floats:
+    """The same values, NaN where one cannot be, and where a speed of 0 stands for none."""
     with np.errstate(invalid="ignore"):
         usable = (values >= quantity.lowest) & (values <= quantity.possible_to)
+        if zeros_are_missing and quantity.name == SPEED.name:  # a score of 0 is an empty road
+            usable &= values > 0
     return np.where(usable, values, np.float32(np.nan)).astype(np.float32)
 
 
 def averaged(
-    entities: pa.ChunkedArray, seconds: Integers, values: Floats, zone: str, step_seconds: int, quantity: Quantity
+    entities: pa.ChunkedArray,
+    seconds: Integers,
+    values: Floats,
+    zone: str,
+    step_seconds: int,
+    quantity: Quantity,
+    *,
+    zeros_are_missing: bool = True,
 ) -> SpeedHistory:
     """A history of rows in any order: their means over steps.
 
@@ -114,6 +147,7 @@ def averaged(
         zone: the city's time zone.
         step_seconds: length of a step.
         quantity: what was measured.
+        zeros_are_missing: as of `read_history`.
 
     Raises:
         HistoryError: there are no rows.
@@ -123,7 +157,8 @@ def averaged(
     if not len(names):
         raise HistoryError("there are no rows")
     column = order[encoded.indices.to_numpy(zero_copy_only=False)]
-    steps, values = seconds // step_seconds, possible(values, quantity)
+    steps = seconds // step_seconds
+    values = possible(values, quantity, zeros_are_missing=zeros_are_missing)
     known, first = np.isfinite(values), int(steps.min())
     shape = (int(steps.max()) - first + 1, len(names))
     place = (steps[known] - first) * shape[1] + column[known]
@@ -138,33 +173,62 @@ def _aware(moment: datetime, zone: str) -> datetime:
     return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
 
 
-def _read_npz(path: Path, zone: str) -> SpeedHistory:
+def _read_npz(path: Path, zone: str, zeros_are_missing: bool) -> SpeedHistory:
     with np.load(path, allow_pickle=False) as archive:
         if "speed_kmh" in archive:
             speeds = archive["speed_kmh"].astype(np.float32)
         else:
-            mph = archive["speed_mph"].astype(np.float64)
-            speeds = np.where(mph > 0, mph * KMH_PER_MPH, np.nan).astype(np.float32)
+            speeds = (archive["speed_mph"].astype(np.float64) * KMH_PER_MPH).astype(np.float32)
         ids = archive["road_id" if "road_id" in archive else "sensor_id"].ravel()
         start = _aware(datetime.fromisoformat(str(archive["start"])), zone)
         step_seconds = 60 * int(archive["step_min"])
         adjacency = next((archive[name] for name in archive.files if name.startswith("adj")), None)
     links = RoadLinks.none(len(ids)) if adjacency is None else RoadLinks.from_matrix(adjacency)
-    return SpeedHistory(tuple(map(str, ids)), start, step_seconds, possible(speeds), zone, links)
+    speeds = possible(speeds, zeros_are_missing=zeros_are_missing)
+    return SpeedHistory(tuple(map(str, ids)), start, step_seconds, speeds, zone, links)
 
 
-def _read_parquet(path: Path, zone: str, step_seconds: int, quantity: Quantity) -> SpeedHistory:
+def _read_parquet(
+    path: Path, zone: str, step_seconds: int, quantity: Quantity, zeros_are_missing: bool
+) -> SpeedHistory:
     table = pq.read_table(path, columns=[quantity.entity, "timestamp", quantity.name])
-    values = table[quantity.name].to_numpy(zero_copy_only=False).astype(np.float32)
-    return averaged(table[quantity.entity], _seconds(table["timestamp"], zone), values, zone, step_seconds, quantity)
+    for index, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            table = table.set_column(index, field.name, table.column(index).cast(field.type.value_type))
+    table = table.filter(pc.and_(pc.is_valid(table[quantity.entity]), pc.is_valid(table["timestamp"])))
+    entities = table[quantity.entity].cast(pa.string())
+    values = table[quantity.name].cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float32)
+    seconds = _seconds(table["timestamp"], zone)
+    return averaged(entities, seconds, values, zone, step_seconds, quantity, zeros_are_missing=zeros_are_missing)
 
 
 def _seconds(moments: pa.ChunkedArray, zone: str) -> Integers:
-    """Seconds since the epoch of a column of timestamps."""
-    if pa.types.is_timestamp(moments.type) and moments.type.tz is not None:
+    """Seconds since the epoch of a column of timestamps, epoch numbers or texts that say one of them.
+
+    Raises:
+        ValueError: one is no time.
+    """
+    kind = moments.type
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
         microseconds = moments.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.int64())
         return np.asarray(microseconds.to_numpy() // 1_000_000, np.int64)
-    return np.array([_aware(moment, zone).timestamp() for moment in moments.to_pylist()]).astype(np.int64)
+    if pa.types.is_timestamp(kind):
+        return np.array([_aware(moment, zone).timestamp() for moment in moments.to_pylist()]).astype(np.int64)
+    coded = moments.combine_chunks().dictionary_encode()
+    known = np.array([_second(value, zone) for value in coded.dictionary.to_pylist()], np.int64)
+    return known[coded.indices.to_numpy(zero_copy_only=False)] if len(known) else known
+
+
+def _second(value: object, zone: str) -> int:
+    """Likewise of one value; a text without an offset is in the zone, as a timestamp is."""
+    try:
+        if isinstance(value, str) and not value.strip().replace(".", "").isdigit():
+            return int(_aware(datetime.fromisoformat(value.strip()), zone).timestamp())
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            return epoch_us(value) // 1_000_000
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(f"timestamp {value!r:.64} is no time")
 
 
 def _read_links(path: Path, road_ids: tuple[str, ...]) -> RoadLinks:

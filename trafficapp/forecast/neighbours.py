@@ -51,6 +51,12 @@ class RoadLinks:
         matrix[self.from_road, self.to_road] = self.weight
         return matrix
 
+    def among(self, kept: np.typing.NDArray[np.bool_]) -> RoadLinks:
+        """The links between some of the roads, which are numbered anew."""
+        number = np.cumsum(kept) - 1
+        both = kept[self.from_road] & kept[self.to_road]
+        return RoadLinks(int(kept.sum()), number[self.from_road[both]], number[self.to_road[both]], self.weight[both])
+
     def graph_hash(self, road_ids: Sequence[str]) -> str:
         """What tells this graph of these roads from any other."""
         digest = sha256("\n".join(road_ids).encode())

@@ -59,6 +59,11 @@ class CityModel:
         self.refusal = None if refusal is None else refusal.replace(f"{self._folder}/", "")
         return found
 
+    @property
+    def shipped_version(self) -> str | None:
+        """Which version the shipped model is; None as long as it was not needed."""
+        return None if self._shipped is None else self._shipped.about.version
+
     def _of_shipped(self) -> Artifact | None:
         """The shipped model. It is part of the program, so it is looked for once."""
         if self._looked_for_shipped or self._shipped_folder is None:

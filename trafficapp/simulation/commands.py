@@ -110,10 +110,12 @@ def _send(
         end_us = time.time_ns() // 1000 + round(duration.total_seconds() * 1e6)
         messages = takewhile(lambda message: message.event_time_us < end_us, messages)
     try:
-        delivery = send_all(settings, EVENTS_RAW, messages, Pace(1.0), more_topics=(ROADS_RAW, GPS_DATA))
+        seconds = None if duration is None else duration.total_seconds()
+        more = (ROADS_RAW, GPS_DATA)
+        delivery = send_all(settings, EVENTS_RAW, messages, Pace(1.0), more_topics=more, seconds=seconds)
     except (DeliveryError, KafkaException) as error:
         raise click.ClickException(f"cannot send: {error}") from None
-    if delivery.acknowledged < delivery.sent:
+    if delivery.acknowledged < delivery.sent or (seconds is not None and not delivery.sent):
         raise SystemExit(1)
 
 

@@ -16,6 +16,7 @@ from trafficapp.sources.faults import Spoiler
 from trafficapp.sources.outgoing import Outgoing
 from trafficapp.sources.pacing import Pace
 from trafficapp.sources.recordings import RecordingError, open_recording, play, slice_path
+from trafficapp.sources.refusals import Refusals
 from trafficapp.sources.sending import send_all
 from trafficapp.sources.simulated import SimulatedTraffic
 from trafficapp.topics import EVENTS_RAW
@@ -72,7 +73,8 @@ def replay(
     """Send a recording of detections to Kafka: parquet, or JSON lines of messages.
 
     Without FILE the shipped one is sent: ten minutes of forty cameras in Bologna. The broker is waited
-    for as long as it takes; Ctrl-C stops, flushes and counts.
+    for as long as it takes; Ctrl-C stops, flushes and counts. The last line also says what of it the application
+    refuses by its looks; what is late or repeated only shows when it is read (`trafficapp dead-letters`).
     """
     if shift_to_now and speed != 1.0:
         click.echo(
@@ -99,7 +101,9 @@ def replay(
 @click.option("--with-lanes", is_flag=True, help="Send lane_id.")
 @click.option("--no-speed", is_flag=True, help="Leave speeds out; they are then estimated from movement.")
 @click.option("--malformed-rate", type=click.FloatRange(0, 1), default=0.0, help="Share of messages to break.")
-@click.option("--duration", type=click.FloatRange(0, min_open=True), help="Stop after so many seconds.")
+@click.option(
+    "--duration", type=click.FloatRange(0, min_open=True), help="Stop after so many seconds, also while Kafka is away."
+)
 @click.option("--topic", default=EVENTS_RAW, show_default=True, help="Where to send.")
 @click.option("--seed", type=int, help="The same seed gives the same traffic.")
 def mock(
@@ -123,7 +127,7 @@ def mock(
         end_us = first_at_us + duration * 1e6
         messages = takewhile(lambda message: message.event_time_us < end_us, messages)
     total = None if duration is None else round(cameras * rate * duration)
-    _send(topic, _spoiled(messages, malformed_rate, seed), Pace(1.0), total, None, settings)
+    _send(topic, _spoiled(messages, malformed_rate, seed), Pace(1.0), total, None, settings, duration)
 
 
 def _spoiled(messages: Iterator[Outgoing], rate: float, seed: int | None) -> Iterator[Outgoing]:
@@ -144,11 +148,16 @@ def _send(
     total: int | None,
     limit: int | None,
     settings: Settings | None = None,
+    seconds: float | None = None,
 ) -> None:
-    """Send and count; exit code 1 when a message was not acknowledged."""
+    """Send and count; exit code 1 when a message was not acknowledged, or none could be sent in time."""
+    settings = settings or _settings()
+    refusals = Refusals(settings)
     try:
-        delivery: Delivery = send_all(settings or _settings(), topic, messages, pace, total=total, limit=limit)
+        delivery: Delivery = send_all(
+            settings, topic, messages, pace, total=total, limit=limit, seconds=seconds, refusals=refusals
+        )
     except (DeliveryError, KafkaException) as error:
         raise click.ClickException(f"cannot send: {error}") from None
-    if delivery.acknowledged < delivery.sent:
+    if delivery.acknowledged < delivery.sent or (seconds is not None and not delivery.sent):
         raise SystemExit(1)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from models.text_numbers import whole_number
 from models.timestamps import FIRST_MILLISECOND_VALUE, epoch_us, rfc3339
 from trafficapp.sources.outgoing import Lap, Outgoing
 from trafficapp.sources.recordings import RecordingError
@@ -40,14 +41,14 @@ class JsonLinesRecording:
         if not any(line.message for line in lines):
             raise RecordingError(f"{path} holds no JSON line with a timestamp")
         if cameras is not None:
-            lines = [line for line in lines if line.message and line.message.get("camera_id") in cameras]
+            lines = [line for line in lines if line.message and _identifier(line.message.get("camera_id")) in cameras]
         lines.sort(key=lambda line: line.event_time_us)
         self._lines = lines
         self.detections: int = sum(_detections(line.message) for line in lines)
         self.first_us: int = lines[0].event_time_us if lines else 0
         self.last_us: int = lines[-1].event_time_us if lines else 0
-        frame_ids = [line.message.get("frame_id") for line in lines if line.message]
-        numbers = [frame_id for frame_id in frame_ids if isinstance(frame_id, int)]
+        frame_ids = [_frame_number(line.message) for line in lines if line.message]
+        numbers = [frame_id for frame_id in frame_ids if frame_id is not None]
         self.frame_ids: int = max(numbers) - min(numbers) + 1 if numbers else 1
 
     def messages(self, lap: Lap) -> Iterator[Outgoing]:
@@ -56,8 +57,8 @@ class JsonLinesRecording:
             message, text = line.message, line.text
             if message is not None and not (lap.changes_nothing and self._speeds):
                 text = orjson.dumps(_changed(message, lap, self._speeds))
-            camera = message.get("camera_id") if message else None
-            key = camera.encode() if isinstance(camera, str) else None
+            camera = _identifier(message.get("camera_id")) if message else None
+            key = None if camera is None else camera.encode()
             yield Outgoing(line.event_time_us + lap.shift_us, key, text, _detections(message))
 
 
@@ -100,8 +101,8 @@ def _changed(message: Message, lap: Lap, speeds: bool) -> Message:
     out = dict(message)
     name = _time_name(out)
     out[name] = _shifted(out[name], lap.shift_us)
-    if isinstance(out.get("frame_id"), int):
-        out["frame_id"] += lap.frame_shift
+    if (frame_id := _frame_number(out)) is not None:
+        out["frame_id"] = frame_id + lap.frame_shift
     if isinstance(out.get("detections"), list):
         out["detections"] = [
             _renamed(part, lap.vehicle_id, speeds) if isinstance(part, dict) else part for part in out["detections"]
@@ -109,11 +110,25 @@ def _changed(message: Message, lap: Lap, speeds: bool) -> Message:
     return _renamed(out, lap.vehicle_id, speeds)
 
 
+def _frame_number(message: Message) -> int | None:
+    """The number of the picture, also as text; None when it has none that could be counted on."""
+    try:
+        frame_id = whole_number(message.get("frame_id"))
+    except ValueError:
+        return None
+    return frame_id if type(frame_id) is int else None
+
+
 def _renamed(part: Message, vehicle_id: Callable[[str], str], speeds: bool) -> Message:
     out = part if speeds else {name: value for name, value in part.items() if name not in _SPEED_NAMES}
-    if "vehicle_id" in out:
-        out = {**out, "vehicle_id": vehicle_id(str(out["vehicle_id"]))}
+    if (recorded := _identifier(out.get("vehicle_id"))) is not None:
+        out = {**out, "vehicle_id": vehicle_id(recorded)}
     return out
+
+
+def _identifier(value: object) -> str | None:
+    """A name, which may be a whole number; None for what the application refuses as one."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 def _shifted(timestamp: str | float, shift_us: int) -> str | float:

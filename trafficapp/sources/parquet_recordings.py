@@ -10,13 +10,14 @@ from collections.abc import Collection, Iterator
 from itertools import chain, groupby, repeat
 from operator import itemgetter
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from models.timestamps import FIRST_MILLISECOND_VALUE, epoch_us
 from trafficapp.sources.outgoing import Lap, Outgoing
 from trafficapp.sources.recordings import RecordingError
 
@@ -25,6 +26,16 @@ _REQUIRED = (
 )  # fmt: skip
 _OPTIONAL = ("centroid_x", "centroid_y", "lane_id", "speed_kmh")
 _ROWS_PER_CHUNK = 8192
+
+#: When a row is sent, which is also known of one that has no time.
+_AT = "sent at"
+
+#: What a column holds.
+_KINDS = dict.fromkeys((*_REQUIRED, *_OPTIONAL), "a number") | {
+    "ts": "a time",
+    **dict.fromkeys(("camera_id", "vehicle_id", "class"), "text"),
+    "frame_id": "a whole number",
+}
 
 #: Recordings hold float32; what they were before is within this many decimals.
 _DECIMALS = 3
@@ -36,7 +47,9 @@ _Text: TypeAlias = "pa.Array | str"
 class ParquetRecording:
     """A parquet file, sorted by time, camera and picture; see `Recording`.
 
-    Column ``ts`` is epoch milliseconds or a parquet timestamp (whose microseconds are cut off).
+    Column ``ts`` is a parquet timestamp, epoch seconds or milliseconds, or a text that says one of them; what is below
+    milliseconds is cut off. Ids may be numbers. What has no value is sent as null, for the application to refuse; rows
+    without a time stand at the end.
     """
 
     def __init__(
@@ -51,6 +64,13 @@ class ParquetRecording:
             table = pq.read_table(path, columns=wanted)
         except (pa.ArrowException, OSError) as error:
             raise RecordingError(f"{path} cannot be read as parquet: {error}") from None
+        for index, name in enumerate(wanted):
+            try:
+                table = table.set_column(index, name, _plain(name, table[name]))
+            except (pa.ArrowException, NotImplementedError) as error:
+                raise RecordingError(f"{path}: column {name} cannot be read as {_KINDS[name]}: {error}") from None
+        if table.num_rows and table["ts"].null_count == table.num_rows:
+            raise RecordingError(f"{path}: column ts holds no time")
         if cameras is not None:
             table = table.filter(pc.is_in(table["camera_id"], value_set=pa.array(sorted(cameras))))
         self._table = _sorted_and_rounded(table)
@@ -72,13 +92,63 @@ class ParquetRecording:
         for (ms, camera, head), group in groupby(parts, key=itemgetter(0, 1, 2)):
             detections = [part[3] for part in group]
             value = f'{{{head},"detections":[{{{"},{".join(detections)}}}]}}'
-            yield Outgoing(ms * 1000, camera.encode(), value.encode(), len(detections))
+            key = None if camera is None else camera.encode()
+            yield Outgoing(ms * 1000, key, value.encode(), len(detections))
+
+
+def _plain(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column as it is sent: ids and classes as text, times in milliseconds, pictures and lanes as whole numbers.
+
+    Raises:
+        pa.ArrowException: it cannot be.
+    """
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    if pa.types.is_null(kind):
+        kind = pa.string()
+        column = column.cast(kind)
+    if _KINDS[name] == "a time":
+        return _milliseconds(column)
+    if _KINDS[name] == "text":
+        return (_whole(column) if pa.types.is_floating(kind) else column).cast(pa.string())
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):  # text, or decimals
+        column = pc.utf8_trim_whitespace(column.cast(pa.string())).cast(pa.float64())
+    return _whole(column).cast(pa.int64()) if _KINDS[name] == "a whole number" else column
+
+
+def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Numbers that became floats because others are missing; NaN is a missing one."""
+    if not pa.types.is_floating(column.type):
+        return column
+    finite = pc.if_else(pc.is_finite(column), column, None)
+    try:
+        return finite.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return finite
+
+
+def _milliseconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    kind = column.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return column.cast(pa.timestamp("us"), safe=False).cast(pa.timestamp("ms"), safe=False).cast(pa.int64())
+    if pa.types.is_integer(kind):
+        column = column.cast(pa.int64())
+        return pc.if_else(pc.greater_equal(column, int(FIRST_MILLISECOND_VALUE)), column, pc.multiply(column, 1000))
+    coded = column.combine_chunks().dictionary_encode()
+    times = pa.array([_epoch_ms(value) for value in coded.dictionary.to_pylist()], pa.int64())
+    return pa.chunked_array([pc.take(times, coded.indices)])
+
+
+def _epoch_ms(value: Any) -> int | None:
+    """Milliseconds since the epoch of a number or text; None when it says no time, which the application refuses."""
+    try:
+        return epoch_us(value) // 1000
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def _sorted_and_rounded(table: pa.Table) -> pa.Table:
-    if pa.types.is_timestamp(table.schema.field("ts").type):
-        milliseconds = pc.cast(pc.cast(table["ts"], pa.timestamp("ms"), safe=False), pa.int64())
-        table = table.set_column(table.schema.get_field_index("ts"), "ts", milliseconds)
     for index, field in enumerate(table.schema):
         if pa.types.is_floating(field.type):
             exact = pc.round(table.column(index).cast(pa.float64()), _DECIMALS)
@@ -88,25 +158,26 @@ def _sorted_and_rounded(table: pa.Table) -> pa.Table:
         if centre not in table.column_names:
             middle = pc.add(table[corner], pc.divide(table[extent], 2.0))
             table = table.append_column(centre, pc.round(middle, _DECIMALS))
-    keys = [(name, "ascending") for name in ("ts", "camera_id", "frame_id")]
+    table = table.append_column(_AT, pc.fill_null(table["ts"], pc.max(table["ts"])))
+    keys = [(name, "ascending") for name in (_AT, "camera_id", "frame_id")]
     return table.take(pc.sort_indices(table, sort_keys=keys)).combine_chunks()  # a stable sort
 
 
 def _single(batch: pa.RecordBatch, lap: Lap) -> Iterator[Outgoing]:
     texts = _joined("{", _head(batch, lap), ",", _body(batch, lap), "}").cast(pa.binary()).to_pylist()
     keys = batch.column("camera_id").cast(pa.binary()).to_pylist()
-    times_us = pc.multiply(_shifted_times(batch, lap), 1000).to_pylist()
+    times_us = pc.multiply(_shifted_times(batch, lap, _AT), 1000).to_pylist()
     return map(Outgoing, times_us, keys, texts, repeat(1))
 
 
-def _parts(batch: pa.RecordBatch, lap: Lap) -> Iterator[tuple[int, str, str, str]]:
+def _parts(batch: pa.RecordBatch, lap: Lap) -> Iterator[tuple[int, str | None, str, str]]:
     """Yield (event time in ms, camera, what a frame says once, what each detection says)."""
-    columns = (_shifted_times(batch, lap), batch.column("camera_id"), _head(batch, lap), _body(batch, lap))
+    columns = (_shifted_times(batch, lap, _AT), batch.column("camera_id"), _head(batch, lap), _body(batch, lap))
     return zip(*(column.to_pylist() for column in columns), strict=True)
 
 
-def _shifted_times(batch: pa.RecordBatch, lap: Lap) -> pa.Array:
-    return pc.add(batch.column("ts"), lap.shift_us // 1000)
+def _shifted_times(batch: pa.RecordBatch, lap: Lap, column: str = "ts") -> pa.Array:
+    return pc.add(batch.column(column), lap.shift_us // 1000)
 
 
 def _head(batch: pa.RecordBatch, lap: Lap) -> pa.Array:
@@ -121,7 +192,8 @@ def _body(batch: pa.RecordBatch, lap: Lap) -> pa.Array:
     column = batch.column
     vehicles = column("vehicle_id")
     if lap.number:
-        vehicles = pa.array([lap.vehicle_id(name) for name in vehicles.to_pylist()])
+        names = (None if name is None else lap.vehicle_id(name) for name in vehicles.to_pylist())
+        vehicles = pa.array(names, pa.string())
     return _joined(
         '"vehicle_id":', _strings(vehicles),
         ',"class":', _strings(column("class")),

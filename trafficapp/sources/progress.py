@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from models.timestamps import rfc3339
 from trafficapp.sources.delivery import Delivery
+from trafficapp.sources.refusals import Refusals
 
 _LINE_SECONDS = 5.0
 _BAR_SECONDS = 0.2
@@ -22,9 +23,17 @@ class SendingProgress:
         delivery: what sends.
         total: detections expected; None when there is no end.
         console: where to write; standard error unless told.
+        refusals: what the application will refuse.
     """
 
-    def __init__(self, delivery: Delivery, total: int | None, console: Console | None = None) -> None:
+    def __init__(
+        self,
+        delivery: Delivery,
+        total: int | None,
+        console: Console | None = None,
+        refusals: Refusals | None = None,
+    ) -> None:
+        self._refusals = refusals
         self._delivery = delivery
         self._total = total
         self._console = console or Console(stderr=True)
@@ -79,13 +88,24 @@ class SendingProgress:
             self._bar.stop()
         delivery, seconds = self._delivery, time.monotonic() - self._started
         rate = detections / seconds if seconds else 0.0
-        rejected = delivery.rejected.total()
+        rejected, refusals = delivery.rejected.total(), self._refusals
         line = (
             f"sent {delivery.sent:,} messages ({detections:,} detections) in {seconds:.1f} s ({rate:,.0f}/s): "
-            f"{delivery.acknowledged:,} acknowledged, {rejected:,} rejected"
+            f"{delivery.acknowledged:,} acknowledged"
         )
+        if refusals is not None:
+            refusals.read()
+        if refusals is not None and refusals.detections:
+            line += f" by Kafka, {rejected:,} rejected by Kafka" if rejected else " by Kafka"
+            line += f", {refusals.detections.total():,} detections refused by the application ({refusals.told()})"
+            if refusals.messages >= delivery.sent:
+                line += ": it takes nothing of this"
+        else:
+            line += f", {rejected:,} rejected"
         if delivery.in_flight:
             line += f", {delivery.in_flight:,} unacknowledged"
+        if refusals is not None:
+            line += "; whether any is late or repeated only shows when the application reads it"
         self.tell(line)
         for reason, count in delivery.rejected.most_common():
             self.tell(f"  {count:,} rejected: {reason}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import signal
+import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,6 +16,7 @@ from trafficapp.sources.delivery import Delivery, Stopped
 from trafficapp.sources.outgoing import Outgoing
 from trafficapp.sources.pacing import Pace
 from trafficapp.sources.progress import SendingProgress
+from trafficapp.sources.refusals import Refusals
 
 #: After a stop the broker gets this long to acknowledge what it has been sent.
 FLUSH_AFTER_STOP_SECONDS = 10.0
@@ -60,11 +63,26 @@ def send_all(
     more_topics: Collection[str] = (),
     total: int | None = None,
     limit: int | None = None,
+    seconds: float | None = None,
     console: Console | None = None,
+    refusals: Refusals | None = None,
 ) -> Delivery:
     """Send messages until they end, the limit of detections is reached, or a signal says stop; then flush.
 
     Call it on the main thread, where signals arrive.
+
+    Args:
+        settings: where the broker is.
+        topic: where messages go that name none.
+        messages: in the order of event time.
+        pace: when each is due.
+        more_topics: where the others go.
+        total: detections expected, for the progress.
+        limit: most detections.
+        seconds: how long it takes at most, also while Kafka is away: after it the broker has
+            `FLUSH_AFTER_STOP_SECONDS` for what is not acknowledged yet. None waits for ever.
+        console: where to write.
+        refusals: told of every message.
 
     Returns:
         the counts.
@@ -74,26 +92,32 @@ def send_all(
         KafkaException: a message is too large.
     """
     with StopSignals().caught() as stop:
-        delivery = Delivery(settings, topic, stopping=lambda: bool(stop))
+        end = math.inf if seconds is None else time.monotonic() + seconds
+        delivery = Delivery(settings, topic, stopping=lambda: bool(stop) or time.monotonic() >= end)
         detections = 0
-        with SendingProgress(delivery, total, console) as progress:
+        with SendingProgress(delivery, total, console, refusals) as progress:
             try:
                 delivery.wait_for_topic(progress.tell, topics=more_topics)
+                # messages end by themselves then, unless the broker takes no more
+                end += FLUSH_AFTER_STOP_SECONDS
                 for message in messages:
                     while (wait_seconds := pace.due_in(message.event_time_us)) > 0:
                         delivery.wait(min(wait_seconds, _WAIT_SECONDS))
                         progress.update(detections, message.event_time_us)
                     delivery.send(message.key, message.value, message.topic)
+                    if refusals is not None:
+                        refusals.look_at(message)
                     detections += message.detections
                     if delivery.sent % _UPDATE_EVERY == 0:
                         progress.update(detections, message.event_time_us)
                     if stop or (limit is not None and detections >= limit):
                         break
             except Stopped:
-                pass
+                if not stop:
+                    progress.tell("the time is over, and not everything was sent")
             if delivery.in_flight > _UPDATE_EVERY:
                 progress.tell(f"waiting for {delivery.in_flight:,} acknowledgements")
-            while delivery.flush(FLUSH_AFTER_STOP_SECONDS, lambda: stop.at_once) and not stop:
+            while delivery.flush(FLUSH_AFTER_STOP_SECONDS, lambda: stop.at_once) and not stop and seconds is None:
                 progress.tell(f"waiting for {delivery.in_flight:,} acknowledgements")
             progress.finish(detections)
     return delivery

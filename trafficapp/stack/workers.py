@@ -16,6 +16,7 @@ from trafficapp.stack.supervisor import ProcessSpec, Restart
 
 SINK_PORT_OFFSET = 100
 SIMULATION, RECORDING = SOURCES = ("simulation", "recording")
+FIRST_WORKER = "worker-1"
 READY_TIMEOUT_SECONDS = 120.0
 # A worker ends itself when it cannot be sure of its state, also again and again while the broker is away: there is
 # no number of ends that would be too many.
@@ -56,11 +57,14 @@ def worker_spec(worker: Worker, data_dir: Path, environment: Mapping[str, str]) 
         *(sys.executable, "-m", "faust", "-A", "trafficapp", "--datadir", str(folder)),
         *("worker", "-l", "info", "--web-port", str(worker.web_port)),
     ]
+    # several processes of a host cannot have one port: the first worker is the one whose metrics are asked for there
+    metrics_port = {} if worker.name == FIRST_WORKER else {"PROCESSOR_METRICS_PORT": "0"}
     return ProcessSpec(
         name=worker.name,
         command=command,
         env={
             **environment,
+            **metrics_port,
             "PYTHONUNBUFFERED": "1",
             "TRAFFICAPP_WORKER__ROLE": worker.role,
             "TRAFFICAPP_WEB__PORT": str(worker.web_port),

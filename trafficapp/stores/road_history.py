@@ -12,7 +12,7 @@ import numpy as np
 import psycopg
 
 from trafficapp.forecast.clock import Floats
-from trafficapp.forecast.history import HistoryError, SpeedHistory
+from trafficapp.forecast.history import LEAST_SHARE, HistoryError, SpeedHistory
 from trafficapp.forecast.neighbours import RoadLinks
 from trafficapp.forecast.quantities import SPEED
 from trafficapp.roads.following import following_roads
@@ -20,9 +20,6 @@ from trafficapp.roads.graph import RoadGraph
 
 #: Less cannot tell what is usual at a time of day.
 LEAST_DAYS = 3
-
-#: A road with speeds in a smaller share of the steps is left to the last value.
-LEAST_SHARE = 0.05
 
 # A row a road, so that the server does the sums and a day of any city fits into memory.
 _MEANS = """
@@ -32,6 +29,7 @@ _MEANS = """
         FROM road_observations
         WHERE observed_at >= %(since)s AND observed_at < %(until)s AND current_speed BETWEEN 0 AND %(possible)s
               AND is_measured(closed, confidence)
+              AND (current_speed > 0 OR NOT %(zeros_are_missing)s)
         GROUP BY 1, 2
     ) AS steps
     GROUP BY road_id
@@ -66,8 +64,12 @@ def read_road_history(
     since: datetime,
     until: datetime,
     watch: Watch = lambda done, total: None,
+    *,
+    zeros_are_missing: bool = True,
 ) -> StoredHistory:
     """Read the mean speed of each road in each step, a day at a time.
+
+    Zeros and gaps are what they are in files; see `trafficapp.forecast.history.read_history`.
 
     Raises:
         HistoryError: there is not enough; the message says what there is.
@@ -78,6 +80,7 @@ def read_road_history(
         days = list(pairwise(days_of(since, until)))
         for done, (start, end) in enumerate(days, 1):
             asked = {"seconds": step_seconds, "since": start, "until": end, "possible": SPEED.possible_to}
+            asked["zeros_are_missing"] = zeros_are_missing
             for road_id, steps, speeds in connection.execute(_MEANS, asked, binary=True):
                 found.setdefault(road_id, []).append((steps, speeds))
             connection.commit()  # nothing of the server is held from day to day

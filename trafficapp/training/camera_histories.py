@@ -17,7 +17,7 @@ import trafficapp.sources
 from trafficapp.cameras.files import Accepted, UnreadableFile, format_of, read_cameras
 from trafficapp.forecast.cameras import ScoreWindow, camera_links, window_of
 from trafficapp.forecast.clock import Floats
-from trafficapp.forecast.history import HistoryError, SpeedHistory, read_history
+from trafficapp.forecast.history import LEAST_SHARE, HistoryError, SpeedHistory, often_measured, read_history
 from trafficapp.forecast.neighbours import RoadLinks
 from trafficapp.forecast.quantities import CONGESTION_SCORE
 from trafficapp.roads.graph import GraphError
@@ -33,7 +33,6 @@ from trafficapp.stores.camera_scores import (
 from trafficapp.stores.postgres import address_of, connection_settings
 from trafficapp.stores.road_history import (
     LEAST_DAYS,
-    LEAST_SHARE,
     StoredHistory,
     Watch,
     days_of,
@@ -61,13 +60,13 @@ def from_file(path: Path, roads: RoadSettings, cameras: Path = SHIPPED_CAMERAS) 
     Raises:
         HistoryError: a file is something else.
     """
-    history = read_history(path, zone=roads.zone, quantity=CONGESTION_SCORE)
+    history, left_out = often_measured(read_history(path, zone=roads.zone, quantity=CONGESTION_SCORE))
     try:
         rows = [row for row in read_cameras(cameras.read_bytes(), format_of(cameras)) if isinstance(row, Accepted)]
     except (OSError, UnreadableFile) as error:
         raise HistoryError(f"{cameras}: {error}") from None
     road_of = {row.camera.camera_id: row.camera.road_segment for row in rows if row.camera.road_segment is not None}
-    return StoredHistory(replace(history, links=_links(history.road_ids, road_of, roads)), named(path), 0)
+    return StoredHistory(replace(history, links=_links(history.road_ids, road_of, roads)), named(path), left_out)
 
 
 def from_postgres(settings: Settings, since: datetime | None, until: datetime | None, watch: Watch) -> StoredHistory:

@@ -207,7 +207,8 @@ def _from_file(
         if not file.is_file():
             raise click.UsageError(f"there is no file {file}")
     zone, step_seconds = zone or settings.roads.zone, step_seconds or settings.forecast.step_seconds
-    return from_file(path, zone, step_seconds, links, settings.roads)
+    zeros_are_missing = settings.forecast.zero_speeds == "missing"
+    return from_file(path, zone, step_seconds, links, settings.roads, zeros_are_missing=zeros_are_missing)
 
 
 def _tell(found: StoredHistory) -> None:

@@ -10,7 +10,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trafficapp.forecast.history import HistoryError, SpeedHistory, read_history
+from trafficapp.forecast.history import HistoryError, SpeedHistory, often_measured, read_history
 from trafficapp.roads.graph import GraphError
 from trafficapp.roads.shipped import city_graph
 from trafficapp.settings import RoadSettings, Settings
@@ -34,14 +34,32 @@ def from_postgres(settings: Settings, since: datetime | None, until: datetime | 
     url = settings.postgres.url.get_secret_value()
     try:
         graph = city_graph(settings.roads)
-        return read_road_history(url, graph, settings.roads.zone, settings.forecast.step_seconds, since, until, watch)
+        forecast = settings.forecast
+        return read_road_history(
+            url,
+            graph,
+            settings.roads.zone,
+            forecast.step_seconds,
+            since,
+            until,
+            watch,
+            zeros_are_missing=forecast.zero_speeds == "missing",
+        )
     except GraphError as error:
         raise HistoryError(str(error)) from None
     except psycopg.Error as error:
         raise HistoryError(f"Postgres at {address_of(url)} cannot be asked: {str(error).strip()}") from None
 
 
-def from_file(path: Path, zone: str, step_seconds: int, links: str | None, roads: RoadSettings) -> StoredHistory:
+def from_file(
+    path: Path,
+    zone: str,
+    step_seconds: int,
+    links: str | None,
+    roads: RoadSettings,
+    *,
+    zeros_are_missing: bool = True,
+) -> StoredHistory:
     """A history of a file.
 
     Args:
@@ -50,15 +68,18 @@ def from_file(path: Path, zone: str, step_seconds: int, links: str | None, roads
         step_seconds: length of a step, for parquet.
         links: a file of links, or ``graph``, which takes the road ids of the file for those of the road graph.
         roads: where the road graph is.
+        zeros_are_missing: whether a speed of 0 says that nothing was measured.
 
     Raises:
         HistoryError: a file is something else, or none of its roads is on the graph.
     """
     link_file = None if links in (None, GRAPH) else Path(str(links))
-    history = read_history(path, zone=zone, step_seconds=step_seconds, links=link_file)
+    history, left_out = often_measured(
+        read_history(path, zone=zone, step_seconds=step_seconds, links=link_file, zeros_are_missing=zeros_are_missing)
+    )
     if links == GRAPH:
         history = _linked(path, history, roads)
-    return StoredHistory(history, named(path), 0)
+    return StoredHistory(history, named(path), left_out)
 
 
 def _linked(path: Path, history: SpeedHistory, roads: RoadSettings) -> SpeedHistory:
