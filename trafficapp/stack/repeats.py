@@ -12,7 +12,8 @@ FIRST_PAUSE_SECONDS = 30.0
 LONGEST_PAUSE_SECONDS = 600.0
 _MOST_KEPT = 1000
 
-_NUMBERS = re.compile(r"\d+(?:[\d.,:]*\d)?")
+#: What differs among lines of a kind: numbers, and what stands in brackets (which channel, why).
+_DETAILS = re.compile(r"\([^()]*(?:\([^()]*\)[^()]*)*\)|\d+(?:[\d.,:]*\d)?")
 
 
 @dataclass
@@ -24,7 +25,7 @@ class _Said:
 
 
 class Repeats:
-    """Which lines to tell: the first, and those that differ from it in numbers alone after longer and longer pauses.
+    """Which lines to tell: the first, and others of its kind after longer and longer pauses.
 
     Args:
         at_once: how many of a kind are told without a pause.
@@ -39,7 +40,7 @@ class Repeats:
     def untold(self, name: str, line: str) -> int | None:
         """How many of the kind were left untold before this one; None when it is left untold itself."""
         now = self._clock()
-        key = (name, _NUMBERS.sub("0", line))
+        key = (name, _DETAILS.sub("0", line))
         said = self._said.get(key)
         if said is None:
             self._said[key] = _Said(now, FIRST_PAUSE_SECONDS)
