@@ -14,7 +14,7 @@ from faust.cli import AppCommand, option
 json_option = option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-class PlainCommand(AppCommand):  # type: ignore[misc]
+class PlainCommand(AppCommand):
     """Base of our commands; each takes ``as_json`` of `json_option`."""
 
     abstract: ClassVar[bool] = True

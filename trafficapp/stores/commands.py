@@ -75,10 +75,9 @@ def retention() -> None:
 @_wait_option
 def run(wait_seconds: float) -> None:
     """Drop the partitions that have expired, once. A history worker does it every hour by itself."""
-    import asyncpg
-
     from trafficapp.stores.postgres import create_pool
     from trafficapp.stores.retention import sweep
+    from trafficapp.troubles import told_in_a_sentence
 
     settings = _settings()
     _wait_for_postgres(settings.postgres.url.get_secret_value(), wait_seconds)
@@ -87,10 +86,8 @@ def run(wait_seconds: float) -> None:
         async with create_pool(settings.postgres) as pool:
             return await sweep(pool, settings.retention)
 
-    try:
+    with told_in_a_sentence(settings, "Postgres"):
         dropped = asyncio.run(sweep_once())
-    except (asyncpg.PostgresError, OSError) as error:
-        raise click.ClickException(str(error)) from None
     for name in dropped:
         click.echo(f"dropped {name}")
     click.echo(f"{len(dropped)} partitions dropped")
@@ -127,16 +124,14 @@ def rebuild(from_: datetime, to: datetime, force: bool, wait_seconds: float) -> 
     time, while workers go on writing. Days whose windows retention has dropped keep the sums they have, and so
     do hours that `trafficapp simulate --history` filled without windows.
     """
-    import asyncpg
+    from trafficapp.troubles import told_in_a_sentence
 
     if from_ >= to:
         raise click.BadParameter("--from must be before --to")
     settings = _settings()
     _wait_for_postgres(settings.postgres.url.get_secret_value(), wait_seconds)
-    try:
+    with told_in_a_sentence(settings, "Postgres"):
         made = asyncio.run(_rebuild(settings, from_, to, force))
-    except (asyncpg.PostgresError, OSError) as error:
-        raise click.ClickException(str(error)) from None
     if made is not None and made.left_out:
         click.echo(f"{made.left_out:,} hours were simulated without windows and keep their sums; --force deletes them")
     click.echo(f"{0 if made is None else made.hours:,} hours of cameras made")
