@@ -72,8 +72,9 @@ def test_without_its_server_a_command_says_so_in_a_sentence(
     last = ended.stderr.strip().splitlines()[-1]
     assert last.startswith(f"Error: {server} at 127.0.0.1:9 ")
     assert ended.stdout.strip() == ""
-    # beside it, commands that wait say that they do
-    assert len(ended.stderr.strip().splitlines()) <= (2 if "--wait-seconds" in arguments else 1)
+    # beside it, commands that wait say that they do, and one has a bar
+    beside = "--wait-seconds" in arguments or "--history" in arguments
+    assert len(ended.stderr.strip().splitlines()) <= (2 if beside else 1)
 
 
 def test_a_server_that_swallows_everything_does_not_hold_a_command_up(tmp_path: Path) -> None:
@@ -111,9 +112,8 @@ def test_help_has_no_marks_of_its_format(names: tuple[str, ...]) -> None:
 
 
 def test_lines_of_help_that_belong_together_stay_lines() -> None:
-    assert "\n    trafficapp stack > stack.env &\n" in CliRunner().invoke(main, ["stack", "--help"]).output.replace(
-        "          ", "    "
-    )
+    stack = CliRunner().invoke(main, ["stack", "--help"]).output
+    assert "\n  Use it from another shell:\n      trafficapp stack > stack.env &\n      . ./stack.env\n" in stack
     assert "\n  1. Stop all workers.\n" in CliRunner().invoke(main, ["topics", "begin-anew", "--help"]).output
 
 

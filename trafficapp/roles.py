@@ -40,7 +40,8 @@ def register(app: TrafficApp, roles: tuple[str, ...], app_of: Callable[[str], Tr
             return
         others = ", ".join(one for one in roles if one != role)
         which = "of all roles" if every else f"of the role {role} (others: {others}; --all shows all)"
-        table = Table(*(rows[0] if rows else ("role", "name", "help")), title=f"{title} {which}", title_justify="left")
+        click.echo(f"{title} {which}")
+        table = Table(*(rows[0] if rows else ("role", "name", "help")))
         for row in rows:
             table.add_row(*row.values())
         Console().print(table)
