@@ -128,11 +128,13 @@ async def _run_up(
     """Run it all; `source` is what the demo plays, None for no demo."""
     supervisor = Supervisor([specs], output.line, output.told)
     async with _stopped_by_signals(supervisor, output):
-        output.note(f"starting; every line of every process is in {output.log_dir}, or here with --verbose")
+        output.note(
+            f"starting; every line of every process is in {output.log_dir}{', or here with --verbose' * output.brief}"
+        )
         stages = _Stages(output)
         async with _telling_what_is_waited_for(supervisor, output, lambda: stages.next):
             await _start(supervisor, given, endpoints, chosen, folder, output, source, stages)
-        click.echo("\n".join(endpoints.export_lines()))
+        click.echo("\n".join(_exports(endpoints, given, output)))
         _tell_addresses(chosen, output)
         await _until_given_up(supervisor)
 
@@ -210,6 +212,12 @@ async def _telling_what_is_waited_for(
             yield
         finally:
             task.cancel()
+
+
+def _exports(endpoints: Endpoints, given: Endpoints, output: LogOutput) -> list[str]:
+    """Lines that a shell can evaluate; in logs only those of our own servers: a given address has a given password."""
+    lines = endpoints.export_lines()
+    return lines if output.for_people else [line for line in lines if line not in given.export_lines()]
 
 
 def _tell_taken(remembered: RememberedPorts, output: LogOutput) -> None:

@@ -58,7 +58,7 @@ class LogOutput:
         self.log_dir = log_dir
         self.notes = 0
         self._quiet = quiet
-        self._brief = brief
+        self.brief = brief
         self._json_lines = json_lines
         self._files: dict[str, IO[str]] = {}
         self._styles: dict[str, str] = {}
@@ -76,6 +76,11 @@ class LogOutput:
         for file in self._files.values():
             file.close()
 
+    @property
+    def for_people(self) -> bool:
+        """Whether what is said is shown as text, not as JSON."""
+        return self._json_lines is None
+
     def line(self, name: str, line: str) -> None:
         """Take one line of a process.
 
@@ -90,7 +95,7 @@ class LogOutput:
         """Take what the supervisor says about a process; it is shown, whether its own lines are or not."""
         with contextlib.suppress(OSError):
             self._keep(name, text)
-        untold = self._told_repeats.untold(name, text) if self._brief else 0
+        untold = self._told_repeats.untold(name, text) if self.brief else 0
         if untold is not None:
             with contextlib.suppress(OSError):
                 self._show(name, _with_count(text, untold), logging.WARNING)
@@ -112,13 +117,13 @@ class LogOutput:
 
     def _show_of_process(self, name: str, line: str) -> None:
         level = self._levels.setdefault(name, LineLevels()).of(line)
-        if self._brief and level.begins:
+        if self.brief and level.begins:
             self._shown[name] = False
             if level.number >= logging.WARNING:
                 untold = self._repeats.untold(name, line)
                 self._shown[name] = untold is not None
                 line = _with_count(line, untold or 0)
-        if name not in self._quiet and (not self._brief or self._shown.get(name, False)):
+        if name not in self._quiet and (not self.brief or self._shown.get(name, False)):
             self._show(name, line, level.number)
 
     def _show(self, name: str, line: str, level: int) -> None:
