@@ -103,8 +103,9 @@ def shown_by(output: LogOutput) -> io.StringIO:
 
 
 def test_brief_shows_what_is_wrong_and_files_have_everything(tmp_path: Path) -> None:
-    with LogOutput(tmp_path, brief=True) as output:
+    with LogOutput(tmp_path, brief=True, shown=("simulated city: ",)) as output:
         stream = shown_by(output)
+        output.line("source", "simulated city: Monday 08:00 local time")
         for line in ("banner", f"{FAUST}[INFO] all is well", f"{FAUST}[ERROR] failed", "  File", f"{FAUST}[INFO] on"):
             output.line("worker-1", line)
         for number in range(20):
@@ -112,13 +113,14 @@ def test_brief_shows_what_is_wrong_and_files_have_everything(tmp_path: Path) -> 
             output.line("live", f"{FAUST}[WARNING] Redis is slow: {number} s")
         output.told("kafka", "was ended by SIGKILL; starting again in 0.3 s")
     assert stream.getvalue().splitlines() == [
+        "  source | simulated city: Monday 08:00 local time",
         f"worker-1 | {FAUST}[ERROR] failed",
         "worker-1 |   File",
         f"    live | {FAUST}[WARNING] Redis is slow: 0 s",
         "   kafka | was ended by SIGKILL; starting again in 0.3 s",
     ]
     assert (tmp_path / "worker-1.log").read_text().splitlines()[0] == "banner"
-    assert len((tmp_path / "source.log").read_text().splitlines()) == 20
+    assert len((tmp_path / "source.log").read_text().splitlines()) == 21
     assert "SIGKILL" in (tmp_path / "kafka.log").read_text()
 
 

@@ -97,6 +97,7 @@ def test_up_plays_the_city_on_given_servers_and_brings_a_killed_worker_back(
             for path, what in ADDRESSES:
                 assert any(f"http://127.0.0.1:{web_port}{path} " in line and line.endswith(what) for line in told)
                 assert status(web_port, path) == 200
+            assert sum("source | simulated city: " in line for line in told) == 1
             # what is not shown is in the files
             assert "[INFO]" in (tmp_path / "data" / "logs" / "worker-1.log").read_text()
             children = psutil.Process(process.pid).children()

@@ -271,7 +271,8 @@ def _plan(
 
 
 def _log_output(folder: Path, verbose: bool, json_lines: IO[str] | None) -> LogOutput:
-    return LogOutput(folder / "logs", brief=not verbose and json_lines is None, json_lines=json_lines)
+    brief = not verbose and json_lines is None
+    return LogOutput(folder / "logs", brief=brief, shown=(workers.SIMULATED_CLOCK,), json_lines=json_lines)
 
 
 def _json_lines(name: str, descriptor: int) -> IO[str] | None:

@@ -43,6 +43,7 @@ class LogOutput:
         quiet: frozenset[str] = frozenset(),
         *,
         brief: bool = False,
+        shown: tuple[str, ...] = (),
         json_lines: IO[str] | None = None,
     ) -> None:
         """Keep files in `log_dir`.
@@ -51,6 +52,7 @@ class LogOutput:
             log_dir: where the files are.
             quiet: processes whose lines go to their files alone.
             brief: show warnings and errors only, and what is said again and again rarely.
+            shown: beginnings of lines that are shown all the same.
             json_lines: write every line there as a JSON object instead of showing it; `logs.install` must have been
                 called, for what is said here.
         """
@@ -59,6 +61,7 @@ class LogOutput:
         self.notes = 0
         self._quiet = quiet
         self.brief = brief
+        self._beginnings = shown
         self._json_lines = json_lines
         self._files: dict[str, IO[str]] = {}
         self._styles: dict[str, str] = {}
@@ -118,7 +121,7 @@ class LogOutput:
     def _show_of_process(self, name: str, line: str) -> None:
         level = self._levels.setdefault(name, LineLevels()).of(line)
         if self.brief and level.begins:
-            self._shown[name] = False
+            self._shown[name] = line.startswith(self._beginnings)
             if level.number >= logging.WARNING:
                 untold = self._repeats.untold(name, line)
                 self._shown[name] = untold is not None

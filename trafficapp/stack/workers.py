@@ -17,6 +17,8 @@ from trafficapp.stack.supervisor import ProcessSpec, Restart
 WEB_PORT = 6066
 SINK_PORT_OFFSET = 100
 _FIRST_WEB_PORT = "web-port"
+#: How the simulated city begins to say what time it plays; who watches it should know.
+SIMULATED_CLOCK = "simulated city: "
 SIMULATION, RECORDING = SOURCES = ("simulation", "recording")
 READY_TIMEOUT_SECONDS = 120.0
 # A worker ends itself when it cannot be sure of its state, also again and again while the broker is away: there is
