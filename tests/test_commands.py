@@ -12,9 +12,11 @@ from pathlib import Path
 
 import click
 import msgspec
+import psycopg
 import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
+from psycopg import sql
 
 from models.dead_letters import DeadLetter
 from trafficapp.cli import main
@@ -92,6 +94,25 @@ def test_what_refuses_us_is_told_without_its_password(database_url: str, tmp_pat
     assert len(ended.stderr.strip().splitlines()) == 1
     assert "password authentication failed" in ended.stderr
     assert "wrong" not in ended.stderr
+
+
+def test_a_database_that_may_not_be_changed_is_told(database_url: str, tmp_path: Path) -> None:
+    with psycopg.connect(database_url, autocommit=True) as server:
+        server.execute(
+            sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(
+                sql.Identifier(server.info.dbname)
+            )
+        )
+    try:
+        ended = run(tmp_path, "trafficapp.cli", "migrate", servers={"DATABASE_URL": database_url})
+    finally:
+        with psycopg.connect(database_url, autocommit=True) as server:
+            server.execute("SET default_transaction_read_only = off")
+            name = sql.Identifier(server.info.dbname)
+            server.execute(sql.SQL("ALTER DATABASE {} RESET default_transaction_read_only").format(name))
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert "refuses us: " in ended.stderr.strip().splitlines()[-1]
 
 
 def commands(group: click.Group, names: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

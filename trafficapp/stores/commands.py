@@ -59,11 +59,21 @@ _wait_option = click.option(
 @_wait_option
 def migrate(wait_seconds: float) -> None:
     """Bring the schema of the history database up to date."""
+    import psycopg
+    from sqlalchemy.exc import SQLAlchemyError
+
     from trafficapp.stores.migrations import migrate as bring_up_to_date
+    from trafficapp.stores.postgres import address_of
 
     database_url = _settings().postgres.url.get_secret_value()
     _wait_for_postgres(database_url, wait_seconds)
-    click.echo(f"the schema is at revision {bring_up_to_date(database_url)}")
+    try:
+        revision = bring_up_to_date(database_url)
+    except (psycopg.Error, SQLAlchemyError) as error:
+        # what the server said; the library adds the statement and an address in the net
+        said = " ".join(str(getattr(error, "orig", None) or error).split())
+        raise click.ClickException(f"Postgres at {address_of(database_url)} refuses us: {said}") from None
+    click.echo(f"the schema is at revision {revision}")
 
 
 @click.group()

@@ -38,7 +38,7 @@ def from_postgres(settings: Settings, since: datetime | None, until: datetime | 
     except GraphError as error:
         raise HistoryError(str(error)) from None
     except psycopg.Error as error:
-        raise HistoryError(f"Postgres at {address_of(url)} cannot be asked: {str(error).strip()}") from None
+        raise HistoryError(f"Postgres at {address_of(url)} cannot be asked: {' '.join(str(error).split())}") from None
 
 
 def from_file(path: Path, zone: str, step_seconds: int, links: str | None, roads: RoadSettings) -> StoredHistory:
