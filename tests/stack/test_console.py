@@ -163,7 +163,7 @@ def test_waiting_is_told_more_and_more_rarely(tmp_path: Path) -> None:
                 if second == 35:
                     output.note("a stage")
     assert stream.getvalue().splitlines() == [
-        *(f"{seconds:5.1f} s: waiting for the workers: roads" for seconds in (10, 20)),
+        *(f"{seconds:5.1f} s: waiting for the workers: roads" for seconds in (15, 30)),
         "a stage",
-        *(f"{seconds:5.1f} s: waiting for the workers: roads" for seconds in (46, 92, 184)),
+        *(f"{seconds:5.1f} s: waiting for the workers: roads" for seconds in (60, 120)),
     ]

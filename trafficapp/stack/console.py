@@ -23,7 +23,7 @@ from trafficapp.stack.repeats import Repeats
 
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
 LOG_KEEP_BYTES = 5_000_000
-FIRST_WAITING_SECONDS = 10.0
+FIRST_WAITING_SECONDS = 15.0
 
 #: How often the same is told of a process, such as that it ended, before it is told more rarely.
 _TOLD_AT_ONCE = 6
