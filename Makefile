@@ -13,7 +13,8 @@ INSTALL_PROJECT := $(PIP) install --quiet --no-deps --no-build-isolation --edita
 UV_VERSION := 0.13.8
 
 WORKERS ?= 1
-WEB_PORT ?= 6066
+# empty: 6066, or what the data folder remembers
+WEB_PORT ?=
 RUNS ?= 20
 SEED ?=
 ARGS ?=
@@ -38,7 +39,7 @@ setup: $(VENV)/.run-stamp ## Install what running needs into .venv (Python 3.11 
 
 .PHONY: demo
 demo: setup ## Start everything with the simulated city; prints the addresses to open (ARGS="--source recording")
-	@exec $(BIN)/trafficapp up --workers $(WORKERS) --web-port $(WEB_PORT) $(ARGS)
+	@exec $(BIN)/trafficapp up --workers $(WORKERS) $(if $(WEB_PORT),--web-port $(WEB_PORT)) $(ARGS)
 
 .PHONY: clean
 clean: ## Remove .venv, build results and caches; stored traffic stays (`trafficapp stack --reset` clears that)

@@ -8,10 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import asyncpg
 import click
-from aiokafka.errors import KafkaError
-from confluent_kafka import KafkaException
 from pydantic import BaseModel, SecretStr
 from rich.console import Console
 from rich.markup import escape
@@ -20,8 +17,9 @@ from rich.table import Table
 from trafficapp.deployed_names import NAMES
 from trafficapp.kafka import create_topics, wait_for_kafka
 from trafficapp.kafka_topics import TopicAdmin
-from trafficapp.settings import Settings, SettingsError, config_path, load_settings
+from trafficapp.settings import Settings, SettingsError, config_path
 from trafficapp.topics import declared_topics
+from trafficapp.troubles import Server, settings_or_message, told_in_a_sentence
 
 
 @click.group()
@@ -30,16 +28,20 @@ def topics() -> None:
 
 
 @topics.command()
-def create() -> None:
+@click.option(
+    "--wait-seconds", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Wait this long for Kafka."
+)
+def create(wait_seconds: float) -> None:
     """Create the topics that do not exist yet, and bring the others to what is needed; waits for the broker."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    settings = _settings()
+    settings = settings_or_message()
 
     async def run() -> list[str]:
-        await wait_for_kafka(settings)
+        async with asyncio.timeout(wait_seconds):
+            await wait_for_kafka(settings)
         return await create_topics(settings, declared_topics(settings))
 
-    with _troubles_as_messages(settings):
+    with _troubles_as_messages(settings, "Kafka"):
         created = asyncio.run(run())
         click.echo(f"created {', '.join(created)}" if created else "all topics exist")
         for change in TopicAdmin(settings).bring_up(declared_topics(settings)):
@@ -51,22 +53,22 @@ def create() -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--without-history", is_flag=True, help="There is no Postgres that keeps offsets of the topic.")
 def begin_anew(topic: str, dry_run: bool, without_history: bool) -> None:
-    r"""Throw away what was kept of TOPIC, so that the next start computes it again.
+    """Throw away what was kept of TOPIC, so that the next start computes it again.
 
     For when what was kept does not fit the topic any more, and workers say so: it was deleted and made again, or
     partitions were added, so that keys lie in other partitions. Deletes the state that was made from the topic and
     offsets that are not of it, and gives the topics that follow it as many partitions. The same rows come out for what
     is still in the topic.
 
-    
+    \b
     1. Stop all workers.
     2. When partitions were added: pause the producers for longer than a window and its lateness.
     3. trafficapp topics begin-anew TOPIC
     4. Start the workers again, and the producers.
-    """
+    """  # noqa: D301 - click wants the character
     from trafficapp.begin_anew import plan
 
-    settings = _settings()
+    settings = settings_or_message()
     with _troubles_as_messages(settings):
         steps = plan(settings, TopicAdmin(settings), topic, with_history=not without_history)
         for step in steps:
@@ -82,7 +84,7 @@ def begin_anew(topic: str, dry_run: bool, without_history: bool) -> None:
 def list_topics() -> None:
     """Show the declared topics: key, partitions, retention."""
     table = Table("topic", "key", "partitions", "settings", title="Topics")
-    for topic in declared_topics(_settings()):
+    for topic in declared_topics(settings_or_message()):
         config = ", ".join(f"{name}={value}" for name, value in topic.config.items())
         table.add_row(topic.name, topic.key, str(topic.partitions), config)
     Console().print(table)
@@ -92,7 +94,7 @@ def list_topics() -> None:
 @click.option("--markdown", is_flag=True, help="As a table for documents.")
 def settings(markdown: bool) -> None:
     """Show every setting: its value here, its environment variable and what it means."""
-    rows = list(_rows(_settings(), Settings, ()))
+    rows = list(_rows(settings_or_message(), Settings, ()))
     if markdown:
         click.echo("| setting | default | environment | what it is |\n|---|---|---|---|")
         for name, _, default, environment, description in rows:
@@ -106,24 +108,14 @@ def settings(markdown: bool) -> None:
 
 
 @contextmanager
-def _troubles_as_messages(settings: Settings) -> Iterator[None]:
+def _troubles_as_messages(settings: Settings, asked: Server = "Postgres") -> Iterator[None]:
     """What goes wrong is told in words."""
     from trafficapp.begin_anew import CannotBegin
 
     try:
-        yield
+        with told_in_a_sentence(settings, asked):
+            yield
     except (CannotBegin, SettingsError) as error:
-        raise click.ClickException(str(error)) from None
-    except (KafkaException, KafkaError) as error:
-        raise click.ClickException(f"Kafka at {settings.kafka.bootstrap_servers}: {error}") from None
-    except (asyncpg.PostgresError, OSError) as error:
-        raise click.ClickException(f"Postgres: {error}") from None
-
-
-def _settings() -> Settings:
-    try:
-        return load_settings()
-    except SettingsError as error:
         raise click.ClickException(str(error)) from None
 
 

@@ -293,9 +293,9 @@ def create_app(settings: Settings | None = None) -> TrafficApp:
     Raises:
         SettingsError: a setting is wrong.
     """
-    app = TrafficApp(settings or load_settings())
-    for module in (*_ROLES[app.settings.worker.role], "trafficapp.inspection"):
-        import_module(module).register(app)
+    app = _with_agents(settings or load_settings())
+    import_module("trafficapp.inspection").register(app)
+    import_module("trafficapp.roles").register(app, tuple(_ROLES), lambda role: _in_role(app.settings, role))
 
     import_module("web").register(
         app,
@@ -315,6 +315,19 @@ def create_app(settings: Settings | None = None) -> TrafficApp:
         await app.look_at_topics()
 
     return app
+
+
+def _with_agents(settings: Settings) -> TrafficApp:
+    app = TrafficApp(settings)
+    for module in _ROLES[settings.worker.role]:
+        import_module(module).register(app)
+    return app
+
+
+def _in_role(settings: Settings, role: str) -> TrafficApp:
+    """The application as a worker of another role has it; it is to be looked at, not to be run."""
+    worker = settings.worker.model_copy(update={"role": role})
+    return _with_agents(settings.model_copy(update={"worker": worker}))
 
 
 def _faust_configuration(settings: Settings) -> dict[str, Any]:

@@ -20,6 +20,9 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "graph": ("trafficapp.roads.commands", "graph"),
     "train": ("trafficapp.training.commands", "train"),
     "topics": ("trafficapp.administration", "topics"),
+    "camera": ("trafficapp.inspection_commands", "camera"),
+    "dead-letters": ("trafficapp.inspection_commands", "dead_letters"),
+    "models": ("trafficapp.inspection_commands", "models"),
     "settings": ("trafficapp.administration", "settings"),
     "token": ("web.token_command", "token"),
 }

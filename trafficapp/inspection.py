@@ -1,4 +1,4 @@
-"""Commands that look inside: ``faust -A trafficapp camera``, ``dead-letters`` and ``models``.
+"""Commands that look inside: ``faust -A trafficapp camera``, ``dead-letters`` and ``models``, also of ``trafficapp``.
 
 They read Kafka alone, so they work on any machine, with any number of workers running or none.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import click
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.cli import argument, option
@@ -29,10 +29,12 @@ from models.timestamps import rfc3339
 from models.window_rows import WindowRow, decode_window_row
 from trafficapp.kafka import groupless_consumer, partitions_of
 from trafficapp.outbox import Outbox
+from trafficapp.plain_command import PlainCommand, json_option, print_json
 from trafficapp.settings import Settings
 from trafficapp.state import camera_state_log
 from trafficapp.state_rows import partition_key
 from trafficapp.topics import DEAD_LETTERS, EVENTS_RAW, METRICS
+from trafficapp.troubles import told_in_a_sentence
 from trafficapp.windows.cameras import decode_camera_row
 from trafficapp.windows.partition import decode_partition_row
 from trafficapp.windows.rules import windower_rules
@@ -53,6 +55,9 @@ _READ_BACK_RECORDS = 2000
 
 #: How long the broker may hold back an answer; partitions are read one after the other.
 _WAIT_MS = 20
+
+#: How long the broker may take for its first answer.
+_ANSWER_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -75,34 +80,83 @@ def register(app: TrafficApp) -> None:
     """Add the commands to the application."""
     settings = app.settings
 
-    @app.command(argument("camera_id"), option("--rows", type=int, default=12, help="Final rows to show."))
-    async def camera(self: Any, camera_id: str, rows: int) -> None:
+    @app.command(
+        argument("camera_id"),
+        option("--rows", type=int, default=12, help="Final rows to show."),
+        json_option,
+        base=PlainCommand,
+    )
+    async def camera(self: Any, camera_id: str, rows: int, as_json: bool) -> None:
         """Show a camera: watermark, open windows, last final rows, lag."""
-        reports = await camera_reports(settings, camera_id, rows)
-        if not reports:
-            self.say(f"no worker has seen a camera {camera_id!r}", file=sys.stderr)
-        if len(reports) > 1:
-            self.say(in_several_partitions(camera_id, [report.partition for report in reports]), file=sys.stderr)
-        for report in reports:
-            _print_camera(settings, camera_id, report)
+        await show_camera(settings, camera_id, rows, as_json)
 
-    @app.command(option("--last", type=int, default=20, help="How many of the newest to show."))
-    async def dead_letters(self: Any, last: int) -> None:
+    @app.command(
+        option("--last", type=int, default=20, help="How many of the newest to show."), json_option, base=PlainCommand
+    )
+    async def dead_letters(self: Any, last: int, as_json: bool) -> None:
         """Show the newest refused messages with their reasons."""
-        letters = await newest_dead_letters(settings, last)
-        if not letters:
-            self.say("no message was refused")
-            return
-        _print_dead_letters(letters)
+        await show_dead_letters(settings, last, as_json)
 
-    @app.command()
-    async def models(self: Any) -> None:
+    @app.command(json_option, base=PlainCommand)
+    async def models(self: Any, as_json: bool) -> None:
         """List the shapes of messages."""
-        table = Table("name", "fields", "help", title="Models")
-        for shape in SHAPES:
-            fields = ", ".join(field.encode_name for field in msgspec.structs.fields(shape))
-            table.add_row(f"{shape.__module__}.{shape.__name__}", fields, (shape.__doc__ or "").splitlines()[0])
-        Console().print(table)
+        show_models(as_json)
+
+
+async def show_camera(settings: Settings, camera_id: str, row_count: int, as_json: bool) -> None:
+    """Print what Kafka holds of a camera.
+
+    Raises:
+        click.ClickException: Kafka is away.
+    """
+    with told_in_a_sentence(settings, "Kafka"):
+        await _look_for_kafka(settings)
+        reports = await camera_reports(settings, camera_id, row_count)
+    if not reports:
+        click.echo(f"no worker has seen a camera {camera_id!r}", err=True)
+    if len(reports) > 1:
+        click.echo(in_several_partitions(camera_id, [report.partition for report in reports]), err=True)
+    if as_json:
+        print_json([_plain_report(settings, camera_id, report) for report in reports])
+        return
+    for report in reports:
+        _print_camera(settings, camera_id, report)
+
+
+async def show_dead_letters(settings: Settings, count: int, as_json: bool) -> None:
+    """Print the newest dead letters.
+
+    Raises:
+        click.ClickException: Kafka is away.
+    """
+    with told_in_a_sentence(settings, "Kafka"):
+        await _look_for_kafka(settings)
+        letters = await newest_dead_letters(settings, count)
+    if as_json:
+        print_json(letters)
+    elif letters:
+        _print_dead_letters(letters)
+    else:
+        click.echo("no message was refused")
+
+
+def show_models(as_json: bool) -> None:
+    """Print the shapes of messages."""
+    rows = [
+        {
+            "name": f"{shape.__module__}.{shape.__name__}",
+            "fields": [field.encode_name for field in msgspec.structs.fields(shape)],
+            "help": (shape.__doc__ or "").splitlines()[0],
+        }
+        for shape in SHAPES
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("name", "fields", "help", title="Models")
+    for row in rows:
+        table.add_row(str(row["name"]), ", ".join(row["fields"]), str(row["help"]))
+    Console().print(table)
 
 
 async def camera_reports(settings: Settings, camera_id: str, row_count: int) -> list[CameraReport]:
@@ -152,6 +206,17 @@ async def newest_dead_letters(settings: Settings, count: int) -> list[DeadLetter
     return [letter for _, letter in newest[-count:]]
 
 
+async def _look_for_kafka(settings: Settings) -> None:
+    """Return when the broker answers.
+
+    Raises:
+        KafkaError: nothing answers there.
+        TimeoutError: not in time; an address that swallows everything would hold a command up for minutes.
+    """
+    async with asyncio.timeout(_ANSWER_SECONDS):
+        await partitions_of(settings, METRICS)
+
+
 async def _last_rows(consumer: AIOKafkaConsumer, partition: int, camera_id: str, count: int) -> list[WindowRow]:
     key, rows = camera_id.encode(), deque[WindowRow](maxlen=count)
     async for record in _last_records(consumer, TopicPartition(METRICS, partition), _READ_BACK_RECORDS):
@@ -175,6 +240,39 @@ async def _last_records(consumer: AIOKafkaConsumer, tp: TopicPartition, count: i
                 if record.offset < end and why_unreadable(record) is None:
                     yield record
         position = await consumer.position(tp)
+
+
+def _plain_report(settings: Settings, camera_id: str, report: CameraReport) -> dict[str, object]:
+    """A report as values of JSON; times are RFC 3339, None where there is none yet."""
+    state = report.state
+    clock = windower_rules(settings)(camera_id).clock
+
+    def moment(time_us: int) -> str | None:
+        return rfc3339(time_us) if time_us else None
+
+    return {
+        "camera_id": camera_id,
+        "partition": report.partition,
+        "newest_event": moment(state.newest_us),
+        "watermark": moment(clock.watermark(state.newest_us)) if state.newest_us else None,
+        "final_until": moment(state.closed_until_us),
+        "counted": state.counted,
+        "repeated": state.repeated,
+        "late": state.late,
+        "vehicles_tracked": len(state.sightings),
+        "source_offset": state.offset,
+        "lag": report.lag,
+        "open_windows": [
+            {
+                "window_start": rfc3339(start_us),
+                "lanes": len(window.lanes),
+                "vehicles": len({vehicle for lane in window.lanes.values() for vehicle in lane.vehicles}),
+                "detections": sum(lane.detections for lane in window.lanes.values()),
+            }
+            for start_us, window in sorted(state.windows.items())
+        ],
+        "rows": report.rows,
+    }
 
 
 def _print_camera(settings: Settings, camera_id: str, report: CameraReport) -> None:

@@ -91,8 +91,8 @@ async def create_topics(settings: Settings, topics: Iterable[TopicDeclaration]) 
         KafkaError: the broker refused a topic for another reason than that it exists.
     """
     client = AIOKafkaAdminClient(**aiokafka_config(settings))
-    await client.start()
     try:
+        await client.start()
         existing = set(await client.list_topics())
         missing = [topic for topic in topics if topic.name not in existing]
         if not missing:
@@ -121,8 +121,9 @@ async def groupless_consumer(settings: Settings, **options: Any) -> AsyncIterato
     """
     options.setdefault("isolation_level", "read_committed")
     consumer = AIOKafkaConsumer(**aiokafka_config(settings), enable_auto_commit=False, **options)
-    await consumer.start()
     try:
+        # one that could not be started is stopped all the same, or it says later that nobody did
+        await consumer.start()
         yield consumer
     finally:
         # aiokafka cannot stop a consumer whose background task has not had a turn yet
@@ -133,8 +134,8 @@ async def groupless_consumer(settings: Settings, **options: Any) -> AsyncIterato
 async def partitions_of(settings: Settings, topic: str) -> list[int]:
     """The partitions of a topic, none when it does not exist."""
     client = AIOKafkaAdminClient(**aiokafka_config(settings))
-    await client.start()
     try:
+        await client.start()
         described = await client.describe_topics([topic])
         return sorted(part["partition"] for one in described for part in one["partitions"])
     finally:

@@ -209,7 +209,7 @@ class TopicAdmin:
         """
         listed = self.client.list_consumer_groups(request_timeout=_REQUEST_SECONDS).result()
         if listed.errors:
-            raise listed.errors[0]
+            raise KafkaException(listed.errors[0])
         return {group.group_id: group.state for group in listed.valid}
 
     def add_partitions(self, topic: str, count: int) -> None:

@@ -1,6 +1,7 @@
 """Logs for machines: each line on stdout is one JSON object, whoever wrote it.
 
 Fields: ``time`` (RFC 3339, UTC), ``level``, ``logger``, ``message``, ``role`` and, for an exception, ``exc_info``.
+Where one process prints for several, as `trafficapp up` does, ``process`` says whose line it is.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import io
 import logging
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import IO
@@ -25,11 +27,13 @@ class JsonFormatter(logging.Formatter):
 
     Args:
         role: what the process does.
+        process: its name among several whose lines are printed together.
     """
 
-    def __init__(self, role: str) -> None:
+    def __init__(self, role: str, process: str | None = None) -> None:
         super().__init__()
         self._role = role
+        self._process = {} if process is None else {"process": process}
 
     def format(self, record: logging.LogRecord) -> str:
         """Format a record; one whose arguments do not fit its message is told all the same."""
@@ -37,21 +41,54 @@ class JsonFormatter(logging.Formatter):
             message = record.getMessage()
         except Exception:
             message = f"{record.msg} {record.args!r}"
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line = {
-            "time": moment.replace("+00:00", "Z"),
+            "time": _time(record.created),
             "level": record.levelname,
             "logger": record.name,
             "message": message,
             "role": self._role,
+            **self._process,
         }
         if record.exc_info and record.exc_info[0] is not None:
             line["exc_info"] = self.formatException(record.exc_info)
         if record.stack_info:
             line["stack_info"] = record.stack_info
-        # a path or a header may hold what is no Unicode
-        plain = {name: text.encode("utf-8", "backslashreplace").decode() for name, text in line.items()}
-        return _encode(plain).decode()
+        return _encode({name: _plain(text) for name, text in line.items()}).decode()
+
+
+def line_of(process: str, line: str, level: int) -> str:
+    """One JSON object for a line that another process wrote, with its name in ``process``.
+
+    Args:
+        process: its name.
+        line: what it wrote; an object of its own stays what it is.
+        level: as in `logging`, for a line that is no object.
+    """
+    if line.startswith("{"):
+        try:
+            said = msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeError):
+            said = None
+        if isinstance(said, dict) and said.keys() >= {"time", "level", "message"}:
+            return _encode(said | {"process": process}).decode()
+    told = {
+        "time": _time(time.time()),
+        "level": logging.getLevelName(level),
+        "logger": process,
+        "message": line,
+        "role": process,
+        "process": process,
+    }
+    return _encode({name: _plain(text) for name, text in told.items()}).decode()
+
+
+def _time(epoch_seconds: float) -> str:
+    return datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _plain(text: str) -> str:
+    """A path or a header may hold what is no Unicode."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class LineLogger(io.TextIOBase):
@@ -91,16 +128,17 @@ class LineLogger(io.TextIOBase):
             self._logger.log(self._level, "%s", line.rstrip())
 
 
-def install(role: str, level: str, stream: IO[str] | None = None) -> None:
+def install(role: str, level: str, stream: IO[str] | None = None, process: str | None = None) -> None:
     """Log as JSON from here on, with everything that is printed, warned or raised to the top.
 
     Args:
         role: what the process does.
         level: least level, one of the settings' words.
         stream: where the lines go; stdout.
+        process: see `JsonFormatter`.
     """
-    handler = logging.StreamHandler(stream or _stdout())
-    handler.setFormatter(JsonFormatter(role))
+    handler = logging.StreamHandler(stream or own_stream(1))
+    handler.setFormatter(JsonFormatter(role, process))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(_LEVELS[level])
@@ -115,9 +153,9 @@ def install(role: str, level: str, stream: IO[str] | None = None) -> None:
     )
 
 
-def _stdout() -> IO[str]:
-    """A way to stdout that is ours alone; a line goes out at once."""
-    return io.TextIOWrapper(io.FileIO(1, "w", closefd=False), encoding="utf-8", write_through=True)
+def own_stream(descriptor: int) -> IO[str]:
+    """A way to stdout (1) or stderr (2) that is ours alone; a line goes out at once."""
+    return io.TextIOWrapper(io.FileIO(descriptor, "w", closefd=False), encoding="utf-8", write_through=True)
 
 
 def _tell_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -107,7 +107,7 @@ def test_without_a_server_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:9/nowhere")
     result = cameras("import", str(cameras_path()))
     assert result.exit_code == 1
-    assert result.stderr.startswith("Error: Postgres: ")
+    assert result.stderr.startswith("Error: Postgres at 127.0.0.1:9 cannot be used (")
 
 
 def test_a_file_or_the_demo_is_needed() -> None:

@@ -17,6 +17,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from redis import Redis
 
+_exports_of_the_first_start: dict[str, str] = {}
 COMMAND = [sys.executable, "-m", "trafficapp.stack.commands", "stack", "--data-dir"]
 
 
@@ -48,6 +49,14 @@ def wait_until_gone(processes: list[psutil.Process], seconds: float = 10) -> Non
         time.sleep(0.05)
 
 
+def wait_until_told(folder: Path, text: str, seconds: float = 60) -> None:
+    """Until a line on the standard error output begins so."""
+    deadline = time.monotonic() + seconds
+    while not any(line.startswith(text) for line in (folder.parent / "stack.err").read_text().splitlines()):
+        assert time.monotonic() < deadline, (folder.parent / "stack.err").read_text()
+        time.sleep(0.1)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("embedded") / "data"
@@ -63,6 +72,9 @@ def test_all_three_answer_and_a_taken_port_is_avoided(folder: Path) -> None:
             pass  # Somebody else listens there already, which is as good.
         with running(folder) as (process, exports):
             assert not exports["REDIS_URL"].endswith(":6379/0")
+            port = exports["REDIS_URL"].rpartition(":")[2].removesuffix("/0")
+            assert f"port 6379 is taken, redis is on {port}" in (folder.parent / "stack.err").read_text()
+            _exports_of_the_first_start.update(exports)
             with Redis.from_url(exports["REDIS_URL"]) as redis:
                 assert redis.ping()
             with psycopg.connect(exports["DATABASE_URL"]) as database:
@@ -79,8 +91,10 @@ def test_all_three_answer_and_a_taken_port_is_avoided(folder: Path) -> None:
             wait_until_gone(servers, 1)
 
 
-def test_a_password_is_asked_for(folder: Path) -> None:
+def test_ports_stay_the_same_at_the_next_start_and_a_password_is_asked_for(folder: Path) -> None:
     with running(folder) as (_, exports):
+        # also that of a server whose usual port is free by now
+        assert exports == _exports_of_the_first_start
         without = exports["DATABASE_URL"].replace(exports["DATABASE_URL"].split("@")[0], "postgresql://trafficapp")
         with pytest.raises(psycopg.OperationalError, match="password"):
             psycopg.connect(without)
@@ -102,6 +116,15 @@ def test_kill_9_leaves_no_orphan_and_the_next_start_has_the_data(folder: Path) -
         refused = subprocess.run(again, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
         assert refused.returncode == 1
         assert "in use by process" in refused.stderr
+
+
+def test_a_server_that_died_and_was_started_again_is_told(folder: Path) -> None:
+    with running(folder) as (process, _):
+        for name, program in (("redis", "valkey-server"), ("postgres", "postgres"), ("kafka", "java")):
+            server = next(p for p in psutil.Process(process.pid).children() if p.name() in (program, "redis-server"))
+            server.kill()
+            wait_until_told(folder, f"{name:>8} | was ended by SIGKILL; starting again in 0.3 s")
+            wait_until_told(folder, f"{name:>8} | is there again after ")
 
 
 def test_a_killed_server_comes_back_on_its_port_and_reset_clears(folder: Path) -> None:

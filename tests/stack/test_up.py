@@ -18,7 +18,11 @@ import psutil
 from trafficapp.roads.shipped import city_graph
 from trafficapp.settings import RoadSettings
 from trafficapp.stack import workers
+from trafficapp.stack.addresses import ADDRESSES
 from trafficapp.stack.endpoints import Endpoints
+
+#: What fits a terminal as it opens.
+SCREEN_LINES = 24
 
 
 def ask(web_port: int, path: str) -> Any:
@@ -36,6 +40,23 @@ def wait_for_health(web_port: int, seconds: float = 60) -> dict[str, object]:
         except (OSError, http.client.HTTPException):
             assert time.monotonic() < deadline, "the worker did not come back"
             time.sleep(0.2)
+
+
+def status(web_port: int, path: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", web_port, timeout=5)
+    connection.request("GET", path)
+    return connection.getresponse().status
+
+
+def wait_for_line(file: Path, text: str, seconds: float = 60) -> list[str]:
+    """All lines, as soon as one has a text."""
+    deadline = time.monotonic() + seconds
+    while True:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        if any(text in line for line in lines):
+            return lines
+        assert time.monotonic() < deadline, "\n".join(lines)
+        time.sleep(0.2)
 
 
 def wait_for_forty_cameras_and_all_roads(web_port: int, seconds: float = 60) -> None:
@@ -71,6 +92,14 @@ def test_up_plays_the_city_on_given_servers_and_brings_a_killed_worker_back(
         try:
             lines = [process.stdout.readline().strip() for _ in range(4)]
             assert lines == [*given.export_lines(), f"ready http://127.0.0.1:{web_port}/"]
+            told = wait_for_line(tmp_path / "up.err", "Ctrl-C stops")
+            assert len(told) + len(lines) <= SCREEN_LINES, "\n".join(told)
+            for path, what in ADDRESSES:
+                assert any(f"http://127.0.0.1:{web_port}{path} " in line and line.endswith(what) for line in told)
+                assert status(web_port, path) == 200
+            assert sum("source | simulated city: " in line for line in told) == 1
+            # what is not shown is in the files
+            assert "[INFO]" in (tmp_path / "data" / "logs" / "worker-1.log").read_text()
             children = psutil.Process(process.pid).children()
             roles = sorted(child.environ().get("TRAFFICAPP_WORKER__ROLE", "source") for child in children)
             assert roles == ["alerts", "history", "live", "roads", "source", "streams"]
@@ -79,10 +108,64 @@ def test_up_plays_the_city_on_given_servers_and_brings_a_killed_worker_back(
             streams.kill()
             streams.wait(10)
             assert wait_for_health(web_port)["status"] == "ok"
+            wait_for_line(tmp_path / "up.err", "worker-1 | was ended by SIGKILL; starting again")
+            wait_for_line(tmp_path / "up.err", "worker-1 | is there again after")
+            # the source has sent for a minute by now, and said so in its file alone
+            assert not any("detections, event time" in line for line in wait_for_line(tmp_path / "up.err", ""))
+            assert "detections, event time" in (tmp_path / "data" / "logs" / "source.log").read_text()
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0
     assert not any(child.is_running() for child in children)
+
+
+def test_as_json_every_line_of_everybody_is_an_object(
+    stack: Endpoints, database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    """Lines of workers, of the supervisor, tracebacks, the banner, the addresses, and why a second one cannot start."""
+    given = Endpoints(stack.kafka_bootstrap_servers, database_url, redis_url)
+    command = [sys.executable, "-m", "trafficapp.cli", "up", "--no-demo", "--data-dir", str(tmp_path / "data")]
+    environment = {
+        **os.environ,
+        **given.environment(),
+        "TRAFFICAPP_APP_ID": f"test-up-json-{os.getpid()}",
+        "TRAFFICAPP_LOGGING__FORMAT": "json",
+    }
+    file = tmp_path / "up.lines"
+    with (
+        file.open("w", encoding="utf-8") as lines,
+        subprocess.Popen(command, env=environment, stdout=lines, stderr=subprocess.STDOUT) as process,  # noqa: S603
+    ):
+        try:
+            wait_for_line(file, "Ctrl-C stops", 240)
+            second = subprocess.run(  # noqa: S603 - our own command
+                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+            )
+            live = next(
+                child
+                for child in psutil.Process(process.pid).children()
+                if child.environ().get("TRAFFICAPP_WORKER__ROLE") == "live"
+            )
+            live.kill()
+            wait_for_line(file, "is there again after")
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+    told = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert all(one.keys() >= {"time", "level", "logger", "message", "role", "process"} for one in told)
+    assert {"up", "migrate", "topics", "worker-1", "history", "live", "alerts", "roads"} == {
+        one["process"] for one in told
+    }
+    assert {one["role"] for one in told if one["process"] == "worker-1"} == {"streams"}
+    ended = next(one for one in told if "was ended by SIGKILL" in one["message"])
+    assert (ended["process"], ended["level"]) == ("live", "WARNING")
+    said = [one["message"] for one in told if one["process"] == "up"]
+    assert any(message.startswith("ready http://127.0.0.1:") for message in said)
+    assert not any("export " in message for message in said)
+    assert any("| appdir " in one["message"] and one["process"] == "live" for one in told)  # Faust's banner
+    assert second.returncode == 1
+    assert [json.loads(line)["level"] for line in second.stdout.splitlines()] == ["ERROR"]
+    assert "in use by process" in json.loads(second.stdout)["message"]
 
 
 def test_every_worker_has_a_port_of_its_own() -> None:

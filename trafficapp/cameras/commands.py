@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import asyncpg
 import click
 from rich.console import Console
 from rich.markup import escape
@@ -18,8 +17,9 @@ from rich.table import Table
 
 from models.administration import Camera, NewCamera
 from trafficapp.cameras.files import Accepted, Format, Refused, UnreadableFile, format_of, read_cameras
-from trafficapp.settings import Settings, SettingsError, load_settings
+from trafficapp.settings import Settings
 from trafficapp.sources.recordings import cameras_path
+from trafficapp.troubles import settings_or_message, told_in_a_sentence
 
 if TYPE_CHECKING:
     from trafficapp.stores.camera_import import Imported
@@ -47,7 +47,7 @@ def cameras() -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would be refused.")
 @click.option("--only-new", is_flag=True, help="Leave cameras alone that are registered.")
 def import_file(file: Path | None, demo: bool, format_name: str | None, dry_run: bool, only_new: bool) -> None:
-    r"""Register the cameras of FILE: CSV, JSON or GeoJSON.
+    """Register the cameras of FILE: CSV, JSON or GeoJSON.
 
     \b
     A camera needs an id, a latitude and a longitude (WGS 84). It may have
@@ -58,7 +58,7 @@ def import_file(file: Path | None, demo: bool, format_name: str | None, dry_run:
     does not say about a registered camera stays.
 
     Rows that are no cameras are shown and left out; the exit code is 1 then.
-    """
+    """  # noqa: D301 - click wants the character
     if (file is None) is not demo:
         raise click.UsageError("name a FILE, or give --demo")
     if file is None:
@@ -71,7 +71,8 @@ def import_file(file: Path | None, demo: bool, format_name: str | None, dry_run:
     if dry_run:
         click.echo(f"{len(accepted)} cameras could be imported, {len(refused)} rows refused; nothing was written")
     else:
-        done = _run(_import(_settings(), accepted, file.name, only_new))
+        settings = settings_or_message()
+        done = _run(settings, _import(settings, accepted, file.name, only_new))
         click.echo(
             f"{done.registered} cameras registered, {done.changed} changed, {done.left} left alone, "
             f"{len(refused)} rows refused"
@@ -84,7 +85,8 @@ def import_file(file: Path | None, demo: bool, format_name: str | None, dry_run:
 @click.option("--reporting", is_flag=True, help="Those that report without being registered.")
 def list_cameras(reporting: bool) -> None:
     """Show the registered cameras."""
-    found = _run(_list(_settings(), registered=not reporting))
+    settings = settings_or_message()
+    found = _run(settings, _list(settings, registered=not reporting))
     table = Table("camera", "name", "latitude", "longitude", "road segment", "last seen", title=f"{len(found)} cameras")
     for camera in found:
         cells = (camera.name, camera.latitude, camera.longitude, camera.road_segment, camera.last_seen)
@@ -151,13 +153,9 @@ async def _list(settings: Settings, registered: bool) -> list[Camera]:
     return found
 
 
-def _run(work: Coroutine[Any, Any, _Result]) -> _Result:
-    try:
+def _run(settings: Settings, work: Coroutine[Any, Any, _Result]) -> _Result:
+    with told_in_a_sentence(settings, "Postgres"):
         return asyncio.run(work)
-    except asyncpg.UndefinedTableError:
-        raise click.ClickException("the database has no tables yet; run `trafficapp migrate`") from None
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        raise click.ClickException(f"Postgres: {error}") from None
 
 
 def _user_name() -> str:
@@ -165,10 +163,3 @@ def _user_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
         return f"user {os.getuid()}"
-
-
-def _settings() -> Settings:
-    try:
-        return load_settings()
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from None

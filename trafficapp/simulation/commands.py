@@ -143,10 +143,9 @@ def _fill(
 ) -> None:
     import asyncio
 
-    import asyncpg
-
     from trafficapp.simulation.filling import HistoryFiller, NotEmptyError
     from trafficapp.stores.postgres import create_pool
+    from trafficapp.troubles import told_in_a_sentence
 
     began = time.monotonic()
     filler = HistoryFiller(city, views, scales_of(settings, views), span, settings.roads, windows_length)
@@ -156,14 +155,10 @@ def _fill(
             return await filler.fill(connection, add=add, progress=advance)
 
     try:
-        with _minutes_bar(span) as advance:
+        with told_in_a_sentence(settings, "Postgres"), _minutes_bar(span) as advance:
             written = asyncio.run(fill(advance))
     except NotEmptyError as error:
         raise click.ClickException(f"{error}; with --add they stay and the rest is added") from None
-    except asyncpg.UndefinedTableError:
-        raise click.ClickException("the database has no tables yet; run `trafficapp migrate`") from None
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        raise click.ClickException(f"Postgres: {error}") from None
     for table, rows in written.items():
         click.echo(f"{table:<20} {rows:>12,} rows")
     click.echo(f"{_told(span)}, in {time.monotonic() - began:.1f} s; noted in simulated_spans")

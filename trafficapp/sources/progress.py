@@ -1,4 +1,4 @@
-"""What a source tells while it sends: a bar on a terminal, a line every few seconds elsewhere."""
+"""What a source tells while it sends: a bar on a terminal, elsewhere a line now and then."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from models.timestamps import rfc3339
 from trafficapp.sources.delivery import Delivery
 from trafficapp.sources.refusals import Refusals
 
-_LINE_SECONDS = 5.0
+#: Between lines; each pause is twice the one before, up to the longest.
+_FIRST_LINE_SECONDS, _LONGEST_LINE_SECONDS = 5.0, 600.0
 _BAR_SECONDS = 0.2
 
 
@@ -41,6 +42,7 @@ class SendingProgress:
         self._task: TaskID | None = None
         self._shown_at = self._started = time.monotonic()
         self._shown_detections = 0
+        self._line_seconds = _FIRST_LINE_SECONDS
 
     def __enter__(self) -> SendingProgress:
         if self._console.is_terminal:
@@ -69,7 +71,7 @@ class SendingProgress:
         """Show how far it is, when it is time to."""
         now = time.monotonic()
         elapsed = now - self._shown_at
-        if elapsed < (_BAR_SECONDS if self._bar else _LINE_SECONDS):
+        if elapsed < (_BAR_SECONDS if self._bar else self._line_seconds):
             return
         rate = (detections - self._shown_detections) / elapsed
         self._shown_at, self._shown_detections = now, detections
@@ -80,6 +82,7 @@ class SendingProgress:
             self._bar.update(self._task, completed=detections, description=text)
         else:
             self.tell(text)
+            self._line_seconds = min(self._line_seconds * 2, _LONGEST_LINE_SECONDS)
 
     def finish(self, detections: int) -> None:
         """Write the last line: what became of the messages."""

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
-from trafficapp.settings import SettingsError
+from trafficapp import logs
+from trafficapp.settings import SettingsError, load_settings
 from trafficapp.stack import data_dir as data_dirs
 from trafficapp.stack import embedded, workers
-from trafficapp.stack.console import DownloadBar, LogOutput
+from trafficapp.stack.addresses import ADDRESSES
+from trafficapp.stack.console import DownloadBar, LogOutput, Waiting
 from trafficapp.stack.endpoints import Endpoints, accepts_connections
 from trafficapp.stack.errors import StackError
+from trafficapp.stack.ports import RememberedPorts
 from trafficapp.stack.supervisor import EventKind, ProcessSpec, Supervisor
 
-SERVERS = frozenset({"kafka", "postgres", "redis"})
+LOOK_SECONDS = 0.5
 FIRST_WINDOW_SECONDS = 60.0
 WAITING_NOTE_SECONDS = 10.0
 
@@ -31,7 +37,9 @@ data_dir_option = click.option(
     show_default="trafficapp/stack in your cache folder",
     help="Folder for everything that is stored; kept between runs.",
 )
-verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show the servers' own log lines too.")
+verbose_option = click.option(
+    "-v", "--verbose", is_flag=True, help="Show every line of every process, not only warnings and errors."
+)
 
 
 @click.command()
@@ -39,62 +47,71 @@ verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show the se
 @click.option("--reset", is_flag=True, help="Clear the data folder first. All traffic data stored in it is lost.")
 @verbose_option
 def stack(data_dir: Path, reset: bool, verbose: bool) -> None:
-    r"""Start Kafka, Postgres and Redis on this machine, for this machine.
+    """Start Kafka, Postgres and Redis on this machine, for this machine.
 
     Prints three export lines once all answer, and runs until Ctrl-C. Nothing but Python is needed: the first start
-    fetches Apache Kafka (45 MB). The servers listen on 127.0.0.1 only; a port that is taken is replaced by a free one.
+    fetches Apache Kafka (45 MB). The servers listen on 127.0.0.1 only; a port that is taken is replaced by a free one,
+    and ports stay the same at the next start on the same folder.
 
     \b
     Use it from another shell:
         trafficapp stack > stack.env &
         . ./stack.env
-    """
-    with _errors_as_messages():
+    """  # noqa: D301 - click wants the character
+    # standard output is for a shell to evaluate, in any format of logs
+    json_lines = _json_lines("stack", descriptor=2)
+    with _errors_as_messages(json_lines is not None):
         folder = data_dirs.prepare(data_dir)
         with data_dirs.locked(folder):
             if reset:
                 data_dirs.clear(folder)
-            with _log_output(folder, verbose) as output:
-                specs, endpoints = _plan(folder, Endpoints(), output)
+            with _log_output(folder, verbose, json_lines) as output:
+                remembered = RememberedPorts(folder)
+                specs, endpoints = _plan(folder, Endpoints(), output, remembered)
+                _tell_taken(remembered, output)
                 asyncio.run(_run_stack(specs, endpoints, folder, output))
 
 
 @click.command()
 @click.option("--workers", "worker_count", type=click.IntRange(1, 64), default=1, show_default=True,
               help="Stream workers that share the cameras.")  # fmt: skip
-@click.option("--web-port", type=click.IntRange(1, 65000), default=6066, show_default=True,
+@click.option("--web-port", type=click.IntRange(1, 65000), show_default="6066, or as at the last start",
               help="Port of the first worker's page and API; the others count up.")  # fmt: skip
 @click.option("--source", type=click.Choice(workers.SOURCES), default=workers.SIMULATION, show_default=True,
               help="What the demo plays: the simulated city, or ten recorded minutes of its cameras.")  # fmt: skip
 @click.option("--no-demo", is_flag=True, help="Play nothing; wait for your own events.")
 @data_dir_option
 @verbose_option
-def up(worker_count: int, web_port: int, source: str, no_demo: bool, data_dir: Path, verbose: bool) -> None:
-    r"""Start everything: servers, tables, topics, workers and a simulated city with forty cameras.
+def up(worker_count: int, web_port: int | None, source: str, no_demo: bool, data_dir: Path, verbose: bool) -> None:
+    """Start everything: servers, tables, topics, workers and a simulated city with forty cameras.
 
-    Prints three export lines for other shells, then "ready" and the address to open. Ctrl-C stops all of it. Where
-    KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL or REDIS_URL name a server of yours, that server is used and none is started.
+    Prints three export lines for other shells, then "ready" and the addresses to open, which stay the same at the next
+    start on the same folder. Ctrl-C stops all of it. Where KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL or REDIS_URL name a
+    server of yours, that server is used and none is started. With logging.format json every line is a JSON object on
+    standard output, and all lines are printed.
     """
-    with _errors_as_messages(), ExitStack() as held:
+    json_lines = _json_lines("up", descriptor=1)
+    with _errors_as_messages(json_lines is not None), ExitStack() as held:
         folder = data_dirs.prepare(data_dir)
         given = Endpoints.from_environment()
         held.enter_context(data_dirs.locked(folder, data_dirs.WORKERS_LOCK))
         if not given.complete:
             held.enter_context(data_dirs.locked(folder))
-        output = held.enter_context(_log_output(folder, verbose))
-        specs, endpoints = _plan(folder, given, output)
-        chosen = workers.choose_workers(worker_count, web_port)
-        if chosen[0].web_port != web_port:
-            output.note(f"port {web_port} is taken; the first worker serves on {chosen[0].web_port}")
+        output = held.enter_context(_log_output(folder, verbose, json_lines))
+        remembered = RememberedPorts(folder)
+        specs, endpoints = _plan(folder, given, output, remembered)
+        chosen = workers.choose_workers(worker_count, web_port, remembered)
+        _tell_taken(remembered, output)
         asyncio.run(_run_up(specs, given, endpoints, chosen, folder, output, None if no_demo else source))
 
 
 async def _run_stack(specs: list[ProcessSpec], endpoints: Endpoints, folder: Path, output: LogOutput) -> None:
     began = time.monotonic()
-    supervisor = Supervisor([specs], output.line)
-    async with _stopped_by_signals(supervisor):
-        await supervisor.start_all()
-        click.echo("\n".join(endpoints.export_lines()))
+    supervisor = Supervisor([specs], output.line, output.told)
+    async with _stopped_by_signals(supervisor, output):
+        async with _telling_what_is_waited_for(supervisor, output, lambda: "the servers"):
+            await supervisor.start_all()
+        print("\n".join(endpoints.export_lines()), file=_own_stdout(), flush=True)
         output.note(f"ready after {time.monotonic() - began:.1f} s; data in {folder}; Ctrl-C stops")
         await _until_given_up(supervisor)
 
@@ -109,51 +126,112 @@ async def _run_up(
     source: str | None,
 ) -> None:
     """Run it all; `source` is what the demo plays, None for no demo."""
-    began = time.monotonic()
-
-    def reached(stage: str) -> None:
-        output.note(f"{time.monotonic() - began:5.1f} s: {stage}")
-
-    environment = endpoints.environment()
-    supervisor = Supervisor([specs], output.line)
-    async with _stopped_by_signals(supervisor):
-        await asyncio.gather(supervisor.start_all(), _wait_for_given(given, output))
-        click.echo("\n".join(endpoints.export_lines()))
-        reached("the servers answer")
-        await asyncio.gather(
-            workers.run_to_end("migrate", ["migrate"], environment, output.line),
-            workers.run_to_end("topics", ["topics", "create"], environment, output.line),
+    supervisor = Supervisor([specs], output.line, output.told)
+    async with _stopped_by_signals(supervisor, output):
+        output.note(
+            f"starting; every line of every process is in {output.log_dir}{', or here with --verbose' * output.brief}"
         )
-        reached("tables and topics are there")
-        if source is not None:
-            arguments = ["cameras", "import", "--demo", "--only-new"]
-            await workers.run_to_end("cameras", arguments, environment, output.line)
-        together = [workers.worker_spec(worker, folder, environment) for worker in chosen]
-        if source is not None:
-            # beside the workers: its first window takes longer than they do
-            together.append(workers.source_spec(source, folder, environment))
-        supervisor.add_group(together)
-        await supervisor.start_all()
-        reached(f"{len(chosen)} workers serve" + ("" if source is None else f"; the {source} of Bologna plays"))
-        if source is not None:
-            if await workers.first_window(str(endpoints.redis_url), FIRST_WINDOW_SECONDS):
-                reached("the first window is there")
-            else:
-                output.note(f"no window has arrived for {FIRST_WINDOW_SECONDS:.0f} s; see the lines above")
+        stages = _Stages(output)
+        async with _telling_what_is_waited_for(supervisor, output, lambda: stages.next):
+            await _start(supervisor, given, endpoints, chosen, folder, output, source, stages)
+        click.echo("\n".join(_exports(endpoints, given, output)))
         _tell_addresses(chosen, output)
         await _until_given_up(supervisor)
+
+
+async def _start(
+    supervisor: Supervisor,
+    given: Endpoints,
+    endpoints: Endpoints,
+    chosen: list[workers.Worker],
+    folder: Path,
+    output: LogOutput,
+    source: str | None,
+    stages: _Stages,
+) -> None:
+    """Start what `_run_up` runs, stage by stage; return when everything is there."""
+    environment = endpoints.environment()
+    await asyncio.gather(supervisor.start_all(), _wait_for_given(given, output))
+    stages.reached("the servers answer", "tables and topics")
+    await asyncio.gather(
+        workers.run_to_end("migrate", ["migrate"], environment, output.line),
+        workers.run_to_end("topics", ["topics", "create"], environment, output.line),
+    )
+    if source is not None:
+        arguments = ["cameras", "import", "--demo", "--only-new"]
+        await workers.run_to_end("cameras", arguments, environment, output.line)
+    stages.reached("tables and topics are there", "the workers")
+    together = [workers.worker_spec(worker, folder, environment) for worker in chosen]
+    if source is not None:
+        # beside the workers: its first window takes longer than they do
+        together.append(workers.source_spec(source, folder, environment))
+    supervisor.add_group(together)
+    await supervisor.start_all()
+    playing = "" if source is None else f"; the {source} of Bologna plays"
+    stages.reached(f"{len(chosen)} workers serve{playing}", "the first window")
+    if source is not None:
+        if await workers.first_window(str(endpoints.redis_url), FIRST_WINDOW_SECONDS):
+            stages.reached("the first window is there", "nothing")
+        else:
+            output.note(f"no window has arrived for {FIRST_WINDOW_SECONDS:.0f} s; see the files in {output.log_dir}")
+
+
+class _Stages:
+    """How far the start is.
+
+    Attributes:
+        next: what is waited for.
+    """
+
+    def __init__(self, output: LogOutput) -> None:
+        self.next = "the servers"
+        self._output = output
+        self._began = time.monotonic()
+
+    def reached(self, stage: str, following: str) -> None:
+        """Tell what is there, and go on."""
+        self.next = following
+        self._output.note(f"{time.monotonic() - self._began:5.1f} s: {stage}")
+
+
+@asynccontextmanager
+async def _telling_what_is_waited_for(
+    supervisor: Supervisor, output: LogOutput, stage: Callable[[], str]
+) -> AsyncIterator[None]:
+    """Tell inside the block what is not there yet."""
+
+    async def look() -> None:
+        while True:
+            late = [name for name in supervisor.names if not supervisor.is_ready(name)]
+            waiting.look(f"{stage()}: {', '.join(late)}" if late else stage())
+            await asyncio.sleep(LOOK_SECONDS)
+
+    with Waiting(output) as waiting:
+        task = asyncio.create_task(look())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
+def _exports(endpoints: Endpoints, given: Endpoints, output: LogOutput) -> list[str]:
+    """Lines that a shell can evaluate; in logs only those of our own servers: a given address has a given password."""
+    lines = endpoints.export_lines()
+    return lines if output.for_people else [line for line in lines if line not in given.export_lines()]
+
+
+def _tell_taken(remembered: RememberedPorts, output: LogOutput) -> None:
+    if remembered.taken:
+        output.note("; ".join(remembered.taken))
 
 
 def _tell_addresses(chosen: list[workers.Worker], output: LogOutput) -> None:
     first = f"http://127.0.0.1:{chosen[0].web_port}"
     click.echo(f"ready {first}/")
-    for path, what in (
-        ("/", "cameras, live"),
-        ("/metrics/current", "the newest window of every camera"),
-        ("/health", "is everything well"),
-        ("/metrics", "counters for Prometheus"),
-    ):
-        output.note(f"  {first}{path:<18} {what}")
+    for path, what in ADDRESSES:
+        output.note(f"  {first + path:<37} {what}")
+    others = ", ".join(str(worker.web_port) for worker in chosen[1:])
+    output.note(f"  the other workers serve the same on ports {others}; Ctrl-C stops everything")
 
 
 async def _wait_for_given(given: Endpoints, output: LogOutput) -> None:
@@ -169,7 +247,7 @@ async def _wait_for_given(given: Endpoints, output: LogOutput) -> None:
 
 
 async def _wait_for(name: str, url: str, check: Callable[[str], Coroutine[Any, Any, bool]], output: LogOutput) -> None:
-    told_at = 0.0
+    told_at, pause_seconds = 0.0, WAITING_NOTE_SECONDS
     while True:
         try:
             if await check(url):
@@ -177,24 +255,47 @@ async def _wait_for(name: str, url: str, check: Callable[[str], Coroutine[Any, A
             reason = "nothing answers there"
         except Exception as problem:  # Refused credentials, a missing database: only a person can put that right.
             reason = str(problem)
-        if time.monotonic() - told_at > WAITING_NOTE_SECONDS:
+        if not told_at or time.monotonic() - told_at > pause_seconds:
+            pause_seconds *= 2 if told_at else 1
             told_at = time.monotonic()
             output.note(f"waiting for the server that {name} names: {reason} (without {name} one would be started)")
         await asyncio.sleep(0.5)
 
 
-def _plan(folder: Path, given: Endpoints, output: LogOutput) -> tuple[list[ProcessSpec], Endpoints]:
+def _plan(
+    folder: Path, given: Endpoints, output: LogOutput, remembered: RememberedPorts
+) -> tuple[list[ProcessSpec], Endpoints]:
     # In the main thread, before any event loop: Ctrl-C then breaks off the download.
     with DownloadBar(output.console) as bar:
-        return embedded.plan(folder, given, bar.announce)
+        return embedded.plan(folder, given, bar.announce, remembered)
 
 
-def _log_output(folder: Path, verbose: bool) -> LogOutput:
-    return LogOutput(folder / "logs", quiet=frozenset() if verbose else SERVERS)
+def _log_output(folder: Path, verbose: bool, json_lines: IO[str] | None) -> LogOutput:
+    brief = not verbose and json_lines is None
+    return LogOutput(folder / "logs", brief=brief, shown=(workers.SIMULATED_CLOCK,), json_lines=json_lines)
+
+
+def _json_lines(name: str, descriptor: int) -> IO[str] | None:
+    """Where lines of JSON go, when logs are to be JSON; everything that is printed becomes one from here on."""
+    try:
+        settings = load_settings().logging
+        as_json, level = settings.format == "json", settings.level
+    except SettingsError:
+        as_json, level = os.environ.get("TRAFFICAPP_LOGGING__FORMAT") == "json", "info"
+    if not as_json:
+        return None
+    stream = logs.own_stream(descriptor)
+    logs.install(name, level, stream, process=name)
+    return stream
+
+
+def _own_stdout() -> IO[str]:
+    """Standard output as the shell knows it."""
+    return logs.own_stream(1) if isinstance(sys.stdout, logs.LineLogger) else sys.stdout
 
 
 @asynccontextmanager
-async def _stopped_by_signals(supervisor: Supervisor) -> AsyncIterator[None]:
+async def _stopped_by_signals(supervisor: Supervisor, output: LogOutput) -> AsyncIterator[None]:
     """Stop everything at the end of the block; SIGINT, SIGTERM and SIGHUP end it early.
 
     A second signal changes nothing: every process has its own time limit to stop.
@@ -207,6 +308,7 @@ async def _stopped_by_signals(supervisor: Supervisor) -> AsyncIterator[None]:
         nonlocal stopped
         if not stopped and body is not None:
             stopped = True
+            output.note("stopping")
             body.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -238,10 +340,13 @@ async def _until_given_up(supervisor: Supervisor) -> None:
 
 
 @contextmanager
-def _errors_as_messages() -> Iterator[None]:
+def _errors_as_messages(as_json: bool) -> Iterator[None]:
     try:
         yield
     except (StackError, SettingsError) as problem:
+        if as_json:
+            logging.getLogger("trafficapp.stack").error("%s", problem)
+            raise SystemExit(1) from None
         raise click.ClickException(str(problem)) from problem
 
 

@@ -98,7 +98,7 @@ def clear(path: Path) -> None:
 
 KNOWN_ENTRIES = frozenset(
     {
-        *("kafka", "kafka.properties", "redis", "workers", "logs", "run"),
+        *("kafka", "kafka.properties", "redis", "workers", "logs", "run", "ports.json", "ports.incoming"),
         *("postgres", "postgres.password", "postgres-incoming", "postgres-incoming.password"),
     }
 )

@@ -20,13 +20,17 @@ TAIL_LINES = 40
 class ProcessRunner:
     """A task that starts the process of one spec, watches it, and starts it again."""
 
-    def __init__(self, spec: ProcessSpec, log_line: LogLine, tell: Callable[[Event], None]) -> None:
+    def __init__(
+        self, spec: ProcessSpec, log_line: LogLine, tell: Callable[[Event], None], told: LogLine | None = None
+    ) -> None:
         self.spec = spec
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self.wanted = False
         self.restarts = 0
         self._log_line = log_line
+        self._told = told or log_line
         self._tell = tell
+        self._ended_at: float | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
@@ -54,6 +58,7 @@ class ProcessRunner:
             raise RuntimeError(f"{self.spec.name} is being stopped; await that first")
         self.wanted = True
         self.failure = None
+        self._ended_at = None
         self._ready.clear()
         self._task = asyncio.create_task(self._run(), name=f"supervise {self.spec.name}")
 
@@ -132,7 +137,9 @@ class ProcessRunner:
                 self._give_up(f"{self.spec.name} ended {quick_ends} times in a row, last with {exit_code}")
                 return
             wait_seconds = policy.wait_seconds(quick_ends)
-            self._say(f"ended with {exit_code}; starting again in {wait_seconds:.1f} s")
+            if self._ended_at is None:
+                self._ended_at = time.monotonic()
+            self._report(f"{_how_it_ended(exit_code)}; starting again in {wait_seconds:.1f} s")
             await asyncio.sleep(wait_seconds)
             self.restarts += 1
 
@@ -180,6 +187,9 @@ class ProcessRunner:
                 self._last_probe = f"{type(problem).__name__}: {problem}"
             await asyncio.sleep(READY_POLL_SECONDS)
         self._ready.set()
+        if self._ended_at is not None:
+            self._report(f"is there again after {time.monotonic() - self._ended_at:.1f} s")
+            self._ended_at = None
         self._event(EventKind.READY, process)
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
@@ -197,10 +207,15 @@ class ProcessRunner:
         self.tail.append(line)
         self._log_line(self.spec.name, line)
 
+    def _report(self, text: str) -> None:
+        """Say something of our own about the process."""
+        self.tail.append(text)
+        self._told(self.spec.name, text)
+
     def _give_up(self, reason: str) -> None:
         self.wanted = False
         self.failure = reason
-        self._say(reason)
+        self._report(reason)
         self._event(EventKind.GAVE_UP, self._process)
 
     def _event(self, kind: EventKind, process: asyncio.subprocess.Process | None) -> None:
@@ -210,3 +225,12 @@ class ProcessRunner:
     def _with_tail(self, reason: str) -> str:
         lines = [line for line in list(self.tail)[-12:] if line != reason]
         return "\n".join([reason, *(f"  {self.spec.name} | {line}" for line in lines)])
+
+
+def _how_it_ended(exit_code: int) -> str:
+    if exit_code >= 0:
+        return f"ended with {exit_code}"
+    try:
+        return f"was ended by {signal.Signals(-exit_code).name}"
+    except ValueError:  # a real-time signal has no name
+        return f"was ended by signal {-exit_code}"

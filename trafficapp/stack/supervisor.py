@@ -16,17 +16,30 @@ __all__ = ["Event", "EventKind", "LogLine", "ProcessSpec", "Restart", "Superviso
 class Supervisor:
     """Starts, watches and stops processes. Use it on the main thread's event loop (see `children.spawn`)."""
 
-    def __init__(self, groups: Sequence[Sequence[ProcessSpec]] = (), log_line: LogLine | None = None) -> None:
+    def __init__(
+        self,
+        groups: Sequence[Sequence[ProcessSpec]] = (),
+        log_line: LogLine | None = None,
+        told: LogLine | None = None,
+    ) -> None:
+        """Run `groups`, one after the other.
+
+        Args:
+            groups: see `add_group`.
+            log_line: takes every line that a process writes.
+            told: takes what is to be known of a process (it ended, it is there again); `log_line` unless given.
+        """
         self._groups: list[list[ProcessRunner]] = []
         self._runners: dict[str, ProcessRunner] = {}
         self._log_line = log_line or (lambda name, line: None)
+        self._told = told or self._log_line
         self._listeners: set[asyncio.Queue[Event]] = set()
         for group in groups:
             self.add_group(group)
 
     def add_group(self, specs: Sequence[ProcessSpec]) -> None:
         """Add processes that start after all groups before them are ready, and stop before them."""
-        runners = [ProcessRunner(spec, self._log_line, self._tell) for spec in specs]
+        runners = [ProcessRunner(spec, self._log_line, self._tell, self._told) for spec in specs]
         for runner in runners:
             if runner.spec.name in self._runners:
                 raise ValueError(f"two processes are called {runner.spec.name}")

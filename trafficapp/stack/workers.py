@@ -14,7 +14,11 @@ from trafficapp.stack import children, ports
 from trafficapp.stack.errors import StackError
 from trafficapp.stack.supervisor import ProcessSpec, Restart
 
+WEB_PORT = 6066
 SINK_PORT_OFFSET = 100
+_FIRST_WEB_PORT = "web-port"
+#: How the simulated city begins to say what time it plays; who watches it should know.
+SIMULATED_CLOCK = "simulated city: "
 SIMULATION, RECORDING = SOURCES = ("simulation", "recording")
 FIRST_WORKER = "worker-1"
 READY_TIMEOUT_SECONDS = 120.0
@@ -32,21 +36,31 @@ class Worker:
     web_port: int
 
 
-def choose_workers(count: int, web_port: int) -> list[Worker]:
+def choose_workers(count: int, web_port: int | None, remembered: ports.RememberedPorts | None = None) -> list[Worker]:
     """Return `count` workers of role streams, then one each of history, live, alerts and roads, with free web ports.
 
     The streams workers' ports count up from `web_port`, the others' from 100 above; taken ones are replaced.
+
+    Args:
+        count: streams workers.
+        web_port: None: as at the last start on the data folder.
+        remembered: the data folder's ports; they stay what they are unless `web_port` is another than before.
     """
-    taken: list[int] = []
-    wanted = [(f"worker-{number + 1}", "streams", web_port + number) for number in range(count)]
+    wanted = [(f"worker-{number + 1}", "streams", number) for number in range(count)]
     single = ("history", "live", "alerts", "roads")
-    wanted += [(role, role, web_port + SINK_PORT_OFFSET + number) for number, role in enumerate(single)]
-    workers = []
-    for name, role, preferred in wanted:
-        port = ports.choose(preferred, taken)
-        taken.append(port)
-        workers.append(Worker(name, role, port))
-    return workers
+    wanted += [(role, role, SINK_PORT_OFFSET + number) for number, role in enumerate(single)]
+    if remembered is None:
+        first, taken, chosen = web_port or WEB_PORT, list[int](), list[Worker]()
+        for name, role, offset in wanted:
+            taken.append(ports.choose(first + offset, taken))
+            chosen.append(Worker(name, role, taken[-1]))
+        return chosen
+    known = remembered.get(_FIRST_WEB_PORT)
+    first = web_port or known or WEB_PORT
+    if first != known:
+        remembered.forget([*(name for name, _, _ in wanted), *(f"worker-{number + 1}" for number in range(64))])
+        remembered.keep(_FIRST_WEB_PORT, first)
+    return [Worker(name, role, remembered.choose(name, first + offset)) for name, role, offset in wanted]
 
 
 def worker_spec(worker: Worker, data_dir: Path, environment: Mapping[str, str]) -> ProcessSpec:

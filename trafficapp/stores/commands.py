@@ -59,11 +59,21 @@ _wait_option = click.option(
 @_wait_option
 def migrate(wait_seconds: float) -> None:
     """Bring the schema of the history database up to date."""
+    import psycopg
+    from sqlalchemy.exc import SQLAlchemyError
+
     from trafficapp.stores.migrations import migrate as bring_up_to_date
+    from trafficapp.stores.postgres import address_of
 
     database_url = _settings().postgres.url.get_secret_value()
     _wait_for_postgres(database_url, wait_seconds)
-    click.echo(f"the schema is at revision {bring_up_to_date(database_url)}")
+    try:
+        revision = bring_up_to_date(database_url)
+    except (psycopg.Error, SQLAlchemyError) as error:
+        # what the server said; the library adds the statement and an address in the net
+        said = " ".join(str(getattr(error, "orig", None) or error).split())
+        raise click.ClickException(f"Postgres at {address_of(database_url)} refuses us: {said}") from None
+    click.echo(f"the schema is at revision {revision}")
 
 
 @click.group()
@@ -75,10 +85,9 @@ def retention() -> None:
 @_wait_option
 def run(wait_seconds: float) -> None:
     """Drop the partitions that have expired, once. A history worker does it every hour by itself."""
-    import asyncpg
-
     from trafficapp.stores.postgres import create_pool
     from trafficapp.stores.retention import sweep
+    from trafficapp.troubles import told_in_a_sentence
 
     settings = _settings()
     _wait_for_postgres(settings.postgres.url.get_secret_value(), wait_seconds)
@@ -87,10 +96,8 @@ def run(wait_seconds: float) -> None:
         async with create_pool(settings.postgres) as pool:
             return await sweep(pool, settings.retention)
 
-    try:
+    with told_in_a_sentence(settings, "Postgres"):
         dropped = asyncio.run(sweep_once())
-    except (asyncpg.PostgresError, OSError) as error:
-        raise click.ClickException(str(error)) from None
     for name in dropped:
         click.echo(f"dropped {name}")
     click.echo(f"{len(dropped)} partitions dropped")
@@ -127,16 +134,14 @@ def rebuild(from_: datetime, to: datetime, force: bool, wait_seconds: float) -> 
     time, while workers go on writing. Days whose windows retention has dropped keep the sums they have, and so
     do hours that `trafficapp simulate --history` filled without windows.
     """
-    import asyncpg
+    from trafficapp.troubles import told_in_a_sentence
 
     if from_ >= to:
         raise click.BadParameter("--from must be before --to")
     settings = _settings()
     _wait_for_postgres(settings.postgres.url.get_secret_value(), wait_seconds)
-    try:
+    with told_in_a_sentence(settings, "Postgres"):
         made = asyncio.run(_rebuild(settings, from_, to, force))
-    except (asyncpg.PostgresError, OSError) as error:
-        raise click.ClickException(str(error)) from None
     if made is not None and made.left_out:
         click.echo(f"{made.left_out:,} hours were simulated without windows and keep their sums; --force deletes them")
     click.echo(f"{0 if made is None else made.hours:,} hours of cameras made")

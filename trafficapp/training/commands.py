@@ -184,9 +184,10 @@ def _refuse(why: str, given: Mapping[str, object]) -> None:
 def _from_postgres(settings: Settings, what: str, since: datetime | None, until: datetime | None) -> StoredHistory:
     from trafficapp.forecast.reporting import days_read
     from trafficapp.training import camera_histories, road_histories
+    from trafficapp.troubles import told_in_a_sentence
 
     read = camera_histories.from_postgres if what == CAMERAS else road_histories.from_postgres
-    with days_read() as watch:
+    with told_in_a_sentence(settings, "Postgres"), days_read() as watch:
         return read(settings, since, until, watch)
 
 

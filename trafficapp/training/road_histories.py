@@ -48,7 +48,7 @@ def from_postgres(settings: Settings, since: datetime | None, until: datetime | 
     except GraphError as error:
         raise HistoryError(str(error)) from None
     except psycopg.Error as error:
-        raise HistoryError(f"Postgres at {address_of(url)} cannot be asked: {str(error).strip()}") from None
+        raise HistoryError(f"Postgres at {address_of(url)} cannot be asked: {' '.join(str(error).split())}") from None
 
 
 def from_file(
