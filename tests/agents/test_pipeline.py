@@ -265,7 +265,8 @@ def _newest(story: Story, path: str) -> Any:
     """Rows of the newest window, once it is the last one that was sent."""
     with closing(urllib.request.urlopen(f"http://127.0.0.1:{story.web_port}{path}", timeout=10)) as answer:
         assert answer.headers["X-Data-Source"] == "local"
-        rows = json.loads(answer.read())
+        window = json.loads(answer.read())
+        rows = [window, *window.pop("lanes")]
     newest = max(found_row(json.loads(r.value or b""))[0].start_us for r in story.rows() if _is(r, rows[0]))
     return rows if found_row(dict(rows[0]))[0].start_us == newest else None
 
