@@ -7,7 +7,6 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-
 Reach = Literal["ok", "unreachable"]
 
 

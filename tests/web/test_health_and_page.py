@@ -61,9 +61,9 @@ async def test_prometheus_families(worker: Worker) -> None:
         'b2_events_dropped_total{reason="late"} 2.0',
         "b2_window_flushes_total 3.0",
         'b2_kafka_consumer_lag{partition="0",topic="traffic.events.raw"} 17.0',
-        'b2_api_requests_total{method="GET",route="/cameras",status="200"} 1.0',
-        'b2_api_requests_total{method="GET",route="unknown",status="404"} 1.0',
-        'b2_api_request_latency_seconds_count{method="GET",route="/cameras"} 1.0',
+        'b2_api_requests_total{endpoint="/cameras",method="GET",route="/cameras",status="200"} 1.0',
+        'b2_api_requests_total{endpoint="unknown",method="GET",route="unknown",status="404"} 1.0',
+        'b2_api_request_latency_seconds_count{endpoint="/cameras",method="GET",route="/cameras"} 1.0',
     ):
         assert expected in lines
     assert not [line for line in lines if "_created" in line]

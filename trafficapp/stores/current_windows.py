@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from models.cameras import CameraCongestion
 from models.records import MALFORMED
+from models.window_rows import WindowRow, decode_window_row
 from trafficapp.overview import CURRENT_WITHIN_SECONDS
 from trafficapp.stores.redis import CurrentState
 
 logger = logging.getLogger(__name__)
 
-_decode_window = msgspec.json.Decoder(CameraCongestion).decode
+_decode_congestion = msgspec.json.Decoder(CameraCongestion).decode
+
+_Figures = TypeVar("_Figures")
 
 
 async def reporting_cameras(state: CurrentState) -> list[CameraCongestion]:
@@ -34,11 +38,22 @@ async def congestion_of(state: CurrentState, camera_ids: Sequence[str]) -> list[
     Raises:
         Exception: one of `trafficapp.stores.redis.UNAVAILABLE`.
     """
+    return await _figures(state, camera_ids, _decode_congestion)
+
+
+async def newest_of(state: CurrentState, camera_ids: Sequence[str]) -> list[WindowRow]:
+    """The same as whole camera-wide rows."""
+    return await _figures(state, camera_ids, decode_window_row)
+
+
+async def _figures(
+    state: CurrentState, camera_ids: Sequence[str], decode: Callable[[bytes], _Figures]
+) -> list[_Figures]:
     found = []
     async for documents in state.pieces(camera_ids):
         for document in documents:
             try:
-                found.append(_decode_window(document))
+                found.append(decode(document))
             except MALFORMED as error:
                 logger.warning("a current row in Redis cannot be read: %s", error)
     return found
