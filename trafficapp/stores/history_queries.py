@@ -35,33 +35,38 @@ _HISTORY_AFTER = f"""
 """  # noqa: S608 - our own
 
 _EPOCH = "timestamptz '1970-01-01 00:00:00Z'"
-#: Rows of the first window of each step, $6; those of a step are looked for from its begin or that of the span on.
+#: The first window of a span, found in the index of a camera's windows.
+_FIRST = """
+    SELECT window_start FROM traffic_metrics
+    WHERE camera_id = $1 AND window_start >= {since} AND window_start < $3 AND lane_id IS NULL
+    ORDER BY window_start LIMIT 1
+"""
+#: Rows of the first window of each step, $6: from each the next one is looked for, so that those between cost nothing.
 _THINNED = f"""
-    WITH kept AS (
-        SELECT min(window_start) AS kept_start FROM traffic_metrics
-        WHERE camera_id = $1 AND window_start >= {{since}} AND window_start < $3 AND lane_id IS NULL
-        GROUP BY date_bin($6, window_start, {_EPOCH})
+    WITH RECURSIVE kept AS (
+        ({_FIRST.format(since="{since}")})
+        UNION ALL
+        SELECT ({_FIRST.format(since=f"date_bin($6, kept.window_start, {_EPOCH}) + $6")})
+        FROM kept WHERE kept.window_start IS NOT NULL
     )
-    SELECT {COLUMNS} FROM kept JOIN traffic_metrics ON window_start = kept_start
-    WHERE {_OF_SPAN} {{after}} {_IN_ORDER} LIMIT $5
+    SELECT found.* FROM (SELECT window_start FROM kept LIMIT $5 + 1) AS kept CROSS JOIN LATERAL (
+        SELECT {COLUMNS} FROM traffic_metrics
+        WHERE camera_id = $1 AND window_start = kept.window_start AND ($4 OR lane_id IS NULL) {{after}}
+    ) AS found
+    {_IN_ORDER} LIMIT $5
 """  # noqa: S608 - our own
 _THINNED_FROM = _THINNED.format(since="$2", after="")
 _THINNED_AFTER = _THINNED.format(
-    since=f"greatest($2, date_bin($6, $7::timestamptz, {_EPOCH}))",
-    after=f"AND {_AFTER.format(start='$7', lane='$8')}",
+    since="greatest($2, $7::timestamptz)", after=f"AND {_AFTER.format(start='$7', lane='$8')}"
 )
 _HAS_MORE = f"SELECT EXISTS (SELECT FROM traffic_metrics WHERE {_OF_SPAN} OFFSET $5)"  # noqa: S608 - our own
-#: How many rows are left by each step of $5.
+_IS_FIRST = f"before IS NULL OR date_bin({{step}}, before, {_EPOCH}) < date_bin({{step}}, window_start, {_EPOCH})"
+#: How many rows are left by each step from $5 on.
 _LEFT = f"""
-    WITH windows AS (
+    SELECT {{left}} FROM (
         SELECT window_start, count(*) AS rows, lag(window_start) OVER (ORDER BY window_start) AS before
         FROM traffic_metrics WHERE {_OF_SPAN} GROUP BY window_start
-    )
-    SELECT coalesce(sum(rows) FILTER (
-        WHERE before IS NULL OR date_bin(step, before, {_EPOCH}) < date_bin(step, window_start, {_EPOCH})
-    ), 0)::bigint AS rows
-    FROM unnest($5::interval[]) WITH ORDINALITY AS steps (step, place) LEFT JOIN windows ON true
-    GROUP BY place ORDER BY place
+    ) AS windows
 """  # noqa: S608 - our own
 _CAMERAS = "SELECT camera_id, last_seen FROM cameras ORDER BY camera_id"
 
@@ -147,7 +152,10 @@ async def step_that_fits(
     arguments = (camera_id, from_, to, lanes)
     if "\0" in camera_id or not await pool.fetchval(_HAS_MORE, *arguments, most):
         return None
-    left = [row["rows"] for row in await pool.fetch(_LEFT, *arguments, steps)]
+    firsts = [_IS_FIRST.format(step=f"${number}::interval") for number in range(5, 5 + len(steps))]
+    statement = _LEFT.format(left=", ".join(f"coalesce(sum(rows) FILTER (WHERE {one}), 0)" for one in firsts))
+    left = await pool.fetchrow(statement, *arguments, *steps)
+    assert left is not None  # noqa: S101 - a sum always has a row
     return next((step for step, rows in zip(steps, left, strict=True) if rows <= most), steps[-1])
 
 
