@@ -70,9 +70,10 @@ async def test_nothing_is_known(history_worker: Worker, tables: Connection) -> N
 
 
 async def test_cameras_weigh_as_many_times_as_they_saw_vehicles(history_worker: Worker, tables: Connection) -> None:
-    await history_worker.put(*windows())
+    rows = windows()
+    await history_worker.put(*rows)
     earlier = recent_window("a", 13, avg_speed_kmh=21.0, congestion_score=0.2)
-    await keep_windows(history_worker.context.settings, *windows(), earlier)
+    await keep_windows(history_worker.context.settings, *rows, earlier)
     hour_ago = rfc3339(epoch_us(datetime.now(UTC) - timedelta(hours=1)))
     recent = alert_event("recent", triggered_at=hour_ago, resolved_at=hour_ago)
     silent = alert_event("silent", triggered_at=hour_ago, alert_type="camera_silent")
@@ -86,7 +87,7 @@ async def test_cameras_weigh_as_many_times_as_they_saw_vehicles(history_worker: 
         "overall_congestion_level": "HIGH",
         "overall_congestion_score": 0.6,
         "active_alerts": 1,
-        "last_updated": windows()[0].window_end,
+        "last_updated": rows[0].window_end,
         "generated_at": "now",
         "average_speed_kmh": 20.0,
         # of what began in the last five minutes: every window weighs the same
