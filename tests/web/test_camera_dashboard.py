@@ -27,7 +27,6 @@ from trafficapp.congestion import CongestionScale
 from trafficapp.stores.migrations import migrate
 
 GIVES_UP_SECONDS = 5.0
-WINDOWS_OF_A_DAY = 17_280
 CAMERAS = ("cam_01", "cam_02", "cam_03")
 ROW = (
     "camera_id window_start window_end lane_id vehicle_count counts_by_class avg_speed_kmh stopped_ratio queue_length "
@@ -257,7 +256,8 @@ async def _map(backend: Backend) -> None:
             means = [
                 await backend.row(
                     "SELECT avg(vehicle_count)::float8 AS vehicles, avg(congestion_score) AS score "
-                    "FROM traffic_metrics WHERE camera_id = $1 AND lane_id IS NULL AND window_start >= $2 AND window_start < $3",
+                    "FROM traffic_metrics WHERE camera_id = $1 AND lane_id IS NULL"
+                    " AND window_start >= $2 AND window_start < $3",
                     point["camera_id"],
                     now - timedelta(minutes=minutes),
                     now,
@@ -297,8 +297,9 @@ async def _analytics(backend: Backend) -> None:
     assert body["average_speed_kmh"] == pytest.approx(kept["speed"], abs=0.006)
     hours = await backend.rows(
         "SELECT extract(hour FROM window_start AT TIME ZONE 'UTC')::int AS hour,"
-        " avg(vehicle_count)::float8 AS vehicles, avg(congestion_score) AS score, avg(avg_speed_kmh) AS speed FROM traffic_metrics"
-        " WHERE lane_id IS NULL AND window_start >= $1 AND window_start < $2 GROUP BY 1 ORDER BY 1",
+        " avg(vehicle_count)::float8 AS vehicles, avg(congestion_score) AS score, avg(avg_speed_kmh) AS speed"
+        " FROM traffic_metrics WHERE lane_id IS NULL AND window_start >= $1 AND window_start < $2"
+        " GROUP BY 1 ORDER BY 1",
         start,
         end,
     )
