@@ -262,7 +262,7 @@ async def test_the_migration_fills_the_sums(metrics_sink: MakeSink, database: Co
     await assert_exact(database, _WITHOUT_QUEUES)
     assert await database.fetchval("SELECT sum(queued) + sum(queue) FROM metrics_1m") == 0
     for (hour,) in await database.fetch("SELECT DISTINCT bucket_start FROM metrics_1h"):
-        await database.execute("SELECT recompute_rollups($1, $1 + interval '1 hour')", hour)
+        await database.execute("SELECT recompute_rollups($1::timestamptz, $1::timestamptz + interval '1 hour')", hour)
     await assert_exact(database)
     await sink.apply(0, window_records(*camera_rows(4, "b", 50), first=200), owned)
     await assert_exact(database)
