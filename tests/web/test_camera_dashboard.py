@@ -26,10 +26,13 @@ from tests.web.conftest import Worker
 from tests.web.stored import keep_detections, keep_windows, recent_window
 from trafficapp.congestion import CongestionScale
 from trafficapp.stores.migrations import migrate
+from trafficapp.stores.time_partitions import ensure_partitions, window_partitions
 
 GIVES_UP_SECONDS = 5.0
 #: How many windows are kept of each camera, of the first a day's.
 WINDOWS = {"cam_01": 17_270, "cam_02": 3000, "cam_03": 900}
+#: From this one back they are copied into the tables; the newer ones take the way that they take in production.
+_LAST_OF_DAY = 100
 CAMERAS = tuple(WINDOWS)
 _WINDOW_US = 5_000_000
 ROW = (
@@ -103,14 +106,12 @@ async def backend(history_worker: Worker, database_url: str) -> AsyncIterator[Ba
     )
     settings, redis = history_worker.context.settings, history_worker.context.redis
     newest_us = epoch_us(recent_window("", 1).window_start)
-    for camera_id, windows in WINDOWS.items():
-        for first in range(1, windows, 1000):
-            rows = [_window(camera_id, ago, newest_us) for ago in range(first, min(first + 1000, windows))]
-            await keep_windows(settings, *rows)
-        newest = _window(camera_id, 1, newest_us)
-        lane = msgspec.structs.replace(newest, lane_id=2, vehicle_count=4)
-        await keep_windows(settings, lane)
-        await history_worker.put(newest, lane)
+    await _keep_a_day(tables, newest_us)
+    for camera_id in CAMERAS:
+        recent = [_window(camera_id, ago, newest_us) for ago in range(_LAST_OF_DAY - 1, 0, -1)]
+        lane = msgspec.structs.replace(recent[-1], lane_id=2, vehicle_count=4)
+        await keep_windows(settings, *recent, lane)
+        await history_worker.put(recent[-1], lane)
     await tables.execute(PLACES)
     await keep_detections(
         settings, *({"camera_id": "cam_01", "vehicle_id": f"v{number}", "lane_id": number % 3} for number in range(12))
@@ -134,6 +135,34 @@ async def backend(history_worker: Worker, database_url: str) -> AsyncIterator[Ba
     async with aiohttp.ClientSession(timeout=timeout) as session:
         yield Backend(session, str(history_worker.client.make_url("")).rstrip("/"), tables, history_worker)
     await tables.close()
+
+
+async def _keep_a_day(tables: Connection, newest_us: int) -> None:
+    rows = [
+        _window(camera_id, ago, newest_us)
+        for camera_id, windows in WINDOWS.items()
+        for ago in range(_LAST_OF_DAY, windows)
+    ]
+    begins = sorted({datetime.fromisoformat(row.window_start).replace(minute=0, second=0) for row in rows})
+    await ensure_partitions(tables, {part for begin in begins for part in window_partitions(begin)})
+    await tables.copy_records_to_table(
+        "traffic_metrics",
+        columns=WindowRow.__struct_fields__,
+        records=[
+            (
+                row.camera_id,
+                datetime.fromisoformat(row.window_start),
+                datetime.fromisoformat(row.window_end),
+                row.lane_id,
+                row.vehicle_count,
+                msgspec.json.encode(row.counts_by_class).decode(),
+                *msgspec.structs.astuple(row)[6:],
+            )
+            for row in rows
+        ],
+    )
+    await tables.execute("INSERT INTO cameras (camera_id) SELECT unnest($1::text[])", [*CAMERAS])
+    await tables.execute("SELECT recompute_rollups($1, $2)", begins[0], begins[-1] + timedelta(hours=1))
 
 
 async def test_a_day_of_a_dashboard(backend: Backend) -> None:
