@@ -10,15 +10,16 @@ import msgspec
 
 from models.cameras import CameraCongestion
 from models.records import MALFORMED
-from models.window_rows import WindowRow, decode_window_row
+from models.window_rows import WindowRow
 from trafficapp.overview import CURRENT_WITHIN_SECONDS
 from trafficapp.stores.redis import CurrentState
 
 logger = logging.getLogger(__name__)
 
-_decode_congestion = msgspec.json.Decoder(CameraCongestion).decode
+_Row = TypeVar("_Row")
 
-_Figures = TypeVar("_Figures")
+_decode_window = msgspec.json.Decoder(CameraCongestion).decode
+_decode_row = msgspec.json.Decoder(WindowRow).decode
 
 
 async def reporting_cameras(state: CurrentState) -> list[CameraCongestion]:
@@ -38,17 +39,15 @@ async def congestion_of(state: CurrentState, camera_ids: Sequence[str]) -> list[
     Raises:
         Exception: one of `trafficapp.stores.redis.UNAVAILABLE`.
     """
-    return await _figures(state, camera_ids, _decode_congestion)
+    return await _read(state, camera_ids, _decode_window)
 
 
 async def newest_of(state: CurrentState, camera_ids: Sequence[str]) -> list[WindowRow]:
     """The same as whole camera-wide rows."""
-    return await _figures(state, camera_ids, decode_window_row)
+    return await _read(state, camera_ids, _decode_row)
 
 
-async def _figures(
-    state: CurrentState, camera_ids: Sequence[str], decode: Callable[[bytes], _Figures]
-) -> list[_Figures]:
+async def _read(state: CurrentState, camera_ids: Sequence[str], decode: Callable[[bytes], _Row]) -> list[_Row]:
     found = []
     async for documents in state.pieces(camera_ids):
         for document in documents:
