@@ -1,4 +1,4 @@
-"""Bodies of ``GET /cameras`` and ``GET /congestion/current``."""
+"""Body of ``GET /cameras``, and how congested cameras are."""
 
 from __future__ import annotations
 

@@ -7,14 +7,16 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+Reach = Literal["ok", "unreachable"]
+
 
 class Health(Struct, frozen=True):
-    """Whether the servers behind a worker answer; ``ok`` when all do."""
+    """Whether the servers behind a worker answer; the status is ``ok`` when all do."""
 
     status: Literal["ok", "degraded"]
-    kafka: bool
-    postgres: bool
-    redis: bool
+    kafka: Reach
+    postgres: Reach
+    redis: Reach
 
 
 class Liveness(Struct, frozen=True):

@@ -38,5 +38,15 @@ class WindowRow(Struct, frozen=True, gc=False):
     detections: int
 
 
+class CameraWindow(WindowRow, frozen=True, gc=False, kw_only=True):
+    """The newest window of a camera: its row, and those of its lanes.
+
+    Attributes:
+        lanes: of the same window; a lane where nothing was seen has none.
+    """
+
+    lanes: list[WindowRow]
+
+
 encode_window_row = msgspec.json.Encoder().encode
 decode_window_row = msgspec.json.Decoder(WindowRow).decode

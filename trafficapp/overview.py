@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter as Tally
 from collections.abc import Iterable
 from datetime import datetime
 
 from models.cameras import CameraCongestion
+from models.dashboard import LevelCounts, WorstCamera
 from models.overview import CityOverview, LevelThresholds
 from models.timestamps import epoch_us
 from trafficapp.congestion import SCORE_DECIMALS, CongestionScale
@@ -55,6 +57,21 @@ def overview(
         thresholds=LevelThresholds(scale.moderate, scale.high, scale.severe),
         cameras=rows,
     )
+
+
+def level_counts(cameras: Iterable[CameraCongestion]) -> LevelCounts:
+    """How many cameras are at each level."""
+    found = Tally(row.congestion_level for row in cameras)
+    return LevelCounts(low=found["LOW"], moderate=found["MODERATE"], high=found["HIGH"], severe=found["SEVERE"])
+
+
+def worst_camera(cameras: Iterable[CameraCongestion]) -> WorstCamera | None:
+    """The camera with the highest score, of equal ones the first by its id; None when none has a score."""
+    scored = [(-row.congestion_score, row.camera_id, row) for row in cameras if row.congestion_score is not None]
+    if not scored:
+        return None
+    score, camera_id, row = min(scored, key=lambda one: one[:2])
+    return WorstCamera(camera_id, row.congestion_level, -score)
 
 
 def weighted_mean(weighted: Iterable[tuple[float | None, int]], decimals: int) -> float | None:

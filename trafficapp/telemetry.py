@@ -45,8 +45,8 @@ class Telemetry:
             the same number, others 0.
         recovering: 1 while the process reads its state back.
         dependency_up: 1 when the last health probe of kafka, postgres or redis succeeded.
-        api_requests: answered requests by method, route and status.
-        api_request_latency_seconds: time to the answer by method and route; sockets are not in it.
+        api_requests: answered requests by method, route and status; ``endpoint`` is another word for the route.
+        api_request_latency_seconds: time to the answer by method and route, likewise; sockets are not in it.
         graph_loaded: 1 when the road graph is there and routes are answered.
         graph_refused: documents of the graph's speeds that were refused.
         websocket_clients: connected clients by route.
@@ -93,12 +93,12 @@ class Telemetry:
             "b2_dependency_up", "1 when the last health probe succeeded", ["dependency"], registry=registry
         )
         self.api_requests = Counter(
-            "b2_api_requests", "Requests answered", ["method", "route", "status"], registry=registry
+            "b2_api_requests", "Requests answered", ["method", "route", "endpoint", "status"], registry=registry
         )
         self.api_request_latency_seconds = Histogram(
             "b2_api_request_latency_seconds",
             "Time from request to answer",
-            ["method", "route"],
+            ["method", "route", "endpoint"],
             buckets=LATENCY_BUCKETS_SECONDS,
             registry=registry,
         )

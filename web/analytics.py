@@ -75,10 +75,8 @@ class Analytics:
     async def compare(self, request: web.Request, query: ComparisonQuery) -> web.Response:
         """``GET /api/analytics/compare``: the figures of two ranges."""
         context, clock = request.app[CONTEXT], _clock(query.tz)
-        ranges = _ranges(query)
-        answers = [await self._sums(context, *one, clock, query.zone) for one in ranges]
-        sides = [figures.metrics(answer.sums, clock, context.registry.segment) for answer in answers]
-        return _answered(AnalyticsComparison(*sides), *answers)
+        a, b = [await self._sums(context, *one, clock, query.zone) for one in _ranges(query)]
+        return _answered(figures.comparison(a.sums, b.sums, clock, context.registry.segment), a, b)
 
     async def trends(self, request: web.Request, query: RangeQuery) -> web.Response:
         """``GET /api/analytics/trends``: every local hour of a range."""
@@ -109,7 +107,7 @@ class Analytics:
         except ReportFailed as error:
             raise unavailable(f"The printer of reports ({error})", retry_after_seconds=10) from error
         name = f"traffic-{answer.sums.start:%Y%m%dT%H%M}-{answer.sums.end:%Y%m%dT%H%M}.pdf"
-        headers = {hdrs.CONTENT_DISPOSITION: f'inline; filename="{name}"', hdrs.AGE: _age(answer)}
+        headers = {hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}"', hdrs.AGE: _age(answer)}
         return web.Response(body=document, content_type="application/pdf", headers=headers)
 
     async def _sums(
@@ -194,7 +192,10 @@ def operations() -> list[Operation]:
             path="/api/analytics/metrics",
             view=views.metrics,
             summary="Figures of a range of time",
-            description="Exact for any range of at most 400 days; hours of the day are those of `tz`.",
+            description=(
+                "Exact for any range of at most 400 days; hours of the day are those of `tz`; those without windows "
+                "are left out. What has two names is the same under both."
+            ),
             tag=Tag.ANALYTICS,
             query_shape=RangeQuery,
             answer=AnalyticsMetrics,
@@ -205,7 +206,7 @@ def operations() -> list[Operation]:
             method="GET",
             path="/api/analytics/compare",
             view=views.compare,
-            summary="Figures of two ranges of time",
+            summary="Figures of two ranges of time, and what the second has more than the first",
             tag=Tag.ANALYTICS,
             query_shape=ComparisonQuery,
             answer=AnalyticsComparison,

@@ -11,7 +11,7 @@ from aiohttp import hdrs, web
 from web.problems import ProblemError
 
 _ALLOWED_HEADERS = "Authorization, Content-Type, X-Admin-Token, X-Admin-User, X-Request-Id"
-_EXPOSED_HEADERS = "Link, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-Data-Source"
+_EXPOSED_HEADERS = "Link, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-Data-Source, X-Step"
 _KEPT_SECONDS = "600"
 
 

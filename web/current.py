@@ -8,14 +8,14 @@ from http import HTTPStatus
 from itertools import groupby
 from typing import Annotated, TypeVar
 
+import msgspec
 from aiohttp import hdrs, web
 from msgspec import UNSET, Meta, Struct
 
-from models.cameras import CameraCongestion, CameraSeen, encode_cameras
+from models.cameras import CameraSeen, encode_cameras
 from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
-from models.window_rows import WindowRow, encode_window_row
-from trafficapp.stores.current_windows import congestion_of
-from trafficapp.stores.redis import UNAVAILABLE, CurrentState, rows_of
+from models.window_rows import CameraWindow, WindowRow, encode_window_row
+from trafficapp.stores.redis import UNAVAILABLE, CurrentState, camera_row_of, rows_of, with_lanes
 from web import parameters
 from web.context import CONTEXT, WebContext
 from web.operations import Operation, Tag
@@ -71,10 +71,11 @@ class CamerasQuery(Struct, frozen=True, kw_only=True):
 
 
 class CurrentQuery(CamerasQuery, frozen=True, kw_only=True):
-    """One camera, or which cameras."""
+    """One camera, or which cameras; ``lanes`` asks for the rows of their lanes, too. One camera has them anyway."""
 
     # whatever a camera calls itself
     camera_id: Annotated[str, Meta(min_length=1, max_length=parameters.MAX_IDENTIFIER_CHARACTERS)] | None = None
+    lanes: bool = False
 
 
 class _Page:
@@ -125,49 +126,39 @@ async def cameras(request: web.Request, query: CamerasQuery) -> web.Response:
 
 
 async def metrics_current(request: web.Request, query: CurrentQuery) -> web.Response:
-    """``GET /metrics/current``: all rows of the newest window of one camera or of every camera."""
-    context = request.app[CONTEXT]
+    """``GET /metrics/current``: the newest window of one camera with its lanes, or of every camera."""
     if query.camera_id is not None:
-        return await _metrics_of(context, query.camera_id)
-    page = await _page(request, query)
-    try:
-        documents = await _ask(_page_documents(context, page))
-        return _answer(b"[" + b",".join(map(rows_of, documents)) + b"]", page.headers)
-    except _RedisAway:
-        return _answer(encode_window_row(_page_rows(context, page)), page.headers, _LOCAL)
+        return await _metrics_of(request.app[CONTEXT], query.camera_id)
+    return await _newest_rows(request, query, lanes=query.lanes)
 
 
 async def _metrics_of(context: WebContext, camera_id: str) -> web.Response:
     try:
         current = await _ask(CurrentState(context.redis).camera(camera_id))
     except _RedisAway:
-        return _answer(encode_window_row(_local_rows(context, camera_id)), _LOCAL)
+        camera_row, *lanes = _in_order(_local_rows(context, camera_id))
+        window = CameraWindow(*msgspec.structs.astuple(camera_row), lanes=lanes)
+        return _answer(encode_window_row(window), _LOCAL)
     if current is None:
         raise ProblemError(404, f"no camera {camera_id!r} has reported")
-    return _answer(b"[" + rows_of(current) + b"]")
+    return _answer(with_lanes(current))
 
 
 async def congestion_current(request: web.Request, query: CamerasQuery) -> web.Response:
-    """``GET /congestion/current``: how congested every camera is."""
+    """``GET /congestion/current``: the newest window of every camera."""
+    return await _newest_rows(request, query, lanes=False)
+
+
+async def _newest_rows(request: web.Request, query: CamerasQuery, *, lanes: bool) -> web.Response:
     context = request.app[CONTEXT]
     page = await _page(request, query)
-    source: dict[str, str] = {}
     try:
-        body = await _ask(_page_congestion(context, page))
+        documents = await _ask(_page_documents(context, page))
+        rows = map(rows_of if lanes else camera_row_of, documents)
+        return _answer(b"[" + b",".join(rows) + b"]", page.headers)
     except _RedisAway:
-        source = _LOCAL
-        body = [
-            CameraCongestion(
-                camera_id=row.camera_id,
-                congestion_level=row.congestion_level,
-                congestion_score=row.congestion_score,
-                vehicle_count=row.vehicle_count,
-                avg_speed_kmh=row.avg_speed_kmh,
-                window_end=row.window_end,
-            )
-            for row in _camera_wide(_page_rows(context, page))
-        ]
-    return _answer(encode_cameras(body), page.headers, source)
+        found = _page_rows(context, page)
+        return _answer(encode_window_row(found if lanes else _camera_wide(found)), page.headers, _LOCAL)
 
 
 async def _page_documents(context: WebContext, page: _Page) -> list[bytes]:
@@ -175,19 +166,19 @@ async def _page_documents(context: WebContext, page: _Page) -> list[bytes]:
     return await state.cameras(await _page_cameras(state, page))
 
 
-async def _page_congestion(context: WebContext, page: _Page) -> list[CameraCongestion]:
-    state = CurrentState(context.redis)
-    return await congestion_of(state, await _page_cameras(state, page))
-
-
 async def _page_cameras(state: CurrentState, page: _Page) -> list[str]:
     return page.of([camera_id for camera_id, _ in await state.last_seen()])
 
 
 def _page_rows(context: WebContext, page: _Page) -> list[WindowRow]:
-    rows = sorted(_local_rows(context), key=lambda row: (row.camera_id, -1 if row.lane_id is None else row.lane_id))
+    rows = _in_order(_local_rows(context))
     by_camera = {camera_id: list(group) for camera_id, group in groupby(rows, key=lambda row: row.camera_id)}
     return [row for camera_id in page.of(list(by_camera)) for row in by_camera[camera_id]]
+
+
+def _in_order(rows: Iterable[WindowRow]) -> list[WindowRow]:
+    """By camera, camera-wide before lanes."""
+    return sorted(rows, key=lambda row: (row.camera_id, -1 if row.lane_id is None else row.lane_id))
 
 
 _HEADERS = (
@@ -215,9 +206,13 @@ def operations() -> list[Operation]:
             path="/metrics/current",
             view=metrics_current,
             summary="The newest window of one camera or of every camera",
+            description=(
+                "With `camera_id` one object, the row of the whole camera with `lanes`; without it an array of "
+                "camera-wide rows by camera_id, with `lanes=true` each followed by the rows of its lanes."
+            ),
             tag=Tag.CURRENT,
             query_shape=CurrentQuery,
-            answer=list[WindowRow],
+            answer=CameraWindow | list[WindowRow],
             errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
             headers=_HEADERS,
         ),
@@ -226,9 +221,10 @@ def operations() -> list[Operation]:
             path="/congestion/current",
             view=congestion_current,
             summary="How congested every camera is",
+            description="The camera-wide row of the newest window of every camera, by camera_id.",
             tag=Tag.CURRENT,
             query_shape=CamerasQuery,
-            answer=list[CameraCongestion],
+            answer=list[WindowRow],
             errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
             headers=_HEADERS,
         ),

@@ -1,4 +1,4 @@
-"""``/api/dashboard``: the city in six numbers, and the newest detections."""
+"""``/api/dashboard``: the city in some numbers, and the newest detections."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from msgspec import Meta, Struct
 from models.alerts import is_about_traffic
 from models.cameras import CameraCongestion
 from models.dashboard import DashboardSummary, RecentDetection, encode_dashboard
+from models.timestamps import epoch_us, rfc3339
 from trafficapp.congestion import CongestionScale
-from trafficapp.overview import CURRENT_WITHIN_SECONDS, is_current, overview
+from trafficapp.overview import CURRENT_WITHIN_SECONDS, is_current, level_counts, overview, worst_camera
 from trafficapp.stores.alert_queries import triggered_since
 from trafficapp.stores.current_windows import reporting_cameras
-from trafficapp.stores.dashboard_queries import newest_windows
+from trafficapp.stores.dashboard_queries import city_means, newest_windows
 from trafficapp.stores.event_queries import recent_detections
 from trafficapp.stores.redis import UNAVAILABLE, CurrentState
 from trafficapp.stores.threshold_queries import scale_in_force
@@ -34,6 +35,7 @@ MAX_DETECTIONS = 100
 DEFAULT_DETECTIONS = 10
 
 _INCIDENTS_OF = timedelta(hours=24)
+_MEANS_OVER = timedelta(minutes=5)
 _REDIS_WITHIN_SECONDS = 2.0
 #: The summary does not wait longer than this for what only Postgres knows.
 _POSTGRES_WITHIN_SECONDS = 3.0
@@ -76,12 +78,14 @@ class Dashboard:
 
 
 async def _summary(context: WebContext) -> _Answer:
-    (windows, current, window_headers), alerts, incidents, scale = await asyncio.gather(
-        _current_windows(context), open_alerts(context), _incidents(context), _scale(context)
+    now = datetime.now(UTC)
+    (windows, current, window_headers), alerts, incidents, scale, (speed_kmh, score) = await asyncio.gather(
+        _current_windows(context), open_alerts(context), _incidents(context), _scale(context), _means(context, now)
     )
     active = sum(map(is_about_traffic, alerts.rows))
     # the same figures as in the event traffic_metrics_update
     city = overview(windows, active, scale, current)
+    active_cameras = city.cameras if current else []
     summary = DashboardSummary(
         total_incidents_24h=incidents,
         avg_speed_kmh=city.avg_speed_kmh,
@@ -89,6 +93,14 @@ async def _summary(context: WebContext) -> _Answer:
         overall_congestion_score=city.overall_congestion_score,
         active_alerts=city.active_alerts,
         last_updated=city.last_updated,
+        generated_at=rfc3339(epoch_us(now)),
+        average_speed_kmh=city.avg_speed_kmh,
+        average_speed_kmh_5m=speed_kmh,
+        average_congestion_score_5m=score,
+        total_cameras_active=len(active_cameras),
+        total_vehicles_last_window=sum(row.vehicle_count for row in active_cameras),
+        congestion_breakdown=level_counts(active_cameras),
+        worst_camera=worst_camera(active_cameras),
     )
     return _Answer(encode_dashboard(summary), {**window_headers, **alerts.headers})
 
@@ -114,6 +126,15 @@ async def _incidents(context: WebContext) -> int | None:
         return None  # unknown while Postgres is away; the rest is known
 
 
+async def _means(context: WebContext, now: datetime) -> tuple[float | None, float | None]:
+    try:
+        return await context.database.ask(
+            lambda pool: city_means(pool, now - _MEANS_OVER, now), _POSTGRES_WITHIN_SECONDS
+        )
+    except ProblemError:
+        return None, None
+
+
 async def _scale(context: WebContext) -> CongestionScale:
     """The thresholds in force; those of the settings while Postgres is away."""
     settings = context.settings.congestion
@@ -133,12 +154,12 @@ def operations() -> list[Operation]:
             method="GET",
             path="/api/dashboard/summary",
             view=dashboard.summary,
-            summary="The city in six numbers",
+            summary="The city in some numbers",
             description=(
                 "Speed, score and level are of the newest windows of all cameras that are at most a minute behind the "
                 "newest of them; each camera weighs as many times as it saw vehicles. They are those of the event "
-                "`traffic_metrics_update`. `total_incidents_24h` is null while Postgres is away, the others where "
-                "nothing is known, as when no window came for two minutes. Silent "
+                "`traffic_metrics_update`. `total_incidents_24h` and the means of five minutes are null while "
+                "Postgres is away, the others where nothing is known, as when no window came for two minutes. Silent "
                 "cameras count neither among incidents nor among active alerts. At most a second old."
             ),
             tag=Tag.CURRENT,

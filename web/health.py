@@ -15,7 +15,7 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from models.health import Health, Liveness, Readiness, encode_health
+from models.health import Health, Liveness, Reach, Readiness, encode_health
 from trafficapp.settings import KafkaSettings
 from trafficapp.telemetry import Telemetry
 from web.access import Access
@@ -106,8 +106,10 @@ class HealthCheck:
     async def _look(self) -> Health:
         names = list(self._probes)
         results = await asyncio.gather(*(self._ask(name) for name in names))
-        up = dict(zip(names, results, strict=True))
-        return Health(status="ok" if all(results) else "degraded", **up)
+        reached: dict[str, Reach] = {
+            name: "ok" if up else "unreachable" for name, up in zip(names, results, strict=True)
+        }
+        return Health(status="ok" if all(results) else "degraded", **reached)
 
     async def _ask(self, name: str) -> bool:
         try:

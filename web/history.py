@@ -1,28 +1,53 @@
-"""``GET /metrics/history``: finished windows of a span of time, from Postgres."""
+"""``GET /metrics/history``: finished windows of a span of time, from Postgres.
+
+Without ``limit`` the answer is the whole span, however long: what is more than some thousands of rows is sent in
+pieces, each asked of Postgres when the client has taken the one before.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from aiohttp import hdrs, web
 
 from models.timestamps import epoch_us, from_epoch_us
 from models.window_rows import WindowRow, encode_window_row
-from trafficapp.stores.history_queries import Position
+from trafficapp.stores.history_queries import MetricsPage, Position, step_that_fits
 from trafficapp.stores.history_queries import metrics_history as window_rows
 from web import parameters
-from web.context import CONTEXT
+from web.context import CONTEXT, WebContext
 from web.operations import Operation, Tag
 from web.problems import ProblemError
 from web.shapes import Moment, Name
-from web.spans import span_between
+from web.spans import Span, span_between
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_SPAN = timedelta(hours=1)
-DEFAULT_ROWS = 1000
+#: Rows of a page, and of an answer that nobody asked to thin.
 MAX_ROWS = 10_000
+
+Step = Literal["5s", "1m", "5m", "1h"]
+#: By their lengths, the finest first.
+STEPS: dict[timedelta, Step] = {
+    timedelta(seconds=5): "5s",
+    timedelta(minutes=1): "1m",
+    timedelta(minutes=5): "5m",
+    timedelta(hours=1): "1h",
+}
+_LENGTHS = {name: length for length, name in STEPS.items()}
+
+STEP_HEADER = "X-Step"
+
+#: A client that takes nothing for this long has gone.
+_TAKE_WITHIN_SECONDS = 60.0
 
 
 class _Cursor(msgspec.Struct, array_like=True):
@@ -35,29 +60,91 @@ class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         camera_id: history is kept by camera.
+        lanes: the rows of lanes, too, behind that of the whole camera.
+        step: only the first window of each step.
+        limit: rows of a page; without it the answer is the whole span.
         cursor: from the header ``Link`` of the page before.
     """
 
     camera_id: Name
     from_: Moment | None = msgspec.field(default=None, name="from")
     to: Moment | None = None
-    limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_ROWS)] = DEFAULT_ROWS
+    lanes: bool = False
+    step: Step | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_ROWS)] | None = None
     cursor: str | None = None
 
 
-async def metrics_history(request: web.Request, query: HistoryQuery) -> web.Response:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which windows."""
+
+    context: WebContext
+    camera_id: str
+    span: Span
+    lanes: bool
+    step: timedelta | None
+
+    async def page(self, limit: int, after: Position | None) -> MetricsPage:
+        """So many rows behind a place."""
+        since, until = self.span.since, self.span.until
+        return await self.context.database.ask(
+            lambda pool: window_rows(pool, self.camera_id, since, until, limit, after, lanes=self.lanes, step=self.step)
+        )
+
+
+async def metrics_history(request: web.Request, query: HistoryQuery) -> web.StreamResponse:
     """Rows of a camera in time order, camera-wide before lanes."""
     context = request.app[CONTEXT]
     span = span_between(query.from_, query.to, DEFAULT_SPAN)
     after = _position(parameters.cursor(request, _Cursor))
-    page = await context.database.ask(
-        lambda pool: window_rows(pool, query.camera_id, span.since, span.until, query.limit, after)
-    )
-    response = web.Response(body=encode_window_row(page.rows), content_type="application/json")
-    if page.next_position is not None:
-        window_start, lane_id = page.next_position
-        place = _Cursor(epoch_us(window_start), lane_id)
-        response.headers[hdrs.LINK] = parameters.next_link(request, place, span.pinned())
+    paged = query.limit is not None or after is not None
+    step = None if query.step is None else _LENGTHS[query.step]
+    if step is None and not paged:
+        step = await context.database.ask(
+            lambda pool: step_that_fits(
+                pool, query.camera_id, span.since, span.until, [*STEPS], MAX_ROWS, lanes=query.lanes
+            )
+        )
+    wanted = _Wanted(context, query.camera_id, span, query.lanes, step)
+    # asked before the answer begins: what fails here is still told as a problem
+    page = await wanted.page(query.limit or MAX_ROWS, after)
+    headers: dict[str, str] = {} if step is None else {STEP_HEADER: STEPS[step]}
+    if page.next_position is None or paged:
+        if page.next_position is not None:
+            window_start, lane_id = page.next_position
+            place = _Cursor(epoch_us(window_start), lane_id)
+            headers[hdrs.LINK] = parameters.next_link(request, place, span.pinned())
+        return web.Response(body=encode_window_row(page.rows), content_type="application/json", headers=headers)
+    return await _stream(request, wanted, page, headers)
+
+
+async def _stream(
+    request: web.Request, wanted: _Wanted, page: MetricsPage, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    response = web.StreamResponse(headers=headers)
+    response.content_type, response.charset = "application/json", "utf-8"
+    if request.method == hdrs.METH_HEAD:
+        return response
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    try:
+        begin = b"["
+        while True:
+            async with asyncio.timeout(_TAKE_WITHIN_SECONDS):
+                await response.write(begin + encode_window_row(page.rows)[1:-1])
+            if page.next_position is None:
+                break
+            page, begin = await wanted.page(MAX_ROWS, page.next_position), b","
+        await response.write_eof(b"]")
+    except ConnectionError:
+        raise
+    except Exception as error:
+        # without the last chunk the client knows that it is not whole
+        logger.warning("a history was broken off: %r", error)
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("the history was broken off") from error
     return response
 
 
@@ -78,11 +165,19 @@ def operations() -> list[Operation]:
             path="/metrics/history",
             view=metrics_history,
             summary="Finished windows of a camera",
-            description="In time order, camera-wide before lanes.",
+            description=(
+                "Camera-wide rows, oldest first, all of the span; with `lanes=true` those of lanes as well, behind "
+                "that of their camera. `step` keeps the first window of each step as it is, with its lanes. Without "
+                f"`step` and `limit` a span of more than {MAX_ROWS:,} rows is thinned to the finest step that leaves "
+                "no more, which the header `X-Step` names; it is never cut at its end. With `limit` it comes in pages."
+            ),
             tag=Tag.HISTORY,
             query_shape=HistoryQuery,
             answer=list[WindowRow],
-            headers=(("Link", 'the next page: `<...>; rel="next"`'),),
+            headers=(
+                (hdrs.LINK, 'with `limit`, the next page: `<...>; rel="next"`'),
+                (STEP_HEADER, "the step of which each window is the first; not there when nothing was left out"),
+            ),
             errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
         )
     ]

@@ -84,10 +84,10 @@ async def telemetry(request: web.Request, handler: Handler) -> web.StreamRespons
         status = response.status
         return response
     finally:
-        measures.api_requests.labels(method, route, str(status)).inc()
+        measures.api_requests.labels(method, route, route, str(status)).inc()
         if status != HTTPStatus.SWITCHING_PROTOCOLS:
             elapsed = time.perf_counter() - started
-            measures.api_request_latency_seconds.labels(method, route).observe(elapsed)
+            measures.api_request_latency_seconds.labels(method, route, route).observe(elapsed)
 
 
 @web.middleware

@@ -211,7 +211,11 @@ async def plans(place: Place) -> list[str]:
     alerts = analytics_queries._edge_alerts_statement(cut(start, end).edges, None)
     days = (place.since.date(), (place.until - timedelta(hours=1)).date())
     statements: list[tuple[str, str, list[Any]]] = [
-        ("an hour of a camera", history_queries._HISTORY, [place.cameras[7], start, start + timedelta(hours=1), 1001]),
+        (
+            "an hour of a camera",
+            history_queries._HISTORY,
+            [place.cameras[7], start, start + timedelta(hours=1), True, 1001],
+        ),
         ("the ends of a range to the second", edges.text, edges.arguments),
         ("alerts at the ends of a range", alerts.text, alerts.arguments),
         ("whether days in memory are still right", day_sums._CHANGES, [*days]),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pypdf import PdfReader
 
-from models.analytics import AnalyticsMetrics, HourFigures, SegmentFigures, SeverityCount, TrendHour
+from models.analytics import AnalyticsMetrics, HourFigures, IncidentCounts, SegmentFigures, SeverityCount, TrendHour
 from trafficapp.reports.axes import nice_top
 from trafficapp.reports.document import NO_ALERTS, NO_WINDOWS, pdf
 from trafficapp.reports.rendering import ReportFailed, Reports
@@ -32,9 +32,15 @@ def report(
         range_start=START.isoformat(),
         range_end=(START + timedelta(hours=hours)).isoformat(),
         avg_congestion_score=0.4321 if some else None,
-        peak_hour_distribution=[HourFigures(hour, 3.0 * some, 0.4 if some else None) for hour in range(24)],
-        top_segments=[SegmentFigures(camera_id, "Via Emilia", 0.4321, 17.5)] if some else [],
-        incident_pie=[SeverityCount("WARNING", alerts)] if alerts else [],
+        peak_hour_distribution=[HourFigures(hour, 3.0, 0.4) for hour in range(5, 23)] if some else [],
+        top_segments=[segment(camera_id)] if some else [],
+        incident_pie=[SeverityCount("EMERGENCY", 0), SeverityCount("CRITICAL", 0), SeverityCount("WARNING", alerts)],
+        start=START.isoformat(),
+        end=(START + timedelta(hours=hours)).isoformat(),
+        average_congestion=0.4321 if some else None,
+        average_speed_kmh=40.0 if some else None,
+        peak_hour_trends=[],
+        incidents=IncidentCounts(alerts, alerts, 0),
     )
     values: dict[str, object] = {
         "generated_at": "2026-11-01T00:00:00Z", "tz": "Europe/Rome", "zone": None, "cameras": int(some),
@@ -42,6 +48,18 @@ def report(
         "severe_minutes": 17.5, "high_minutes": 30.0, "metrics": metrics, "trends": trends,
     }  # fmt: skip
     return Report(**(values | changes))  # type: ignore[arg-type]
+
+
+def segment(camera_id: str) -> SegmentFigures:
+    return SegmentFigures(
+        camera_id=camera_id,
+        road_segment="Via Emilia",
+        avg_congestion_score=0.4321,
+        severe_minutes=17.5,
+        average_congestion=0.4321,
+        average_queue_length=2.0,
+        incident_count=4,
+    )
 
 
 def text_of(document: bytes) -> str:
@@ -53,6 +71,7 @@ def test_it_says_what_it_is_about() -> None:
     for words in (
         *("25 October 2026 00:00 – 26 October 2026 00:00 (Europe/Rome)", "in zone Centro <b>&", "0.4321", "40.0"),
         *("Mean speed, km/h", "Mean congestion score", "Profile of the day", "cam_01", "Via Emilia", "17.5"),
+        *("local time, Europe/Rome", "hour of the day, Europe/Rome"),
         *("Alerts by severity", "WARNING", "page 1 of 2", "page 2 of 2", "01 November 2026 01:00:00"),
     ):
         assert words in text

@@ -16,7 +16,7 @@ from trafficapp.forecast.history import read_history
 from trafficapp.stores.migrations import migrate
 
 END = "2026-11-17T08:20:00+00:00"
-SUMS = "windows, vehicles, scored, score_e4, speeds, speed_e4, severe_us, high_us"
+SUMS = "windows, vehicles, scored, score_e4, speeds, speed_e4, severe_us, high_us, queued, queue"
 
 
 def simulate(*arguments: str) -> Result:

@@ -46,17 +46,34 @@ EXACT: list[tuple[str, bool, str]] = [
     ("/health", False, "status kafka postgres redis"),
     ("/cameras", True, "camera_id last_seen"),
     ("/metrics/current", True, WINDOW),
-    ("/metrics/current?camera_id=cam_1", True, WINDOW),
+    ("/metrics/current?lanes=true", True, WINDOW),
+    ("/metrics/current?camera_id=cam_1", False, f"{WINDOW} lanes"),
     ("/metrics/history?camera_id=cam_1", True, WINDOW),
+    ("/congestion/current", True, WINDOW),
     (
         "/api/dashboard/summary",
         False,
         "total_incidents_24h avg_speed_kmh overall_congestion_level overall_congestion_score active_alerts "
-        "last_updated",
+        "last_updated generated_at average_speed_kmh average_speed_kmh_5m average_congestion_score_5m "
+        "total_cameras_active total_vehicles_last_window congestion_breakdown worst_camera",
     ),
-    ("/api/dashboard/events", True, "camera_id timestamp vehicle_class speed_kmh lane_id"),
-    ("/api/map/heatmap?minutes=5", True, "camera_id latitude longitude weight vehicle_count"),
-    ("/api/map/incidents", True, "alert_id camera_id latitude longitude severity alert_type title triggered_at"),
+    (
+        "/api/dashboard/events",
+        True,
+        "camera_id timestamp vehicle_id vehicle_class class lane_id speed_kmh confidence",
+    ),
+    ("/api/map/heatmap?minutes=5", False, "window_minutes points"),
+    (
+        "/api/map/heatmap?minutes=5&format=array",
+        True,
+        "camera_id latitude longitude road_segment weight intensity avg_vehicle_count vehicle_count last_window",
+    ),
+    (
+        "/api/map/incidents",
+        True,
+        "alert_id camera_id latitude longitude road_segment severity alert_type title triggered_at congestion_level "
+        "score vehicle_count queue_length avg_speed_kmh counts_by_class window_end",
+    ),
     ("/api/alerts/current", True, ALERT),
     ("/api/alerts/history", True, ALERT),
     ("/api/notifications", True, NOTIFICATION),
@@ -71,16 +88,22 @@ CAMERA_FORECAST = (
 )
 
 #: Fields of what is inside of ``/api/analytics/metrics``.
-FIGURES = "range_start range_end avg_congestion_score peak_hour_distribution top_segments incident_pie"
+FIGURES = (
+    "range_start range_end avg_congestion_score peak_hour_distribution top_segments incident_pie "
+    "start end average_congestion average_speed_kmh peak_hour_trends incidents"
+)
 INSIDE = {
     "peak_hour_distribution": "hour avg_vehicle_count avg_congestion_score",
-    "top_segments": "camera_id road_segment avg_congestion_score severe_minutes",
+    "top_segments": (
+        "camera_id road_segment avg_congestion_score severe_minutes average_congestion average_queue_length "
+        "incident_count lane_id"
+    ),
     "incident_pie": "severity count",
+    "peak_hour_trends": "hour vehicle_count average_congestion average_speed_kmh",
 }
 
 #: The contract names these fields and leaves the rest open.
 AT_LEAST: list[tuple[str, bool, str]] = [
-    ("/congestion/current", True, "camera_id congestion_level congestion_score"),
     ("/api/predict/accuracy", False, "from to compared_to models"),
     ("/api/admin/thresholds", False, THRESHOLDS),
     ("/api/admin/zones", True, "name description coordinates"),
@@ -197,10 +220,13 @@ async def test_analytics(filled: Worker) -> None:
     for names in (("start_a", "end_a", "start_b", "end_b"), ("aFrom", "aTo", "bFrom", "bTo")):
         ranges = dict(zip(names, [*span.values()] * 2, strict=True))
         body = await (await filled.client.get("/api/analytics/compare", params=ranges)).json()
-        assert list(body) == ["range_a", "range_b"], body
-        assert list(body["range_a"]) == list(body["range_b"]) == FIGURES.split()
+        deltas = ["congestion_delta", "vehicle_count_delta", "speed_delta", "incident_delta"]
+        assert list(body) == ["range_a", "range_b", *deltas], body
+        compared = [*FIGURES.split(), "vehicle_count", "incident_count", "peak_hour"]
+        assert list(body["range_a"]) == list(body["range_b"]) == compared
     report = await filled.client.get("/api/analytics/report/pdf", params=span)
     assert report.content_type == "application/pdf"
+    assert report.headers["Content-Disposition"].startswith("attachment;")
     assert (await report.read()).startswith(b"%PDF-")
 
 

@@ -22,6 +22,14 @@ NOTHING = {
     "overall_congestion_score": None,
     "active_alerts": 0,
     "last_updated": None,
+    "generated_at": "now",
+    "average_speed_kmh": None,
+    "average_speed_kmh_5m": None,
+    "average_congestion_score_5m": None,
+    "total_cameras_active": 0,
+    "total_vehicles_last_window": 0,
+    "congestion_breakdown": {"LOW": 0, "MODERATE": 0, "HIGH": 0, "SEVERE": 0},
+    "worst_camera": None,
 }
 
 
@@ -42,15 +50,18 @@ async def summary(worker: Worker, status: int = 200) -> dict[str, Any]:
     assert response.status == status, await response.text()
     body = await response.json()
     assert isinstance(body, dict)
+    if status == 200:
+        assert abs(datetime.fromisoformat(body["generated_at"]) - datetime.now(UTC)) < timedelta(seconds=10)
+        body["generated_at"] = "now"
     return body
 
 
 def windows() -> list[Any]:
     return [
-        recent_window("a", 1, vehicle_count=30, avg_speed_kmh=10.0, congestion_score=0.7),
+        recent_window("a", 1, vehicle_count=30, avg_speed_kmh=10.0, congestion_score=0.7, congestion_level="HIGH"),
         recent_window("b", 2, vehicle_count=10, avg_speed_kmh=50.0, congestion_score=0.3),
         recent_window("no_speed", 1, avg_speed_kmh=None, congestion_score=None, congestion_level="UNKNOWN"),
-        recent_window("gone", 60, vehicle_count=90, avg_speed_kmh=1.0, congestion_score=1.0),
+        recent_window("gone", 63, vehicle_count=90, avg_speed_kmh=1.0, congestion_score=1.0),
     ]
 
 
@@ -59,7 +70,10 @@ async def test_nothing_is_known(history_worker: Worker, tables: Connection) -> N
 
 
 async def test_cameras_weigh_as_many_times_as_they_saw_vehicles(history_worker: Worker, tables: Connection) -> None:
-    await history_worker.put(*windows())
+    rows = windows()
+    await history_worker.put(*rows)
+    earlier = recent_window("a", 13, avg_speed_kmh=21.0, congestion_score=0.2)
+    await keep_windows(history_worker.context.settings, *rows, earlier)
     hour_ago = rfc3339(epoch_us(datetime.now(UTC) - timedelta(hours=1)))
     recent = alert_event("recent", triggered_at=hour_ago, resolved_at=hour_ago)
     silent = alert_event("silent", triggered_at=hour_ago, alert_type="camera_silent")
@@ -73,7 +87,16 @@ async def test_cameras_weigh_as_many_times_as_they_saw_vehicles(history_worker: 
         "overall_congestion_level": "HIGH",
         "overall_congestion_score": 0.6,
         "active_alerts": 1,
-        "last_updated": windows()[0].window_end,
+        "last_updated": rows[0].window_end,
+        "generated_at": "now",
+        "average_speed_kmh": 20.0,
+        # of what began in the last five minutes: every window weighs the same
+        "average_speed_kmh_5m": 27.0,
+        "average_congestion_score_5m": 0.4,
+        "total_cameras_active": 3,
+        "total_vehicles_last_window": 50,
+        "congestion_breakdown": {"LOW": 0, "MODERATE": 1, "HIGH": 1, "SEVERE": 0},
+        "worst_camera": {"camera_id": "a", "congestion_level": "HIGH", "congestion_score": 0.7},
     }
 
 
@@ -109,6 +132,7 @@ async def test_without_postgres_only_the_incidents_are_unknown(worker: Worker) -
     await worker.put(*windows())
     body = await summary(worker)
     assert (body["total_incidents_24h"], body["overall_congestion_level"]) == (None, "HIGH")
+    assert (body["average_speed_kmh_5m"], body["average_speed_kmh"]) == (None, 20.0)
     worker.redis_server.kill()
     await asyncio.sleep(1)  # what is shared ends
     await summary(worker, 503)
@@ -131,19 +155,26 @@ async def test_newest_detections(history_worker: Worker, tables: Connection) -> 
         {
             "camera_id": "lane",
             "timestamp": "2026-01-14T07:01:00Z",
+            "vehicle_id": "v1",
             "vehicle_class": "car",
-            "speed_kmh": 41.5,
+            "class": "car",
             "lane_id": 3,
+            "speed_kmh": 41.5,
+            "confidence": 0.9,
         },
         {
             "camera_id": "cam_11",
             "timestamp": "2026-01-14T07:00:11Z",
+            "vehicle_id": "v1",
             "vehicle_class": "bus",
-            "speed_kmh": None,
+            "class": "bus",
             "lane_id": None,
+            "speed_kmh": None,
+            "confidence": 0.9,
         },
     ]
-    assert list(body[0]) == ["camera_id", "timestamp", "vehicle_class", "speed_kmh", "lane_id"]
+    fields = "camera_id timestamp vehicle_id vehicle_class class lane_id speed_kmh confidence"
+    assert list(body[0]) == fields.split()
     assert len(await (await history_worker.client.get("/api/dashboard/events?limit=100")).json()) == 13
 
 

@@ -235,11 +235,25 @@ async def zoned(history_worker: Worker, database_url: str) -> Worker:
     return history_worker
 
 
+def heat_point(camera_id: str) -> HeatPoint:
+    return HeatPoint(
+        camera_id=camera_id,
+        latitude=44.5,
+        longitude=11.3,
+        road_segment=None,
+        weight=0.2,
+        intensity=0.6,
+        avg_vehicle_count=10.25,
+        vehicle_count=10,
+        last_window=after_noon(5),
+    )
+
+
 async def test_a_zone_is_told_of_its_cameras(zoned: Worker) -> None:
     worker = zoned
     rows = [CameraCongestion(name, "HIGH", score, 10, 20.0, after_noon(5)) for name, score in (("in", 0.6), ("out", 0))]
     city = msgspec.json.encode(overview(rows, 2, CongestionScale()))
-    points = msgspec.json.encode([HeatPoint(name, 44.5, 11.3, 0.6, 10) for name in ("in", "out")])
+    points = msgspec.json.encode([heat_point(name) for name in ("in", "out")])
     async with worker.client.ws_connect("/ws/events?zone=centre") as connection:
         assert (await received(connection))["event"] == "snapshot"
         await step(worker, news_event("x", "in"), news_event("y", "out"), news_event("z", None))

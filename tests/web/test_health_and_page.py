@@ -19,12 +19,17 @@ async def test_health_is_quick_and_always_200(worker: Worker) -> None:
     assert time.monotonic() - started < 2
     for response in responses:
         assert response.status == 200
-        assert await response.json() == {"status": "degraded", "kafka": False, "postgres": False, "redis": True}
+        assert await response.json() == {
+            "status": "degraded",
+            "kafka": "unreachable",
+            "postgres": "unreachable",
+            "redis": "ok",
+        }
     worker.redis_server.freeze()
     try:
         await asyncio.sleep(1.1)
         started = time.monotonic()
-        assert (await (await worker.client.get("/health")).json())["redis"] is False
+        assert (await (await worker.client.get("/health")).json())["redis"] == "unreachable"
         assert time.monotonic() - started < 1.5
     finally:
         worker.redis_server.thaw()
@@ -56,9 +61,9 @@ async def test_prometheus_families(worker: Worker) -> None:
         'b2_events_dropped_total{reason="late"} 2.0',
         "b2_window_flushes_total 3.0",
         'b2_kafka_consumer_lag{partition="0",topic="traffic.events.raw"} 17.0',
-        'b2_api_requests_total{method="GET",route="/cameras",status="200"} 1.0',
-        'b2_api_requests_total{method="GET",route="unknown",status="404"} 1.0',
-        'b2_api_request_latency_seconds_count{method="GET",route="/cameras"} 1.0',
+        'b2_api_requests_total{endpoint="/cameras",method="GET",route="/cameras",status="200"} 1.0',
+        'b2_api_requests_total{endpoint="unknown",method="GET",route="unknown",status="404"} 1.0',
+        'b2_api_request_latency_seconds_count{endpoint="/cameras",method="GET",route="/cameras"} 1.0',
     ):
         assert expected in lines
     assert not [line for line in lines if "_created" in line]

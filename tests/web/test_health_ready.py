@@ -15,4 +15,4 @@ async def test_ready_follows_the_partitions_and_live_does_not(worker: Worker) ->
         assert ("Retry-After" in ready.headers) is not is_ready
     assert answers == [503, 200, 503]
     # what is away elsewhere restarts nobody
-    assert (await (await worker.client.get("/health")).json())["kafka"] is False
+    assert (await (await worker.client.get("/health")).json())["kafka"] == "unreachable"

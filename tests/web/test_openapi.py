@@ -66,7 +66,7 @@ async def test_parameters_have_their_limits_and_no_null(worker: Worker) -> None:
     described = await document(worker, "/openapi.json")
     told = {parameter["name"]: parameter for parameter in described["paths"]["/metrics/history"]["get"]["parameters"]}
     assert told["camera_id"]["required"] is True
-    assert told["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 1000}
+    assert told["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 10_000}
     assert {"type": "string", "format": "date-time"} in told["from"]["schema"]["anyOf"]
     assert "null" not in str([told, described["paths"]["/api/alerts/history"]["get"]["parameters"]])
 

@@ -96,8 +96,8 @@ async def test_what_views_raise(aiohttp_client: object, worker: Worker) -> None:
     response = await client.post("/greedy", data=b"x" * 11)
     assert (response.status, response.content_type) == (413, "application/problem+json")
     exposition = application[CONTEXT].telemetry.exposition().decode()
-    assert 'b2_api_requests_total{method="GET",route="/broken",status="500"} 1.0' in exposition
-    assert 'b2_api_requests_total{method="POST",route="/greedy",status="413"} 1.0' in exposition
+    assert 'b2_api_requests_total{endpoint="/broken",method="GET",route="/broken",status="500"} 1.0' in exposition
+    assert 'b2_api_requests_total{endpoint="/greedy",method="POST",route="/greedy",status="413"} 1.0' in exposition
 
 
 async def test_what_is_no_http_is_told_briefly_and_not_repeated(

@@ -126,7 +126,7 @@ async def test_redis_restarted_empty(worker: Worker) -> None:
         await rows_until(connection, window_row("b", 2))
         await worker.put(*window_rows("a", 3))
         await rows_until(connection, window_row("a", 3))
-    response = await worker.client.get("/metrics/current")
+    response = await worker.client.get("/metrics/current?lanes=true")
     assert await response.json() == flat([*window_rows("a", 3), *window_rows("b", 2)])
 
 

@@ -21,8 +21,8 @@ _LEFT, _RIGHT = 34.0, 30.0
 _TICKS = 8
 
 
-def over_time(trends: Sequence[TrendHour], width: float) -> tuple[Drawing, int]:
-    """Speed and congestion, one above the other on the same hours.
+def over_time(trends: Sequence[TrendHour], width: float, tz: str) -> tuple[Drawing, int]:
+    """Speed and congestion, one above the other on the same hours, by the clock of the zone `tz`.
 
     Returns:
         the drawing, and how many hours each point is the mean of.
@@ -40,12 +40,12 @@ def over_time(trends: Sequence[TrendHour], width: float) -> tuple[Drawing, int]:
         axes.line(points)
         for share, label in _time_ticks(trends):
             axes.tick(share, label)
-    lower.axis_title("local time")
+    lower.axis_title(f"local time, {tz}")
     return drawing, hours
 
 
-def hours_of_day(profile: Sequence[HourFigures], width: float) -> Drawing:
-    """Vehicles and congestion by hour of the day, side by side."""
+def hours_of_day(profile: Sequence[HourFigures], width: float, tz: str) -> Drawing:
+    """Vehicles and congestion by hour of the day, side by side, by the clock of the zone `tz`."""
     drawing = Drawing(width, 140)
     plot = (width - 2 * _LEFT - 14) / 2
     top, step = nice_top(max(hour.avg_vehicle_count for hour in profile))
@@ -57,7 +57,7 @@ def hours_of_day(profile: Sequence[HourFigures], width: float) -> Drawing:
         axes.frame()
         for tick in range(0, 24, 3):
             axes.tick((tick + 0.5) / 24, f"{tick:02}")
-        axes.axis_title("hour of the local day")
+        axes.axis_title(f"hour of the day, {tz}")
     for hour in profile:
         left.bar((hour.hour + 0.12) / 24, 0.76 / 24, hour.avg_vehicle_count)
         if hour.avg_congestion_score is not None:

@@ -96,12 +96,12 @@ def _key_figures(report: Report) -> Table:
 def _traffic(report: Report) -> list[Flowable]:
     if not report.windows:
         return [Paragraph("Traffic", _HEADING), Paragraph(NO_WINDOWS, _TEXT)]
-    over_time, hours = charts.over_time(report.trends, WIDTH)
+    over_time, hours = charts.over_time(report.trends, WIDTH, report.tz)
     each = "each point is the mean of an hour" if hours == 1 else f"each point is the mean of {hours} hours"
     segments = report.metrics.top_segments
     parts: list[Flowable] = [
         _section("Speed and congestion over time", over_time, f"{report.windows:,} windows of all cameras; {each}."),
-        _section("Profile of the day", charts.hours_of_day(report.metrics.peak_hour_distribution, WIDTH)),
+        _section("Profile of the day", charts.hours_of_day(report.metrics.peak_hour_distribution, WIDTH, report.tz)),
     ]
     if segments:
         rows = [
@@ -116,7 +116,7 @@ def _traffic(report: Report) -> list[Flowable]:
 
 
 def _alerts(report: Report) -> list[Flowable]:
-    pie = report.metrics.incident_pie
+    pie = [part for part in report.metrics.incident_pie if part.count]
     if not pie:
         return [Paragraph("Alerts", _HEADING), Paragraph(NO_ALERTS, _TEXT)]
     total = sum(part.count for part in pie)

@@ -28,7 +28,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def minute_sums(whole: Windows, scales: Sequence[CongestionScale]) -> MinuteSums:
-    """What migration 0003 sums up of the windows of each minute."""
+    """What migration 0010 sums up of the windows of each minute."""
     severe = np.array([scale.severe for scale in scales])
     high = np.array([scale.high for scale in scales])
     there, score = whole.vehicles > 0, np.nan_to_num(whole.score, nan=-1.0)
@@ -42,6 +42,8 @@ def minute_sums(whole: Windows, scales: Sequence[CongestionScale]) -> MinuteSums
         np.where(known, np.rint(np.nan_to_num(whole.speed_kmh) * 10_000), 0),
         np.where(score >= severe, _WINDOW_US, 0),
         np.where((score >= high) & (score < severe), _WINDOW_US, 0),
+        there,
+        np.where(there, whole.queue, 0),
     )
     windows = np.stack([np.asarray(column, np.int64) for column in columns], axis=-1)
     sums: MinuteSums = windows.reshape(-1, WINDOWS_PER_MINUTE, *windows.shape[1:]).sum(1)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from models.cameras import CameraCongestion
 from models.records import MALFORMED
+from models.window_rows import WindowRow
 from trafficapp.overview import CURRENT_WITHIN_SECONDS
 from trafficapp.stores.redis import CurrentState
 
 logger = logging.getLogger(__name__)
 
+_Row = TypeVar("_Row")
+
 _decode_window = msgspec.json.Decoder(CameraCongestion).decode
+_decode_row = msgspec.json.Decoder(WindowRow).decode
 
 
 async def reporting_cameras(state: CurrentState) -> list[CameraCongestion]:
@@ -34,11 +39,20 @@ async def congestion_of(state: CurrentState, camera_ids: Sequence[str]) -> list[
     Raises:
         Exception: one of `trafficapp.stores.redis.UNAVAILABLE`.
     """
+    return await _read(state, camera_ids, _decode_window)
+
+
+async def newest_of(state: CurrentState, camera_ids: Sequence[str]) -> list[WindowRow]:
+    """The same as whole camera-wide rows."""
+    return await _read(state, camera_ids, _decode_row)
+
+
+async def _read(state: CurrentState, camera_ids: Sequence[str], decode: Callable[[bytes], _Row]) -> list[_Row]:
     found = []
     async for documents in state.pieces(camera_ids):
         for document in documents:
             try:
-                found.append(_decode_window(document))
+                found.append(decode(document))
             except MALFORMED as error:
                 logger.warning("a current row in Redis cannot be read: %s", error)
     return found

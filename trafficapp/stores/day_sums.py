@@ -1,7 +1,7 @@
-"""The sums of whole days in memory, 8 numbers for each camera and hour, as they are in Postgres.
+"""The sums of whole days in memory, ten numbers for each camera and hour, as they are in Postgres.
 
 A question over a month needs 720 hours of every camera; reading them costs the server 60 ms, which fifty
-clients cannot have. A day takes 1.5 kB a camera here. Days are kept until their entry in the tables of
+clients cannot have. A day takes 1.9 kB a camera here. Days are kept until their entry in the tables of
 changes is another one, which is asked for at most every `FRESH_SECONDS`.
 """
 

@@ -35,7 +35,16 @@ async def recent_detections(pool: Pool, limit: int) -> list[RecentDetection]:
             break
     found.sort(key=lambda row: row["ts"], reverse=True)
     return [
-        RecentDetection(row["camera_id"], rfc3339(epoch_us(row["ts"])), row["class"], row["speed_kmh"], row["lane_id"])
+        RecentDetection(
+            camera_id=row["camera_id"],
+            timestamp=rfc3339(epoch_us(row["ts"])),
+            vehicle_id=row["vehicle_id"],
+            vehicle_class=row["class"],
+            class_=row["class"],
+            lane_id=row["lane_id"],
+            speed_kmh=row["speed_kmh"],
+            confidence=row["confidence"],
+        )
         for row in found[:limit]
     ]
 
@@ -46,7 +55,7 @@ async def _tail(pool: Pool, partition: str, blocks: int, limit: int) -> list[asy
     while True:
         first = max(0, blocks - tail)
         rows = await pool.fetch(
-            f"SELECT camera_id, ts, class, speed_kmh, lane_id FROM {partition} "  # noqa: S608 - the name is ours
+            f"SELECT camera_id, ts, vehicle_id, class, lane_id, speed_kmh, confidence FROM {partition} "  # noqa: S608 - the name is ours
             "WHERE ctid >= $1::text::tid ORDER BY ts DESC LIMIT $2",
             f"({first},0)",
             limit,

@@ -20,7 +20,7 @@ from models.alerts import is_about_traffic
 from models.cameras import CameraCongestion
 from models.events import EventName
 from trafficapp.congestion import SCORE_DECIMALS, CongestionScale
-from trafficapp.heatmap import CameraHeat, heat_points
+from trafficapp.heatmap import CameraHeat, full_counts, heat_points
 from trafficapp.overview import is_current, overview
 from trafficapp.settings import Settings
 from trafficapp.stores.current_alerts import CurrentAlerts
@@ -117,7 +117,8 @@ class PeriodicEvents:
     async def heatmap_update(self) -> bytes:
         """The data of ``heatmap_update``: a list of `models.maps.HeatPoint`, each of a camera's newest window."""
         rows, places = await reporting_cameras(CurrentState(self._client)), self._surroundings.cameras
-        return await asyncio.to_thread(lambda: _encode(heat_points(map(_heat, rows), places)))
+        full = full_counts(self._settings)
+        return await asyncio.to_thread(lambda: _encode(heat_points(map(_heat, rows), places, full)))
 
     async def _by_the_clock(self, name: EventName, seconds: float, data: Callable[[], Awaitable[bytes]]) -> None:
         while True:
@@ -140,4 +141,5 @@ def _heat(row: CameraCongestion) -> CameraHeat:
         vehicles=row.vehicle_count,
         scored=0 if score is None else 1,
         score_e4=0 if score is None else round(score * 10**SCORE_DECIMALS),
+        last_window=row.window_end,
     )

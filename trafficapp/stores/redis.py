@@ -122,6 +122,17 @@ def rows_of(current: bytes) -> bytes:
     return head + b"}," + lanes if lanes else head + b"}"
 
 
+def camera_row_of(current: bytes) -> bytes:
+    """The camera-wide row of a `document`."""
+    head, mark, _ = current.rpartition(LANES_MARK)
+    return head + b"}" if mark else current
+
+
+def with_lanes(current: bytes) -> bytes:
+    """A `document` whose array of lanes is there, if empty."""
+    return current if LANES_MARK in current else current[:-1] + LANES_MARK + b"]}"
+
+
 async def scan_pairs(
     client: Redis, command: Literal["HSCAN", "ZSCAN"], key: str
 ) -> AsyncIterator[list[tuple[str, str]]]:

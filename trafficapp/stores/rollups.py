@@ -2,7 +2,7 @@
 
 Whoever inserts windows adds those that were really inserted to the sums in the same statement, so no
 repeat, crash or second writer makes them differ: an addition waits for the row, and integers add up to
-the same in any order. What a window gives is said in `ADDED`; migration 0003 has the same in
+the same in any order. What a window gives is said in `ADDED`; migration 0010 has the same in
 ``recompute_rollups``.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 #: Columns of the sums, in the order of the tables.
-SUMS = ("windows", "vehicles", "scored", "score_e4", "speeds", "speed_e4", "severe_us", "high_us")
+SUMS = ("windows", "vehicles", "scored", "score_e4", "speeds", "speed_e4", "severe_us", "high_us", "queued", "queue")
 
 LOCK_WAIT_MILLISECONDS = 300
 ATTEMPTS = 100
@@ -38,7 +38,8 @@ ADDED = f"""
     count(congestion_score) AS scored, coalesce(sum(round(congestion_score * 10000)::bigint), 0) AS score_e4,
     count(avg_speed_kmh) AS speeds, coalesce(sum(round(avg_speed_kmh * 10000)::bigint), 0) AS speed_e4,
     coalesce(sum({_LENGTH_US}) FILTER (WHERE congestion_level = 'SEVERE'), 0) AS severe_us,
-    coalesce(sum({_LENGTH_US}) FILTER (WHERE congestion_level = 'HIGH'), 0) AS high_us
+    coalesce(sum({_LENGTH_US}) FILTER (WHERE congestion_level = 'HIGH'), 0) AS high_us,
+    count(*) AS queued, sum(queue_length) AS queue
 """
 _SUMMED = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
 _GROWN = ", ".join(f"{name} = kept.{name} + EXCLUDED.{name}" for name in SUMS)

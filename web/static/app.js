@@ -177,10 +177,10 @@ function fetchHistory() {
 
 async function fillHistory(camera) {
   const size = camera.end - camera.start;
-  const query = new URLSearchParams({ camera_id: camera.id, from: (camera.start - SPARK_WINDOWS * size) / 1000, to: camera.start / 1000, limit: 3000 });
+  const query = new URLSearchParams({ camera_id: camera.id, from: (camera.start - SPARK_WINDOWS * size) / 1000, to: camera.start / 1000 });
   for (const row of await ask(`/metrics/history?${query}`)) {
     const start = Date.parse(row.window_start);
-    if (row.lane_id === null && !camera.windows.has(start)) camera.windows.set(start, row.vehicle_count);
+    if (!camera.windows.has(start)) camera.windows.set(start, row.vehicle_count);
   }
   camera.dirty = true;
   schedule();

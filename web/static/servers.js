@@ -4,17 +4,18 @@ import { $, element } from "./elements.js";
 
 const NAMES = ["kafka", "postgres", "redis"];
 
-/** Asks every five seconds; `onHealth` gets what the server said, null when it did not answer. */
+/** Asks every five seconds; `onHealth` gets which servers answer, `{kafka: true, …}`, null when ours does not. */
 export async function watchServers(onHealth) {
   let health = null;
   try {
     const answer = await fetch("/health", { signal: AbortSignal.timeout(4000) });
-    health = await answer.json();
+    const told = await answer.json();
+    health = Object.fromEntries(NAMES.map((name) => [name, told[name] === "ok"]));
   } catch {
     // what is not known is not shown
   }
   $("servers").replaceChildren(...(health ? NAMES.map((name) => {
-    const up = Boolean(health[name]);
+    const up = health[name];
     const item = element("li", "", up ? name : `${name} down`);
     item.dataset.up = String(up);
     return item;

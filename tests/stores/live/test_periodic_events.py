@@ -76,9 +76,9 @@ async def test_what_the_events_say(periodic: PeriodicEvents, client: Redis, sink
     assert (city.overall_congestion_score, city.overall_congestion_level) == (0.3, "SEVERE")
     assert (city.avg_speed_kmh, city.vehicle_count, city.active_alerts) == (31.11, 45, 2)
     assert city.last_updated == rows[0].window_end
-    assert json.loads(await periodic.heatmap_update()) == [
-        {"camera_id": "a", "latitude": 44.5, "longitude": 11.5, "weight": 0.6, "vehicle_count": 10}
-    ]
+    (point,) = json.loads(await periodic.heatmap_update())
+    assert (point["camera_id"], point["weight"], point["intensity"]) == ("a", 0.2, 0.6)
+    assert (point["vehicle_count"], point["last_window"]) == (10, rows[1].window_end)
 
 
 async def test_a_city_of_which_nothing_was_heard_for_minutes(

@@ -32,7 +32,7 @@ async def brute_force(
         values = [
             *(1, row["vehicle_count"], int(score is not None), round((score or 0) * 10_000)),
             *(int(speed is not None), round((speed or 0) * 10_000)),
-            *(length_us * (level == "SEVERE"), length_us * (level == "HIGH")),
+            *(length_us * (level == "SEVERE"), length_us * (level == "HIGH"), 1, row["queue_length"]),
         ]
         slot = int(row["window_start"].timestamp()) // 1800
         for sums, key in ((by_camera, row["camera_id"]), (by_slot, slot)):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import random
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,6 +21,10 @@ from trafficapp.cli import main
 from trafficapp.settings import RetentionSettings, Settings, load_settings
 from trafficapp.stores.migrations import migrate
 from trafficapp.stores.retention import sweep
+from trafficapp.stores.rollups import SUMS
+
+QUEUES = importlib.import_module("trafficapp.stores.migrations.versions.0010_queue_sums")
+_WITHOUT_QUEUES = SUMS.index("queued")
 
 Sums = dict[tuple[datetime, str], tuple[int, ...]]
 
@@ -33,7 +38,7 @@ def random_row(chance: random.Random, camera_id: str, number: int) -> WindowRow:
     speed = round(chance.uniform(0, 130), 3)
     return window(
         camera_id, number, vehicle_count=chance.randrange(60), congestion_score=score, congestion_level=level,
-        avg_speed_kmh=speed,
+        avg_speed_kmh=speed, queue_length=chance.randrange(20),
     )  # fmt: skip
 
 
@@ -51,7 +56,7 @@ def camera_rows(seed: int, camera_id: str, count: int) -> list[WindowRow]:
 
 async def truth(database: Connection, seconds: int) -> Sums:
     """What the sums must be, added up one window after the other."""
-    sums: dict[tuple[datetime, str], list[int]] = defaultdict(lambda: [0] * 8)
+    sums: dict[tuple[datetime, str], list[int]] = defaultdict(lambda: [0] * len(SUMS))
     for row in await database.fetch("SELECT * FROM traffic_metrics WHERE lane_id IS NULL"):
         second = int(row["window_start"].timestamp())
         start = datetime.fromtimestamp(second - second % seconds, row["window_start"].tzinfo)
@@ -65,6 +70,8 @@ async def truth(database: Connection, seconds: int) -> Sums:
         length_us = round((row["window_end"] - row["window_start"]).total_seconds() * 1_000_000)
         found[6] += length_us * (row["congestion_level"] == "SEVERE")
         found[7] += length_us * (row["congestion_level"] == "HIGH")
+        found[8] += 1
+        found[9] += row["queue_length"]
     return {key: tuple(values) for key, values in sums.items()}
 
 
@@ -72,11 +79,11 @@ async def stored(database: Connection, table: str) -> Sums:
     return {(row[0], row[1]): tuple(row)[2:] for row in await database.fetch(f"SELECT * FROM {table}")}  # noqa: S608
 
 
-async def assert_exact(database: Connection) -> None:
+async def assert_exact(database: Connection, columns: int = len(SUMS)) -> None:
     for table, seconds in (("metrics_1m", 60), ("metrics_1h", 3600)):
-        expected = await truth(database, seconds)
+        expected = {key: sums[:columns] for key, sums in (await truth(database, seconds)).items()}
         assert expected
-        assert await stored(database, table) == expected
+        assert {key: sums[:columns] for key, sums in (await stored(database, table)).items()} == expected
 
 
 def log_of(rows: Sequence[WindowRow], partition: int, chance: random.Random) -> list[Any]:
@@ -247,7 +254,15 @@ async def test_the_migration_fills_the_sums(metrics_sink: MakeSink, database: Co
         "UPDATE alembic_version SET version_num = '0002'"
     )
     assert await asyncio.to_thread(migrate, history_url, "0003") == "0003"
+    await assert_exact(database, _WITHOUT_QUEUES)
+    # sums that were made before know of no queue until they are made anew; the tables between are there
+    await database.execute("UPDATE alembic_version SET version_num = $1", QUEUES.down_revision)
+    assert await asyncio.to_thread(migrate, history_url, QUEUES.revision) == QUEUES.revision
     await database.execute("UPDATE alembic_version SET version_num = $1", newest)
+    await assert_exact(database, _WITHOUT_QUEUES)
+    assert await database.fetchval("SELECT sum(queued) + sum(queue) FROM metrics_1m") == 0
+    for (hour,) in await database.fetch("SELECT DISTINCT bucket_start FROM metrics_1h"):
+        await database.execute("SELECT recompute_rollups($1::timestamptz, $1::timestamptz + interval '1 hour')", hour)
     await assert_exact(database)
     await sink.apply(0, window_records(*camera_rows(4, "b", 50), first=200), owned)
     await assert_exact(database)
