@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Literal, get_args
 from uuid import UUID
 
@@ -93,12 +94,9 @@ class AlertEvent(Struct, frozen=True, kw_only=True):
     acknowledged_at: str | None = None
 
     def __post_init__(self) -> None:
-        """Number the alert.
-
-        Raises:
-            ValueError: the id is no UUID.
-        """
-        msgspec.structs.force_setattr(self, "alert_number", alert_number(self.id))
+        """Number the alert; one whose id is no UUID, which whoever reads it refuses, keeps none."""
+        with contextlib.suppress(ValueError):
+            msgspec.structs.force_setattr(self, "alert_number", alert_number(self.id))
 
     @property
     def rises(self) -> bool:

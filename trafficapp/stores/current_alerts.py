@@ -62,7 +62,7 @@ class CurrentAlerts:
 
     async def id_of_number(self, number: int) -> str | None:
         """The id of the open alert that has a number, or None when there is none."""
-        known: Any = await self.client.hkeys(OPEN_KEY)  # type: ignore[misc]
+        known: Any = await self.client.hkeys(OPEN_KEY)
         for alert_id in known:
             try:
                 if alert_number(alert_id.decode()) == number:
