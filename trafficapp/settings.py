@@ -163,8 +163,8 @@ class CongestionSettings(Section):
 
     @model_validator(mode="after")
     def _ascending(self) -> CongestionSettings:
-        if not self.threshold_moderate < self.threshold_high < self.threshold_severe:
-            raise ValueError("thresholds must ascend: threshold_moderate < threshold_high < threshold_severe")
+        if not self.threshold_moderate <= self.threshold_high <= self.threshold_severe:
+            raise ValueError("thresholds must ascend: threshold_moderate <= threshold_high <= threshold_severe")
         return self
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from models.cameras import CameraCongestion
 from models.records import MALFORMED
+from models.window_rows import WindowRow
 from trafficapp.overview import CURRENT_WITHIN_SECONDS
 from trafficapp.stores.redis import CurrentState
+
+_Row = TypeVar("_Row")
 
 logger = logging.getLogger(__name__)
 
 _decode_window = msgspec.json.Decoder(CameraCongestion).decode
+_decode_row = msgspec.json.Decoder(WindowRow).decode
 
 
 async def reporting_cameras(state: CurrentState) -> list[CameraCongestion]:
@@ -23,9 +28,22 @@ async def reporting_cameras(state: CurrentState) -> list[CameraCongestion]:
     Raises:
         Exception: one of `trafficapp.stores.redis.UNAVAILABLE`.
     """
+    return await congestion_of(state, await _reporting(state))
+
+
+async def reporting_rows(state: CurrentState) -> list[WindowRow]:
+    """The same as whole camera-wide rows.
+
+    Raises:
+        Exception: one of `trafficapp.stores.redis.UNAVAILABLE`.
+    """
+    return await _read(state, await _reporting(state), _decode_row)
+
+
+async def _reporting(state: CurrentState) -> list[str]:
     seen = await state.last_seen()
     oldest = max((at for _, at in seen), default=0.0) - CURRENT_WITHIN_SECONDS
-    return await congestion_of(state, [camera_id for camera_id, at in seen if at >= oldest])
+    return [camera_id for camera_id, at in seen if at >= oldest]
 
 
 async def congestion_of(state: CurrentState, camera_ids: Sequence[str]) -> list[CameraCongestion]:
@@ -34,11 +52,15 @@ async def congestion_of(state: CurrentState, camera_ids: Sequence[str]) -> list[
     Raises:
         Exception: one of `trafficapp.stores.redis.UNAVAILABLE`.
     """
+    return await _read(state, camera_ids, _decode_window)
+
+
+async def _read(state: CurrentState, camera_ids: Sequence[str], decode: Callable[[bytes], _Row]) -> list[_Row]:
     found = []
     async for documents in state.pieces(camera_ids):
         for document in documents:
             try:
-                found.append(_decode_window(document))
+                found.append(decode(document))
             except MALFORMED as error:
                 logger.warning("a current row in Redis cannot be read: %s", error)
     return found

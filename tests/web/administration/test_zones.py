@@ -36,7 +36,7 @@ async def test_a_zone_lives_from_post_to_delete_and_each_step_is_in_the_audit_lo
     zone = await response.json()
     assert (response.status, response.headers["Location"]) == (201, f"{PATH}/{zone['id']}")
     assert zone["coordinates"] == [*SQUARE, SQUARE[0]]
-    assert (zone["name"], zone["description"], zone["cameras"]) == ("Centro", "", 2)
+    assert (zone["name"], zone["description"], zone["cameras"]) == ("Centro", None, 2)
     assert await call("GET", f"{PATH}/{zone['id']}") == zone
     assert await call("GET", PATH) == [zone]
 
