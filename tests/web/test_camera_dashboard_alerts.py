@@ -5,20 +5,33 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import json
+import time
 import uuid
 from collections.abc import AsyncIterator
-from typing import Any
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
+from aiohttp import ClientWebSocketResponse
 
 from models.alerts import AlertEvent, alert_number
-from tests.stores.alerts import Connection, after_noon, alert_event, keep_open, store
+from models.thresholds import Thresholds
+from tests.stores.alerts import Connection, after_noon, alert_event, keep_open, news_event, store
 from tests.stores.live.redis_server import RedisServer
-from tests.web.conftest import Client, Worker, serving
+from tests.stores.live.rows import window_row, window_rows
+from tests.stores.live.test_live_sink import flat
+from tests.web.conftest import ADMIN, ADMIN_KEY, Client, Worker, serving
+from tests.web.stored import keep_windows, recent_window
+from tests.web.test_events import step
+from trafficapp.congestion import CongestionScale
 from trafficapp.kafka import create_topics
 from trafficapp.settings import Settings, load_settings
+from trafficapp.stores.live_events import emit
 from trafficapp.stores.migrations import migrate
+from trafficapp.stores.periodic_events import PeriodicEvents, Surroundings
 from trafficapp.topics import declared_topics
 
 ALERT = {
@@ -38,6 +51,7 @@ ALERT = {
     "acknowledged_at",
     "alert_number",
 }
+ENVELOPE = ("seq", "event", "ts", "data")
 SPAN = "from=2026-03-02&to=2026-03-03"
 
 
@@ -47,7 +61,8 @@ async def tables(database_url: str) -> AsyncIterator[Connection]:
     await asyncio.to_thread(migrate, database_url)
     connection = await asyncpg.connect(database_url)
     await connection.execute(
-        "TRUNCATE alerts, alert_acknowledgements, cameras, audit_logs, pending_publications, monitoring_zones"
+        "TRUNCATE alerts, alert_acknowledgements, cameras, audit_logs, pending_publications, monitoring_zones, "
+        "traffic_metrics, metrics_1m, metrics_1h"
     )
     yield connection
     await connection.close()
@@ -64,6 +79,7 @@ async def backend(
         admin=settings.admin,
         limits=settings.limits,
         auth={"public_acknowledge": True},
+        events={"heartbeat_seconds": 0.5, "metrics_seconds": 1.0, "heatmap_seconds": 2.0},
         kafka={"bootstrap_servers": kafka_bootstrap},
         postgres={"url": database_url},
     )
@@ -220,8 +236,6 @@ async def test_every_path_takes_the_number_of_an_alert(backend: Worker, tables: 
         by_id, by_number = [await get(backend.client, f"/api/alerts/{key}") for key in (event.id, number)]
         assert by_id == by_number
         assert (by_id["id"], by_id["alert_number"]) == (event.id, number)
-    from tests.web.conftest import ADMIN
-
     response = await backend.client.post(f"/api/alerts/{alert_number(manual.id)}/resolve", headers=ADMIN)
     assert (response.status, (await response.json())["id"]) == (200, manual.id)
 
@@ -233,3 +247,246 @@ def test_numbers_of_alerts_differ_and_stay() -> None:
     assert max(numbers) <= 2**53 - 1
     assert max(numbers) > 2**52
     assert alert_number("d720e32d-4765-5177-b65b-42dd7f6e6445") == 7569160010263714
+
+
+# ------------------------------------------------------------------ administration
+
+
+async def administer(client: Client, method: str, path: str, body: object = None, status: int = 200) -> Any:
+    headers = {"X-Admin-Token": ADMIN_KEY, "X-Admin-User": "ada"}
+    response = await client.request(method, f"/api/admin/{path}", json=body, headers=headers)
+    text = await response.text()
+    assert response.status == status, text
+    return json.loads(text) if text else None
+
+
+async def test_thresholds_may_be_equal_and_come_back_as_they_were_set(backend: Worker, tables: Connection) -> None:
+    names = ("congestion_threshold_low", "congestion_threshold_moderate", "congestion_threshold_high")
+    before = await administer(backend.client, "GET", "thresholds")
+    assert [before[name] for name in names] == [0.3, 0.55, 0.8]
+    wanted = dict(zip(names, (0.2, 0.5, 0.5), strict=True))
+    after = await administer(backend.client, "PUT", "thresholds", wanted)
+    assert {name: after[name] for name in names} == wanted
+    stored = await tables.fetchrow("SELECT * FROM admin_thresholds ORDER BY version DESC LIMIT 1")
+    assert stored is not None
+    assert {name: stored[name] for name in names} == wanted
+    control = Thresholds(1, 0, 0.2, 0.5, 0.5)
+    assert control.valid
+    scale = CongestionScale(moderate=0.2, high=0.5, severe=0.5)
+    assert [scale.level(score) for score in (0.1, 0.2, 0.49, 0.5)] == ["LOW", "MODERATE", "MODERATE", "SEVERE"]
+    await administer(backend.client, "PUT", "thresholds", wanted | {names[0]: 0.6}, 422)
+    (row,) = await tables.fetch("SELECT actor FROM audit_logs WHERE action = 'thresholds.update'")
+    assert row["actor"] == "ada"
+    await tables.execute("TRUNCATE admin_thresholds")
+
+
+async def test_a_zone_without_a_description(backend: Worker, tables: Connection) -> None:
+    ring = [{"lat": 44.0, "lon": 11.0}, {"lat": 45.0, "lon": 11.0}, {"lat": 45.0, "lon": 12.0}]
+    body = {"name": "centre", "description": None, "coordinates": ring}
+    zone = await administer(backend.client, "POST", "zones", body, 201)
+    assert (zone["description"], zone["coordinates"]) == (None, [*ring, ring[0]])
+    told = await administer(backend.client, "PUT", f"zones/{zone['id']}", {"description": "the middle"})
+    assert told["description"] == "the middle"
+    told = await administer(backend.client, "PUT", f"zones/{zone['id']}", {"description": None})
+    assert told["description"] is None
+    assert await administer(backend.client, "GET", "zones") == [told]
+    await administer(backend.client, "DELETE", f"zones/{zone['id']}", status=204)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"latitude": 44.5, "longitude": 11.3},
+        {"lat": 44.5, "lng": 11.3},
+        {"lat": 44.5, "lon": 11.3},
+        {"latitude": 44.5, "lat": 44.5, "lng": 11.3, "lon": 11.3},
+    ],
+)
+async def test_a_camera_is_placed_by_any_of_its_names(
+    backend: Worker, tables: Connection, place: dict[str, float]
+) -> None:
+    client = backend.client
+    made = await administer(client, "PUT", "cameras/cam_1", {"name": "Porta", **place}, 201)
+    assert (made["latitude"], made["longitude"], made["name"]) == (44.5, 11.3, "Porta")
+    assert isinstance(made["id"], int)
+    assert 0 <= made["id"] < 2**53
+    changed = await administer(client, "PUT", "cameras/cam_1", {"lat": 44.6, "road_segment": "A1"})
+    assert changed == made | {"latitude": 44.6, "road_segment": "A1", "updated_at": changed["updated_at"]}
+    assert changed["updated_at"] > changed["created_at"] == made["created_at"]
+    other = await administer(client, "POST", "cameras", {"camera_id": "cam_2", **place}, 201)
+    assert (other["latitude"], other["longitude"]) == (44.5, 11.3)
+    assert other["id"] != made["id"]
+    assert await administer(client, "GET", "cameras") == [changed, other]
+    rows = await tables.fetch("SELECT camera_id, latitude, longitude, created_at, updated_at FROM cameras")
+    assert sorted((row["camera_id"], row["latitude"], row["longitude"]) for row in rows) == [
+        ("cam_1", 44.6, 11.3),
+        ("cam_2", 44.5, 11.3),
+    ]
+    actions = [row["action"] for row in await tables.fetch("SELECT action FROM audit_logs ORDER BY id")]
+    assert actions == ["cameras.create", "cameras.update", "cameras.create"]
+
+
+async def test_names_that_contradict_each_other_are_refused(backend: Worker, tables: Connection) -> None:
+    for place in ({"latitude": 1, "lat": 2, "lng": 3}, {"lat": 1, "lng": 3, "lon": 4}, {"lat": 1}, {"lon": 1}):
+        await administer(backend.client, "PUT", "cameras/cam_1", place, 422)
+        await administer(backend.client, "POST", "cameras", {"camera_id": "cam_1", **place}, 422)
+    await administer(backend.client, "PUT", f"cameras/{'x' * 257}", {}, 422)
+    assert await administer(backend.client, "GET", "cameras") == []
+
+
+# ------------------------------------------------------------------ sockets
+
+
+Messages: TypeAlias = "asyncio.Queue[Any]"
+
+
+@asynccontextmanager
+async def listening(worker: Worker, path: str) -> AsyncIterator[Messages]:
+    """What a client is told, read as it comes: one that does not read answers no pings, and is cut."""
+    messages: Messages = asyncio.Queue()
+
+    async def listen(connection: ClientWebSocketResponse) -> None:
+        async for message in connection:
+            messages.put_nowait(json.loads(message.data))
+
+    async with worker.client.ws_connect(path) as connection:
+        reading = asyncio.create_task(listen(connection))
+        yield messages
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+
+async def heard(messages: Messages, seconds: float = 8) -> Any:
+    return await asyncio.wait_for(messages.get(), seconds)
+
+
+async def test_windows_come_whole_every_five_seconds(backend: Worker) -> None:
+    """A client replaces what it shows: each message has every camera, those that said nothing new, too."""
+    await backend.put(*window_rows("a", 1), *window_rows("b", 1))
+    async with (
+        listening(backend, "/ws/metrics") as cameras,
+        listening(backend, "/ws/metrics/lanes") as lanes,
+        listening(backend, "/ws/metrics?camera_id=b") as only_b,
+        listening(backend, "/ws/metrics?changes=true") as changes,
+    ):
+        b = window_rows("b", 2)
+        await wait_for_rows(changes, 2)
+        await wait_for_rows(cameras, 2)
+        started = time.monotonic()
+        await backend.put(*b)
+        assert await heard(changes, 1) == flat([b[0]])
+        assert await heard(cameras) == flat([window_row("a", 1), b[0]])
+        assert await heard(cameras) == flat([window_row("a", 1), b[0]])
+        assert 8 <= time.monotonic() - started <= 12
+        while (told := await heard(lanes)) != flat([*window_rows("a", 1)[1:], *b[1:]]):
+            assert told == flat([*window_rows("a", 1)[1:], *window_rows("b", 1)[1:]])
+        while await heard(only_b) != flat([b[0]]):
+            pass
+
+
+async def wait_for_rows(messages: Messages, count: int) -> None:
+    """The first message may have been sent before the worker heard of the rows."""
+    while len(await heard(messages)) < count:
+        pass
+
+
+async def test_operators_hear_broadcasts_beside_the_rows(backend: Worker, tables: Connection) -> None:
+    async with (
+        listening(backend, "/ws/metrics?role=operator") as operator,
+        listening(backend, "/ws/metrics/lanes?role=operator") as lanes,
+        listening(backend, "/ws/metrics?role=viewer") as viewer,
+    ):
+        for connection in (operator, lanes, viewer):
+            assert await heard(connection) == []
+        await asyncio.sleep(0.2)
+        sent = await administer(
+            backend.client, "POST", "notifications/broadcast", {"message": "Fog", "severity": "critical"}, 202
+        )
+        assert (sent["status"], sent["severity"]) == ("queued", "CRITICAL")
+        for connection in (operator, lanes):
+            while isinstance(told := await heard(connection), list):
+                pass
+            assert told["event"] == "admin_broadcast"
+            assert told["data"] == {name: value for name, value in sent.items() if name != "status"}
+        assert await heard(viewer) == []
+
+
+async def test_with_types_nothing_else_is_told(backend: Worker) -> None:
+    redis = backend.context.redis
+    await step(backend, news_event("open"))
+    async with (
+        listening(backend, "/ws/events?types=admin_broadcast") as strict,
+        listening(backend, "/ws/events?types=admin_broadcast,snapshot") as with_snapshot,
+        listening(backend, "/ws/events?types=heartbeat") as beats,
+        listening(backend, "/ws/events") as everything,
+    ):
+        assert (await heard(everything))["event"] == "snapshot"
+        assert (await heard(with_snapshot))["event"] == "snapshot"
+        assert (await heard(beats))["event"] == "heartbeat"
+        await asyncio.sleep(1.2)  # heartbeats come twice a second
+        await emit(redis, "admin_broadcast", b"1")
+        assert [(await heard(one))["event"] for one in (strict, with_snapshot)] == ["admin_broadcast"] * 2
+        assert (await heard(beats))["event"] == "heartbeat"
+
+
+async def test_silent_cameras_are_told_only_to_those_who_ask(backend: Worker) -> None:
+    async with (
+        listening(backend, "/ws/events?types=new_alert,snapshot") as plain,
+        listening(backend, "/ws/events?types=new_alert,snapshot&include=quality") as quality,
+    ):
+        for connection in (plain, quality):
+            assert (await heard(connection))["data"]["alerts"] == []
+        silent = news_event("s", alert_type="camera_silent", severity="WARNING", congestion_level=None)
+        await step(backend, silent, news_event("a"))
+        assert (await heard(plain))["data"]["id"] == news_event("a").id
+        assert [(await heard(quality))["data"]["id"] for _ in range(2)] == [silent.id, news_event("a").id]
+    for query, count in (("", 1), ("&include=quality", 2)):
+        async with listening(backend, f"/ws/events?types=new_alert,snapshot{query}") as connection:
+            assert len((await heard(connection))["data"]["alerts"]) == count
+
+
+async def test_a_minute_of_events_says_what_postgres_says(
+    backend: Worker, tables: Connection, settings: Settings
+) -> None:
+    """Metrics and heatmap as the live role tells them; here it takes as long as two of each."""
+    await tables.execute("INSERT INTO cameras (camera_id, name, latitude, longitude) VALUES ('a', 'A', 44.5, 11.3)")
+    rows = [recent_window("a", 3, vehicle_count=20, congestion_score=0.6), recent_window("a", 2), recent_window("b", 2)]
+    await keep_windows(backend.context.settings, *rows)
+    await backend.put(*rows)
+    surroundings = Surroundings(backend.context.settings)
+    await surroundings.refresh()
+    telling = asyncio.create_task(PeriodicEvents(backend.context.redis, backend.context.settings, surroundings).run())
+    try:
+        async with (
+            listening(backend, "/ws/events?types=traffic_metrics_update") as metrics,
+            listening(backend, "/ws/events?types=heatmap_update") as heatmap,
+        ):
+            for _ in range(2):
+                told = await heard(metrics)
+                assert (set(told), told["event"]) == ({*ENVELOPE, "overview"}, "traffic_metrics_update")
+                stored = await tables.fetch(
+                    "SELECT DISTINCT ON (camera_id) camera_id, window_end, vehicle_count, avg_speed_kmh, queue_length, "
+                    "congestion_score, congestion_level FROM traffic_metrics WHERE lane_id IS NULL "
+                    "ORDER BY camera_id, window_start DESC"
+                )
+                assert [
+                    (
+                        row["camera_id"],
+                        datetime.fromisoformat(row["window_end"]),
+                        row["vehicle_count"],
+                        row["avg_speed_kmh"],
+                        row["queue_length"],
+                        row["congestion_score"],
+                        row["congestion_level"],
+                    )
+                    for row in told["data"]
+                ] == [tuple(row) for row in stored]
+                assert told["data"] == flat(rows[1:])
+                assert told["overview"]["vehicle_count"] == 20
+            points = (await heard(heatmap, 12))["data"]
+            rest = await get(backend.client, "/api/map/heatmap?minutes=5&format=array")
+            assert points == rest
+            assert (len(points), points[0]["camera_id"], points[0]["vehicle_count"]) == (1, "a", 15)
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
