@@ -113,7 +113,6 @@ class AlertRow(Struct, frozen=True, kw_only=True):
     """
 
     id: str
-    alert_number: int
     severity: Severity
     alert_type: AlertType
     camera_id: str | None
@@ -127,6 +126,7 @@ class AlertRow(Struct, frozen=True, kw_only=True):
     acknowledged: bool
     acknowledged_by: str | None
     acknowledged_at: str | None
+    alert_number: int
 
 
 class AcknowledgedAlert(AlertRow, frozen=True, kw_only=True):
