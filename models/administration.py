@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
+
+from models.alerts import SEVERITIES
 
 #: Postgres keeps no NUL characters.
 Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
@@ -32,7 +35,7 @@ class NewZone(Struct, frozen=True, kw_only=True):
 
     name: Name
     coordinates: Ring
-    description: Text = ""
+    description: Text | None = None
 
 
 class ZoneChange(Struct, frozen=True, kw_only=True):
@@ -40,7 +43,7 @@ class ZoneChange(Struct, frozen=True, kw_only=True):
 
     name: Name | UnsetType = UNSET
     coordinates: Ring | UnsetType = UNSET
-    description: Text | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
 
 
 class Zone(Struct, frozen=True, kw_only=True):
@@ -53,7 +56,7 @@ class Zone(Struct, frozen=True, kw_only=True):
 
     id: int
     name: str
-    description: str
+    description: str | None
     coordinates: list[Point]
     created_at: str
     updated_at: str
@@ -77,8 +80,26 @@ class NewCamera(Struct, frozen=True, kw_only=True):
     calibration: dict[str, Any] | None = None
 
 
+class NewCameraBody(NewCamera, frozen=True, kw_only=True):
+    """The same with the names of other systems.
+
+    Attributes:
+        lat: the same as latitude.
+        lng, lon: the same as longitude.
+    """
+
+    lat: Latitude | None = None
+    lng: Longitude | None = None
+    lon: Longitude | None = None
+
+
 class CameraChange(Struct, frozen=True, kw_only=True):
-    """Body of ``PUT /api/admin/cameras/{camera_id}``; what is left out stays, null clears."""
+    """Body of ``PUT /api/admin/cameras/{camera_id}``; what is left out stays, null clears.
+
+    Attributes:
+        lat: the same as latitude.
+        lng, lon: the same as longitude.
+    """
 
     name: Name | UnsetType | None = UNSET
     latitude: Latitude | UnsetType | None = UNSET
@@ -86,6 +107,9 @@ class CameraChange(Struct, frozen=True, kw_only=True):
     road_segment: Name | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
     calibration: dict[str, Any] | UnsetType | None = UNSET
+    lat: Latitude | UnsetType | None = UNSET
+    lng: Longitude | UnsetType | None = UNSET
+    lon: Longitude | UnsetType | None = UNSET
 
 
 class Camera(Struct, frozen=True, kw_only=True):
@@ -94,6 +118,9 @@ class Camera(Struct, frozen=True, kw_only=True):
     Attributes:
         registered: whether somebody registered it; else it is known because it reported.
         last_seen: end of its newest final window; None when it has none.
+        id: the camera_id as a whole number that follows from it, at most 2^53 - 1.
+        created_at: when it was registered, or else when it reported first; None of one that is not stored yet.
+        updated_at: when somebody changed it last; None likewise.
     """
 
     camera_id: str
@@ -105,12 +132,21 @@ class Camera(Struct, frozen=True, kw_only=True):
     calibration: dict[str, Any] | None
     registered: bool
     last_seen: str | None
+    id: int = 0
+    created_at: str | None = None
+    updated_at: str | None = None
+
+
+def camera_number(camera_id: str) -> int:
+    """A camera_id as a whole number, 0..2^53 - 1: the first 53 bits of its SHA-256."""
+    return int.from_bytes(hashlib.sha256(camera_id.encode("utf-8", "surrogatepass")).digest()[:7]) >> 3
 
 
 class ThresholdChange(Struct, frozen=True, kw_only=True):
-    """Body of ``PUT /api/admin/thresholds``: scores at which a level ends, strictly ascending.
+    """Body of ``PUT /api/admin/thresholds``: scores at which a level ends, ascending.
 
-    LOW is below low, MODERATE below moderate, HIGH below high; SEVERE is from high on.
+    LOW is below low, MODERATE below moderate, HIGH below high; SEVERE is from high on. Where two are equal, the level
+    between them does not occur.
     """
 
     congestion_threshold_low: Share
@@ -135,6 +171,10 @@ class ThresholdsInForce(Struct, frozen=True, kw_only=True):
     set_at: str | None
 
 
+# JSON Schema knows no flag for this; in Python "$" is before a newline at the end, too
+_ANY_CASE = f"^({'|'.join(''.join(f'[{c}{c.lower()}]' for c in word) for word in SEVERITIES)})$(?!\\n)"
+
+
 class NewBroadcast(Struct, frozen=True, kw_only=True):
     """Body of ``POST /api/admin/notifications/broadcast``.
 
@@ -144,14 +184,14 @@ class NewBroadcast(Struct, frozen=True, kw_only=True):
     """
 
     message: Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
-    title: Text = ""
-    severity: Literal["WARNING", "CRITICAL", "EMERGENCY"] = "WARNING"
+    title: Text | None = None
+    severity: Annotated[str, Meta(pattern=_ANY_CASE, description="In any case.")] = "WARNING"
     camera_id: Name | None = None
     zone: Name | None = None
 
 
 class Broadcast(Struct, frozen=True, kw_only=True):
-    """Data of the event ``admin_broadcast``, and what its sender gets back."""
+    """Data of the event ``admin_broadcast``."""
 
     id: str
     title: str
@@ -161,6 +201,12 @@ class Broadcast(Struct, frozen=True, kw_only=True):
     zone: str | None
     sent_by: str
     sent_at: str
+
+
+class QueuedBroadcast(Broadcast, frozen=True, kw_only=True):
+    """What the sender of a broadcast gets back."""
+
+    status: Literal["queued"] = "queued"
 
 
 class AuditEntry(Struct, frozen=True, kw_only=True):

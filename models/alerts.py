@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import contextlib
+from typing import Literal, get_args
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
@@ -13,8 +15,38 @@ AlertType = Literal["congestion", "stopped_traffic", "incident", "manual", "came
 Severity = Literal["WARNING", "CRITICAL", "EMERGENCY"]
 AlertAction = Literal["opened", "updated", "acknowledged", "resolved"]
 
+SEVERITIES: tuple[str, ...] = get_args(Severity)
+ALERT_TYPES: tuple[str, ...] = get_args(AlertType)
+
+#: The largest whole number that every JSON reader keeps: 2^53 - 1.
+LARGEST_ALERT_NUMBER = (1 << 53) - 1
+
+#: The level that a severity is raised from; EMERGENCY is above all levels.
+LEVEL_OF_SEVERITY: dict[Severity, Level] = {"WARNING": "HIGH", "CRITICAL": "SEVERE", "EMERGENCY": "SEVERE"}
+
+# The first 48 bits of a UUID, and after the four that name its version five more.
+_FIRST_BITS, _MORE_BITS = 48, 5
+_FIRST_SHIFT = 128 - _FIRST_BITS
+_MORE_SHIFT = _FIRST_SHIFT - 4 - _MORE_BITS
+
 #: A value that a rule looked at, as it is shown to people.
 RuleValue = float | int | str | None
+
+
+def alert_number(alert_id: UUID | str) -> int:
+    """The id of an alert as a whole number that follows from it, 0..`LARGEST_ALERT_NUMBER`.
+
+    Raises:
+        ValueError: the id is no UUID.
+    """
+    bits = (alert_id if isinstance(alert_id, UUID) else UUID(alert_id)).int
+    return (bits >> _FIRST_SHIFT) << _MORE_BITS | bits >> _MORE_SHIFT & ((1 << _MORE_BITS) - 1)
+
+
+def ids_of_number(number: int) -> tuple[UUID, UUID]:
+    """The smallest and the largest UUID that may have a number: all that do lie between, among few others."""
+    first = number >> _MORE_BITS << _FIRST_SHIFT
+    return UUID(int=first), UUID(int=first | (1 << _FIRST_SHIFT) - 1)
 
 
 class AlertEvent(Struct, frozen=True, kw_only=True):
@@ -26,6 +58,7 @@ class AlertEvent(Struct, frozen=True, kw_only=True):
 
     Attributes:
         id: a UUID that follows from the rule, the camera and the window that opened the alert.
+        alert_number: the id as a whole number, for systems that keep no text; it follows from the id, whatever is sent.
         action: what happened.
         revision: 1 when opened, one more with every update and with the end.
         severity: never falls while the alert is open.
@@ -35,10 +68,12 @@ class AlertEvent(Struct, frozen=True, kw_only=True):
         triggered_at: end of the window that raised it.
         updated_at: end of the window of this step; for what people do, when they did it.
         rule: the rule in words: ``congestion_level >= HIGH for 2 windows``.
-        values: what the rule saw, by name with units: ``{"avg_speed_kmh": 4.2}``.
+        values: what the rule saw, by name with units: ``{"avg_speed_kmh": 4.2}``; ``risen_from`` in a step that raised
+            the severity: what it was before.
     """
 
     id: str
+    alert_number: int = 0
     action: AlertAction
     revision: int
     severity: Severity
@@ -58,9 +93,24 @@ class AlertEvent(Struct, frozen=True, kw_only=True):
     acknowledged_by: str | None = None
     acknowledged_at: str | None = None
 
+    def __post_init__(self) -> None:
+        """Number the alert; one whose id is no UUID, which whoever reads it refuses, keeps none."""
+        with contextlib.suppress(ValueError):
+            msgspec.structs.force_setattr(self, "alert_number", alert_number(self.id))
+
+    @property
+    def rises(self) -> bool:
+        """Whether this step raises the severity of an alert that is open."""
+        return self.action == "updated" and "risen_from" in self.values
+
 
 class AlertRow(Struct, frozen=True, kw_only=True):
-    """An alert in ``/api/alerts/current``, ``/history`` and, with these columns in this order, ``/export``."""
+    """An alert in ``/api/alerts/current``, ``/active`` and ``/history``.
+
+    Attributes:
+        alert_number: the id as a whole number, at most 2^53 - 1; every path takes either.
+        acknowledged: whether somebody has taken it on.
+    """
 
     id: str
     severity: Severity
@@ -73,8 +123,105 @@ class AlertRow(Struct, frozen=True, kw_only=True):
     congestion_score: float | None
     triggered_at: str
     resolved_at: str | None
+    acknowledged: bool
     acknowledged_by: str | None
     acknowledged_at: str | None
+    alert_number: int
+
+
+class AcknowledgedAlert(AlertRow, frozen=True, kw_only=True):
+    """An alert that somebody has taken on.
+
+    Attributes:
+        alert_id: its id once more.
+        admin_id: who took it on: the first who did.
+        status: whether this request did it.
+    """
+
+    alert_id: str
+    admin_id: str
+    status: Literal["acknowledged", "already_acknowledged"]
+
+
+#: The columns of ``/api/alerts/export`` in their order.
+EXPORTED_COLUMNS = (
+    "id",
+    "severity",
+    "alert_type",
+    "camera_id",
+    "road_segment",
+    "title",
+    "message",
+    "congestion_level",
+    "congestion_score",
+    "triggered_at",
+    "resolved_at",
+    "acknowledged_by",
+    "acknowledged_at",
+)
+
+
+class NewAlert(Struct, frozen=True, kw_only=True):
+    """Data of the event ``new_alert``: an `AlertEvent`, in words that dashboards of cameras know.
+
+    Attributes:
+        severity: the level: HIGH or SEVERE.
+        alert_severity: the severity.
+        score: the congestion_score.
+        vehicle_count: in the window of this step; None when no window raised the alert.
+        window_end: end of that window.
+    """
+
+    id: str
+    alert_number: int
+    action: AlertAction
+    revision: int
+    severity: Level
+    alert_severity: Severity
+    alert_type: AlertType
+    camera_id: str | None
+    title: str
+    message: str
+    congestion_level: Level | None
+    congestion_score: float | None
+    score: float | None
+    vehicle_count: int | None
+    window_end: str | None
+    since: str
+    triggered_at: str
+    updated_at: str
+    rule: str
+    road_segment: str | None
+    values: dict[str, RuleValue]
+    resolved_at: str | None
+    acknowledged_by: str | None
+    acknowledged_at: str | None
+
+
+def new_alert(event: AlertEvent) -> NewAlert:
+    """An alert as it is told as new, when it opens and when its severity rises."""
+    level = event.congestion_level if event.congestion_level in ("HIGH", "SEVERE") else None
+    count = event.values.get("vehicle_count")
+    alike = {name: getattr(event, name) for name in NewAlert.__struct_fields__ if hasattr(event, name)}
+    told: dict[str, object] = {
+        "severity": level or LEVEL_OF_SEVERITY[event.severity],
+        "alert_severity": event.severity,
+        "score": event.congestion_score,
+        "vehicle_count": count if isinstance(count, int) else None,
+        "window_end": None if event.congestion_level is None else event.updated_at,
+    }
+    return NewAlert(**{**alike, **told})
+
+
+def decode_new_alert(data: bytes | msgspec.Raw) -> AlertEvent:
+    """The alert of an event ``new_alert``, as `new_alert` wrote it or an older version did.
+
+    Raises:
+        Exception: it is none: one of `models.records.MALFORMED`.
+    """
+    told = msgspec.json.decode(data, type=dict[str, object])
+    severity = told.get("alert_severity", told.get("severity"))
+    return msgspec.convert({**told, "severity": severity}, AlertEvent)
 
 
 def is_about_traffic(alert: AlertEvent | AlertRow) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from models.alerts import AlertEvent
 from models.maps import HeatPoint
 from models.overview import CityOverview
+from models.window_rows import WindowRow
 
 EventName = Literal[
     "traffic_metrics_update",
@@ -23,6 +24,7 @@ EventName = Literal[
 
 #: What a connection says beside the events: the state at its begin, that it lives, that events were missed.
 ConnectionEventName = Literal["snapshot", "heartbeat", "resync"]
+CONNECTION_EVENTS = frozenset(get_args(ConnectionEventName))
 
 
 class Envelope(Struct, frozen=True):
@@ -33,16 +35,19 @@ class Envelope(Struct, frozen=True):
             the newest event.
         event: an `EventName` or a `ConnectionEventName`.
         ts: when it was told, RFC 3339 UTC.
-        data: what happened: `models.overview.CityOverview` of ``traffic_metrics_update``, a list of
-            `models.maps.HeatPoint` of ``heatmap_update``, `models.alerts.AlertEvent` of an alert, `Snapshot` of
-            ``snapshot``, ``{"stale_since": RFC 3339}`` of a ``heartbeat`` of a worker that hears nothing of Redis,
-            else an empty object, as of ``resync``.
+        data: what happened: a list of camera-wide `models.window_rows.WindowRow` of ``traffic_metrics_update``, a list
+            of `models.maps.HeatPoint` of ``heatmap_update``, `models.alerts.NewAlert` of ``new_alert``,
+            `models.alerts.AlertEvent` of other steps of an alert, `Snapshot` of ``snapshot``, ``{"stale_since":
+            RFC 3339}`` of a ``heartbeat`` of a worker that hears nothing of Redis, else an empty object, as of
+            ``resync``.
+        overview: `models.overview.CityOverview`, of ``traffic_metrics_update`` only.
     """
 
     seq: int
     event: str
     ts: str
     data: msgspec.Raw
+    overview: msgspec.Raw | UnsetType = UNSET
 
 
 class Snapshot(Struct, frozen=True):
@@ -52,11 +57,13 @@ class Snapshot(Struct, frozen=True):
         alerts: open alerts, newest first.
         traffic_metrics_update, heatmap_update: data of the newest one; None when there was none or it was not
             asked for.
+        overview: beside the newest traffic_metrics_update; None likewise.
     """
 
     alerts: list[AlertEvent]
-    traffic_metrics_update: CityOverview | None
+    traffic_metrics_update: list[WindowRow] | None
     heatmap_update: list[HeatPoint] | None
+    overview: CityOverview | None = None
 
 
 encode_event_data = msgspec.json.Encoder().encode

@@ -19,7 +19,7 @@ class Thresholds(Struct, frozen=True):
     Attributes:
         version: of those in force, the largest version wins.
         effective_from_us: microseconds since the epoch.
-        moderate, high, severe: ascending, between 0 and 1.
+        moderate, high, severe: ascending, between 0 and 1; where two are equal, the level between does not occur.
     """
 
     version: int
@@ -31,10 +31,11 @@ class Thresholds(Struct, frozen=True):
     @property
     def valid(self) -> bool:
         """Whether the boundaries ascend within 0 and 1, and numbers are ones that a state row can keep."""
-        numbers = (0.0, self.moderate, self.high, self.severe, 1.0)
+        numbers = (self.moderate, self.high, self.severe)
         return (
             all(map(math.isfinite, numbers))
-            and all(low < high for low, high in pairwise(numbers))
+            and all(0 < number < 1 for number in numbers)
+            and all(low <= high for low, high in pairwise(numbers))
             and all(0 <= whole < 1 << 63 for whole in (self.version, self.effective_from_us))
         )
 

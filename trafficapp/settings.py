@@ -190,8 +190,8 @@ class CongestionSettings(Section):
 
     @model_validator(mode="after")
     def _ascending(self) -> CongestionSettings:
-        if not self.threshold_moderate < self.threshold_high < self.threshold_severe:
-            raise ValueError("thresholds must ascend: threshold_moderate < threshold_high < threshold_severe")
+        if not self.threshold_moderate <= self.threshold_high <= self.threshold_severe:
+            raise ValueError("thresholds must ascend: threshold_moderate <= threshold_high <= threshold_severe")
         return self
 
 
@@ -308,13 +308,20 @@ class AuthSettings(Section):
     public_reads: bool = Field(
         True, description="Whether everybody who reaches the port may read; else a viewer's token is needed."
     )
+    public_acknowledge: bool = Field(
+        False,
+        description="Whether alerts may be acknowledged without a token, for dashboards behind a login of their own.",
+    )
     jwt_secret: SecretStr | None = Field(None, min_length=32, description="Key of HS256 tokens.")
     jwks_url: str | None = Field(
         None, pattern=r"^https?://", description="Where the keys of RS256 and ES256 tokens are published."
     )
     jwt_issuer: str | None = Field(None, description="Demanded ``iss`` of a token.")
-    jwt_audience: str | None = Field(None, description="Demanded ``aud`` of a token.")
-    role_claim: str = Field("role", description="Claim that holds a role or a list of roles.")
+    jwt_audience: str | None = Field(None, description="Demanded ``aud`` of a token, or else ``azp``.")
+    role_claim: str = Field(
+        "role",
+        description="Claim that holds a role or a list of roles; without ``role``, ``realm_access.roles`` counts.",
+    )
 
 
 class LimitSettings(Section):

@@ -61,6 +61,7 @@ class Authority:
     def __init__(self, settings: Settings) -> None:
         key = settings.admin.api_key
         self.public_reads = settings.auth.public_reads
+        self.public_acknowledge = settings.auth.public_acknowledge
         self._static = StaticToken(None if key is None else key.get_secret_value())
         self._jwt = JwtVerifier(settings.auth)
 
@@ -141,6 +142,18 @@ async def authorise(request: web.Request, access: Access, is_socket: bool = Fals
         detail = f"this needs the token of a caller with the role {least}" if knows_tokens else _UNSET
         raise ProblemError(HTTPStatus.UNAUTHORIZED, detail, {hdrs.WWW_AUTHENTICATE: _CHALLENGE})
     raise ProblemError(HTTPStatus.FORBIDDEN, f"this needs the role {least}; the token gives {caller.role}")
+
+
+async def authorise_acknowledging(request: web.Request) -> None:
+    """The same for acknowledging alerts, for which a setting may let callers without a token pass; a wrong one never.
+
+    Raises:
+        ProblemError: as `authorise`.
+    """
+    if request.config_dict[AUTHORITY].public_acknowledge:
+        await identify(request, Access.OPERATE)
+    else:
+        await authorise(request, Access.OPERATE)
 
 
 def warn_of_public_reads(settings: Settings) -> None:

@@ -7,17 +7,18 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Literal
 
+import msgspec
 from aiohttp import hdrs, web
 from msgspec import Struct
 
-from models.alerts import AlertEvent, AlertRow, Severity, encode_alert_event
+from models.alerts import AcknowledgedAlert, AlertEvent, AlertRow, Severity, encode_alert_event
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.stores import alert_writes
 from trafficapp.stores.alert_queries import alert as stored_alert
 from trafficapp.stores.publications import KafkaPublication
 from trafficapp.topics import ALERTS
-from web.access import Access
-from web.alerts import AlertId, encode, live_alert, unknown_alert
+from web.access import ADMIN_USER_HEADER, Access, authorise_acknowledging
+from web.alerts import AlertId, encode, id_of, live_alert, unknown_alert
 from web.callers import MAX_NAME_CHARACTERS, is_name
 from web.context import CONTEXT, WebContext
 from web.open_alerts import alert_row
@@ -49,25 +50,48 @@ class RaisedAlert(Struct, frozen=True, kw_only=True):
 async def acknowledge(request: web.Request, path: AlertId, body: Acknowledge) -> web.Response:
     """``POST /api/alerts/{id}/acknowledge``: somebody takes an alert on; an alert that has ended may be, too."""
     context = request.app[CONTEXT]
-    if body.admin_id is not None and not is_name(body.admin_id):
-        # as of the header X-Admin-User; a pattern cannot name every character that is not printable
-        detail = f"admin_id must have 1 to {MAX_NAME_CHARACTERS} printable characters"
-        raise ProblemError(HTTPStatus.BAD_REQUEST, detail)
-    live = await live_alert(context, path.id)
+    named = _named(request, body)
+    alert_id = await id_of(context, path.id)
+    live = await live_alert(context, alert_id)
 
-    async def change(under_way: Write) -> AlertEvent:
-        alert = await _known(under_way, path.id, live)
-        if alert.severity == "WARNING":
-            raise ProblemError(HTTPStatus.BAD_REQUEST, "a WARNING needs no acknowledgement")
-        step = await alert_writes.acknowledge(under_way.connection, alert, body.admin_id or under_way.actor.name)
+    async def change(under_way: Write) -> tuple[AlertEvent, bool]:
+        alert = await _known(under_way, alert_id, live)
+        by = named or under_way.actor.name
+        step = await alert_writes.acknowledge(under_way.connection, alert, by)
         if step is None:
-            raise ProblemError(HTTPStatus.CONFLICT, f"alert {path.id} is acknowledged already")
+            return await alert_writes.as_acknowledged(under_way.connection, alert), False
         after = {"acknowledged_by": step.acknowledged_by, "acknowledged_at": step.acknowledged_at}
-        await under_way.audit("alerts.acknowledge", str(path.id), after=after)
+        await under_way.audit("alerts.acknowledge", str(alert_id), after=after)
         await under_way.tell(_publication(step))
-        return step
+        return step, True
 
-    return _answer(context, await write(request, change))
+    written = await write(request, change)
+    event, is_new = written.result
+    row = alert_row(event, context.registry.segment(event.camera_id))
+    answer = AcknowledgedAlert(
+        **msgspec.structs.asdict(row),
+        alert_id=event.id,
+        admin_id=event.acknowledged_by or "",
+        status="acknowledged" if is_new else "already_acknowledged",
+    )
+    return web.Response(body=encode(answer), content_type="application/json", headers=written.headers)
+
+
+def _named(request: web.Request, body: Acknowledge) -> str | None:
+    """Who acknowledges, as the body or else the header says; None, it is the caller.
+
+    Raises:
+        ProblemError: 400, that is no name.
+    """
+    for where, name in (("admin_id", body.admin_id), (ADMIN_USER_HEADER, request.headers.get(ADMIN_USER_HEADER))):
+        if name is None:
+            continue
+        if not is_name(name):
+            # a pattern of the body cannot name every character that is not printable
+            detail = f"{where} must have 1 to {MAX_NAME_CHARACTERS} printable characters"
+            raise ProblemError(HTTPStatus.BAD_REQUEST, detail)
+        return name
+    return None
 
 
 async def raise_alert(request: web.Request, body: RaisedAlert) -> web.Response:
@@ -108,20 +132,21 @@ async def raise_alert(request: web.Request, body: RaisedAlert) -> web.Response:
 
 async def resolve(request: web.Request, path: AlertId) -> web.Response:
     """``POST /api/alerts/{id}/resolve``: a person ends an alert that a person raised, or that a camera is silent."""
-    live = await live_alert(request.app[CONTEXT], path.id)
+    alert_id = await id_of(request.app[CONTEXT], path.id)
+    live = await live_alert(request.app[CONTEXT], alert_id)
 
     async def change(under_way: Write) -> AlertEvent:
-        alert = await _known(under_way, path.id, live)
+        alert = await _known(under_way, alert_id, live)
         if alert.alert_type not in _ENDED_BY_PEOPLE:
             detail = (
-                f"alert {path.id} was raised by the rule {alert.rule!r} and ends by itself: after some calm "
+                f"alert {alert_id} was raised by the rule {alert.rule!r} and ends by itself: after some calm "
                 "windows in a row, or when no vehicle was seen there for some minutes"
             )
             raise ProblemError(HTTPStatus.CONFLICT, detail)
         if alert.resolved_at is not None:
-            raise ProblemError(HTTPStatus.CONFLICT, f"alert {path.id} ended at {alert.resolved_at}")
+            raise ProblemError(HTTPStatus.CONFLICT, f"alert {alert_id} ended at {alert.resolved_at}")
         step = await alert_writes.resolve(under_way.connection, alert, datetime.now(UTC))
-        await under_way.audit("alerts.resolve", str(path.id), after={"resolved_at": step.resolved_at})
+        await under_way.audit("alerts.resolve", str(alert_id), after={"resolved_at": step.resolved_at})
         await under_way.tell(_publication(step))
         return step
 
@@ -181,20 +206,17 @@ def operations() -> list[Operation]:
             view=acknowledge,
             summary="Take an alert on",
             description=(
-                "By `admin_id` of the body, else the header `X-Admin-User`, else the caller's name. A WARNING needs "
-                "none (400); the second time is refused (409)."
+                "By `admin_id` of the body, else the header `X-Admin-User`, else the caller's name. The first one "
+                "stays: whoever comes later is told `already_acknowledged` and who it was. With the setting "
+                "`auth.public_acknowledge` no token is needed."
             ),
             tag=Tag.ALERTS,
             access=Access.OPERATE,
+            authorise=authorise_acknowledging,
             path_shape=AlertId,
             body_shape=Acknowledge,
-            answer=AlertRow,
-            errors=(
-                HTTPStatus.BAD_REQUEST,
-                HTTPStatus.NOT_FOUND,
-                HTTPStatus.CONFLICT,
-                HTTPStatus.SERVICE_UNAVAILABLE,
-            ),
+            answer=AcknowledgedAlert,
+            errors=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
             headers=(_TOLD_LATER,),
         ),
         Operation(

@@ -16,11 +16,10 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
-import msgspec
 from aiohttp import hdrs, web
 from msgspec import Meta
 
-from models.alerts import AlertRow
+from models.alerts import EXPORTED_COLUMNS, AlertRow
 from trafficapp.stores.alert_queries import AlertFilter, AlertsPage, Position, end_of_page
 from trafficapp.stores.alert_queries import alerts as stored_alerts
 from web.alerts import SpanQuery, link, position, span_filter
@@ -32,7 +31,7 @@ logger = logging.getLogger(__name__)
 #: As many as that come unless fewer are wanted: a file that ends early without a word would be taken for whole.
 MAX_ALERTS = 500_000
 
-COLUMNS = AlertRow.__struct_fields__
+COLUMNS = EXPORTED_COLUMNS
 
 _ROWS_AT_ONCE = 500
 #: A client that takes nothing for this long has gone.
@@ -102,7 +101,7 @@ def csv_lines(rows: Iterable[Iterable[object]]) -> bytes:
 
 
 def _cells(row: AlertRow) -> list[object]:
-    cells: list[object] = list(msgspec.structs.astuple(row))
+    cells: list[object] = [getattr(row, name) for name in COLUMNS]
     for place in _FREE_TEXT:
         cell = cells[place]
         if isinstance(cell, str) and cell.startswith(_FORMULA):

@@ -8,17 +8,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from aiohttp import hdrs, web
 from msgspec import Meta, Struct
 
-from models.alerts import AlertEvent, AlertRow, AlertType, Severity
+from models.alerts import ALERT_TYPES, SEVERITIES, AlertEvent, AlertRow, AlertType, Severity
 from models.timestamps import epoch_us, from_epoch_us
+from models.window_rows import Level
 from trafficapp.stores.alert_queries import AlertFilter, Position
 from trafficapp.stores.alert_queries import alert as stored_alert
 from trafficapp.stores.alert_queries import alerts as stored_alerts
+from trafficapp.stores.alert_queries import id_of_number as stored_id
 from trafficapp.stores.current_alerts import CurrentAlerts
 from trafficapp.stores.redis import UNAVAILABLE
 from web import parameters
@@ -26,31 +28,55 @@ from web.context import CONTEXT, WebContext
 from web.open_alerts import ANSWER_WITHIN_SECONDS, open_alerts
 from web.operations import Operation, Tag
 from web.problems import ProblemError
-from web.shapes import Moment, Name
+from web.shapes import AlertKey, Moment, Name
 from web.spans import Span, span_between
 
 DEFAULT_SPAN = timedelta(hours=24)
 DEFAULT_ALERTS = 500
 MAX_ALERTS = 5000
 
+#: Levels that a severity filter may name.
+_LEVELS = tuple(level for level in get_args(Level) if level != "UNKNOWN")
+
 encode = msgspec.json.Encoder().encode
 
 
-class AlertId(Struct, frozen=True):
-    """Which alert."""
+#: A word that is compared with ours; an empty one asks for nothing, as forms send it.
+Word = Annotated[str, Meta(max_length=64)]
 
-    id: uuid.UUID
+
+class AlertId(Struct, frozen=True):
+    """Which alert, by its id or its number."""
+
+    id: AlertKey
 
 
 class AlertQuery(Struct, frozen=True, kw_only=True):
-    """Which alerts; ``type`` is another word for ``alert_type``, ``zone`` is the id or name of a zone."""
+    """Which alerts; words in any case, and no alerts for a word that none has.
 
-    severity: Severity | None = None
-    alert_type: AlertType | None = None
-    type: AlertType | None = None
+    Attributes:
+        severity: WARNING, CRITICAL or EMERGENCY; or a level, LOW, MODERATE, HIGH or SEVERE: of open alerts the present
+            one, of ended ones also the one that raised them.
+        alert_type, type: the same: congestion, stopped_traffic, incident, manual or camera_silent.
+        zone: id or name of a zone.
+        include: `quality` for those about the data as well: silent cameras, which are else left out unless their type
+            is asked for.
+    """
+
+    severity: Word | None = None
+    alert_type: Word | None = None
+    type: Word | None = None
+    include: Literal["quality"] | None = None
     camera_id: Name | None = None
     road_segment: Name | None = None
     zone: Name | None = None
+
+
+class OpenQuery(AlertQuery, frozen=True, kw_only=True):
+    """Open alerts: all of them without a limit."""
+
+    limit: Annotated[int, Meta(ge=1, le=MAX_ALERTS)] | None = None
+    cursor: str | None = None
 
 
 class SpanQuery(AlertQuery, frozen=True, kw_only=True):
@@ -80,15 +106,29 @@ async def alert_filter(context: WebContext, query: AlertQuery) -> AlertFilter:
     Raises:
         ProblemError: 400, the query contradicts itself; 404, there is no such zone.
     """
-    if query.alert_type is not None and query.type is not None and query.alert_type != query.type:
+    kinds = {kind.lower() for kind in (query.alert_type, query.type) if kind}
+    if len(kinds) > 1:
         raise ProblemError(HTTPStatus.BAD_REQUEST, "alert_type and type mean the same and may not differ")
-    return AlertFilter(
-        severity=query.severity,
-        alert_type=query.alert_type or query.type,
+    kind = next(iter(kinds), None)
+    chosen = AlertFilter(
+        alert_type=msgspec.convert(kind, AlertType) if kind in ALERT_TYPES else None,
         camera_id=query.camera_id,
         camera_ids=await context.registry.choose(query.zone),
         road_segment=query.road_segment,
+        quality=query.include == "quality" or kind == "camera_silent",
+        nothing=kind is not None and kind not in ALERT_TYPES,
     )
+    return with_severity(chosen, query.severity) if query.severity else chosen
+
+
+def with_severity(chosen: AlertFilter, word: str) -> AlertFilter:
+    """The filter for a severity or a level, in any case; a word that is neither lets nothing through."""
+    upper = word.upper()
+    if upper in SEVERITIES:
+        return replace(chosen, severity=msgspec.convert(upper, Severity))
+    if upper in _LEVELS:
+        return replace(chosen, level=msgspec.convert(upper, Level))
+    return replace(chosen, nothing=True)
 
 
 async def span_filter(context: WebContext, query: SpanQuery) -> AlertFilter:
@@ -101,12 +141,34 @@ async def span_filter(context: WebContext, query: SpanQuery) -> AlertFilter:
     return replace(await alert_filter(context, query), since=span.since, until=span.until)
 
 
-async def current(request: web.Request, query: AlertQuery) -> web.Response:
+async def current(request: web.Request, query: OpenQuery) -> web.Response:
     """``GET /api/alerts/current``: open alerts, newest first."""
     context = request.app[CONTEXT]
-    wanted = await alert_filter(context, query)
-    found = await open_alerts(context)
-    return _answer(found.matching(wanted), found.headers)
+    return await _open(request, query, await alert_filter(context, query))
+
+
+async def active(request: web.Request, query: OpenQuery) -> web.Response:
+    """``GET /api/alerts/active``: open alerts that nobody has taken on, newest first."""
+    context = request.app[CONTEXT]
+    return await _open(request, query, replace(await alert_filter(context, query), unacknowledged_only=True))
+
+
+async def _open(request: web.Request, query: OpenQuery, wanted: AlertFilter) -> web.Response:
+    after = position(request)
+    found = await open_alerts(request.app[CONTEXT])
+    rows = found.matching(wanted)
+    if after is not None:
+        rows = [row for row in rows if _place(row) < after]
+    shown = rows if query.limit is None else rows[: query.limit]
+    headers = dict(found.headers)
+    if len(shown) < len(rows):
+        triggered_at, alert_id = _place(shown[-1])
+        headers[hdrs.LINK] = parameters.next_link(request, Cursor(epoch_us(triggered_at), alert_id))
+    return _answer(shown, headers)
+
+
+def _place(row: AlertRow) -> Position:
+    return from_epoch_us(epoch_us(row.triggered_at)), uuid.UUID(row.id)
 
 
 async def history(request: web.Request, query: HistoryQuery) -> web.Response:
@@ -121,14 +183,37 @@ async def history(request: web.Request, query: HistoryQuery) -> web.Response:
 async def one(request: web.Request, path: AlertId) -> web.Response:
     """``GET /api/alerts/{id}``: everything about an alert, so that it explains itself."""
     context = request.app[CONTEXT]
-    alert = await live_alert(context, path.id)
+    alert_id = await id_of(context, path.id)
+    alert = await live_alert(context, alert_id)
     if alert is None:
-        alert = await context.database.ask(lambda pool: stored_alert(pool, path.id))
+        alert = await context.database.ask(lambda pool: stored_alert(pool, alert_id))
     if alert is None:
-        raise unknown_alert(path.id)
+        raise unknown_alert(alert_id)
     if alert.road_segment is None:
         alert = msgspec.structs.replace(alert, road_segment=context.registry.segment(alert.camera_id))
     return _answer(alert)
+
+
+async def id_of(context: WebContext, key: AlertKey) -> uuid.UUID:
+    """The id of the alert that a path names.
+
+    Raises:
+        ProblemError: 404, no alert has this number; 503, Postgres does not answer.
+    """
+    if key.id is not None:
+        return key.id
+    number = key.number or 0
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
+            known = await CurrentAlerts(context.redis).id_of_number(number)
+    except UNAVAILABLE:
+        known = None
+    if known is not None:
+        return uuid.UUID(known)
+    found = await context.database.ask(lambda pool: stored_id(pool, number))
+    if found is None:
+        raise ProblemError(HTTPStatus.NOT_FOUND, f"there is no alert {number}")
+    return found
 
 
 async def live_alert(context: WebContext, alert_id: uuid.UUID) -> AlertEvent | None:
@@ -173,6 +258,13 @@ def link(request: web.Request, wanted: AlertFilter, end: Position | None) -> dic
     return {hdrs.LINK: parameters.next_link(request, Cursor(epoch_us(triggered_at), alert_id), pinned)}
 
 
+_OPEN_ERRORS = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
+_OPEN_HEADERS = (
+    ("X-Data-Source", "`postgres` while Redis is away"),
+    ("Link", 'the next page when there is a `limit`: `<...>; rel="next"`'),
+)
+
+
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
@@ -183,10 +275,22 @@ def operations() -> list[Operation]:
             summary="Open alerts, newest first",
             description="From Redis; while it is away from Postgres, with the header `X-Data-Source: postgres`.",
             tag=Tag.ALERTS,
-            query_shape=AlertQuery,
+            query_shape=OpenQuery,
             answer=list[AlertRow],
-            errors=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
-            headers=(("X-Data-Source", "`postgres` while Redis is away"),),
+            errors=_OPEN_ERRORS,
+            headers=_OPEN_HEADERS,
+        ),
+        Operation(
+            method="GET",
+            path="/api/alerts/active",
+            view=active,
+            summary="Open alerts that nobody has taken on, newest first",
+            description="As `/api/alerts/current`, without those that are acknowledged.",
+            tag=Tag.ALERTS,
+            query_shape=OpenQuery,
+            answer=list[AlertRow],
+            errors=_OPEN_ERRORS,
+            headers=_OPEN_HEADERS,
         ),
         Operation(
             method="GET",

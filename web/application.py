@@ -58,7 +58,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     settings, telemetry = context.settings, context.telemetry
     feed = LiveFeed(connect_feed)
     events = EventFeed(connect_feed, context.redis, context.registry.cameras_in, settings.events.heartbeat_seconds)
-    sockets = MetricsSockets(feed, settings, telemetry)
+    sockets = MetricsSockets(feed, events, settings, telemetry)
     event_sockets = EventSockets(events, settings, telemetry)
     road_notices = NotificationFeed(connect_feed)
     notification_views = NotificationViews(road_notices, settings, telemetry)

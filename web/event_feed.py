@@ -12,17 +12,18 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection
-from typing import Any
 
 import msgspec
+from msgspec import UNSET
 from redis.asyncio import Redis
 
-from models.alerts import AlertEvent, decode_alert_event
+from models.alerts import AlertEvent, decode_alert_event, decode_new_alert, is_about_traffic
 from models.events import Envelope, Snapshot, encode_event_data
 from models.maps import HeatPoint
 from models.overview import CityOverview
 from models.records import MALFORMED
 from models.timestamps import epoch_us, rfc3339
+from models.window_rows import WindowRow
 from trafficapp.stores.live_events import (
     EVENTS_CHANNEL,
     PERIODIC_EVENTS,
@@ -34,7 +35,7 @@ from trafficapp.stores.live_events import (
 )
 from trafficapp.stores.redis import UNAVAILABLE
 from web.broadcast import Broadcaster
-from web.event_filter import ALERT_EVENTS, EventFilter, overview_in_zone, told_in_zone
+from web.event_filter import ALERT_EVENTS, EventFilter, is_told_of_quality, overview_in_zone, told_in_zone
 from web.socket_clients import SocketClient
 from web.subscription import Subscription, Tasks
 
@@ -54,6 +55,7 @@ CamerasIn = Callable[[str], Collection[str] | None]
 
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
 _decode_overview = msgspec.json.Decoder(CityOverview).decode
+_decode_rows = msgspec.json.Decoder(list[WindowRow]).decode
 _decode_points = msgspec.json.Decoder(list[HeatPoint]).decode
 
 
@@ -116,9 +118,11 @@ class EventFeed:
                 return
         # no waiting from here on, so that no event comes between the snapshot and those that follow
         if missed:
+            # whoever resumes must hear of it, whatever else it asked for
             client.offer(self._envelope("resync", b"{}"))
-        client.offer(self._snapshot(wanted))
-        if self._stale_since() is not None:
+        if "snapshot" in wanted.says:
+            client.offer(self._snapshot(wanted))
+        if "heartbeat" in wanted.says and self._stale_since() is not None:
             client.offer(self._heartbeat())
         self._audiences.setdefault(wanted, {})[client] = self._seq
 
@@ -144,7 +148,7 @@ class EventFeed:
             try:
                 page = await self._log.after(seq, _REPLAY_PAGE_EVENTS)
             except UNAVAILABLE:
-                if self._stale_since() is not None:
+                if "heartbeat" in wanted.says and self._stale_since() is not None:
                     await client.put(self._heartbeat())
                 await asyncio.sleep(_REDIS_AWAY_SECONDS)
                 continue
@@ -171,8 +175,10 @@ class EventFeed:
         self._loaded.set()
         if missed is None:
             for wanted, audience in self._audiences.items():
-                self._broadcaster.send(self._envelope("resync", b"{}"), audience)
-                self._broadcaster.send(self._snapshot(wanted), audience)
+                if "resync" in wanted.says:
+                    self._broadcaster.send(self._envelope("resync", b"{}"), audience)
+                if "snapshot" in wanted.says:
+                    self._broadcaster.send(self._snapshot(wanted), audience)
                 self._audiences[wanted] = dict.fromkeys(audience, self._seq)
 
     async def _missed(self, log: EventLog, state: LiveState) -> list[Told] | None:
@@ -223,7 +229,8 @@ class EventFeed:
         if told.event in PERIODIC_EVENTS:
             self._newest[told.event] = told.envelope
         elif told.event in ALERT_EVENTS:
-            event = decode_alert_event(_decode_envelope(told.envelope).data)
+            data = _decode_envelope(told.envelope).data
+            event = decode_new_alert(data) if told.event == "new_alert" else decode_alert_event(data)
             known = self._alerts.get(event.id)
             if event.action == "resolved":
                 self._alerts.pop(event.id, None)
@@ -243,7 +250,7 @@ class EventFeed:
 
     def _message(self, told: Told, wanted: EventFilter) -> bytes | None:
         """The envelope as it goes to clients with a filter; None when it does not concern them."""
-        if told.event not in wanted.types:
+        if told.event not in wanted.types or (not wanted.quality and is_told_of_quality(told)):
             return None
         if wanted.zone is None:
             return told.envelope
@@ -259,21 +266,24 @@ class EventFeed:
     def _state(self, wanted: EventFilter) -> Snapshot:
         cameras = None if wanted.zone is None else self._cameras_in(wanted.zone) or ()
         alerts: list[AlertEvent] = []
-        if not wanted.types.isdisjoint(ALERT_EVENTS):
+        if not wanted.kinds.isdisjoint(ALERT_EVENTS):
             alerts = [alert for alert in self._alerts.values() if cameras is None or alert.camera_id in cameras]
+            alerts = [alert for alert in alerts if wanted.quality or is_about_traffic(alert)]
             alerts.sort(key=lambda alert: (epoch_us(alert.triggered_at), alert.id), reverse=True)
-        city = self._data("traffic_metrics_update", wanted, _decode_overview)
-        points = self._data("heatmap_update", wanted, _decode_points)
+        metrics = self._newest_of("traffic_metrics_update", wanted)
+        heatmap = self._newest_of("heatmap_update", wanted)
+        rows = None if metrics is None else _decode_rows(metrics.data)
+        city = None if metrics is None or metrics.overview is UNSET else _decode_overview(metrics.overview)
+        points = None if heatmap is None else _decode_points(heatmap.data)
         if cameras is not None:
+            rows = None if rows is None else [row for row in rows if row.camera_id in cameras]
             city = None if city is None else overview_in_zone(city, cameras, self._alerts.values())
             points = None if points is None else [point for point in points if point.camera_id in cameras]
-        return Snapshot(alerts, city, points)
+        return Snapshot(alerts, rows, points, city)
 
-    def _data(self, event: str, wanted: EventFilter, decode: Callable[[msgspec.Raw], Any]) -> Any:
+    def _newest_of(self, event: str, wanted: EventFilter) -> Envelope | None:
         envelope = self._newest.get(event)
-        if envelope is None or event not in wanted.types:
-            return None
-        return decode(_decode_envelope(envelope).data)
+        return None if envelope is None or event not in wanted.kinds else _decode_envelope(envelope)
 
     def _envelope(self, event: str, data: bytes) -> bytes:
         now = rfc3339(time.time_ns() // 1000)
@@ -295,5 +305,6 @@ class EventFeed:
             await asyncio.sleep(self._heartbeat_seconds)
             if self._loaded.is_set():
                 heartbeat = self._heartbeat()
-                for audience in self._audiences.values():
-                    self._broadcaster.send(heartbeat, audience)
+                for wanted, audience in self._audiences.items():
+                    if "heartbeat" in wanted.says:
+                        self._broadcaster.send(heartbeat, audience)

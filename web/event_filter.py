@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
-from models.alerts import AlertEvent, is_about_traffic
-from models.events import Envelope, EventName, encode_event_data
+from models.alerts import AlertEvent, AlertType, is_about_traffic
+from models.events import CONNECTION_EVENTS, Envelope, EventName, encode_event_data
 from models.maps import HeatPoint
 from models.overview import CityOverview
+from models.window_rows import WindowRow
 from trafficapp.congestion import CongestionScale
 from trafficapp.overview import overview
 from trafficapp.stores.live_events import Told
@@ -28,20 +29,38 @@ class EventFilter:
     Attributes:
         types: names of events.
         zone: the id or name of a zone, None for the whole city.
+        says: what the connection may say of itself, of `CONNECTION_EVENTS`.
+        quality: whether alerts about the data are told, too: silent cameras.
     """
 
     types: frozenset[str] = frozenset(EVENT_NAMES)
     zone: str | None = None
+    says: frozenset[str] = CONNECTION_EVENTS
+    quality: bool = False
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """What a snapshot is about: the events asked for; all when nothing but the snapshot was."""
+        return self.types or frozenset(EVENT_NAMES)
 
 
 class _About(Struct, frozen=True, gc=False):
     camera_id: str | None
+    alert_type: AlertType
 
 
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
 _decode_about = msgspec.json.Decoder(_About).decode
 _decode_overview = msgspec.json.Decoder(CityOverview).decode
 _decode_points = msgspec.json.Decoder(list[HeatPoint]).decode
+_decode_rows = msgspec.json.Decoder(list[WindowRow]).decode
+
+
+def is_told_of_quality(told: Told) -> bool:
+    """Whether an event is about the data and not about traffic."""
+    if told.event not in ALERT_EVENTS:
+        return False
+    return _decode_about(_decode_envelope(told.envelope).data).alert_type == "camera_silent"
 
 
 def told_in_zone(told: Told, cameras: Collection[str], alerts: Iterable[AlertEvent]) -> bytes | None:
@@ -57,7 +76,10 @@ def told_in_zone(told: Told, cameras: Collection[str], alerts: Iterable[AlertEve
         return told.envelope if about.camera_id in cameras else None
     if told.event == "traffic_metrics_update":
         envelope = _decode_envelope(told.envelope)
-        part: object = overview_in_zone(_decode_overview(envelope.data), cameras, alerts)
+        part: object = [row for row in _decode_rows(envelope.data) if row.camera_id in cameras]
+        if envelope.overview is not UNSET:
+            city = overview_in_zone(_decode_overview(envelope.overview), cameras, alerts)
+            envelope = msgspec.structs.replace(envelope, overview=msgspec.Raw(encode_event_data(city)))
     elif told.event == "heatmap_update":
         envelope = _decode_envelope(told.envelope)
         part = [point for point in _decode_points(envelope.data) if point.camera_id in cameras]

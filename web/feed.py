@@ -1,6 +1,6 @@
-"""Newly finished windows for the WebSocket clients of a worker.
+"""Finished windows for the WebSocket clients of a worker: the newest of all every 5 s, or each as it finishes.
 
-One subscription to Redis serves all of them. Rows go out at once, but at most every 20 ms; what comes
+One subscription to Redis serves all of them. New rows go out at once, but at most every 20 ms; what comes
 between is gathered. Each room that has clients gets one message, and the same bytes go to all of them.
 Every client has a bounded queue.
 """
@@ -27,7 +27,9 @@ from web.subscription import Subscription, Tasks
 logger = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.02
-#: A room that heard nothing for this long is sent the current rows; checked often enough for "within 5 s".
+#: How often a room that does not hear of changes is sent the current rows.
+SNAPSHOT_SECONDS = 5.0
+#: A room of changes that heard nothing for this long is sent the current rows; checked often enough for "within 5 s".
 REPEAT_SECONDS = 4.5
 _REPEAT_CHECK_SECONDS = 0.25
 #: How long a new client waits for the rows of a worker that has only just started.
@@ -38,10 +40,15 @@ _decode_camera_ids = msgspec.json.Decoder(list[str]).decode
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What a client listens to: camera-wide rows or lane rows, of one camera or of all (None)."""
+    """What a client listens to: camera-wide rows or lane rows, of one camera or of all (None).
+
+    Attributes:
+        changes: rows as they become final; else the newest ones every `SNAPSHOT_SECONDS`.
+    """
 
     lanes: bool
     camera_id: str | None = None
+    changes: bool = True
 
 
 @dataclass(slots=True)
@@ -181,8 +188,10 @@ class LiveFeed:
     async def _repeat(self) -> None:
         while True:
             await asyncio.sleep(_REPEAT_CHECK_SECONDS)
-            due = time.monotonic() - REPEAT_SECONDS
-            for room in [room for room, audience in self._rooms.items() if audience.sent_at <= due]:
+            # half a check early rather than half a check late
+            since = {True: time.monotonic() - REPEAT_SECONDS}
+            since[False] = time.monotonic() - SNAPSHOT_SECONDS + _REPEAT_CHECK_SECONDS / 2
+            for room in [room for room, audience in self._rooms.items() if audience.sent_at <= since[room.changes]]:
                 self._send(room, self.snapshot(room))
 
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from models.alerts import AlertEvent, AlertRow
-from trafficapp.stores.alert_queries import AlertFilter
+import msgspec
+
+from models.alerts import AlertEvent, AlertRow, is_about_traffic
+from trafficapp.stores.alert_queries import AlertFilter, acknowledgements
 from trafficapp.stores.alert_queries import alerts as stored_alerts
 from trafficapp.stores.current_alerts import CurrentAlerts
 from trafficapp.stores.redis import UNAVAILABLE
 from web.context import WebContext
+from web.problems import ProblemError
 
 ANSWER_WITHIN_SECONDS = 2.0
+
+#: How long Postgres may take to tell who took alerts on a moment ago, of which Redis has not heard yet.
+_ACKNOWLEDGED_WITHIN_SECONDS = 1.0
 
 #: More alerts than this are not open at a time; it bounds what Postgres is asked for.
 MAX_OPEN = 20_000
@@ -51,13 +57,32 @@ async def open_alerts(context: WebContext) -> OpenAlerts:
         page = await context.database.ask(lambda pool: stored_alerts(pool, wanted, MAX_OPEN))
         return OpenAlerts(page.rows, FROM_POSTGRES)
     segment = context.registry.segment
+    events = await _with_news(context, events)
     return OpenAlerts([alert_row(event, segment(event.camera_id)) for event in events])
+
+
+async def _with_news(context: WebContext, events: Sequence[AlertEvent]) -> list[AlertEvent]:
+    """The alerts with acknowledgements that are committed but have not come to Redis; while Postgres is away as is."""
+    waiting = [event.id for event in events if event.acknowledged_at is None]
+    if not waiting:
+        return list(events)
+    try:
+        found = await context.database.ask(lambda pool: acknowledgements(pool, waiting), _ACKNOWLEDGED_WITHIN_SECONDS)
+    except ProblemError:
+        return list(events)
+    return [
+        msgspec.structs.replace(event, acknowledged_by=found[event.id][0], acknowledged_at=found[event.id][1])
+        if event.id in found
+        else event
+        for event in events
+    ]
 
 
 def alert_row(event: AlertEvent, road_segment: str | None = None) -> AlertRow:
     """The columns of the contract; the road segment is that of the camera, unless the alert has one itself."""
     return AlertRow(
         id=event.id,
+        alert_number=event.alert_number,
         severity=event.severity,
         alert_type=event.alert_type,
         camera_id=event.camera_id,
@@ -68,6 +93,7 @@ def alert_row(event: AlertEvent, road_segment: str | None = None) -> AlertRow:
         congestion_score=event.congestion_score,
         triggered_at=event.triggered_at,
         resolved_at=event.resolved_at,
+        acknowledged=event.acknowledged_at is not None,
         acknowledged_by=event.acknowledged_by,
         acknowledged_at=event.acknowledged_at,
     )
@@ -76,7 +102,11 @@ def alert_row(event: AlertEvent, road_segment: str | None = None) -> AlertRow:
 def _matches(row: AlertRow, wanted: AlertFilter) -> bool:
     cameras: Collection[str] | None = wanted.camera_ids
     return (
-        wanted.severity in (None, row.severity)
+        not wanted.nothing
+        and (wanted.quality or is_about_traffic(row))
+        and not (wanted.unacknowledged_only and row.acknowledged)
+        and wanted.severity in (None, row.severity)
+        and wanted.level in (None, row.congestion_level)
         and wanted.alert_type in (None, row.alert_type)
         and wanted.camera_id in (None, row.camera_id)
         and wanted.road_segment in (None, row.road_segment)

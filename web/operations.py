@@ -45,6 +45,7 @@ class Operation:
         summary: a few words.
         description: whatever else a user must know, Markdown.
         access: who may.
+        authorise: lets a request pass in another way than `access` says, where a setting asks for that.
         path_shape, query_shape, body_shape: a `msgspec.Struct` for each part that is there; what does not fit is
             refused with 400 (path, query, no JSON) or 422 (a body of another shape) before the view is called.
         answer: type of the JSON answer, or of each message of a socket; None when there is none or it is no JSON.
@@ -62,6 +63,7 @@ class Operation:
     summary: str
     tag: Tag
     access: Access = Access.READ
+    authorise: Callable[[web.Request], Awaitable[None]] | None = None
     description: str = ""
     path_shape: type[Struct] | None = None
     query_shape: type[Struct] | None = None
@@ -75,7 +77,10 @@ class Operation:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Authorise, validate, answer."""
-        await authorise(request, self.access, self.websocket)
+        if self.authorise is None:
+            await authorise(request, self.access, self.websocket)
+        else:
+            await self.authorise(request)
         parts: dict[str, Struct] = {}
         if self.path_shape is not None:
             parts["path"] = shapes.from_path(request, self.path_shape)

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from web.shapes import Moment
+from models.alerts import LARGEST_ALERT_NUMBER
+from web.shapes import AlertKey, Moment
 
 Schema = dict[str, Any]
 
@@ -22,6 +23,14 @@ _MOMENT: Schema = {
     ],
     "description": "ISO 8601 with any offset, a naive one is UTC; or seconds or milliseconds since 1970.",
     "examples": ["2026-01-14T07:00:00Z", 1768374000],
+}
+
+_ALERT_KEY: Schema = {
+    "anyOf": [
+        {"type": "string", "format": "uuid"},
+        {"type": "integer", "minimum": 0, "maximum": LARGEST_ALERT_NUMBER},
+    ],
+    "description": "The `id` of the alert or its `alert_number`.",
 }
 
 _ATTRIBUTES = re.compile(r"\n\s*Attributes:\n(?P<attributes>.*)\Z", re.DOTALL)
@@ -74,6 +83,8 @@ def prose(text: str) -> str:
 def _special(kind: type) -> Schema:
     if kind is Moment:
         return dict(_MOMENT)
+    if kind is AlertKey:
+        return dict(_ALERT_KEY)
     raise NotImplementedError(f"no schema for {kind}")
 
 

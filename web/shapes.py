@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import uuid
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -14,6 +15,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from models.alerts import LARGEST_ALERT_NUMBER
 from models.timestamps import epoch_us, from_epoch_us
 from web.callers import MAX_NAME_CHARACTERS
 from web.context import CONTEXT
@@ -44,6 +46,7 @@ Message = Annotated[str, msgspec.Meta(max_length=2000, pattern=rf"^[^{_HIDDEN_BU
 # "+" in a query string means a space, and people forget to write %2B
 _OFFSET_AFTER_SPACE = re.compile(r"(\d) (\d\d:?\d\d)$")
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_ALERT_NUMBER = re.compile(r"[0-9]{1,16}")
 _INTEGER = re.compile(r"-?[0-9]+")
 
 
@@ -64,9 +67,33 @@ class Moment:
             raise ValueError(f"{text[:64]!r} is neither ISO 8601 nor epoch seconds or milliseconds") from None
 
 
+class AlertKey:
+    """Which alert, in a path: its id, or its number for clients that take whole numbers only.
+
+    Attributes:
+        id: None when the number was given.
+        number: None when the id was given.
+    """
+
+    __slots__ = ("id", "number")
+
+    def __init__(self, text: str) -> None:
+        self.id: uuid.UUID | None = None
+        self.number: int | None = None
+        if _ALERT_NUMBER.fullmatch(text):
+            self.number = int(text)
+            if self.number > LARGEST_ALERT_NUMBER:
+                raise ValueError(f"{text} is larger than the number of any alert")
+            return
+        try:
+            self.id = uuid.UUID(text)
+        except ValueError:
+            raise ValueError(f"{text[:64]!r} is neither the id of an alert nor its number") from None
+
+
 def _decode_special(kind: type, value: Any) -> Any:
-    if kind is Moment and isinstance(value, str):
-        return Moment(value)
+    if kind in (Moment, AlertKey) and isinstance(value, str):
+        return kind(value)
     raise NotImplementedError(f"no way to read {kind}")
 
 

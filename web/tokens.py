@@ -16,6 +16,9 @@ from web.jwks import KeysAway, PublishedKeys, VerifyingKey
 #: How far the clock of whoever signs may be off.
 LEEWAY_SECONDS = 10
 
+#: Where Keycloak puts the roles of a realm.
+_KEYCLOAK_ROLES = "realm_access.roles"
+
 _HS256 = "HS256"
 #: Later ends are as good as this one, which is that of the year 9999.
 _LAST_SECOND = 253_402_300_799
@@ -60,23 +63,24 @@ class JwtVerifier:
                 key,
                 algorithms=[algorithm],
                 issuer=settings.jwt_issuer,
-                audience=settings.jwt_audience,
                 leeway=LEEWAY_SECONDS,
-                options={"require": ["exp", "sub"], "verify_aud": settings.jwt_audience is not None},
+                options={"require": ["exp", "sub"], "verify_aud": False},
             )
         except jwt.ExpiredSignatureError:
             raise InvalidToken("the token has expired") from None
         except jwt.MissingRequiredClaimError as error:
             raise InvalidToken(f"the token lacks the claim {error.claim}") from None
-        except (jwt.InvalidIssuerError, jwt.InvalidAudienceError):
+        except jwt.InvalidIssuerError:
             raise InvalidToken("the token was issued by somebody else or for somebody else") from None
         except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError):
             raise InvalidToken("the token is not valid") from None
+        if settings.jwt_audience is not None:
+            _check_audience(claims, settings.jwt_audience)
         name = claims["sub"]
         expires_at = min(int(claims["exp"]), _LAST_SECOND) + LEEWAY_SECONDS
         if not is_name(name):
             raise InvalidToken(f"the claim sub must have 1 to {MAX_NAME_CHARACTERS} printable characters")
-        role = CallerRole.largest(role_names(claims, settings.role_claim))
+        role = CallerRole.largest(_roles(claims, settings.role_claim))
         return Caller(name, role, authenticated=True, expires_at=float(expires_at))
 
     async def _key_for(self, token: str) -> tuple[Any, str]:
@@ -95,6 +99,26 @@ class JwtVerifier:
         if published is None:
             raise InvalidToken("the token was signed with no key that is known here")
         return published.key, published.algorithm
+
+
+def _check_audience(claims: Mapping[str, Any], audience: str) -> None:
+    """Demand that a token is for an audience, or was issued to it: the ``aud`` of Keycloak's is ``account``.
+
+    Raises:
+        InvalidToken: it is for somebody else, and was issued to somebody else.
+    """
+    aud, azp = claims.get("aud"), claims.get("azp")
+    if aud is None and azp is None:
+        raise InvalidToken("the token lacks the claim aud")
+    if audience not in (aud if isinstance(aud, list) else [aud]) and azp != audience:
+        raise InvalidToken("the token was issued by somebody else or for somebody else")
+
+
+def _roles(claims: Mapping[str, Any], claim: str) -> list[object]:
+    """Names of roles; a token that lacks the usual claim may have Keycloak's."""
+    if claim == AuthSettings.model_fields["role_claim"].default and claim not in claims:
+        claim = _KEYCLOAK_ROLES
+    return role_names(claims, claim)
 
 
 class StaticToken:

@@ -31,6 +31,9 @@ _Result = TypeVar("_Result")
 #: In the answer to a write that is done, while Kafka or the live clients still have to be told.
 PENDING_HEADERS = {"X-Publication": "pending"}
 
+#: The name of a caller without a token, where a setting lets one write.
+NOBODY = "anonymous"
+
 _ANNOUNCE_WITHIN_SECONDS = 1.0
 
 
@@ -113,7 +116,7 @@ def actor_of(request: web.Request) -> Actor:
     """Who sends a request, as the audit log names him."""
     caller = caller_of(request)
     return Actor(
-        name=caller.name,
+        name=caller.name or NOBODY,
         role=str(caller.role),
         remote=request.config_dict[LIMITER].remote(request),
         request_id=request.headers.get("X-Request-Id", "")[:128] or None,

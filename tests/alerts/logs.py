@@ -17,7 +17,7 @@ from models.quiet_cameras import QuietCamera
 from models.timestamps import epoch_us
 from models.window_rows import WindowRow
 from tests.alerts.windows import T0_US, WINDOW_US, PlainRecord, end_us, record, window
-from tests.verification.alerts_oracle import LEVELS, TRAFFIC, Rules, Step, Window, right_steps
+from tests.verification.alerts_oracle import LEVELS, TRAFFIC, Rules, Step, Window, right_steps, told_by
 
 SECOND_US = 1_000_000
 HOUR_US = 3600 * SECOND_US
@@ -62,6 +62,7 @@ def as_right(step: AlertEvent) -> Step:
         avg_speed_kmh=float(values["avg_speed_kmh"] or 0.0),
         queue_length=int(values["queue_length"] or 0),
         peak_score=float(values["peak_congestion_score"] or 0.0),
+        told=told_by(step.title, step.message) if step.action == "updated" else (),
     )
 
 

@@ -134,7 +134,13 @@ def test_a_person_reads_what_where_and_since_when() -> None:
     }
     assert (updated.title, updated.message) == (
         "Severe congestion at cam",
-        "1 vehicle, 14.2 km/h on average, level SEVERE, for 15 s",
+        "Risen from WARNING to CRITICAL. 1 vehicle, 14.2 km/h on average, now level SEVERE, 15 s after it began",
+    )
+    assert (updated.values["risen_from"], updated.rises, opened.rises, resolved.rises) == (
+        "WARNING",
+        True,
+        False,
+        False,
     )
     assert updated.rule == "congestion_level >= SEVERE for 1 window"
     assert resolved.message == "Over: 6 windows in a row below MODERATE; it lasted 15 s"
@@ -143,6 +149,34 @@ def test_a_person_reads_what_where_and_since_when() -> None:
     assert resolved.values["peak_congestion_score"] == 0.9
     assert len({opened.id, updated.id, resolved.id}) == 1
     assert (opened.revision, updated.revision) == (1, 2)
+
+
+def test_an_open_alert_says_how_it_rose_and_where_it_is_now() -> None:
+    told_ = steps(spelled("HHSHLLLM"), update_seconds=10, resolve_windows=4)
+    assert [(step.title, step.message) for step in told_ if step.action == "updated"] == [
+        (
+            "Severe congestion at cam",
+            "Risen from WARNING to CRITICAL. 12 vehicles, 14.2 km/h on average, 3 stopped, now level SEVERE, "
+            "15 s after it began",
+        ),
+        (
+            "Severe congestion at cam, now level LOW",
+            "Risen from WARNING to CRITICAL, at worst level SEVERE. 12 vehicles, 14.2 km/h on average, 3 stopped, "
+            "now level LOW, 25 s after it began",
+        ),
+        (
+            "Severe congestion at cam, now level MODERATE",
+            "Risen from WARNING to CRITICAL, at worst level SEVERE. 12 vehicles, 14.2 km/h on average, 3 stopped, "
+            "now level MODERATE, 40 s after it began",
+        ),
+    ]
+    eased = steps(spelled("HHL"), update_seconds=5)[-1]
+    assert (eased.title, eased.message) == (
+        "Heavy congestion at cam, now level LOW",
+        "At worst level HIGH. 12 vehicles, 14.2 km/h on average, 3 stopped, now level LOW, 15 s after it began",
+    )
+    ended = steps(spelled("HHLLL"), update_seconds=5, resolve_windows=3)[-1]
+    assert (ended.action, ended.title) == ("resolved", "Heavy congestion at cam")
 
 
 def test_what_is_no_window_is_skipped() -> None:

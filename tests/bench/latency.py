@@ -109,7 +109,7 @@ async def listen_websocket(arrivals: Arrivals, port: int) -> None:
     """Note rows on the socket."""
     async with (
         aiohttp.ClientSession() as session,
-        session.ws_connect(f"http://127.0.0.1:{port}/ws/metrics") as socket,
+        session.ws_connect(f"http://127.0.0.1:{port}/ws/metrics?changes=true") as socket,
     ):
         async for message in socket:
             arrivals.note("websocket", message.data)

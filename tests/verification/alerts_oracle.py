@@ -5,6 +5,7 @@ Every question ("how many in a row?") is answered by walking back through all wi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
@@ -38,6 +39,21 @@ class Rules(NamedTuple):
 
 
 USUAL_RULES = Rules()
+
+#: How a text says what became of an open alert.
+_DEVELOPMENT = re.compile(
+    r"(?:[Rr]isen (?P<rise>from \w+ to \w+))?(?:(?:, a|^A)t worst level (?P<worst>\w+))?"
+    r"(?:\. |^)\d+ vehicles?, .*now level (?P<now>\w+), .* after it began"
+)
+_EASED = re.compile(r".*, now level (\w+)")
+
+
+def told_by(title: str, message: str) -> tuple[str, ...]:
+    """What the texts of an update say, as `Step.told`; another message as it is."""
+    found, eased = _DEVELOPMENT.fullmatch(message), _EASED.fullmatch(title)
+    if found is None:
+        return (message,)
+    return found["rise"] or "", found["worst"] or "", found["now"], eased[1] if eased else ""
 
 
 class AnyWindow(Protocol):
@@ -175,7 +191,11 @@ class Window(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What a step must say."""
+    """What a step must say.
+
+    Attributes:
+        told: of an update, what its text says of the rise and of the worst level, and the level in its title.
+    """
 
     camera_id: str
     alert_type: str
@@ -191,6 +211,7 @@ class Step(NamedTuple):
     avg_speed_kmh: float
     queue_length: int
     peak_score: float
+    told: tuple[str, ...] = ()
 
 
 class _Open(NamedTuple):
@@ -200,6 +221,7 @@ class _Open(NamedTuple):
     level: int
     revision: int
     told: int
+    opened_as: str
 
 
 def right_steps(
@@ -345,14 +367,20 @@ def _steps_of(
                 avg_speed_kmh=window.avg_speed_kmh,
                 queue_length=window.queue_length,
                 peak_score=max(one.score for one in windows[alert.begin : at + 1]),
+                told=text(at, alert) if action == "updated" else (),
             )
         )
+
+    def text(at: int, alert: _Open) -> tuple[str, ...]:
+        now, worst = windows[at].level, max(one.level for one in windows[alert.opened : at + 1])
+        rise = f"from {alert.opened_as} to {alert.severity}" if alert.opened_as != alert.severity else ""
+        return rise, LEVELS[worst] if worst > now else "", LEVELS[now], LEVELS[now] if now < 2 else ""
 
     for at, window in enumerate(windows):
         found = cause.raised(windows[: at + 1])
         if now is None:
             if found is not None:
-                now = _Open(at - found[1] + 1, at, found[0], window.level, 1, at)
+                now = _Open(at - found[1] + 1, at, found[0], window.level, 1, at, found[0])
                 tell("opened", at, now)
             continue
         since_opened = windows[now.opened + 1 : at + 1]

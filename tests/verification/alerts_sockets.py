@@ -25,6 +25,8 @@ EVENT_OF_ACTION = {
     "acknowledged": "alert_acknowledged",
     "resolved": "alert_resolved",
 }
+#: What a new alert says beside its step.
+_OF_NEW_ALERTS = ("alert_severity", "score", "vehicle_count", "window_end")
 ACKNOWLEDGEMENT = ("acknowledged_by", "acknowledged_at")
 
 _AGAIN_SECONDS = 0.05
@@ -47,6 +49,7 @@ class EventsClient:
 
     Attributes:
         heard: events about alerts in the order they came, over all connections.
+        rises: steps that were told as new although the alert was open: its severity rose.
         connections: how many there were.
         faults: what a connection said that it must not.
     """
@@ -54,6 +57,7 @@ class EventsClient:
     def __init__(self, name: str, ports: Sequence[int]) -> None:
         self.name = name
         self.heard: list[Heard] = []
+        self.rises: list[dict[str, Any]] = []
         self.connections = 0
         self.faults: list[str] = []
         self.connected = asyncio.Event()
@@ -65,7 +69,7 @@ class EventsClient:
         """Listen until cancelled."""
         turn = 0
         while True:
-            resume = {} if self._seq < 0 else {"resume_after": str(self._seq)}
+            resume = {"include": "quality"} | ({} if self._seq < 0 else {"resume_after": str(self._seq)})
             url = f"http://127.0.0.1:{self._ports[turn % len(self._ports)]}/ws/events"
             try:
                 async with session.ws_connect(url, params=resume) as socket:
@@ -86,6 +90,13 @@ class EventsClient:
                 alerts[one.step["id"]] = one.step
         return list(alerts.values())
 
+    def _check_new(self, told: dict[str, Any]) -> None:
+        right = {"WARNING": "HIGH", "CRITICAL": "SEVERE", "EMERGENCY": "SEVERE"}[told["alert_severity"]]
+        level = told["congestion_level"] if told["congestion_level"] in ("HIGH", "SEVERE") else right
+        window_end = None if told["congestion_level"] is None else told["updated_at"]
+        if (told["severity"], told["score"], told["window_end"]) != (level, told["congestion_score"], window_end):
+            self.faults.append(f"{self.name}: a new alert says {told}")
+
     def _hear(self, at: float, message: str) -> None:
         envelope = json.loads(message)
         seq, event = envelope["seq"], envelope["event"]
@@ -97,7 +108,15 @@ class EventsClient:
             self._told = seq
         self._seq = max(seq, self._seq)
         if event in EVENT_OF_ACTION.values():
-            self.heard.append(Heard(at, event, envelope["data"]))
+            step = envelope["data"]
+            if event == "new_alert":
+                self._check_new(step)
+                step = {name: value for name, value in step.items() if name not in _OF_NEW_ALERTS}
+                step["severity"] = envelope["data"]["alert_severity"]
+            if event == "new_alert" and step["action"] == "updated":
+                self.rises.append(step)
+            else:
+                self.heard.append(Heard(at, event, step))
         self.connected.set()
 
 
@@ -132,6 +151,15 @@ def socket_faults(clients: Sequence[EventsClient], steps: Mapping[Place, dict[st
             f"{client.name}: heard {told[one]} times: {one}" for one in (right | told) if told[one] != right[one]
         ]
         faults += _wording_faults(client, steps)
+        risen = Counter(place_of(one) for one in client.rises)
+        right_rises = Counter(
+            place for place, step in steps.items() if place[1] == "updated" and "risen_from" in step["values"]
+        )
+        faults += [
+            f"{client.name}: told {risen[one]} times as new: {one}"
+            for one in (risen | right_rises)
+            if risen[one] != right_rises[one]
+        ]
     return faults
 
 

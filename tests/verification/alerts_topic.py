@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models.timestamps import epoch_us
-from tests.verification.alerts_oracle import Step
+from tests.verification.alerts_oracle import Step, told_by
 from tests.verification.alerts_plan import SILENT, SILENT_AFTER, Traffic
 from tests.verification.log import read_log
 from trafficapp.topics import ALERTS
@@ -105,6 +105,7 @@ def as_right(step: dict[str, Any]) -> Step:
         avg_speed_kmh=values["avg_speed_kmh"],
         queue_length=values["queue_length"],
         peak_score=values["peak_congestion_score"],
+        told=told_by(step["title"], step["message"]) if step["action"] == "updated" else (),
     )
 
 

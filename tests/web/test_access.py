@@ -67,6 +67,9 @@ async def test_a_claim_within_a_claim() -> None:
         ({"iss": "https://them"}, {"jwt_issuer": "https://us"}, "somebody else"),
         ({"aud": "them"}, {"jwt_audience": "us"}, "somebody else"),
         ({}, {"jwt_audience": "us"}, "aud"),
+        ({"aud": "account", "azp": "them"}, {"jwt_audience": "us"}, "somebody else"),
+        ({"aud": "account", "azp": ["us"]}, {"jwt_audience": "us"}, "somebody else"),
+        ({"aud": {"us": 1}}, {"jwt_audience": "us"}, "somebody else"),
     ],
 )
 async def test_claims_that_are_refused(others: dict[str, Any], auth: dict[str, Any], word: str) -> None:
@@ -78,6 +81,18 @@ async def test_claims_that_are_refused(others: dict[str, Any], auth: dict[str, A
 async def test_claims_that_are_demanded_and_there() -> None:
     good = tokens.hs256(iss="https://us", aud=["us", "them"])
     assert (await verify(good, jwt_issuer="https://us", jwt_audience="us")).name == "anna"
+
+
+async def test_tokens_of_keycloak() -> None:
+    """Their audience is ``account``, the client they were issued to is in ``azp``, the roles are the realm's."""
+    keycloak = {"aud": "account", "azp": "traffic-dashboard", "realm_access": {"roles": ["offline_access", "operator"]}}
+    payload = {name: value for name, value in tokens.claims(**keycloak).items() if name != "role"}
+    token = tokens.jwt.encode(payload, tokens.SECRET, "HS256")
+    assert (await verify(token, jwt_audience="traffic-dashboard")).role is CallerRole.OPERATOR
+    # where another claim was named, it alone counts
+    assert (await verify(token, jwt_audience="traffic-dashboard", role_claim="groups")).role is CallerRole.NOBODY
+    # and a role that is given is not added to
+    assert (await verify(tokens.hs256("viewer", **keycloak))).role is CallerRole.VIEWER
 
 
 @pytest.mark.parametrize("token", ["", ".", "a.b.c", "e30.e30.", "\udc80", "x" * 7000])

@@ -68,12 +68,14 @@ async def test_acknowledge_once(history_worker: Worker, tables: Connection, step
     await store(tables, alert)
     path = f"/api/alerts/{alert.id}/acknowledge"
     row = await post(history_worker, path, {"admin_id": "ada"})
-    assert list(row) == COLUMNS
+    assert list(row) == [*COLUMNS, "alert_id", "admin_id", "status"]
     assert (row["acknowledged_by"], row["road_segment"]) == ("ada", "A1")
+    assert (row["alert_id"], row["admin_id"], row["status"]) == (alert.id, "ada", "acknowledged")
     told = await step(steps)
     assert (told.action, told.revision, told.acknowledged_by) == ("acknowledged", 3, "ada")
     assert told.acknowledged_at == row["acknowledged_at"]
-    await post(history_worker, path, {"admin_id": "bob"}, 409)
+    again = await post(history_worker, path, {"admin_id": "bob"})
+    assert again == row | {"status": "already_acknowledged"}
     audit = await tables.fetch("SELECT action, target FROM audit_logs")
     assert [tuple(line) for line in audit] == [("alerts.acknowledge", alert.id)]
     assert await tables.fetchval("SELECT count(*) FROM pending_publications") == 0
@@ -96,7 +98,9 @@ async def test_of_many_at_once_one_acknowledges(
     answers = await asyncio.gather(
         *(history_worker.client.post(f"/api/alerts/{alert.id}/acknowledge") for _ in range(6))
     )
-    assert sorted(answer.status for answer in answers) == [200, 409, 409, 409, 409, 409]
+    told = [await answer.json() for answer in answers]
+    assert sorted(one.pop("status") for one in told) == ["acknowledged", *["already_acknowledged"] * 5]
+    assert all(one == told[0] for one in told)
 
 
 async def test_an_alert_that_the_history_has_not_yet(
@@ -162,11 +166,11 @@ async def test_texts_of_people(history_worker: Worker, tables: Connection, steps
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [
-        ("{warning}/acknowledge", {}, 400),
         ("{critical}/resolve", None, 409),
         ("00000000-0000-0000-0000-000000000000/acknowledge", {}, 404),
         ("00000000-0000-0000-0000-000000000000/resolve", None, 404),
-        ("7/acknowledge", {}, 400),
+        ("7/acknowledge", {}, 404),
+        ("seven/acknowledge", {}, 400),
         ("{critical}/acknowledge", {"admin_id": ""}, 422),
         ("{critical}/acknowledge", {"admin_id": "a\0"}, 422),
         ("{critical}/acknowledge", [], 422),

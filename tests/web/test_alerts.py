@@ -119,7 +119,7 @@ async def test_an_alert_explains_itself(history_worker: Worker, tables: Connecti
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("/api/alerts/current?severity=HIGH", 400),
+        ("/api/alerts/current?include=everything", 400),
         ("/api/alerts/current?camera_id=a%00b", 400),
         ("/api/alerts/current?severity=WARNING&severity=CRITICAL", 400),
         ("/api/alerts/current?type=manual&alert_type=incident", 400),
@@ -130,6 +130,8 @@ async def test_an_alert_explains_itself(history_worker: Worker, tables: Connecti
         ("/api/alerts/history?from=yesterday", 400),
         ("/api/alerts/history?cursor=nonsense", 400),
         ("/api/alerts/not-a-uuid", 400),
+        ("/api/alerts/9007199254740992", 400),
+        ("/api/alerts/7", 404),
         ("/api/alerts/00000000-0000-0000-0000-000000000000", 404),
     ],
 )

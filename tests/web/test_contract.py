@@ -38,6 +38,8 @@ ALERT = (
     "id severity alert_type camera_id road_segment title message congestion_level congestion_score triggered_at "
     "resolved_at acknowledged_by acknowledged_at"
 )
+#: Alerts in JSON say beside it whether they are acknowledged, and their number.
+ALERT_ROW = ALERT.replace("acknowledged_by", "acknowledged acknowledged_by") + " alert_number"
 NOTIFICATION = "event_id timestamp alert_type road_id road_name severity message affected_routes"
 THRESHOLDS = "congestion_threshold_low congestion_threshold_moderate congestion_threshold_high"
 
@@ -74,8 +76,9 @@ EXACT: list[tuple[str, bool, str]] = [
         "alert_id camera_id latitude longitude road_segment severity alert_type title triggered_at congestion_level "
         "score vehicle_count queue_length avg_speed_kmh counts_by_class window_end",
     ),
-    ("/api/alerts/current", True, ALERT),
-    ("/api/alerts/history", True, ALERT),
+    ("/api/alerts/current", True, ALERT_ROW),
+    ("/api/alerts/active", True, ALERT_ROW),
+    ("/api/alerts/history", True, ALERT_ROW),
     ("/api/notifications", True, NOTIFICATION),
     ("/analytics/trends", False, "hourly_avg_speed rush_hour_patterns top_congested_roads"),
     ("/traffic/current", True, "road_id road_name current_speed jam_factor congestion_level last_updated"),
@@ -234,8 +237,11 @@ async def test_acknowledging_as_the_contract_says(filled: Worker) -> None:
     alert_id = alert_event("now").id
     path = f"/api/alerts/{alert_id}/acknowledge"
     first = await filled.client.post(path, json={"admin_id": "ada"})
-    assert (first.status, list(await first.json())) == (200, ALERT.split())
-    assert (await filled.client.post(path, headers={"X-Admin-User": "ada"})).status == 409
+    told = await first.json()
+    assert (first.status, list(told)) == (200, [*ALERT_ROW.split(), "alert_id", "admin_id", "status"])
+    assert (told["alert_id"], told["admin_id"], told["status"]) == (alert_id, "ada", "acknowledged")
+    again = await filled.client.post(path, headers={"X-Admin-User": "bob"})
+    assert (again.status, await again.json()) == (200, told | {"status": "already_acknowledged"})
 
 
 async def test_administering_as_the_contract_says(filled: Worker) -> None:

@@ -112,7 +112,7 @@ async def test_a_forgotten_camera_is_nowhere_and_is_there_again_at_once(worker: 
     async def names() -> list[object]:
         return [camera["camera_id"] for camera in await answer(worker.client, path)]
 
-    async with worker.client.ws_connect("/ws/metrics") as socket:
+    async with worker.client.ws_connect("/ws/metrics?changes=true") as socket:
         while len(await socket.receive_json(timeout=5)) != 2:
             pass
         await redis.zincrby(PUT_KEY, -3601, "gone")
@@ -126,7 +126,7 @@ async def test_a_forgotten_camera_is_nowhere_and_is_there_again_at_once(worker: 
         # what is sent when nothing comes, and to those who come
         while [row["camera_id"] for row in await socket.receive_json(timeout=10)] != ["stays"]:
             pass
-        async with worker.client.ws_connect("/ws/metrics") as late:
+        async with worker.client.ws_connect("/ws/metrics?changes=true") as late:
             assert [row["camera_id"] for row in await late.receive_json(timeout=5)] == ["stays"]
         await worker.put(*window_rows("gone", 1, lanes=0))
         assert await names() == ["gone", "stays"]

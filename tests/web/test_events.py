@@ -12,19 +12,20 @@ import msgspec
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
-from models.alerts import AlertEvent, encode_alert_event
+from models.alerts import AlertEvent, decode_new_alert, encode_alert_event
 from models.cameras import CameraCongestion
 from models.maps import HeatPoint
 from tests.stores.alerts import Connection, after_noon, alert_event, news_event
 from tests.stores.live.conftest import an_hour_back
 from tests.stores.live.redis_server import RedisServer
-from tests.stores.live.rows import records
+from tests.stores.live.rows import records, window_row
+from tests.stores.live.test_live_sink import flat
 from tests.web.conftest import ADMIN_KEY, Worker, _serve
 from trafficapp.congestion import CongestionScale
 from trafficapp.overview import overview
 from trafficapp.settings import Settings
 from trafficapp.stores.live_alerts import LiveAlertsSink
-from trafficapp.stores.live_events import EventLog, emit
+from trafficapp.stores.live_events import EventLog, beside, emit
 from trafficapp.stores.migrations import migrate
 from web import event_feed, subscription
 
@@ -92,7 +93,7 @@ async def test_a_snapshot_then_each_event_once_on_every_worker(worker: Worker, s
     async with (
         worker.client.ws_connect("/ws/events") as here,
         second_worker.client.ws_connect("/ws/events") as there,
-        worker.client.ws_connect("/ws/events?types=alert_resolved,heatmap_update") as resolved_only,
+        worker.client.ws_connect("/ws/events?types=alert_resolved,heatmap_update,snapshot") as resolved_only,
     ):
         snapshots = [await received(connection) for connection in (here, there)]
         assert [snapshot["event"] for snapshot in snapshots] == ["snapshot", "snapshot"]
@@ -104,7 +105,7 @@ async def test_a_snapshot_then_each_event_once_on_every_worker(worker: Worker, s
             first, second = await received(connection), await received(connection)
             assert (first["event"], second["event"]) == ("new_alert", "alert_resolved")
             assert [first["seq"], second["seq"]] == [snapshots[0]["seq"] + 1, snapshots[0]["seq"] + 2]
-            assert msgspec.convert(first["data"], AlertEvent) == OPENED
+            assert decode_new_alert(json.dumps(first["data"]).encode()) == OPENED
             assert (await received(connection))["event"] == "heatmap_update"
         assert await names(resolved_only, 2) == ["alert_resolved", "heatmap_update"]
 
@@ -251,19 +252,25 @@ def heat_point(camera_id: str) -> HeatPoint:
 
 async def test_a_zone_is_told_of_its_cameras(zoned: Worker) -> None:
     worker = zoned
-    rows = [CameraCongestion(name, "HIGH", score, 10, 20.0, after_noon(5)) for name, score in (("in", 0.6), ("out", 0))]
-    city = msgspec.json.encode(overview(rows, 2, CongestionScale()))
+    rows = [
+        msgspec.structs.replace(window_row(name, 1), congestion_score=score)
+        for name, score in (("in", 0.6), ("out", 0.0))
+    ]
+    sums = [CameraCongestion(name, "HIGH", score, 10, 20.0, after_noon(5)) for name, score in (("in", 0.6), ("out", 0))]
+    city = msgspec.json.encode(overview(sums, 2, CongestionScale()))
+    told = beside(msgspec.json.encode(rows), overview=city)
     points = msgspec.json.encode([heat_point(name) for name in ("in", "out")])
     async with worker.client.ws_connect("/ws/events?zone=centre") as connection:
         assert (await received(connection))["event"] == "snapshot"
         await step(worker, news_event("x", "in"), news_event("y", "out"), news_event("z", None))
         assert (await received(connection))["data"]["camera_id"] == "in"
-        await emit(worker.context.redis, "traffic_metrics_update", city)
+        await emit(worker.context.redis, "traffic_metrics_update", told)
         await emit(worker.context.redis, "heatmap_update", points)
         update, heatmap = await received(connection), await received(connection)
         await heard(worker)
-        assert (update["data"]["active_alerts"], update["data"]["overall_congestion_score"]) == (1, 0.6)
-        assert [row["camera_id"] for row in update["data"]["cameras"]] == ["in"]
+        assert (update["overview"]["active_alerts"], update["overview"]["overall_congestion_score"]) == (1, 0.6)
+        assert [row["camera_id"] for row in update["overview"]["cameras"]] == ["in"]
+        assert update["data"] == flat(rows[:1])
         assert [point["camera_id"] for point in heatmap["data"]] == ["in"]
     with pytest.raises(WSServerHandshakeError) as refused:
         await worker.client.ws_connect("/ws/events?zone=moon")
@@ -272,6 +279,7 @@ async def test_a_zone_is_told_of_its_cameras(zoned: Worker) -> None:
         snapshot = (await received(connection))["data"]
         assert [alert["camera_id"] for alert in snapshot["alerts"]] == ["in"]
         assert snapshot["traffic_metrics_update"] == update["data"]
+        assert snapshot["overview"] == update["overview"]
         assert snapshot["heatmap_update"] == heatmap["data"]
 
 
@@ -303,8 +311,7 @@ async def test_a_replay_waits_for_a_slow_reader_instead_of_cutting_it(worker: Wo
 
 
 async def test_heartbeats_carry_the_newest_number(worker: Worker) -> None:
-    async with worker.client.ws_connect("/ws/events?types=new_alert") as connection:
-        assert (await received(connection))["event"] == "snapshot"
+    async with worker.client.ws_connect("/ws/events?types=new_alert,heartbeat") as connection:
         newest = await broadcast(worker, 1)
         deadline = time.monotonic() + 5
         while (heartbeat := await received(connection, heartbeats=True))["seq"] < newest:
@@ -332,7 +339,6 @@ async def test_pages_of_allowed_origins_may_listen(worker: Worker) -> None:
     [
         ("types=new_alert,rain", 400),
         ("types=", 400),
-        ("types=snapshot", 400),
         ("resume_after=-1", 400),
         ("resume_after=x", 400),
         ("zone=nowhere", 503),  # Postgres, which knows the zones, is not there

@@ -36,10 +36,10 @@ async def test_snapshot_then_news(worker: Worker) -> None:
     await worker.put(*window_rows("a", 1))
     client = worker.client
     async with (
-        client.ws_connect("/ws/metrics?role=operator") as cameras,
-        client.ws_connect("/ws/metrics/lanes") as lanes,
-        client.ws_connect("/ws/metrics?camera_id=b") as only_b,
-        client.ws_connect("/ws/metrics/lanes?camera_id=a") as lanes_of_a,
+        client.ws_connect("/ws/metrics?role=operator&changes=true") as cameras,
+        client.ws_connect("/ws/metrics/lanes?changes=true") as lanes,
+        client.ws_connect("/ws/metrics?camera_id=b&changes=true") as only_b,
+        client.ws_connect("/ws/metrics/lanes?camera_id=a&changes=true") as lanes_of_a,
     ):
         assert await rows(cameras) == flat([window_row("a", 1)])
         assert await rows(lanes) == flat(window_rows("a", 1)[1:])
@@ -59,7 +59,7 @@ async def test_snapshot_then_news(worker: Worker) -> None:
 
 async def test_the_current_rows_are_repeated_within_five_seconds(worker: Worker) -> None:
     await worker.put(*window_rows("a", 1))
-    async with worker.client.ws_connect("/ws/metrics") as connection:
+    async with worker.client.ws_connect("/ws/metrics?changes=true") as connection:
         await rows_until(connection, window_row("a", 1))
         started = time.monotonic()
         assert await rows(connection, patience_seconds=6) == flat([window_row("a", 1)])
@@ -68,12 +68,12 @@ async def test_the_current_rows_are_repeated_within_five_seconds(worker: Worker)
 
 
 async def test_no_more_clients_than_agreed(worker: Worker) -> None:
-    connections = [await worker.client.ws_connect("/ws/metrics") for _ in range(4)]
+    connections = [await worker.client.ws_connect("/ws/metrics?changes=true") for _ in range(4)]
     with pytest.raises(WSServerHandshakeError) as refused:
-        await worker.client.ws_connect("/ws/metrics")
+        await worker.client.ws_connect("/ws/metrics?changes=true")
     assert refused.value.status == 503
     await connections.pop().close()
-    async with worker.client.ws_connect("/ws/metrics") as again:
+    async with worker.client.ws_connect("/ws/metrics?changes=true") as again:
         assert await rows(again) == []
     for connection in connections:
         await connection.close()
@@ -116,7 +116,7 @@ async def test_places_are_kept_for_callers_with_a_token(settings: Settings, redi
 
 async def test_redis_restarted_empty(worker: Worker) -> None:
     await worker.put(*window_rows("a", 1))
-    async with worker.client.ws_connect("/ws/metrics") as connection:
+    async with worker.client.ws_connect("/ws/metrics?changes=true") as connection:
         await rows_until(connection, window_row("a", 1))
         worker.redis_server.kill()
         putting = asyncio.create_task(worker.put(*window_rows("b", 2)))
@@ -140,7 +140,7 @@ async def test_a_slow_client_is_cut_and_costs_the_others_nothing(worker: Worker)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(slow, (host, port))
     request = (
-        f"GET /ws/metrics HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"GET /ws/metrics?changes=true HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
     await loop.sock_sendall(slow, request.encode())
@@ -148,7 +148,7 @@ async def test_a_slow_client_is_cut_and_costs_the_others_nothing(worker: Worker)
 
     cut = 'b2_websocket_clients_cut_total{route="/ws/metrics"} 1.0'
     slowest = 0.0
-    async with worker.client.ws_connect("/ws/metrics") as brisk:
+    async with worker.client.ws_connect("/ws/metrics?changes=true") as brisk:
         await rows(brisk)
         async with asyncio.timeout(60):
             for window in range(400):
@@ -171,7 +171,7 @@ async def test_a_slow_client_is_cut_and_costs_the_others_nothing(worker: Worker)
 
 
 async def test_clients_are_told_when_the_worker_stops(worker: Worker) -> None:
-    connection = await worker.client.ws_connect("/ws/metrics")
+    connection = await worker.client.ws_connect("/ws/metrics?changes=true")
     await rows(connection)
     stopping = asyncio.create_task(worker.client.server.close())
     async with asyncio.timeout(5):
@@ -184,7 +184,7 @@ async def test_clients_are_told_when_the_worker_stops(worker: Worker) -> None:
 
 
 async def test_clients_cannot_make_the_worker_buffer_theirs(worker: Worker) -> None:
-    async with worker.client.ws_connect("/ws/metrics") as connection:
+    async with worker.client.ws_connect("/ws/metrics?changes=true") as connection:
         await rows(connection)
         await connection.send_str("x" * 5000)
         message = await connection.receive(5)

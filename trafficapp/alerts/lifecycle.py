@@ -10,7 +10,7 @@ from models.alerts import AlertAction, AlertEvent, RuleValue, Severity
 from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
 from models.window_rows import Level, WindowRow
 from trafficapp.alerts import wording
-from trafficapp.alerts.rules import SEVERITY_RANK, Cause, Trigger
+from trafficapp.alerts.rules import LEVEL_RANK, SEVERITY_RANK, Cause, Trigger
 
 #: Ids of alerts are drawn from it; another one would give every alert a twin after the next crash.
 _NAMESPACE = UUID("6b9ff1a4-7d0e-5c0b-9a53-5d7f3c1b8e42")
@@ -48,6 +48,8 @@ class OpenAlert(Struct, array_like=True, gc=False):
         told_us: end of the window of its newest step.
         not_calm_us: end of the newest window that was not calm.
         newest: what was seen in the newest window.
+        opened_as: the severity it was opened with; None when a version opened it that did not keep that.
+        worst_level: the highest level since it was opened; None likewise.
     """
 
     id: str
@@ -61,6 +63,9 @@ class OpenAlert(Struct, array_like=True, gc=False):
     told_us: int = 0
     not_calm_us: int = 0
     newest: Seen = field(default_factory=Seen)
+    # new fields go to the end: rows that were written without them must stay readable
+    opened_as: Severity | None = None
+    worst_level: Level | None = None
 
 
 class CauseState(Struct, array_like=True, gc=False):
@@ -128,6 +133,8 @@ def advance(
         return _opened(cause, state, row, end_us, opened, *met)
     alert.peak_score = max(alert.peak_score, row.congestion_score or 0.0)
     alert.newest = _seen(row)
+    if alert.worst_level is not None and LEVEL_RANK[row.congestion_level] > LEVEL_RANK[alert.worst_level]:
+        alert.worst_level = row.congestion_level
     if cause.is_calm(row):
         state.calm_windows += 1
     else:
@@ -141,8 +148,8 @@ def advance(
         return None
     values: dict[str, RuleValue] = {}
     if rises and met is not None:
+        values["windows_in_a_row"], values["risen_from"] = met[1].windows, alert.severity
         alert.severity, alert.rule = met[0].severity(row), met[0].rule
-        values["windows_in_a_row"] = met[1].windows
     alert.level = row.congestion_level
     alert.revision += 1
     return _told(cause, alert, row, "updated", end_us, values)
@@ -202,6 +209,8 @@ def _opened(
         peak_score=streak.peak_score,
         not_calm_us=end_us,
         newest=_seen(row),
+        opened_as=trigger.severity(row),
+        worst_level=row.congestion_level,
     )
     return _told(cause, alert, row, "opened", end_us, {"windows_in_a_row": streak.windows})
 
@@ -220,7 +229,10 @@ def _told(
     """A step of an alert that goes on."""
     alert.told_us = end_us
     seconds = (end_us - alert.since_us) / MICROSECONDS_PER_SECOND
-    message = wording.situation(row, seconds)
+    if action == "opened":
+        message = wording.situation(row, seconds)
+    else:
+        message = wording.development(row, seconds, alert.severity, alert.opened_as, alert.worst_level)
     return _step(action, cause, alert, row.camera_id, alert.revision, end_us, message, seconds, values)
 
 
@@ -259,7 +271,9 @@ def _step(
         severity=alert.severity,
         alert_type=cause.alert_type,
         camera_id=camera_id,
-        title=wording.title(cause.alert_type, alert.severity, camera_id),
+        title=wording.title(
+            cause.alert_type, alert.severity, camera_id, seen.congestion_level if action == "updated" else None
+        ),
         message=message,
         congestion_level=seen.congestion_level,
         congestion_score=seen.congestion_score,

@@ -14,7 +14,7 @@ from trafficapp.settings import AlertSettings
 Condition: TypeAlias = Callable[[WindowRow], bool]
 
 #: Levels in order; UNKNOWN is none of them.
-_RANK: dict[Level, int] = {"LOW": 0, "MODERATE": 1, "HIGH": 2, "SEVERE": 3}
+LEVEL_RANK: dict[Level, int] = {"LOW": 0, "MODERATE": 1, "HIGH": 2, "SEVERE": 3}
 
 #: Severities in order: that of an open alert never falls.
 SEVERITY_RANK: dict[Severity, int] = {"WARNING": 0, "CRITICAL": 1, "EMERGENCY": 2}
@@ -64,19 +64,19 @@ def causes_of(settings: AlertSettings) -> tuple[Cause, ...]:
 
 def _congestion(settings: AlertSettings) -> Cause:
     def at_least(level: Level, windows: int, severity: Severity) -> Trigger:
-        rank = _RANK[level]
+        rank = LEVEL_RANK[level]
         return Trigger(
-            lambda row: _RANK[row.congestion_level] >= rank,
+            lambda row: LEVEL_RANK[row.congestion_level] >= rank,
             windows,
             f"congestion_level >= {level} for {_windows(windows)}",
             lambda _: severity,
         )
 
-    calm_below = _RANK[settings.calm_below]
+    calm_below = LEVEL_RANK[settings.calm_below]
     return Cause(
         "congestion",
         (at_least("SEVERE", settings.severe_windows, "CRITICAL"), at_least("HIGH", settings.high_windows, "WARNING")),
-        lambda row: _RANK[row.congestion_level] < calm_below,
+        lambda row: LEVEL_RANK[row.congestion_level] < calm_below,
         f"below {settings.calm_below}",
         settings.resolve_windows,
         round(settings.update_seconds * MICROSECONDS_PER_SECOND),

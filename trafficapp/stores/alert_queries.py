@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from models.alerts import AlertAction, AlertEvent, AlertRow, AlertType, RuleValue, Severity
+from models.alerts import (
+    LEVEL_OF_SEVERITY,
+    AlertAction,
+    AlertEvent,
+    AlertRow,
+    AlertType,
+    RuleValue,
+    Severity,
+    alert_number,
+    ids_of_number,
+)
 from models.timestamps import epoch_us, rfc3339
+from models.window_rows import Level
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -30,6 +41,9 @@ _SELECT = """
 """
 _ORDER = "ORDER BY a.triggered_at DESC, a.id DESC"
 _COUNT_SINCE = "SELECT count(*) FROM alerts WHERE triggered_at >= $1 AND alert_type <> 'camera_silent'"
+_ACKNOWLEDGED = """
+    SELECT alert_id, acknowledged_by, acknowledged_at FROM alert_acknowledgements WHERE alert_id = ANY($1::uuid[])
+"""
 
 _decode_values = msgspec.json.Decoder(dict[str, RuleValue]).decode
 
@@ -40,18 +54,32 @@ class AlertFilter:
 
     Attributes:
         since, until: aware; ``[since, until)`` on triggered_at.
+        level: of open alerts the present one; of those that have ended, which was then low again, also the one that
+            their severity is raised from.
         camera_ids: of one of these cameras; alerts about no camera are not among them.
         open_only: those that have not ended.
+        unacknowledged_only: those that nobody has taken on.
+        quality: also those about the data and not about traffic: silent cameras.
+        nothing: no alert at all: a word was asked for that no alert has.
     """
 
     since: datetime | None = None
     until: datetime | None = None
     severity: Severity | None = None
+    level: Level | None = None
     alert_type: AlertType | None = None
     camera_id: str | None = None
     camera_ids: Collection[str] | None = None
     road_segment: str | None = None
     open_only: bool = False
+    unacknowledged_only: bool = False
+    quality: bool = True
+    nothing: bool = False
+
+    @property
+    def raised_from_level(self) -> list[Severity]:
+        """The severities that are raised from the level."""
+        return [severity for severity, level in LEVEL_OF_SEVERITY.items() if level == self.level]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +134,17 @@ def _conditions(wanted: AlertFilter, after: Position | None, last: Position | No
     ):
         if argument is not None:
             conditions.add(text, argument)
-    if wanted.open_only:
-        conditions.add("a.resolved_at IS NULL")
+    if wanted.level is not None:
+        of_ended = "a.resolved_at IS NOT NULL AND a.severity = ANY(?::text[])"
+        conditions.add(f"(a.congestion_level = ? OR ({of_ended}))", wanted.level, wanted.raised_from_level)
+    for text, is_asked in (
+        ("a.resolved_at IS NULL", wanted.open_only),
+        ("NOT EXISTS (SELECT FROM alert_acknowledgements q WHERE q.alert_id = a.id)", wanted.unacknowledged_only),
+        ("a.alert_type <> 'camera_silent'", not wanted.quality),
+        ("false", wanted.nothing),
+    ):
+        if is_asked:
+            conditions.add(text)
     return conditions
 
 
@@ -152,6 +189,18 @@ async def alert(connection: Pool | Connection, alert_id: uuid.UUID, lock: bool =
     return None if row is None else _alert_event(row)
 
 
+async def id_of_number(pool: Pool, number: int) -> uuid.UUID | None:
+    """The id of the alert that has a number, or None when the history has none."""
+    found = await pool.fetch("SELECT id FROM alerts WHERE id BETWEEN $1 AND $2", *ids_of_number(number))
+    return next((uuid.UUID(str(row["id"])) for row in found if alert_number(str(row["id"])) == number), None)
+
+
+async def acknowledgements(source: Pool | Connection, ids: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Who took alerts on and when, by the alert's id; those that nobody did are left out."""
+    found = await source.fetch(_ACKNOWLEDGED, [uuid.UUID(one) for one in ids])
+    return {str(row["alert_id"]): (row["acknowledged_by"], rfc3339(epoch_us(row["acknowledged_at"]))) for row in found}
+
+
 async def triggered_since(pool: Pool, since: datetime) -> int:
     """How many alerts were triggered from a time on; silent cameras, which say nothing of traffic, are not counted."""
     return int(await pool.fetchval(_COUNT_SINCE, since))
@@ -181,7 +230,9 @@ def _shared_fields(row: asyncpg.Record) -> dict[str, Any]:
 
 
 def _alert_row(row: asyncpg.Record) -> AlertRow:
-    return AlertRow(**_shared_fields(row))
+    fields = _shared_fields(row)
+    acknowledged = fields["acknowledged_at"] is not None
+    return AlertRow(**fields, alert_number=alert_number(fields["id"]), acknowledged=acknowledged)
 
 
 def _alert_event(row: asyncpg.Record) -> AlertEvent:

@@ -10,6 +10,7 @@ import msgspec
 
 from models.alerts import AlertEvent
 from models.timestamps import epoch_us, rfc3339
+from trafficapp.stores.alert_queries import acknowledgements
 
 if TYPE_CHECKING:
     from trafficapp.stores.postgres import Connection
@@ -67,6 +68,12 @@ async def acknowledge(connection: Connection, alert: AlertEvent, by: str) -> Ale
     return msgspec.structs.replace(
         alert, action="acknowledged", acknowledged_by=by, acknowledged_at=rfc3339(epoch_us(at))
     )
+
+
+async def as_acknowledged(connection: Connection, alert: AlertEvent) -> AlertEvent:
+    """An alert that is acknowledged, with who did it and when, whatever the transaction had read of it before."""
+    by, at = (await acknowledgements(connection, [alert.id]))[alert.id]
+    return msgspec.structs.replace(alert, acknowledged_by=by, acknowledged_at=at)
 
 
 async def resolve(connection: Connection, alert: AlertEvent, at: datetime) -> AlertEvent:

@@ -23,7 +23,7 @@ _UPSERT = """
     ON CONFLICT (camera_id) DO UPDATE
     SET name = coalesce($2, known.name, $1), latitude = $3, longitude = $4,
         road_segment = coalesce($5, known.road_segment), description = coalesce($6, known.description),
-        calibration = coalesce($7, known.calibration)
+        calibration = coalesce($7, known.calibration), updated_at = now()
 """
 
 _ROWS_AT_ONCE = 1000

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from models.administration import Camera, NewCamera
+from models.administration import Camera, NewCamera, camera_number
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.stores.registry_queries import REGISTERED
 
@@ -28,12 +28,14 @@ _REGISTER = f"""
     VALUES ($1, $2, $3, $4, $5, $6, $7)
     ON CONFLICT (camera_id) DO UPDATE
     SET name = excluded.name, latitude = excluded.latitude, longitude = excluded.longitude,
-        road_segment = excluded.road_segment, description = excluded.description, calibration = excluded.calibration
+        road_segment = excluded.road_segment, description = excluded.description, calibration = excluded.calibration,
+        created_at = now(), updated_at = now()
     WHERE NOT ({REGISTERED})
     RETURNING *, true AS registered
 """  # noqa: S608
 _UPDATE = """
-    UPDATE cameras SET name = $2, latitude = $3, longitude = $4, road_segment = $5, description = $6, calibration = $7
+    UPDATE cameras SET name = $2, latitude = $3, longitude = $4, road_segment = $5, description = $6, calibration = $7,
+                       updated_at = now()
     WHERE camera_id = $1 RETURNING *, true AS registered
 """
 _FORGET_UNSEEN = "DELETE FROM cameras WHERE camera_id = $1 AND last_seen IS NULL"
@@ -111,4 +113,7 @@ def _camera(row: asyncpg.Record) -> Camera:
         calibration=None if row["calibration"] is None else msgspec.json.decode(row["calibration"]),
         registered=row["registered"],
         last_seen=None if row["last_seen"] is None else rfc3339(epoch_us(row["last_seen"])),
+        id=camera_number(row["camera_id"]),
+        created_at=rfc3339(epoch_us(row["created_at"])),
+        updated_at=rfc3339(epoch_us(row["updated_at"])),
     )

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 from redis.asyncio import Redis
 
-from models.alerts import AlertEvent, decode_alert_event
+from models.alerts import AlertEvent, alert_number, decode_alert_event
 from models.records import MALFORMED
 from models.timestamps import epoch_us
 
@@ -59,6 +59,17 @@ class CurrentAlerts:
             except MALFORMED as error:
                 logger.warning("ignoring what %s holds of %r: %s", OPEN_KEY, alert_id, error)
         return [alert for *_, alert in sorted(alerts, key=lambda one: one[:2], reverse=True)]
+
+    async def id_of_number(self, number: int) -> str | None:
+        """The id of the open alert that has a number, or None when there is none."""
+        known: Any = await self.client.hkeys(OPEN_KEY)
+        for alert_id in known:
+            try:
+                if alert_number(alert_id.decode()) == number:
+                    return str(alert_id.decode())
+            except ValueError:
+                logger.warning("ignoring what %s holds of %r: no id of an alert", OPEN_KEY, alert_id)
+        return None
 
     async def one(self, alert_id: str) -> AlertEvent | None:
         """An open alert, or None when there is none of this id."""

@@ -28,9 +28,22 @@ async def reporting_cameras(state: CurrentState) -> list[CameraCongestion]:
     Raises:
         Exception: one of `trafficapp.stores.redis.UNAVAILABLE`.
     """
+    return await congestion_of(state, await _reporting(state))
+
+
+async def reporting_rows(state: CurrentState) -> list[WindowRow]:
+    """The same as whole camera-wide rows.
+
+    Raises:
+        Exception: one of `trafficapp.stores.redis.UNAVAILABLE`.
+    """
+    return await _read(state, await _reporting(state), _decode_row)
+
+
+async def _reporting(state: CurrentState) -> list[str]:
     seen = await state.last_seen()
     oldest = max((at for _, at in seen), default=0.0) - CURRENT_WITHIN_SECONDS
-    return await congestion_of(state, [camera_id for camera_id, at in seen if at >= oldest])
+    return [camera_id for camera_id, at in seen if at >= oldest]
 
 
 async def congestion_of(state: CurrentState, camera_ids: Sequence[str]) -> list[CameraCongestion]:

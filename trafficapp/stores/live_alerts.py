@@ -26,7 +26,7 @@ import msgspec
 from aiokafka import ConsumerRecord
 from redis.asyncio import Redis
 
-from models.alerts import AlertEvent, decode_alert_event, encode_alert_event
+from models.alerts import AlertEvent, decode_alert_event, encode_alert_event, new_alert
 from models.events import EventName
 from models.records import MALFORMED
 from models.timestamps import epoch_us
@@ -53,13 +53,16 @@ REMEMBER_RESOLVED_SECONDS = 3600
 
 _STEPS_PER_CALL = 100
 
+_encode = msgspec.json.Encoder().encode
+
 #: How a step ends that nobody acknowledged: the two fields are the last of `AlertEvent`.
 _NOT_ACKNOWLEDGED = b',"acknowledged_by":null,"acknowledged_at":null}'
 
 #: KEYS: those of events, generation, offsets, open, acknowledged, partitions of alerts, then a revision key a step.
 #: ARGV: those of events, generation, partition, offset that must be stored at least, offset to store (or -1),
 #: seconds to remember, end of a step that nobody acknowledged, then for each step: id, action, revision, event to
-#: tell (empty: none), the step without its two last fields, the acknowledgement (empty: none).
+#: tell (empty: none), the step without its two last fields, the acknowledgement (empty: none), the step as a new alert
+#: without its two last fields (empty: it is none).
 #: Returns OK, or LOST when the server is not the one that took the earlier writes.
 _PUT_STEPS = (
     EVENT_FUNCTIONS
@@ -98,8 +101,9 @@ local function advance(id, action, revision, revision_key, head)
 end
 
 for i = 9, #KEYS do
-  local at = 11 + (i - 9) * 6
+  local at = 11 + (i - 9) * 7
   local id, action, event, head, by = ARGV[at], ARGV[at + 1], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
+  local news = ARGV[at + 6]
   local step, changed
   if action == 'acknowledged' then
     -- what is told is the newest step: the acknowledgement may have been given to an older one
@@ -110,7 +114,9 @@ for i = 9, #KEYS do
     step, changed = advance(id, action, ARGV[at + 2], KEYS[i], head)
     if by ~= '' and acknowledge(id, by) then changed = true end
   end
-  if step and event ~= '' then tell(event, step)
+  if step and event ~= '' then
+    if news ~= '' then tell('new_alert', news .. string.sub(step, #head + 1)) end
+    if event ~= 'new_alert' then tell(event, step) end
   elseif changed then untold = true end
 end
 if untold then leave_hole() end
@@ -127,10 +133,16 @@ def revision_key(alert_id: str) -> str:
 
 @dataclass(slots=True)
 class _Step:
-    """A step to put; ``is_news`` when the clients are to be told of it."""
+    """A step to put.
+
+    Attributes:
+        is_news: the clients are to be told of it.
+        is_rise: it raises the severity of an alert that is open.
+    """
 
     event: AlertEvent
     is_news: bool = False
+    is_rise: bool = False
 
 
 @dataclass(slots=True)
@@ -246,10 +258,11 @@ class LiveAlertsSink(RedisSink[KnownAlerts, list[_Step]]):
                 if event.acknowledged_by is not None and event.acknowledged_at is not None:
                     following.append(_Step(event, is_news))
                 continue
+            before = memory.open.get(event.id)
             if not memory.add(event):
                 continue
             if is_news:
-                following.append(_Step(event, is_news=True))
+                following.append(_Step(event, is_news=True, is_rise=_rises(event, before)))
             else:
                 backlog[event.id] = _Step(event)
         memory.forget_old()
@@ -277,8 +290,19 @@ def _arguments(steps: Iterable[_Step]) -> Iterable[Any]:
         by, at = event.acknowledged_by, event.acknowledged_at
         bare = encode_alert_event(msgspec.structs.replace(event, acknowledged_by=None, acknowledged_at=None))
         told = EVENT_OF_ACTION[event.action] if step.is_news else ""
+        news = b""
+        if told == "new_alert" or (told and step.is_rise):
+            news = _encode(new_alert(msgspec.structs.replace(event, acknowledged_by=None, acknowledged_at=None)))
         acknowledgement = b"" if by is None else msgspec.json.encode({"acknowledged_by": by, "acknowledged_at": at})
         yield from (event.id, event.action, event.revision, told, bare.removesuffix(_NOT_ACKNOWLEDGED), acknowledgement)
+        yield news.removesuffix(_NOT_ACKNOWLEDGED)
+
+
+def _rises(event: AlertEvent, before: AlertEvent | None) -> bool:
+    """Whether a step raises the severity; what the step says of it counts when the one before is not known."""
+    if event.action != "updated":
+        return False
+    return event.rises or (before is not None and before.severity != event.severity)
 
 
 def _read(value: bytes | None) -> AlertEvent:

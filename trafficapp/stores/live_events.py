@@ -4,6 +4,7 @@
 ``events:seq``                     number of the newest event; begins at the time in epoch
                                    milliseconds, so it never goes back when Redis comes back empty
 ``events:log``                     stream of the newest events: id ``{seq}-0``, fields event, ts, data
+                                   (and what stands beside it: see `beside`)
 ``events:newest``                  hash: name of a periodic event to its newest envelope
 ``events:once:{key}``              that an event with this key was told; expires
 ``events:hole``                    that a sink that found data lost has just left a hole; expires
@@ -108,6 +109,16 @@ def event_arguments(kept_events: int) -> list[Any]:
     """What `EVENT_FUNCTIONS` expect first in ARGV: channel, events kept, epoch milliseconds, time of day."""
     now_us = time.time_ns() // 1000
     return [EVENTS_CHANNEL, kept_events, now_us // 1000, rfc3339(now_us)]
+
+
+def beside(data: bytes, **others: bytes) -> bytes:
+    """Data of an event with further fields of its envelope behind it: it is spliced in where the envelope ends.
+
+    Args:
+        data: JSON.
+        others: JSON by the name of the field.
+    """
+    return b"".join([data, *(b',"%b":%b' % (name.encode(), other) for name, other in others.items())])
 
 
 async def emit(

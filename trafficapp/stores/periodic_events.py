@@ -19,13 +19,15 @@ from redis.asyncio import Redis
 from models.alerts import is_about_traffic
 from models.cameras import CameraCongestion
 from models.events import EventName
-from trafficapp.congestion import SCORE_DECIMALS, CongestionScale
-from trafficapp.heatmap import CameraHeat, full_counts, heat_points
+from models.window_rows import WindowRow
+from trafficapp.congestion import CongestionScale
+from trafficapp.heatmap import CameraHeat, full_counts, heat_points, heat_span
 from trafficapp.overview import is_current, overview
 from trafficapp.settings import Settings
 from trafficapp.stores.current_alerts import CurrentAlerts
-from trafficapp.stores.current_windows import reporting_cameras
-from trafficapp.stores.live_events import emit, take_turn
+from trafficapp.stores.current_windows import reporting_rows
+from trafficapp.stores.dashboard_queries import camera_heat
+from trafficapp.stores.live_events import beside, emit, take_turn
 from trafficapp.stores.postgres import create_pool, is_transient
 from trafficapp.stores.redis import UNAVAILABLE, CurrentState
 from trafficapp.stores.registry_queries import RegisteredCamera, registered
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from trafficapp.stores.postgres import Pool
 
 logger = logging.getLogger(__name__)
+
+#: What ``heatmap_update`` covers, the same as ``GET /api/map/heatmap`` without a parameter.
+HEATMAP_MINUTES = 5
 
 _REFRESH_SECONDS = 10.0
 _RETRY_SECONDS = 2.0
@@ -48,6 +53,7 @@ class Surroundings:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._pool: Pool | None = None
         self.cameras: Mapping[str, RegisteredCamera] = {}
         congestion = settings.congestion
         self.scale = CongestionScale(
@@ -66,6 +72,7 @@ class Surroundings:
     async def keep_fresh(self) -> None:
         """Read them again and again, until cancelled."""
         async with create_pool(self._settings.postgres) as pool:
+            self._pool = pool
             while True:
                 try:
                     await self._read(pool)
@@ -75,6 +82,18 @@ class Surroundings:
                         logger.exception("places of cameras and thresholds cannot be read; what was known stays")
                     pause = _RETRY_SECONDS
                 await asyncio.sleep(pause)
+
+    async def heat(self, now: datetime) -> list[CameraHeat]:
+        """Sums of the cameras' windows of the last `HEATMAP_MINUTES`, as ``GET /api/map/heatmap`` has them.
+
+        Raises:
+            asyncpg.PostgresError, OSError: as `refresh`.
+        """
+        since, until = heat_span(now, HEATMAP_MINUTES)
+        if self._pool is not None:
+            return await camera_heat(self._pool, since, until)
+        async with create_pool(self._settings.postgres) as pool:
+            return await camera_heat(pool, since, until)
 
     async def _read(self, pool: Pool) -> None:
         cameras, _ = await registered(pool)
@@ -106,19 +125,24 @@ class PeriodicEvents:
         )
 
     async def metrics_update(self) -> bytes:
-        """The data of ``traffic_metrics_update``: a `models.overview.CityOverview`."""
+        """The data of ``traffic_metrics_update``, rows of cameras, and beside it a `models.overview.CityOverview`."""
         active = sum(map(is_about_traffic, await CurrentAlerts(self._client).all_open()))
         state = CurrentState(self._client)
-        rows = await reporting_cameras(state)
+        rows = await reporting_rows(state)
         current = is_current(await state.put_at(), datetime.now(UTC))
         scale = self._surroundings.scale
-        return await asyncio.to_thread(lambda: _encode(overview(rows, active, scale, current)))
+
+        def encoded() -> bytes:
+            city = overview(map(_congestion, rows), active, scale, current)
+            return beside(_encode(rows), overview=_encode(city))
+
+        return await asyncio.to_thread(encoded)
 
     async def heatmap_update(self) -> bytes:
-        """The data of ``heatmap_update``: a list of `models.maps.HeatPoint`, each of a camera's newest window."""
-        rows, places = await reporting_cameras(CurrentState(self._client)), self._surroundings.cameras
+        """The data of ``heatmap_update``: a list of `models.maps.HeatPoint`, means of the last `HEATMAP_MINUTES`."""
+        heat, places = await self._surroundings.heat(datetime.now(UTC)), self._surroundings.cameras
         full = full_counts(self._settings)
-        return await asyncio.to_thread(lambda: _encode(heat_points(map(_heat, rows), places, full)))
+        return await asyncio.to_thread(lambda: _encode(heat_points(heat, places, full)))
 
     async def _by_the_clock(self, name: EventName, seconds: float, data: Callable[[], Awaitable[bytes]]) -> None:
         while True:
@@ -129,17 +153,18 @@ class PeriodicEvents:
                     await emit(self._client, name, await data(), kept_events=self._settings.events.replay_events)
             except UNAVAILABLE:
                 await asyncio.sleep(_AWAY_SECONDS)  # the sinks tell that Redis is away
-            except Exception:
-                logger.exception("%s cannot be told", name)
+            except Exception as error:
+                # while Postgres is away there is no mean to tell; its sinks say that it is
+                if not is_transient(error):
+                    logger.exception("%s cannot be told", name)
 
 
-def _heat(row: CameraCongestion) -> CameraHeat:
-    score = row.congestion_score
-    return CameraHeat(
+def _congestion(row: WindowRow) -> CameraCongestion:
+    return CameraCongestion(
         camera_id=row.camera_id,
-        windows=1,
-        vehicles=row.vehicle_count,
-        scored=0 if score is None else 1,
-        score_e4=0 if score is None else round(score * 10**SCORE_DECIMALS),
-        last_window=row.window_end,
+        congestion_level=row.congestion_level,
+        congestion_score=row.congestion_score,
+        vehicle_count=row.vehicle_count,
+        avg_speed_kmh=row.avg_speed_kmh,
+        window_end=row.window_end,
     )

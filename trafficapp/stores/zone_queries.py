@@ -41,14 +41,16 @@ async def zone(source: Pool | Connection, zone_id: int, *, for_update: bool = Fa
     return None if row is None else _zone(row)
 
 
-async def insert_zone(connection: Connection, name: str, description: str, ring: Sequence[LonLat]) -> Zone | None:
+async def insert_zone(
+    connection: Connection, name: str, description: str | None, ring: Sequence[LonLat]
+) -> Zone | None:
     """Make a zone of a closed ring; None when the name is taken."""
     row = await connection.fetchrow(_INSERT, name, description, _encode(ring))
     return None if row is None else _zone(row)
 
 
 async def update_zone(
-    connection: Connection, zone_id: int, name: str, description: str, ring: Sequence[LonLat]
+    connection: Connection, zone_id: int, name: str, description: str | None, ring: Sequence[LonLat]
 ) -> Zone:
     """Change a zone whose row is locked.
 

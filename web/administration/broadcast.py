@@ -9,7 +9,7 @@ from http import HTTPStatus
 import msgspec
 from aiohttp import web
 
-from models.administration import Broadcast, NewBroadcast
+from models.administration import Broadcast, NewBroadcast, QueuedBroadcast
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.stores.publications import EventPublication
 from web.access import Access
@@ -27,9 +27,9 @@ async def broadcast(request: web.Request, body: NewBroadcast) -> web.Response:
     async def change(under_way: Write) -> Broadcast:
         sent = Broadcast(
             id=str(uuid.uuid4()),
-            title=body.title,
+            title=body.title or "",
             message=body.message,
-            severity=body.severity,
+            severity=body.severity.upper(),
             camera_id=body.camera_id,
             zone=body.zone,
             sent_by=under_way.actor.name,
@@ -40,7 +40,8 @@ async def broadcast(request: web.Request, body: NewBroadcast) -> web.Response:
         return sent
 
     written = await write(request, change)
-    return answer(written.result, written.headers, HTTPStatus.ACCEPTED)
+    queued = QueuedBroadcast(**msgspec.structs.asdict(written.result))
+    return answer(queued, written.headers, HTTPStatus.ACCEPTED)
 
 
 async def _check_zone(request: web.Request, zone: str | None) -> None:
@@ -63,7 +64,7 @@ def operations() -> list[Operation]:
             tag=Tag.ADMINISTRATION,
             access=Access.ADMINISTER,
             body_shape=NewBroadcast,
-            answer=Broadcast,
+            answer=QueuedBroadcast,
             status=HTTPStatus.ACCEPTED,
             errors=(422, 503),
             headers=WRITE_HEADERS,

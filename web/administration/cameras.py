@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import msgspec
 from aiohttp import hdrs, web
 from msgspec import UNSET, Meta, Struct
 
-from models.administration import Camera, CameraChange, NewCamera
+from models.administration import Camera, CameraChange, NewCameraBody
 from trafficapp.cameras.calibration import Unstorable, check_calibration
 from trafficapp.stores import camera_queries
 from web import parameters
@@ -25,6 +26,8 @@ from web.writing import Write, write
 PATH = "/api/admin/cameras"
 
 #: A camera_id may hold any character; a slash comes percent-encoded.
+_LONGEST_ID = 256
+
 _ONE_PATH = PATH + "/{camera_id:[^/]+}"
 
 
@@ -63,14 +66,14 @@ async def one(request: web.Request, path: CameraPath) -> web.Response:
     return answer(camera)
 
 
-async def create(request: web.Request, body: NewCamera) -> web.Response:
+async def create(request: web.Request, body: NewCameraBody) -> web.Response:
     """``POST /api/admin/cameras``."""
     wanted = _checked(
         Camera(
             camera_id=body.camera_id,
             name=body.name or body.camera_id,
-            latitude=body.latitude,
-            longitude=body.longitude,
+            latitude=_one_of({"latitude": body.latitude, "lat": body.lat}, None),
+            longitude=_one_of({"longitude": body.longitude, "lng": body.lng, "lon": body.lon}, None),
             road_segment=body.road_segment,
             description=body.description,
             calibration=body.calibration,
@@ -94,18 +97,30 @@ async def create(request: web.Request, body: NewCamera) -> web.Response:
 
 async def replace(request: web.Request, path: CameraPath, body: CameraChange) -> web.Response:
     """``PUT /api/admin/cameras/{camera_id}``."""
+    new = _changed(_bare(path.camera_id), body)
 
-    async def change(under_way: Write) -> Camera:
-        before = await camera_queries.camera(under_way.connection, path.camera_id, for_update=True)
-        if before is None:
-            raise _unknown(path.camera_id)
-        camera = await camera_queries.update_camera(under_way.connection, _checked(_changed(before, body)))
+    async def change(under_way: Write) -> tuple[Camera, bool]:
+        connection = under_way.connection
+        before = await camera_queries.camera(connection, path.camera_id, for_update=True)
+        camera = None if before is not None else await camera_queries.register_camera(connection, _checked(new))
+        is_new = camera is not None
+        if camera is None:
+            # it is there, perhaps since a moment ago
+            before = before or await camera_queries.camera(connection, path.camera_id, for_update=True)
+            if before is None:
+                raise ProblemError(HTTPStatus.CONFLICT, f"camera {path.camera_id!r} is changed by others just now")
+            camera = await camera_queries.update_camera(connection, _checked(_changed(before, body)))
         under_way.changes_registry = True
-        await under_way.audit("cameras.update", f"camera {path.camera_id}", before, camera)
-        return camera
+        action = "cameras.create" if is_new else "cameras.update"
+        await under_way.audit(action, f"camera {path.camera_id}", before, camera)
+        return camera, is_new
 
     written = await write(request, change)
-    return answer(written.result, written.headers)
+    camera, is_new = written.result
+    if not is_new:
+        return answer(camera, written.headers)
+    location = f"{PATH}/{quote(path.camera_id, safe='')}"
+    return answer(camera, written.headers | {hdrs.LOCATION: location}, HTTPStatus.CREATED)
 
 
 async def delete(request: web.Request, path: CameraPath) -> web.Response:
@@ -123,8 +138,39 @@ async def delete(request: web.Request, path: CameraPath) -> web.Response:
     return web.Response(status=HTTPStatus.NO_CONTENT, headers=written.headers)
 
 
+def _bare(camera_id: str) -> Camera:
+    """A camera of which nothing but its id is known."""
+    return Camera(
+        camera_id=camera_id,
+        name=camera_id,
+        latitude=None,
+        longitude=None,
+        road_segment=None,
+        description=None,
+        calibration=None,
+        registered=True,
+        last_seen=None,
+    )
+
+
+def _one_of(given: Mapping[str, Any], absent: object) -> Any:
+    """The one value that several names may give; ``absent`` when none does.
+
+    Raises:
+        ProblemError: 422, they give different ones.
+    """
+    values = {name: value for name, value in given.items() if value is not absent}
+    if len(set(values.values())) > 1:
+        detail = f"{' and '.join(values)} mean the same and may not differ"
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+    return next(iter(values.values()), absent)
+
+
 def _changed(before: Camera, body: CameraChange) -> Camera:
-    given = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
+    said = {name: getattr(body, name) for name in body.__struct_fields__ if name not in ("lat", "lng", "lon")}
+    said["latitude"] = _one_of({"latitude": body.latitude, "lat": body.lat}, UNSET)
+    said["longitude"] = _one_of({"longitude": body.longitude, "lng": body.lng, "lon": body.lon}, UNSET)
+    given = {name: value for name, value in said.items() if value is not UNSET}
     if "name" in given and given["name"] is None:
         given["name"] = before.camera_id  # a name makes a camera registered
     return msgspec.structs.replace(before, **given)
@@ -136,6 +182,9 @@ def _checked(camera: Camera) -> Camera:
     Raises:
         ProblemError: 422, it cannot.
     """
+    if len(camera.camera_id) > _LONGEST_ID or "\0" in camera.camera_id:
+        detail = f"camera_id must have 1 to {_LONGEST_ID} characters, none of them NUL"
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
     if camera.camera_id in (".", ".."):
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "camera_id . and .. have no address of their own")
     if (camera.latitude is None) != (camera.longitude is None):
@@ -173,7 +222,7 @@ def operations() -> list[Operation]:
             summary="Register a camera",
             tag=Tag.ADMINISTRATION,
             access=Access.ADMINISTER,
-            body_shape=NewCamera,
+            body_shape=NewCameraBody,
             answer=Camera,
             status=HTTPStatus.CREATED,
             errors=(409, 422, 503),
@@ -194,14 +243,14 @@ def operations() -> list[Operation]:
             method="PUT",
             path=_ONE_PATH,
             view=replace,
-            summary="Change a registered camera",
+            summary="Change a registered camera, or register one",
             tag=Tag.ADMINISTRATION,
             access=Access.ADMINISTER,
-            description="What is left out stays as it is; null clears it.",
+            description="What is left out stays as it is; null clears it. A camera that is not registered is: 201.",
             path_shape=CameraPath,
             body_shape=CameraChange,
             answer=Camera,
-            errors=(404, 422, 503),
+            errors=(409, 422, 503),
             headers=WRITE_HEADERS,
         ),
         Operation(

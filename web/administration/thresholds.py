@@ -33,10 +33,10 @@ async def thresholds(request: web.Request) -> web.Response:
 
 async def replace(request: web.Request, body: ThresholdChange) -> web.Response:
     """``PUT /api/admin/thresholds``."""
-    if not body.congestion_threshold_low < body.congestion_threshold_moderate < body.congestion_threshold_high:
+    if not body.congestion_threshold_low <= body.congestion_threshold_moderate <= body.congestion_threshold_high:
         detail = (
-            "thresholds must ascend: congestion_threshold_low < congestion_threshold_moderate "
-            "< congestion_threshold_high"
+            "thresholds must ascend: congestion_threshold_low <= congestion_threshold_moderate "
+            "<= congestion_threshold_high"
         )
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
     settings = request.app[CONTEXT].settings

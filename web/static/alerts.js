@@ -105,7 +105,7 @@ let asking = null;
 async function ask() {
   clearTimeout(asking);
   try {
-    const alerts = await askServer("/api/alerts/current", { timeoutMs: 4000 });
+    const alerts = await askServer("/api/alerts/current?include=quality", { timeoutMs: 4000 });
     away = false;
     fill(alerts);
   } catch {
@@ -116,13 +116,17 @@ async function ask() {
   asking = setTimeout(ask, live ? 60_000 : 5000);
 }
 
-const query = new URLSearchParams({ types: STEPS.join(",") });
+const query = new URLSearchParams({ types: [...STEPS, "snapshot", "heartbeat"].join(","), include: "quality" });
 new Connection(`/ws/events?${query}`, (envelope) => {
   if (STEPS.includes(envelope.event)) {
     if (envelope.event === "alert_resolved") {
       open.get(envelope.data.id)?.item.remove();
       open.delete(envelope.data.id);
-    } else if (envelope.event !== "alert_acknowledged") take(envelope.data);
+    } else if (envelope.event !== "alert_acknowledged") {
+      // of a new alert severity is the level
+      const severity = envelope.data.alert_severity ?? envelope.data.severity;
+      take({ ...envelope.data, severity });
+    }
     else if (open.has(envelope.data.id)) {
       // it says nothing else, and what it says besides may be older than what is shown
       const { id, acknowledged_by, acknowledged_at } = envelope.data;

@@ -199,7 +199,7 @@ function toggle(camera) {
   camera.detail = element("div", "detail");
   camera.item.append(camera.detail);
   camera.button.setAttribute("aria-expanded", "true");
-  const query = new URLSearchParams({ camera_id: camera.id });
+  const query = new URLSearchParams({ camera_id: camera.id, changes: true });
   camera.connection = new Connection(`/ws/metrics/lanes?${query}`, (rows) => {
     for (const row of rows) {
       const start = Date.parse(row.window_start);
@@ -421,7 +421,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-new Connection("/ws/metrics?role=viewer", takeRows, (state) => {
+new Connection("/ws/metrics?role=viewer&changes=true", takeRows, (state) => {
   if (view.connection === state) return;
   view.connection = state;
   schedule();

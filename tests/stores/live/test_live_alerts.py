@@ -10,7 +10,7 @@ import pytest
 from aiokafka import ConsumerRecord
 from redis.asyncio import Redis
 
-from models.alerts import AlertEvent, encode_alert_event
+from models.alerts import AlertEvent, NewAlert, decode_new_alert, encode_alert_event, new_alert
 from tests.stores.alerts import FAR, after_noon, news_event
 from tests.stores.live.conftest import an_hour_back
 from tests.stores.live.redis_server import RedisServer
@@ -80,8 +80,37 @@ async def test_a_life_from_opened_to_resolved(client: Redis, alerts: LiveAlertsS
         "new_alert", "alert_updated", "alert_acknowledged", "alert_updated", "alert_resolved",
     ]  # fmt: skip
     assert [event["data"]["acknowledged_by"] for event in events] == [None, None, "ana", "ana", "ana"]
-    decoded = [msgspec.convert(event["data"], AlertEvent) for event in events[:3]]
-    assert decoded == [OPENED, UPDATED, ACKNOWLEDGED]
+    decoded = [msgspec.convert(event["data"], AlertEvent) for event in events[1:3]]
+    assert decoded == [UPDATED, ACKNOWLEDGED]
+    assert msgspec.convert(events[0]["data"], NewAlert) == new_alert(OPENED)
+
+
+async def test_an_alert_that_rises_is_told_as_new_and_as_updated(client: Redis, alerts: LiveAlertsSink) -> None:
+    """The level is its severity, as dashboards of cameras know it."""
+    opened = news_event(severity="WARNING", congestion_level="HIGH", congestion_score=0.6, values={"vehicle_count": 40})
+    eased = later(opened, 2, congestion_level="MODERATE")
+    risen = later(opened, 3, severity="CRITICAL", congestion_level="SEVERE", values={"risen_from": "WARNING"})
+    taken = msgspec.structs.replace(eased, action="acknowledged", acknowledged_by="ana", acknowledged_at=FAR)
+    since = await begin(client)
+    for run in ((opened,), (eased, taken), (risen,), (risen,)):
+        await alerts.apply(0, steps(100 + run[0].revision * 10, *run), owned)
+    events = await told(client, since)
+    assert [event["event"] for event in events] == [
+        "new_alert", "alert_updated", "alert_acknowledged", "new_alert", "alert_updated",
+    ]  # fmt: skip
+    first, again, updated = events[0]["data"], events[3]["data"], events[4]["data"]
+    assert (first["severity"], first["alert_severity"], first["id"]) == ("HIGH", "WARNING", opened.id)
+    assert (first["score"], first["vehicle_count"], first["window_end"]) == (0.6, 40, opened.updated_at)
+    assert (again["severity"], again["alert_severity"], again["acknowledged_by"]) == ("SEVERE", "CRITICAL", "ana")
+    assert decode_new_alert(json.dumps(again).encode()) == msgspec.convert(updated, AlertEvent)
+    assert updated["severity"] == "CRITICAL"
+
+
+async def test_a_rise_is_seen_by_what_was_known_before(client: Redis, alerts: LiveAlertsSink) -> None:
+    opened = news_event(severity="WARNING")
+    since = await begin(client)
+    await alerts.apply(0, steps(100, opened, later(opened, 2, severity="CRITICAL")), owned)
+    assert [event["event"] for event in await told(client, since)] == ["new_alert", "new_alert", "alert_updated"]
 
 
 async def test_repeats_at_other_offsets_change_nothing_and_are_not_told(client: Redis, alerts: LiveAlertsSink) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from datetime import UTC, datetime
 
 import asyncpg
 import msgspec
@@ -15,11 +16,16 @@ from models.window_rows import WindowRow
 from tests.stores.alerts import alert_event, keep_open
 from tests.stores.live.redis_server import RedisServer
 from tests.stores.live.rows import records, window_row
+from tests.stores.live.test_live_sink import flat
+from tests.web.stored import keep_windows, recent_window
+from trafficapp.heatmap import full_counts, heat_points, heat_span
 from trafficapp.settings import Settings, load_settings
+from trafficapp.stores.dashboard_queries import camera_heat
 from trafficapp.stores.live import LiveSink
 from trafficapp.stores.live_events import EventLog
 from trafficapp.stores.migrations import migrate
 from trafficapp.stores.periodic_events import PeriodicEvents, Surroundings
+from trafficapp.stores.postgres import create_pool
 from trafficapp.stores.redis import WINDOW_OFFSETS_KEY, connect
 
 
@@ -36,7 +42,7 @@ def settings(database_url: str, server: RedisServer) -> Settings:
 async def periodic(settings: Settings, client: Redis) -> PeriodicEvents:
     await asyncio.to_thread(migrate, settings.postgres.url.get_secret_value())
     connection = await asyncpg.connect(settings.postgres.url.get_secret_value())
-    await connection.execute("TRUNCATE cameras, admin_thresholds")
+    await connection.execute("TRUNCATE cameras, admin_thresholds, traffic_metrics, metrics_1m, metrics_1h")
     await connection.execute(
         "INSERT INTO cameras (camera_id, name, latitude, longitude) VALUES ('a', 'A', 44.5, 11.5), ('old', 'O', 1, 2)"
     )
@@ -61,6 +67,32 @@ def window(camera_id: str, ago_seconds: float, vehicle_count: int, score: float 
     )
 
 
+async def metrics_update(periodic: PeriodicEvents) -> tuple[list[dict[str, object]], CityOverview]:
+    """The data of the event, and what stands beside it in its envelope."""
+    envelope = json.loads(b'{"data":' + await periodic.metrics_update() + b"}")
+    assert set(envelope) == {"data", "overview"}
+    return envelope["data"], msgspec.convert(envelope["overview"], CityOverview)
+
+
+async def test_the_heatmap_is_that_of_rest(periodic: PeriodicEvents, settings: Settings) -> None:
+    """Means over five minutes, and not what the newest windows say."""
+    await keep_windows(
+        settings,
+        recent_window("a", 2, vehicle_count=10, congestion_score=0.2),
+        recent_window("a", 3, vehicle_count=20, congestion_score=0.6),
+        recent_window("a", 100, vehicle_count=90, congestion_score=1.0),
+        recent_window("unplaced", 2),
+    )
+    (point,) = json.loads(await periodic.heatmap_update())
+    since, until = heat_span(datetime.now(UTC), 5)
+    async with create_pool(settings.postgres) as pool:
+        heat = await camera_heat(pool, since, until)
+    assert (point["camera_id"], point["latitude"], point["longitude"]) == ("a", 44.5, 11.5)
+    assert point["vehicle_count"] == 15
+    (right,) = heat_points(heat, periodic._surroundings.cameras, full_counts(settings))
+    assert point == msgspec.to_builtins(right)
+
+
 async def test_what_the_events_say(periodic: PeriodicEvents, client: Redis, sink: LiveSink) -> None:
     rows = [
         window("b", 5, 30, 0.2, 40.0),
@@ -71,14 +103,12 @@ async def test_what_the_events_say(periodic: PeriodicEvents, client: Redis, sink
     await sink.load([0])
     await sink.apply(0, records([*rows], 100), lambda: True)
     await keep_open(client, alert_event("x"), alert_event("y"), alert_event("z", alert_type="camera_silent"))
-    city = msgspec.json.decode(await periodic.metrics_update(), type=CityOverview)
+    told, city = await metrics_update(periodic)
+    assert told == flat([rows[1], rows[0], rows[2]])
     assert [row.camera_id for row in city.cameras] == ["a", "b", "silent"]
     assert (city.overall_congestion_score, city.overall_congestion_level) == (0.3, "SEVERE")
     assert (city.avg_speed_kmh, city.vehicle_count, city.active_alerts) == (31.11, 45, 2)
     assert city.last_updated == rows[0].window_end
-    (point,) = json.loads(await periodic.heatmap_update())
-    assert (point["camera_id"], point["weight"], point["intensity"]) == ("a", 0.2, 0.6)
-    assert (point["vehicle_count"], point["last_window"]) == (10, rows[1].window_end)
 
 
 async def test_a_city_of_which_nothing_was_heard_for_minutes(
@@ -88,16 +118,17 @@ async def test_a_city_of_which_nothing_was_heard_for_minutes(
     await sink.load([0])
     await sink.apply(0, records([last], 100), lambda: True)
     # however old the windows themselves are
-    city = msgspec.json.decode(await periodic.metrics_update(), type=CityOverview)
+    _, city = await metrics_update(periodic)
     assert city.overall_congestion_score == 0.9
     await client.hincrby(WINDOW_OFFSETS_KEY, "put_at", -121)
-    city = msgspec.json.decode(await periodic.metrics_update(), type=CityOverview)
+    _, city = await metrics_update(periodic)
     assert (city.overall_congestion_level, city.overall_congestion_score, city.avg_speed_kmh) == ("UNKNOWN", None, None)
     assert (city.last_updated, len(city.cameras)) == (last.window_end, 1)
 
 
 async def test_an_empty_city(periodic: PeriodicEvents) -> None:
-    city = msgspec.json.decode(await periodic.metrics_update(), type=CityOverview)
+    told, city = await metrics_update(periodic)
+    assert told == []
     assert (city.cameras, city.last_updated, city.overall_congestion_level) == ([], None, "UNKNOWN")
     assert await periodic.heatmap_update() == b"[]"
 

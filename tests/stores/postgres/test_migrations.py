@@ -28,7 +28,7 @@ def test_processes_that_migrate_at_once_make_one_schema(database_url: str) -> No
     with ThreadPoolExecutor(3) as threads:
         here = list(threads.map(migrate, [database_url] * 3))
     there = [process.communicate(timeout=60)[0].strip() for process in processes]
-    assert here + there == ["0010"] * 6
+    assert here + there == ["0011"] * 6
     assert _tables(database_url) >= TABLES
 
 
@@ -36,7 +36,7 @@ def test_a_second_migration_changes_nothing(database_url: str) -> None:
     migrate(database_url)
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("INSERT INTO cameras (camera_id) VALUES ('kept')")
-        assert migrate(database_url) == "0010"
+        assert migrate(database_url) == "0011"
         assert connection.execute("SELECT camera_id FROM cameras").fetchall() == [("kept",)]
 
 
@@ -44,7 +44,7 @@ def test_the_command_migrates(database_url: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("DATABASE_URL", database_url)
     result = CliRunner().invoke(main, ["migrate"])
     assert result.exit_code == 0, result.output
-    assert "the schema is at revision 0010" in result.output
+    assert "the schema is at revision 0011" in result.output
 
 
 def test_the_command_says_which_server_is_not_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ async def test_everybody_who_listens_hears_a_broadcast_once(call: Call, history_
         await listener.subscribe(EVENTS_CHANNEL)
         body = {"title": "Fog", "message": "Slow down, \u201eattenzione\u201c", "camera_id": "cam_1"}
         sent = await call("POST", BROADCAST, body, 202, X_Admin_User="Giulia")
+        assert sent.pop("status") == "queued"
         assert sent == body | {"id": sent["id"], "sent_at": sent["sent_at"], "sent_by": "Giulia"} | {
             "severity": "WARNING",
             "zone": None,

@@ -88,7 +88,7 @@ async def test_a_change_reaches_every_partition_and_holds_from_the_next_window(
 @pytest.mark.parametrize(
     "body",
     [
-        change(0.5, 0.5, 0.8),
+        change(0.5, 0.4, 0.8),
         change(0.8, 0.5, 0.3),
         change(0, 0.5, 0.8),
         change(0.3, 0.5, 1),

@@ -36,7 +36,7 @@ async def test_a_zone_lives_from_post_to_delete_and_each_step_is_in_the_audit_lo
     zone = await response.json()
     assert (response.status, response.headers["Location"]) == (201, f"{PATH}/{zone['id']}")
     assert zone["coordinates"] == [*SQUARE, SQUARE[0]]
-    assert (zone["name"], zone["description"], zone["cameras"]) == ("Centro", "", 2)
+    assert (zone["name"], zone["description"], zone["cameras"]) == ("Centro", None, 2)
     assert await call("GET", f"{PATH}/{zone['id']}") == zone
     assert await call("GET", PATH) == [zone]
 
@@ -50,8 +50,8 @@ async def test_a_zone_lives_from_post_to_delete_and_each_step_is_in_the_audit_lo
 
     log = await call("GET", "/api/admin/audit?limit=3")
     assert [row["action"] for row in log] == ["zones.delete", "zones.update", "zones.create"]
-    assert [row["before"] and row["before"]["description"] for row in log] == ["within the walls", "", None]
-    assert [row["after"] and row["after"]["description"] for row in log] == [None, "within the walls", ""]
+    assert [row["before"] and row["before"]["description"] for row in log] == ["within the walls", None, None]
+    assert [row["after"] and row["after"]["description"] for row in log] == [None, "within the walls", None]
 
 
 @pytest.mark.parametrize(
