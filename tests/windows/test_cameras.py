@@ -113,6 +113,21 @@ def test_a_stale_row_behind_the_tombstone_brings_nobody_back() -> None:
     assert (b"made up", forgotten_row(log[-1].offset)) in list(successor.changed_rows())
 
 
+def test_rows_of_later_cameras_leave_room_for_those_that_came_before() -> None:
+    # x is met, forgotten, and y takes its place; the worker dies when y's row is written and nothing else
+    rest = [*live("a", 2, 200, 20), *(car(name, 199.5) for name in "bc"), *ticks(200, 260), car("y", 260)]
+    log = records([*(car(name, 0) for name in "abc"), *ticks(0, 2), car("x", 2), *rest])
+    windows = fresh(rules=SHORT)
+    windows.apply(log[:5])
+    rows = dict(windows.changed_rows())
+    outcome = windows.apply(log[5:])
+    assert outcome.rejected == {}
+    assert names(windows) == {"a", "b", "c", "y"}
+    successor = fresh(rows | {b"y": dict(windows.changed_rows())[b"y"]}, rules=SHORT)
+    assert successor.apply(log[5:]).rejected == {}
+    assert names(successor) == {"a", "b", "c", "y"}
+
+
 def test_an_alert_about_silence_ends_when_its_camera_is_forgotten() -> None:
     windows = fresh(rules=SHORT)
     alerts = windows.apply(records([*live("real", 0, 30), *ticks(30, 420)])).alerts

@@ -22,7 +22,7 @@ def test_a_tick_moves_the_clock_by_the_time_since_the_last_one_but_never_far() -
 
 
 def test_windows_are_aligned_to_the_epoch_and_the_watermark_trails_the_newest_event() -> None:
-    clock = EventClock()
+    clock = EventClock(5 * SECOND_US, 2 * SECOND_US, 10 * SECOND_US, 60 * SECOND_US, 10 * SECOND_US)
     assert clock.window_start(T0_US + 4_999_999) == T0_US
     assert clock.window_start(T0_US + 5_000_000) == T0_US + 5 * SECOND_US
     assert clock.watermark(T0_US) == T0_US - 2 * SECOND_US

@@ -25,11 +25,11 @@ class EventClock:
         jump_us: a picture further ahead of the camera's time than this moves it only once another one confirms it.
     """
 
-    size_us: int = 5 * MICROSECONDS
-    lateness_us: int = 2 * MICROSECONDS
-    idle_us: int = 10 * MICROSECONDS
-    future_us: int = 60 * MICROSECONDS
-    jump_us: int = 10 * MICROSECONDS
+    size_us: int
+    lateness_us: int
+    idle_us: int
+    future_us: int
+    jump_us: int
 
     def window_start(self, time_us: int) -> int:
         """Start of the window an event time falls into."""
