@@ -129,7 +129,8 @@ async def filled(history_worker: Worker, database_url: str) -> AsyncIterator[Wor
     )
     await connection.execute(
         "INSERT INTO cameras (camera_id, name, latitude, longitude, road_segment) "
-        "VALUES ('cam_1', 'One', 44.5, 11.5, 'A')"
+        # where the shipped model's stands
+        "VALUES ('cam_1', 'One', 44.5, 11.5, 'A'), ('cam_01', 'In Bologna', 44.498457, 11.327121, 'B')"
     )
     await connection.execute(
         "INSERT INTO monitoring_zones (name, polygon) VALUES ('centre', '[[11,44],[12,44],[12,45],[11,45],[11,44]]')"

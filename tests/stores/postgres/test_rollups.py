@@ -134,6 +134,7 @@ async def test_sums_equal_the_windows_whatever_crashes_and_repeats(
     writing = [send(sinks[n], partition, logs[partition], seeds[n]) for n, partition in enumerate((0, 0, 1))]
     await asyncio.wait_for(asyncio.gather(*writing), 60)
     killer.cancel()
+    await asyncio.wait([killer])  # it may be in the middle of a query
     assert ended > 0
     assert await database.fetchval("SELECT count(*) FROM traffic_metrics") == len(rows[0]) + len(rows[1])
     await assert_exact(database)
