@@ -14,12 +14,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from trafficapp.command_settings import settings_or_message
 from trafficapp.deployed_names import NAMES
 from trafficapp.kafka import create_topics, wait_for_kafka
 from trafficapp.kafka_topics import TopicAdmin
 from trafficapp.settings import Settings, SettingsError, config_path
 from trafficapp.topics import declared_topics
-from trafficapp.troubles import Server, settings_or_message, told_in_a_sentence
+from trafficapp.troubles import Server, told_in_a_sentence
 
 
 @click.group()

@@ -7,7 +7,7 @@ import asyncio
 import click
 
 from trafficapp import inspection
-from trafficapp.troubles import settings_or_message
+from trafficapp.command_settings import settings_or_message
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

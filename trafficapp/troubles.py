@@ -13,22 +13,10 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from confluent_kafka import KafkaException
 from redis.exceptions import RedisError
 
-from trafficapp.settings import Settings, SettingsError, load_settings
+from trafficapp.settings import Settings
 from trafficapp.stores.postgres import address_of
 
 Server = Literal["Kafka", "Postgres", "Redis"]
-
-
-def settings_or_message() -> Settings:
-    """The settings of this process.
-
-    Raises:
-        click.ClickException: one is wrong; the text says which.
-    """
-    try:
-        return load_settings()
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from None
 
 
 @contextmanager

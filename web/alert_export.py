@@ -7,11 +7,9 @@ connection to Postgres nor a transaction.
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
-import logging
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -25,8 +23,7 @@ from trafficapp.stores.alert_queries import alerts as stored_alerts
 from web.alerts import SpanQuery, link, position, span_filter
 from web.context import CONTEXT, WebContext
 from web.operations import Operation, Tag
-
-logger = logging.getLogger(__name__)
+from web.pieces import send_in_pieces
 
 #: As many as that come unless fewer are wanted: a file that ends early without a word would be taken for whole.
 MAX_ALERTS = 500_000
@@ -34,8 +31,6 @@ MAX_ALERTS = 500_000
 COLUMNS = EXPORTED_COLUMNS
 
 _ROWS_AT_ONCE = 500
-#: A client that takes nothing for this long has gone.
-_TAKE_WITHIN_SECONDS = 60.0
 
 #: Columns with words of people or of systems around us.
 _FREE_TEXT = tuple(COLUMNS.index(name) for name in ("camera_id", "road_segment", "title", "message", "acknowledged_by"))
@@ -61,36 +56,23 @@ async def export(request: web.Request, query: ExportQuery) -> web.StreamResponse
     response = web.StreamResponse(headers=link(request, wanted, last))
     response.content_type, response.charset = "text/csv", "utf-8"
     response.headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="{_file_name(wanted)}"'
-    if request.method == hdrs.METH_HEAD:
-        return response
-    response.enable_chunked_encoding()
-    await response.prepare(request)
-    try:
-        await _take(response, csv_lines([COLUMNS]))
-        while True:
-            await _take(response, csv_lines(_cells(row) for row in page.rows))
-            if page.next_position is None:
-                break
-            page = await _page(context, wanted, page.next_position, last)
-        await response.write_eof()
-    except ConnectionError:
-        raise
-    except Exception as error:
-        # without the last chunk the client knows that the file is not whole
-        logger.warning("an export of alerts was broken off: %r", error)
-        if request.transport is not None:
-            request.transport.abort()
-        raise ConnectionResetError("the export was broken off") from error
-    return response
+    pieces = _pieces(context, wanted, page, last)
+    return await send_in_pieces(request, response, pieces, "an export of alerts")
+
+
+async def _pieces(
+    context: WebContext, wanted: AlertFilter, page: AlertsPage, last: Position | None
+) -> AsyncIterator[bytes]:
+    yield csv_lines([COLUMNS])
+    while True:
+        yield csv_lines(_cells(row) for row in page.rows)
+        if page.next_position is None:
+            return
+        page = await _page(context, wanted, page.next_position, last)
 
 
 async def _page(context: WebContext, wanted: AlertFilter, after: Position | None, last: Position | None) -> AlertsPage:
     return await context.database.ask(lambda pool: stored_alerts(pool, wanted, _ROWS_AT_ONCE, after, last))
-
-
-async def _take(response: web.StreamResponse, piece: bytes) -> None:
-    async with asyncio.timeout(_TAKE_WITHIN_SECONDS):
-        await response.write(piece)
 
 
 def csv_lines(rows: Iterable[Iterable[object]]) -> bytes:

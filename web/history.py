@@ -6,9 +6,7 @@ pieces, each asked of Postgres when the client has taken the one before.
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
@@ -24,11 +22,10 @@ from trafficapp.stores.history_queries import metrics_history as window_rows
 from web import parameters
 from web.context import CONTEXT, WebContext
 from web.operations import Operation, Tag
+from web.pieces import send_in_pieces
 from web.problems import ProblemError
 from web.shapes import Moment, Name
 from web.spans import Span, span_between
-
-logger = logging.getLogger(__name__)
 
 DEFAULT_SPAN = timedelta(hours=1)
 #: Rows of a page, and of an answer that nobody asked to thin.
@@ -45,9 +42,6 @@ STEPS: dict[timedelta, Step] = {
 _LENGTHS = {name: length for length, name in STEPS.items()}
 
 STEP_HEADER = "X-Step"
-
-#: A client that takes nothing for this long has gone.
-_TAKE_WITHIN_SECONDS = 60.0
 
 
 class _Cursor(msgspec.Struct, array_like=True):
@@ -116,36 +110,19 @@ async def metrics_history(request: web.Request, query: HistoryQuery) -> web.Stre
             place = _Cursor(epoch_us(window_start), lane_id)
             headers[hdrs.LINK] = parameters.next_link(request, place, span.pinned())
         return web.Response(body=encode_window_row(page.rows), content_type="application/json", headers=headers)
-    return await _stream(request, wanted, page, headers)
-
-
-async def _stream(
-    request: web.Request, wanted: _Wanted, page: MetricsPage, headers: Mapping[str, str]
-) -> web.StreamResponse:
     response = web.StreamResponse(headers=headers)
     response.content_type, response.charset = "application/json", "utf-8"
-    if request.method == hdrs.METH_HEAD:
-        return response
-    response.enable_chunked_encoding()
-    await response.prepare(request)
-    try:
-        begin = b"["
-        while True:
-            async with asyncio.timeout(_TAKE_WITHIN_SECONDS):
-                await response.write(begin + encode_window_row(page.rows)[1:-1])
-            if page.next_position is None:
-                break
-            page, begin = await wanted.page(MAX_ROWS, page.next_position), b","
-        await response.write_eof(b"]")
-    except ConnectionError:
-        raise
-    except Exception as error:
-        # without the last chunk the client knows that it is not whole
-        logger.warning("a history was broken off: %r", error)
-        if request.transport is not None:
-            request.transport.abort()
-        raise ConnectionResetError("the history was broken off") from error
-    return response
+    return await send_in_pieces(request, response, _pieces(wanted, page), "a history")
+
+
+async def _pieces(wanted: _Wanted, page: MetricsPage) -> AsyncIterator[bytes]:
+    begin = b"["
+    while True:
+        yield begin + encode_window_row(page.rows)[1:-1]
+        if page.next_position is None:
+            break
+        page, begin = await wanted.page(MAX_ROWS, page.next_position), b","
+    yield b"]"
 
 
 def _position(cursor: _Cursor | None) -> Position | None:

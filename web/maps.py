@@ -20,7 +20,7 @@ from trafficapp.stores.current_windows import newest_of
 from trafficapp.stores.dashboard_queries import camera_heat, newest_rows
 from trafficapp.stores.redis import UNAVAILABLE, CurrentState
 from web.context import CONTEXT, WebContext
-from web.open_alerts import open_alerts
+from web.open_alerts import ANSWER_WITHIN_SECONDS, open_alerts
 from web.operations import Operation, Tag
 from web.shapes import Name
 from web.shared_answers import SharedAnswers
@@ -29,8 +29,6 @@ from web.shared_answers import SharedAnswers
 MAX_AGE_SECONDS = 2.5
 DEFAULT_MINUTES = 5
 MAX_MINUTES = 1440
-
-_REDIS_WITHIN_SECONDS = 2.0
 
 
 class HeatmapQuery(Struct, frozen=True, kw_only=True):
@@ -101,7 +99,7 @@ async def _newest_windows(context: WebContext, camera_ids: Collection[str]) -> d
     if not camera_ids:
         return {}
     try:
-        async with asyncio.timeout(_REDIS_WITHIN_SECONDS):
+        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
             rows = await newest_of(CurrentState(context.redis), sorted(camera_ids))
     except UNAVAILABLE:
         rows = await context.database.ask(lambda pool: newest_rows(pool, camera_ids))

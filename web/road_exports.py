@@ -15,10 +15,10 @@ from msgspec import Struct
 from trafficapp.roads.graph import Floats, RoadGraph
 from trafficapp.roads.weights import IMPOSSIBLE_KMH, SLOWEST_KMH
 from web.operations import Operation, Tag
+from web.pieces import TAKE_WITHIN_SECONDS
 from web.route_planning import RoutePlanning
 
 _LINES_AT_ONCE = 2000
-_TAKE_WITHIN_SECONDS = 60.0
 VERSION_HEADER = "X-Graph-Version"
 
 
@@ -58,7 +58,7 @@ class RoadExports:
         await response.prepare(request)
         if request.method != hdrs.METH_HEAD:
             for first in range(0, len(lines), _LINES_AT_ONCE):
-                async with asyncio.timeout(_TAKE_WITHIN_SECONDS):
+                async with asyncio.timeout(TAKE_WITHIN_SECONDS):
                     await response.write("".join(lines[first : first + _LINES_AT_ONCE]).encode())
         await response.write_eof()
         return response

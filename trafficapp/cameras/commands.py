@@ -17,9 +17,10 @@ from rich.table import Table
 
 from models.administration import Camera, NewCamera
 from trafficapp.cameras.files import Accepted, Format, Refused, UnreadableFile, format_of, read_cameras
+from trafficapp.command_settings import settings_or_message
 from trafficapp.settings import Settings
 from trafficapp.sources.recordings import cameras_path
-from trafficapp.troubles import settings_or_message, told_in_a_sentence
+from trafficapp.troubles import told_in_a_sentence
 
 if TYPE_CHECKING:
     from trafficapp.stores.camera_import import Imported

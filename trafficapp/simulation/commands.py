@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from trafficapp.command_settings import settings_or_message
 from trafficapp.congestion import CongestionScale
 from trafficapp.roads.graph import GraphError
 from trafficapp.roads.shipped import city_graph
-from trafficapp.settings import Settings, SettingsError, load_settings
+from trafficapp.settings import Settings
 from trafficapp.simulation.chance import Incident
 from trafficapp.simulation.city import City, bologna
 from trafficapp.simulation.live import LiveCity, clock_shift, daylight_hour
@@ -57,7 +58,7 @@ def simulate(
     Sends them to Kafka as if they were measured now, until Ctrl-C. With --history it fills an empty database with days
     of the past instead, or writes files to train from. The same seed gives the same days.
     """
-    settings = _settings()
+    settings = settings_or_message()
     city, views = _city(settings)
     if length is None and (to or add or out or cameras_out):
         raise click.UsageError("--to, --add, --out and --cameras-out go with --history")
@@ -200,10 +201,3 @@ def _city(settings: Settings) -> tuple[City, tuple[CameraView, ...]]:
         raise click.ClickException(
             f"only the shipped graph of Bologna can be simulated; the graph of the settings has no {error}"
         ) from None
-
-
-def _settings() -> Settings:
-    try:
-        return load_settings()
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from None

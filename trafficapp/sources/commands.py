@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 from confluent_kafka import KafkaException
 
-from trafficapp.settings import Settings, SettingsError, load_settings
+from trafficapp.command_settings import settings_or_message
+from trafficapp.settings import Settings
 from trafficapp.sources.delivery import Delivery, DeliveryError
 from trafficapp.sources.faults import Spoiler
 from trafficapp.sources.outgoing import Outgoing
@@ -117,7 +118,7 @@ def mock(
     seed: int | None,
 ) -> None:
     """Send random but plausible detections to Kafka, in real time."""
-    settings = _settings()
+    settings = settings_or_message()
     traffic = SimulatedTraffic(
         cameras, rate, with_lanes, not no_speed, pixel_to_meter=settings.speed.pixel_to_meter, seed=seed
     )
@@ -134,13 +135,6 @@ def _spoiled(messages: Iterator[Outgoing], rate: float, seed: int | None) -> Ite
     return Spoiler(rate, seed).spoil_some(messages) if rate else messages
 
 
-def _settings() -> Settings:
-    try:
-        return load_settings()
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from None
-
-
 def _send(
     topic: str,
     messages: Iterator[Outgoing],
@@ -151,7 +145,7 @@ def _send(
     seconds: float | None = None,
 ) -> None:
     """Send and count; exit code 1 when a message was not acknowledged, or none could be sent in time."""
-    settings = settings or _settings()
+    settings = settings or settings_or_message()
     refusals = Refusals(settings)
     try:
         delivery: Delivery = send_all(

@@ -10,17 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trafficapp.settings import Settings, SettingsError, load_settings
+from trafficapp.command_settings import settings_or_message
+from trafficapp.settings import Settings
 
 if TYPE_CHECKING:
     from trafficapp.stores.rollups import RebuildStep
-
-
-def _settings() -> Settings:
-    try:
-        return load_settings()
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from None
 
 
 def _wait_for_postgres(database_url: str, wait_seconds: float) -> None:
@@ -65,7 +59,7 @@ def migrate(wait_seconds: float) -> None:
     from trafficapp.stores.migrations import migrate as bring_up_to_date
     from trafficapp.stores.postgres import address_of
 
-    database_url = _settings().postgres.url.get_secret_value()
+    database_url = settings_or_message().postgres.url.get_secret_value()
     _wait_for_postgres(database_url, wait_seconds)
     try:
         revision = bring_up_to_date(database_url)
@@ -89,7 +83,7 @@ def run(wait_seconds: float) -> None:
     from trafficapp.stores.retention import sweep
     from trafficapp.troubles import told_in_a_sentence
 
-    settings = _settings()
+    settings = settings_or_message()
     _wait_for_postgres(settings.postgres.url.get_secret_value(), wait_seconds)
 
     async def sweep_once() -> list[str]:
@@ -138,7 +132,7 @@ def rebuild(from_: datetime, to: datetime, force: bool, wait_seconds: float) -> 
 
     if from_ >= to:
         raise click.BadParameter("--from must be before --to")
-    settings = _settings()
+    settings = settings_or_message()
     _wait_for_postgres(settings.postgres.url.get_secret_value(), wait_seconds)
     with told_in_a_sentence(settings, "Postgres"):
         made = asyncio.run(_rebuild(settings, from_, to, force))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trafficapp.command_settings import settings_or_message
 from trafficapp.forecast.quantities import CONGESTION_SCORE, SPEED
-from trafficapp.settings import Settings, SettingsError, load_settings
+from trafficapp.settings import Settings
 from trafficapp.training.one_at_a_time import TrainingBusyError, alone_in
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def train(
     from trafficapp.forecast.windows import prepare
 
     torch.set_num_threads(threads)
-    settings = _settings()
+    settings = settings_or_message()
     quantity, kind = CONGESTION_SCORE if what == CAMERAS else SPEED, kind or DEFAULT_KINDS[what]
     served = models_folder(settings, what)
     served_step = quantity.step_seconds if what == CAMERAS else settings.forecast.step_seconds
@@ -150,13 +151,6 @@ def _promote(registry: ModelRegistry, version: str) -> None:
         click.echo(f"{name} is old, and neither serves nor served; it is removed")
     click.echo(outcome)
     click.get_current_context().exit(code)
-
-
-def _settings() -> Settings:
-    try:
-        return load_settings()
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from None
 
 
 def models_folder(settings: Settings, what: str) -> Path:

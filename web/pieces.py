@@ -1,0 +1,48 @@
+"""Answers that are sent piece by piece, each made when the client has taken the one before."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+from aiohttp import hdrs, web
+
+logger = logging.getLogger(__name__)
+
+#: A client that takes nothing for this long has gone.
+TAKE_WITHIN_SECONDS = 60.0
+
+
+async def send_in_pieces(
+    request: web.Request, response: web.StreamResponse, pieces: AsyncIterator[bytes], what: str
+) -> web.StreamResponse:
+    """Send the pieces as the body; a request for the head alone gets none.
+
+    Args:
+        request: what is answered.
+        response: with its headers, not prepared.
+        pieces: the body.
+        what: the answer in words, for the log: ``an export of alerts``.
+
+    Raises:
+        ConnectionError: the client has gone, or a piece could not be made: without the last chunk the client knows
+            that the answer is not whole.
+    """
+    if request.method == hdrs.METH_HEAD:
+        return response
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    try:
+        async for piece in pieces:
+            async with asyncio.timeout(TAKE_WITHIN_SECONDS):
+                await response.write(piece)
+        await response.write_eof()
+    except ConnectionError:
+        raise
+    except Exception as error:
+        logger.warning("%s was broken off: %r", what, error)
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError(f"{what} was broken off") from error
+    return response
