@@ -1,6 +1,6 @@
 """Agents that raise and end alerts: role ``alerts``. One reads finished windows, one the cameras that finish none.
 
-`trafficapp.batching.stateful` has the order of effects: a step is sent once, and again only as the same bytes.
+`trafficapp.engine.stateful` has the order of effects: a step is sent once, and again only as the same bytes.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
 from models.alerts import AlertEvent, encode_alert_event
-from models.detections import UNDECODABLE
-from models.quiet_cameras import QuietCamera, decode_quiet_camera
+from models.cameras.detections import UNDECODABLE
+from models.cameras.quiet_cameras import QuietCamera, decode_quiet_camera
 from models.timestamps import MICROSECONDS_PER_SECOND
 from trafficapp.alerts.camera import Absence
 from trafficapp.alerts.partition import PartitionAlerts
 from trafficapp.alerts.rules import causes_of
 from trafficapp.application import TrafficApp
-from trafficapp.batching.stateful import StatefulSink, acknowledged
-from trafficapp.kafka import end_offsets, offsets_at_time
-from trafficapp.outbox import Outbox
+from trafficapp.engine.kafka import end_offsets, offsets_at_time
+from trafficapp.engine.outbox import Outbox
+from trafficapp.engine.state import StateLog, alert_state_log
+from trafficapp.engine.state_rows import UNTOLD, SourceLog
+from trafficapp.engine.stateful import StatefulSink, acknowledged
+from trafficapp.engine.telemetry import Telemetry
 from trafficapp.settings import Settings
-from trafficapp.state import StateLog, alert_state_log
-from trafficapp.state_rows import UNTOLD, SourceLog
-from trafficapp.telemetry import Telemetry
 from trafficapp.topics import ALERTS, METRICS, quiet_cameras
 from trafficapp.windows.rules import partition_rules
 

@@ -10,12 +10,12 @@ import logging
 from typing import Any
 
 from trafficapp.application import TrafficApp
-from trafficapp.stores.history_alerts import HistoryAlertsSink
-from trafficapp.stores.history_events import HistoryEventsSink
-from trafficapp.stores.history_metrics import HistoryMetricsSink
-from trafficapp.stores.history_sink import HistorySink
-from trafficapp.stores.postgres import create_pool, is_transient
-from trafficapp.stores.retention import sweep
+from trafficapp.stores.alerts.history_sink import HistoryAlertsSink
+from trafficapp.stores.cameras.events_sink import HistoryEventsSink
+from trafficapp.stores.cameras.windows_sink import HistoryMetricsSink
+from trafficapp.stores.postgres.connection import create_pool, is_transient
+from trafficapp.stores.postgres.retention import sweep
+from trafficapp.stores.postgres.sink import HistorySink
 from trafficapp.topics import ALERTS, EVENTS_RAW, METRICS
 
 logger = logging.getLogger(__name__)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from trafficapp.application import TrafficApp
-from trafficapp.kafka import aiokafka_config
-from trafficapp.stores.live import LiveSink
-from trafficapp.stores.live_alerts import LiveAlertsSink
-from trafficapp.stores.live_cameras import CameraUpkeep
-from trafficapp.stores.periodic_events import PeriodicEvents, Surroundings
-from trafficapp.stores.read_back import KafkaReadBack
-from trafficapp.stores.redis import connect
+from trafficapp.engine.kafka import aiokafka_config
+from trafficapp.stores.alerts.live_sink import LiveAlertsSink
+from trafficapp.stores.cameras.live_sink import LiveSink
+from trafficapp.stores.cameras.live_upkeep import CameraUpkeep
+from trafficapp.stores.redis.connection import connect
+from trafficapp.stores.redis.periodic_events import PeriodicEvents, Surroundings
+from trafficapp.stores.redis.read_back import KafkaReadBack
 from trafficapp.topics import ALERTS, METRICS
 
 #: How far the clocks of workers may be apart.

@@ -10,10 +10,10 @@ import asyncio
 import logging
 
 from trafficapp.application import TrafficApp
-from trafficapp.stores.postgres import create_pool, is_transient
-from trafficapp.stores.publications import Publisher
-from trafficapp.stores.redis import connect
-from trafficapp.stores.threshold_queries import retell_thresholds
+from trafficapp.stores.administration.threshold_queries import retell_thresholds
+from trafficapp.stores.postgres.connection import create_pool, is_transient
+from trafficapp.stores.postgres.publications import Publisher
+from trafficapp.stores.redis.connection import connect
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from trafficapp.application import TrafficApp
-from trafficapp.history_telemetry import UpkeepTelemetry
+from trafficapp.engine.history_telemetry import UpkeepTelemetry
 from trafficapp.settings import Settings
-from trafficapp.stores.postgres import create_pool, is_transient
+from trafficapp.stores.postgres.connection import create_pool, is_transient
 from trafficapp.training.commands import NOT_BETTER
 from trafficapp.upkeep.backup import back_up
 from trafficapp.upkeep.due_times import DueTimes

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from models.window_rows import Level
+from models.cameras.window_rows import Level
 
 AlertType = Literal["congestion", "stopped_traffic", "incident", "manual", "camera_silent"]
 Severity = Literal["WARNING", "CRITICAL", "EMERGENCY"]

@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
-from models.detections import MAX_MESSAGE_BYTES, Rejected
+from models.cameras.detections import MAX_MESSAGE_BYTES, Rejected
 from models.timestamps import rfc3339
 
 #: A frame may have a thousand faults; the message itself is in the dead letter as it came.

@@ -18,7 +18,7 @@ import pytest
 from psycopg import sql
 from redis import Redis
 
-from trafficapp.stack.endpoints import Endpoints
+from trafficapp.stack.servers.endpoints import Endpoints
 
 _redis_numbers = itertools.cycle(range(1, 16))
 

@@ -18,8 +18,8 @@ from packaging.version import Version
 from pydantic import BaseModel
 
 from trafficapp.cli import main as trafficapp_command
-from trafficapp.deployed_names import NAMES
 from trafficapp.settings import Settings, load_settings
+from trafficapp.settings.deployed_names import NAMES
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE = ROOT / "docker-compose.yml"

@@ -24,9 +24,9 @@ FORBIDDEN = {
 
 #: Modules of the domain, with everything below them.
 DOMAIN = (
-    *("models", "trafficapp.windows", "trafficapp.alerts", "trafficapp.congestion", "trafficapp.speed"),
-    *("trafficapp.state_rows", "trafficapp.topics", "trafficapp.roads", "trafficapp.forecast"),
-    *("trafficapp.notifications", "trafficapp.forgetting"),
+    *("models", "trafficapp.windows", "trafficapp.alerts", "trafficapp.windows.congestion", "trafficapp.windows.speed"),
+    *("trafficapp.engine.state_rows", "trafficapp.topics", "trafficapp.roads", "trafficapp.forecast"),
+    *("trafficapp.notifications", "trafficapp.engine.forgetting"),
 )
 ENGINES_AND_CLIENTS = frozenset(
     {
@@ -36,8 +36,8 @@ ENGINES_AND_CLIENTS = frozenset(
 )
 #: Parts of trafficapp that are clients themselves, or bring one along.
 OUTER_PARTS = (
-    *("trafficapp.application", "trafficapp.batching", "trafficapp.finished", "trafficapp.kafka"),
-    *("trafficapp.outbox", "trafficapp.stack", "trafficapp.state", "trafficapp.stores"),
+    *("trafficapp.application", "trafficapp.batching", "trafficapp.engine.finished", "trafficapp.engine.kafka"),
+    *("trafficapp.engine.outbox", "trafficapp.stack", "trafficapp.engine.state", "trafficapp.stores"),
 )
 
 VAGUE_NAMES = frozenset({"utils", "util", "helpers", "helper", "common", "misc"})
@@ -77,8 +77,8 @@ def domain() -> list[str]:
 
 
 def test_the_packages_are_found() -> None:
-    assert {"models.detections", "trafficapp.windows.partition", "agents.windows"} <= SOURCES.keys()
-    assert {"trafficapp.congestion", "trafficapp.windows.rules", "models"} <= set(domain())
+    assert {"models.cameras.detections", "trafficapp.windows.partition", "agents.cameras.windows"} <= SOURCES.keys()
+    assert {"trafficapp.windows.congestion", "trafficapp.windows.rules", "models"} <= set(domain())
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if name not in COMPOSITION_ROOTS])

@@ -15,21 +15,21 @@ from typing import Any
 import faust
 from confluent_kafka import KafkaException
 
+from models.cameras.window_rows import WindowRow
 from models.records import UNREADABLE_REASON
-from models.window_rows import WindowRow
-from trafficapp.batching.consumer import RunConsumer, RunTableManager, RunTransport
-from trafficapp.batching.fatal import Exit, end_process
-from trafficapp.batching.reader import RunReader
 from trafficapp.batching.runs import Run
-from trafficapp.batching.sink import RunSink
-from trafficapp.batching.stateful import STATE_SECONDS, StatefulSink
-from trafficapp.kafka import create_topics, end_offsets, log_start, wait_for_kafka
-from trafficapp.kafka_topics import TopicAdmin, logs_of
-from trafficapp.metrics_port import serve_metrics
-from trafficapp.outbox import Outbox
+from trafficapp.engine.consumer import RunConsumer, RunTableManager, RunTransport
+from trafficapp.engine.fatal import Exit, end_process
+from trafficapp.engine.kafka import create_topics, end_offsets, log_start, wait_for_kafka
+from trafficapp.engine.kafka_topics import TopicAdmin, logs_of
+from trafficapp.engine.metrics_port import serve_metrics
+from trafficapp.engine.outbox import Outbox
+from trafficapp.engine.reader import RunReader
+from trafficapp.engine.sink import RunSink
+from trafficapp.engine.state_rows import OtherLog, SourceLog
+from trafficapp.engine.stateful import STATE_SECONDS, StatefulSink
+from trafficapp.engine.telemetry import Telemetry
 from trafficapp.settings import Settings, SettingsError, load_settings
-from trafficapp.state_rows import OtherLog, SourceLog
-from trafficapp.telemetry import Telemetry
 from trafficapp.topics import declared_topics
 
 logger = logging.getLogger(__name__)
@@ -52,19 +52,24 @@ _FETCH_BYTES = 1 << 20
 
 #: What each role runs; a module's ``register(app)`` puts its agent on the application.
 _ROLES: dict[str, tuple[str, ...]] = {
-    "streams": ("agents.windows", "agents.finished_windows"),
+    "streams": ("agents.cameras.windows", "agents.cameras.finished_windows"),
     "alerts": ("agents.alerts",),
-    "roads": ("agents.road_feed", "agents.road_forecasts"),
+    "roads": ("agents.roads.feed", "agents.roads.forecasts"),
     "history": (
         "agents.history",
         "agents.publications",
-        "agents.history_roads",
-        "agents.history_predictions",
-        "agents.prediction_scores",
+        "agents.roads.history_roads",
+        "agents.roads.history_predictions",
+        "agents.roads.prediction_scores",
         "agents.upkeep",
-        "agents.history_notifications",
+        "agents.roads.history_notifications",
     ),
-    "live": ("agents.live", "agents.live_roads", "agents.live_predictions", "agents.live_notifications"),
+    "live": (
+        "agents.live",
+        "agents.roads.live_roads",
+        "agents.roads.live_predictions",
+        "agents.roads.live_notifications",
+    ),
 }
 
 
@@ -294,8 +299,8 @@ def create_app(settings: Settings | None = None) -> TrafficApp:
         SettingsError: a setting is wrong.
     """
     app = _with_agents(settings or load_settings())
-    import_module("trafficapp.inspection").register(app)
-    import_module("trafficapp.roles").register(app, tuple(_ROLES), lambda role: _in_role(app.settings, role))
+    import_module("trafficapp.commands.inspection").register(app)
+    import_module("trafficapp.commands.roles").register(app, tuple(_ROLES), lambda role: _in_role(app.settings, role))
 
     import_module("web").register(
         app,

@@ -7,14 +7,14 @@ from typing import Any
 
 from aiohttp.web import AppRunner
 
-from trafficapp.outbox import Outbox
+from trafficapp.engine.outbox import Outbox
+from trafficapp.engine.telemetry import Telemetry
 from trafficapp.settings import Settings
-from trafficapp.telemetry import Telemetry
 from web.application import setup
-from web.context import LocalCurrent, Probe, WebContext
-from web.database import Database
-from web.health import kafka_answers
-from web.socket_clients import allow_connections
+from web.serving.context import LocalCurrent, Probe, WebContext
+from web.serving.database import Database
+from web.serving.health import kafka_answers
+from web.sockets.clients import allow_connections
 
 #: What an address may have beside its query, and how far beyond its limit the query is still read.
 _REST_OF_LINE_BYTES = 8190
@@ -48,7 +48,7 @@ def register(
     """
     from faust.web.base import BlueprintManager
 
-    from trafficapp.stores.redis import connect
+    from trafficapp.stores.redis.connection import connect
 
     redis_url = settings.redis.url.get_secret_value()
     context = WebContext(

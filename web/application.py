@@ -9,42 +9,32 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from redis.asyncio import Redis
 
-from web import (
-    administration,
-    alert_actions,
-    alert_export,
-    alerts,
-    analytics,
-    camera_predictions,
-    current,
-    dashboard,
-    documents,
-    feed_roads,
-    history,
-    maps,
-    middleware,
-    pages,
-    prediction_accuracy,
-    predictions_roads,
-    road_exports,
-    road_trends,
-    roads,
-    routes,
-    simulated_spans,
-)
-from web.access import AUTHORITY, Access, Authority, warn_of_public_reads
-from web.context import CONTEXT, WebContext
-from web.event_feed import EventFeed
-from web.events import EventSockets
-from web.feed import LiveFeed
-from web.health import HealthCheck
-from web.notification_feed import NotificationFeed
-from web.notifications import NotificationViews
-from web.operations import Operation, Tag, mount
-from web.route_cache import RouteCache
-from web.route_planning import RoutePlanning
-from web.sockets import MetricsSockets
-from web.subscription import Tasks
+from web import administration
+from web.alerts import actions as alert_actions
+from web.alerts import export as alert_export
+from web.alerts import views as alerts
+from web.auth.access import AUTHORITY, Access, Authority, warn_of_public_reads
+from web.cameras import analytics, current, dashboard, history, maps
+from web.cameras import predictions as camera_predictions
+from web.documents import views as documents
+from web.roads import current as roads
+from web.roads import exports as road_exports
+from web.roads import feed_roads, prediction_accuracy, routes, simulated_spans
+from web.roads import predictions as predictions_roads
+from web.roads import trends as road_trends
+from web.roads.notifications import NotificationViews
+from web.roads.route_cache import RouteCache
+from web.roads.route_planning import RoutePlanning
+from web.serving import middleware, pages
+from web.serving.context import CONTEXT, WebContext
+from web.serving.health import HealthCheck
+from web.serving.operations import Operation, Tag, mount
+from web.sockets.event_feed import EventFeed
+from web.sockets.events import EventSockets
+from web.sockets.notification_feed import NotificationFeed
+from web.sockets.subscription import Tasks
+from web.sockets.window_feed import LiveFeed
+from web.sockets.windows import MetricsSockets
 
 
 def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[[], Redis]) -> None:

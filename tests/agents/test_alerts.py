@@ -16,15 +16,15 @@ from confluent_kafka import Producer
 
 from agents.alerts import absence_of
 from models.alerts import AlertEvent, decode_alert_event
-from models.quiet_cameras import AFTER_QUIET_HEADER, QuietCamera, encode_quiet_camera
+from models.cameras.quiet_cameras import AFTER_QUIET_HEADER, QuietCamera, encode_quiet_camera
+from models.cameras.window_rows import WindowRow, encode_window_row
 from models.timestamps import epoch_us
-from models.window_rows import WindowRow, encode_window_row
-from tests.agents.test_pipeline import free_port
+from tests.agents.cameras.test_pipeline import free_port
 from tests.alerts.windows import end_us, fresh, records, spelled, steps, window
 from tests.verification.log import read_log
-from trafficapp.kafka import create_topics
+from trafficapp.engine.kafka import create_topics
 from trafficapp.settings import Settings, load_settings
-from trafficapp.stack.endpoints import Endpoints
+from trafficapp.stack.servers.endpoints import Endpoints
 from trafficapp.topics import ALERTS, METRICS, declared_topics, quiet_cameras
 from trafficapp.windows.rules import partition_rules, quiet_limit_us
 

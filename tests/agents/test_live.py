@@ -18,13 +18,13 @@ import pytest
 from aiohttp import ClientError, ClientSession
 from aiokafka import AIOKafkaProducer
 
-from models.window_rows import encode_window_row
-from tests.agents.test_pipeline import free_port
-from tests.stores.live.redis_server import RedisServer
-from tests.stores.live.rows import window_row
-from trafficapp.kafka import create_topics
+from models.cameras.window_rows import encode_window_row
+from tests.agents.cameras.test_pipeline import free_port
+from tests.stores.redis.redis_server import RedisServer
+from tests.stores.redis.rows import window_row
+from trafficapp.engine.kafka import create_topics
 from trafficapp.settings import Settings, load_settings
-from trafficapp.stack.endpoints import Endpoints
+from trafficapp.stack.servers.endpoints import Endpoints
 from trafficapp.topics import ALERTS, METRICS, NOTIFICATIONS, PREDICTIONS, declared_topics, road_observations
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +32,7 @@ RUN = secrets.token_hex(3)
 GONE, LIVE, MIXED = (f"{RUN}-{name}" for name in ("gone", "live", "mixed"))
 CURRENT_SECONDS = 8.0
 
-#: Of every kind that no consumer of these topics ends at; `tests.stores.live.test_garbage` has more.
+#: Of every kind that no consumer of these topics ends at; `tests.stores.redis.test_garbage` has more.
 GARBAGE = (None, b"", b"null", b"[]", b"{", b"\xff\xfe", b'{"camera_id":"\xff"}', b'{"camera_id":7,"id":[]}')
 
 

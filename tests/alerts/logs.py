@@ -13,9 +13,9 @@ from hypothesis import note
 from hypothesis import strategies as st
 
 from models.alerts import AlertEvent
-from models.quiet_cameras import QuietCamera
+from models.cameras.quiet_cameras import QuietCamera
+from models.cameras.window_rows import WindowRow
 from models.timestamps import epoch_us
-from models.window_rows import WindowRow
 from tests.alerts.windows import T0_US, WINDOW_US, PlainRecord, end_us, record, window
 from tests.verification.alerts_oracle import LEVELS, TRAFFIC, Rules, Step, Window, right_steps, told_by
 

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.alerts import AlertEvent, encode_alert_event
-from models.window_rows import WindowRow
+from models.cameras.window_rows import WindowRow
 from tests.alerts.windows import fresh, records, spelled, standing, steps, window
 from trafficapp.alerts.rules import SEVERITY_RANK
-from trafficapp.state_rows import offset_of
+from trafficapp.engine.state_rows import offset_of
 
 SHORT = {"stopped_windows": 2, "resolve_windows": 2, "forget_seconds": 20.0}
 PATIENT = settings(deadline=None)

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.alerts import AlertEvent, encode_alert_event
-from models.quiet_cameras import QuietCamera
+from models.cameras.quiet_cameras import QuietCamera
 from tests.alerts.logs import SHORT, Writer, writers
 from tests.alerts.test_any_order_of_runs import PATIENT
 from tests.alerts.windows import PlainRecord, fresh
 from trafficapp.alerts.partition import PartitionAlerts
-from trafficapp.state_rows import is_forgotten, offset_of
+from trafficapp.engine.state_rows import is_forgotten, offset_of
 
 Rows = dict[bytes, bytes]
 Told = dict[tuple[str, int], bytes]

@@ -8,7 +8,7 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from models.alerts import encode_alert_event
-from models.quiet_cameras import QuietCamera
+from models.cameras.quiet_cameras import QuietCamera
 from tests.alerts.test_any_order_of_runs import PATIENT
 from tests.alerts.test_any_worker import told_by
 from tests.alerts.windows import PlainRecord, end_us, record

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from models.alerts import AlertEvent, encode_alert_event
-from models.quiet_cameras import QuietCamera
-from models.window_rows import WindowRow
+from models.cameras.quiet_cameras import QuietCamera
+from models.cameras.window_rows import WindowRow
 from tests.alerts.logs import DAY_US, HOUR_US
 from tests.alerts.test_any_worker import Rows, merged
 from tests.alerts.windows import LOG_APPEND_TIME, T0_US, PlainRecord, end_us, fresh, in_short, record, window
 from trafficapp.alerts.partition import PartitionAlerts
-from trafficapp.state_rows import is_forgotten, offset_of
+from trafficapp.engine.state_rows import is_forgotten, offset_of
 
 
 class Log:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from models.alerts import encode_alert_event
-from models.quiet_cameras import QuietCamera
-from models.window_rows import WindowRow
+from models.cameras.quiet_cameras import QuietCamera
+from models.cameras.window_rows import WindowRow
 from tests.alerts.windows import PlainRecord, end_us, fresh, in_short, record, records, spelled, window
 from trafficapp.alerts.partition import PartitionAlerts
 

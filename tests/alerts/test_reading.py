@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from models.window_rows import encode_window_row
+from models.cameras.window_rows import encode_window_row
 from tests.alerts.windows import T0_US, PlainRecord, end_us, fresh, in_short, record, records, spelled, window
 from trafficapp.alerts.partition import PartitionAlerts
 from trafficapp.alerts.rules import causes_of
+from trafficapp.engine.state_rows import partition_key
 from trafficapp.settings import AlertSettings
-from trafficapp.state_rows import partition_key
 
 NO_ROWS = (
     *(None, b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"camera_id":"cam"}', b"[" * 100_000),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from models.window_rows import WindowRow
+from models.cameras.window_rows import WindowRow
 from tests.alerts.windows import PlainRecord, fresh, records, spelled, standing, steps, told, window
 from trafficapp.alerts.partition import PartitionAlerts
-from trafficapp.state_rows import UNTOLD, PartitionsChanged, SourceLog, TopicMadeAnew
+from trafficapp.engine.state_rows import UNTOLD, PartitionsChanged, SourceLog, TopicMadeAnew
 
 
 @pytest.mark.parametrize(

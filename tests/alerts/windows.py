@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.alerts import AlertEvent
-from models.quiet_cameras import AFTER_QUIET_HEADER
+from models.cameras.quiet_cameras import AFTER_QUIET_HEADER
+from models.cameras.window_rows import WindowRow, encode_window_row
 from models.timestamps import epoch_us, rfc3339
-from models.window_rows import WindowRow, encode_window_row
 from trafficapp.alerts.partition import PartitionAlerts
 from trafficapp.alerts.rules import causes_of
 from trafficapp.settings import AlertSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from models.road_trends import HourSpeed, RushHourPattern
+from models.roads.trends import HourSpeed, RushHourPattern
 from trafficapp.analytics.road_trends import RoadSums, by_local_hour, hourly_speeds, rush_hour_patterns
 
 ROME = ZoneInfo("Europe/Rome")

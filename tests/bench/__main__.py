@@ -25,7 +25,8 @@ from rich.table import Table
 from tests.bench.frames import DETECTIONS_PER_FRAME
 from tests.bench.servers import running
 from tests.verification.log import end_offsets
-from trafficapp.stack import children, data_dir, ports
+from trafficapp.stack import children
+from trafficapp.stack.servers import data_dir, ports
 from trafficapp.stack.supervisor import Supervisor
 from trafficapp.topics import EVENTS_RAW, METRICS
 

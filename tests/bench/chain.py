@@ -36,17 +36,18 @@ from confluent_kafka import Producer
 from rich.console import Console
 from rich.table import Table
 
-from models.predictions import decode_prediction
+from models.roads.predictions import decode_prediction
 from models.timestamps import epoch_us
 from tests.bench.servers import running
-from trafficapp.kafka import groupless_consumer, librdkafka_config
-from trafficapp.roads.graph import RoadGraph
-from trafficapp.roads.importing import import_graph
-from trafficapp.roads.storage import save
+from trafficapp.engine.kafka import groupless_consumer, librdkafka_config
+from trafficapp.roads.files.importing import import_graph
+from trafficapp.roads.graph.road_graph import RoadGraph
+from trafficapp.roads.graph.storage import save
 from trafficapp.settings import Settings, load_settings
-from trafficapp.stack import data_dir, workers
+from trafficapp.stack import workers
+from trafficapp.stack.servers import data_dir
 from trafficapp.stack.supervisor import Supervisor
-from trafficapp.stores.redis import connect
+from trafficapp.stores.redis.connection import connect
 from trafficapp.topics import PREDICTIONS, ROADS_RAW
 
 ROOT = Path(__file__).resolve().parents[2]

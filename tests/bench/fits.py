@@ -16,11 +16,11 @@ from rich.table import Table
 
 import trafficapp.forecast
 from trafficapp.forecast.baselines import LINEAR_AR, SMOOTHED_AR
-from trafficapp.forecast.fitting import predict
-from trafficapp.forecast.judging import MODEL, judge
-from trafficapp.forecast.scores import Score
-from trafficapp.forecast.training import MODELS, train
-from trafficapp.forecast.windows import TrainingData
+from trafficapp.forecast.learning.fitting import predict
+from trafficapp.forecast.learning.judging import MODEL, judge
+from trafficapp.forecast.learning.scores import Score
+from trafficapp.forecast.learning.training import MODELS, train
+from trafficapp.forecast.learning.windows import TrainingData
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "build" / "forecast"
@@ -69,7 +69,9 @@ class DataSet:
     def key(self) -> str:
         """What tells fits to these data with this code from any others; how sources are laid out is no matter."""
         folder = Path(trafficapp.forecast.__file__).parent
-        trees = [ast.dump(ast.parse((folder / f"{name}.py").read_text(encoding="utf-8"))) for name in _DECIDING]
+        trees = [
+            ast.dump(ast.parse(next(folder.rglob(f"{name}.py")).read_text(encoding="utf-8"))) for name in _DECIDING
+        ]
         digest = sha256("".join(trees).encode())
         for data in (self.data, self.judged_on):
             digest.update(data.history.speeds_kmh.tobytes() + repr((data.layout, data.history.start)).encode())

@@ -18,8 +18,8 @@ from rich.console import Console
 
 from tests.bench.fits import KEPT, ROOT, DataSet, baseline_rows, fitted, model_rows, table_of, wrong
 from tests.bench.simulated_history import bologna
-from trafficapp.forecast.history import KMH_PER_MPH, read_history
-from trafficapp.forecast.windows import prepare
+from trafficapp.forecast.learning.history import KMH_PER_MPH, read_history
+from trafficapp.forecast.learning.windows import prepare
 
 SPEEDS = ROOT.parent / "shared" / "data" / "forecast" / "metr_la_week1.npz"
 HORIZONS_MINUTES = (10.0, 15.0, 20.0, 30.0)

@@ -19,15 +19,15 @@ from rich.console import Console
 
 from tests.bench.fits import KEPT, ROOT, DataSet, baseline_rows, fitted, rows_of, table_of
 from tests.bench.simulated_history import JUDGED, JUDGED_SEED, LEARNT, LEARNT_SEED, ROME
+from trafficapp.forecast.artifacts.shipped import camera_model
 from trafficapp.forecast.baselines import RIVALS
 from trafficapp.forecast.features import build_features
-from trafficapp.forecast.history import SpeedHistory
-from trafficapp.forecast.judging import MODEL, judge
+from trafficapp.forecast.learning.history import SpeedHistory
+from trafficapp.forecast.learning.judging import MODEL, judge
+from trafficapp.forecast.learning.training import MODELS
+from trafficapp.forecast.learning.windows import Split, prepare
 from trafficapp.forecast.quantities import CONGESTION_SCORE
-from trafficapp.forecast.shipped import camera_model
-from trafficapp.forecast.training import MODELS
-from trafficapp.forecast.windows import Split, prepare
-from trafficapp.roads.shipped import city_graph
+from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import RoadSettings, load_settings
 from trafficapp.simulation.city import bologna
 from trafficapp.simulation.commands import scales_of

@@ -8,7 +8,7 @@ import orjson
 from confluent_kafka import Producer
 
 from models.timestamps import rfc3339
-from trafficapp.kafka import librdkafka_config
+from trafficapp.engine.kafka import librdkafka_config
 from trafficapp.settings import load_settings
 from trafficapp.topics import EVENTS_RAW
 

@@ -22,8 +22,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from tests.bench import history_load, history_measure
-from trafficapp.stack import data_dir, ports, postgres
 from trafficapp.stack.console import LogOutput
+from trafficapp.stack.servers import data_dir, ports, postgres
 from trafficapp.stack.supervisor import Supervisor
 from trafficapp.stores.migrations import migrate
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-from trafficapp.stores.time_partitions import ensure_partitions, metrics_partition, window_partitions
+from trafficapp.stores.postgres.time_partitions import ensure_partitions, metrics_partition, window_partitions
 
 #: Measured on a loaded day: table, unique index and sums, for each window.
 BYTES_PER_WINDOW = 240

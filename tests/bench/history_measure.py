@@ -17,15 +17,16 @@ import aiohttp
 import asyncpg
 from confluent_kafka import Producer
 
+from models.cameras.window_rows import WindowRow, encode_window_row
 from models.timestamps import epoch_us, rfc3339
-from models.window_rows import WindowRow, encode_window_row
 from tests.bench.servers import running
 from trafficapp.analytics.figures import SEVERITIES
 from trafficapp.analytics.spans import cut
-from trafficapp.kafka import librdkafka_config
+from trafficapp.engine.kafka import librdkafka_config
 from trafficapp.settings import load_settings
-from trafficapp.stack import data_dir, ports, workers
-from trafficapp.stores import analytics_queries, day_sums, history_queries
+from trafficapp.stack import workers
+from trafficapp.stack.servers import data_dir, ports
+from trafficapp.stores.cameras import analytics_queries, day_sums, history_queries
 from trafficapp.topics import METRICS
 
 _WARM_UP_SECONDS = 6.0

@@ -19,13 +19,13 @@ import msgspec
 import orjson
 from confluent_kafka import Producer
 
+from models.cameras.window_rows import WindowRow
 from models.timestamps import epoch_us
-from models.window_rows import WindowRow
 from tests.bench.__main__ import Servers, servers
-from trafficapp.kafka import librdkafka_config
+from trafficapp.engine.kafka import librdkafka_config
 from trafficapp.settings import load_settings
 from trafficapp.stack import workers
-from trafficapp.stores.redis import METRICS_CHANNEL, connect
+from trafficapp.stores.redis.connection import METRICS_CHANNEL, connect
 from trafficapp.topics import EVENTS_RAW
 
 _WARM_UP_SECONDS = 12.0

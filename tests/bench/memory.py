@@ -13,7 +13,7 @@ from confluent_kafka import Producer
 
 from tests.bench.__main__ import servers
 from tests.bench.latency import event, start_workers
-from trafficapp.kafka import librdkafka_config
+from trafficapp.engine.kafka import librdkafka_config
 from trafficapp.settings import load_settings
 from trafficapp.topics import EVENTS_RAW
 

@@ -19,10 +19,10 @@ from typing import Any
 import faust
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from models.detections import DetectionDecoder, Frame
+from models.cameras.detections import DetectionDecoder, Frame
 from models.timestamps import epoch_us
 from tests.bench.worker import cpu_seconds
-from trafficapp.kafka import aiokafka_config
+from trafficapp.engine.kafka import aiokafka_config
 from trafficapp.settings import load_settings
 
 

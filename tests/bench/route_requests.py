@@ -13,15 +13,15 @@ import numpy as np
 import psutil
 
 from tests.bench.__main__ import Servers, servers
-from trafficapp.roads.graph import RoadGraph
-from trafficapp.roads.graph_versions import version_at
-from trafficapp.roads.published import PublishedSpeeds, encode_speeds
-from trafficapp.roads.storage import save
-from trafficapp.roads.weights import HORIZONS_SECONDS
-from trafficapp.stack import ports
+from trafficapp.roads.graph.road_graph import RoadGraph
+from trafficapp.roads.graph.storage import save
+from trafficapp.roads.graph.versions import version_at
+from trafficapp.roads.routing.published import PublishedSpeeds, encode_speeds
+from trafficapp.roads.routing.weights import HORIZONS_SECONDS
+from trafficapp.stack.servers import ports
 from trafficapp.stack.workers import Worker, worker_spec
-from trafficapp.stores.published_graph import graph_channel, graph_key
-from trafficapp.stores.redis import connect
+from trafficapp.stores.redis.connection import connect
+from trafficapp.stores.roads.published_graph import graph_channel, graph_key
 
 _WARM_UP_QUESTIONS = 100
 _PATIENCE_SECONDS = 60.0

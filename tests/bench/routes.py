@@ -23,12 +23,12 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from tests.bench.route_requests import requests
-from trafficapp.roads.graph import RoadGraph
-from trafficapp.roads.importing import import_graph
-from trafficapp.roads.index import DISTANCE_LIMIT_M
-from trafficapp.roads.router import CchRouter, Metric, node_states
-from trafficapp.roads.routes import Place, RoutePlanner, Unreachable
-from trafficapp.roads.weights import HORIZONS_SECONDS, travel_times
+from trafficapp.roads.files.importing import import_graph
+from trafficapp.roads.graph.index import DISTANCE_LIMIT_M
+from trafficapp.roads.graph.road_graph import RoadGraph
+from trafficapp.roads.routing.router import CchRouter, Metric, node_states
+from trafficapp.roads.routing.routes import Place, RoutePlanner, Unreachable
+from trafficapp.roads.routing.weights import HORIZONS_SECONDS, travel_times
 
 ROOT = Path(__file__).resolve().parents[2]
 BOLOGNA = ROOT / "tests" / "data" / "roads"

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
-from trafficapp.stack import data_dir, embedded, workers
+from trafficapp.stack import workers
 from trafficapp.stack.console import DownloadBar, LogOutput
-from trafficapp.stack.endpoints import Endpoints
+from trafficapp.stack.servers import data_dir, embedded
+from trafficapp.stack.servers.endpoints import Endpoints
 from trafficapp.stack.supervisor import Supervisor
 
 _QUIET = frozenset({"kafka", "postgres", "redis", "worker-1", "alerts", "roads", "history", "live"})

@@ -14,12 +14,12 @@ from rich.console import Console
 import trafficapp.simulation
 from tests.bench.fits import KEPT, DataSet
 from trafficapp.forecast.clock import Floats
-from trafficapp.forecast.history import SpeedHistory
+from trafficapp.forecast.learning.history import SpeedHistory
+from trafficapp.forecast.learning.windows import Split, prepare
 from trafficapp.forecast.neighbours import RoadLinks
 from trafficapp.forecast.profiles import HeldOutProfile
 from trafficapp.forecast.quantities import SPEED
-from trafficapp.forecast.windows import Split, prepare
-from trafficapp.roads.shipped import city_graph
+from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import RoadSettings
 from trafficapp.simulation.city import City
 from trafficapp.simulation.city import bologna as simulated_bologna

@@ -14,8 +14,8 @@ from redis import Redis
 
 from trafficapp.cli import main
 from trafficapp.sources.recordings import cameras_path
+from trafficapp.stores.cameras.registry_queries import REGISTRY_CHANNEL
 from trafficapp.stores.migrations import migrate
-from trafficapp.stores.registry_queries import REGISTRY_CHANNEL
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.administration import NewCamera
+from models.administration.changes import NewCamera
 from trafficapp.cameras.files import Accepted, Format, Refused, UnreadableFile, format_of, read_cameras
 from trafficapp.sources.recordings import cameras_path
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from tests.forecast.synthetic import ZONE, artifact
 from trafficapp.forecast.cameras import camera_links
-from trafficapp.forecast.history import SpeedHistory
+from trafficapp.forecast.learning.history import SpeedHistory
+from trafficapp.forecast.learning.windows import TrainingData, prepare
 from trafficapp.forecast.quantities import CONGESTION_SCORE
-from trafficapp.forecast.windows import TrainingData, prepare
 
 #: Minutes.
 LEAD = 20

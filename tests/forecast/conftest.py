@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.forecast.synthetic import HORIZONS, artifact, town
-from trafficapp.forecast.windows import TrainingData, prepare
+from trafficapp.forecast.learning.windows import TrainingData, prepare
 
 
 @pytest.fixture(scope="package")

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper
 
+from trafficapp.forecast.artifacts.inference import INPUTS, OUTPUT
 from trafficapp.forecast.clock import Floats, Integers
 from trafficapp.forecast.features import CLOCK_COLUMNS
-from trafficapp.forecast.history import SpeedHistory
-from trafficapp.forecast.inference import INPUTS, OUTPUT
-from trafficapp.forecast.judging import Judged, judge
+from trafficapp.forecast.learning.history import SpeedHistory
+from trafficapp.forecast.learning.judging import Judged, judge
+from trafficapp.forecast.learning.packing import Candidate, write_artifact
+from trafficapp.forecast.learning.windows import TrainingData
 from trafficapp.forecast.neighbours import RoadLinks
-from trafficapp.forecast.packing import Candidate, write_artifact
-from trafficapp.forecast.windows import TrainingData
 
 ROADS = ("north", "east", "south", "west", "bridge", "tunnel")
 STEP_SECONDS = 900

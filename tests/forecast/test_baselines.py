@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from trafficapp.forecast.baselines import last_value
-from trafficapp.forecast.scores import scores
-from trafficapp.forecast.windows import TrainingData
+from trafficapp.forecast.learning.scores import scores
+from trafficapp.forecast.learning.windows import TrainingData
 
 
 def test_the_last_value_is_the_last_that_was_measured() -> None:

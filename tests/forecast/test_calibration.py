@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from tests.forecast.synthetic import LinearNetwork
-from trafficapp.forecast.artifact import load
+from trafficapp.forecast.artifacts.artifact import load
 from trafficapp.forecast.calibration import calibrate
 from trafficapp.forecast.clock import Floats, local_hours
-from trafficapp.forecast.windows import TrainingData
+from trafficapp.forecast.learning.windows import TrainingData
 
 
 def noisy(rng: np.random.Generator, moments: int) -> tuple[Floats, Floats, np.ndarray]:

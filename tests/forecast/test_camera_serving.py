@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from tests.forecast.camera_town import ENTITIES, camera_artifact, camera_data
-from trafficapp.forecast.artifact import load
+from trafficapp.forecast.artifacts.artifact import load
+from trafficapp.forecast.artifacts.registry import ModelRegistry, PromotedModel
+from trafficapp.forecast.artifacts.shipped import CityModel
 from trafficapp.forecast.camera_serving import CameraPredictor, PredictedCameras
 from trafficapp.forecast.cameras import EntityScores, ScoreWindow, window_of
 from trafficapp.forecast.quantities import CONGESTION_SCORE
-from trafficapp.forecast.registry import ModelRegistry, PromotedModel
-from trafficapp.forecast.shipped import CityModel
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 
 import trafficapp.sources
 from trafficapp.forecast.cameras import camera_links, entity_of, lanes_of
-from trafficapp.forecast.history import read_history
+from trafficapp.forecast.learning.history import read_history
 from trafficapp.forecast.quantities import CONGESTION_SCORE
-from trafficapp.roads.graph import RoadGraph
-from trafficapp.roads.shipped import city_graph
+from trafficapp.roads.graph.road_graph import RoadGraph
+from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import RoadSettings
 
 CAMERAS = Path(trafficapp.sources.__file__).parent / "data" / "bologna-cameras.json"

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from tests.forecast.synthetic import HORIZONS, town, with_gaps
+from trafficapp.forecast.city.recent import RecentSpeeds
 from trafficapp.forecast.clock import local_days, slots
 from trafficapp.forecast.features import build_features
-from trafficapp.forecast.history import SpeedHistory
+from trafficapp.forecast.learning.history import SpeedHistory
+from trafficapp.forecast.learning.windows import TrainingData, prepare, split_in_time
 from trafficapp.forecast.neighbours import RoadLinks, neighbour_matrices
-from trafficapp.forecast.recent import RecentSpeeds
-from trafficapp.forecast.windows import TrainingData, prepare, split_in_time
 
 
 def served(data: TrainingData, moment: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tests.forecast.synthetic import ROADS, LinearNetwork
-from trafficapp.forecast.recent import RecentSpeeds
-from trafficapp.forecast.registry import ModelRegistry, PromotedModel
+from trafficapp.forecast.artifacts.registry import ModelRegistry, PromotedModel
+from trafficapp.forecast.city.recent import RecentSpeeds
+from trafficapp.forecast.learning.windows import TrainingData
 from trafficapp.forecast.serving import Forecaster, Source
-from trafficapp.forecast.windows import TrainingData
 
 
 @pytest.fixture

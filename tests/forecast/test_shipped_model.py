@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from trafficapp.forecast.artifact import Artifact
+from trafficapp.forecast.artifacts.artifact import Artifact
+from trafficapp.forecast.artifacts.registry import not_better
+from trafficapp.forecast.artifacts.shipped import SHIPPED, CityModel
 from trafficapp.forecast.quantities import SPEED
-from trafficapp.forecast.registry import not_better
-from trafficapp.forecast.shipped import SHIPPED, CityModel
-from trafficapp.roads.shipped import city_graph
+from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import RoadSettings, load_settings
 
 

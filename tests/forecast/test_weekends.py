@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from tests.forecast.synthetic import HORIZONS, ZONE, artifact, town
-from trafficapp.forecast.artifact import load
+from trafficapp.forecast.artifacts.artifact import load
 from trafficapp.forecast.clock import local_days, weekend
-from trafficapp.forecast.history import SpeedHistory
+from trafficapp.forecast.learning.history import SpeedHistory
+from trafficapp.forecast.learning.windows import prepare
 from trafficapp.forecast.profiles import held_out_profile, plain_profile, smooth_profile, weekends_apart
-from trafficapp.forecast.windows import prepare
 
 
 def quiet_weekends(days: int) -> tuple[SpeedHistory, np.ndarray]:

@@ -6,7 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pypdf import PdfReader
 
-from models.analytics import AnalyticsMetrics, HourFigures, IncidentCounts, SegmentFigures, SeverityCount, TrendHour
+from models.cameras.analytics import (
+    AnalyticsMetrics,
+    HourFigures,
+    IncidentCounts,
+    SegmentFigures,
+    SeverityCount,
+    TrendHour,
+)
 from trafficapp.reports.axes import nice_top
 from trafficapp.reports.document import NO_ALERTS, NO_WINDOWS, pdf
 from trafficapp.reports.rendering import ReportFailed, Reports

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from trafficapp.roads.graph import RoadGraph
-from trafficapp.roads.routes import RoutePlanner
-from trafficapp.roads.shipped import city_graph
+from trafficapp.roads.graph.road_graph import RoadGraph
+from trafficapp.roads.graph.shipped import city_graph
+from trafficapp.roads.routing.routes import RoutePlanner
 from trafficapp.settings import RoadSettings
 
 FOLDER = Path(__file__).parent.parent / "data" / "roads"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.timestamps import epoch_us, rfc3339
+from trafficapp.engine.state_rows import UNTOLD, SourceLog
 from trafficapp.roads.feed import FeedChecks
-from trafficapp.roads.graph import RoadGraph
+from trafficapp.roads.graph.road_graph import RoadGraph
 from trafficapp.roads.partition import PartitionRoads
 from trafficapp.roads.road_edges import RoadEdges
 from trafficapp.settings import RoadSettings
-from trafficapp.state_rows import UNTOLD, SourceLog
 
 #: A Wednesday in winter: 08:00 in Bologna.
 T0_US = epoch_us("2026-01-14T07:00:00Z")

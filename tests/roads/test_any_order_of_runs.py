@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.dead_letters import DeadLetter
-from models.roads import RoadObservation, decode_road_observation
+from models.roads.current import RoadObservation, decode_road_observation
 from tests.roads.conftest import FILES
 from tests.roads.feed_messages import T0_US, FeedRecord, at, line_of, record, roads
-from trafficapp.roads.importing import import_graph
+from trafficapp.engine.state_rows import is_forgotten, offset_of
+from trafficapp.roads.files.importing import import_graph
 from trafficapp.roads.partition import PartitionRoads
-from trafficapp.state_rows import is_forgotten, offset_of
 
 GRAPH = import_graph(FILES, city="bologna", source="test")
 LINES = [[], line_of(GRAPH, "a10"), line_of(GRAPH, "a104"), [[44.5, 11.32], [44.5, 11.33]]]

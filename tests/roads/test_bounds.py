@@ -8,15 +8,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from models.detections import MAX_MESSAGE_BYTES
-from models.roads import MOST_OBSERVATION_BYTES
+from models.cameras.detections import MAX_MESSAGE_BYTES
+from models.roads.current import MOST_OBSERVATION_BYTES
 from tests.roads.feed_messages import T0_US, FeedRecord, at, line_of, message, record, roads
 from tests.roads.towns import SOUTH, WEST, chain
-from trafficapp.roads.graph import RoadGraph
+from trafficapp.engine.state_rows import is_forgotten
+from trafficapp.roads.graph.road_graph import RoadGraph
 from trafficapp.roads.partition import PartitionRoads
 from trafficapp.roads.pieces import pieces_of
 from trafficapp.roads.road_edges import RoadEdges
-from trafficapp.state_rows import is_forgotten
 
 #: A road of as many edges as a road may have; what is made of it fits when its name has so many characters.
 WAY = chain(1000, 233)

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.roads import RoadObservation, speed_from
+from models.roads.current import RoadObservation, speed_from
 from tests.roads.feed_messages import FeedRecord, message, record, roads
 from tests.roads.towns import BLOCK, SOUTH, WEST, town
-from trafficapp.roads.graph import RoadGraph
+from trafficapp.roads.graph.road_graph import RoadGraph
 from trafficapp.roads.partition import PartitionRoads
-from trafficapp.roads.published import PublishedSpeeds, PublishedSpeedsError, decode_speeds, encode_speeds
-from trafficapp.roads.routes import Place, Recommendation, RoutePlanner, Unreachable
-from trafficapp.roads.search import Conditions
-from trafficapp.roads.weights import closed_to_traffic, free_flow
+from trafficapp.roads.routing.published import PublishedSpeeds, PublishedSpeedsError, decode_speeds, encode_speeds
+from trafficapp.roads.routing.routes import Place, Recommendation, RoutePlanner, Unreachable
+from trafficapp.roads.routing.search import Conditions
+from trafficapp.roads.routing.weights import closed_to_traffic, free_flow
 
 
 @pytest.fixture

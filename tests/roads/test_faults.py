@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.roads import decode_road_observation
-from tests.forecast.observations import observation, records
+from models.roads.current import decode_road_observation
+from tests.forecast.city.observations import observation, records
 from tests.roads.feed_messages import FeedRecord, at, record, roads
-from trafficapp import faults
-from trafficapp.forecast.city import CityRoads
-from trafficapp.forecast.city_notices import judge_fresh
-from trafficapp.forecast.recent import RecentSpeeds
+from trafficapp.engine import faults
+from trafficapp.engine.state_rows import is_forgotten
+from trafficapp.forecast.city.notices import judge_fresh
+from trafficapp.forecast.city.recent import RecentSpeeds
+from trafficapp.forecast.city.roads import CityRoads
 from trafficapp.notifications.conditions import RoadCondition
 from trafficapp.notifications.notices import OpenNotices, RoadNotices
-from trafficapp.roads.graph import RoadGraph
+from trafficapp.roads.graph.road_graph import RoadGraph
 from trafficapp.roads.partition import PartitionRoads
 from trafficapp.roads.road_edges import RoadEdges
 from trafficapp.settings import NotificationSettings
-from trafficapp.state_rows import is_forgotten
 
 T0 = 1_771_300_200
 

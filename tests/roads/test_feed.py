@@ -12,14 +12,14 @@ import pytest
 
 from models.dead_letters import encode_dead_letter
 from models.records import unreadable
-from models.roads import RoadObservation, decode_road_observation
+from models.roads.current import RoadObservation, decode_road_observation
 from tests.roads.feed_messages import T0_US, FeedRecord, at, line_of, message, record, roads
 from tests.roads.odd_messages import Odd, odd_messages
-from trafficapp.roads.graph import RoadGraph
+from trafficapp.engine.state_rows import UNTOLD, PartitionsChanged, SourceLog, TopicMadeAnew, forgotten_row
+from trafficapp.roads.graph.road_graph import RoadGraph
+from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.roads.partition import PartitionRoads
-from trafficapp.roads.shipped import city_graph
 from trafficapp.settings import RoadSettings
-from trafficapp.state_rows import UNTOLD, PartitionsChanged, SourceLog, TopicMadeAnew, forgotten_row
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from trafficapp.roads.earth import metres_along
-from trafficapp.roads.graph import RoadGraph
-from trafficapp.roads.turns import Turn, allowed_turns
+from trafficapp.roads.graph.earth import metres_along
+from trafficapp.roads.graph.road_graph import RoadGraph
+from trafficapp.roads.graph.turns import Turn, allowed_turns
 
 #: Degrees between two junctions of a town, about 111 m to the north and 79 m to the east.
 BLOCK = 0.001

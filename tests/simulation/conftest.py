@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from trafficapp.roads.shipped import city_graph
+from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import RoadSettings
 from trafficapp.simulation.city import City, bologna
 from trafficapp.simulation.views import CameraView, shipped_views

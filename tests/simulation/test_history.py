@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from trafficapp.cli import main
-from trafficapp.forecast.history import read_history
+from trafficapp.forecast.learning.history import read_history
 from trafficapp.stores.migrations import migrate
 
 END = "2026-11-17T08:20:00+00:00"

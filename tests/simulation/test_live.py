@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from models.timestamps import epoch_us
-from trafficapp.roads.earth import metres_along
+from trafficapp.roads.graph.earth import metres_along
 from trafficapp.simulation.city import City
 from trafficapp.simulation.live import LiveCity, clock_shift, daylight_hour
 from trafficapp.simulation.views import CameraView

@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 from click.testing import CliRunner
 
-from models.road_messages import decode_road_message
+from models.roads.messages import decode_road_message
 from tests.verification.log import end_offsets, read_log
 from trafficapp.cli import main
-from trafficapp.kafka import create_topics
+from trafficapp.engine.kafka import create_topics
 from trafficapp.settings import load_settings
 from trafficapp.simulation.city import City
 from trafficapp.topics import EVENTS_RAW, GPS_DATA, ROADS_RAW, declared_topics

@@ -12,13 +12,13 @@ import orjson
 import pytest
 
 from models.timestamps import epoch_us
-from trafficapp.congestion import CongestionScale
 from trafficapp.simulation.city import City, Floats
 from trafficapp.simulation.days import simulate_days
 from trafficapp.simulation.live import LiveCity
 from trafficapp.simulation.views import CameraView
 from trafficapp.simulation.windows import Windows, lane_windows
 from trafficapp.topics import EVENTS_RAW
+from trafficapp.windows.congestion import CongestionScale
 
 START = datetime(2026, 11, 18, 7, 30, tzinfo=UTC)
 MINUTES = 15

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from models.timestamps import rfc3339
 from tests.roads.feed_messages import line_of
-from trafficapp.roads.shipped import city_graph
+from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import RoadSettings
 
 KEY = "the-key-of-the-tests"

@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from models.detections import DetectionDecoder, Rejected
+from models.cameras.detections import DetectionDecoder, Rejected
 from models.timestamps import epoch_us
 from trafficapp.settings import Settings
 from trafficapp.sources.faults import Spoiler

@@ -16,7 +16,7 @@ from tests.roads.feed_messages import FeedRecord, line_of, roads
 from tests.sources.here_server import KEY, HereServer, flow, here_server, result
 from tests.sources.test_sending import records, topic
 from trafficapp.cli import main
-from trafficapp.roads.shipped import city_graph
+from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import HereSettings, RoadSettings, load_settings
 from trafficapp.sources import here_polling
 from trafficapp.sources.delivery import Delivery, Stopped

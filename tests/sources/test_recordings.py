@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.detections import Detection, DetectionDecoder, Frame
+from models.cameras.detections import Detection, DetectionDecoder, Frame
 from trafficapp.settings import Settings
 from trafficapp.sources.outgoing import Lap, Outgoing
 from trafficapp.sources.recordings import Recording, RecordingError, open_recording, play, slice_path

@@ -9,7 +9,7 @@ from itertools import islice, pairwise, takewhile
 from statistics import mean
 from typing import Any
 
-from models.detections import DetectionDecoder
+from models.cameras.detections import DetectionDecoder
 from trafficapp.settings import Settings
 from trafficapp.sources.outgoing import Outgoing
 from trafficapp.sources.simulated import SimulatedTraffic

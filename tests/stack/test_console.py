@@ -53,7 +53,7 @@ def test_the_level_of_a_line_is_read_from_it(line: str, level: int) -> None:
         "2026-11-29 10:37:26.141 UTC FATAL:  the database system is starting up",
         '2026-11-29 10:37:26.258 UTC FATAL:  database "trafficapp" does not exist',
         "17503:M 29 Nov 2026 10:37:23.781 # WARNING Memory overcommit must be enabled! Without it, a save may fail",
-        f"{FAUST}[WARNING] Timer agents.windows.send_ticks is overlapping (interval=1.0 runtime=3.57)",
+        f"{FAUST}[WARNING] Timer agents.cameras.windows.send_ticks is overlapping (interval=1.0 runtime=3.57)",
     ],
 )
 def test_warnings_of_a_healthy_start_are_none(line: str) -> None:

@@ -15,11 +15,11 @@ from typing import Any
 
 import psutil
 
-from trafficapp.roads.shipped import city_graph
+from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import RoadSettings
 from trafficapp.stack import workers
 from trafficapp.stack.addresses import ADDRESSES
-from trafficapp.stack.endpoints import Endpoints
+from trafficapp.stack.servers.endpoints import Endpoints
 
 #: What fits a terminal as it opens.
 SCREEN_LINES = 24

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from trafficapp.forecast.clock import Floats
-from trafficapp.stores.time_partitions import ensure_partitions, observations_partition
+from trafficapp.stores.postgres.time_partitions import ensure_partitions, observations_partition
 
 START = datetime(2026, 3, 1, 23, tzinfo=UTC)
 STEP = timedelta(minutes=5)

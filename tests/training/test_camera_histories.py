@@ -17,12 +17,12 @@ from models.timestamps import epoch_us
 from tests.forecast.camera_town import scores
 from tests.web.stored import keep_windows, recent_window
 from trafficapp.cli import main
-from trafficapp.forecast.history import HistoryError
+from trafficapp.forecast.artifacts.registry import ModelRegistry
+from trafficapp.forecast.learning.history import HistoryError
 from trafficapp.forecast.quantities import CONGESTION_SCORE
-from trafficapp.forecast.registry import ModelRegistry
 from trafficapp.settings import RoadSettings, Settings, load_settings
 from trafficapp.stores.migrations import migrate
-from trafficapp.stores.road_history import StoredHistory
+from trafficapp.stores.roads.history import StoredHistory
 from trafficapp.training.camera_histories import from_file, from_postgres
 
 

@@ -18,10 +18,10 @@ from click.testing import CliRunner
 
 from tests.forecast.synthetic import HORIZONS, ROADS, ZONE, artifact, town
 from trafficapp.cli import main
-from trafficapp.forecast.recent import RecentSpeeds
-from trafficapp.forecast.registry import ModelRegistry, PromotedModel
+from trafficapp.forecast.artifacts.registry import ModelRegistry, PromotedModel
+from trafficapp.forecast.city.recent import RecentSpeeds
+from trafficapp.forecast.learning.windows import TrainingData, prepare
 from trafficapp.forecast.serving import Forecaster, Source
-from trafficapp.forecast.windows import TrainingData, prepare
 from trafficapp.training.one_at_a_time import LOCK
 
 #: Runs the command and kills itself when a file is about to be put in its place the n-th time.

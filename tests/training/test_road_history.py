@@ -9,11 +9,11 @@ import psycopg
 import pytest
 
 from tests.training.stored_roads import START, STEP, speeds_of, store
-from trafficapp.forecast.history import HistoryError
-from trafficapp.roads.shipped import city_graph
+from trafficapp.forecast.learning.history import HistoryError
+from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import RoadSettings
 from trafficapp.stores.migrations import migrate
-from trafficapp.stores.road_history import StoredHistory, read_road_history
+from trafficapp.stores.roads.history import StoredHistory, read_road_history
 
 GRAPH = city_graph(RoadSettings())
 ROADS = [str(GRAPH.edge_ids[GRAPH.turn_from[0]]), str(GRAPH.edge_ids[GRAPH.turn_to[0]]), "elsewhere", "seldom"]

@@ -11,9 +11,9 @@ from click.testing import CliRunner, Result
 
 from tests.training.stored_roads import START, speeds_of, store
 from trafficapp.cli import main
-from trafficapp.forecast.artifact import describe
-from trafficapp.forecast.registry import ModelRegistry
-from trafficapp.roads.shipped import city_graph
+from trafficapp.forecast.artifacts.artifact import describe
+from trafficapp.forecast.artifacts.registry import ModelRegistry
+from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import RoadSettings
 from trafficapp.stores.migrations import migrate
 

@@ -19,9 +19,10 @@ from psycopg import sql
 
 from tests.verification.log import end_offsets
 from trafficapp.settings import Settings, load_settings
-from trafficapp.stack import children, data_dir, embedded, workers
+from trafficapp.stack import children, workers
 from trafficapp.stack.console import DownloadBar, LogOutput
-from trafficapp.stack.endpoints import Endpoints
+from trafficapp.stack.servers import data_dir, embedded
+from trafficapp.stack.servers.endpoints import Endpoints
 from trafficapp.stack.supervisor import Supervisor
 from trafficapp.topics import ALERTS, DEAD_LETTERS, EVENTS_RAW, METRICS
 

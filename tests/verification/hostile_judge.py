@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models.quiet_cameras import AFTER_QUIET_HEADER
+from models.cameras.quiet_cameras import AFTER_QUIET_HEADER
 from tests.verification.alerts_oracle import LEVELS, Rules, Step, right_steps
 from tests.verification.alerts_topic import Found, as_right
 from tests.verification.compare import Comparison, FoundRow, found_row
 from tests.verification.log import LogRecord
 from tests.verification.truth import Place, RowKey, Truth
-from trafficapp.state_rows import PARTITION_KEY_PREFIX, offset_of
+from trafficapp.engine.state_rows import PARTITION_KEY_PREFIX, offset_of
 from trafficapp.windows.cameras import decode_camera_row
 from trafficapp.windows.partition import decode_partition_row
 

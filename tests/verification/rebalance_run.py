@@ -18,13 +18,14 @@ from typing import Literal
 from tests.verification.compare import Comparison, compare_rows, read_topic
 from tests.verification.log import end_offsets, read_log
 from tests.verification.truth import Rules, truth_of
-from trafficapp.kafka import create_topics
+from trafficapp.engine.kafka import create_topics
+from trafficapp.engine.state_rows import PARTITION_KEY_PREFIX, offset_of
 from trafficapp.settings import Settings, load_settings
-from trafficapp.stack import children, data_dir, embedded
+from trafficapp.stack import children
 from trafficapp.stack.console import DownloadBar, LogOutput
-from trafficapp.stack.endpoints import Endpoints
+from trafficapp.stack.servers import data_dir, embedded
+from trafficapp.stack.servers.endpoints import Endpoints
 from trafficapp.stack.supervisor import EventKind, ProcessSpec, Restart, Supervisor
-from trafficapp.state_rows import PARTITION_KEY_PREFIX, offset_of
 from trafficapp.topics import EVENTS_RAW, METRICS, camera_state_changelog, declared_topics
 from trafficapp.windows.cameras import decode_camera_row
 from trafficapp.windows.partition import decode_partition_row

@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from agents.windows import WindowsSink
+from agents.cameras.windows import WindowsSink
 from trafficapp.application import create_app
-from trafficapp.batching.reader import Run, RunReader
-from trafficapp.state import StateLog
+from trafficapp.engine.reader import Run, RunReader
+from trafficapp.engine.state import StateLog
 
 DROPPED_SHARE = 0.03
 

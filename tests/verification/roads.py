@@ -28,9 +28,9 @@ from tests.verification.deployment import Deployment, VerificationError, deploye
 from tests.verification.letters import compare_dead_letters
 from tests.verification.log import LogRecord, end_offsets, read_log
 from tests.verification.roads_plan import RoadFeed, RoadTruth, truth_of_roads
-from trafficapp.roads.published import decode_speeds
-from trafficapp.roads.shipped import city_graph
-from trafficapp.roads.weights import SLOWEST_KMH
+from trafficapp.roads.graph.shipped import city_graph
+from trafficapp.roads.routing.published import decode_speeds
+from trafficapp.roads.routing.weights import SLOWEST_KMH
 from trafficapp.sources.delivery import Delivery
 from trafficapp.stack import workers
 from trafficapp.topics import DEAD_LETTERS, NOTIFICATIONS, PREDICTIONS, ROADS_RAW, ROUTE_UPDATES, road_observations

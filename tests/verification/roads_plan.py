@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from tests.verification.log import LogRecord
-from trafficapp.roads.graph import RoadGraph
+from trafficapp.roads.graph.road_graph import RoadGraph
 
 #: Reasons that a message can be given, each with its share of the messages.
 DIRT = {

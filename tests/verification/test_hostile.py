@@ -15,10 +15,10 @@ import pytest
 
 from agents.alerts import absence_of
 from models.alerts import encode_alert_event
+from models.cameras.quiet_cameras import AFTER_QUIET_HEADER, encode_quiet_camera
+from models.cameras.window_rows import encode_window_row
 from models.dead_letters import encode_dead_letter
-from models.quiet_cameras import AFTER_QUIET_HEADER, encode_quiet_camera
 from models.records import UNREADABLE
-from models.window_rows import encode_window_row
 from tests.alerts.windows import LOG_APPEND_TIME
 from tests.alerts.windows import PlainRecord as FinishedRecord
 from tests.verification.alerts_topic import Found, place_of
@@ -42,10 +42,10 @@ from tests.windows.entries import SPECIAL as SPECIAL_SETTINGS
 from tests.windows.entries import PlainRecord
 from trafficapp.alerts.partition import PartitionAlerts
 from trafficapp.alerts.rules import causes_of
+from trafficapp.engine.state_rows import is_forgotten
 from trafficapp.settings import Settings
 from trafficapp.stack.supervisor import Event, EventKind
 from trafficapp.stack.workers import Worker
-from trafficapp.state_rows import is_forgotten
 from trafficapp.windows.partition import PartitionWindows
 from trafficapp.windows.rules import partition_rules
 

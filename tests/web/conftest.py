@@ -9,18 +9,18 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from redis.asyncio import Redis
 
-from models.window_rows import WindowRow
-from tests.stores.live.conftest import an_hour_back
-from tests.stores.live.redis_server import RedisServer
-from tests.stores.live.rows import records
+from models.cameras.window_rows import WindowRow
+from tests.stores.redis.fixtures import an_hour_back
+from tests.stores.redis.redis_server import RedisServer
+from tests.stores.redis.rows import records
+from trafficapp.engine.telemetry import Telemetry
 from trafficapp.settings import Settings, load_settings
-from trafficapp.stores.live import LiveSink
-from trafficapp.stores.redis import connect
-from trafficapp.telemetry import Telemetry
+from trafficapp.stores.cameras.live_sink import LiveSink
+from trafficapp.stores.redis.connection import connect
 from web.application import setup
-from web.context import LocalCurrent, WebContext
-from web.database import Database
-from web.health import kafka_answers
+from web.serving.context import LocalCurrent, WebContext
+from web.serving.database import Database
+from web.serving.health import kafka_answers
 
 Client = TestClient[web.Request, web.Application]
 

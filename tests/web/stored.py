@@ -10,20 +10,20 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from models.notifications import RoadNotification
-from models.roads import RoadObservation
+from models.cameras.window_rows import WindowRow
+from models.roads.current import RoadObservation
+from models.roads.notifications import RoadNotification
 from models.timestamps import rfc3339
-from models.window_rows import WindowRow
-from tests.stores.live.conftest import an_hour_back
 from tests.stores.postgres.records import detection, record, window_records
-from tests.stores.road_notifications import notification_records
-from tests.stores.road_observations import observation_records
+from tests.stores.redis.fixtures import an_hour_back
+from tests.stores.roads.notifications import notification_records
+from tests.stores.roads.observations import observation_records
 from trafficapp.settings import Settings
-from trafficapp.stores.history_events import HistoryEventsSink
-from trafficapp.stores.history_metrics import HistoryMetricsSink
-from trafficapp.stores.history_notifications import HistoryNotificationsSink
-from trafficapp.stores.history_roads import HistoryRoadsSink
-from trafficapp.stores.live_roads import LiveRoadsSink
+from trafficapp.stores.cameras.events_sink import HistoryEventsSink
+from trafficapp.stores.cameras.windows_sink import HistoryMetricsSink
+from trafficapp.stores.roads.live_sinks import LiveRoadsSink
+from trafficapp.stores.roads.notifications_sink import HistoryNotificationsSink
+from trafficapp.stores.roads.observations_sink import HistoryRoadsSink
 
 _WINDOW_US = 5_000_000
 _ROADS_TOPIC = "trafficapp-road-observations"

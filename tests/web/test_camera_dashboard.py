@@ -19,14 +19,14 @@ import msgspec
 import pytest
 from pypdf import PdfReader
 
+from models.cameras.window_rows import Level, WindowRow
 from models.timestamps import epoch_us, rfc3339
-from models.window_rows import Level, WindowRow
-from tests.stores.alerts import Connection, alert_event, keep_open, store
+from tests.stores.alerts.alert_messages import Connection, alert_event, keep_open, store
 from tests.web.conftest import Worker
 from tests.web.stored import keep_detections, keep_windows, recent_window
-from trafficapp.congestion import CongestionScale
 from trafficapp.stores.migrations import migrate
-from trafficapp.stores.time_partitions import ensure_partitions, window_partitions
+from trafficapp.stores.postgres.time_partitions import ensure_partitions, window_partitions
+from trafficapp.windows.congestion import CongestionScale
 
 GIVES_UP_SECONDS = 5.0
 #: How many windows are kept of each camera, of the first a day's.

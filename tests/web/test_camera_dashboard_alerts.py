@@ -17,22 +17,22 @@ import asyncpg
 import pytest
 from aiohttp import ClientWebSocketResponse
 
+from models.administration.thresholds import Thresholds
 from models.alerts import AlertEvent, alert_number
-from models.thresholds import Thresholds
-from tests.stores.alerts import Connection, after_noon, alert_event, keep_open, news_event, store
-from tests.stores.live.redis_server import RedisServer
-from tests.stores.live.rows import window_row, window_rows
-from tests.stores.live.test_live_sink import flat
+from tests.stores.alerts.alert_messages import Connection, after_noon, alert_event, keep_open, news_event, store
+from tests.stores.cameras.test_live_sink import flat
+from tests.stores.redis.redis_server import RedisServer
+from tests.stores.redis.rows import window_row, window_rows
 from tests.web.conftest import ADMIN, ADMIN_KEY, Client, Worker, serving
+from tests.web.sockets.test_events import step
 from tests.web.stored import keep_windows, recent_window
-from tests.web.test_events import step
-from trafficapp.congestion import CongestionScale
-from trafficapp.kafka import create_topics
+from trafficapp.engine.kafka import create_topics
 from trafficapp.settings import Settings, load_settings
-from trafficapp.stores.live_events import emit
 from trafficapp.stores.migrations import migrate
-from trafficapp.stores.periodic_events import PeriodicEvents, Surroundings
+from trafficapp.stores.redis.event_log import emit
+from trafficapp.stores.redis.periodic_events import PeriodicEvents, Surroundings
 from trafficapp.topics import declared_topics
+from trafficapp.windows.congestion import CongestionScale
 
 ALERT = {
     "id",

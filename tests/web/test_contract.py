@@ -14,10 +14,10 @@ import asyncpg
 import pytest
 
 from models.timestamps import epoch_us, rfc3339
-from tests.stores.alerts import alert_event, keep_open, store
-from tests.stores.live.conftest import an_hour_back
-from tests.stores.road_notifications import notification, notification_records
-from tests.stores.road_observations import observation
+from tests.stores.alerts.alert_messages import alert_event, keep_open, store
+from tests.stores.redis.fixtures import an_hour_back
+from tests.stores.roads.notifications import notification, notification_records
+from tests.stores.roads.observations import observation
 from tests.web.conftest import Worker
 from tests.web.stored import (
     keep_detections,
@@ -27,8 +27,8 @@ from tests.web.stored import (
     put_roads,
     recent_window,
 )
-from trafficapp.stores.live_notifications import LiveNotificationsSink
 from trafficapp.stores.migrations import migrate
+from trafficapp.stores.roads.live_notifications_sink import LiveNotificationsSink
 
 WINDOW = (
     "camera_id window_start window_end lane_id vehicle_count counts_by_class avg_speed_kmh stopped_ratio queue_length "

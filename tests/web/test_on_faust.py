@@ -8,8 +8,8 @@ import faust
 from aiohttp.test_utils import TestClient, TestServer
 
 import web
+from trafficapp.engine.telemetry import Telemetry
 from trafficapp.settings import Settings
-from trafficapp.telemetry import Telemetry
 
 
 async def test_our_views_replace_those_of_faust(settings: Settings, tmp_path: Path) -> None:

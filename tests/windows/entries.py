@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from models.detections import TICK_HEADER
+from models.cameras.detections import TICK_HEADER
 from models.timestamps import rfc3339
 from trafficapp.alerts.silence import SilenceRule
 from trafficapp.settings import Settings

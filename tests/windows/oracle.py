@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NamedTuple
 
+from models.cameras.window_rows import WindowRow
 from models.dead_letters import DeadLetter
-from models.window_rows import WindowRow
 from tests.windows.entries import (
     SECOND_US,
     SPECIAL,

@@ -8,8 +8,8 @@ from operator import attrgetter
 from hypothesis import HealthCheck, given, settings
 
 from models.alerts import AlertEvent
+from models.cameras.window_rows import WindowRow, encode_window_row
 from models.dead_letters import DeadLetter
-from models.window_rows import WindowRow, encode_window_row
 from tests.windows.entries import Entry, Limits, Picture, Tick, Unreadable, fresh, records, rules_of
 from tests.windows.logs import bounded_logs, logs, shuffled_within_lateness, silence
 from tests.windows.oracle import Made, Oracle, RowKey, assert_rows_equal, key_of, refusal_of

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.alerts import AlertEvent
+from models.cameras.quiet_cameras import QuietCamera
+from models.cameras.window_rows import WindowRow
 from models.dead_letters import DeadLetter
-from models.quiet_cameras import QuietCamera
-from models.window_rows import WindowRow
 from tests.windows.entries import SECOND_US, T0_US, Entry, Limits, PlainRecord, Tick, fresh, records, rules_of
 from tests.windows.logs import bounded_logs, logs, silence
 from tests.windows.oracle import RowKey, key_of

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.alerts import encode_alert_event
+from models.cameras.quiet_cameras import encode_quiet_camera
+from models.cameras.window_rows import encode_window_row
 from models.dead_letters import encode_dead_letter
-from models.quiet_cameras import encode_quiet_camera
-from models.window_rows import encode_window_row
 from tests.windows.entries import T0_US, Entry, Picture, PlainRecord, Seen, Tick, fresh, records
 from tests.windows.logs import later, logs, silence
 from tests.windows.test_against_oracle import PATIENT
-from trafficapp.state_rows import is_forgotten, offset_of
+from trafficapp.engine.state_rows import is_forgotten, offset_of
 from trafficapp.windows.outcome import Outcome
 from trafficapp.windows.partition import PartitionState, PartitionWindows
 from trafficapp.windows.windower import CameraState

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from models.cameras.window_rows import WindowRow
 from models.timestamps import epoch_us
-from models.window_rows import WindowRow
 from tests.windows.entries import SECOND_US, T0_US, Entry, Form, Picture, Seen, Tick, fresh, records
 from tests.windows.logs import silence
 

@@ -10,8 +10,8 @@ from msgspec import structs
 
 from models.alerts import encode_alert_event
 from tests.windows.entries import RULES, SECOND_US, T0_US, Entry, Picture, Seen, Tick, fresh, records
+from trafficapp.engine.state_rows import forgotten_row, is_forgotten, partition_key
 from trafficapp.settings import Settings
-from trafficapp.state_rows import forgotten_row, is_forgotten, partition_key
 from trafficapp.windows.cameras import Remembering
 from trafficapp.windows.partition import PartitionRules, PartitionWindows
 from trafficapp.windows.rules import partition_rules

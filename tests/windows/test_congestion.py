@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trafficapp.congestion import CongestionScale
+from trafficapp.windows.congestion import CongestionScale
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.window_rows import WindowRow
+from models.cameras.window_rows import WindowRow
 from tests.windows.entries import SECOND_US, T0_US, Picture, Seen, fresh, records
 from tests.windows.logs import silence
 from trafficapp.windows.holding import MAX_CAMERA_BYTES

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.detections import Detection, DetectionDecoder, Frame, Rejected, event_time_us
+from models.cameras.detections import Detection, DetectionDecoder, Frame, Rejected, event_time_us
 from tests.windows.entries import PlainRecord, fresh
 
 DECODER = DetectionDecoder(["car", "bus"], max_speed_kmh=400.0)

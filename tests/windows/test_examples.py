@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.windows.entries import QUIET_US, RULES, SECOND_US, T0_US, Entry, Picture, Seen, Tick, fresh, records
 from tests.windows.logs import silence
 from trafficapp.alerts.silence import SilenceRule
-from trafficapp.state_rows import OFFSET_BYTES, offset_of, partition_key
+from trafficapp.engine.state_rows import OFFSET_BYTES, offset_of, partition_key
 from trafficapp.windows.outcome import Outcome
 
 T0_MS = T0_US // 1000

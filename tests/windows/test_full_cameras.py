@@ -10,7 +10,7 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.detections import MAX_FRAME_DETECTIONS, MAX_MESSAGE_BYTES
+from models.cameras.detections import MAX_FRAME_DETECTIONS, MAX_MESSAGE_BYTES
 from tests.windows.entries import SECOND_US, T0_US, Entry, Limits, Picture, Seen, Tick, Unreadable, fresh, records
 from tests.windows.logs import TOO_LONG, silence
 from tests.windows.oracle import Refusal, refusal_of

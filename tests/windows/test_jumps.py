@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from models.window_rows import encode_window_row
+from models.cameras.window_rows import encode_window_row
 from tests.windows.entries import SECOND_US, T0_US, Entry, Limits, Tick
 from tests.windows.oracle import key_of, refusal_of
 from tests.windows.streams import in_order, shot, steps_us, streams

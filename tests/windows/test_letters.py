@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from models.cameras.detections import MAX_FRAME_DETECTIONS, MAX_MESSAGE_BYTES
 from models.dead_letters import BEGINNING_BYTES, WHOLE_VALUE_BYTES, decode_dead_letter, encode_dead_letter
-from models.detections import MAX_FRAME_DETECTIONS, MAX_MESSAGE_BYTES
 from tests.windows.entries import T0_US, PlainRecord, fresh
 from trafficapp.topics import MAX_RECORD_BYTES
 from trafficapp.windows.outcome import Outcome

@@ -7,7 +7,7 @@ import pytest
 from models.records import UNREADABLE, unreadable
 from tests.windows.entries import RULES, T0_US, Picture, PlainRecord, Seen, records
 from tests.windows.logs import silence
-from trafficapp.state_rows import UNTOLD, PartitionsChanged, SourceLog, TopicMadeAnew
+from trafficapp.engine.state_rows import UNTOLD, PartitionsChanged, SourceLog, TopicMadeAnew
 from trafficapp.windows.partition import PartitionWindows
 
 T0_MS = T0_US // 1000

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.window_rows import WindowRow
+from models.cameras.window_rows import WindowRow
 from tests.windows.entries import SECOND_US, T0_US, Entry, Picture, Seen
 from tests.windows.oracle import Refusal, RowKey, key_of, refusal_of
 from tests.windows.streams import OUTLIERS_MS, Outlier, beside, in_order, outliers, shot, streams

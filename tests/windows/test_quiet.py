@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.quiet_cameras import QuietCamera
+from models.cameras.quiet_cameras import QuietCamera
 from tests.windows.entries import QUIET_US, SECOND_US, T0_US, Entry, Picture, Seen, Tick, fresh, records
 from tests.windows.logs import silence
 from trafficapp.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.windows.entries import SECOND_US
-from trafficapp.speed import Sighting, SpeedEstimator
+from trafficapp.windows.speed import Sighting, SpeedEstimator
 
 ESTIMATOR = SpeedEstimator(pixel_to_meter=0.05, forget_after_us=30 * SECOND_US, max_kmh=400.0)
 

@@ -6,12 +6,12 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.thresholds import Thresholds
-from models.window_rows import WindowRow
+from models.administration.thresholds import Thresholds
+from models.cameras.window_rows import WindowRow
 from tests.windows.entries import SECOND_US, T0_US, Change, Picture, Seen, fresh, records
 from tests.windows.logs import silence
-from trafficapp.congestion import MAX_CHANGES, CongestionScale, with_change
-from trafficapp.state_rows import partition_key, state_row
+from trafficapp.engine.state_rows import partition_key, state_row
+from trafficapp.windows.congestion import MAX_CHANGES, CongestionScale, with_change
 
 T0_MS = T0_US // 1000
 

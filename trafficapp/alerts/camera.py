@@ -49,8 +49,9 @@ class CameraAlerts(Struct, array_like=True, gc=False):
 class Absence:
     """After how long those who finish windows may have forgotten a camera, and that they told it to be quiet.
 
-    It then comes back without `models.quiet_cameras.AFTER_QUIET_HEADER`. To take a camera that they still know for one
-    that they have forgotten costs no more than the end of an alert; the opposite would take back an end that was told.
+    It then comes back without `models.cameras.quiet_cameras.AFTER_QUIET_HEADER`. To take a camera that they still know
+    for one that they have forgotten costs no more than the end of an alert; the opposite would take back an end that
+    was told.
 
     Attributes:
         lasting_windows: a camera with fewer windows is forgotten sooner.

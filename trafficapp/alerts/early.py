@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from models.quiet_cameras import QuietCamera
+from models.cameras.quiet_cameras import QuietCamera
 from trafficapp.alerts.camera import CameraAlerts
 
 

@@ -7,8 +7,8 @@ from uuid import UUID, uuid5
 from msgspec import Struct, field
 
 from models.alerts import AlertAction, AlertEvent, RuleValue, Severity
+from models.cameras.window_rows import Level, WindowRow
 from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
-from models.window_rows import Level, WindowRow
 from trafficapp.alerts import wording
 from trafficapp.alerts.rules import LEVEL_RANK, SEVERITY_RANK, Cause, Trigger
 

@@ -17,14 +17,14 @@ import msgspec
 from msgspec import Struct
 
 from models.alerts import AlertEvent
-from models.quiet_cameras import QuietCamera
+from models.cameras.quiet_cameras import QuietCamera
 from models.timestamps import MICROSECONDS_PER_SECOND
 from trafficapp.alerts.camera import Absence, CameraAlerts, CameraRules
 from trafficapp.alerts.early import HeardQuiet
 from trafficapp.alerts.reading import FinishedWindow, NoWindowError, Record, read_window, record_time_us
 from trafficapp.alerts.rules import Cause
-from trafficapp.forgetting import Forgetting
-from trafficapp.state_rows import (
+from trafficapp.engine.forgetting import Forgetting
+from trafficapp.engine.state_rows import (
     OFFSET_BYTES,
     PARTITION_KEY_PREFIX,
     UNTOLD,

@@ -11,15 +11,15 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from models.detections import UNDECODABLE
-from models.quiet_cameras import AFTER_QUIET_HEADER
+from models.cameras.detections import UNDECODABLE
+from models.cameras.quiet_cameras import AFTER_QUIET_HEADER
+from models.cameras.window_rows import WindowRow, decode_window_row
 from models.timestamps import epoch_us, rfc3339
-from models.window_rows import WindowRow, decode_window_row
 
 #: Of a record that the broker stamped.
 _LOG_APPEND_TIME = 1
 
-#: No camera has a longer name (`models.detections.Identifier`): an alert of one would not fit into a record.
+#: No camera has a longer name (`models.cameras.detections.Identifier`): an alert of one would not fit into a record.
 _MAX_CAMERA_ID = 256
 
 #: The largest whole number that a state row holds.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from models.alerts import AlertType, Severity
+from models.cameras.window_rows import Level, WindowRow
 from models.timestamps import MICROSECONDS_PER_SECOND
-from models.window_rows import Level, WindowRow
 from trafficapp.settings import AlertSettings
 
 Condition: TypeAlias = Callable[[WindowRow], bool]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from models.alerts import AlertType, Severity
-from models.window_rows import Level, WindowRow
+from models.cameras.window_rows import Level, WindowRow
 
 #: Levels that fit the words "heavy" and "severe".
 _CONGESTED = ("HIGH", "SEVERE")

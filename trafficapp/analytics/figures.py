@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.alerts import Severity
-from models.analytics import (
+from models.cameras.analytics import (
     AnalyticsComparison,
     AnalyticsMetrics,
     ComparedRange,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from models.road_trends import CongestedRoad, HourSpeed, RushHourPattern
+from models.roads.trends import CongestedRoad, HourSpeed, RushHourPattern
 
 #: Speeds and jam factors are added up in units of 1e-4, as integers.
 _UNIT = 10_000

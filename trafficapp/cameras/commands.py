@@ -15,15 +15,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from models.administration import Camera, NewCamera
+from models.administration.changes import Camera, NewCamera
 from trafficapp.cameras.files import Accepted, Format, Refused, UnreadableFile, format_of, read_cameras
-from trafficapp.command_settings import settings_or_message
+from trafficapp.commands.settings import settings_or_message
+from trafficapp.commands.troubles import told_in_a_sentence
 from trafficapp.settings import Settings
 from trafficapp.sources.recordings import cameras_path
-from trafficapp.troubles import told_in_a_sentence
 
 if TYPE_CHECKING:
-    from trafficapp.stores.camera_import import Imported
+    from trafficapp.stores.cameras.importing import Imported
 
 _Result = TypeVar("_Result")
 
@@ -108,9 +108,9 @@ def _read(file: Path, format_name: str | None) -> tuple[list[NewCamera], list[Re
 
 
 async def _import(settings: Settings, accepted: list[NewCamera], file_name: str, only_new: bool) -> Imported:
-    from trafficapp.stores.audit_queries import Actor
-    from trafficapp.stores.camera_import import import_cameras
-    from trafficapp.stores.postgres import create_pool
+    from trafficapp.stores.administration.audit_queries import Actor
+    from trafficapp.stores.cameras.importing import import_cameras
+    from trafficapp.stores.postgres.connection import create_pool
 
     actor = Actor(_user_name(), "command line")
     async with create_pool(settings.postgres) as pool:
@@ -131,8 +131,8 @@ def _bar(cameras: int) -> Iterator[Callable[[int], None]]:
 
 
 async def _tell_workers(settings: Settings) -> None:
-    from trafficapp.stores.redis import UNAVAILABLE, connect
-    from trafficapp.stores.registry_queries import REGISTRY_CHANNEL
+    from trafficapp.stores.cameras.registry_queries import REGISTRY_CHANNEL
+    from trafficapp.stores.redis.connection import UNAVAILABLE, connect
 
     client = connect(settings.redis.url.get_secret_value())
     try:
@@ -144,8 +144,8 @@ async def _tell_workers(settings: Settings) -> None:
 
 
 async def _list(settings: Settings, registered: bool) -> list[Camera]:
-    from trafficapp.stores.camera_queries import cameras_page
-    from trafficapp.stores.postgres import create_pool
+    from trafficapp.stores.cameras.registry import cameras_page
+    from trafficapp.stores.postgres.connection import create_pool
 
     found: list[Camera] = []
     async with create_pool(settings.postgres) as pool:

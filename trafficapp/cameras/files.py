@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from models.administration import NewCamera
+from models.administration.changes import NewCamera
 from models.text_numbers import number as number_of
 from trafficapp.cameras.calibration import check_calibration
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.predictions import PredictionSource
+from models.roads.predictions import PredictionSource
 from trafficapp.forecast.cameras import ScoreWindow, lanes_of
 from trafficapp.forecast.clock import Floats
 from trafficapp.forecast.serving import Forecast, Forecaster, ServingModel, Source

@@ -17,7 +17,7 @@ from trafficapp.forecast.clock import Floats
 from trafficapp.forecast.neighbours import RoadLinks
 
 if TYPE_CHECKING:
-    from trafficapp.roads.graph import RoadGraph
+    from trafficapp.roads.graph.road_graph import RoadGraph
 
 REACH_M = 1000.0
 

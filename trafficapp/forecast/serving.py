@@ -10,10 +10,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from trafficapp.forecast.artifact import Artifact
+from trafficapp.forecast.artifacts.artifact import Artifact
 from trafficapp.forecast.baselines import LAST_VALUE, TIME_OF_DAY, last_value, time_of_day
 from trafficapp.forecast.clock import Floats, Integers, local_hours
-from trafficapp.forecast.judging import MODEL
+from trafficapp.forecast.learning.judging import MODEL
 
 #: A road that nothing came of for this long is not predicted by the model any more.
 STALE_STEPS = 3
@@ -62,7 +62,7 @@ class Forecast:
 
 
 class ServingModel(Protocol):
-    """Something that knows which model serves; `trafficapp.forecast.registry.PromotedModel` does."""
+    """Something that knows which model serves; `trafficapp.forecast.artifacts.registry.PromotedModel` does."""
 
     #: Why one is refused that should serve.
     refusal: str | None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from models.predictions import PredictionSource
+from models.roads.predictions import PredictionSource
 
 
 class RoadCondition(Struct, frozen=True, kw_only=True):

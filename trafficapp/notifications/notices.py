@@ -6,7 +6,7 @@ from uuid import UUID, uuid5
 
 from msgspec import Struct, field
 
-from models.notifications import NotificationSeverity, NotificationType, RoadNotification
+from models.roads.notifications import NotificationSeverity, NotificationType, RoadNotification
 from models.timestamps import rfc3339
 from trafficapp.notifications.conditions import RoadCondition
 from trafficapp.notifications.rules import Rule, Verdict, rules_of
@@ -41,7 +41,7 @@ class OpenNotices(Struct, array_like=True, frozen=True, gc=False):
 
 
 class Notice(Struct, frozen=True, kw_only=True):
-    """A notification that is raised; the fields are those of `models.notifications.RoadNotification`."""
+    """A notification that is raised; the fields are those of `models.roads.notifications.RoadNotification`."""
 
     event_id: str
     timestamp: str

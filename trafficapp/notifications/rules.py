@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from models.notifications import NotificationSeverity, NotificationType
+from models.roads.notifications import NotificationSeverity, NotificationType
 from models.timestamps import MICROSECONDS_PER_SECOND
 from trafficapp.notifications import wording
 from trafficapp.notifications.conditions import RoadCondition

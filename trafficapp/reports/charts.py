@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from reportlab.graphics.shapes import Circle, Drawing, Rect, Wedge
 from reportlab.lib.colors import HexColor
 
-from models.analytics import HourFigures, SegmentFigures, SeverityCount, TrendHour
+from models.cameras.analytics import HourFigures, SegmentFigures, SeverityCount, TrendHour
 from trafficapp.reports.axes import INK, LIGHT, Axes, fitting, nice_top, text
 
 #: More points than this do not show on paper: neighbours are drawn as their mean.

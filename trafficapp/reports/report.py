@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from models.analytics import AnalyticsMetrics, TrendHour
+from models.cameras.analytics import AnalyticsMetrics, TrendHour
 
 
 class Report(Struct, frozen=True, kw_only=True):

@@ -12,9 +12,9 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from models.detections import Rejected, event_time_us
-from models.road_messages import RoadMessage, decode_road_message
-from models.roads import RoadCongestionLevel, RoadObservation
+from models.cameras.detections import Rejected, event_time_us
+from models.roads.current import RoadCongestionLevel, RoadObservation
+from models.roads.messages import RoadMessage, decode_road_message
 from models.timestamps import from_epoch_us, rfc3339
 from trafficapp.analytics.local_hours import time_zone
 from trafficapp.roads.road_edges import CoveredEdge, LonLat

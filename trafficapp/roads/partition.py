@@ -19,18 +19,13 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct, field
 
+from models.cameras.detections import Rejected
 from models.dead_letters import DeadLetter, dead_letter_of
-from models.detections import Rejected
 from models.records import UNREADABLE_REASON, WithHeaders, why_unreadable
-from models.roads import MOST_OBSERVATION_BYTES, RoadObservation, encode_road_observation
+from models.roads.current import MOST_OBSERVATION_BYTES, RoadObservation, encode_road_observation
 from models.timestamps import rfc3339
-from trafficapp.faults import refused_by_fault
-from trafficapp.roads.feed import CheckedMessage, FeedChecks
-from trafficapp.roads.matching import TooLarge
-from trafficapp.roads.road_edges import CoveredEdge, RoadEdges, line_digest
-from trafficapp.roads.road_rows import RoadLimits, RoadRows
-from trafficapp.roads.silence import Looked, Silence
-from trafficapp.state_rows import (
+from trafficapp.engine.faults import refused_by_fault
+from trafficapp.engine.state_rows import (
     OFFSET_BYTES,
     PARTITION_KEY_PREFIX,
     UNTOLD,
@@ -39,6 +34,11 @@ from trafficapp.state_rows import (
     partition_key,
     state_row,
 )
+from trafficapp.roads.feed import CheckedMessage, FeedChecks
+from trafficapp.roads.graph.matching import TooLarge
+from trafficapp.roads.road_edges import CoveredEdge, RoadEdges, line_digest
+from trafficapp.roads.road_rows import RoadLimits, RoadRows
+from trafficapp.roads.silence import Looked, Silence
 from trafficapp.topics import ROADS_RAW
 
 #: Clocks that are kept differ by less. A record that is farther ahead of all else is of a producer with a wrong clock.

@@ -13,11 +13,11 @@ from typing import TypeAlias
 import numpy as np
 import shapely
 
-from models.roads import MOST_EDGES_OF_A_ROAD
-from trafficapp.roads.earth import METRES_PER_DEGREE
-from trafficapp.roads.graph import RoadGraph
-from trafficapp.roads.index import InvalidPlace, RoadIndex
-from trafficapp.roads.matching import TooLarge, match_road
+from models.roads.current import MOST_EDGES_OF_A_ROAD
+from trafficapp.roads.graph.earth import METRES_PER_DEGREE
+from trafficapp.roads.graph.index import InvalidPlace, RoadIndex
+from trafficapp.roads.graph.matching import TooLarge, match_road
+from trafficapp.roads.graph.road_graph import RoadGraph
 
 #: A place as (longitude, latitude), WGS 84.
 LonLat: TypeAlias = tuple[float, float]

@@ -6,8 +6,8 @@ from bisect import bisect_right, insort
 from collections.abc import Callable, Collection, Iterable, Mapping
 from operator import itemgetter
 
-from models.roads import MOST_EDGES_OF_A_ROAD
-from trafficapp.state_rows import forgotten_row
+from models.roads.current import MOST_EDGES_OF_A_ROAD
+from trafficapp.engine.state_rows import forgotten_row
 
 #: Edges that all roads together are on, for each road that may be known. Roads of a feed share a graph: of most edges
 #: one or two roads tell.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trafficapp.roads.graph import RoadGraph
+from trafficapp.roads.graph.road_graph import RoadGraph
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

@@ -12,10 +12,9 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from trafficapp.command_settings import settings_or_message
-from trafficapp.congestion import CongestionScale
-from trafficapp.roads.graph import GraphError
-from trafficapp.roads.shipped import city_graph
+from trafficapp.commands.settings import settings_or_message
+from trafficapp.roads.graph.road_graph import GraphError
+from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import Settings
 from trafficapp.simulation.chance import Incident
 from trafficapp.simulation.city import City, bologna
@@ -23,6 +22,7 @@ from trafficapp.simulation.live import LiveCity, clock_shift, daylight_hour
 from trafficapp.simulation.options import AskedIncident, DurationType, IncidentType, MomentType, StartHourType
 from trafficapp.simulation.span import STEP_MINUTES, Span
 from trafficapp.simulation.views import CameraView, shipped_views
+from trafficapp.windows.congestion import CongestionScale
 from trafficapp.windows.rules import windower_rules
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -144,9 +144,9 @@ def _fill(
 ) -> None:
     import asyncio
 
+    from trafficapp.commands.troubles import told_in_a_sentence
     from trafficapp.simulation.filling import HistoryFiller, NotEmptyError
-    from trafficapp.stores.postgres import create_pool
-    from trafficapp.troubles import told_in_a_sentence
+    from trafficapp.stores.postgres.connection import create_pool
 
     began = time.monotonic()
     filler = HistoryFiller(city, views, scales_of(settings, views), span, settings.roads, windows_length)

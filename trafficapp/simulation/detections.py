@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import orjson
 
-from trafficapp.roads.graph import RoadGraph
+from trafficapp.roads.graph.road_graph import RoadGraph
 from trafficapp.simulation.vehicles import FLEET, Fleet
 from trafficapp.simulation.views import CameraView
 from trafficapp.sources.outgoing import Outgoing

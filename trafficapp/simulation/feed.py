@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import orjson
 
-from models.roads import SIMULATED_ID
+from models.roads.current import SIMULATED_ID
 from models.timestamps import rfc3339
 from trafficapp.simulation.city import City, Floats
 from trafficapp.sources.outgoing import Outgoing

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from models.roads import SIMULATED_ID
-from trafficapp.congestion import CongestionScale
+from models.roads.current import SIMULATED_ID
 from trafficapp.roads.feed import congestion_level
 from trafficapp.settings import RoadSettings
 from trafficapp.simulation.city import City
@@ -21,11 +20,12 @@ from trafficapp.simulation.span import STEP_MINUTES, Span, step_means
 from trafficapp.simulation.views import CameraView
 from trafficapp.simulation.window_rows import WINDOW_COLUMNS, MinuteSums, minute_sums, window_rows
 from trafficapp.simulation.windows import WINDOWS_PER_MINUTE, Windows, camera_windows, lane_windows
-from trafficapp.stores.rollups import SUMS, adding
-from trafficapp.stores.time_partitions import ensure_partitions, observations_partition, window_partitions
+from trafficapp.stores.cameras.rollups import SUMS, adding
+from trafficapp.stores.postgres.time_partitions import ensure_partitions, observations_partition, window_partitions
+from trafficapp.windows.congestion import CongestionScale
 
 if TYPE_CHECKING:
-    from trafficapp.stores.postgres import Connection
+    from trafficapp.stores.postgres.connection import Connection
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 

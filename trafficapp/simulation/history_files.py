@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trafficapp.congestion import CongestionScale
 from trafficapp.simulation.city import City, Floats
 from trafficapp.simulation.days import DayTraffic
 from trafficapp.simulation.span import STEP_MINUTES, Span, step_means
 from trafficapp.simulation.views import CameraView
 from trafficapp.simulation.windows import WINDOWS_PER_MINUTE, Windows, camera_windows, lane_windows
+from trafficapp.windows.congestion import CongestionScale
 
 __all__ = ["STEP_MINUTES", "Span", "step_means", "write_history", "write_links"]
 

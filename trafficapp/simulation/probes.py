@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from models.timestamps import rfc3339
-from trafficapp.roads.graph import RoadGraph
+from trafficapp.roads.graph.road_graph import RoadGraph
 from trafficapp.simulation.city import Floats, Integers
 from trafficapp.simulation.vehicles import FLEET, VEHICLES_PER_PROBE, Fleet
 from trafficapp.sources.outgoing import Outgoing

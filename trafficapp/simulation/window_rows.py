@@ -9,18 +9,18 @@ from typing import Any, TypeAlias
 import msgspec
 import numpy as np
 
-from trafficapp.congestion import CongestionScale
 from trafficapp.simulation.city import Floats, Integers
 from trafficapp.simulation.vehicles import FLEET
 from trafficapp.simulation.views import CameraView
 from trafficapp.simulation.windows import WINDOW_SECONDS, WINDOWS_PER_MINUTE, Windows
+from trafficapp.windows.congestion import CongestionScale
 
 WINDOW_COLUMNS = (
     *("camera_id", "window_start", "lane_id", "window_end", "vehicle_count", "counts_by_class", "avg_speed_kmh"),
     *("stopped_ratio", "queue_length", "congestion_level", "congestion_score", "detections"),
 )
 
-#: Shape (minutes, cameras, sums); the sums in the order of `trafficapp.stores.rollups.SUMS`.
+#: Shape (minutes, cameras, sums); the sums in the order of `trafficapp.stores.cameras.rollups.SUMS`.
 MinuteSums: TypeAlias = Integers
 
 _WINDOW_US = WINDOW_SECONDS * 1_000_000

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trafficapp.congestion import COUNT_WEIGHT, SCORE_DECIMALS, SLOWNESS_WEIGHT, STOPPED_WEIGHT, CongestionScale
 from trafficapp.simulation.city import City, Floats, Integers
 from trafficapp.simulation.days import DayTraffic
 from trafficapp.simulation.passages import WINDOW_SECONDS, WINDOWS_PER_MINUTE, sightings
 from trafficapp.simulation.views import CameraView
+from trafficapp.windows.congestion import COUNT_WEIGHT, SCORE_DECIMALS, SLOWNESS_WEIGHT, STOPPED_WEIGHT, CongestionScale
 
 __all__ = ["WINDOWS_PER_MINUTE", "WINDOW_SECONDS", "Windows", "camera_windows", "lane_windows"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from confluent_kafka import KafkaException
 
-from trafficapp.command_settings import settings_or_message
+from trafficapp.commands.settings import settings_or_message
 from trafficapp.settings import Settings
 from trafficapp.sources.delivery import Delivery, DeliveryError
 from trafficapp.sources.faults import Spoiler

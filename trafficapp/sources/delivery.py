@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from trafficapp.kafka import librdkafka_config
+from trafficapp.engine.kafka import librdkafka_config
 from trafficapp.settings import Settings
 
 #: Messages that may wait for the broker; beyond them the source waits too.

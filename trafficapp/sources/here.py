@@ -15,8 +15,8 @@ from uuid import UUID, uuid5
 import msgspec
 from msgspec import Struct
 
-from models.detections import event_time_us
-from models.roads import CLOSED_JAM_FACTOR
+from models.cameras.detections import event_time_us
+from models.roads.current import CLOSED_JAM_FACTOR
 from models.timestamps import rfc3339
 from trafficapp.sources.outgoing import Outgoing
 

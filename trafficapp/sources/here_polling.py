@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import click
 from confluent_kafka import KafkaException
 
-from trafficapp.roads.graph import GraphError
-from trafficapp.roads.shipped import city_graph
+from trafficapp.roads.graph.road_graph import GraphError
+from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import Settings, SettingsError, load_settings
 from trafficapp.sources.delivery import Delivery, DeliveryError, Stopped
 from trafficapp.sources.here import HereFlow, UnusableFlow

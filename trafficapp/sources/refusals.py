@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.detections import DetectionDecoder
+from models.cameras.detections import DetectionDecoder
 from trafficapp.settings import Settings
 from trafficapp.sources.outgoing import Outgoing
 from trafficapp.topics import EVENTS_RAW

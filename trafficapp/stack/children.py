@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from trafficapp.stack import guardian
-from trafficapp.stack.identity import Identity
+from trafficapp.stack.servers.identity import Identity
 
 PR_SET_PDEATHSIG = 1
 MAX_LINE_BYTES = 1 << 20

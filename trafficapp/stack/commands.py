@@ -17,13 +17,14 @@ import click
 
 from trafficapp import logs
 from trafficapp.settings import SettingsError, load_settings
-from trafficapp.stack import data_dir as data_dirs
-from trafficapp.stack import embedded, workers
+from trafficapp.stack import workers
 from trafficapp.stack.addresses import ADDRESSES
 from trafficapp.stack.console import DownloadBar, LogOutput, Waiting
-from trafficapp.stack.endpoints import Endpoints, accepts_connections
 from trafficapp.stack.errors import StackError
-from trafficapp.stack.ports import RememberedPorts
+from trafficapp.stack.servers import data_dir as data_dirs
+from trafficapp.stack.servers import embedded
+from trafficapp.stack.servers.endpoints import Endpoints, accepts_connections
+from trafficapp.stack.servers.ports import RememberedPorts
 from trafficapp.stack.supervisor import EventKind, ProcessSpec, Supervisor
 
 LOOK_SECONDS = 0.5
@@ -236,7 +237,7 @@ def _tell_addresses(chosen: list[workers.Worker], output: LogOutput) -> None:
 
 async def _wait_for_given(given: Endpoints, output: LogOutput) -> None:
     """Wait for the servers that the environment names; none is started in the place of one that is away."""
-    from trafficapp.stack import postgres, redis_server
+    from trafficapp.stack.servers import postgres, redis_server
 
     checks: list[tuple[str, str | None, Callable[[str], Coroutine[Any, Any, bool]]]] = [
         ("KAFKA_BOOTSTRAP_SERVERS", given.kafka_bootstrap_servers, accepts_connections),

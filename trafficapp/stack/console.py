@@ -17,9 +17,9 @@ from rich.status import Status
 from rich.text import Text
 
 from trafficapp import logs
-from trafficapp.stack import jars
 from trafficapp.stack.line_levels import LineLevels
 from trafficapp.stack.repeats import Repeats
+from trafficapp.stack.servers import jars
 
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
 LOG_KEEP_BYTES = 5_000_000

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from trafficapp.stack.identity import Identity
+from trafficapp.stack.servers.identity import Identity
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trafficapp.stack import children, ports
+from trafficapp.stack import children
 from trafficapp.stack.errors import StackError
+from trafficapp.stack.servers import ports
 from trafficapp.stack.supervisor import ProcessSpec, Restart
 
 WEB_PORT = 6066

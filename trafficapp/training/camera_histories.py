@@ -17,21 +17,21 @@ import trafficapp.sources
 from trafficapp.cameras.files import Accepted, UnreadableFile, format_of, read_cameras
 from trafficapp.forecast.cameras import ScoreWindow, camera_links, window_of
 from trafficapp.forecast.clock import Floats
-from trafficapp.forecast.history import LEAST_SHARE, HistoryError, SpeedHistory, often_measured, read_history
+from trafficapp.forecast.learning.history import LEAST_SHARE, HistoryError, SpeedHistory, often_measured, read_history
 from trafficapp.forecast.neighbours import RoadLinks
 from trafficapp.forecast.quantities import CONGESTION_SCORE
-from trafficapp.roads.graph import GraphError
-from trafficapp.roads.shipped import city_graph
+from trafficapp.roads.graph.road_graph import GraphError
+from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import RoadSettings, Settings
-from trafficapp.stores.camera_scores import (
+from trafficapp.stores.cameras.scores import (
     camera_scores,
     minutes_of_windows,
     roads_of_cameras,
     simulated_within,
     span_of_windows,
 )
-from trafficapp.stores.postgres import address_of, connection_settings
-from trafficapp.stores.road_history import (
+from trafficapp.stores.postgres.connection import address_of, connection_settings
+from trafficapp.stores.roads.history import (
     LEAST_DAYS,
     StoredHistory,
     Watch,

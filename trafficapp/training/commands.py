@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trafficapp.command_settings import settings_or_message
+from trafficapp.commands.settings import settings_or_message
 from trafficapp.forecast.quantities import CONGESTION_SCORE, SPEED
 from trafficapp.settings import Settings
 from trafficapp.training.one_at_a_time import TrainingBusyError, alone_in
 
 if TYPE_CHECKING:
-    from trafficapp.forecast.registry import ModelRegistry
-    from trafficapp.stores.road_history import StoredHistory
+    from trafficapp.forecast.artifacts.registry import ModelRegistry
+    from trafficapp.stores.roads.history import StoredHistory
 
 ROADS, CAMERAS = "roads", "cameras"
 
@@ -77,17 +77,17 @@ def train(
     try:
         import torch
 
-        from trafficapp.forecast.export import candidate
-        from trafficapp.forecast.training import train as fit_and_judge
+        from trafficapp.forecast.learning.export import candidate
+        from trafficapp.forecast.learning.training import train as fit_and_judge
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{_NEEDS} ({error.name} is missing)") from None
-    from trafficapp.forecast.artifact import ArtifactError
-    from trafficapp.forecast.fitness import fitness
-    from trafficapp.forecast.history import HistoryError
-    from trafficapp.forecast.packing import write_artifact
-    from trafficapp.forecast.registry import ModelRegistry
-    from trafficapp.forecast.reporting import Progress, report
-    from trafficapp.forecast.windows import prepare
+    from trafficapp.forecast.artifacts.artifact import ArtifactError
+    from trafficapp.forecast.artifacts.fitness import fitness
+    from trafficapp.forecast.artifacts.registry import ModelRegistry
+    from trafficapp.forecast.learning.history import HistoryError
+    from trafficapp.forecast.learning.packing import write_artifact
+    from trafficapp.forecast.learning.reporting import Progress, report
+    from trafficapp.forecast.learning.windows import prepare
 
     torch.set_num_threads(threads)
     settings = settings_or_message()
@@ -136,9 +136,9 @@ def _hold(folder: Path) -> None:
 
 def _promote(registry: ModelRegistry, version: str) -> None:
     """Let a version serve; what came of it is said last, for those who read the last line."""
-    from trafficapp.forecast.artifact import ArtifactError
-    from trafficapp.forecast.old_versions import remove_old_versions
-    from trafficapp.forecast.registry import NotBetterError
+    from trafficapp.forecast.artifacts.artifact import ArtifactError
+    from trafficapp.forecast.artifacts.old_versions import remove_old_versions
+    from trafficapp.forecast.artifacts.registry import NotBetterError
 
     code, outcome = 0, f"{version} serves"
     try:
@@ -176,9 +176,9 @@ def _refuse(why: str, given: Mapping[str, object]) -> None:
 
 
 def _from_postgres(settings: Settings, what: str, since: datetime | None, until: datetime | None) -> StoredHistory:
-    from trafficapp.forecast.reporting import days_read
+    from trafficapp.commands.troubles import told_in_a_sentence
+    from trafficapp.forecast.learning.reporting import days_read
     from trafficapp.training import camera_histories, road_histories
-    from trafficapp.troubles import told_in_a_sentence
 
     read = camera_histories.from_postgres if what == CAMERAS else road_histories.from_postgres
     with told_in_a_sentence(settings, "Postgres"), days_read() as watch:

@@ -10,12 +10,12 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trafficapp.forecast.history import HistoryError, SpeedHistory, often_measured, read_history
-from trafficapp.roads.graph import GraphError
-from trafficapp.roads.shipped import city_graph
+from trafficapp.forecast.learning.history import HistoryError, SpeedHistory, often_measured, read_history
+from trafficapp.roads.graph.road_graph import GraphError
+from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import RoadSettings, Settings
-from trafficapp.stores.postgres import address_of
-from trafficapp.stores.road_history import StoredHistory, Watch, links_on_graph, read_road_history
+from trafficapp.stores.postgres.connection import address_of
+from trafficapp.stores.roads.history import StoredHistory, Watch, links_on_graph, read_road_history
 
 #: In the place of a file of links: those of the road graph that the settings name.
 GRAPH = "graph"
@@ -63,7 +63,7 @@ def from_file(
     """A history of a file.
 
     Args:
-        path: of the file, as `trafficapp.forecast.history.read_history` takes it.
+        path: of the file, as `trafficapp.forecast.learning.history.read_history` takes it.
         zone: the city's time zone.
         step_seconds: length of a step, for parquet.
         links: a file of links, or ``graph``, which takes the road ids of the file for those of the road graph.

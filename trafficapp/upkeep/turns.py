@@ -14,7 +14,7 @@ from trafficapp.upkeep.due_times import DueTimes
 from trafficapp.upkeep.processes import ProgramFailed
 
 if TYPE_CHECKING:
-    from trafficapp.stores.postgres import Connection, Pool
+    from trafficapp.stores.postgres.connection import Connection, Pool
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ async def take_turn(pool: Pool, task: Task, now: Callable[[], datetime] = lambda
         what is known afterwards.
 
     Raises:
-        asyncpg.PostgresError, OSError: as `trafficapp.stores.postgres.is_transient` tells apart.
+        asyncpg.PostgresError, OSError: as `trafficapp.stores.postgres.connection.is_transient` tells apart.
     """
     async with pool.acquire() as connection:
         if await _is_due(connection, task, now()):

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from msgspec import Struct, field
 
+from models.cameras.window_rows import WindowRow
 from models.timestamps import rfc3339
-from models.window_rows import WindowRow
-from trafficapp.congestion import CongestionScale
+from trafficapp.windows.congestion import CongestionScale
 
 #: Key of the accumulator for detections without a lane.
 NO_LANE = -1

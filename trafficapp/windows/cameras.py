@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from models.detections import Rejected
-from trafficapp.state_rows import OFFSET_BYTES, forgotten_row, state_row
+from models.cameras.detections import Rejected
+from trafficapp.engine.state_rows import OFFSET_BYTES, forgotten_row, state_row
 from trafficapp.windows.clock import MICROSECONDS
 from trafficapp.windows.windower import CameraState, Windower, count_held
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from models.alerts import AlertEvent
+from models.cameras.quiet_cameras import QuietCamera
+from models.cameras.window_rows import WindowRow
 from models.dead_letters import DeadLetter
-from models.quiet_cameras import QuietCamera
-from models.window_rows import WindowRow
 
 
 @dataclass(slots=True)

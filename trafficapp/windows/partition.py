@@ -15,21 +15,20 @@ import msgspec
 from msgspec import Struct
 from msgspec import field as struct_field
 
-from models.dead_letters import dead_letter_of
-from models.detections import (
+from models.administration.thresholds import Thresholds, decode_control
+from models.cameras.detections import (
     UNDECODABLE,
     DetectionDecoder,
     FrameDetection,
     Rejected,
 )
-from models.quiet_cameras import QuietCamera
-from models.thresholds import Thresholds, decode_control
+from models.cameras.quiet_cameras import QuietCamera
+from models.cameras.window_rows import WindowRow
+from models.dead_letters import dead_letter_of
 from models.timestamps import rfc3339
-from models.window_rows import WindowRow
 from trafficapp.alerts.silence import Silence, SilenceRule, came_back, fell_silent, was_forgotten
-from trafficapp.congestion import with_change
-from trafficapp.faults import refused_by_fault
-from trafficapp.state_rows import (
+from trafficapp.engine.faults import refused_by_fault
+from trafficapp.engine.state_rows import (
     OFFSET_BYTES,
     PARTITION_KEY_PREFIX,
     UNTOLD,
@@ -41,6 +40,7 @@ from trafficapp.state_rows import (
 from trafficapp.topics import EVENTS_RAW
 from trafficapp.windows.cameras import Cameras, Known, Remembering, decode_camera_row
 from trafficapp.windows.clock import elapsed_us
+from trafficapp.windows.congestion import with_change
 from trafficapp.windows.outcome import Outcome
 from trafficapp.windows.pictures import Picture, PictureReader, Record, Refused
 from trafficapp.windows.windower import NOTHING, CameraState, NotCounted, Windower

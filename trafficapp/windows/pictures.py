@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
-from models.detections import (
+from models.cameras.detections import (
     MAX_MESSAGE_BYTES,
     TICK_HEADER,
     UNDECODABLE,
@@ -29,7 +29,7 @@ from models.detections import (
 )
 from models.records import UNREADABLE, UNREADABLE_REASON, why_unreadable
 from models.timestamps import rfc3339
-from trafficapp.faults import refused_by_fault
+from trafficapp.engine.faults import refused_by_fault
 
 #: So many names are remembered.
 _MOST_CAMERAS = 100_000

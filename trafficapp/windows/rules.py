@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from models.detections import DetectionDecoder
+from models.cameras.detections import DetectionDecoder
 from trafficapp.alerts.silence import SilenceRule
-from trafficapp.congestion import CongestionScale
 from trafficapp.settings import CameraWindowOverrides, Settings
-from trafficapp.speed import SpeedEstimator
 from trafficapp.windows.cameras import Remembering
 from trafficapp.windows.clock import MICROSECONDS, EventClock
+from trafficapp.windows.congestion import CongestionScale
 from trafficapp.windows.partition import PartitionRules
+from trafficapp.windows.speed import SpeedEstimator
 from trafficapp.windows.windower import Windower
 
 #: How much later than it is over an alert is told to be over when no further window comes. Windows are finished

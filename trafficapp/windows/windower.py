@@ -13,14 +13,13 @@ import msgspec
 from msgspec import Struct
 from msgspec import field as struct_field
 
-from models.detections import FrameDetection
-from models.thresholds import Thresholds
-from models.window_rows import WindowRow
+from models.administration.thresholds import Thresholds
+from models.cameras.detections import FrameDetection
+from models.cameras.window_rows import WindowRow
 from trafficapp.alerts.silence import Silence
-from trafficapp.congestion import CongestionScale
-from trafficapp.speed import Sighting, SpeedEstimator
 from trafficapp.windows.accumulator import NO_LANE, Accumulator, union
 from trafficapp.windows.clock import EventClock
+from trafficapp.windows.congestion import CongestionScale
 from trafficapp.windows.holding import (
     FRAME_BYTES,
     LANE_BYTES,
@@ -32,6 +31,7 @@ from trafficapp.windows.holding import (
     WINDOW_BYTES,
     name_bytes,
 )
+from trafficapp.windows.speed import Sighting, SpeedEstimator
 
 #: The camera's time that makes the next window final, when none is open: it never comes.
 NEVER_US = 1 << 62

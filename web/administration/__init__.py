@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from web.administration import audit, broadcast, cameras, thresholds, zones
-from web.operations import Operation
+from web.serving.operations import Operation
 
 __all__ = ["operations"]
 

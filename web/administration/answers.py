@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import hdrs, web
 from msgspec import Meta, Struct
 
-from web import parameters
+from web.serving import parameters
 
 _Row = TypeVar("_Row")
 

@@ -8,14 +8,14 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
-from models.administration import AuditEntry
-from trafficapp.stores.audit_queries import audit_page
-from web import parameters
-from web.access import Access
+from models.administration.changes import AuditEntry
+from trafficapp.stores.administration.audit_queries import audit_page
 from web.administration.answers import PAGE_HEADERS, IdCursor, answer, page
-from web.context import CONTEXT
-from web.operations import Operation, Tag
-from web.shapes import Moment
+from web.auth.access import Access
+from web.serving import parameters
+from web.serving.context import CONTEXT
+from web.serving.operations import Operation, Tag
+from web.serving.shapes import Moment
 
 
 class AuditQuery(Struct, frozen=True, kw_only=True):

@@ -9,15 +9,15 @@ from http import HTTPStatus
 import msgspec
 from aiohttp import web
 
-from models.administration import Broadcast, NewBroadcast, QueuedBroadcast
+from models.administration.changes import Broadcast, NewBroadcast, QueuedBroadcast
 from models.timestamps import epoch_us, rfc3339
-from trafficapp.stores.publications import EventPublication
-from web.access import Access
+from trafficapp.stores.postgres.publications import EventPublication
 from web.administration.answers import WRITE_HEADERS, answer
-from web.context import CONTEXT
-from web.operations import Operation, Tag
-from web.problems import ProblemError
-from web.writing import Write, write
+from web.auth.access import Access
+from web.serving.context import CONTEXT
+from web.serving.operations import Operation, Tag
+from web.serving.problems import ProblemError
+from web.serving.writing import Write, write
 
 
 async def broadcast(request: web.Request, body: NewBroadcast) -> web.Response:

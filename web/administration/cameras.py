@@ -11,17 +11,17 @@ import msgspec
 from aiohttp import hdrs, web
 from msgspec import UNSET, Meta, Struct
 
-from models.administration import Camera, CameraChange, NewCameraBody
+from models.administration.changes import Camera, CameraChange, NewCameraBody
 from trafficapp.cameras.calibration import Unstorable, check_calibration
-from trafficapp.stores import camera_queries
-from web import parameters
-from web.access import Access
+from trafficapp.stores.cameras import registry as camera_queries
 from web.administration.answers import PAGE_HEADERS, WRITE_HEADERS, answer, page
-from web.context import CONTEXT
-from web.operations import Operation, Tag
-from web.problems import ProblemError
-from web.shapes import Name
-from web.writing import Write, write
+from web.auth.access import Access
+from web.serving import parameters
+from web.serving.context import CONTEXT
+from web.serving.operations import Operation, Tag
+from web.serving.problems import ProblemError
+from web.serving.shapes import Name
+from web.serving.writing import Write, write
 
 PATH = "/api/admin/cameras"
 

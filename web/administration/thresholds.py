@@ -6,20 +6,20 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from models.administration import ThresholdChange, ThresholdsInForce
+from models.administration.changes import ThresholdChange, ThresholdsInForce
 from models.timestamps import MICROSECONDS_PER_SECOND
-from trafficapp.stores.threshold_queries import (
+from trafficapp.stores.administration.threshold_queries import (
     control_record,
     lock_thresholds,
     set_thresholds,
     thresholds_in_force,
 )
-from web.access import Access
 from web.administration.answers import WRITE_HEADERS, answer
-from web.context import CONTEXT
-from web.operations import Operation, Tag
-from web.problems import ProblemError
-from web.writing import Write, write
+from web.auth.access import Access
+from web.serving.context import CONTEXT
+from web.serving.operations import Operation, Tag
+from web.serving.problems import ProblemError
+from web.serving.writing import Write, write
 
 PATH = "/api/admin/thresholds"
 

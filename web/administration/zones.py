@@ -12,16 +12,16 @@ import msgspec
 from aiohttp import hdrs, web
 from msgspec import UNSET, Meta, Struct
 
-from models.administration import NewZone, Point, Zone, ZoneChange
-from trafficapp.stores import zone_queries
-from trafficapp.zones import LonLat, NotAnArea, closed_ring
-from web import parameters
-from web.access import Access
+from models.administration.changes import NewZone, Point, Zone, ZoneChange
+from trafficapp.administration.zones import LonLat, NotAnArea, closed_ring
+from trafficapp.stores.administration import zone_queries
 from web.administration.answers import LARGEST_ID, PAGE_HEADERS, WRITE_HEADERS, IdCursor, answer, page
-from web.context import CONTEXT, WebContext
-from web.operations import Operation, Tag
-from web.problems import ProblemError
-from web.writing import Write, write
+from web.auth.access import Access
+from web.serving import parameters
+from web.serving.context import CONTEXT, WebContext
+from web.serving.operations import Operation, Tag
+from web.serving.problems import ProblemError
+from web.serving.writing import Write, write
 
 PATH = "/api/admin/zones"
 

@@ -14,14 +14,14 @@ from click.testing import CliRunner
 from tests.forecast.camera_town import camera_data
 from tests.forecast.synthetic import HORIZONS, ROADS, ZONE, town, with_gaps
 from trafficapp.cli import main
-from trafficapp.forecast.artifact import load
-from trafficapp.forecast.export import candidate
-from trafficapp.forecast.fitting import Recipe, fit, predict
-from trafficapp.forecast.networks import NeighbourNetwork
-from trafficapp.forecast.packing import write_artifact
-from trafficapp.forecast.registry import ModelRegistry
-from trafficapp.forecast.training import train
-from trafficapp.forecast.windows import TrainingData, prepare
+from trafficapp.forecast.artifacts.artifact import load
+from trafficapp.forecast.artifacts.registry import ModelRegistry
+from trafficapp.forecast.learning.export import candidate
+from trafficapp.forecast.learning.fitting import Recipe, fit, predict
+from trafficapp.forecast.learning.networks import NeighbourNetwork
+from trafficapp.forecast.learning.packing import write_artifact
+from trafficapp.forecast.learning.training import train
+from trafficapp.forecast.learning.windows import TrainingData, prepare
 from trafficapp.training.commands import NOT_BETTER
 
 torch.set_num_threads(1)

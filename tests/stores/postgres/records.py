@@ -7,8 +7,8 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
+from models.cameras.window_rows import WindowRow, encode_window_row
 from models.timestamps import rfc3339
-from models.window_rows import WindowRow, encode_window_row
 
 #: 2026-01-14T07:00:00Z, when the Bologna recording begins.
 START_US = 1_768_374_000_000_000

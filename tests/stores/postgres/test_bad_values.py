@@ -10,24 +10,24 @@ from typing import Any
 import pytest
 
 from models.alerts import encode_alert_event
-from models.notifications import encode_notification
-from models.predictions import encode_prediction
-from models.roads import encode_road_observation
-from models.window_rows import encode_window_row
-from tests.stores.alerts import alert_event
+from models.cameras.window_rows import encode_window_row
+from models.roads.current import encode_road_observation
+from models.roads.notifications import encode_notification
+from models.roads.predictions import encode_prediction
+from tests.stores.alerts.alert_messages import alert_event
 from tests.stores.bad_values import bad_values, records
-from tests.stores.postgres.conftest import Connection
+from tests.stores.postgres.fixtures import Connection
 from tests.stores.postgres.records import detection, owned, window
-from tests.stores.road_notifications import notification
-from tests.stores.road_observations import observation
-from tests.stores.road_predictions import prediction
+from tests.stores.roads.notifications import notification
+from tests.stores.roads.observations import observation
+from tests.stores.roads.predictions import prediction
 from trafficapp.settings import Settings
-from trafficapp.stores.history_alerts import HistoryAlertsSink
-from trafficapp.stores.history_events import HistoryEventsSink
-from trafficapp.stores.history_metrics import HistoryMetricsSink
-from trafficapp.stores.history_notifications import HistoryNotificationsSink
-from trafficapp.stores.history_predictions import HistoryPredictionsSink
-from trafficapp.stores.history_roads import HistoryRoadsSink
+from trafficapp.stores.alerts.history_sink import HistoryAlertsSink
+from trafficapp.stores.cameras.events_sink import HistoryEventsSink
+from trafficapp.stores.cameras.windows_sink import HistoryMetricsSink
+from trafficapp.stores.roads.notifications_sink import HistoryNotificationsSink
+from trafficapp.stores.roads.observations_sink import HistoryRoadsSink
+from trafficapp.stores.roads.predictions_sink import HistoryPredictionsSink
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.stores.postgres.conftest import Connection, MakeSink
+from tests.stores.postgres.fixtures import Connection, MakeSink
 from tests.stores.postgres.proxy import Proxy
 from tests.stores.postgres.records import event, events, not_owned, owned, window, window_records
+from trafficapp.engine.state_rows import UNTOLD, SourceLog, TopicMadeAnew
 from trafficapp.settings import load_settings
-from trafficapp.state_rows import UNTOLD, SourceLog, TopicMadeAnew
-from trafficapp.stores.history_sink import HistorySink, HistoryWentBack
+from trafficapp.stores.postgres.sink import HistorySink, HistoryWentBack
 
 
 async def _offsets_stored(database: Connection) -> list[int]:
@@ -140,7 +140,7 @@ async def test_a_process_that_freezes_in_a_transaction_does_not_hold_up_the_next
     events_sink: MakeSink, database: Connection, history_url: str, monkeypatch: pytest.MonkeyPatch, moment: bytes
 ) -> None:
     """It thaws later and finds its records written, or its transaction ended by the server."""
-    monkeypatch.setattr("trafficapp.stores.postgres.FROZEN_TRANSACTION_SECONDS", 1)
+    monkeypatch.setattr("trafficapp.stores.postgres.connection.FROZEN_TRANSACTION_SECONDS", 1)
     async with Proxy(history_url).listening() as proxy:
         frozen, owner = events_sink(settings=load_settings(postgres={"url": proxy.url})), events_sink()
         await frozen.load([0])
@@ -162,7 +162,7 @@ async def test_a_process_that_freezes_in_a_transaction_does_not_hold_up_the_next
 async def test_a_process_that_freezes_with_windows_written_does_not_hold_up_the_next_owner(
     metrics_sink: MakeSink, database: Connection, history_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trafficapp.stores.postgres.FROZEN_TRANSACTION_SECONDS", 1)
+    monkeypatch.setattr("trafficapp.stores.postgres.connection.FROZEN_TRANSACTION_SECONDS", 1)
     records = window_records(*(window(number=number) for number in range(10)))
     async with Proxy(history_url).listening() as proxy:
         frozen, owner = metrics_sink(settings=load_settings(postgres={"url": proxy.url})), metrics_sink()

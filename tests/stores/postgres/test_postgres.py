@@ -7,7 +7,7 @@ import pytest
 
 from tests.stores.postgres.proxy import Proxy
 from trafficapp.settings import load_settings
-from trafficapp.stores.postgres import (
+from trafficapp.stores.postgres.connection import (
     Abandoned,
     address_of,
     create_pool,

@@ -11,15 +11,22 @@ from typing import Any, TypeAlias
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from tests.stores.live.redis_server import RedisServer
-from tests.stores.postgres.conftest import Connection, Pool
+from tests.stores.postgres.fixtures import Connection, Pool
+from tests.stores.redis.redis_server import RedisServer
 from tests.verification.log import end_offsets, read_log
-from trafficapp.kafka import create_topics
-from trafficapp.outbox import Outbox
+from trafficapp.engine.kafka import create_topics
+from trafficapp.engine.outbox import Outbox
 from trafficapp.settings import load_settings
-from trafficapp.stores.live_events import EVENTS_CHANNEL, LOG_KEY, emit
-from trafficapp.stores.publications import EventPublication, KafkaPublication, Pending, Publication, Publisher, record
-from trafficapp.stores.redis import connect
+from trafficapp.stores.postgres.publications import (
+    EventPublication,
+    KafkaPublication,
+    Pending,
+    Publication,
+    Publisher,
+    record,
+)
+from trafficapp.stores.redis.connection import connect
+from trafficapp.stores.redis.event_log import EVENTS_CHANNEL, LOG_KEY, emit
 from trafficapp.topics import TopicDeclaration
 
 MakePublisher: TypeAlias = Callable[..., Publisher]

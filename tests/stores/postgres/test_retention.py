@@ -7,13 +7,13 @@ import asyncpg
 import pytest
 from click.testing import CliRunner
 
-from tests.stores.postgres.conftest import Connection, MakeSink, Pool
+from tests.stores.postgres.fixtures import Connection, MakeSink, Pool
 from tests.stores.postgres.records import events, owned, window, window_records
 from trafficapp.cli import main
 from trafficapp.settings import RetentionSettings, Settings
-from trafficapp.stores import retention
-from trafficapp.stores.retention import sweep
-from trafficapp.stores.time_partitions import (
+from trafficapp.stores.postgres import retention
+from trafficapp.stores.postgres.retention import sweep
+from trafficapp.stores.postgres.time_partitions import (
     TimePartition,
     ensure_partitions,
     event_partition,

@@ -10,8 +10,8 @@ from yarl import URL
 from models.events import Envelope
 from tests.web.administration.conftest import Call, Connection
 from tests.web.conftest import Worker
-from trafficapp.stores.live_events import EVENTS_CHANNEL
-from trafficapp.stores.redis import connect
+from trafficapp.stores.redis.connection import connect
+from trafficapp.stores.redis.event_log import EVENTS_CHANNEL
 
 BROADCAST = "/api/admin/notifications/broadcast"
 AUDIT = "/api/admin/audit"

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from models.thresholds import decode_control
+from models.administration.thresholds import decode_control
 from tests.verification.log import end_offsets
 from tests.web.administration.conftest import Call, Connection
 from tests.web.conftest import Worker
-from trafficapp.kafka import create_topics, groupless_consumer
+from trafficapp.engine.kafka import create_topics, groupless_consumer
 from trafficapp.settings import Settings
-from trafficapp.stores.postgres import create_pool
-from trafficapp.stores.threshold_queries import next_window, retell_thresholds
+from trafficapp.stores.administration.threshold_queries import next_window, retell_thresholds
+from trafficapp.stores.postgres.connection import create_pool
 from trafficapp.topics import EVENTS_RAW, declared_topics
 
 PATH = "/api/admin/thresholds"

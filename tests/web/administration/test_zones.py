@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from tests.stores.live.rows import window_rows
+from tests.stores.redis.rows import window_rows
 from tests.web.administration.conftest import Call, Connection, caller
 from tests.web.conftest import Worker
 

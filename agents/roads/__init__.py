@@ -1,0 +1,1 @@
+"""Agents of roads: the feed, forecasts, and the sinks of what they tell."""

@@ -1,0 +1,1 @@
+"""Messages and answers about cameras: detections, windows, figures of them."""

@@ -1,0 +1,1 @@
+"""Messages and answers about roads: the feed, predictions, routes, notifications."""

@@ -1,0 +1,1 @@
+"""What administrators set for the whole city; the rules, without a server."""

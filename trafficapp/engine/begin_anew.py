@@ -1,0 +1,143 @@
+"""Beginning a topic anew: what was kept of it is thrown away, and the next start computes it again from the topic.
+
+That is the way on when a topic was made anew, or got more partitions, so that what was kept does not fit it any more.
+The same rows come out for what is still in the topic, and readers know repeats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from confluent_kafka import ConsumerGroupState
+
+from trafficapp.engine.kafka import end_offsets
+from trafficapp.engine.kafka_topics import TopicAdmin, followers_of, state_of
+from trafficapp.engine.state_rows import SourceLog
+from trafficapp.settings import Role, Settings
+from trafficapp.stores.postgres.connection import create_pool
+from trafficapp.topics import declared_topics
+
+#: Offsets that are not of the topic that is there, as its id says, or else its partitions and their ends.
+_FOREIGN = """
+    topic = $1 AND (
+        ($2 <> '' AND log_id NOT IN ('', $2))
+        OR NOT EXISTS (
+            SELECT FROM unnest($3::int[], $4::bigint[]) AS there (partition, end_offset)
+            WHERE there.partition = sink_offsets.partition AND next_offset <= end_offset
+        )
+    )
+"""
+_COUNT_OFFSETS = f"SELECT count(*) FROM sink_offsets WHERE {_FOREIGN}"  # noqa: S608 - put together from the constant above
+_DELETE_OFFSETS = f"DELETE FROM sink_offsets WHERE {_FOREIGN}"  # noqa: S608
+
+_IDLE = frozenset((ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN))
+
+_ROLES: tuple[Role, ...] = ("streams", "alerts", "roads", "history", "live")
+
+
+class CannotBegin(Exception):
+    """It cannot be begun anew now; the message says why, for a person."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that is done, in words, and how."""
+
+    words: str
+    do: Callable[[], None]
+
+
+def group_of(settings: Settings, role: Role) -> str:
+    """The consumer group of the workers of a role."""
+    return settings.app_id if role == "streams" else f"{settings.app_id}-{role}"
+
+
+def plan(settings: Settings, admin: TopicAdmin, topic: str, *, with_history: bool = True) -> list[Step]:
+    """What is to be done so that a topic is computed again from its beginning.
+
+    Offsets of sinks that are still right stay: what they have written is not written twice.
+
+    Args:
+        settings: where everything is.
+        admin: asks and changes.
+        topic: its name.
+        with_history: whether there is a Postgres.
+
+    Raises:
+        CannotBegin: nothing of ours is kept of the topic, there is no such topic, or workers are running.
+        KafkaException: the broker does not answer.
+        OSError: Postgres does not answer.
+    """
+    declared = {one.name: one for one in declared_topics(settings)}
+    if topic not in declared:
+        raise CannotBegin(f"{topic} is no topic of ours; these are: {', '.join(sorted(declared))}")
+    _refuse_while_running(settings, admin)
+    state = state_of(settings, topic)
+    logs = admin.logs([topic, *followers_of(settings, topic), *([state] if state else [])])
+    if topic not in logs:
+        raise CannotBegin(f"there is no topic {topic}; `trafficapp topics create` makes it")
+    partitions = logs[topic].partitions
+    steps = list(_more_partitions(settings, admin, topic, partitions))
+    if state is not None:
+        there = logs.get(state)
+        told = f" (it has {there.partitions})" if there else " (there is none)"
+        steps.append(
+            Step(
+                f"delete {state}{told}, the state made from {topic}, and create it with {partitions} partitions",
+                lambda: admin.make_anew(declared[state], partitions),
+            )
+        )
+    count = asyncio.run(_foreign_offsets(settings, topic, logs[topic], forget=False)) if with_history else 0
+    if count:
+        steps.append(
+            Step(
+                f"remove {count} offsets from the table sink_offsets in Postgres, which are not of the topic {topic} "
+                "that is there; the rows stay",
+                lambda: _forget_offsets(settings, topic, logs[topic]),
+            )
+        )
+    if not steps:
+        raise CannotBegin(f"nothing is kept of {topic} that would have to begin anew")
+    return steps
+
+
+def _more_partitions(settings: Settings, admin: TopicAdmin, topic: str, partitions: int) -> Iterator[Step]:
+    """What comes of a partition goes to the partition of the same number."""
+    for follower in followers_of(settings, topic):
+        log = admin.logs([follower]).get(follower)
+        if log is not None and log.partitions < partitions:
+            yield Step(
+                f"give {follower} {partitions} partitions instead of {log.partitions}",
+                lambda follower=follower: admin.add_partitions(follower, partitions),  # type: ignore[misc]
+            )
+
+
+def _refuse_while_running(settings: Settings, admin: TopicAdmin) -> None:
+    ours = {group_of(settings, role): role for role in _ROLES}
+    running = [
+        f"{ours[group]} (consumer group {group})"
+        for group, state in admin.groups().items()
+        if group in ours and state not in _IDLE
+    ]
+    if running:
+        raise CannotBegin(
+            f"workers are running: {', '.join(sorted(running))}. Stop all workers first; one that was killed counts "
+            f"for {settings.kafka.session_timeout_seconds:g} s more"
+        )
+
+
+def _forget_offsets(settings: Settings, topic: str, log: SourceLog) -> None:
+    asyncio.run(_foreign_offsets(settings, topic, log, forget=True))
+
+
+async def _foreign_offsets(settings: Settings, topic: str, log: SourceLog, *, forget: bool) -> int:
+    """How many offsets Postgres keeps of another topic of that name; forgets them when asked to."""
+    ends = await end_offsets(settings, topic, range(log.partitions))
+    async with create_pool(settings.postgres) as pool, pool.acquire() as connection:
+        arguments = (topic, log.id, list(ends), list(ends.values()))
+        count = int(await connection.fetchval(_COUNT_OFFSETS, *arguments))
+        if forget:
+            await connection.execute(_DELETE_OFFSETS, *arguments)
+        return count

@@ -1,0 +1,168 @@
+"""How our Kafka clients connect: one place for brokers and credentials."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
+
+from trafficapp.engine.fetching import install
+from trafficapp.settings import Settings
+from trafficapp.topics import TopicDeclaration
+
+# every consumer of ours is made here or by Faust, which comes later: all unpack what others have sent by the same rules
+install()
+
+logger = logging.getLogger(__name__)
+
+_TELL_AGAIN_SECONDS = 15.0
+
+
+def librdkafka_config(settings: Settings) -> dict[str, str | int | bool]:
+    """Return the connection part of a confluent-kafka client's configuration.
+
+    With an API key the connection is SASL_SSL with PLAIN, as Confluent Cloud wants it.
+    """
+    config: dict[str, str | int | bool] = {"bootstrap.servers": settings.kafka.bootstrap_servers}
+    if settings.kafka.api_key is not None and settings.kafka.api_secret is not None:
+        config |= {
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "PLAIN",
+            "sasl.username": settings.kafka.api_key,
+            "sasl.password": settings.kafka.api_secret.get_secret_value(),
+        }
+    return config
+
+
+def aiokafka_config(settings: Settings) -> dict[str, Any]:
+    """Return the connection part of an aiokafka client's arguments."""
+    config: dict[str, Any] = {"bootstrap_servers": settings.kafka.bootstrap_servers.split(",")}
+    if settings.kafka.api_key is not None and settings.kafka.api_secret is not None:
+        config |= {
+            "security_protocol": "SASL_SSL",
+            "sasl_mechanism": "PLAIN",
+            "sasl_plain_username": settings.kafka.api_key,
+            "sasl_plain_password": settings.kafka.api_secret.get_secret_value(),
+            "ssl_context": ssl.create_default_context(),
+        }
+    return config
+
+
+async def wait_for_kafka(settings: Settings, should_stop: Callable[[], bool] = lambda: False) -> None:
+    """Wait until the broker answers, with back-off; says once for whom it waits and once that it is there."""
+    delay_seconds, told_at, began = 0.2, 0.0, time.monotonic()
+    while not should_stop():
+        client = AIOKafkaAdminClient(**aiokafka_config(settings), request_timeout_ms=5000)
+        try:
+            await client.start()
+            if told_at:
+                waited = time.monotonic() - began
+                logger.info("kafka at %s answers after %.1f s", settings.kafka.bootstrap_servers, waited)
+            return
+        except (KafkaError, OSError) as error:
+            if time.monotonic() - told_at > _TELL_AGAIN_SECONDS:
+                told_at = time.monotonic()
+                logger.warning(
+                    "waiting for kafka at %s (%s); trying again until it answers",
+                    settings.kafka.bootstrap_servers,
+                    error,
+                )
+            await asyncio.sleep(delay_seconds)
+            delay_seconds = min(delay_seconds * 1.6, 5.0)
+        finally:
+            await client.close()
+
+
+async def create_topics(settings: Settings, topics: Iterable[TopicDeclaration]) -> list[str]:
+    """Create the topics that do not exist yet.
+
+    Returns:
+        the names of those that were created.
+
+    Raises:
+        KafkaError: the broker refused a topic for another reason than that it exists.
+    """
+    client = AIOKafkaAdminClient(**aiokafka_config(settings))
+    try:
+        await client.start()
+        existing = set(await client.list_topics())
+        missing = [topic for topic in topics if topic.name not in existing]
+        if not missing:
+            return []
+        answer = await client.create_topics(
+            [
+                NewTopic(topic.name, topic.partitions, topic.replication_factor, topic_configs=dict(topic.config))
+                for topic in missing
+            ]
+        )
+        for name, code, *detail in answer.topic_errors:
+            if code not in (NoError.errno, TopicAlreadyExistsError.errno):
+                raise for_code(code)(f"topic {name}: {detail}")
+        return [topic.name for topic in missing]
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def groupless_consumer(settings: Settings, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer that belongs to no group, for looking into topics; it reads what is committed, unless told otherwise.
+
+    Raises:
+        KafkaError: the broker does not answer.
+        DamagedLog: while reading: bytes of a batch do not fit their checksum.
+    """
+    options.setdefault("isolation_level", "read_committed")
+    consumer = AIOKafkaConsumer(**aiokafka_config(settings), enable_auto_commit=False, **options)
+    try:
+        # one that could not be started is stopped all the same, or it says later that nobody did
+        await consumer.start()
+        yield consumer
+    finally:
+        # aiokafka cannot stop a consumer whose background task has not had a turn yet
+        await asyncio.sleep(0)
+        await consumer.stop()
+
+
+async def partitions_of(settings: Settings, topic: str) -> list[int]:
+    """The partitions of a topic, none when it does not exist."""
+    client = AIOKafkaAdminClient(**aiokafka_config(settings))
+    try:
+        await client.start()
+        described = await client.describe_topics([topic])
+        return sorted(part["partition"] for one in described for part in one["partitions"])
+    finally:
+        await client.close()
+
+
+async def log_start(settings: Settings, topic: str, partition: int) -> int:
+    """The first offset of a partition that was not deleted; its end when everything was."""
+    tp = TopicPartition(topic, partition)
+    async with groupless_consumer(settings) as consumer:
+        return int((await consumer.beginning_offsets([tp]))[tp])
+
+
+async def end_offsets(settings: Settings, topic: str, partitions: Collection[int]) -> dict[int, int]:
+    """The offset after the last record of each partition, committed or not."""
+    tps = [TopicPartition(topic, partition) for partition in partitions]
+    async with groupless_consumer(settings, isolation_level="read_uncommitted") as consumer:
+        ends = await consumer.end_offsets(tps)
+        return {tp.partition: ends[tp] for tp in tps}
+
+
+async def offsets_at_time(
+    settings: Settings, topic: str, partitions: Collection[int], epoch_seconds: float
+) -> dict[int, int]:
+    """The first committed offset of each partition whose record is as new as the given time, else the end of these."""
+    tps = [TopicPartition(topic, partition) for partition in partitions]
+    async with groupless_consumer(settings) as consumer:
+        found = await consumer.offsets_for_times(dict.fromkeys(tps, int(epoch_seconds * 1000)))
+        ends = await consumer.end_offsets(tps)
+        return {tp.partition: ends[tp] if found[tp] is None else found[tp].offset for tp in tps}

@@ -1,0 +1,1 @@
+"""Trained models on disk: written whole, believed only when everything fits, one of them promoted."""

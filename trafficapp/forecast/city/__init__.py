@@ -1,0 +1,1 @@
+"""All roads of the city: state from the log, rounds of predictions, notifications."""

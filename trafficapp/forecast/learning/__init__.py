@@ -1,0 +1,1 @@
+"""Learning from history, and judging what was learnt. Of this only `networks` and `fitting` need torch."""

@@ -1,0 +1,1 @@
+"""Road graphs from files of several formats, and the commands ``trafficapp graph``."""

@@ -1,0 +1,1 @@
+"""The road graph itself: its arrays, what must hold for them, and places and roads on it."""

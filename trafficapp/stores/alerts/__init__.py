@@ -1,0 +1,1 @@
+"""Alerts: their history, which are open, and what people do with them."""

@@ -1,0 +1,325 @@
+"""The sink of ``traffic.alerts`` into Redis: which alerts are open, and an event for each step that is news.
+
+=============================  ================================================================
+``alerts:open``                hash: alert id to `models.alerts.AlertEvent` as JSON
+``alerts:acknowledged``        hash: alert id to who acknowledged it and when, JSON
+``alert:{id}:revision``        newest revision applied; expires an hour after the alert's end
+``sink:traffic.alerts:*``      bookkeeping of the sink
+=============================  ================================================================
+
+A step that was applied before, at whatever offset, changes nothing and is not told again. News is what
+was sent within a minute; older steps, of a backlog, leave a hole in the events instead. The times in a
+step do not count: of a recording of last year that is played now, the alerts are news.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from aiokafka import ConsumerRecord
+from redis.asyncio import Redis
+
+from models.alerts import AlertEvent, decode_alert_event, encode_alert_event, new_alert
+from models.events import EventName
+from models.records import MALFORMED
+from models.timestamps import epoch_us
+from trafficapp.stores.alerts.current import ACKNOWLEDGED_KEY, OPEN_KEY
+from trafficapp.stores.redis.event_log import EVENT_FUNCTIONS, EVENT_KEYS, KEPT_EVENTS, event_arguments
+from trafficapp.stores.redis.read_back import ReadBack
+from trafficapp.stores.redis.sink import NEWS_SECONDS, Call, RedisSink
+from trafficapp.topics import ALERTS
+
+logger = logging.getLogger(__name__)
+
+ALERT_PARTITIONS_KEY = f"sink:{ALERTS}:alerts"
+
+#: The event that tells a step.
+EVENT_OF_ACTION: dict[str, EventName] = {
+    "opened": "new_alert",
+    "updated": "alert_updated",
+    "acknowledged": "alert_acknowledged",
+    "resolved": "alert_resolved",
+}
+
+#: How long a resolved alert is remembered, so that repeats of its steps are known.
+REMEMBER_RESOLVED_SECONDS = 3600
+
+_STEPS_PER_CALL = 100
+
+_encode = msgspec.json.Encoder().encode
+
+#: How a step ends that nobody acknowledged: the two fields are the last of `AlertEvent`.
+_NOT_ACKNOWLEDGED = b',"acknowledged_by":null,"acknowledged_at":null}'
+
+#: KEYS: those of events, generation, offsets, open, acknowledged, partitions of alerts, then a revision key a step.
+#: ARGV: those of events, generation, partition, offset that must be stored at least, offset to store (or -1),
+#: seconds to remember, end of a step that nobody acknowledged, then for each step: id, action, revision, event to
+#: tell (empty: none), the step without its two last fields, the acknowledgement (empty: none), the step as a new alert
+#: without its two last fields (empty: it is none).
+#: Returns OK, or LOST when the server is not the one that took the earlier writes.
+_PUT_STEPS = (
+    EVENT_FUNCTIONS
+    + """
+local open, acknowledged, partitions, unread = KEYS[6], KEYS[7], KEYS[8], ARGV[10]
+if redis.call('GET', KEYS[4]) ~= ARGV[5] then return 'LOST' end
+local stored = tonumber(redis.call('HGET', KEYS[5], ARGV[6]) or '-1')
+if stored < tonumber(ARGV[7]) then return 'LOST' end
+local untold = false
+
+local function acknowledge(id, by)
+  if redis.call('HEXISTS', open, id) == 0 or redis.call('HSETNX', acknowledged, id, by) == 0 then return nil end
+  local step = redis.call('HGET', open, id)
+  if string.sub(step, -#unread) == unread then
+    step = string.sub(step, 1, -#unread - 1) .. ',' .. string.sub(by, 2)
+    redis.call('HSET', open, id, step)
+  end
+  return step
+end
+
+local function advance(id, action, revision, revision_key, head)
+  local known = tonumber(redis.call('GET', revision_key) or '0')
+  if tonumber(revision) <= known then return nil end
+  local by = redis.call('HGET', acknowledged, id)
+  local step = head .. (by and ',' .. string.sub(by, 2) or unread)
+  if action == 'resolved' then
+    redis.call('SET', revision_key, revision, 'EX', ARGV[9])
+    redis.call('HDEL', acknowledged, id)
+    redis.call('HDEL', partitions, id)
+    return step, redis.call('HDEL', open, id) == 1
+  end
+  redis.call('SET', revision_key, revision)
+  redis.call('HSET', open, id, step)
+  redis.call('HSET', partitions, id, ARGV[6])
+  return step, true
+end
+
+for i = 9, #KEYS do
+  local at = 11 + (i - 9) * 7
+  local id, action, event, head, by = ARGV[at], ARGV[at + 1], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
+  local news = ARGV[at + 6]
+  local step, changed
+  if action == 'acknowledged' then
+    -- what is told is the newest step: the acknowledgement may have been given to an older one
+    step = acknowledge(id, by)
+    changed = step ~= nil
+    if changed then step = string.gsub(step, '"action":"%a+"', '"action":"acknowledged"', 1) end
+  else
+    step, changed = advance(id, action, ARGV[at + 2], KEYS[i], head)
+    if by ~= '' and acknowledge(id, by) then changed = true end
+  end
+  if step and event ~= '' then
+    if news ~= '' then tell('new_alert', news .. string.sub(step, #head + 1)) end
+    if event ~= 'new_alert' then tell(event, step) end
+  elseif changed then untold = true end
+end
+if untold then leave_hole() end
+if tonumber(ARGV[8]) > stored then redis.call('HSET', KEYS[5], ARGV[6], ARGV[8]) end
+return 'OK'
+"""
+)
+
+
+def revision_key(alert_id: str) -> str:
+    """Key of the newest revision applied."""
+    return f"alert:{alert_id}:revision"
+
+
+@dataclass(slots=True)
+class _Step:
+    """A step to put.
+
+    Attributes:
+        is_news: the clients are to be told of it.
+        is_rise: it raises the severity of an alert that is open.
+    """
+
+    event: AlertEvent
+    is_news: bool = False
+    is_rise: bool = False
+
+
+@dataclass(slots=True)
+class KnownAlerts:
+    """The newest step of each alert of a partition: of open ones, and for a while of resolved ones.
+
+    Attributes:
+        resolved: with the time (monotonic seconds) after which they are forgotten, earliest first.
+    """
+
+    open: dict[str, AlertEvent] = field(default_factory=dict)
+    resolved: OrderedDict[str, tuple[float, AlertEvent]] = field(default_factory=OrderedDict)
+
+    def add(self, event: AlertEvent) -> bool:
+        """Take a step in; False when it is a repeat, which changes nothing."""
+        known = self.open.get(event.id)
+        if event.action == "acknowledged":
+            if known is None or known.acknowledged_at is not None:
+                return False
+            self.open[event.id] = _acknowledged(known, event)
+            return True
+        if event.id in self.resolved or (known is not None and known.revision >= event.revision):
+            return False
+        if known is not None and known.acknowledged_at is not None:
+            event = _acknowledged(event, known)
+        if event.action == "resolved":
+            self.open.pop(event.id, None)
+            self.resolved[event.id] = (time.monotonic() + REMEMBER_RESOLVED_SECONDS, event)
+        else:
+            self.open[event.id] = event
+        return True
+
+    def forget_old(self) -> None:
+        """Forget the alerts whose end is long ago."""
+        now = time.monotonic()
+        while self.resolved and next(iter(self.resolved.values()))[0] < now:
+            self.resolved.popitem(last=False)
+
+
+class LiveAlertsSink(RedisSink[KnownAlerts, list[_Step]]):
+    """Applies runs of ``traffic.alerts`` to Redis.
+
+    Args:
+        client: from `trafficapp.stores.redis.connection.connect`.
+        read_back: where to begin when Redis knows no offset.
+        on_rows: told how many records took effect.
+        kept_events: how many events stay in the log.
+        on_dropped: told the reason of each record that is left out.
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        read_back: ReadBack,
+        on_rows: Callable[[int], None] | None = None,
+        kept_events: int = KEPT_EVENTS,
+        on_dropped: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        super().__init__(client, ALERTS, read_back, on_rows)
+        self._on_dropped = on_dropped
+        self._kept_events = kept_events
+        self._script = client.register_script(_PUT_STEPS)
+
+    def new_memory(self) -> KnownAlerts:
+        """No alert."""
+        return KnownAlerts()
+
+    def no_changes(self) -> list[_Step]:
+        """No step."""
+        return []
+
+    def everything(self, memory: KnownAlerts, changes: list[_Step]) -> list[_Step]:
+        """Every alert as it is, untold; steps that are news are told before that, on the way to it."""
+        known = [*memory.open.values(), *(event for _, event in memory.resolved.values())]
+        return [*(step for step in changes if step.is_news), *map(_Step, known)]
+
+    def describe(self, memory: KnownAlerts) -> str:
+        """How many alerts."""
+        return f"{len(memory.open)} open alerts"
+
+    async def remember(self, memories: Mapping[int, KnownAlerts]) -> None:
+        """Read the partitions' open alerts back into memory."""
+        owned = {str(number).encode(): memory for number, memory in memories.items()}
+        partitions: Any = await self.client.hgetall(ALERT_PARTITIONS_KEY)
+        mine = [(alert_id, owned[number]) for alert_id, number in partitions.items() if number in owned]
+        for first in range(0, len(mine), _STEPS_PER_CALL):
+            piece = mine[first : first + _STEPS_PER_CALL]
+            steps: Any = await self.client.hmget(OPEN_KEY, [alert_id for alert_id, _ in piece])
+            for (alert_id, memory), step in zip(piece, steps, strict=True):
+                try:
+                    if step is not None:
+                        memory.add(decode_alert_event(step))
+                except MALFORMED as error:
+                    logger.warning("ignoring what %s holds of %s: %s", OPEN_KEY, alert_id.decode(), error)
+
+    def collect(self, memory: KnownAlerts, records: Sequence[ConsumerRecord]) -> list[_Step]:
+        """Take a run's steps in; of a backlog only where each alert has come to is put."""
+        news_since_ms = (time.time() - NEWS_SECONDS) * 1000
+        backlog: dict[str, _Step] = {}
+        following: list[_Step] = []
+        for record in records:
+            try:
+                event = _read(record.value)
+            except MALFORMED as error:
+                logger.error("%s at offset %d is no alert and was left out: %s", ALERTS, record.offset, error)
+                self._on_dropped("unreadable")
+                continue
+            is_news = record.timestamp >= news_since_ms
+            if event.action == "acknowledged":
+                # its alert may be of another partition, when cameras are partitioned in another way than people's words
+                for known in (memory, *self.memories()):
+                    known.add(event)
+                if event.acknowledged_by is not None and event.acknowledged_at is not None:
+                    following.append(_Step(event, is_news))
+                continue
+            before = memory.open.get(event.id)
+            if not memory.add(event):
+                continue
+            if is_news:
+                following.append(_Step(event, is_news=True, is_rise=_rises(event, before)))
+            else:
+                backlog[event.id] = _Step(event)
+        memory.forget_old()
+        return [*backlog.values(), *following]
+
+    async def put(self, call: Call, changes: list[_Step]) -> bool:
+        """Run the script, in pieces that each take Redis about a millisecond; False when Redis lost data."""
+        pieces = [changes[first : first + _STEPS_PER_CALL] for first in range(0, len(changes), _STEPS_PER_CALL)]
+        for number, piece in enumerate(pieces or [[]], 1):
+            next_offset = call.next_offset if number >= len(pieces) else -1
+            keys = [*EVENT_KEYS, self.generation_key, self.offsets_key]
+            keys += [OPEN_KEY, ACKNOWLEDGED_KEY, ALERT_PARTITIONS_KEY]
+            keys += [revision_key(step.event.id) for step in piece]
+            args = event_arguments(self._kept_events)
+            args += [call.generation, call.partition, call.stored, next_offset]
+            args += [REMEMBER_RESOLVED_SECONDS, _NOT_ACKNOWLEDGED, *_arguments(piece)]
+            if await self._script(keys=keys, args=args) != b"OK":
+                return False
+        return True
+
+
+def _arguments(steps: Iterable[_Step]) -> Iterable[Any]:
+    for step in steps:
+        event = step.event
+        by, at = event.acknowledged_by, event.acknowledged_at
+        bare = encode_alert_event(msgspec.structs.replace(event, acknowledged_by=None, acknowledged_at=None))
+        told = EVENT_OF_ACTION[event.action] if step.is_news else ""
+        news = b""
+        if told == "new_alert" or (told and step.is_rise):
+            news = _encode(new_alert(msgspec.structs.replace(event, acknowledged_by=None, acknowledged_at=None)))
+        acknowledgement = b"" if by is None else msgspec.json.encode({"acknowledged_by": by, "acknowledged_at": at})
+        yield from (event.id, event.action, event.revision, told, bare.removesuffix(_NOT_ACKNOWLEDGED), acknowledgement)
+        yield news.removesuffix(_NOT_ACKNOWLEDGED)
+
+
+def _rises(event: AlertEvent, before: AlertEvent | None) -> bool:
+    """Whether a step raises the severity; what the step says of it counts when the one before is not known."""
+    if event.action != "updated":
+        return False
+    return event.rises or (before is not None and before.severity != event.severity)
+
+
+def _read(value: bytes | None) -> AlertEvent:
+    """A step whose id, times and acknowledgement are such: who reads the open alerts relies on that.
+
+    Raises:
+        Exception: it is none: one of `MALFORMED`.
+    """
+    event = decode_alert_event(value or b"")
+    UUID(event.id)
+    if (event.acknowledged_by is None) != (event.acknowledged_at is None):
+        raise ValueError("an acknowledgement says who and when")
+    for time_of in (event.since, event.triggered_at, event.updated_at, event.resolved_at, event.acknowledged_at):
+        if time_of is not None:
+            epoch_us(time_of)
+    return event
+
+
+def _acknowledged(event: AlertEvent, by: AlertEvent) -> AlertEvent:
+    return msgspec.structs.replace(event, acknowledged_by=by.acknowledged_by, acknowledged_at=by.acknowledged_at)

@@ -1,0 +1,1 @@
+"""Cameras and their windows: history, sums, the registry, and how they are now."""

@@ -1,0 +1,60 @@
+"""Raw detections into ``traffic_events``, by COPY."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from models.cameras.detections import DetectionDecoder
+from trafficapp.settings import Settings
+from trafficapp.stores.cameras.event_rows import COLUMNS, EventRow, EventRows
+from trafficapp.stores.postgres.sink import HistorySink, SinkCounters, write_what_fits
+from trafficapp.stores.postgres.time_partitions import EVENTS_TABLE
+from trafficapp.topics import EVENTS_RAW
+
+if TYPE_CHECKING:
+    from aiokafka import ConsumerRecord
+
+    from trafficapp.stores.postgres.connection import Connection
+
+
+class HistoryEventsSink(HistorySink[list[EventRow]]):
+    """Keeps every accepted detection.
+
+    Args:
+        settings: of the process.
+        topic: where the detections are read.
+        should_stop: asked while Postgres is away; True gives up waiting.
+    """
+
+    name = EVENTS_TABLE
+
+    def __init__(
+        self, settings: Settings, topic: str = EVENTS_RAW, should_stop: Callable[[], bool] = lambda: False
+    ) -> None:
+        super().__init__(settings.postgres, topic, should_stop)
+        decoder = DetectionDecoder(settings.vehicle_classes, settings.speed.max_kmh)
+        self._rows = EventRows(decoder, int(settings.windows.future_guard_seconds * 1e6))
+
+    def decode(self, records: Sequence[ConsumerRecord]) -> tuple[list[EventRow], SinkCounters]:
+        """Turn records into rows."""
+        rows, rejected = self._rows.rows(records)
+        return rows, SinkCounters(unreadable=rejected)
+
+    async def ensure_partitions(self, connection: Connection, batch: list[EventRow]) -> None:
+        """Make sure that the partitions of this hour and the next exist."""
+        await self._partitions.ensure_ahead(connection)
+
+    async def write(
+        self, connection: Connection, batch: list[EventRow], counters: SinkCounters, isolating: bool
+    ) -> None:
+        """COPY the rows."""
+
+        async def copy(rows: Sequence[EventRow]) -> None:
+            await connection.copy_records_to_table(EVENTS_TABLE, records=rows, columns=COLUMNS)
+
+        if isolating:
+            counters.unstorable = await write_what_fits(connection, batch, copy)
+        elif batch:
+            await copy(batch)
+        counters.rows = len(batch) - counters.unstorable

@@ -1,0 +1,1 @@
+"""What all that is kept in Postgres shares: the connection, sinks, time partitions, retention, publications."""

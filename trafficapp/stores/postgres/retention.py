@@ -1,0 +1,115 @@
+"""Forgetting old history, by dropping time partitions; the few notifications, which have none, a piece at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from trafficapp.settings import RetentionSettings
+from trafficapp.stores.postgres.time_partitions import (
+    EVENTS_TABLE,
+    HOURS_TABLE,
+    METRICS_TABLE,
+    MINUTES_TABLE,
+    OBSERVATIONS_TABLE,
+    PREDICTIONS_TABLE,
+    ensure_ahead,
+)
+
+if TYPE_CHECKING:
+    from trafficapp.stores.postgres.connection import Connection, Pool
+
+_log = logging.getLogger(__name__)
+
+#: DROP needs the parent for itself. It waits for it, with every writer behind it, no longer than this.
+LOCK_WAIT_MILLISECONDS = 300
+ATTEMPTS = 10
+PAUSE_SECONDS = 0.5
+
+#: A sweep deletes no more notifications than so many at a time, so often; the rest is left to the next one.
+DELETED_AT_ONCE = 5000
+DELETIONS = 20
+
+# As texts: a bound may be infinite, which no datetime is.
+_EXPIRED = """
+    SELECT partition_name, lower_bound::text AS lower, upper_bound::text AS upper
+    FROM expired_time_partitions($1, $2)
+"""
+_FORGET_CHANGES = """
+    DELETE FROM metrics_changes
+    WHERE day >= ($1::text::timestamptz AT TIME ZONE 'UTC')::date
+      AND day < ($2::text::timestamptz AT TIME ZONE 'UTC')::date
+"""
+_FORGET_NOTIFICATIONS = """
+    DELETE FROM notifications WHERE event_id IN (
+        SELECT event_id FROM notifications WHERE notified_at < now() - $1::interval ORDER BY notified_at LIMIT $2
+    )
+"""
+_FORGET_ROAD_SUMS = "SELECT forget_road_sums()"
+
+
+async def sweep(pool: Pool, retention: RetentionSettings) -> list[str]:
+    """Make the partitions of the next hours and drop those that have expired.
+
+    A partition expires when it holds nothing of the retention period and was not written for that long
+    either, so a recording of last year that is replayed now is kept as long as anything else. A partition
+    that stays in use all the time, by a dump for instance, is left to the next sweep.
+
+    Returns:
+        the names of the dropped partitions.
+
+    Raises:
+        asyncpg.PostgresError, OSError: as `trafficapp.stores.postgres.connection.is_transient` tells apart.
+    """
+    kept_for = {
+        EVENTS_TABLE: timedelta(hours=retention.events_hours),
+        METRICS_TABLE: timedelta(days=retention.metrics_days),
+        MINUTES_TABLE: timedelta(days=retention.metrics_days),
+        HOURS_TABLE: timedelta(days=retention.rollup_days),
+        OBSERVATIONS_TABLE: timedelta(days=retention.roads_days),
+        PREDICTIONS_TABLE: timedelta(days=retention.predictions_days),
+    }
+    dropped: list[str] = []
+    async with pool.acquire() as connection:
+        await ensure_ahead(connection)
+        for parent, keep in kept_for.items():
+            for row in await connection.fetch(_EXPIRED, parent, keep):
+                if await _drop(connection, row["partition_name"], keep):
+                    dropped.append(row["partition_name"])
+                    if parent == HOURS_TABLE:
+                        await connection.execute(_FORGET_CHANGES, row["lower"], row["upper"])
+        # every time, so that a sweep that ends in between is made up for
+        await connection.execute(_FORGET_ROAD_SUMS)
+        await _forget_notifications(connection, timedelta(days=retention.notifications_days))
+    if dropped:
+        _log.info("retention dropped %d partitions: %s", len(dropped), ", ".join(dropped))
+    return dropped
+
+
+async def _forget_notifications(connection: Connection, keep: timedelta) -> None:
+    deleted = 0
+    for _ in range(DELETIONS):
+        count = int((await connection.execute(_FORGET_NOTIFICATIONS, keep, DELETED_AT_ONCE)).rpartition(" ")[2])
+        deleted += count
+        if count < DELETED_AT_ONCE:
+            break
+    if deleted:
+        _log.info("retention deleted %d notifications", deleted)
+
+
+async def _drop(connection: Connection, partition: str, keep: timedelta) -> bool:
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            await asyncio.sleep(PAUSE_SECONDS)
+        try:
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MILLISECONDS}")
+                return bool(await connection.fetchval("SELECT drop_expired_time_partition($1, $2)", partition, keep))
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            continue
+    _log.warning("retention: partition %s is in use; the next sweep tries again", partition)
+    return False

@@ -1,0 +1,1 @@
+"""What all that is kept in Redis shares: the connection, sinks, scripts, the log of live events."""

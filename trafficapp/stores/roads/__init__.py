@@ -1,0 +1,1 @@
+"""Roads: observations, predictions, notifications and the graph's speeds, then and now."""

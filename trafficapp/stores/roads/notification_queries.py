@@ -1,0 +1,88 @@
+"""What the web asks of the table of notifications."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from models.roads.notifications import NotificationType, RoadNotification
+from models.timestamps import epoch_us, rfc3339
+
+if TYPE_CHECKING:
+    from trafficapp.stores.postgres.connection import Pool
+
+#: Where a notification stands in the order of all: its notified_at and event_id.
+Position: TypeAlias = tuple[datetime, uuid.UUID]
+
+# Postgres begins and ends its scan at one bound and filters by the others
+_SELECT = """
+    SELECT * FROM notifications
+    WHERE notified_at >= $1 AND notified_at < $2 AND notified_at <= coalesce($3::timestamptz, 'infinity')
+      AND ($3::timestamptz IS NULL OR notified_at < $3 OR event_id > $4::uuid)
+      AND ($5::text IS NULL OR road_id = $5) AND ($6::text IS NULL OR alert_type = $6)
+    ORDER BY notified_at DESC, event_id LIMIT $7
+"""
+
+_decode_routes = msgspec.json.Decoder(list[str]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationFilter:
+    """Which notifications; None asks nothing.
+
+    Attributes:
+        since, until: aware; ``[since, until)`` on notified_at.
+    """
+
+    since: datetime
+    until: datetime
+    road_id: str | None = None
+    alert_type: NotificationType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationsPage:
+    """Some notifications, newest first.
+
+    Attributes:
+        next_position: where the next page goes on; None when this is the last.
+    """
+
+    rows: list[RoadNotification]
+    next_position: Position | None
+
+
+async def notifications(
+    pool: Pool, wanted: NotificationFilter, limit: int, after: Position | None = None
+) -> NotificationsPage:
+    """Notifications, newest first.
+
+    Args:
+        pool: of `trafficapp.stores.postgres.connection.create_pool`.
+        wanted: which.
+        limit: so many at most, at least 1.
+        after: the page before ended here.
+    """
+    place = (None, None) if after is None else after
+    arguments = (wanted.since, wanted.until, *place, wanted.road_id, wanted.alert_type, limit + 1)
+    found = await pool.fetch(_SELECT, *arguments)
+    kept = found[:limit]
+    last = (kept[-1]["notified_at"], kept[-1]["event_id"]) if len(found) > limit else None
+    rows = [
+        RoadNotification(
+            event_id=str(row["event_id"]),
+            timestamp=rfc3339(epoch_us(row["notified_at"])),
+            alert_type=row["alert_type"],
+            road_id=row["road_id"],
+            road_name=row["road_name"],
+            severity=row["severity"],
+            message=row["message"],
+            affected_routes=_decode_routes(row["affected_routes"]),
+        )
+        for row in kept
+    ]
+    return NotificationsPage(rows, last)

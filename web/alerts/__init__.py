@@ -1,0 +1,1 @@
+"""Views of alerts: open ones, history, export, and what people do with them."""

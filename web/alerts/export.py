@@ -1,0 +1,125 @@
+"""``GET /api/alerts/export``: alerts as a streamed CSV file.
+
+The file is made in pieces of a few hundred lines, each asked of Postgres when the client has taken the one
+before: memory stays the same however long the file is, and a client that reads slowly holds neither a
+connection to Postgres nor a transaction.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated
+
+from aiohttp import hdrs, web
+from msgspec import Meta
+
+from models.alerts import EXPORTED_COLUMNS, AlertRow
+from trafficapp.stores.alerts.queries import AlertFilter, AlertsPage, Position, end_of_page
+from trafficapp.stores.alerts.queries import alerts as stored_alerts
+from web.alerts.views import SpanQuery, link, position, span_filter
+from web.serving.context import CONTEXT, WebContext
+from web.serving.operations import Operation, Tag
+from web.serving.pieces import send_in_pieces
+
+#: As many as that come unless fewer are wanted: a file that ends early without a word would be taken for whole.
+MAX_ALERTS = 500_000
+
+COLUMNS = EXPORTED_COLUMNS
+
+_ROWS_AT_ONCE = 500
+
+#: Columns with words of people or of systems around us.
+_FREE_TEXT = tuple(COLUMNS.index(name) for name in ("camera_id", "road_segment", "title", "message", "acknowledged_by"))
+#: A spreadsheet takes a cell that begins so for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class ExportQuery(SpanQuery, frozen=True, kw_only=True):
+    """The alerts of a file."""
+
+    limit: Annotated[int, Meta(ge=1, le=MAX_ALERTS)] = MAX_ALERTS
+    cursor: str | None = None
+
+
+async def export(request: web.Request, query: ExportQuery) -> web.StreamResponse:
+    """Alerts of a span of time, newest first, in the columns of the contract."""
+    context = request.app[CONTEXT]
+    wanted = await span_filter(context, query)
+    after = position(request)
+    last = await context.database.ask(lambda pool: end_of_page(pool, wanted, query.limit, after))
+    # asked before the answer begins: what fails here is still told as a problem
+    page = await _page(context, wanted, after, last)
+    response = web.StreamResponse(headers=link(request, wanted, last))
+    response.content_type, response.charset = "text/csv", "utf-8"
+    response.headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="{_file_name(wanted)}"'
+    pieces = _pieces(context, wanted, page, last)
+    return await send_in_pieces(request, response, pieces, "an export of alerts")
+
+
+async def _pieces(
+    context: WebContext, wanted: AlertFilter, page: AlertsPage, last: Position | None
+) -> AsyncIterator[bytes]:
+    yield csv_lines([COLUMNS])
+    while True:
+        yield csv_lines(_cells(row) for row in page.rows)
+        if page.next_position is None:
+            return
+        page = await _page(context, wanted, page.next_position, last)
+
+
+async def _page(context: WebContext, wanted: AlertFilter, after: Position | None, last: Position | None) -> AlertsPage:
+    return await context.database.ask(lambda pool: stored_alerts(pool, wanted, _ROWS_AT_ONCE, after, last))
+
+
+def csv_lines(rows: Iterable[Iterable[object]]) -> bytes:
+    """Lines as RFC 4180 has them; None is an empty cell."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def _cells(row: AlertRow) -> list[object]:
+    cells: list[object] = [getattr(row, name) for name in COLUMNS]
+    for place in _FREE_TEXT:
+        cell = cells[place]
+        if isinstance(cell, str) and cell.startswith(_FORMULA):
+            cells[place] = f"'{cell}"
+    return cells
+
+
+def _file_name(wanted: AlertFilter) -> str:
+    def stamp(moment: datetime | None) -> str:
+        return "" if moment is None else f"{moment:%Y%m%dT%H%M%SZ}"
+
+    return f"alerts_{stamp(wanted.since)}_{stamp(wanted.until)}.csv"
+
+
+def operations() -> list[Operation]:
+    """What this module answers."""
+    return [
+        Operation(
+            method="GET",
+            path="/api/alerts/export",
+            view=export,
+            summary="Alerts of a span of time as a CSV file, newest first",
+            description=(
+                f"A header line, then a line for each alert: {', '.join(f'`{name}`' for name in COLUMNS)}. RFC 4180, "
+                "UTF-8. The file is streamed; when something fails in the middle, the connection is cut, so that "
+                "half a file is never taken for a whole one. A cell with free text that begins with `=`, `+`, `-` or "
+                "`@` has an apostrophe before it, so that no spreadsheet takes it for a formula. When there are more "
+                "alerts than `limit`, the header `Link` leads on."
+            ),
+            tag=Tag.ALERTS,
+            query_shape=ExportQuery,
+            content_type="text/csv",
+            headers=(("Link", 'the alerts behind the last one of this file: `<...>; rel="next"`'),),
+            errors=(
+                HTTPStatus.NOT_FOUND,
+                HTTPStatus.SERVICE_UNAVAILABLE,
+            ),
+        )
+    ]

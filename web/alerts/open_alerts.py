@@ -1,0 +1,114 @@
+"""The open alerts, from Redis or, while it is away, from Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from models.alerts import AlertEvent, AlertRow, is_about_traffic
+from trafficapp.stores.alerts.current import CurrentAlerts
+from trafficapp.stores.alerts.queries import AlertFilter, acknowledgements
+from trafficapp.stores.alerts.queries import alerts as stored_alerts
+from trafficapp.stores.redis.connection import UNAVAILABLE
+from web.serving.context import WebContext
+from web.serving.problems import ProblemError
+
+ANSWER_WITHIN_SECONDS = 2.0
+
+#: How long Postgres may take to tell who took alerts on a moment ago, of which Redis has not heard yet.
+_ACKNOWLEDGED_WITHIN_SECONDS = 1.0
+
+#: More alerts than this are not open at a time; it bounds what Postgres is asked for.
+MAX_OPEN = 20_000
+
+FROM_POSTGRES = {"X-Data-Source": "postgres"}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlerts:
+    """Open alerts, newest first.
+
+    Attributes:
+        headers: of the answer: where the alerts come from, when it is not Redis.
+    """
+
+    rows: list[AlertRow]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def matching(self, wanted: AlertFilter) -> list[AlertRow]:
+        """Those that a filter lets through; its span of time is not looked at."""
+        return [row for row in self.rows if _matches(row, wanted)]
+
+
+async def open_alerts(context: WebContext) -> OpenAlerts:
+    """Every open alert with its acknowledgement and the road segment of its camera.
+
+    Raises:
+        ProblemError: 503, neither Redis nor Postgres answers.
+    """
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
+            events = await CurrentAlerts(context.redis).all_open()
+    except UNAVAILABLE:
+        wanted = AlertFilter(open_only=True)
+        page = await context.database.ask(lambda pool: stored_alerts(pool, wanted, MAX_OPEN))
+        return OpenAlerts(page.rows, FROM_POSTGRES)
+    segment = context.registry.segment
+    events = await _with_news(context, events)
+    return OpenAlerts([alert_row(event, segment(event.camera_id)) for event in events])
+
+
+async def _with_news(context: WebContext, events: Sequence[AlertEvent]) -> list[AlertEvent]:
+    """The alerts with acknowledgements that are committed but have not come to Redis; while Postgres is away as is."""
+    waiting = [event.id for event in events if event.acknowledged_at is None]
+    if not waiting:
+        return list(events)
+    try:
+        found = await context.database.ask(lambda pool: acknowledgements(pool, waiting), _ACKNOWLEDGED_WITHIN_SECONDS)
+    except ProblemError:
+        return list(events)
+    return [
+        msgspec.structs.replace(event, acknowledged_by=found[event.id][0], acknowledged_at=found[event.id][1])
+        if event.id in found
+        else event
+        for event in events
+    ]
+
+
+def alert_row(event: AlertEvent, road_segment: str | None = None) -> AlertRow:
+    """The columns of the contract; the road segment is that of the camera, unless the alert has one itself."""
+    return AlertRow(
+        id=event.id,
+        alert_number=event.alert_number,
+        severity=event.severity,
+        alert_type=event.alert_type,
+        camera_id=event.camera_id,
+        road_segment=event.road_segment or road_segment,
+        title=event.title,
+        message=event.message,
+        congestion_level=event.congestion_level,
+        congestion_score=event.congestion_score,
+        triggered_at=event.triggered_at,
+        resolved_at=event.resolved_at,
+        acknowledged=event.acknowledged_at is not None,
+        acknowledged_by=event.acknowledged_by,
+        acknowledged_at=event.acknowledged_at,
+    )
+
+
+def _matches(row: AlertRow, wanted: AlertFilter) -> bool:
+    cameras: Collection[str] | None = wanted.camera_ids
+    return (
+        not wanted.nothing
+        and (wanted.quality or is_about_traffic(row))
+        and not (wanted.unacknowledged_only and row.acknowledged)
+        and wanted.severity in (None, row.severity)
+        and wanted.level in (None, row.congestion_level)
+        and wanted.alert_type in (None, row.alert_type)
+        and wanted.camera_id in (None, row.camera_id)
+        and wanted.road_segment in (None, row.road_segment)
+        and (cameras is None or row.camera_id in cameras)
+    )

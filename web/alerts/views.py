@@ -1,0 +1,317 @@
+"""``/api/alerts``: open alerts and those of a span of time."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Annotated, Literal, get_args
+
+import msgspec
+from aiohttp import hdrs, web
+from msgspec import Meta, Struct
+
+from models.alerts import ALERT_TYPES, SEVERITIES, AlertEvent, AlertRow, AlertType, Severity
+from models.cameras.window_rows import Level
+from models.timestamps import epoch_us, from_epoch_us
+from trafficapp.stores.alerts.current import CurrentAlerts
+from trafficapp.stores.alerts.queries import AlertFilter, Position
+from trafficapp.stores.alerts.queries import alert as stored_alert
+from trafficapp.stores.alerts.queries import alerts as stored_alerts
+from trafficapp.stores.alerts.queries import id_of_number as stored_id
+from trafficapp.stores.redis.connection import UNAVAILABLE
+from web.alerts.open_alerts import ANSWER_WITHIN_SECONDS, open_alerts
+from web.serving import parameters
+from web.serving.context import CONTEXT, WebContext
+from web.serving.operations import Operation, Tag
+from web.serving.problems import ProblemError
+from web.serving.shapes import AlertKey, Moment, Name
+from web.serving.spans import Span, span_between
+
+DEFAULT_SPAN = timedelta(hours=24)
+DEFAULT_ALERTS = 500
+MAX_ALERTS = 5000
+
+#: Levels that a severity filter may name.
+_LEVELS = tuple(level for level in get_args(Level) if level != "UNKNOWN")
+
+encode = msgspec.json.Encoder().encode
+
+
+#: A word that is compared with ours; an empty one asks for nothing, as forms send it.
+Word = Annotated[str, Meta(max_length=64)]
+
+
+class AlertId(Struct, frozen=True):
+    """Which alert, by its id or its number."""
+
+    id: AlertKey
+
+
+class AlertQuery(Struct, frozen=True, kw_only=True):
+    """Which alerts; words in any case, and no alerts for a word that none has.
+
+    Attributes:
+        severity: WARNING, CRITICAL or EMERGENCY; or a level, LOW, MODERATE, HIGH or SEVERE: of open alerts the present
+            one, of ended ones also the one that raised them.
+        alert_type, type: the same: congestion, stopped_traffic, incident, manual or camera_silent.
+        zone: id or name of a zone.
+        include: `quality` for those about the data as well: silent cameras, which are else left out unless their type
+            is asked for.
+    """
+
+    severity: Word | None = None
+    alert_type: Word | None = None
+    type: Word | None = None
+    include: Literal["quality"] | None = None
+    camera_id: Name | None = None
+    road_segment: Name | None = None
+    zone: Name | None = None
+
+
+class OpenQuery(AlertQuery, frozen=True, kw_only=True):
+    """Open alerts: all of them without a limit."""
+
+    limit: Annotated[int, Meta(ge=1, le=MAX_ALERTS)] | None = None
+    cursor: str | None = None
+
+
+class SpanQuery(AlertQuery, frozen=True, kw_only=True):
+    """Which alerts by ``from <= triggered_at < to``: without ``to`` now, without ``from`` 24 hours before ``to``."""
+
+    from_: Moment | None = msgspec.field(default=None, name="from")
+    to: Moment | None = None
+
+
+class HistoryQuery(SpanQuery, frozen=True, kw_only=True):
+    """A page of the alerts of a span."""
+
+    limit: Annotated[int, Meta(ge=1, le=MAX_ALERTS)] = DEFAULT_ALERTS
+    cursor: str | None = None
+
+
+class Cursor(Struct, array_like=True):
+    """Where a page ended."""
+
+    triggered_at_us: int
+    id: uuid.UUID
+
+
+async def alert_filter(context: WebContext, query: AlertQuery) -> AlertFilter:
+    """The filter that a query asks for.
+
+    Raises:
+        ProblemError: 400, the query contradicts itself; 404, there is no such zone.
+    """
+    kinds = {kind.lower() for kind in (query.alert_type, query.type) if kind}
+    if len(kinds) > 1:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "alert_type and type mean the same and may not differ")
+    kind = next(iter(kinds), None)
+    chosen = AlertFilter(
+        alert_type=msgspec.convert(kind, AlertType) if kind in ALERT_TYPES else None,
+        camera_id=query.camera_id,
+        camera_ids=await context.registry.choose(query.zone),
+        road_segment=query.road_segment,
+        quality=query.include == "quality" or kind == "camera_silent",
+        nothing=kind is not None and kind not in ALERT_TYPES,
+    )
+    return with_severity(chosen, query.severity) if query.severity else chosen
+
+
+def with_severity(chosen: AlertFilter, word: str) -> AlertFilter:
+    """The filter for a severity or a level, in any case; a word that is neither lets nothing through."""
+    upper = word.upper()
+    if upper in SEVERITIES:
+        return replace(chosen, severity=msgspec.convert(upper, Severity))
+    if upper in _LEVELS:
+        return replace(chosen, level=msgspec.convert(upper, Level))
+    return replace(chosen, nothing=True)
+
+
+async def span_filter(context: WebContext, query: SpanQuery) -> AlertFilter:
+    """The filter with the span of time that a query asks for.
+
+    Raises:
+        ProblemError: 400 or 404, as `alert_filter`, or the span is empty.
+    """
+    span = span_between(query.from_, query.to, DEFAULT_SPAN)
+    return replace(await alert_filter(context, query), since=span.since, until=span.until)
+
+
+async def current(request: web.Request, query: OpenQuery) -> web.Response:
+    """``GET /api/alerts/current``: open alerts, newest first."""
+    context = request.app[CONTEXT]
+    return await _open(request, query, await alert_filter(context, query))
+
+
+async def active(request: web.Request, query: OpenQuery) -> web.Response:
+    """``GET /api/alerts/active``: open alerts that nobody has taken on, newest first."""
+    context = request.app[CONTEXT]
+    return await _open(request, query, replace(await alert_filter(context, query), unacknowledged_only=True))
+
+
+async def _open(request: web.Request, query: OpenQuery, wanted: AlertFilter) -> web.Response:
+    after = position(request)
+    found = await open_alerts(request.app[CONTEXT])
+    rows = found.matching(wanted)
+    if after is not None:
+        rows = [row for row in rows if _place(row) < after]
+    shown = rows if query.limit is None else rows[: query.limit]
+    headers = dict(found.headers)
+    if len(shown) < len(rows):
+        triggered_at, alert_id = _place(shown[-1])
+        headers[hdrs.LINK] = parameters.next_link(request, Cursor(epoch_us(triggered_at), alert_id))
+    return _answer(shown, headers)
+
+
+def _place(row: AlertRow) -> Position:
+    return from_epoch_us(epoch_us(row.triggered_at)), uuid.UUID(row.id)
+
+
+async def history(request: web.Request, query: HistoryQuery) -> web.Response:
+    """``GET /api/alerts/history``: alerts of a span of time, newest first, ended or not."""
+    context = request.app[CONTEXT]
+    wanted = await span_filter(context, query)
+    after = position(request)
+    page = await context.database.ask(lambda pool: stored_alerts(pool, wanted, query.limit, after))
+    return _answer(page.rows, link(request, wanted, page.next_position))
+
+
+async def one(request: web.Request, path: AlertId) -> web.Response:
+    """``GET /api/alerts/{id}``: everything about an alert, so that it explains itself."""
+    context = request.app[CONTEXT]
+    alert_id = await id_of(context, path.id)
+    alert = await live_alert(context, alert_id)
+    if alert is None:
+        alert = await context.database.ask(lambda pool: stored_alert(pool, alert_id))
+    if alert is None:
+        raise unknown_alert(alert_id)
+    if alert.road_segment is None:
+        alert = msgspec.structs.replace(alert, road_segment=context.registry.segment(alert.camera_id))
+    return _answer(alert)
+
+
+async def id_of(context: WebContext, key: AlertKey) -> uuid.UUID:
+    """The id of the alert that a path names.
+
+    Raises:
+        ProblemError: 404, no alert has this number; 503, Postgres does not answer.
+    """
+    if key.id is not None:
+        return key.id
+    number = key.number or 0
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
+            known = await CurrentAlerts(context.redis).id_of_number(number)
+    except UNAVAILABLE:
+        known = None
+    if known is not None:
+        return uuid.UUID(known)
+    found = await context.database.ask(lambda pool: stored_id(pool, number))
+    if found is None:
+        raise ProblemError(HTTPStatus.NOT_FOUND, f"there is no alert {number}")
+    return found
+
+
+async def live_alert(context: WebContext, alert_id: uuid.UUID) -> AlertEvent | None:
+    """An open alert as Redis knows it; None when it is not open, or Redis is away."""
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
+            return await CurrentAlerts(context.redis).one(str(alert_id))
+    except UNAVAILABLE:
+        return None
+
+
+def unknown_alert(alert_id: uuid.UUID) -> ProblemError:
+    """404: there is no alert of this id."""
+    return ProblemError(HTTPStatus.NOT_FOUND, f"there is no alert {alert_id}")
+
+
+def _answer(body: object, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(body=encode(body), content_type="application/json", headers=headers)
+
+
+def position(request: web.Request) -> Position | None:
+    """Where the page before ended, as the request says.
+
+    Raises:
+        ProblemError: 400, no answer of ours said so.
+    """
+    cursor = parameters.cursor(request, Cursor)
+    if cursor is None:
+        return None
+    try:
+        return from_epoch_us(cursor.triggered_at_us), cursor.id
+    except OverflowError:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "cursor is none that an earlier answer gave") from None
+
+
+def link(request: web.Request, wanted: AlertFilter, end: Position | None) -> dict[str, str]:
+    """The header that leads to the page behind ``end``; none when there is no such page."""
+    if end is None or wanted.since is None or wanted.until is None:
+        return {}
+    triggered_at, alert_id = end
+    pinned = Span(wanted.since, wanted.until).pinned()
+    return {hdrs.LINK: parameters.next_link(request, Cursor(epoch_us(triggered_at), alert_id), pinned)}
+
+
+_OPEN_ERRORS = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
+_OPEN_HEADERS = (
+    ("X-Data-Source", "`postgres` while Redis is away"),
+    ("Link", 'the next page when there is a `limit`: `<...>; rel="next"`'),
+)
+
+
+def operations() -> list[Operation]:
+    """What this module answers."""
+    return [
+        Operation(
+            method="GET",
+            path="/api/alerts/current",
+            view=current,
+            summary="Open alerts, newest first",
+            description="From Redis; while it is away from Postgres, with the header `X-Data-Source: postgres`.",
+            tag=Tag.ALERTS,
+            query_shape=OpenQuery,
+            answer=list[AlertRow],
+            errors=_OPEN_ERRORS,
+            headers=_OPEN_HEADERS,
+        ),
+        Operation(
+            method="GET",
+            path="/api/alerts/active",
+            view=active,
+            summary="Open alerts that nobody has taken on, newest first",
+            description="As `/api/alerts/current`, without those that are acknowledged.",
+            tag=Tag.ALERTS,
+            query_shape=OpenQuery,
+            answer=list[AlertRow],
+            errors=_OPEN_ERRORS,
+            headers=_OPEN_HEADERS,
+        ),
+        Operation(
+            method="GET",
+            path="/api/alerts/history",
+            view=history,
+            summary="Alerts of a span of time, newest first",
+            description="Every alert with `from <= triggered_at < to`, ended or not; by default of the last 24 hours.",
+            tag=Tag.ALERTS,
+            query_shape=HistoryQuery,
+            answer=list[AlertRow],
+            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+            headers=(("Link", 'the next page: `<...>; rel="next"`'),),
+        ),
+        Operation(
+            method="GET",
+            path="/api/alerts/{id}",
+            view=one,
+            summary="An alert with the rule that raised it and what the rule saw",
+            tag=Tag.ALERTS,
+            path_shape=AlertId,
+            answer=AlertEvent,
+            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        ),
+    ]

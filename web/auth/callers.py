@@ -1,0 +1,59 @@
+"""Who calls: name and role."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from aiohttp import web
+
+MAX_NAME_CHARACTERS = 128
+
+
+class CallerRole(IntEnum):
+    """What somebody may do; a larger role may do everything that a smaller one may."""
+
+    NOBODY = 0
+    VIEWER = 1
+    OPERATOR = 2
+    ADMIN = 3
+
+    @classmethod
+    def largest(cls, names: Iterable[object]) -> CallerRole:
+        """The largest role among names; unknown names are nothing."""
+        known = {role.name.lower(): role for role in cls if role is not cls.NOBODY}
+        return max((known[name] for name in names if isinstance(name, str) and name in known), default=cls.NOBODY)
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request.
+
+    Attributes:
+        name: as the audit log names him: subject of the token, or what the header ``X-Admin-User`` says.
+        role: the largest role that the token gives.
+        authenticated: whether a valid token came along.
+        expires_at: when the token ends, in epoch seconds; None, it does not, or there is none.
+    """
+
+    name: str
+    role: CallerRole
+    authenticated: bool
+    expires_at: float | None = field(default=None, compare=False)
+
+
+CALLER = web.RequestKey("caller", Caller)
+
+
+def caller_of(request: web.Request) -> Caller:
+    """Who sends a request that has passed `web.auth.access.authorise`."""
+    return request[CALLER]
+
+
+def is_name(text: object) -> bool:
+    """Whether a text can name somebody in the audit log."""
+    return isinstance(text, str) and 0 < len(text) <= MAX_NAME_CHARACTERS and text.isprintable() and not text.isspace()

@@ -1,0 +1,1 @@
+"""Views of cameras: now, history, figures of a range, predictions, the map and the dashboard."""

@@ -1,0 +1,238 @@
+"""``/api/analytics``: figures of any range of time, two ranges side by side, the hours of a range, a report."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from http import HTTPStatus
+
+import msgspec
+from aiohttp import hdrs, web
+from msgspec import Struct
+
+from models.cameras.analytics import AnalyticsComparison, AnalyticsMetrics, TrendHour, encode_analytics
+from models.timestamps import epoch_us, rfc3339
+from trafficapp.analytics import figures
+from trafficapp.analytics.local_hours import UnknownZone, slot_minutes, time_zone
+from trafficapp.reports.rendering import ReportFailed, Reports
+from trafficapp.reports.report import Report
+from trafficapp.stores.cameras.analytics_queries import Answer, range_sums
+from trafficapp.stores.cameras.day_sums import DaysInMemory
+from web.serving.context import CONTEXT, WebContext
+from web.serving.operations import Operation, Tag
+from web.serving.problems import ProblemError, unavailable
+from web.serving.shapes import Moment, Name
+
+DEFAULT_SPAN = timedelta(hours=24)
+MAX_SPAN = timedelta(days=400)
+#: Hours between hour and half-hour zones are sorted minute by minute, which takes its time.
+ANSWER_WITHIN_SECONDS = 60.0
+
+_AGE = ((hdrs.AGE, "Seconds ago that the whole hours of the range were known to be so; 2 at most."),)
+
+
+class WhereQuery(Struct, frozen=True, kw_only=True):
+    """``tz`` is an IANA time zone, ``zone`` the id or name of a zone that chooses cameras."""
+
+    tz: Name = "UTC"
+    zone: Name | None = None
+
+
+class RangeQuery(WhereQuery, frozen=True, kw_only=True):
+    """``[start, end)``, or ``from`` and ``to``: without an end now, without a start 24 hours before the end."""
+
+    start: Moment | None = None
+    end: Moment | None = None
+    from_: Moment | None = msgspec.field(default=None, name="from")
+    to: Moment | None = None
+
+
+class ComparisonQuery(WhereQuery, frozen=True, kw_only=True):
+    """Two ranges; ``aFrom``, ``aTo``, ``bFrom`` and ``bTo`` are other words for the four times."""
+
+    start_a: Moment | None = None
+    end_a: Moment | None = None
+    start_b: Moment | None = None
+    end_b: Moment | None = None
+    a_from: Moment | None = msgspec.field(default=None, name="aFrom")
+    a_to: Moment | None = msgspec.field(default=None, name="aTo")
+    b_from: Moment | None = msgspec.field(default=None, name="bFrom")
+    b_to: Moment | None = msgspec.field(default=None, name="bTo")
+
+
+class Analytics:
+    """The views; they share what the process has in memory."""
+
+    def __init__(self) -> None:
+        self._memory = DaysInMemory()
+        self._reports = Reports()
+
+    async def metrics(self, request: web.Request, query: RangeQuery) -> web.Response:
+        """``GET /api/analytics/metrics``: the figures of a range."""
+        context, clock = request.app[CONTEXT], _clock(query.tz)
+        answer = await self._sums(context, *_range(query), clock, query.zone)
+        return _answered(figures.metrics(answer.sums, clock, context.registry.segment), answer)
+
+    async def compare(self, request: web.Request, query: ComparisonQuery) -> web.Response:
+        """``GET /api/analytics/compare``: the figures of two ranges."""
+        context, clock = request.app[CONTEXT], _clock(query.tz)
+        a, b = [await self._sums(context, *one, clock, query.zone) for one in _ranges(query)]
+        return _answered(figures.comparison(a.sums, b.sums, clock, context.registry.segment), a, b)
+
+    async def trends(self, request: web.Request, query: RangeQuery) -> web.Response:
+        """``GET /api/analytics/trends``: every local hour of a range."""
+        context, clock = request.app[CONTEXT], _clock(query.tz)
+        answer = await self._sums(context, *_range(query), clock, query.zone)
+        return _answered(figures.trends(answer.sums, clock), answer)
+
+    async def report(self, request: web.Request, query: RangeQuery) -> web.Response:
+        """``GET /api/analytics/report/pdf``: the same as a document to print."""
+        context, clock = request.app[CONTEXT], _clock(query.tz)
+        answer = await self._sums(context, *_range(query), clock, query.zone)
+        total = answer.sums.total
+        report = Report(
+            generated_at=rfc3339(epoch_us(datetime.now(UTC).replace(microsecond=0))),
+            tz=query.tz,
+            zone=query.zone,
+            cameras=len(answer.sums.camera_ids),
+            windows=int(total[figures.WINDOWS]),
+            avg_vehicle_count=figures.mean_vehicles(total),
+            avg_speed_kmh=figures.mean_speed_kmh(total),
+            severe_minutes=figures.severe_minutes(total),
+            high_minutes=figures.high_minutes(total),
+            metrics=figures.metrics(answer.sums, clock, context.registry.segment),
+            trends=figures.trends(answer.sums, clock),
+        )
+        try:
+            document = await self._reports.render(report)
+        except ReportFailed as error:
+            raise unavailable(f"The printer of reports ({error})", retry_after_seconds=10) from error
+        name = f"traffic-{answer.sums.start:%Y%m%dT%H%M}-{answer.sums.end:%Y%m%dT%H%M}.pdf"
+        headers = {hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}"', hdrs.AGE: _age(answer)}
+        return web.Response(body=document, content_type="application/pdf", headers=headers)
+
+    async def _sums(
+        self, context: WebContext, start: datetime, end: datetime, clock: tzinfo, zone: str | None
+    ) -> Answer:
+        await context.registry.need()
+        cameras = await context.registry.choose(zone)
+        try:
+            minutes = slot_minutes(clock, start, end)
+            return await context.database.ask(
+                lambda pool: range_sums(pool, self._memory, start, end, minutes, cameras), ANSWER_WITHIN_SECONDS
+            )
+        except OverflowError:
+            raise ProblemError(HTTPStatus.BAD_REQUEST, "the range ends beyond what a calendar holds") from None
+
+
+def _clock(name: str) -> tzinfo:
+    try:
+        return time_zone(name)
+    except UnknownZone as error:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, str(error)) from None
+
+
+def _range(query: RangeQuery) -> tuple[datetime, datetime]:
+    start = _either(query.start, query.from_, "start and from")
+    end = _either(query.end, query.to, "end and to") or datetime.now(UTC)
+    try:
+        return _checked(start or end - DEFAULT_SPAN, end, "start", "end")
+    except OverflowError:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "end lies before the first time that can be asked for") from None
+
+
+def _ranges(query: ComparisonQuery) -> list[tuple[datetime, datetime]]:
+    times: dict[str, datetime] = {}
+    for name, one, other in (
+        ("start_a", query.start_a, query.a_from),
+        ("end_a", query.end_a, query.a_to),
+        ("start_b", query.start_b, query.b_from),
+        ("end_b", query.end_b, query.b_to),
+    ):
+        other_name = f"{name[-1]}{'From' if name.startswith('start') else 'To'}"
+        time = _either(one, other, f"{name} and {other_name}")
+        if time is None:
+            raise ProblemError(HTTPStatus.BAD_REQUEST, f"{name} (or {other_name}) is needed")
+        times[name] = time
+    return [_checked(times[f"start_{side}"], times[f"end_{side}"], f"start_{side}", f"end_{side}") for side in "ab"]
+
+
+def _either(one: Moment | None, other: Moment | None, names: str) -> datetime | None:
+    if one is not None and other is not None and one.time != other.time:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, f"{names} mean the same and may not differ")
+    found = one or other
+    return None if found is None else found.time
+
+
+def _checked(start: datetime, end: datetime, start_name: str, end_name: str) -> tuple[datetime, datetime]:
+    if start >= end:
+        text = f"{start_name} ({rfc3339(epoch_us(start))}) must be before {end_name} ({rfc3339(epoch_us(end))})"
+        raise ProblemError(HTTPStatus.BAD_REQUEST, text)
+    if end - start > MAX_SPAN:
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST, f"from {start_name} to {end_name} may be {MAX_SPAN.days} days at most"
+        )
+    return start, end
+
+
+def _answered(body: object, *answers: Answer) -> web.Response:
+    headers = {hdrs.AGE: str(max(int(_age(answer)) for answer in answers))}
+    return web.Response(body=encode_analytics(body), content_type="application/json", headers=headers)
+
+
+def _age(answer: Answer) -> str:
+    return str(int(answer.age_seconds))
+
+
+def operations() -> list[Operation]:
+    """What this module answers."""
+    views = Analytics()
+    return [
+        Operation(
+            method="GET",
+            path="/api/analytics/metrics",
+            view=views.metrics,
+            summary="Figures of a range of time",
+            description=(
+                "Exact for any range of at most 400 days; hours of the day are those of `tz`; those without windows "
+                "are left out. What has two names is the same under both."
+            ),
+            tag=Tag.ANALYTICS,
+            query_shape=RangeQuery,
+            answer=AnalyticsMetrics,
+            errors=(404,),
+            headers=_AGE,
+        ),
+        Operation(
+            method="GET",
+            path="/api/analytics/compare",
+            view=views.compare,
+            summary="Figures of two ranges of time, and what the second has more than the first",
+            tag=Tag.ANALYTICS,
+            query_shape=ComparisonQuery,
+            answer=AnalyticsComparison,
+            errors=(404,),
+            headers=_AGE,
+        ),
+        Operation(
+            method="GET",
+            path="/api/analytics/trends",
+            view=views.trends,
+            summary="Every hour of a range of time",
+            tag=Tag.ANALYTICS,
+            query_shape=RangeQuery,
+            answer=list[TrendHour],
+            errors=(404,),
+            headers=_AGE,
+        ),
+        Operation(
+            method="GET",
+            path="/api/analytics/report/pdf",
+            view=views.report,
+            summary="A report on a range of time, to print",
+            tag=Tag.ANALYTICS,
+            query_shape=RangeQuery,
+            content_type="application/pdf",
+            errors=(404,),
+            headers=_AGE,
+        ),
+    ]

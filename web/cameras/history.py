@@ -1,0 +1,160 @@
+"""``GET /metrics/history``: finished windows of a span of time, from Postgres.
+
+Without ``limit`` the answer is the whole span, however long: what is more than some thousands of rows is sent in
+pieces, each asked of Postgres when the client has taken the one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+import msgspec
+from aiohttp import hdrs, web
+
+from models.cameras.window_rows import WindowRow, encode_window_row
+from models.timestamps import epoch_us, from_epoch_us
+from trafficapp.stores.cameras.history_queries import MetricsPage, Position, step_that_fits
+from trafficapp.stores.cameras.history_queries import metrics_history as window_rows
+from web.serving import parameters
+from web.serving.context import CONTEXT, WebContext
+from web.serving.operations import Operation, Tag
+from web.serving.pieces import send_in_pieces
+from web.serving.problems import ProblemError
+from web.serving.shapes import Moment, Name
+from web.serving.spans import Span, span_between
+
+DEFAULT_SPAN = timedelta(hours=1)
+#: Rows of a page, and of an answer that nobody asked to thin.
+MAX_ROWS = 10_000
+
+Step = Literal["5s", "1m", "5m", "1h"]
+#: By their lengths, the finest first.
+STEPS: dict[timedelta, Step] = {
+    timedelta(seconds=5): "5s",
+    timedelta(minutes=1): "1m",
+    timedelta(minutes=5): "5m",
+    timedelta(hours=1): "1h",
+}
+_LENGTHS = {name: length for length, name in STEPS.items()}
+
+STEP_HEADER = "X-Step"
+
+
+class _Cursor(msgspec.Struct, array_like=True):
+    window_start_us: int
+    lane_id: Annotated[int, msgspec.Meta(ge=0, le=32_767)] | None
+
+
+class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Windows of a camera with ``from <= window_start < to``: without ``to`` now, without ``from`` an hour before.
+
+    Attributes:
+        camera_id: history is kept by camera.
+        lanes: the rows of lanes, too, behind that of the whole camera.
+        step: only the first window of each step.
+        limit: rows of a page; without it the answer is the whole span.
+        cursor: from the header ``Link`` of the page before.
+    """
+
+    camera_id: Name
+    from_: Moment | None = msgspec.field(default=None, name="from")
+    to: Moment | None = None
+    lanes: bool = False
+    step: Step | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_ROWS)] | None = None
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which windows."""
+
+    context: WebContext
+    camera_id: str
+    span: Span
+    lanes: bool
+    step: timedelta | None
+
+    async def page(self, limit: int, after: Position | None) -> MetricsPage:
+        """So many rows behind a place."""
+        since, until = self.span.since, self.span.until
+        return await self.context.database.ask(
+            lambda pool: window_rows(pool, self.camera_id, since, until, limit, after, lanes=self.lanes, step=self.step)
+        )
+
+
+async def metrics_history(request: web.Request, query: HistoryQuery) -> web.StreamResponse:
+    """Rows of a camera in time order, camera-wide before lanes."""
+    context = request.app[CONTEXT]
+    span = span_between(query.from_, query.to, DEFAULT_SPAN)
+    after = _position(parameters.cursor(request, _Cursor))
+    paged = query.limit is not None or after is not None
+    step = None if query.step is None else _LENGTHS[query.step]
+    if step is None and not paged:
+        step = await context.database.ask(
+            lambda pool: step_that_fits(
+                pool, query.camera_id, span.since, span.until, [*STEPS], MAX_ROWS, lanes=query.lanes
+            )
+        )
+    wanted = _Wanted(context, query.camera_id, span, query.lanes, step)
+    # asked before the answer begins: what fails here is still told as a problem
+    page = await wanted.page(query.limit or MAX_ROWS, after)
+    headers: dict[str, str] = {} if step is None else {STEP_HEADER: STEPS[step]}
+    if page.next_position is None or paged:
+        if page.next_position is not None:
+            window_start, lane_id = page.next_position
+            place = _Cursor(epoch_us(window_start), lane_id)
+            headers[hdrs.LINK] = parameters.next_link(request, place, span.pinned())
+        return web.Response(body=encode_window_row(page.rows), content_type="application/json", headers=headers)
+    response = web.StreamResponse(headers=headers)
+    response.content_type, response.charset = "application/json", "utf-8"
+    return await send_in_pieces(request, response, _pieces(wanted, page), "a history")
+
+
+async def _pieces(wanted: _Wanted, page: MetricsPage) -> AsyncIterator[bytes]:
+    begin = b"["
+    while True:
+        yield begin + encode_window_row(page.rows)[1:-1]
+        if page.next_position is None:
+            break
+        page, begin = await wanted.page(MAX_ROWS, page.next_position), b","
+    yield b"]"
+
+
+def _position(cursor: _Cursor | None) -> Position | None:
+    if cursor is None:
+        return None
+    try:
+        return from_epoch_us(cursor.window_start_us), cursor.lane_id
+    except OverflowError:
+        raise ProblemError(400, "cursor is none that an earlier answer gave") from None
+
+
+def operations() -> list[Operation]:
+    """What this module answers."""
+    return [
+        Operation(
+            method="GET",
+            path="/metrics/history",
+            view=metrics_history,
+            summary="Finished windows of a camera",
+            description=(
+                "Camera-wide rows, oldest first, all of the span; with `lanes=true` those of lanes as well, behind "
+                "that of their camera. `step` keeps the first window of each step as it is, with its lanes. Without "
+                f"`step` and `limit` a span of more than {MAX_ROWS:,} rows is thinned to the finest step that leaves "
+                "no more, which the header `X-Step` names; it is never cut at its end. With `limit` it comes in pages."
+            ),
+            tag=Tag.HISTORY,
+            query_shape=HistoryQuery,
+            answer=list[WindowRow],
+            headers=(
+                (hdrs.LINK, 'with `limit`, the next page: `<...>; rel="next"`'),
+                (STEP_HEADER, "the step of which each window is the first; not there when nothing was left out"),
+            ),
+            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
+        )
+    ]

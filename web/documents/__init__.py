@@ -1,0 +1,1 @@
+"""The API's documents, made from what validates requests."""

@@ -1,0 +1,194 @@
+"""``/asyncapi.json``: AsyncAPI 3.0 of the Kafka topics and the WebSockets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from models.alerts import AlertEvent
+from models.cameras.detections import Detection, Frame
+from models.cameras.window_rows import WindowRow
+from models.dead_letters import DeadLetter
+from models.problem import Problem
+from models.roads.messages import RoadMessage
+from models.roads.notifications import RoadNotification
+from models.roads.predictions import RoadPrediction
+from models.roads.route_updates import RouteUpdate
+from trafficapp.settings import Settings
+from trafficapp.topics import (
+    ALERTS,
+    CITY_PARTITIONS,
+    DEAD_LETTERS,
+    EVENTS_RAW,
+    METRICS,
+    NOTIFICATIONS,
+    PREDICTIONS,
+    ROADS_RAW,
+    ROUTE_UPDATES,
+)
+from web.documents.openapi import plain_path
+from web.serving.operations import Operation
+from web.serving.schemas import Schema, Schemas, prose
+
+_RECEIVE, _SEND = "receive", "send"
+
+
+@dataclass(frozen=True, slots=True)
+class _Topic:
+    """A topic as producers and consumers around us see it.
+
+    Attributes:
+        action: what this application does with it.
+        key: what the record key is.
+        messages: shapes of the value, any of them.
+        partitions: None for those of the settings.
+    """
+
+    name: str
+    action: str
+    key: str
+    summary: str
+    messages: tuple[type, ...]
+    partitions: int | None = None
+
+
+_TOPICS = (
+    _Topic(
+        EVENTS_RAW,
+        _RECEIVE,
+        "camera_id",
+        "Detections of roadside cameras: one, or all of a picture. Records whose first header is trafficapp-tick are "
+        "no events but ours: ticks with an empty value, about one a second and partition, and changed thresholds. "
+        "Whoever reads the topic skips them. Timestamps are the broker's.",
+        (Detection, Frame),
+    ),
+    _Topic(ROADS_RAW, _RECEIVE, "road_id", "Measured speeds of roads.", (RoadMessage,)),
+    _Topic(METRICS, _SEND, "camera_id", "Finished windows; the same one may come again, byte for byte.", (WindowRow,)),
+    _Topic(
+        ALERTS,
+        _SEND,
+        "camera_id",
+        "Steps in the lives of alerts; the largest revision of an id counts.",
+        (AlertEvent,),
+    ),
+    _Topic(
+        PREDICTIONS,
+        _SEND,
+        "road_id",
+        "Predicted speeds of roads; of a road the newest counts.",
+        (RoadPrediction,),
+        CITY_PARTITIONS,
+    ),
+    _Topic(
+        ROUTE_UPDATES,
+        _SEND,
+        "none",
+        "That routes are found with new speeds from now on.",
+        (RouteUpdate,),
+        CITY_PARTITIONS,
+    ),
+    _Topic(
+        NOTIFICATIONS,
+        _SEND,
+        "road_id",
+        "Notifications about roads; the same event_id may come again.",
+        (RoadNotification,),
+        CITY_PARTITIONS,
+    ),
+    _Topic(DEAD_LETTERS, _SEND, "key of the refused record", "Records that were refused, with reasons.", (DeadLetter,)),
+)
+
+
+def describe(operations: Iterable[Operation], settings: Settings) -> dict[str, Any]:
+    """The document.
+
+    Args:
+        operations: as they are mounted; only WebSockets are described.
+        settings: addresses and numbers of partitions.
+    """
+    sockets = [operation for operation in operations if operation.websocket]
+    shapes = [shape for topic in _TOPICS for shape in topic.messages]
+    shapes += [part for socket in sockets for part in (socket.query_shape, socket.answer) if part is not None]
+    schemas = Schemas([Problem, *shapes])
+    channels: dict[str, Schema] = {}
+    actions: dict[str, Schema] = {}
+    for topic in _TOPICS:
+        name = _identifier(topic.name)
+        channels[name] = _topic_channel(topic, settings, schemas)
+        actions[f"{topic.action}_{name}"] = _action(topic.action, name, topic.summary)
+    for socket in sockets:
+        name = _identifier(socket.path)
+        channels[name] = _socket_channel(socket, schemas)
+        actions[f"{_SEND}_{name}"] = _action(_SEND, name, socket.summary)
+    brokers = settings.kafka.bootstrap_servers.split(",")
+    security = {"protocol": "kafka-secure"} if settings.kafka.api_key else {"protocol": "kafka"}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "trafficapp",
+            "version": version("trafficapp"),
+            "description": "Topics and WebSockets. The HTTP part of the API is in `/openapi.json`.",
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            **{f"kafka{number}": {"host": broker, **security} for number, broker in enumerate(brokers, 1)},
+            "web": {"host": f"{settings.web.host}:{settings.web.port}", "protocol": "ws"},
+        },
+        "channels": channels,
+        "operations": actions,
+        "components": {"schemas": schemas.components(channels)},
+    }
+
+
+def _topic_channel(topic: _Topic, settings: Settings, schemas: Schemas) -> Schema:
+    brokers = range(1, 1 + len(settings.kafka.bootstrap_servers.split(",")))
+    key = {"type": "string", "description": topic.key}
+    return {
+        "address": topic.name,
+        "description": topic.summary,
+        "servers": [{"$ref": f"#/servers/kafka{number}"} for number in brokers],
+        "messages": {
+            shape.__name__: {
+                "name": shape.__name__,
+                "contentType": "application/json",
+                "payload": schemas.of(shape),
+                "bindings": {"kafka": {"key": key, "bindingVersion": "0.5.0"}},
+            }
+            for shape in topic.messages
+        },
+        "bindings": {
+            "kafka": {
+                "topic": topic.name,
+                "partitions": topic.partitions or settings.kafka.partitions,
+                "bindingVersion": "0.5.0",
+            }
+        },
+    }
+
+
+def _socket_channel(socket: Operation, schemas: Schemas) -> Schema:
+    query: Schema = {"type": "object", "properties": {}}
+    if socket.query_shape is not None:
+        query["properties"] = schemas.resolved(socket.query_shape)["properties"]
+    token = {"type": "string", "description": "A token; the protocols `bearer, TOKEN` do, too."}
+    query["properties"] = {**query["properties"], "access_token": token}
+    payload: Schema = {} if socket.answer is None else schemas.of(socket.answer)
+    return {
+        "address": plain_path(socket.path),
+        "description": "\n\n".join(filter(None, [socket.summary, prose(socket.description)])),
+        "servers": [{"$ref": "#/servers/web"}],
+        "messages": {"message": {"contentType": "application/json", "payload": payload}},
+        "bindings": {"ws": {"method": "GET", "query": query, "bindingVersion": "0.1.0"}},
+    }
+
+
+def _action(action: str, channel: str, summary: str) -> Schema:
+    return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}, "summary": summary}
+
+
+def _identifier(text: str) -> str:
+    return "_".join(re.findall(r"\w+", text))

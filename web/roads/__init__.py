@@ -1,0 +1,1 @@
+"""Views of roads: how they flow, predictions, routes, trends, notifications, exports."""

@@ -1,0 +1,60 @@
+"""``/api/predict/accuracy``: how good predictions of roads were."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from models.roads.prediction_accuracy import PredictionAccuracy
+from models.timestamps import epoch_us, rfc3339
+from trafficapp.stores.roads.prediction_scores import accuracy
+from web.serving.context import CONTEXT
+from web.serving.operations import Operation, Tag
+from web.serving.shapes import Moment
+from web.serving.spans import span_between
+
+DEFAULT_SPAN = timedelta(hours=24)
+
+
+class AccuracyQuery(Struct, frozen=True, kw_only=True):
+    """Predictions for times in ``[from, to)``: without ``to`` up to now, without ``from`` the 24 hours before."""
+
+    from_: Moment | None = msgspec.field(default=None, name="from")
+    to: Moment | None = None
+
+
+async def prediction_accuracy(request: web.Request, query: AccuracyQuery) -> web.Response:
+    """``GET /api/predict/accuracy``: the errors of each model at each horizon."""
+    context = request.app[CONTEXT]
+    span = span_between(query.from_, query.to, DEFAULT_SPAN)
+    found, newest = await context.database.ask(lambda pool: accuracy(pool, span.since, span.until))
+    step = timedelta(seconds=context.settings.forecast.step_seconds)
+    body = PredictionAccuracy(
+        from_=rfc3339(epoch_us(span.since)),
+        to=rfc3339(epoch_us(span.until)),
+        compared_to=None if newest is None else rfc3339(epoch_us(newest + step)),
+        models=found,
+    )
+    return web.Response(body=msgspec.json.encode(body), content_type="application/json")
+
+
+def operations() -> list[Operation]:
+    """What this module answers."""
+    return [
+        Operation(
+            method="GET",
+            path="/api/predict/accuracy",
+            view=prediction_accuracy,
+            summary="How good predictions of roads were",
+            description="Predictions are compared with the mean speed measured in the step that they were for, two "
+            "minutes after that step is over: of each road and step those of the last round within the step, since "
+            "earlier ones are not kept. `last_value_mae_kmh` is what the error would have been if the mean speed of "
+            "the newest step had simply stayed: a model that is not better is of no use.",
+            tag=Tag.ROADS,
+            query_shape=AccuracyQuery,
+            answer=PredictionAccuracy,
+        )
+    ]

@@ -1,0 +1,256 @@
+"""The road graph of a worker: loaded after the start, its speeds exchanged whenever a new version is published.
+
+A question is answered under one `Speeds` from beginning to end, and a new one takes the place of the last in one
+assignment. A document that cannot be read, or is for another graph, changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from math import nan
+from typing import Any
+
+from redis.asyncio import Redis
+
+from models.roads.routes import SpeedSource
+from trafficapp.engine.telemetry import Telemetry
+from trafficapp.roads.graph.road_graph import Floats, GraphError
+from trafficapp.roads.graph.shipped import city_graph
+from trafficapp.roads.routing.credibility import caveat, why_unusable
+from trafficapp.roads.routing.published import PublishedSpeeds, PublishedSpeedsError, decode_speeds
+from trafficapp.roads.routing.routes import RoutePlanner
+from trafficapp.roads.routing.search import Conditions
+from trafficapp.roads.routing.usual_speeds import UsualSpeeds, decode_usual
+from trafficapp.roads.routing.weights import travel_times
+from trafficapp.settings import RoadSettings
+from trafficapp.stores.redis.connection import UNAVAILABLE
+from trafficapp.stores.roads.published_graph import graph_channel, graph_key, profile_key
+from web.roads.closed_roads import ClosedConditions, closed_now
+from web.roads.usual_conditions import UsualConditions
+from web.serving.problems import ProblemError
+from web.sockets.subscription import Subscription, Tasks
+
+logger = logging.getLogger(__name__)
+
+#: A message that was missed is made up for within this time.
+_LOOK_SECONDS = 20.0
+_LOAD_AGAIN_SECONDS = 30.0
+#: Predictions are for so long from now on; later, roads are as usual at that time of day.
+PREDICTED_AHEAD = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, eq=False)
+class Speeds:
+    """Published speeds, ready for questions."""
+
+    published: PublishedSpeeds
+    conditions: Conditions
+
+
+@dataclass(frozen=True, eq=False)
+class Outlook:
+    """Under what a departure is planned.
+
+    Attributes:
+        conditions: for the planner.
+        departure_seconds: the departure in their time.
+        source: what they are made of.
+        note: why they are not the predictions, or what else is to be told with them; None when nothing is.
+        free_flow_kmh: of each edge as last told, what congestion is measured against; None when never told.
+        as_if_open: the same without anything closed; None where nothing is.
+        closed_at: closed edges, and when that was told last.
+    """
+
+    conditions: Conditions
+    departure_seconds: float
+    source: SpeedSource
+    note: str | None
+    free_flow_kmh: Floats | None
+    as_if_open: Conditions | None = None
+    closed_at: Mapping[int, datetime] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        """The version of its speeds, and where something is closed, a name for what."""
+        if not self.closed_at:
+            return self.conditions.version
+        closed = ",".join(map(str, sorted(self.closed_at)))
+        return f"{self.conditions.version} {hashlib.blake2b(closed.encode(), digest_size=8).hexdigest()}"
+
+
+class RoutePlanning:
+    """Keeps the planner and the newest speeds of a worker.
+
+    Args:
+        settings: of the roads.
+        telemetry: learns what is in use.
+        redis: for looking now and then; closed by its owner.
+        connect: makes a client for the subscription.
+    """
+
+    def __init__(
+        self, settings: RoadSettings, telemetry: Telemetry, redis: Redis, connect: Callable[[], Redis]
+    ) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+        self._redis = redis
+        self._planner: RoutePlanner | None = None
+        self._why_not = "the road graph is being loaded"
+        self._free_flow: Conditions | None = None
+        self._speeds: Speeds | None = None
+        self._usual: UsualSpeeds | None = None
+        self._at_time_of_day = UsualConditions()
+        self._closed_conditions = ClosedConditions()
+        self._seen: dict[str, bytes] = {}
+        self._taking = asyncio.Lock()
+        self._subscription = Subscription(
+            connect, graph_channel(settings.city), self._look, lambda client, _: self._look(client)
+        )
+        self._tasks = Tasks()
+        telemetry.watch_graph(self._age_seconds)
+
+    def start(self) -> None:
+        """Begin to load the graph; the worker does not wait for it."""
+        self._tasks.start(self._run())
+
+    async def stop(self) -> None:
+        """Stop listening; the graph stays."""
+        await self._tasks.stop()
+
+    @property
+    def planner(self) -> RoutePlanner:
+        """The planner.
+
+        Raises:
+            ProblemError: 503, the graph is not there yet.
+        """
+        if self._planner is None:
+            raise ProblemError(503, f"{self._why_not}; try again shortly", {"Retry-After": "2"})
+        return self._planner
+
+    @property
+    def graph_name(self) -> str:
+        """City and version of the graph that the planner has."""
+        return f"{self._settings.city} {self.planner.graph.version}"
+
+    def speeds(self, now: datetime) -> PublishedSpeeds | None:
+        """The published speeds, unless they say nothing of the traffic."""
+        return self._speeds.published if self._speeds is not None and self._doubt(now) is None else None
+
+    def closed(self, now: datetime) -> Mapping[int, datetime]:
+        """Edges on which nobody may drive, and when that was told last."""
+        published = None if self._speeds is None else self._speeds.published
+        return closed_now(published, now, self._settings.closed_seconds)
+
+    async def outlook(self, departure: datetime, now: datetime) -> Outlook:
+        """What is known of the roads at a departure. What is closed now is so whenever one starts.
+
+        Raises:
+            ProblemError: 503, the graph is not there yet.
+        """
+        planner, closed_at = self.planner, self.closed(now)
+        outlook = await self._with_all_open(departure, now)
+        if not closed_at:
+            return outlook
+        conditions = await self._closed_conditions.of(planner, outlook.conditions, frozenset(closed_at))
+        return replace(outlook, conditions=conditions, as_if_open=outlook.conditions, closed_at=closed_at)
+
+    async def _with_all_open(self, departure: datetime, now: datetime) -> Outlook:
+        why, speeds = self._doubt(now), self._speeds
+        free_kmh = None if speeds is None else speeds.published.free_flow_kmh
+        if why is None and speeds is not None and departure - now <= PREDICTED_AHEAD:
+            ahead = (departure - speeds.published.made_at).total_seconds()
+            return Outlook(speeds.conditions, max(ahead, 0.0), "predictions", caveat(speeds.published), free_kmh)
+        if why is None:
+            why = f"the departure is later than predictions reach ({PREDICTED_AHEAD.seconds // 60} minutes)"
+        if self._usual is None:
+            assert self._free_flow is not None  # noqa: S101 - it is there when the planner is
+            return Outlook(self._free_flow, 0.0, "free_flow", f"{why}; roads are taken to flow freely", free_kmh)
+        conditions, since = await self._at_time_of_day.of(self.planner, self._usual, departure)
+        note = f"{why}; roads are taken to be as usual at this time of day"
+        return Outlook(conditions, (departure - since).total_seconds(), "usual_speeds", note, free_kmh)
+
+    def _doubt(self, now: datetime) -> str | None:
+        """Why the published speeds are not used, None when they are."""
+        if self._speeds is None:
+            return "no speeds have been published yet"
+        return why_unusable(self._speeds.published, now, self._settings.speeds_usable_seconds)
+
+    # ------------------------------------------------------------------ loading
+
+    async def _run(self) -> None:
+        while self._planner is None:
+            try:
+                self._planner = await asyncio.to_thread(lambda: RoutePlanner(city_graph(self._settings)))
+                self._free_flow = self._planner.conditions
+            except GraphError as error:
+                self._why_not = f"there are no routes: {error}"
+                logger.error("the road graph cannot be loaded: %s", error)
+                await asyncio.sleep(_LOAD_AGAIN_SECONDS)
+        self._telemetry.graph_loaded.set(1)
+        await asyncio.gather(self._subscription.run(), self._look_now_and_then())
+
+    async def _look_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                await self._look(self._redis)
+            except UNAVAILABLE as error:
+                logger.debug("the graph's speeds are not looked at: %s", error)  # the subscription tells it
+
+    async def _look(self, client: Redis) -> None:
+        """Take over what is published and not yet known.
+
+        Raises:
+            Exception: one of `UNAVAILABLE`.
+        """
+        async with self._taking:
+            for key, take in ((graph_key, self._take_speeds), (profile_key, self._take_usual)):
+                name = key(self._settings.city)
+                # a document begins with its version and its publisher
+                parts: list[Any] = [await client.getrange(name, 0, 127), await client.strlen(name)]
+                mark = b"%b %d" % tuple(parts)
+                if not parts[1] or self._seen.get(name) == mark:
+                    continue
+                content: Any = await client.get(name)
+                if content is not None:
+                    await self._take(name, content, take)
+                self._seen[name] = mark
+
+    async def _take(self, name: str, content: bytes, take: Callable[[bytes], None]) -> None:
+        try:
+            await asyncio.to_thread(take, content)
+        except (PublishedSpeedsError, ValueError) as error:
+            self._telemetry.graph_refused.inc()
+            logger.error("what stands in %s is refused, what was known stays in use: %s", name, error)
+
+    def _take_speeds(self, content: bytes) -> None:
+        """Make speeds ready and use them.
+
+        Raises:
+            ValueError: they cannot be used.
+        """
+        planner = self.planner
+        published = decode_speeds(planner.graph, content)
+        last = self._speeds
+        if last is not None and published.is_older_than(last.published):
+            return
+        # what is closed is told by itself; a closure that grows old says nothing of the speed there
+        speeds_kmh = published.speeds_kmh.copy()
+        speeds_kmh[:, list(published.closed_at)] = nan
+        times = travel_times(planner.graph, speeds_kmh, published.horizons_seconds)
+        conditions = planner.prepare(times, published.version)
+        planner.use(conditions)
+        self._speeds = Speeds(published, conditions)
+
+    def _take_usual(self, content: bytes) -> None:
+        self._usual = decode_usual(self.planner.graph, content)
+
+    def _age_seconds(self) -> float:
+        speeds = self._speeds
+        return nan if speeds is None else (datetime.now(UTC) - speeds.published.made_at).total_seconds()

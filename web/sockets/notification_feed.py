@@ -1,0 +1,108 @@
+"""Notifications about roads for the WebSocket clients of a worker.
+
+One subscription to Redis serves all of them. What the channel did not bring, because Redis or the way there was
+interrupted, stands in the list of the newest ones, and is told as soon as the list can be read again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+from redis.asyncio import Redis
+
+from models.records import MALFORMED
+from models.roads.notifications import decode_notification
+from trafficapp.stores.roads.live_notifications_sink import (
+    KEPT_NOTIFICATIONS,
+    NOTIFICATIONS_CHANNEL,
+    newest_notifications,
+)
+from web.sockets.broadcast import Broadcaster
+from web.sockets.clients import SocketClient
+from web.sockets.subscription import Subscription, Tasks
+
+logger = logging.getLogger(__name__)
+
+#: Ids that are remembered, so that what came over the channel and stands in the list is told once.
+_KNOWN_IDS = 10 * KEPT_NOTIFICATIONS
+
+
+class NotificationFeed:
+    """Hears of notifications and tells the clients.
+
+    Args:
+        connect: makes the client for the subscription; the feed closes it.
+    """
+
+    def __init__(self, connect: Callable[[], Redis]) -> None:
+        self._ids: OrderedDict[str, None] = OrderedDict()
+        #: the newest ones, numbered as this worker heard of them
+        self._newest: deque[tuple[int, bytes]] = deque(maxlen=KEPT_NOTIFICATIONS)
+        self._number = 0
+        self._loaded = asyncio.Event()
+        self._clients: set[SocketClient] = set()
+        self._broadcaster = Broadcaster()
+        self._subscription = Subscription(connect, NOTIFICATIONS_CHANNEL, self._catch_up, self._receive)
+        self._tasks = Tasks()
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._tasks.start(self._subscription.run(), self._broadcaster.run())
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        await self._tasks.stop()
+
+    async def knows_within(self, seconds: float) -> bool:
+        """Whether Redis was heard, waiting a little for it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._loaded.wait()
+        return self._loaded.is_set()
+
+    async def join(self, client: SocketClient, recent: int) -> None:
+        """Tell a client so many of the newest ones, oldest first, and from then on each."""
+        await self._loaded.wait()
+        told = self._number - min(recent, len(self._newest))
+        while told < self._number:
+            number, record = next(one for one in self._newest if one[0] > told)
+            if number != told + 1:
+                client.cut("reading too slowly")
+                return
+            await client.put(record)
+            told = number
+        # no waiting since the last one was found to be the newest
+        self._clients.add(client)
+
+    def leave(self, client: SocketClient) -> None:
+        """Remove a client; one that is not there is no fault."""
+        self._clients.discard(client)
+
+    async def _catch_up(self, client: Redis) -> None:
+        """Take the newest ones over; clients are told those that the channel did not bring."""
+        for event_id, record in await newest_notifications(client):
+            self._take(event_id, record)
+        self._loaded.set()
+
+    async def _receive(self, _: Redis, message: bytes) -> None:
+        try:
+            event_id = decode_notification(message).event_id
+        except MALFORMED as error:
+            logger.warning("a message on %s cannot be read: %s", NOTIFICATIONS_CHANNEL, error)
+            return
+        self._take(event_id, message)
+        await self._broadcaster.room()
+
+    def _take(self, event_id: str, record: bytes) -> None:
+        if event_id in self._ids:
+            return
+        self._ids[event_id] = None
+        if len(self._ids) > _KNOWN_IDS:
+            self._ids.popitem(last=False)
+        self._number += 1
+        self._newest.append((self._number, record))
+        self._broadcaster.send(record, self._clients)
