@@ -21,7 +21,7 @@ from models.timestamps import MICROSECONDS_PER_SECOND
 from trafficapp.alerts.camera import Absence
 from trafficapp.alerts.partition import PartitionAlerts
 from trafficapp.alerts.rules import causes_of
-from trafficapp.application import TrafficApp
+from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.kafka import end_offsets, offsets_at_time
 from trafficapp.engine.outbox import Outbox
 from trafficapp.engine.state import StateLog, alert_state_log

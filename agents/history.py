@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from trafficapp.application import TrafficApp
+from trafficapp.engine.app import TrafficApp
 from trafficapp.stores.alerts.history_sink import HistoryAlertsSink
 from trafficapp.stores.cameras.events_sink import HistoryEventsSink
 from trafficapp.stores.cameras.windows_sink import HistoryMetricsSink

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trafficapp.application import TrafficApp
+from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.kafka import aiokafka_config
 from trafficapp.stores.alerts.live_sink import LiveAlertsSink
 from trafficapp.stores.cameras.live_sink import LiveSink

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from trafficapp.application import TrafficApp
+from trafficapp.engine.app import TrafficApp
 from trafficapp.stores.administration.threshold_queries import retell_thresholds
 from trafficapp.stores.postgres.connection import create_pool, is_transient
 from trafficapp.stores.postgres.publications import Publisher

@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable
 
-from trafficapp.application import TrafficApp
+from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.history_telemetry import UpkeepTelemetry
 from trafficapp.settings import Settings
 from trafficapp.stores.postgres.connection import create_pool, is_transient

@@ -142,7 +142,7 @@ async def test_a_worker_from_its_first_line_to_its_last(
     loggers = {record["logger"] for record in told}
     assert "stdout" in loggers  # Faust's banner
     assert any(name.startswith("mode") or name.startswith("faust") for name in loggers)
-    assert "trafficapp.application" in loggers
+    assert "trafficapp.engine.app" in loggers
     assert seen[-1] == (200, 200)
     # alive before it is ready, ready never before it is alive
     assert all(state in ((200, 503), (200, 200)) for state in seen)

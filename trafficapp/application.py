@@ -1,54 +1,17 @@
-"""The Faust application. This is the composition root: it alone knows settings, agents and web together."""
+"""Puts the application together: it alone knows settings, agents and web."""
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import logging
-import os
-import ssl
-from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from importlib import import_module
-from pathlib import Path
-from typing import Any
 
-import faust
-from confluent_kafka import KafkaException
+from trafficapp.commands import inspection, roles
+from trafficapp.engine.app import TrafficApp
+from trafficapp.settings import Settings, load_settings
 
-from models.cameras.window_rows import WindowRow
-from models.records import UNREADABLE_REASON
-from trafficapp.batching.runs import Run
-from trafficapp.engine.consumer import RunConsumer, RunTableManager, RunTransport
-from trafficapp.engine.fatal import Exit, end_process
-from trafficapp.engine.kafka import create_topics, end_offsets, log_start, wait_for_kafka
-from trafficapp.engine.kafka_topics import TopicAdmin, logs_of
-from trafficapp.engine.metrics_port import serve_metrics
-from trafficapp.engine.outbox import Outbox
-from trafficapp.engine.reader import RunReader
-from trafficapp.engine.sink import RunSink
-from trafficapp.engine.state_rows import OtherLog, SourceLog
-from trafficapp.engine.stateful import STATE_SECONDS, StatefulSink
-from trafficapp.engine.telemetry import Telemetry
-from trafficapp.settings import Settings, SettingsError, load_settings
-from trafficapp.topics import declared_topics
-
-logger = logging.getLogger(__name__)
-
-#: Long enough for a broker to be restarted; the clients wait it out.
-_PRODUCER_TIMEOUT_SECONDS = 1200.0
 _WATCH_SECONDS = 2.0
 
 #: How often a worker looks whether its topics are still the ones that it took over.
 _LOOK_AT_TOPICS_SECONDS = 10.0
-
-#: How long a worker that is asked to stop waits for Kafka.
-_FLUSH_SECONDS = 5.0
-
-_GC_THRESHOLD = 50_000
-
-#: Runs that may wait in an agent's buffer.
-_BUFFERED_RUNS = 8
-_FETCH_BYTES = 1 << 20
 
 #: What each role runs; a module's ``register(app)`` puts its agent on the application.
 _ROLES: dict[str, tuple[str, ...]] = {
@@ -73,225 +36,6 @@ _ROLES: dict[str, tuple[str, ...]] = {
 }
 
 
-class TrafficApp(faust.App):
-    """A Faust application whose agents read runs and whose sinks say where to read on.
-
-    Attributes:
-        settings: the settings of this process.
-        telemetry: its counters.
-        outbox: its producer.
-        run_readers: reader of each topic that is read in runs.
-        local_current: rows of a camera's newest window from the local tables, where the role has them.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.telemetry = Telemetry(settings.worker.role, settings.app_id)
-        self.outbox = Outbox(settings)
-        self.run_readers: dict[str, RunReader] = {}
-        self.local_current: Callable[[str | None], list[WindowRow]] | None = None
-        self.topic_admin = TopicAdmin(settings)
-        self._logs: dict[str, SourceLog] = {}
-        self._loaded = False
-        self._flushing: list[Callable[[], Awaitable[None]]] = []
-        self._closing: list[Callable[[], Awaitable[None]]] = []
-        super().__init__(**_faust_configuration(settings))
-
-    # ------------------------------------------------------------------ declaring
-
-    def read_in_runs(self, topic: str, sink: RunSink, name: str, partitions: int | None = None) -> None:
-        """Put an agent on a topic that hands its runs to a sink; ``partitions`` is that of `declared_topics`."""
-
-        async def look(partition: int) -> int:
-            return await log_start(self.settings, topic, partition)
-
-        reader = self.run_readers[topic] = RunReader(topic, sink, look, self)
-        channel = self.topic(
-            topic,
-            key_type=bytes,
-            value_type=bytes,
-            key_serializer="raw",
-            value_serializer="raw",
-            partitions=partitions or self.settings.kafka.partitions,
-            internal=True,
-        )
-
-        async def read(stream: faust.StreamT[Run]) -> None:
-            async for run in stream:
-                await reader.submit(run)
-
-        read.__doc__ = sink.__doc__
-        read.__qualname__ = name
-        self.agent(channel, name=name)(read)
-
-    def declare_state_table(
-        self, name: str, purpose: str, rows: MutableMapping[bytes, bytes], partitions: int | None = None
-    ) -> None:
-        """Declare a table whose rows one of our own readers keeps and whose changelog it writes."""
-        table = self.Table(
-            name,
-            key_type=bytes,
-            value_type=bytes,
-            partitions=partitions or self.settings.kafka.partitions,
-            help=purpose,
-        )
-        table.data.data = rows
-
-    def keep_state(self, sink: StatefulSink[Any]) -> None:
-        """Have the state of a sink written soon after its runs, and at the end."""
-        self.flush_at_end(sink.flush)
-
-        @self.timer(interval=STATE_SECONDS / 2)
-        async def write_pending_state() -> None:
-            await sink.write_pending_state()
-
-    # ------------------------------------------------------------------ running
-
-    @property
-    def loaded(self) -> bool:
-        """Whether this process has taken over the partitions it was assigned."""
-        return self._loaded
-
-    def on_partitions_given_up(self) -> None:
-        """Called by the consumer when partitions are shared out anew: nothing is ours until it is read."""
-        self._loaded = False
-        self.telemetry.recovering.set(1)
-
-    def on_partitions_loaded(self, partitions: dict[str, list[int]], seconds: float) -> None:
-        """Called by the consumer when the partitions it was assigned are ours and read."""
-        self._loaded = True
-        self.telemetry.recovering.set(0)
-        logger.info("took over %s in %.2f s", partitions, seconds)
-
-    def lost(self, topic: str, partition: int, first: int, last: int) -> None:
-        """Called when records were deleted before they were read: told and counted, since nothing brings them back."""
-        self.telemetry.records_lost.labels(topic).inc(last - first + 1)
-        logger.error(
-            "%s-%d: records %d to %d were deleted by the topic's retention before they were read",
-            topic,
-            partition,
-            first,
-            last,
-        )
-
-    def left_out(self, topic: str, partition: int, count: int, offset: int, reason: str) -> None:
-        """Called when records cannot be read that nobody makes a dead letter of."""
-        self.telemetry.events_dropped.labels(UNREADABLE_REASON).inc(count)
-        logger.error(
-            "%s-%d: left out %d records that cannot be read, the first at offset %d: %s",
-            topic,
-            partition,
-            count,
-            offset,
-            reason,
-        )
-
-    async def logs_of(self, topics: Collection[str]) -> dict[str, SourceLog]:
-        """Called when partitions are taken over: which logs their topics are; waits for the broker."""
-        logs = await logs_of(self.topic_admin, topics)
-        self._compare(logs)
-        # one that does not exist just now is compared when it is there again
-        self._logs |= logs
-        await self._check_partitions()
-        return logs
-
-    async def ends_of(self, topic: str, partitions: Collection[int]) -> dict[int, int]:
-        """The offset after the last record of each partition, committed or not."""
-        return await end_offsets(self.settings, topic, partitions)
-
-    async def look_at_topics(self) -> None:
-        """End the process when a topic was made anew, or partitions were added to it, while it is read."""
-        await self._check_partitions()
-        try:
-            logs = await asyncio.to_thread(self.topic_admin.logs, list(self._logs))
-        except KafkaException as error:
-            logger.warning("looking at the topics failed: %s", error)
-            return
-        self._compare(logs)
-
-    def _compare(self, logs: Mapping[str, SourceLog]) -> None:
-        """End the process when topics are other ones than those that it has read: the next one sees what can go on."""
-        for topic, log in logs.items():
-            known = self._logs.get(topic, log)
-            if known.id and log.id and known.id != log.id:
-                end_process(Exit.LOG_WENT_BACK, f"{topic} was made anew while it was read")
-
-    async def _check_partitions(self) -> None:
-        try:
-            await asyncio.to_thread(self.topic_admin.check_partitions, list(self._logs))
-        except (OtherLog, SettingsError) as error:
-            end_process(Exit.PARTITIONS_CHANGED, str(error))
-        except KafkaException as error:
-            logger.warning("looking at the topics failed: %s", error)
-
-    async def on_first_start(self) -> None:
-        """Wait for the broker and create the topics before anything consumes them."""
-        # it tells every failed try of an outage; we tell the outage
-        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-        self.telemetry.recovering.set(1)
-        if close_port := serve_metrics(self.settings.web, self.telemetry):
-            self.close_at_end(close_port)
-        await wait_for_kafka(self.settings, lambda: self.should_stop)
-        if self.should_stop:
-            return
-        created = await create_topics(self.settings, declared_topics(self.settings))
-        if created:
-            logger.info("created topics %s", ", ".join(created))
-        for change in await asyncio.to_thread(self.topic_admin.bring_up, declared_topics(self.settings)):
-            logger.warning("changed a topic: %s", change)
-        try:
-            await asyncio.to_thread(self.topic_admin.check_partitions)
-        except OtherLog as error:
-            raise SettingsError(str(error)) from None
-        await self.outbox.start()
-        # every record of a fetch is an object that lives for a moment; looking for cycles among them costs
-        # two fifths of the throughput, and what is there by now stays for good
-        gc.freeze()
-        gc.set_threshold(_GC_THRESHOLD, 20, 20)
-        await asyncio.to_thread(Path(self.conf.datadir).mkdir, parents=True, exist_ok=True)
-        await super().on_first_start()
-
-    def flush_at_end(self, flush: Callable[[], Awaitable[None]]) -> None:
-        """Have something written while the clients still work, so that the next owner repeats nothing."""
-        self._flushing.append(flush)
-
-    def close_at_end(self, close: Callable[[], Awaitable[None]]) -> None:
-        """Have something closed after everything else has stopped."""
-        self._closing.append(close)
-
-    async def on_stop(self) -> None:
-        """Write what is left, give up the partitions and close what is open."""
-        try:
-            async with asyncio.timeout(_FLUSH_SECONDS):
-                for flush in self._flushing:
-                    await flush()
-        except TimeoutError:
-            logger.warning("Kafka takes no state now; the next owner repeats the last half second")
-        for reader in self.run_readers.values():
-            reader.release()
-        await super().on_stop()
-        try:
-            async with asyncio.timeout(_FLUSH_SECONDS):
-                await self.outbox.stop()
-        except TimeoutError:
-            logger.warning("Kafka does not answer; what was being sent will be sent by the next owner")
-        for close in self._closing:
-            await close()
-
-    def _new_transport(self) -> RunTransport:
-        return RunTransport(self.conf.broker_consumer, self)
-
-    def watch(self) -> None:
-        """Look for partitions that make no progress and publish the lag."""
-        consumer = self.consumer
-        if not isinstance(consumer, RunConsumer):
-            return
-        consumer.check_progress()
-        self.telemetry.kafka_consumer_lag.clear()
-        for (topic, partition), lag in consumer.lag().items():
-            self.telemetry.kafka_consumer_lag.labels(topic, str(partition)).set(lag)
-
-
 def create_app(settings: Settings | None = None) -> TrafficApp:
     """Build the application of this process.
 
@@ -299,8 +43,8 @@ def create_app(settings: Settings | None = None) -> TrafficApp:
         SettingsError: a setting is wrong.
     """
     app = _with_agents(settings or load_settings())
-    import_module("trafficapp.commands.inspection").register(app)
-    import_module("trafficapp.commands.roles").register(app, tuple(_ROLES), lambda role: _in_role(app.settings, role))
+    inspection.register(app)
+    roles.register(app, tuple(_ROLES), lambda role: _in_role(app.settings, role))
 
     import_module("web").register(
         app,
@@ -333,50 +77,3 @@ def _in_role(settings: Settings, role: str) -> TrafficApp:
     """The application as a worker of another role has it; it is to be looked at, not to be run."""
     worker = settings.worker.model_copy(update={"role": role})
     return _with_agents(settings.model_copy(update={"worker": worker}))
-
-
-def _faust_configuration(settings: Settings) -> dict[str, Any]:
-    kafka, worker = settings.kafka, settings.worker
-    app_id = settings.app_id if worker.role == "streams" else f"{settings.app_id}-{worker.role}"
-    return {
-        "id": app_id,
-        "broker": [f"kafka://{server}" for server in kafka.bootstrap_servers.split(",")],
-        "broker_credentials": _credentials(settings),
-        "broker_session_timeout": kafka.session_timeout_seconds,
-        "broker_heartbeat_interval": min(1.0, kafka.session_timeout_seconds / 3),
-        "broker_commit_interval": 1.0,
-        "broker_max_poll_records": None,
-        "consumer_max_fetch_size": _FETCH_BYTES,
-        "consumer_auto_offset_reset": "earliest",
-        "producer_acks": -1,
-        "producer_request_timeout": _PRODUCER_TIMEOUT_SECONDS,
-        "stream_buffer_maxsize": _BUFFERED_RUNS,
-        "stream_wait_empty": False,
-        "store": "memory://",
-        "TableManager": RunTableManager,
-        "table_standby_replicas": 0,
-        "topic_partitions": kafka.partitions,
-        "topic_replication_factor": kafka.replication_factor,
-        "topic_disable_leader": True,
-        # faust's own --datadir sets this variable
-        "datadir": os.environ.get("F_DATADIR") or str(settings.data_dir / worker.role),
-        "web_host": settings.web.host,
-        "web_bind": settings.web.host,
-        "web_port": settings.web.port,
-        "web_tables_enabled": False,
-        "worker_redirect_stdouts": False,
-        "autodiscover": False,
-        **({"Worker": "trafficapp.json_worker:JsonWorker"} if settings.logging.format == "json" else {}),
-    }
-
-
-def _credentials(settings: Settings) -> faust.SASLCredentials | None:
-    kafka = settings.kafka
-    if kafka.api_key is None or kafka.api_secret is None:
-        return None
-    return faust.SASLCredentials(
-        username=kafka.api_key,
-        password=kafka.api_secret.get_secret_value(),
-        ssl_context=ssl.create_default_context(),
-        mechanism="PLAIN",
-    )

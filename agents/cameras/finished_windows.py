@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from trafficapp.application import TrafficApp
+from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.finished import FinishedSink, FinishedStore, FinishedTable
 from trafficapp.engine.kafka import end_offsets, offsets_at_time
 from trafficapp.topics import METRICS

@@ -18,7 +18,7 @@ from models.cameras.detections import TICK_HEADER
 from models.cameras.quiet_cameras import AFTER_QUIET_HEADER, encode_quiet_camera
 from models.cameras.window_rows import WindowRow, encode_window_row
 from models.dead_letters import encode_dead_letter
-from trafficapp.application import TrafficApp
+from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.outbox import Headers, Outbox
 from trafficapp.engine.state import StateLog, camera_state_log
 from trafficapp.engine.state_rows import SourceLog

@@ -15,7 +15,7 @@ from aiokafka import ConsumerRecord
 from aiokafka.structs import RecordMetadata
 
 from models.dead_letters import encode_dead_letter
-from trafficapp.application import TrafficApp
+from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.outbox import Outbox
 from trafficapp.engine.state import StateLog, road_feed_state_log
 from trafficapp.engine.state_rows import SourceLog

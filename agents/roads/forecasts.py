@@ -24,7 +24,7 @@ from models.dead_letters import dead_letter_of, encode_dead_letter
 from models.roads.notifications import encode_notification
 from models.roads.predictions import PredictionSource, RoadPrediction
 from models.timestamps import MICROSECONDS_PER_SECOND, from_epoch_us
-from trafficapp.application import TrafficApp
+from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.fatal import Exit, end_process
 from trafficapp.engine.outbox import Outbox
 from trafficapp.engine.state import StateLog, road_forecast_state_log

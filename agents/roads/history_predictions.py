@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trafficapp.application import TrafficApp
+from trafficapp.engine.app import TrafficApp
 from trafficapp.stores.roads.predictions_sink import HistoryPredictionsSink
 from trafficapp.topics import CITY_PARTITIONS, PREDICTIONS
 

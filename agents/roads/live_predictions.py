@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from models.roads.predictions import decode_prediction
-from trafficapp.application import TrafficApp
+from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.kafka import aiokafka_config
 from trafficapp.stores.redis.connection import connect
 from trafficapp.stores.redis.read_back import KafkaReadBack

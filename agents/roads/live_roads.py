@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trafficapp.application import TrafficApp
+from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.kafka import aiokafka_config
 from trafficapp.stores.redis.connection import connect
 from trafficapp.stores.redis.read_back import KafkaReadBack

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 
-from trafficapp.application import TrafficApp
+from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.history_telemetry import AccuracyTelemetry
 from trafficapp.stores.postgres.connection import create_pool, is_transient
 from trafficapp.stores.roads.prediction_scores import PredictionComparer, accuracy

@@ -18,7 +18,8 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
-from trafficapp.application import TrafficApp, create_app
+from trafficapp.application import create_app
+from trafficapp.engine.app import TrafficApp
 from trafficapp.settings import load_settings
 
 

@@ -18,10 +18,10 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
 from tests.engine.test_reader import Sink
-from trafficapp.application import TrafficApp
 from trafficapp.batching.runs import Run
 from trafficapp.batching.unpacking import DamagedLog, FetchedBytes, Unpacking
 from trafficapp.engine import consumer as consumer_module
+from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.consumer import RunConsumer, RunConsumerThread, RunTableManager, RunTransport, _NoRecovery
 from trafficapp.engine.fatal import Exit
 from trafficapp.engine.fetching import RunFetchResult

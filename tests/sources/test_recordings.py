@@ -14,7 +14,8 @@ import pytest
 from models.cameras.detections import Detection, DetectionDecoder, Frame
 from trafficapp.settings import Settings
 from trafficapp.sources.outgoing import Lap, Outgoing
-from trafficapp.sources.recordings import Recording, RecordingError, open_recording, play, slice_path
+from trafficapp.sources.recording import Recording, RecordingError
+from trafficapp.sources.recordings import open_recording, play, slice_path
 
 T0_MS = 1_768_374_000_000
 DECODER = DetectionDecoder(Settings.model_fields["vehicle_classes"].default, 400.0)

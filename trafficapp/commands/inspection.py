@@ -41,7 +41,7 @@ from trafficapp.windows.rules import windower_rules
 from trafficapp.windows.windower import CameraState
 
 if TYPE_CHECKING:
-    from trafficapp.application import TrafficApp
+    from trafficapp.engine.app import TrafficApp
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from trafficapp.commands.plain_command import PlainCommand, json_option, print_json
 
 if TYPE_CHECKING:
-    from trafficapp.application import TrafficApp
+    from trafficapp.engine.app import TrafficApp
 
 _Row = dict[str, str]
 

@@ -16,7 +16,8 @@ from trafficapp.sources.delivery import Delivery, DeliveryError
 from trafficapp.sources.faults import Spoiler
 from trafficapp.sources.outgoing import Outgoing
 from trafficapp.sources.pacing import Pace
-from trafficapp.sources.recordings import RecordingError, open_recording, play, slice_path
+from trafficapp.sources.recording import RecordingError
+from trafficapp.sources.recordings import open_recording, play, slice_path
 from trafficapp.sources.refusals import Refusals
 from trafficapp.sources.sending import send_all
 from trafficapp.sources.simulated import SimulatedTraffic

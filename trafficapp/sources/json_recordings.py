@@ -11,7 +11,7 @@ import orjson
 from models.text_numbers import whole_number
 from models.timestamps import FIRST_MILLISECOND_VALUE, epoch_us, rfc3339
 from trafficapp.sources.outgoing import Lap, Outgoing
-from trafficapp.sources.recordings import RecordingError
+from trafficapp.sources.recording import RecordingError
 
 _SPEED_NAMES = ("speed_estimate", "speed_kmh")
 

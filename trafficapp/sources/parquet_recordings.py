@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from models.timestamps import FIRST_MILLISECOND_VALUE, epoch_us
 from trafficapp.sources.outgoing import Lap, Outgoing
-from trafficapp.sources.recordings import RecordingError
+from trafficapp.sources.recording import RecordingError
 
 _REQUIRED = (
     "camera_id", "ts", "vehicle_id", "class", "frame_id", "confidence", "bbox_x", "bbox_y", "bbox_w", "bbox_h",

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from trafficapp.roads.graph.arrays import GraphArrays
 from trafficapp.roads.graph.earth import metres_along
-
-if TYPE_CHECKING:
-    from trafficapp.roads.graph.road_graph import RoadGraph
 
 #: Free-flow speeds outside of this are no road's.
 SLOWEST_FREE_FLOW_KMH = 1.0
@@ -29,7 +27,7 @@ class GraphError(ValueError):
     """The data cannot be a road graph; the message says what is wrong, where, and what would be right."""
 
 
-def check_nodes(graph: RoadGraph) -> None:
+def check_nodes(graph: GraphArrays) -> None:
     """Nodes: known, named once, on the globe."""
     if not graph.edge_count or not graph.node_count:
         raise GraphError(f"the graph of {graph.city!r} has {graph.node_count} nodes and {graph.edge_count} edges")
@@ -41,7 +39,7 @@ def check_nodes(graph: RoadGraph) -> None:
     _refuse(beyond, node, "latitude beyond ±90 or longitude beyond ±180; latitude and longitude may be swapped")
 
 
-def check_edges(graph: RoadGraph) -> None:
+def check_edges(graph: GraphArrays) -> None:
     """Edges: between known nodes, with possible lengths, speeds, lanes and lines."""
     _same_length(
         graph, "edge_ids", "road_ids", "edge_names", "edge_from", "edge_to", "length_m", "free_flow_kmh", "lanes"
@@ -61,7 +59,7 @@ def check_edges(graph: RoadGraph) -> None:
     _check_lines(graph, edge)
 
 
-def check_turns(graph: RoadGraph) -> None:
+def check_turns(graph: GraphArrays) -> None:
     """Turns: from an edge that ends where the other begins, each named once."""
     _same_length(graph, "turn_from", "turn_to", "turn_seconds")
     for end in (graph.turn_from, graph.turn_to):
@@ -82,7 +80,7 @@ def check_turns(graph: RoadGraph) -> None:
         raise GraphError("a turn is listed twice")
 
 
-def _check_lines(graph: RoadGraph, edge: Callable[[int], str]) -> None:
+def _check_lines(graph: GraphArrays, edge: Callable[[int], str]) -> None:
     """Lines of edges: two points or more, on the globe, near their nodes, not swapped."""
     offsets = graph.shape_offsets
     _same_length(graph, "shape_lat", "shape_lon")
@@ -110,7 +108,7 @@ def _check_lines(graph: RoadGraph, edge: Callable[[int], str]) -> None:
     _check_orientation(graph, owners)
 
 
-def _check_orientation(graph: RoadGraph, owners: npt.NDArray[np.int64]) -> None:
+def _check_orientation(graph: GraphArrays, owners: npt.NDArray[np.int64]) -> None:
     """A whole file can have latitude and longitude swapped: then lines are longer or shorter than their roads."""
     inside = owners[1:] == owners[:-1]
 
@@ -134,7 +132,7 @@ def _swapped(
     return np.clip(lon, -90, 90), lat
 
 
-def _same_length(graph: RoadGraph, *names: str) -> None:
+def _same_length(graph: GraphArrays, *names: str) -> None:
     lengths = {name: len(getattr(graph, name)) for name in names}
     if len(set(lengths.values())) > 1:
         raise GraphError(f"arrays of different lengths: {lengths}")

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from trafficapp.roads.graph.road_graph import ARRAYS, GraphError, RoadGraph
+from trafficapp.roads.graph.arrays import ARRAYS
+from trafficapp.roads.graph.road_graph import GraphError, RoadGraph
 
 FORMAT = "trafficapp-roads"
 FORMAT_VERSION = 1
