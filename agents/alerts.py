@@ -24,11 +24,12 @@ from trafficapp.alerts.rules import causes_of
 from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.kafka import end_offsets, offsets_at_time
 from trafficapp.engine.outbox import Outbox
-from trafficapp.engine.state import StateLog, alert_state_log
+from trafficapp.engine.state import StateLog
 from trafficapp.engine.state_rows import UNTOLD, SourceLog
 from trafficapp.engine.stateful import StatefulSink, acknowledged
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.settings import Settings
+from trafficapp.state_logs import alert_state_log
 from trafficapp.topics import ALERTS, METRICS, quiet_cameras
 from trafficapp.windows.rules import partition_rules
 

@@ -7,8 +7,8 @@ from trafficapp.engine.kafka import aiokafka_config
 from trafficapp.stores.alerts.live_sink import LiveAlertsSink
 from trafficapp.stores.cameras.live_sink import LiveSink
 from trafficapp.stores.cameras.live_upkeep import CameraUpkeep
+from trafficapp.stores.cameras.periodic_events import PeriodicEvents, Surroundings
 from trafficapp.stores.redis.connection import connect
-from trafficapp.stores.redis.periodic_events import PeriodicEvents, Surroundings
 from trafficapp.stores.redis.read_back import KafkaReadBack
 from trafficapp.topics import ALERTS, METRICS
 

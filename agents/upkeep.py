@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.history_telemetry import UpkeepTelemetry
 from trafficapp.settings import Settings
+from trafficapp.settings.due_times import DueTimes
 from trafficapp.stores.postgres.connection import create_pool, is_transient
 from trafficapp.training.commands import NOT_BETTER
 from trafficapp.upkeep.backup import back_up
-from trafficapp.upkeep.due_times import DueTimes
 from trafficapp.upkeep.needs import lacking
 from trafficapp.upkeep.processes import run_program
 from trafficapp.upkeep.turns import Task, take_turn

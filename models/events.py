@@ -35,12 +35,12 @@ class Envelope(Struct, frozen=True):
             the newest event.
         event: an `EventName` or a `ConnectionEventName`.
         ts: when it was told, RFC 3339 UTC.
-        data: what happened: a list of camera-wide `models.cameras.window_rows.WindowRow` of ``traffic_metrics_update``,
-            a list of `models.cameras.maps.HeatPoint` of ``heatmap_update``, `models.alerts.NewAlert` of ``new_alert``,
-            `models.alerts.AlertEvent` of other steps of an alert, `Snapshot` of ``snapshot``, ``{"stale_since":
+        data: what happened: a list of camera-wide `WindowRow` of ``traffic_metrics_update``,
+            a list of `HeatPoint` of ``heatmap_update``, `NewAlert` of ``new_alert``,
+            `AlertEvent` of other steps of an alert, `Snapshot` of ``snapshot``, ``{"stale_since":
             RFC 3339}`` of a ``heartbeat`` of a worker that hears nothing of Redis, else an empty object, as of
             ``resync``.
-        overview: `models.cameras.overview.CityOverview`, of ``traffic_metrics_update`` only.
+        overview: `CityOverview`, of ``traffic_metrics_update`` only.
     """
 
     seq: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("models", "trafficapp", "agents", "web")
 
 #: These put the parts together and may know all of them.
-COMPOSITION_ROOTS = frozenset({"trafficapp", "trafficapp.application", "trafficapp.cli", "trafficapp.faust_models"})
+COMPOSITION_ROOTS = frozenset({"trafficapp", "trafficapp.application", "trafficapp.cli"})
 
 #: What a package must not import.
 FORBIDDEN = {
@@ -24,9 +25,9 @@ FORBIDDEN = {
 
 #: Modules of the domain, with everything below them.
 DOMAIN = (
-    *("models", "trafficapp.windows", "trafficapp.alerts", "trafficapp.windows.congestion", "trafficapp.windows.speed"),
-    *("trafficapp.engine.state_rows", "trafficapp.topics", "trafficapp.roads", "trafficapp.forecast"),
-    *("trafficapp.notifications", "trafficapp.engine.forgetting"),
+    *("models", "trafficapp.windows", "trafficapp.alerts", "trafficapp.roads", "trafficapp.forecast"),
+    *("trafficapp.notifications", "trafficapp.analytics", "trafficapp.topics"),
+    *("trafficapp.engine.state_rows", "trafficapp.engine.forgetting"),
 )
 ENGINES_AND_CLIENTS = frozenset(
     {
@@ -34,11 +35,26 @@ ENGINES_AND_CLIENTS = frozenset(
         *("redis", "aiohttp", "rocksdict", "prometheus_client"),
     }
 )
-#: Parts of trafficapp that are clients themselves, or bring one along.
+#: Parts of trafficapp that are clients themselves, or bring one along; of the engine these the domain may use.
 OUTER_PARTS = (
-    *("trafficapp.application", "trafficapp.batching", "trafficapp.engine.finished", "trafficapp.engine.kafka"),
-    *("trafficapp.engine.outbox", "trafficapp.stack", "trafficapp.engine.state", "trafficapp.stores"),
+    *("trafficapp.application", "trafficapp.batching", "trafficapp.engine", "trafficapp.stack", "trafficapp.stores"),
 )
+PURE_PARTS_OF_THE_ENGINE = ("trafficapp.engine.state_rows", "trafficapp.engine.forgetting", "trafficapp.engine.faults")
+
+#: What serves all subjects of its floor, and therefore imports none of them.
+SHARED_ROOMS = (
+    *("trafficapp.engine", "trafficapp.batching", "trafficapp.settings", "trafficapp.stores.postgres"),
+    *("trafficapp.stores.redis", "web.serving", "web.auth"),
+)
+#: The subjects of a floor, below it.
+FLOORS = ("trafficapp.stores", "trafficapp", "agents", "web")
+SUBJECTS = frozenset(
+    {
+        *("windows", "cameras", "alerts", "roads", "forecast", "notifications", "administration", "analytics"),
+        *("reports", "simulation", "sources", "training", "upkeep"),
+    }
+)
+MOST_MODULES_IN_A_ROOM = 20
 
 VAGUE_NAMES = frozenset({"utils", "util", "helpers", "helper", "common", "misc"})
 MAX_LINES = 500
@@ -68,6 +84,27 @@ def imported(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def modules_imported(name: str) -> set[str]:
+    """The modules of ours that a module imports itself; a package counts only when something of its own is taken."""
+    found = set()
+    for node in ast.walk(ast.parse(SOURCES[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {module if module in SOURCES else str(node.module) for module in full}
+    return (found & SOURCES.keys()) - {name}
+
+
+def subject_of(name: str) -> str | None:
+    """Floor and subject of a module, such as ``trafficapp.stores.alerts``; None for what serves them all."""
+    for floor in FLOORS:
+        if below(name, (floor,)) and name != floor:
+            subject = name.removeprefix(f"{floor}.").split(".")[0]
+            return f"{floor}.{subject}" if subject in SUBJECTS else None
+    return None
+
+
 def below(name: str, parents: tuple[str, ...]) -> bool:
     return any(name == parent or name.startswith(f"{parent}.") for parent in parents)
 
@@ -92,7 +129,8 @@ def test_the_domain_imports_neither_faust_nor_a_client(name: str) -> None:
     wrong = {
         found
         for found in imported(SOURCES[name])
-        if found.split(".")[0] in ENGINES_AND_CLIENTS or below(found, OUTER_PARTS)
+        if found.split(".")[0] in ENGINES_AND_CLIENTS
+        or (below(found, OUTER_PARTS) and not below(found, PURE_PARTS_OF_THE_ENGINE))
     }
     assert not wrong
 
@@ -101,3 +139,24 @@ def test_the_domain_imports_neither_faust_nor_a_client(name: str) -> None:
 def test_a_module_is_named_for_its_subject_and_short(name: str, path: Path) -> None:
     assert VAGUE_NAMES.isdisjoint(name.split("."))
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if below(name, SHARED_ROOMS)])
+def test_what_serves_all_subjects_imports_none_of_them(name: str) -> None:
+    floor = next(floor for floor in FLOORS if below(name, (floor,)))
+    subjects = {module: subject_of(module) for module in modules_imported(name)}
+    assert not {module for module, subject in subjects.items() if subject and subject.rpartition(".")[0] == floor}
+
+
+def test_there_are_no_circles() -> None:
+    """Modules can be put in an order in which each imports only those before it."""
+    waiting = {name: modules_imported(name) for name in SOURCES}
+    while free := [name for name, needed in waiting.items() if not needed & waiting.keys()]:
+        for name in free:
+            del waiting[name]
+    assert not waiting
+
+
+def test_no_room_is_crowded() -> None:
+    rooms = Counter(path.parent.relative_to(ROOT) for path in SOURCES.values() if path.name != "__init__.py")
+    assert not {str(room): count for room, count in rooms.items() if count > MOST_MODULES_IN_A_ROOM}

@@ -20,11 +20,12 @@ from models.cameras.window_rows import WindowRow, encode_window_row
 from models.dead_letters import encode_dead_letter
 from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.outbox import Headers, Outbox
-from trafficapp.engine.state import StateLog, camera_state_log
+from trafficapp.engine.state import StateLog
 from trafficapp.engine.state_rows import SourceLog
 from trafficapp.engine.stateful import StatefulSink, acknowledged
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.settings import Settings
+from trafficapp.state_logs import camera_state_log
 from trafficapp.stores.postgres.startup import tell_missing_stores
 from trafficapp.topics import ALERTS, DEAD_LETTERS, EVENTS_RAW, METRICS, quiet_cameras
 from trafficapp.windows.outcome import Outcome

@@ -17,7 +17,7 @@ from aiokafka.structs import RecordMetadata
 from models.dead_letters import encode_dead_letter
 from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.outbox import Outbox
-from trafficapp.engine.state import StateLog, road_feed_state_log
+from trafficapp.engine.state import StateLog
 from trafficapp.engine.state_rows import SourceLog
 from trafficapp.engine.stateful import Owned, StatefulSink, acknowledged
 from trafficapp.engine.telemetry import Telemetry
@@ -28,6 +28,7 @@ from trafficapp.roads.partition import Outcome, PartitionRoads
 from trafficapp.roads.pieces import pieces_of
 from trafficapp.roads.road_edges import RoadEdges
 from trafficapp.settings import Settings
+from trafficapp.state_logs import road_feed_state_log
 from trafficapp.topics import DEAD_LETTERS, ROADS_RAW, road_observations
 
 logger = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from models.timestamps import MICROSECONDS_PER_SECOND, from_epoch_us
 from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.fatal import Exit, end_process
 from trafficapp.engine.outbox import Outbox
-from trafficapp.engine.state import StateLog, road_forecast_state_log
+from trafficapp.engine.state import StateLog
 from trafficapp.engine.state_rows import SourceLog
 from trafficapp.engine.stateful import Owned, StatefulSink, acknowledged
 from trafficapp.engine.telemetry import Telemetry
@@ -43,6 +43,7 @@ from trafficapp.notifications.notices import Notice, RoadNotices
 from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.roads.pieces import pieces_of
 from trafficapp.settings import Settings
+from trafficapp.state_logs import road_forecast_state_log
 from trafficapp.stores.redis.connection import connect
 from trafficapp.stores.roads.published_graph import GraphPublisher
 from trafficapp.stores.roads.recent_routes import RecentRoutes, recent_routes

@@ -17,15 +17,10 @@ from aiokafka.structs import RecordMetadata, TopicPartition
 from tests.batching.raw_batches import CODECS, Raw, batch_bytes, produce_bytes
 from trafficapp.engine.kafka import create_topics, groupless_consumer
 from trafficapp.engine.outbox import Outbox
-from trafficapp.engine.state import (
-    StateLog,
-    alert_state_log,
-    camera_state_log,
-    road_feed_state_log,
-    road_forecast_state_log,
-)
+from trafficapp.engine.state import StateLog
 from trafficapp.engine.state_rows import forgotten_row, partition_key
 from trafficapp.settings import Settings, load_settings
+from trafficapp.state_logs import alert_state_log, camera_state_log, road_feed_state_log, road_forecast_state_log
 from trafficapp.topics import camera_state_changelog, declared_topics
 
 

@@ -11,9 +11,9 @@ import pytest
 from agents.upkeep import tasks
 from tests.stores.postgres.fixtures import Pool
 from trafficapp.settings import load_settings
+from trafficapp.settings.due_times import DueTimes
 from trafficapp.stores.migrations import migrate
 from trafficapp.stores.postgres.connection import create_pool
-from trafficapp.upkeep.due_times import DueTimes
 from trafficapp.upkeep.processes import ProgramFailed, run_program
 from trafficapp.upkeep.turns import PAUSE, Task, take_turn
 

@@ -28,9 +28,9 @@ from tests.web.sockets.test_events import step
 from tests.web.stored import keep_windows, recent_window
 from trafficapp.engine.kafka import create_topics
 from trafficapp.settings import Settings, load_settings
+from trafficapp.stores.cameras.periodic_events import PeriodicEvents, Surroundings
 from trafficapp.stores.migrations import migrate
 from trafficapp.stores.redis.event_log import emit
-from trafficapp.stores.redis.periodic_events import PeriodicEvents, Surroundings
 from trafficapp.topics import declared_topics
 from trafficapp.windows.congestion import CongestionScale
 

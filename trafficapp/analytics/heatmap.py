@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from models.cameras.maps import HeatPoint
+from trafficapp.administration.registered import RegisteredCamera
 from trafficapp.settings import Settings
-from trafficapp.stores.cameras.registry_queries import RegisteredCamera
 from trafficapp.windows.congestion import SCORE_DECIMALS
 
 _COUNT_DECIMALS = 2

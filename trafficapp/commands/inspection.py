@@ -31,9 +31,9 @@ from trafficapp.commands.plain_command import PlainCommand, json_option, print_j
 from trafficapp.commands.troubles import told_in_a_sentence
 from trafficapp.engine.kafka import groupless_consumer, partitions_of
 from trafficapp.engine.outbox import Outbox
-from trafficapp.engine.state import camera_state_log
 from trafficapp.engine.state_rows import partition_key
 from trafficapp.settings import Settings
+from trafficapp.state_logs import camera_state_log
 from trafficapp.topics import DEAD_LETTERS, EVENTS_RAW, METRICS
 from trafficapp.windows.cameras import decode_camera_row
 from trafficapp.windows.partition import decode_partition_row

@@ -39,13 +39,6 @@ from trafficapp.engine.state_rows import (
     partition_key,
 )
 from trafficapp.settings import Settings
-from trafficapp.topics import (
-    CITY_PARTITIONS,
-    alert_state_changelog,
-    camera_state_changelog,
-    road_feed_changelog,
-    road_forecast_changelog,
-)
 
 logger = logging.getLogger(__name__)
 
@@ -265,31 +258,3 @@ class StateLog:
                 if await consumer.position(tp) >= ends[tp]:
                     behind.discard(tp)
         return count
-
-
-def camera_state_log(settings: Settings, outbox: Outbox) -> StateLog:
-    """The changelog of the windows agent."""
-    from trafficapp.windows.partition import decode_row
-
-    return StateLog(settings, outbox, camera_state_changelog(settings), settings.kafka.partitions, decode_row)
-
-
-def alert_state_log(settings: Settings, outbox: Outbox) -> StateLog:
-    """The changelog of the alerts agent."""
-    from trafficapp.alerts.partition import decode_row
-
-    return StateLog(settings, outbox, alert_state_changelog(settings), settings.kafka.partitions, decode_row)
-
-
-def road_feed_state_log(settings: Settings, outbox: Outbox) -> StateLog:
-    """The changelog of the agent that checks the road-speed feed."""
-    from trafficapp.roads.partition import decode_row
-
-    return StateLog(settings, outbox, road_feed_changelog(settings), settings.kafka.partitions, decode_row)
-
-
-def road_forecast_state_log(settings: Settings, outbox: Outbox) -> StateLog:
-    """The changelog of the agent that predicts."""
-    from trafficapp.forecast.city.roads import decode_row
-
-    return StateLog(settings, outbox, road_forecast_changelog(settings), CITY_PARTITIONS, decode_row)

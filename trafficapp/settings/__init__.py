@@ -26,12 +26,12 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as UnreadableSource
 
 from trafficapp.settings.deployed_names import NAMES, WrongName, settings_of
+from trafficapp.settings.due_times import NIGHTLY_PATTERN
 from trafficapp.settings.roads import ForecastSettings as ForecastSettings
 from trafficapp.settings.roads import HereSettings as HereSettings
 from trafficapp.settings.roads import NotificationSettings as NotificationSettings
 from trafficapp.settings.roads import RoadSettings as RoadSettings
 from trafficapp.settings.sections import Seconds, Section
-from trafficapp.upkeep.due_times import NIGHTLY_PATTERN
 
 Role = Literal["streams", "alerts", "roads", "history", "live"]
 

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from trafficapp.settings.due_times import WEEKLY_PATTERN
 from trafficapp.settings.sections import Seconds, Section
-from trafficapp.upkeep.due_times import WEEKLY_PATTERN
 
 
 class RoadSettings(Section):

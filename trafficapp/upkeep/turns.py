@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from trafficapp.upkeep.due_times import DueTimes
+from trafficapp.settings.due_times import DueTimes
 from trafficapp.upkeep.processes import ProgramFailed
 
 if TYPE_CHECKING:

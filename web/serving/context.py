@@ -14,8 +14,8 @@ from trafficapp.engine.telemetry import Telemetry
 from trafficapp.settings import Settings
 from trafficapp.stores.postgres.publications import Publisher
 from trafficapp.stores.redis.connection import connect
-from web.cameras.registry import Registry
 from web.serving.database import Database
+from web.serving.registry import Registry
 
 #: Answers whether a server behind us is up; an exception counts as no.
 Probe = Callable[[], Awaitable[bool]]

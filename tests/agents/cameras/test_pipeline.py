@@ -29,11 +29,11 @@ from tests.verification.truth import RowKey, Rules, Truth, truth_of
 from trafficapp.commands.inspection import camera_reports, newest_dead_letters
 from trafficapp.engine.kafka import create_topics
 from trafficapp.engine.outbox import Outbox
-from trafficapp.engine.state import camera_state_log
 from trafficapp.engine.state_rows import partition_key
 from trafficapp.settings import Settings, load_settings
 from trafficapp.sources.delivery import Delivery
 from trafficapp.stack.servers.endpoints import Endpoints
+from trafficapp.state_logs import camera_state_log
 from trafficapp.topics import DEAD_LETTERS, EVENTS_RAW, METRICS, declared_topics
 from trafficapp.windows.cameras import decode_camera_row
 from trafficapp.windows.partition import decode_partition_row

@@ -27,12 +27,12 @@ from tests.forecast.synthetic import ROADS
 from tests.verification.log import end_offsets, read_log
 from trafficapp.engine.kafka import create_topics
 from trafficapp.engine.outbox import Outbox
-from trafficapp.engine.state import road_forecast_state_log
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.forecast.artifacts.shipped import CityModel
 from trafficapp.forecast.city.predicting import CityPredictor
 from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import Settings, load_settings
+from trafficapp.state_logs import road_forecast_state_log
 from trafficapp.stores.redis.connection import connect
 from trafficapp.stores.roads.published_graph import GraphPublisher, graph_key
 from trafficapp.topics import (

@@ -27,11 +27,12 @@ from tests.roads.towns import chain
 from tests.verification.log import end_offsets, read_log
 from trafficapp.engine.kafka import create_topics
 from trafficapp.engine.outbox import Outbox
-from trafficapp.engine.state import StateLog, road_feed_state_log
+from trafficapp.engine.state import StateLog
 from trafficapp.engine.state_rows import UNTOLD
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.roads.graph.road_graph import RoadGraph
 from trafficapp.settings import Settings, load_settings
+from trafficapp.state_logs import road_feed_state_log
 from trafficapp.stores.migrations import migrate
 from trafficapp.stores.postgres.connection import create_pool
 from trafficapp.stores.redis.connection import connect

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from models.alerts import AlertEvent, encode_alert_event
 from models.timestamps import epoch_us, rfc3339
-from trafficapp.stores.alerts.current import OPEN_KEY
+from trafficapp.stores.redis.event_log import OPEN_KEY
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 

@@ -30,8 +30,8 @@ from trafficapp.stores.alerts.current import CurrentAlerts
 from trafficapp.stores.alerts.live_sink import LiveAlertsSink
 from trafficapp.stores.cameras.current import reporting_cameras
 from trafficapp.stores.cameras.live_sink import LiveSink
+from trafficapp.stores.cameras.periodic_events import PeriodicEvents, Surroundings
 from trafficapp.stores.redis.connection import CurrentState, rows_of
-from trafficapp.stores.redis.periodic_events import PeriodicEvents, Surroundings
 from trafficapp.stores.redis.sink import RedisSink
 from trafficapp.stores.roads.current import CurrentRoads
 from trafficapp.stores.roads.current_predictions import CurrentPredictions

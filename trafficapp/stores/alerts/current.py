@@ -18,10 +18,10 @@ from redis.asyncio import Redis
 from models.alerts import AlertEvent, alert_number, decode_alert_event
 from models.records import MALFORMED
 from models.timestamps import epoch_us
+from trafficapp.stores.redis.event_log import OPEN_KEY
 
 logger = logging.getLogger(__name__)
 
-OPEN_KEY = "alerts:open"
 ACKNOWLEDGED_KEY = "alerts:acknowledged"
 
 

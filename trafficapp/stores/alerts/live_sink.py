@@ -30,8 +30,8 @@ from models.alerts import AlertEvent, decode_alert_event, encode_alert_event, ne
 from models.events import EventName
 from models.records import MALFORMED
 from models.timestamps import epoch_us
-from trafficapp.stores.alerts.current import ACKNOWLEDGED_KEY, OPEN_KEY
-from trafficapp.stores.redis.event_log import EVENT_FUNCTIONS, EVENT_KEYS, KEPT_EVENTS, event_arguments
+from trafficapp.stores.alerts.current import ACKNOWLEDGED_KEY
+from trafficapp.stores.redis.event_log import EVENT_FUNCTIONS, EVENT_KEYS, KEPT_EVENTS, OPEN_KEY, event_arguments
 from trafficapp.stores.redis.read_back import ReadBack
 from trafficapp.stores.redis.sink import NEWS_SECONDS, Call, RedisSink
 from trafficapp.topics import ALERTS

@@ -23,6 +23,7 @@ from models.cameras.detections import (
     check_key,
     time_us_of,
 )
+from trafficapp.stores.postgres.rows import NUL, REPLACEMENT
 from trafficapp.stores.postgres.sink import POSTGRES_EPOCH_US
 
 if TYPE_CHECKING:
@@ -47,9 +48,6 @@ COLUMNS = (
     "speed_kmh",
 )
 
-NUL = "\0"
-#: Stands where a text has the character NUL, which JSON allows and Postgres does not.
-REPLACEMENT = "\ufffd"
 
 _MOST_CAMERAS_REMEMBERED = 100_000
 

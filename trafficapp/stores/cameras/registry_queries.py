@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from trafficapp.administration.registered import RegisteredCamera, RegisteredZone
 from trafficapp.administration.zones import LonLat
 
 if TYPE_CHECKING:
@@ -28,26 +28,6 @@ _CAMERAS = f"""
 _ZONES = "SELECT id, name, polygon FROM monitoring_zones"
 
 _decode_ring = msgspec.json.Decoder(list[LonLat]).decode
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredCamera:
-    """A camera; latitude and longitude are there together or not at all."""
-
-    camera_id: str
-    name: str
-    latitude: float | None
-    longitude: float | None
-    road_segment: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredZone:
-    """A zone; the ring is closed."""
-
-    id: int
-    name: str
-    ring: list[LonLat]
 
 
 async def registered(pool: Pool) -> tuple[list[RegisteredCamera], list[RegisteredZone]]:

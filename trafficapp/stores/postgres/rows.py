@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from models.timestamps import from_epoch_us
-from trafficapp.stores.cameras.event_rows import NUL, REPLACEMENT
 from trafficapp.stores.postgres.sink import POSTGRES_EPOCH_US, SinkCounters, write_what_fits
 
 if TYPE_CHECKING:
@@ -18,6 +17,10 @@ _Row = TypeVar("_Row", bound=Sequence[Any])
 StoredTime: TypeAlias = tuple[int]
 
 _DAY_US = 86_400_000_000
+
+NUL = "\0"
+#: Stands where a text has the character NUL, which JSON allows and Postgres does not.
+REPLACEMENT = "\ufffd"
 
 
 def storable(text: str) -> str:

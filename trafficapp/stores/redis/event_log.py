@@ -27,12 +27,13 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from models.timestamps import rfc3339
-from trafficapp.stores.alerts.current import OPEN_KEY
 
 SEQUENCE_KEY = "events:seq"
 LOG_KEY = "events:log"
 NEWEST_KEY = "events:newest"
 EVENTS_CHANNEL = "traffic:events"
+#: Hash of the open alerts: the state that a client begins with.
+OPEN_KEY = "alerts:open"
 
 #: Events that each replace the one before.
 PERIODIC_EVENTS = frozenset({"traffic_metrics_update", "heatmap_update"})

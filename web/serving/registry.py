@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from redis.asyncio import Redis
 
+from trafficapp.administration.registered import RegisteredCamera, RegisteredZone
 from trafficapp.administration.zones import places_inside
-from trafficapp.stores.cameras.registry_queries import REGISTRY_CHANNEL, RegisteredCamera, RegisteredZone, registered
+from trafficapp.stores.cameras.registry_queries import REGISTRY_CHANNEL, registered
 from web.serving.database import Database
 from web.serving.problems import ProblemError, unavailable
 from web.sockets.subscription import Subscription, Tasks

@@ -22,11 +22,11 @@ from trafficapp.analytics.heatmap import full_counts, heat_points, heat_span
 from trafficapp.settings import Settings, load_settings
 from trafficapp.stores.cameras.dashboard_queries import camera_heat
 from trafficapp.stores.cameras.live_sink import LiveSink
+from trafficapp.stores.cameras.periodic_events import PeriodicEvents, Surroundings
 from trafficapp.stores.migrations import migrate
 from trafficapp.stores.postgres.connection import create_pool
 from trafficapp.stores.redis.connection import WINDOW_OFFSETS_KEY, connect
 from trafficapp.stores.redis.event_log import EventLog
-from trafficapp.stores.redis.periodic_events import PeriodicEvents, Surroundings
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from models.alerts import is_about_traffic
 from models.cameras.registry import CameraCongestion
 from models.cameras.window_rows import WindowRow
 from models.events import EventName
+from trafficapp.administration.registered import RegisteredCamera
 from trafficapp.analytics.heatmap import CameraHeat, full_counts, heat_points, heat_span
 from trafficapp.analytics.overview import is_current, overview
 from trafficapp.settings import Settings
@@ -27,7 +28,7 @@ from trafficapp.stores.administration.threshold_queries import scale_in_force
 from trafficapp.stores.alerts.current import CurrentAlerts
 from trafficapp.stores.cameras.current import reporting_rows
 from trafficapp.stores.cameras.dashboard_queries import camera_heat
-from trafficapp.stores.cameras.registry_queries import RegisteredCamera, registered
+from trafficapp.stores.cameras.registry_queries import registered
 from trafficapp.stores.postgres.connection import create_pool, is_transient
 from trafficapp.stores.redis.connection import UNAVAILABLE, CurrentState
 from trafficapp.stores.redis.event_log import beside, emit, take_turn

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from trafficapp.settings import SettingsError, load_settings
-from trafficapp.upkeep.due_times import DueTimes
+from trafficapp.settings.due_times import DueTimes
 
 
 @pytest.mark.parametrize(

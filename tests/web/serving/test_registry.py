@@ -14,9 +14,9 @@ from trafficapp.settings import load_settings
 from trafficapp.stores.cameras.registry_queries import REGISTRY_CHANNEL
 from trafficapp.stores.migrations import migrate
 from trafficapp.stores.redis.connection import connect
-from web.cameras.registry import Place, Registry
 from web.serving.database import Database
 from web.serving.problems import ProblemError
+from web.serving.registry import Place, Registry
 
 RING = "[[11, 44], [12, 44], [12, 45], [11, 44]]"
 
