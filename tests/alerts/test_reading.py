@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from models.cameras.window_rows import encode_window_row
+from models.records import MALFORMED
 from tests.alerts.windows import T0_US, PlainRecord, end_us, fresh, in_short, record, records, spelled, window
-from trafficapp.alerts.partition import PartitionAlerts
+from trafficapp.alerts.partition import PartitionAlerts, decode_row
 from trafficapp.alerts.rules import causes_of
 from trafficapp.engine.state_rows import partition_key
 from trafficapp.settings import AlertSettings
@@ -80,6 +81,32 @@ def test_a_window_of_any_length_and_place_counts() -> None:
     """Their length is a setting, which may be changed."""
     rows = [window(0, "H"), window(1, "H", window_start="2023-11-14T22:13:27.5Z", window_end="2023-11-14T22:13:41Z")]
     assert len(fresh().apply(records(rows))) == 1
+
+
+@pytest.mark.parametrize(("end", "counts"), [("9999-01-01T00:00:00Z", True), ("9999-01-01T00:00:01Z", False)])
+def test_a_window_ends_where_what_follows_from_it_is_a_date(end: str, counts: bool) -> None:
+    assert len(fresh().apply([record(window(0, "S", window_end=end))])) == counts
+
+
+def test_a_window_of_unknown_level_that_is_sent_again_changes_nothing() -> None:
+    alerts, log = fresh(), records(spelled("H???"))
+    alerts.apply(log)
+    before = alerts.cameras[b"cam"].seen_end_us
+    for offset, again in enumerate(log[1:3], len(log)):
+        alerts.apply([PlainRecord(offset, again.value, again.timestamp, again.timestamp_type)])
+        assert alerts.cameras[b"cam"].seen_end_us == before == end_us(3)
+
+
+def test_rows_are_read_as_what_they_are_of() -> None:
+    alerts = fresh()
+    alerts.apply(records(spelled("HH")))
+    rows = dict(alerts.all_rows())
+    camera_id, camera = decode_row(b"cam", rows[b"cam"])  # type: ignore[misc]
+    assert (camera_id, camera.seen_end_us, camera.has_open) == ("cam", end_us(1), True)
+    partition = decode_row(partition_key(0), rows[partition_key(0)])
+    assert not isinstance(partition, tuple)
+    with pytest.raises(MALFORMED):
+        decode_row(b"cam", rows[b"cam"][:12])
 
 
 def test_windows_that_go_back_in_time_are_repeats() -> None:

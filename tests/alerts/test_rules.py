@@ -94,6 +94,7 @@ def test_lanes_do_not_count() -> None:
         ([standing(n, queue=5, ratio=0.8) for n in range(12)], ["11 opened WARNING L"]),
         # between standing and flowing it goes on
         ([standing(n) for n in range(12)] + [standing(n, ratio=0.5) for n in range(12, 30)], ["11 opened WARNING L"]),
+        ([standing(n) for n in range(12)] + [standing(n, ratio=0.7) for n in range(12, 30)], ["11 opened WARNING L"]),
         (
             [standing(n) for n in range(12)] + [standing(n, ratio=0.49) for n in range(12, 18)],
             ["11 opened WARNING L", "17 resolved WARNING L"],

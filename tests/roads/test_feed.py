@@ -215,6 +215,21 @@ def test_the_same_again_is_counted_once(feed: PartitionRoads) -> None:
     assert outcome.observations[1].timestamp == at(-60)
 
 
+def test_what_is_in_the_row_of_a_road_already_is_no_repeat_and_not_late(bologna: RoadGraph) -> None:
+    """The rows of roads are written before that of their partition: what lies between is read again."""
+    whole = roads(bologna, late_seconds=1, future_guard_seconds=1)
+    log = [record(n, T0_US + n * 60_000_000, timestamp=at(n * 60)) for n in range(6)]
+    whole.apply(log[:1])
+    partition_key_, partition_row = next(row for row in whole.all_rows() if row[0].startswith(b"\0"))
+    whole.apply(log[1:])
+    rows = dict(whole.all_rows()) | {partition_key_: partition_row}
+    successor = roads(bologna, rows, late_seconds=1, future_guard_seconds=1)
+    assert successor.applied == 0
+    again = successor.apply(log[1:])
+    assert (again.observations, again.repeated, again.dead_letters) == ([], 0, [])
+    assert dict(successor.all_rows()) == dict(whole.all_rows())
+
+
 def test_records_whose_clock_goes_back_bring_no_repeats(feed: PartitionRoads) -> None:
     hour_us = 3_600_000_000
     early = record(0)
@@ -242,7 +257,10 @@ def test_a_producer_whose_clock_is_ahead_is_refused_and_changes_nothing(feed: Pa
     assert len(feed.apply([sent(0, 0)], T0_US).observations) == 1
     outcome = feed.apply([sent(1, 600), sent(2, 86_400), sent(3, 10 * 86_400), sent(4, 60)], T0_US + 60_000_000)
     assert [letter.reason for letter in outcome.dead_letters] == ["future"] * 3
-    assert "clock is wrong" in outcome.dead_letters[0].detail
+    assert outcome.dead_letters[0].detail == (
+        "the record's own timestamp 2026-01-14T07:10:00Z is more than 300 s ahead of all before it and of the "
+        "worker's clock, 2026-01-14T07:01:00Z: its producer's clock is wrong"
+    )
     assert [one.timestamp for one in outcome.observations] == [at(60)]
     # one that comes late is still taken, and a worker whose clock is behind refuses nothing of a feed that goes on
     assert len(feed.apply([sent(5, 30), sent(6, 240)], T0_US - 600_000_000).observations) == 2
