@@ -144,6 +144,18 @@ def test_a_repeat_is_a_repeat_even_when_the_camera_is_full() -> None:
     assert windows.apply(again).repeated == 1
 
 
+def test_a_camera_is_full_at_the_same_detection_however_many_of_a_picture_come_at_once() -> None:
+    """Messages of one picture are added together where none of them can be the one that is too much."""
+    name = "\U0001f697" * 250
+    log = [replace(frame(0, 1, (Seen(f"{number}{name}", speed_kmh=30.0),)), form="nested") for number in range(5000)]
+    at_once, one_by_one = fresh(), fresh()
+    together = at_once.apply(records(log))
+    alone = [one_by_one.apply([record]) for record in records(log)]
+    assert 0 < together.rejected["camera_full"] < 4000
+    assert together.rejected["camera_full"] == sum(outcome.rejected.get("camera_full", 0) for outcome in alone)
+    assert row_of(at_once) == row_of(one_by_one)
+
+
 def test_rows_from_before_this_was_counted_are_counted_when_they_are_read() -> None:
     windows = fresh()
     windows.apply(records([frame(0, 1, (Seen("v1", speed_kmh=3.0),))]))
