@@ -147,7 +147,9 @@ def test_a_repeat_is_a_repeat_even_when_the_camera_is_full() -> None:
 def test_a_camera_is_full_at_the_same_detection_however_many_of_a_picture_come_at_once() -> None:
     """Messages of one picture are added together where none of them can be the one that is too much."""
     name = "\U0001f697" * 250
-    log = [replace(frame(0, 1, (Seen(f"{number}{name}", speed_kmh=30.0),)), form="nested") for number in range(5000)]
+    before = [frame(-1 + number / 10, number, (Seen("v"),)) for number in range(3)]
+    crowd = [replace(frame(0, 9, (Seen(f"{number}{name}", speed_kmh=30.0),)), form="nested") for number in range(5000)]
+    log = [*before, *crowd]
     at_once, one_by_one = fresh(), fresh()
     together = at_once.apply(records(log))
     alone = [one_by_one.apply([record]) for record in records(log)]
