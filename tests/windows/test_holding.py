@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -62,6 +63,15 @@ def test_names_and_numbers_of_any_size_are_counted(parts: list[tuple[str, str, i
     ]
     windows.apply(records(log))
     assert len(row_of(windows)) <= windows.cameras.states[b"a"].held_bytes + REST_BYTES
+
+
+@pytest.mark.parametrize("letter", ["v", "\u00e9", "\u9053", "\U0001f697"])
+def test_places_are_counted_by_the_bytes_of_their_names(letter: str) -> None:
+    windows = fresh()
+    windows.apply(records([frame(0, 1, tuple(Seen(f"{letter * 200}{number}") for number in range(100)))]))
+    camera = windows.cameras.states[b"a"]
+    held = len(msgspec.msgpack.encode(camera.sightings)) + len(msgspec.msgpack.encode(camera.waiting_places))
+    assert held <= camera.tracked_bytes <= held + 100 * 40
 
 
 def busy(seconds: float, vehicles: int, rate: int = 12) -> list[Entry]:
