@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TypeAlias
@@ -212,7 +212,7 @@ class HereFlow:
         return told or self._free_flow_kmh.get(road_id)
 
 
-def _outgoing(line: _Line, updated_us: int, message: dict[str, object]) -> Outgoing:
+def _outgoing(line: _Line, updated_us: int, message: Mapping[str, object]) -> Outgoing:
     """The message of a road that is as long as its line."""
     road_id = _road_id(line)
     event_id = str(uuid5(_NAMESPACE, f"{road_id} {message['timestamp']}"))
