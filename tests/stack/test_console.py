@@ -52,7 +52,7 @@ def test_the_level_of_a_line_is_read_from_it(line: str, level: int) -> None:
         "13:13:37.471 ERROR org.apache.kafka.controller.EventPerformanceMonitor - [QuorumController id=1] "
         "Exceptionally slow controller event handleCommit[baseOffset=0] took 2180 ms.",
         "13:13:37.720 ERROR kafka.server.ControllerApis - [ControllerApis nodeId=1] Unexpected error handling "
-        "request RequestHeader(apiKey=CONTROLLER_REGISTRATION, apiVersion=0, clientId=1) -- ControllerRegistrationRequestData()",
+        "request RequestHeader(apiKey=CONTROLLER_REGISTRATION, apiVersion=0) -- ControllerRegistrationRequestData()",
         "13:18:47.248 ERROR kafka.server.ControllerRegistrationManager - [ControllerRegistrationManager id=1] "
         "RegistrationResponseHandler: channel manager timed out before sending the request.",
         "13:03:24.993 ERROR org.apache.kafka.coordinator.common.runtime.CoordinatorRuntime - [GroupCoordinator id=1] "

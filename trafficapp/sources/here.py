@@ -216,7 +216,7 @@ def _outgoing(line: _Line, updated_us: int, message: Mapping[str, object]) -> Ou
     """The message of a road that is as long as its line."""
     road_id = _road_id(line)
     event_id = str(uuid5(_NAMESPACE, f"{road_id} {message['timestamp']}"))
-    whole = {"event_id": event_id, "road_id": road_id, "coordinates": line} | message
+    whole = {"event_id": event_id, "road_id": road_id, "coordinates": line, **message}
     return Outgoing(updated_us, road_id.encode(), msgspec.json.encode(whole), 1)
 
 
