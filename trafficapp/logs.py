@@ -19,6 +19,8 @@ import msgspec
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
+_LINE_ENDS = {ord(one): f"\\u{ord(one):04x}" for one in "\x85\u2028\u2029"}
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -53,7 +55,7 @@ class JsonFormatter(logging.Formatter):
             line["exc_info"] = self.formatException(record.exc_info)
         if record.stack_info:
             line["stack_info"] = record.stack_info
-        return _encode({name: _plain(text) for name, text in line.items()}).decode()
+        return _in_one_line({name: _plain(text) for name, text in line.items()})
 
 
 def line_of(process: str, line: str, level: int) -> str:
@@ -70,7 +72,7 @@ def line_of(process: str, line: str, level: int) -> str:
         except (msgspec.DecodeError, UnicodeError):
             said = None
         if isinstance(said, dict) and said.keys() >= {"time", "level", "message"}:
-            return _encode(said | {"process": process}).decode()
+            return _in_one_line(said | {"process": process})
     told = {
         "time": _time(time.time()),
         "level": logging.getLevelName(level),
@@ -79,7 +81,12 @@ def line_of(process: str, line: str, level: int) -> str:
         "role": process,
         "process": process,
     }
-    return _encode({name: _plain(text) for name, text in told.items()}).decode()
+    return _in_one_line({name: _plain(text) for name, text in told.items()})
+
+
+def _in_one_line(line: dict[str, object]) -> str:
+    """An object as JSON, in one line also for those who end lines wherever Unicode has an end of a line."""
+    return _encode(line).decode().translate(_LINE_ENDS)
 
 
 def _time(epoch_seconds: float) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
+from trafficapp.engine import kafka_topics
+from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.kafka_topics import TopicAdmin, followers_of, logs_of, state_of
 from trafficapp.engine.state_rows import SourceLog
 from trafficapp.settings import Settings, SettingsError, load_settings
@@ -91,6 +93,30 @@ def test_a_topic_is_brought_to_what_is_needed_and_keeps_its_other_settings(
     # what somebody chose otherwise stays
     assert (config["retention.ms"], config["segment.ms"]) == ("12345678", "7777777")
     assert admin.bring_up([needed]) == []
+
+
+def test_whether_the_broker_answers(admin: TopicAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert admin.answers()
+    monkeypatch.setattr(kafka_topics, "_REQUEST_SECONDS", 0.5)
+    assert not TopicAdmin(load_settings(kafka={"bootstrap_servers": "127.0.0.1:1"})).answers()
+
+
+async def test_topics_are_not_looked_at_while_the_broker_is_away(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Asking for them keeps much of a core busy, of which the broker has need to come back."""
+    app = TrafficApp(settings)
+    asked: list[Collection[str]] = []
+    monkeypatch.setattr(app.topic_admin, "logs", lambda topics: asked.append(topics) or {})
+    await app.look_at_topics()
+    assert asked
+    asked.clear()
+    monkeypatch.setattr(kafka_topics, "_REQUEST_SECONDS", 0.5)
+    away = TopicAdmin(load_settings(kafka={"bootstrap_servers": "127.0.0.1:1"}))
+    monkeypatch.setattr(app.topic_admin, "_connected", away.client)
+    with caplog.at_level(logging.WARNING):
+        await app.look_at_topics()
+    assert (asked, caplog.text) == ([], "")
 
 
 def test_a_topic_that_takes_more_than_is_needed_stays(admin: TopicAdmin, kafka_bootstrap: str) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import email.utils
+import itertools
 import json
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -153,6 +156,73 @@ def test_a_standing_road_is_not_closed_and_the_confidence_is_kept(
     feed = roads(city_graph(RoadSettings()))
     (observation,) = feed.apply([FeedRecord(0, message.value, message.key, time.time_ns() // 1_000_000)]).observations
     assert (observation.closed, observation.confidence) == (closed, confidence)
+
+
+OPEN, SHUT = {"jamFactor": 2.0, "speed": 9.0, "traversability": "open"}, {"traversability": "closed", "jamFactor": 10.0}
+
+
+@pytest.mark.parametrize(
+    ("parts", "shares"),
+    [
+        ([OPEN, SHUT | {"length": 60.0}, OPEN], [(0.25, 0.75)]),
+        ([OPEN, {"traversability": "ReversibleNotRoutable"}], [(0.5, 1.0)]),
+        ([{"jamFactor": 10.0}, OPEN, OPEN, OPEN], [(0.0, 0.25)]),
+        ([SHUT, SHUT, OPEN, SHUT], [(0.0, 0.5), (0.75, 1.0)]),
+        ([OPEN, {"jamFactor": 9.9, "speed": 0.0}], []),
+        ([], []),
+    ],
+)
+def test_a_part_that_is_closed_is_a_closed_road_of_its_own(
+    parts: list[dict[str, Any]], shares: list[tuple[float, float]]
+) -> None:
+    """The road goes on to be measured; nobody gets through, though it says that it is open."""
+    told = [{"length": 30.0} | part for part in parts]
+    found = HereFlow().read(json.dumps(flow(result("a10", subSegments=told))).encode(), time.time_ns() // 1000)
+    assert not found.left_out
+    now_ms = time.time_ns() // 1_000_000
+    outcome = roads(city_graph(RoadSettings())).apply(
+        FeedRecord(n, one.value, one.key, now_ms) for n, one in enumerate(found.messages)
+    )
+    assert outcome.dead_letters == []
+    whole, *closed = outcome.observations
+    assert (whole.closed, whole.current_speed) == (False, 18.0)
+    assert [(one.closed, one.current_speed, one.road_name) for one in closed] == [(True, 0.0, "Via a10")] * len(shares)
+    for one, (begin, end) in zip(closed, shares, strict=True):
+        assert [edge for edge, _ in one.edges] == ["a10"]
+        # it lies on the road, as long as its share, and where it was told
+        assert length_m(one.coordinates) == pytest.approx((end - begin) * length_m(whole.coordinates), rel=1e-3)
+        if begin == 0:
+            assert one.coordinates[0] == pytest.approx(whole.coordinates[0], abs=1e-6)
+        if end == 1:
+            assert one.coordinates[-1] == pytest.approx(whole.coordinates[-1], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "parts", [[SHUT, SHUT], [OPEN, SHUT | {"length": ...}], [OPEN, SHUT | {"length": 0}], [SHUT | {"length": -3}, OPEN]]
+)
+def test_where_it_is_not_told_which_part_is_closed_the_road_is(parts: list[dict[str, Any]]) -> None:
+    told = [{name: value for name, value in ({"length": 30} | part).items() if value is not ...} for part in parts]
+    (message,) = read(HereFlow(), flow(result("a10", subSegments=told)))
+    assert (message["current_speed"], message["jam_factor"]) == (0.0, 10.0)
+
+
+def test_a_closed_part_is_told_where_nothing_is_measured_and_costs_no_neighbour() -> None:
+    told = [{"length": 30.0} | part for part in (OPEN, SHUT)]
+    answer = flow(
+        result("a10", speed=..., subSegments=told),
+        result("a10", speed=..., subSegments=told),
+        result("a103", subSegments="nonsense"),
+        result("a104", jamFactor=-1.0),  # none could be reckoned
+        result("a1", subSegments=None),
+    )
+    found = HereFlow().read(json.dumps(answer).encode(), time.time_ns() // 1000)
+    assert [json.loads(one.value or b"")["current_speed"] for one in found.messages] == [0.0, 18.0]
+    assert found.left_out == {"without a speed": 3, "without the form of a road": 1}
+
+
+def length_m(line: Sequence[Sequence[float]]) -> float:
+    steps = itertools.pairwise(np.array(line) * [111_195 * math.cos(math.radians(line[0][1])), 111_195])
+    return sum(math.dist(one, other) for one, other in steps)
 
 
 def test_no_state_of_the_roads_is_sent_twice() -> None:

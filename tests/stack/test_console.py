@@ -49,6 +49,15 @@ def test_the_level_of_a_line_is_read_from_it(line: str, level: int) -> None:
     "line",
     [
         "10:37:40.576 WARN org.apache.kafka.controller.QuorumController - Performing controller activation. The log",
+        "13:13:37.471 ERROR org.apache.kafka.controller.EventPerformanceMonitor - [QuorumController id=1] "
+        "Exceptionally slow controller event handleCommit[baseOffset=0] took 2180 ms.",
+        "13:13:37.720 ERROR kafka.server.ControllerApis - [ControllerApis nodeId=1] Unexpected error handling "
+        "request RequestHeader(apiKey=CONTROLLER_REGISTRATION, apiVersion=0) -- ControllerRegistrationRequestData()",
+        "13:18:47.248 ERROR kafka.server.ControllerRegistrationManager - [ControllerRegistrationManager id=1] "
+        "RegistrationResponseHandler: channel manager timed out before sending the request.",
+        "13:03:24.993 ERROR org.apache.kafka.coordinator.common.runtime.CoordinatorRuntime - [GroupCoordinator id=1] "
+        "Failed to load metadata from __consumer_offsets-6 with epoch 6 due to Stopped loading records from "
+        "__consumer_offsets-6 because the partition is not online or is no longer the leader..",
         "WARNING: A terminally deprecated method in sun.misc.Unsafe has been called",
         "2026-11-29 10:37:26.141 UTC FATAL:  the database system is starting up",
         '2026-11-29 10:37:26.258 UTC FATAL:  database "trafficapp" does not exist',
@@ -124,6 +133,23 @@ def test_brief_shows_what_is_wrong_and_files_have_everything(tmp_path: Path) -> 
     assert "SIGKILL" in (tmp_path / "kafka.log").read_text()
 
 
+def test_what_a_process_says_anew_does_not_belong_to_what_the_one_before_said_last(tmp_path: Path) -> None:
+    with LogOutput(tmp_path, brief=True) as output:
+        stream = shown_by(output)
+        output.line("worker-1", f"{FAUST}[CRITICAL] ending the process")
+        output.line("kafka", "12:00:00.000 ERROR kafka.log.LogManager - no space")
+        for name in ("worker-1", "kafka"):
+            output.told(name, "ended with 1; starting again in 0.3 s")
+        output.line("worker-1", "+ƒaµS† v0.15.3+-----+")
+        output.line("kafka", "WARNING: sun.misc.Unsafe::invokeCleaner has been called")
+    assert stream.getvalue().splitlines() == [
+        f"worker-1 | {FAUST}[CRITICAL] ending the process",
+        "   kafka | 12:00:00.000 ERROR kafka.log.LogManager - no space",
+        "worker-1 | ended with 1; starting again in 0.3 s",
+        "   kafka | ended with 1; starting again in 0.3 s",
+    ]
+
+
 def test_verbose_shows_everything(tmp_path: Path) -> None:
     with LogOutput(tmp_path) as output:
         stream = shown_by(output)
@@ -137,18 +163,26 @@ def test_as_json_every_line_is_an_object_with_the_name_of_its_process(tmp_path: 
     own = '{"time":"2026-11-29T10:38:20.354Z","level":"ERROR","logger":"a","message":"no","role":"streams"}'
     with LogOutput(tmp_path, json_lines=lines) as output:
         output.line("worker-1", own)
-        for line in ("Traceback (most recent call last):", "  File", "{not an object", '{"a": 1}', "\udc80", ""):
+        for line in (
+            "Traceback (most recent call last):",
+            "  File",
+            "{not an object",
+            '{"a": 1}',
+            "\udc80",
+            "a\u2028b\x85c",
+            "",
+        ):
             output.line("worker-1", line)
         output.line("kafka", "10:37:40.576 ERROR kafka.log.LogManager - no space")
         output.told("postgres", "was ended by SIGKILL; starting again in 0.3 s")
     told = [json.loads(line) for line in lines.getvalue().splitlines()]
     assert told[0] == json.loads(own) | {"process": "worker-1"}
     assert [(one["process"], one["level"]) for one in told[1:3]] == [("worker-1", "ERROR")] * 2
-    assert [one["message"] for one in told[1:7]] == [
-        *("Traceback (most recent call last):", "  File", "{not an object", '{"a": 1}', "\\udc80", "")
+    assert [one["message"] for one in told[1:8]] == [
+        *("Traceback (most recent call last):", "  File", "{not an object", '{"a": 1}', "\\udc80", "a\u2028b\x85c", "")
     ]
-    assert (told[7]["process"], told[7]["level"]) == ("kafka", "ERROR")
-    assert (told[8]["process"], told[8]["level"]) == ("postgres", "WARNING")
+    assert (told[8]["process"], told[8]["level"]) == ("kafka", "ERROR")
+    assert (told[9]["process"], told[9]["level"]) == ("postgres", "WARNING")
     assert all(one.keys() >= {"time", "level", "logger", "message", "role", "process"} for one in told)
 
 

@@ -8,8 +8,8 @@ import io
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -490,3 +490,85 @@ async def test_a_minute_of_events_says_what_postgres_says(
     finally:
         telling.cancel()
         await asyncio.gather(telling, return_exceptions=True)
+
+
+async def test_three_sockets_over_a_minute_of_windows_say_what_postgres_says(
+    backend: Worker, tables: Connection
+) -> None:
+    """Twelve windows of two cameras and a lane, one after the other: every row that any socket says stands there."""
+    await tables.execute("INSERT INTO cameras (camera_id, name, latitude, longitude) VALUES ('a', 'A', 44.5, 11.3)")
+    settings = backend.context.settings
+    minute = [
+        [
+            recent_window("a", ago, vehicle_count=ago, congestion_score=ago / 100, avg_speed_kmh=60.0 - ago),
+            recent_window("a", ago, lane_id=1, vehicle_count=1, congestion_score=None, congestion_level="UNKNOWN"),
+            recent_window("b", ago, vehicle_count=2 * ago, counts_by_class={"bus": 2 * ago}),
+        ]
+        for ago in range(12, 0, -1)
+    ]
+    surroundings = Surroundings(settings)
+    await surroundings.refresh()
+    paths = ("/ws/metrics", "/ws/metrics/lanes", "/ws/events?types=traffic_metrics_update,heatmap_update,new_alert")
+    async with AsyncExitStack() as opened:
+        cameras, lanes, events = [await opened.enter_async_context(listening(backend, path)) for path in paths]
+        telling = asyncio.create_task(PeriodicEvents(backend.context.redis, settings, surroundings).run())
+        opened.push_async_callback(ended, telling)
+        for number, rows in enumerate(minute):
+            await keep_windows(settings, *rows)
+            await backend.put(*rows)
+            if number == 6:
+                await step(backend, news_event("rises", "a", severity="WARNING", congestion_level="HIGH"))
+            await asyncio.sleep(0.9)
+        last = {"cameras": flat(minute[-1][::2]), "lanes": flat(minute[-1][1:2])}
+        told = {
+            "cameras": await heard_until(cameras, lambda message: message == last["cameras"]),
+            "lanes": await heard_until(lanes, lambda message: message == last["lanes"]),
+        }
+        news = await heard_until(events, lambda event: event["data"] == last["cameras"])
+        news += await heard_until(events, lambda event: event["event"] == "heatmap_update")
+    stored = {(row["camera_id"], row["window_start"], row["lane_id"]): row for row in await tables.fetch(_METRIC_ROWS)}
+    assert len(stored) == 36
+    updates = [event["data"] for event in news if event["event"] == "traffic_metrics_update"]
+    # several of each, as their clocks have it; a client replaces what it shows
+    assert len(updates) >= 8
+    assert min(len(messages) for messages in told.values()) >= 3
+    for rows in [*updates, *told["cameras"], *told["lanes"]]:
+        for row in rows:
+            kept = dict(stored[row["camera_id"], datetime.fromisoformat(row["window_start"]), row["lane_id"]])
+            kept["counts_by_class"] = json.loads(kept["counts_by_class"])
+            assert row == kept | {name: row[name] for name in ("window_start", "window_end")}
+            assert datetime.fromisoformat(row["window_end"]) == kept["window_end"]
+    for messages in (updates, told["cameras"]):
+        assert all([row["camera_id"] for row in rows] in ([], ["a"], ["a", "b"]) for rows in messages)
+        seen = [rows[0]["window_start"] for rows in messages if rows]
+        assert seen == sorted(seen)
+        assert len(set(seen)) >= 3
+    # the mean of what was there when it was reckoned
+    means = [round(sum(rows[0].vehicle_count for rows in minute[:n]) / n, 2) for n in range(1, 13)]
+    points = [point for event in news if event["event"] == "heatmap_update" for point in event["data"]]
+    assert len(points) >= 4
+    assert {point["camera_id"] for point in points} == {"a"}
+    assert all(point["avg_vehicle_count"] in means for point in points)
+    assert points[-1]["avg_vehicle_count"] == means[-1]
+    (alert,) = [event["data"] for event in news if event["event"] == "new_alert"]
+    assert (alert["camera_id"], alert["severity"], alert["alert_severity"]) == ("a", "HIGH", "WARNING")
+
+
+_METRIC_ROWS = """
+    SELECT camera_id, window_start, window_end, lane_id, vehicle_count, counts_by_class, avg_speed_kmh, stopped_ratio,
+        queue_length, congestion_level, congestion_score, detections FROM traffic_metrics
+"""
+
+
+async def heard_until(messages: Messages, is_last: Callable[[Any], bool]) -> list[Any]:
+    """What a client is told up to a message."""
+    found = []
+    async with asyncio.timeout(20):
+        while not found or not is_last(found[-1]):
+            found.append(await messages.get())
+    return found
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

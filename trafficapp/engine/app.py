@@ -173,7 +173,16 @@ class TrafficApp(faust.App):
         return await end_offsets(self.settings, topic, partitions)
 
     async def look_at_topics(self) -> None:
-        """End the process when a topic was made anew, or partitions were added to it, while it is read."""
+        """End the process when a topic was made anew, or partitions were added to it, while it is read.
+
+        While the broker is away nothing is looked at: who reads tells the outage.
+        """
+        try:
+            if not await asyncio.to_thread(self.topic_admin.answers):
+                return
+        except KafkaException as error:
+            logger.warning("looking at the topics failed: %s", error)
+            return
         await self._check_partitions()
         try:
             logs = await asyncio.to_thread(self.topic_admin.logs, list(self._logs))

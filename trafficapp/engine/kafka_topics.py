@@ -83,6 +83,22 @@ class TopicAdmin:
             self._connected = AdminClient(librdkafka_config(self._settings) | {"log_level": 2})
         return self._connected
 
+    def answers(self) -> bool:
+        """Whether the broker does.
+
+        While it is away, librdkafka waits for this with hardly any work, and for everything else with much of a core.
+
+        Raises:
+            KafkaException: it refuses us.
+        """
+        try:
+            self.client.list_topics(timeout=_REQUEST_SECONDS)
+        except KafkaException as error:
+            if error_code(error) in _UNREACHABLE:
+                return False
+            raise
+        return True
+
     def logs(self, topics: Collection[str]) -> dict[str, SourceLog]:
         """Which logs topics are; those that do not exist are left out.
 

@@ -1,19 +1,26 @@
 """Answers of HERE Traffic v7 (``/v7/flow``, ``locationReferencing=shape``) as messages of the road-speed feed.
 
 Speeds come in metres a second and leave in km/h. A road has no name that lasts at HERE, so it is named after its
-shape. A result that cannot be used is left out and counted; it costs none of its neighbours.
+shape. A part of it that is closed (``subSegments``) is a road of its own. A result that cannot be used is left out and
+counted; it costs none of its neighbours.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TypeAlias
 from uuid import UUID, uuid5
 
 import msgspec
+import shapely
 from msgspec import Struct
+from shapely.affinity import scale
+from shapely.ops import substring
 
 from models.cameras.detections import event_time_us
 from models.roads.current import CLOSED_JAM_FACTOR
@@ -25,13 +32,18 @@ KMH_PER_MS = 3.6
 #: HERE's clock may be ahead of ours by so much.
 _AHEAD_US = 60_000_000
 
-#: Words of ``traversability`` for a road on which nobody may drive.
-_CLOSED = ("closed", "reversibleNotRoutable")
+#: Words of ``traversability`` for a road on which nobody may drive, in small letters.
+_CLOSED = ("closed", "reversiblenotroutable")
 
 #: Shapes are compared to a metre: later digits may differ between answers.
 _SHAPE_DECIMALS = 5
+_CUT_DECIMALS = 7
 _NAMESPACE = UUID("6f1d3c1e-5a57-5d0f-8a43-6a0f8f2f2b11")
 _NAME_CHARACTERS = 256
+
+
+#: A road as (longitude, latitude) in driving direction.
+_Line: TypeAlias = list[tuple[float, float]]
 
 
 class UnusableFlow(Exception):
@@ -60,12 +72,24 @@ class _Location(_Camel, frozen=True):
     description: str | None = None
 
 
-class _CurrentFlow(_Camel, frozen=True):
+class _Flow(_Camel, frozen=True):
     jam_factor: float | None = None
+    traversability: str | None = None
+
+    @property
+    def is_closed(self) -> bool:
+        return (self.traversability or "").lower() in _CLOSED or (self.jam_factor or 0.0) >= CLOSED_JAM_FACTOR
+
+
+class _SubSegment(_Flow, frozen=True):
+    length: float | None = None
+
+
+class _CurrentFlow(_Flow, frozen=True):
     speed: float | None = None
     free_flow: float | None = None
-    traversability: str | None = None
     confidence: float | None = None
+    sub_segments: list[_SubSegment] | None = None
 
 
 class _Result(_Camel, frozen=True):
@@ -138,7 +162,7 @@ class HereFlow:
     def _messages(
         self, raw: msgspec.Raw, updated_us: int, seen: set[str], left_out: Counter[str]
     ) -> Iterator[Outgoing]:
-        """The message of a result, or none and why."""
+        """The message of a result, or none and why; and those of its closed parts."""
         try:
             result = _decode_result(raw)
         except _UNDECODABLE:
@@ -148,34 +172,37 @@ class HereFlow:
         road_id = _road_id(line)
         flow = result.current_flow
         free_flow_kmh = self._free_flow(road_id, flow)
-        closed = flow.traversability in _CLOSED or (flow.jam_factor or 0.0) >= CLOSED_JAM_FACTOR
+        parts = _closed_parts(line, flow)
+        closed = parts == [line]
         speed_kmh = 0.0 if closed else _kmh(flow.speed)
         jam_factor = CLOSED_JAM_FACTOR if closed else flow.jam_factor
+        message = {
+            "timestamp": rfc3339(updated_us),
+            "road_name": (result.location.description or "")[:_NAME_CHARACTERS],
+            "free_flow_speed": free_flow_kmh,
+        }
         if len(line) < 2:
             left_out["without a line"] += 1
         elif road_id in seen:
             left_out["that came twice"] += 1
-        elif speed_kmh is None or jam_factor is None:
+        elif speed_kmh is None or jam_factor is None or jam_factor < 0:
             left_out["without a speed"] += 1
         elif free_flow_kmh is None and not closed:
             left_out["without a free-flow speed"] += 1
         else:
             seen.add(road_id)
-            timestamp = rfc3339(updated_us)
-            message: dict[str, object] = {
-                "event_id": str(uuid5(_NAMESPACE, f"{road_id} {timestamp}")),
-                "timestamp": timestamp,
-                "road_id": road_id,
-                "road_name": (result.location.description or "")[:_NAME_CHARACTERS],
-                "current_speed": speed_kmh,
-                "free_flow_speed": free_flow_kmh,
-                "jam_factor": jam_factor,
-                "coordinates": line,
-            }
-            for name, told in (("traversability", flow.traversability), ("confidence", flow.confidence)):
-                if told is not None:
-                    message[name] = told
-            yield Outgoing(updated_us, road_id.encode(), msgspec.json.encode(message), 1)
+            told = {"traversability": flow.traversability, "confidence": flow.confidence}
+            yield _outgoing(
+                line,
+                updated_us,
+                message
+                | {"current_speed": speed_kmh, "jam_factor": jam_factor}
+                | {name: value for name, value in told.items() if value is not None},
+            )
+        for part in parts:
+            if part != line and (part_id := _road_id(part)) not in seen:
+                seen.add(part_id)
+                yield _outgoing(part, updated_us, message | {"current_speed": 0.0, "jam_factor": CLOSED_JAM_FACTOR})
 
     def _free_flow(self, road_id: str, flow: _CurrentFlow) -> float | None:
         """The free-flow speed of a road; the last known when it is not told, as of closed roads; None when none is."""
@@ -185,13 +212,51 @@ class HereFlow:
         return told or self._free_flow_kmh.get(road_id)
 
 
+def _outgoing(line: _Line, updated_us: int, message: Mapping[str, object]) -> Outgoing:
+    """The message of a road that is as long as its line."""
+    road_id = _road_id(line)
+    event_id = str(uuid5(_NAMESPACE, f"{road_id} {message['timestamp']}"))
+    whole = {"event_id": event_id, "road_id": road_id, "coordinates": line, **message}
+    return Outgoing(updated_us, road_id.encode(), msgspec.json.encode(whole), 1)
+
+
+def _closed_parts(line: _Line, flow: _CurrentFlow) -> list[_Line]:
+    """The parts of a road on which nobody may drive: the whole line, too, where it is not told which part it is.
+
+    Parts follow each other along the road and have their lengths; several that touch are one.
+    """
+    parts = flow.sub_segments or []
+    if flow.is_closed or (parts and all(part.is_closed for part in parts)):
+        return [line]
+    if len(line) < 2 or not any(part.is_closed for part in parts):
+        return []
+    lengths = [part.length or 0.0 for part in parts]
+    if min(lengths) <= 0:
+        return [line]
+    ends = [end / sum(lengths) for end in accumulate(lengths, initial=0.0)]
+    spans: list[tuple[float, float]] = []
+    for part, begin, end in zip(parts, ends[:-1], ends[1:], strict=True):
+        if part.is_closed:
+            spans = [*spans[:-1], (spans[-1][0], end)] if spans and spans[-1][1] == begin else [*spans, (begin, end)]
+    return [_cut(line, begin, end) for begin, end in spans]
+
+
+def _cut(line: _Line, begin: float, end: float) -> _Line:
+    """A part of a line, from one share of its length to another."""
+    # a degree of longitude is shorter than one of latitude
+    narrower = math.cos(math.radians(line[0][1]))
+    flat = scale(shapely.LineString(line), narrower, 1.0, origin=(0, 0))
+    cut = scale(substring(flat, begin, end, normalized=True), 1 / narrower, 1.0, origin=(0, 0))
+    return [(round(lon, _CUT_DECIMALS), round(lat, _CUT_DECIMALS)) for lon, lat in cut.coords]
+
+
 def _kmh(metres_per_second: float | None) -> float | None:
     return None if metres_per_second is None else round(metres_per_second * KMH_PER_MS, 2)
 
 
-def _line(shape: _Shape) -> list[tuple[float, float]]:
+def _line(shape: _Shape) -> _Line:
     """The line as (longitude, latitude): the links one after the other."""
-    line: list[tuple[float, float]] = []
+    line: _Line = []
     for link in shape.links:
         for point in link.points:
             if not line or line[-1] != (point.lng, point.lat):
@@ -199,7 +264,7 @@ def _line(shape: _Shape) -> list[tuple[float, float]]:
     return line
 
 
-def _road_id(line: list[tuple[float, float]]) -> str:
+def _road_id(line: _Line) -> str:
     """A name that lasts as long as the shape of the road."""
     places = ";".join(f"{lon:.{_SHAPE_DECIMALS}f},{lat:.{_SHAPE_DECIMALS}f}" for lon, lat in line)
     return "here:" + hashlib.blake2b(places.encode(), digest_size=10).hexdigest()

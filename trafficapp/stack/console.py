@@ -98,6 +98,9 @@ class LogOutput:
         """Take what the supervisor says about a process; it is shown, whether its own lines are or not."""
         with contextlib.suppress(OSError):
             self._keep(name, text)
+        # what the process says next is another one's
+        self._shown.pop(name, None)
+        self._levels.pop(name, None)
         untold = self._told_repeats.untold(name, text) if self.brief else 0
         if untold is not None:
             with contextlib.suppress(OSError):

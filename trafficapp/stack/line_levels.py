@@ -39,6 +39,11 @@ _EXPECTED = re.compile(
             "Performing controller activation",
             r"sun\.misc\.Unsafe",
             "Please consider reporting this to the maintainers of class",
+            # its parts begin side by side, and ask each other again where the machine is slow
+            "Exceptionally slow controller event",
+            r"Unexpected error handling request RequestHeader\(apiKey=CONTROLLER_REGISTRATION",
+            "RegistrationResponseHandler: channel manager timed out before sending the request",
+            "Failed to load metadata from __consumer_offsets-.* is no longer the leader",
             "Attempting to close NetworkClient that has already been closed",
             # answers of Postgres to those who ask whether it is up
             "the database system is (?:not yet )?(?:starting up|shutting down|accepting connections)",

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from aiohttp import web
 from msgspec import Meta, Struct
 
-from models.alerts import AlertRow, is_about_traffic
+from models.alerts import AlertRow
 from models.cameras.maps import Heatmap, HeatPoint, MapIncident, encode_map
 from models.cameras.window_rows import WindowRow
 from trafficapp.analytics.heatmap import CameraHeat, full_counts, heat_points, heat_span
@@ -20,6 +20,7 @@ from trafficapp.stores.cameras.current import newest_of
 from trafficapp.stores.cameras.dashboard_queries import camera_heat, newest_rows
 from trafficapp.stores.redis.connection import UNAVAILABLE, CurrentState
 from web.alerts.open_alerts import ANSWER_WITHIN_SECONDS, open_alerts
+from web.alerts.views import with_severity
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag
 from web.serving.shapes import Name
@@ -43,8 +44,8 @@ class IncidentsQuery(Struct, frozen=True, kw_only=True):
     """Which open alerts.
 
     Attributes:
-        severity: WARNING, CRITICAL or EMERGENCY; or the level, LOW, MODERATE, HIGH or SEVERE; in any case. No alerts
-            for any other word.
+        severity: WARNING, CRITICAL or EMERGENCY; or the alert's own level, LOW, MODERATE, HIGH or SEVERE; in any case,
+            and as in ``/api/alerts``. No alerts for any other word.
     """
 
     severity: Annotated[str, Meta(max_length=64)] | None = None
@@ -82,16 +83,16 @@ async def incidents(request: web.Request, query: IncidentsQuery) -> web.Response
     """``GET /api/map/incidents``: open alerts whose cameras have a place, newest first."""
     context = request.app[CONTEXT]
     await context.registry.need()
-    wanted = AlertFilter(camera_ids=await context.registry.choose(query.zone))
+    wanted = AlertFilter(camera_ids=await context.registry.choose(query.zone), quality=False)
+    wanted = with_severity(wanted, query.severity) if query.severity else wanted
     found = await open_alerts(context)
     placed = [
         (alert, alert.camera_id)
         for alert in found.matching(wanted)
-        if alert.camera_id is not None and context.registry.place(alert.camera_id) and is_about_traffic(alert)
+        if alert.camera_id is not None and context.registry.place(alert.camera_id)
     ]
     windows = await _newest_windows(context, {camera_id for _, camera_id in placed})
-    shown = [_incident(context, alert, camera_id, windows.get(camera_id)) for alert, camera_id in placed]
-    body = encode_map([incident for incident in shown if _has_severity(incident, query.severity)])
+    body = encode_map([_incident(context, alert, camera_id, windows.get(camera_id)) for alert, camera_id in placed])
     return web.Response(body=body, content_type="application/json", headers=found.headers)
 
 
@@ -130,10 +131,6 @@ def _incident(context: WebContext, alert: AlertRow, camera_id: str, window: Wind
         counts_by_class=None if window is None else window.counts_by_class,
         window_end=None if window is None else window.window_end,
     )
-
-
-def _has_severity(incident: MapIncident, word: str | None) -> bool:
-    return not word or word.upper() in (incident.severity, incident.congestion_level)
 
 
 def operations() -> list[Operation]:

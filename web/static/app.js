@@ -351,8 +351,9 @@ function draw() {
     vehicles += row.vehicle_count;
     queue += row.queue_length;
     if (row.avg_speed_kmh !== null) {
-      speedSum += row.avg_speed_kmh * row.detections;
-      speedWeight += row.detections;
+      // as in /api/dashboard/summary: a camera weighs as many times as it saw vehicles
+      speedSum += row.avg_speed_kmh * row.vehicle_count;
+      speedWeight += row.vehicle_count;
     }
   }
   arrange(now);

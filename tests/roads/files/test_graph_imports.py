@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import sqlite3
 import sys
 from pathlib import Path
@@ -138,6 +139,51 @@ def test_one_row_for_both_directions_as_osmnx_saves_by_default_makes_the_same_gr
         assert np.allclose(*lines, rtol=0, atol=1e-9)
 
 
+def test_each_direction_of_a_way_has_its_own_tags(tmp_path: Path) -> None:
+    graph, remarks = imported(
+        osm_file(
+            tmp_path,
+            {"maxspeed": "40", "maxspeed:forward": "60", "lanes": "3", "lanes:forward": "2", "lanes:backward": "1"},
+            {"oneway": "-1", "maxspeed:forward": "60", "maxspeed:backward": "30"},
+            {"oneway:motor_vehicle": "yes"},
+            {"oneway": "yes", "oneway:motorcar": "no", "oneway:motor_vehicle": "yes"},
+            {"oneway": "yes", "oneway:bicycle": "no"},
+            # by the hour: what holds at all other times counts
+            {"oneway:conditional": "yes @ (Mo-Fr)", "maxspeed": "50", "maxspeed:conditional": "30 @ (22:00-06:00)"},
+        )
+    )
+    assert remarks == []
+    known = zip(graph.edge_ids, graph.free_flow_kmh, graph.lanes, strict=True)
+    assert {str(name): (float(kmh), int(lanes)) for name, kmh, lanes in known} == {
+        "1:1-2": (60.0, 2),
+        "1:2-1": (40.0, 1),
+        "2:3-2": (30.0, 1),
+        "3:3-4": (25.0, 1),
+        "4:4-5": (25.0, 1),
+        "4:5-4": (25.0, 1),
+        "5:5-6": (25.0, 1),
+        "6:6-7": (50.0, 1),
+        "6:7-6": (50.0, 1),
+    }
+
+
+@pytest.mark.parametrize(
+    ("told", "expected", "words"),
+    [
+        ({"maxspeed": "0"}, (25.0, 1), "maxspeed not understood, .* no road has such a speed: '0'"),
+        ({"maxspeed": ["30", "9999"]}, (25.0, 1), "no road has such a speed"),
+        ({"maxspeed": "30", "lanes": "3+1"}, (30.0, 1), r"lanes not understood, .* '3\+1' \(first: edge 'a'\)"),
+        ({"maxspeed": "30", "lanes": "0"}, (30.0, 1), "no road has so many lanes: '0'"),
+    ],
+)
+def test_tags_in_tables_of_openstreetmap_stop_no_import_either(
+    tmp_path: Path, told: dict[str, Any], expected: tuple[float, int], words: str
+) -> None:
+    graph, remarks = imported(geojson(tmp_path, (row_of(2), {"id": "a", "highway": "residential"} | told)))
+    assert set(zip(graph.free_flow_kmh.tolist(), graph.lanes.tolist(), strict=True)) == {expected}
+    assert re.search(words, "\n".join(remarks))
+
+
 @pytest.mark.parametrize("name", ["town.osm.pbf", "town.osm"])
 def test_files_of_openstreetmap(name: str) -> None:
     graph, remarks = imported(OSM / name)
@@ -193,11 +239,18 @@ def test_tags_of_openstreetmap_that_say_nothing_stop_no_import_and_are_told(tmp_
             {"lanes": "many"},
             {"maxspeed": "signals"},
             {"highway": "via_ferrata"},
+            {"maxspeed": "0"},
+            {"maxspeed": "999"},
+            {"lanes": "0", "oneway": "yes"},
+            {"lanes": "100"},
         )
     )
-    assert set(graph.road_ids.tolist()) == {"1", "4", "5", "6"}
+    assert set(graph.road_ids.tolist()) == {"1", "4", "5", "6", "8", "9", "10", "11"}
     assert set(graph.free_flow_kmh.tolist()) == {25.0}
+    assert set(graph.lanes.tolist()) == {1}
     told = "\n".join(remarks)
+    for fault in ("such a speed: '0'", "such a speed: '999'", "so many lanes: '0'", "so many lanes: '100'"):
+        assert f"taken as is usual on such roads: no road has {fault} (first: way" in told
     for word in ("'perhaps'", "oneway=alternating", "'quick'", "'many'", "highway=via_ferrata"):
         assert f"{word} (first: way" in told
 
@@ -447,6 +500,9 @@ def test_a_line_that_is_driven_backwards(tmp_path: Path, oneway: Any) -> None:
         ({"oneway": "alternating"}, "oneway=alternating"),
         ({"speed_kmh": None, "maxspeed": "quick"}, "edge 'a': speed is no number: 'quick'"),
         ({"speed_kmh": None, "maxspeed": NAN}, "edge 'a' has no speed"),
+        ({"speed_kmh": None, "maxspeed": 0}, "edge 'a': no road has such a speed: '0'"),
+        ({"speed_kmh": None, "speed_ms": "30 mph"}, "edge 'a': speed_ms is no number: '30 mph'"),
+        ({"length_m": "1_000"}, "edge 'a': length_m is no number: '1_000'"),
         ({"lanes": "many"}, "edge 'a': lanes is no number: 'many'"),
         ({"allowed": "perhaps"}, "edge 'a': allowed is neither yes nor no"),
         ({"access": "no"}, "no way is left that cars may drive: 1 × way left out: access=no"),

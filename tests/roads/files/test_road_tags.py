@@ -74,6 +74,13 @@ def test_roundabouts_and_motorways_go_one_way_unless_told_otherwise(tags: dict[s
         ("50 km/h", 50),
         ("10 knots", 18.52),
         ("70|100", 85),
+        ("50, 30", 40),
+        ("50,30", 40),
+        ("7,5", 7.5),
+        ("50;30 mph", 49.14),
+        ("RU:urban", 60),
+        ("walk;50", 28.5),
+        (["walk"], 7),
         ("70;100", 85),
         (["30", "50"], 40),
         ("['30', '50']", 40),
@@ -97,7 +104,9 @@ def test_speeds(told: Any, kmh: float | None) -> None:
     assert found == (None if kmh is None else pytest.approx(kmh, abs=0.01))
 
 
-@pytest.mark.parametrize("told", ["fast", "30 miles", "fifty", True, "-30", "50 60", "DE:moon", "1e3", "nan mph"])
+@pytest.mark.parametrize(
+    "told", ["fast", "30 miles", "fifty", True, "-30", "50 60", "DE:moon", "1e3", "nan mph", "５０", "1_0"]
+)
 def test_a_speed_that_is_none_is_named(told: Any) -> None:
     with pytest.raises(UnknownValueError, match="speed is no number"):
         as_speed_kmh(told)
@@ -122,7 +131,7 @@ def test_lanes(told: Any, lanes: int | None) -> None:
     assert as_lanes(told) == lanes
 
 
-@pytest.mark.parametrize("told", ["many", float("inf"), "inf", "nan lanes"])
+@pytest.mark.parametrize("told", ["many", float("inf"), "inf", "nan lanes", "1_0", "２", "3+1"])
 def test_lanes_that_are_no_number_are_named(told: Any) -> None:
     with pytest.raises(UnknownValueError, match="lanes is no number"):
         as_lanes(told)

@@ -166,8 +166,25 @@ async def test_an_incident_of_people_has_the_level_that_its_camera_has_now(place
     manual = alert_event("manual", "a", severity="EMERGENCY", congestion_level=None, congestion_score=None)
     await keep_open(placed.context.redis, manual)
     await placed.put(recent_window("a", congestion_level="HIGH", congestion_score=0.61))
-    (found,) = await (await placed.client.get("/api/map/incidents?severity=HIGH")).json()
+    (found,) = await (await placed.client.get("/api/map/incidents?severity=emergency")).json()
     assert (found["congestion_level"], found["score"]) == ("HIGH", 0.61)
+
+
+@pytest.mark.parametrize("word", ["", "WARNING", "critical", "EMERGENCY", "low", "Moderate", "HIGH", "SEVERE", "red"])
+async def test_words_choose_the_same_alerts_on_the_map_and_in_the_list(placed: Worker, word: str) -> None:
+    """One that rose, one that eases, one of people at a camera where traffic stands, a camera that is silent."""
+    open_ones = [
+        alert_event("rose", "a", severity="CRITICAL", congestion_level="SEVERE"),
+        alert_event("eases", "b", severity="WARNING", congestion_level="LOW"),
+        alert_event("of people", "a", severity="EMERGENCY", alert_type="manual", congestion_level=None),
+        alert_event("silent", "b", severity="WARNING", alert_type="camera_silent", congestion_level=None),
+    ]
+    await keep_open(placed.context.redis, *open_ones)
+    await placed.put(recent_window("a", congestion_level="HIGH"), recent_window("b", congestion_level="SEVERE"))
+    shown = await (await placed.client.get(f"/api/map/incidents?severity={word}")).json()
+    listed = await (await placed.client.get(f"/api/alerts/active?severity={word}")).json()
+    assert sorted(one["alert_id"] for one in shown) == sorted(one["id"] for one in listed)
+    assert len(shown) == {"": 3, "low": 1, "Moderate": 0, "HIGH": 0, "red": 0}.get(word, 1)
 
 
 async def test_incidents_while_redis_is_away(placed: Worker, database_url: str) -> None:

@@ -12,7 +12,9 @@ from trafficapp.roads.files.road_tags import (
     Remarks,
     UnknownValueError,
     as_directions,
+    as_lane_count,
     as_lanes,
+    as_limit_kmh,
     as_speed_kmh,
     as_yes_or_no,
     check_for_cars,
@@ -123,7 +125,6 @@ def _edge(row: Row, where: str, remarks: Remarks) -> Edge:
     if (not begin or not end) and not line:
         raise GraphError(f"{where} has neither nodes nor a line")
     identity, length = column(row, "edge_id"), column(row, "length_m")
-    lanes = as_lanes(column(row, "lanes"))
     return Edge(
         id=None if identity is None else name_of(identity) or str(identity),
         begin=begin or place_name(line[0]),
@@ -132,19 +133,38 @@ def _edge(row: Row, where: str, remarks: Remarks) -> Edge:
         name=name_of(column(row, "name")),
         length_m=None if not texts(length) else number(length, where, "length_m"),
         speed_kmh=_speed_kmh(row, where, remarks),
-        lanes=_DEFAULT_LANES if lanes is None else lanes,
+        lanes=_lanes(row, where, remarks),
         line=line,
         layer=_layer(row),
         nodes_told=bool(begin and end),
     )
 
 
+def _lanes(row: Row, where: str, remarks: Remarks) -> int:
+    """The lanes that are told; one where none are, or where a tag of OpenStreetMap says nothing."""
+    told = column(row, "lanes")
+    try:
+        lanes = as_lane_count(told) if texts(row.get("highway")) else as_lanes(told)
+    except UnknownValueError as fault:
+        if not texts(row.get("highway")):
+            raise
+        remarks.add(f"lanes not understood, taken as is usual on such roads: {fault}", where)
+        lanes = None
+    return _DEFAULT_LANES if lanes is None else lanes
+
+
 def _speed_kmh(row: Row, where: str, remarks: Remarks) -> float:
     """The first speed that is told, or what is usual on such a road."""
     fault = None
     for name, factor in SPEEDS:
+        value = row.get(name)
         try:
-            speed = as_speed_kmh(row.get(name))
+            if name == "maxspeed":
+                speed = as_limit_kmh(value)
+            elif factor == 1:
+                speed = as_speed_kmh(value)
+            else:  # a unit of its own would be one too many
+                speed = number(value, where, name) if texts(value) else None
         except UnknownValueError as error:
             if name != "maxspeed":
                 raise

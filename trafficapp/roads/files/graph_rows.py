@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from models.text_numbers import number as text_number
 from trafficapp.roads.files.road_tags import texts
 from trafficapp.roads.graph.road_graph import GraphError
 
@@ -61,7 +62,7 @@ def number(value: Any, where: str, name: str) -> float:
         GraphError: it is none.
     """
     try:
-        return float(value)
+        return float(text_number(value))
     except (TypeError, ValueError):
         raise GraphError(f"{where}: {name} is no number: {str(value)[:40]!r}") from None
 

@@ -17,13 +17,15 @@ from trafficapp.roads.files.road_tags import (
     Remarks,
     UnknownValueError,
     as_directions,
-    as_lanes,
-    as_speed_kmh,
+    as_lane_count,
+    as_limit_kmh,
     check_for_cars,
 )
 
 #: Whose restrictions of turns hold for cars, the most special first.
 _RESTRICTIONS = ("restriction:motorcar", "restriction:motor_vehicle", "restriction")
+#: Which ways cars may drive, the most special first.
+_ONEWAY = ("oneway:motorcar", "oneway:motor_vehicle", "oneway:vehicle", "oneway")
 _NOT_FOR_CARS = frozenset({"motorcar", "motor_vehicle", "vehicle"})
 
 Place = tuple[float, float]
@@ -88,14 +90,15 @@ def _take_way(found: _Found, way: Any, remarks: Remarks) -> None:
         return
     try:
         check_for_cars(tags)
-        directions = as_directions(
-            tags.get("oneway:motorcar") or tags.get("oneway"), tags.get("junction"), tags["highway"]
-        )
+        oneway = next((tags[name] for name in _ONEWAY if tags.get(name)), None)
+        directions = as_directions(oneway, tags.get("junction"), tags["highway"])
     except (LeftOutError, UnknownValueError) as reason:
         remarks.add(f"way left out: {reason}", where)
         return
-    _drop(tags, "maxspeed", as_speed_kmh, remarks, where)
-    _drop(tags, "lanes", as_lanes, remarks, where)
+    for name in ("maxspeed", "maxspeed:forward", "maxspeed:backward"):
+        _drop(tags, name, as_limit_kmh, remarks, where)
+    for name in ("lanes", "lanes:forward", "lanes:backward"):
+        _drop(tags, name, as_lane_count, remarks, where)
     runs: list[list[int]] = [[]]
     for node in way.nodes:
         if node.location.valid():
@@ -172,7 +175,6 @@ def _edges(found: _Found, pieces: Sequence[tuple[_Way, list[int]]]) -> Iterator[
             "osm_way": str(way.id),
             "name": way.tags.get("name") or way.tags.get("ref"),
             "highway": way.tags["highway"],
-            "maxspeed": way.tags.get("maxspeed"),
         }
         for drive, on, side in zip(way.directions, (refs, refs[::-1]), ("forward", "backward"), strict=True):
             if not drive:
@@ -183,6 +185,7 @@ def _edges(found: _Found, pieces: Sequence[tuple[_Way, list[int]]]) -> Iterator[
                 "edge_id": stem if used[stem] == 1 else f"{stem}-{used[stem]}",
                 "u": str(on[0]),
                 "v": str(on[-1]),
+                "maxspeed": way.tags.get(f"maxspeed:{side}") or way.tags.get("maxspeed"),
                 "lanes": _lanes(way, side),
                 "geometry": [found.places[ref] for ref in on],
             }
@@ -190,12 +193,12 @@ def _edges(found: _Found, pieces: Sequence[tuple[_Way, list[int]]]) -> Iterator[
 
 def _lanes(way: _Way, side: str) -> int | None:
     """Lanes in one direction; `lanes` counts both."""
-    lanes = as_lanes(way.tags.get("lanes"))
+    lanes = as_lane_count(way.tags.get("lanes"))
     if not (way.directions.forward and way.directions.back):
         return lanes
-    if (told := way.tags.get(f"lanes:{side}", "")).isdecimal():
-        return max(1, int(told))
-    return None if lanes is None else max(1, ceil(lanes / 2))
+    if (told := as_lane_count(way.tags.get(f"lanes:{side}"))) is not None:
+        return told
+    return None if lanes is None else ceil(lanes / 2)
 
 
 def _turns(

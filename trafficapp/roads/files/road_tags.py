@@ -9,8 +9,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Mapping
-from math import isfinite
 from typing import Any, NamedTuple
+
+from models.text_numbers import number
+from trafficapp.roads.graph.checks import FASTEST_FREE_FLOW_KMH, MOST_LANES, SLOWEST_FREE_FLOW_KMH
 
 #: Texts that pandas and its relatives write where there is nothing. ``none`` in small letters is a speed without limit.
 _NOTHING = frozenset({"", "nan", "NaN", "None", "<NA>", "NaT", "null"})
@@ -31,10 +33,12 @@ NO_LIMIT_KMH = 130.0
 #: "Schrittgeschwindigkeit" as German courts read it.
 WALK_KMH = 7.0
 _UNTOLD_SPEEDS = frozenset({"signals", "variable", "implicit", "default", "unknown"})
-_SPEED = re.compile(r"(\d+(?:\.\d+)?)\s*(km/h|kmh|kph|km/u|mph|knots|kn)?")
+_SPEED = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(km/h|kmh|kph|km/u|mph|knots|kn)?")
+_SEPARATOR = re.compile(r"[;|,]")
+_DECIMAL_COMMA = re.compile(r"([0-9]),([0-9])(?![0-9])")
 _UNITS = {"mph": KMH_PER_MPH, "knots": KMH_PER_KNOT, "kn": KMH_PER_KNOT}
 _IMPLIED = re.compile(r"([a-z]{2}):(.+)")
-_ZONE = re.compile(r"(?:zone:?)?(\d{1,3})")
+_ZONE = re.compile(r"(?:zone:?)?([0-9]{1,3})")
 #: Limits that a country's law sets, km/h; what is not listed by country is as in most of Europe (OSRM, car.lua).
 _BY_LAW = {
     "urban": 50.0,
@@ -226,12 +230,25 @@ def as_speed_kmh(value: Any) -> float | None:
         raise UnknownValueError(f"speed is no number: {_shown(value)}")
     if isinstance(value, int | float):
         return float(value) if value == value else None
-    speeds = []
-    for text in texts(value):
-        for part in filter(None, (part.strip() for part in re.split(r"[;|,]", text))):
-            if (speed := _one_speed(part)) is not None:
-                speeds.append(speed)
+    speeds = [speed for text in texts(value) for part in _parts(text) if (speed := _one_speed(part)) is not None]
     return sum(speeds) / len(speeds) if speeds else None
+
+
+def as_limit_kmh(value: Any) -> float | None:
+    """A speed limit: as `as_speed_kmh`, and a road may have it.
+
+    Raises:
+        UnknownValueError: it is no speed, or none of a road, as 0 is.
+    """
+    speed = as_speed_kmh(value)
+    if speed is not None and not SLOWEST_FREE_FLOW_KMH <= speed <= FASTEST_FREE_FLOW_KMH:
+        raise UnknownValueError(f"no road has such a speed: {_shown(value)}")
+    return speed
+
+
+def _parts(text: str) -> list[str]:
+    """The values of a text that lists some; a comma before a single digit is a decimal one."""
+    return [part for one in _SEPARATOR.split(_DECIMAL_COMMA.sub(r"\1.\2", text)) if (part := one.strip())]
 
 
 def _one_speed(text: str) -> float | None:
@@ -268,15 +285,24 @@ def as_lanes(value: Any) -> int | None:
     """
     found = []
     for text in texts(value):
-        for part in filter(None, (part.strip() for part in re.split(r"[;|,]", text))):
+        for part in _parts(text):
             try:
-                number = float(part)
+                found.append(round(max(-1.0, min(number(part), 99.0))))
             except ValueError:
-                number = float("inf")
-            if not isfinite(number):
-                raise UnknownValueError(f"lanes is no number: {_shown(part)}")
-            found.append(round(max(-1.0, min(number, 99.0))))
+                raise UnknownValueError(f"lanes is no number: {_shown(part)}") from None
     return min(found) if found else None
+
+
+def as_lane_count(value: Any) -> int | None:
+    """A number of lanes: as `as_lanes`, and a road may have so many.
+
+    Raises:
+        UnknownValueError: it is no number, or none of a road, as 0 is.
+    """
+    lanes = as_lanes(value)
+    if lanes is not None and not 1 <= lanes <= MOST_LANES:
+        raise UnknownValueError(f"no road has so many lanes: {_shown(value)}")
+    return lanes
 
 
 def as_yes_or_no(value: Any, name: str) -> bool | None:
