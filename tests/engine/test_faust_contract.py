@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import importlib.metadata
 import inspect
 from collections.abc import AsyncIterator, Callable, Collection
@@ -17,7 +19,7 @@ from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
-from tests.engine.test_reader import Sink
+from tests.engine.test_reader import Sink, settled
 from trafficapp.batching.runs import Run
 from trafficapp.batching.unpacking import DamagedLog, FetchedBytes, Unpacking
 from trafficapp.engine import consumer as consumer_module
@@ -25,6 +27,7 @@ from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.consumer import RunConsumer, RunConsumerThread, RunTableManager, RunTransport, _NoRecovery
 from trafficapp.engine.fatal import Exit
 from trafficapp.engine.fetching import RunFetchResult
+from trafficapp.engine.ownership import Phase
 from trafficapp.engine.state_rows import SourceLog, TopicMadeAnew
 from trafficapp.settings import load_settings
 
@@ -106,6 +109,16 @@ def test_recovery_resumes_the_flow_and_lets_the_consumer_seek_once_it_is_done() 
     assert "consumer.perform_seek" in source
     assert "consumer.resume_flow" in source
     assert "consumer.resume_partitions" in source
+
+
+def test_partitions_are_resumed_before_the_seek_and_the_flow_behind_it() -> None:
+    for step in (Recovery.on_recovery_completed, Recovery._resume_streams):
+        assert before(
+            inspect.getsource(step), "consumer.resume_partitions", "consumer.perform_seek", "consumer.resume_flow()"
+        )
+    resumed, stopped = inspect.getsource(Consumer.resume_flow), inspect.getsource(Consumer.stop_flow)
+    assert "self.can_resume_flow.set()" in resumed
+    assert "self.can_resume_flow.clear()" in stopped
 
 
 def test_a_delivered_offset_of_none_lets_every_record_through() -> None:
@@ -268,7 +281,7 @@ async def test_committed_offsets_are_what_the_sink_has_applied(consumer: RunCons
     consumer.readers["ours"].own({0: 41})
     consumer._acked[OURS].append(99)
     assert consumer._new_offset(OURS) is None  # a commit while the group joins starts it anew
-    consumer._ready = True
+    consumer._ownership.phase = Phase.OURS
     assert consumer._new_offset(OURS) == 41
     assert not consumer._acked[OURS]
 
@@ -284,7 +297,7 @@ async def test_nothing_is_committed_while_the_group_joins(
 
     monkeypatch.setattr(consumer._thread, "commit", commit)
     assert await consumer._commit({OURS: 1}) is False
-    consumer._ready = True
+    consumer._ownership.phase = Phase.OURS
     assert await consumer._commit({OURS: 2}) is True
     assert commits == [{OURS: 2}]
 
@@ -292,7 +305,7 @@ async def test_nothing_is_committed_while_the_group_joins(
 async def test_a_revocation_gives_everything_up_at_once(consumer: RunConsumer) -> None:
     reader = consumer.readers["ours"]
     reader.own({0: 41})
-    consumer._ready = True
+    consumer._ownership.phase = Phase.OURS
     epoch = reader.epoch
     await consumer.on_partitions_revoked({OURS})
     assert reader.partitions == frozenset()
@@ -334,7 +347,7 @@ async def take_over(
     consumer._active_partitions = set()
     consumer.resume_flow()
     await consumer.perform_seek()
-    taking_over = consumer._taking_over
+    taking_over = consumer._ownership.taking_over
     assert taking_over is not None
     await taking_over
     return sought
@@ -351,6 +364,49 @@ async def test_a_take_over_seeks_to_where_the_sink_wants_to_read_on(
 
 def lost(consumer: RunConsumer) -> float:
     return consumer.app.telemetry.records_lost.labels("ours")._value.get()
+
+
+async def test_a_take_over_waits_until_faust_has_cleared_its_buffers(
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer.stop_flow()
+    monkeypatch.setattr(consumer, "resume_flow", lambda: None)
+    taking_over = asyncio.create_task(take_over(consumer, monkeypatch, first=0, end=7))
+    await settled()
+    assert consumer._ownership.phase is Phase.TAKING_OVER
+    RunConsumer.resume_flow(consumer)
+    assert await taking_over == [{OURS: 7}]
+    assert consumer._ownership.phase is Phase.OURS
+
+
+async def test_what_is_revoked_under_way_is_neither_sought_nor_ours(
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def logs_of(topics: Collection[str]) -> dict[str, SourceLog]:
+        # as a library does that ends a task of its own just when it is cancelled
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return await told_of_logs(topics)
+
+    monkeypatch.setattr(consumer.app, "logs_of", logs_of)
+    taking_over = asyncio.create_task(take_over(consumer, monkeypatch, first=0, end=7))
+    await settled()
+    consumer._give_up()
+    assert await taking_over == []
+    assert consumer._ownership.phase is Phase.GIVEN_UP
+    assert consumer.readers["ours"].partitions == frozenset()
+    assert not consumer.app.loaded
+
+
+async def test_a_rebalance_that_ends_twice_is_taken_over_once(
+    consumer: RunConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await take_over(consumer, monkeypatch, first=0, end=9) == [{OURS: 7}]
+    assert await take_over(consumer, monkeypatch, first=0, end=9) == [{OURS: 7}]
+    assert consumer.readers["ours"].next_offset(0) == 7
+    sink: Any = consumer.readers["ours"].sink
+    assert sink.released == [0]
+    assert consumer._ownership.phase is Phase.OURS
 
 
 async def test_a_take_over_begins_with_the_first_record_that_still_exists_and_counts_what_was_lost(

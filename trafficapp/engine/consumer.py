@@ -17,8 +17,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from typing import Any, NoReturn
+from collections.abc import AsyncIterator, Hashable, Iterable, Iterator, Mapping
+from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
@@ -32,6 +32,7 @@ from trafficapp.batching.unpacking import DamagedLog
 from trafficapp.engine.fatal import Exit, end_process
 from trafficapp.engine.fetching import in_runs
 from trafficapp.engine.finished import FinishedTable
+from trafficapp.engine.ownership import Ownership, Phase
 from trafficapp.engine.reader import RunReader
 from trafficapp.engine.sink import RunSink
 from trafficapp.engine.state_rows import UNTOLD, OtherLog, PartitionsChanged, SourceLog
@@ -49,6 +50,38 @@ _WENT_BACK_SECONDS = 10.0
 
 #: How long an assigned partition may stay without a position while its sink is not waiting for a store.
 _LOAD_SECONDS = 60.0
+
+
+_What = TypeVar("_What", bound=Hashable)
+
+
+class _Place(NamedTuple):
+    """How far a partition is.
+
+    Attributes:
+        due: the record to be applied next.
+        end: of what may be read: where the first open transaction begins, else the highwater.
+        highwater: the end of all records, None while it is not known.
+        sink: what applies them.
+    """
+
+    tp: TP
+    due: int
+    end: int
+    highwater: int | None
+    sink: RunSink
+
+
+class _Lasting(Generic[_What]):
+    """For how long something has been so without a break, as of the looks at it."""
+
+    def __init__(self) -> None:
+        self._since: dict[_What, float] = {}
+
+    def look(self, now: float, what: Iterable[_What]) -> list[tuple[_What, float]]:
+        """What is so now, with how many seconds it has been; what is not named begins anew when it is named again."""
+        self._since = {one: self._since.get(one, now) for one in what}
+        return [(one, now - since) for one, since in self._since.items()]
 
 
 class RunConsumerThread(driver.AIOKafkaConsumerThread):
@@ -87,13 +120,9 @@ class RunConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self.readers = dict(self.app.run_readers)
         self.stall_seconds = self.app.settings.worker.exit_on_stall_seconds
-        self._held: frozenset[TP] = frozenset()
-        self._epoch = 0
-        self._ready = False
-        self._flowing = asyncio.Event()
-        self._taking_over: asyncio.Task[None] | None = None
-        self._behind: dict[TP, tuple[int, float]] = {}
-        self._went_back: dict[TP, float] = {}
+        self._ownership = Ownership()
+        self._behind: _Lasting[tuple[TP, int]] = _Lasting()
+        self._went_back: _Lasting[TP] = _Lasting()
         self._complete_at = time.monotonic()
         for topic, reader in self.readers.items():
             reader.bind(self._seek_back_for(topic))
@@ -117,26 +146,14 @@ class RunConsumer(driver.Consumer):
         await super().on_partitions_assigned(assigned, generation_id)
 
     def resume_partitions(self, tps: Iterable[TP]) -> None:
-        """Hold our topics back until their positions are known."""
-        ours = frozenset(tp for tp in tps if tp.topic in self.readers)
-        if ours:
-            self._held = ours
-
-    def resume_flow(self) -> None:
-        """Faust has cleared the buffers: what is delivered from here on stays."""
-        super().resume_flow()
-        self._flowing.set()
-
-    def stop_flow(self) -> None:
-        """Nothing is delivered until `resume_flow`."""
-        super().stop_flow()
-        self._flowing.clear()
+        """Resume nothing: ours are resumed when they are taken over, and nobody reads the changelogs here."""
 
     async def perform_seek(self) -> None:
         """Faust is done with its part of a rebalance; take the partitions over in the background."""
-        if self._taking_over is not None:
-            self._taking_over.cancel()
-        self._taking_over = asyncio.create_task(self._take_over(self._epoch), name="take over partitions")
+        if self._ownership.phase is not Phase.GIVEN_UP:
+            # said twice for one rebalance: what began the first time must not go on beside what begins now
+            self._give_up()
+        self._ownership.begin(self._take_over)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109
         """Deliver what a fetch returned, in runs."""
@@ -167,90 +184,103 @@ class RunConsumer(driver.Consumer):
             return offset
         self._acked[tp].clear()
         self._acked_index[tp].clear()
-        return reader.next_offset(tp.partition) if self._ready else None
+        return reader.next_offset(tp.partition) if self._ownership.phase is Phase.OURS else None
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         # a commit while the group joins makes aiokafka join again, and so on for ever
-        return bool(await super()._commit(offsets)) if self._ready else False
+        return bool(await super()._commit(offsets)) if self._ownership.phase is Phase.OURS else False
 
     # ------------------------------------------------------------------ taking over and giving up
 
     def _give_up(self) -> None:
+        self._ownership.give_up()
         self.app.on_partitions_given_up()
-        self._epoch += 1
-        self._ready = False
-        self._held = frozenset()
+        # Faust goes on with a partition that it finds there as soon as there is room, also with one that was revoked
         self._buffered_partitions.clear()
-        if self._taking_over is not None:
-            self._taking_over.cancel()
-            self._taking_over = None
         for reader in self.readers.values():
             reader.release()
 
-    async def _take_over(self, epoch: int) -> None:
+    async def _take_over(self, turn: int) -> None:
         began = time.monotonic()
         try:
-            assigned: dict[str, list[int]] = {}
-            for tp in self.assignment():
-                if tp.topic in self.readers:
-                    assigned.setdefault(tp.topic, []).append(tp.partition)
-            logs = await self.app.logs_of(assigned)
-            results = await asyncio.gather(
-                *(self._starts(topic, partitions, logs.get(topic)) for topic, partitions in assigned.items())
-            )
-            starts = {tp: offset for part in results for tp, offset in part.items()}
-            await self._flowing.wait()
-            if epoch != self._epoch:
-                return
-            if starts:
+            assigned = self._assigned()
+            starts = await self._starts(assigned)
+            # Faust has cleared the agents' buffers then: what is delivered from there on stays
+            await self.can_resume_flow.wait()
+            if starts and self._ownership.is_current(turn):
                 await self._thread.seek_wait(starts)
-            if epoch != self._epoch:
+            if not self._ownership.is_current(turn):
                 return
-            for topic, partitions in assigned.items():
-                self.readers[topic].own({p: starts[TP(topic, p)] for p in partitions})
-            for tp in starts:
-                # an entry makes Faust commit the partition even when nothing arrives any more
-                self._acked[tp].clear()
-            self._ready = True
-            super().resume_partitions(self._held | starts.keys())
-            self.app.on_partitions_loaded(
-                {topic: sorted(partitions) for topic, partitions in assigned.items()},
-                time.monotonic() - began,
-            )
+            self._ownership.complete(turn)
+            self._own(starts)
+            partitions = {topic: sorted(partitions) for topic, partitions in assigned.items()}
+            self.app.on_partitions_loaded(partitions, time.monotonic() - began)
         except asyncio.CancelledError:
             raise
         except BaseException:
             logger.exception("taking over partitions failed")
             end_process(Exit.NOT_LOADED, "taking over partitions failed")
 
-    async def _starts(self, topic: str, partitions: list[int], log: SourceLog | None) -> dict[TP, int]:
+    def _assigned(self) -> dict[str, list[int]]:
+        """The partitions that are assigned, by topic, of those that are read in runs."""
+        assigned: dict[str, list[int]] = {}
+        for tp in self.assignment():
+            if tp.topic in self.readers:
+                assigned.setdefault(tp.topic, []).append(tp.partition)
+        return assigned
+
+    def _own(self, starts: Mapping[TP, int]) -> None:
+        """Let partitions that the consumer was sought to be read."""
+        for topic, reader in self.readers.items():
+            reader.own({tp.partition: offset for tp, offset in starts.items() if tp.topic == topic})
+        for tp in starts:
+            # an entry makes Faust commit the partition even when nothing arrives any more
+            self._acked[tp].clear()
+        super().resume_partitions(starts.keys())
+
+    async def _starts(self, assigned: Mapping[str, list[int]]) -> dict[TP, int]:
+        """Where to read on; waits until all sinks know."""
+        logs = await self.app.logs_of(assigned)
+        found = await asyncio.gather(
+            *(self._starts_of(topic, partitions, logs.get(topic, UNTOLD)) for topic, partitions in assigned.items())
+        )
+        return {tp: offset for part in found for tp, offset in part.items()}
+
+    async def _starts_of(self, topic: str, partitions: list[int], log: SourceLog) -> dict[TP, int]:
         """Where to read a topic on, no earlier than its first record that still exists."""
-        reader = self.readers[topic]
         try:
-            wanted = await reader.load(partitions, log or UNTOLD)
+            wanted = await self.readers[topic].load(partitions, log)
         except OtherLog as error:
             _refuse(topic, error)
-        tps = [TP(topic, p) for p in partitions]
+        tps = [TP(topic, partition) for partition in partitions]
         earliest = await self._thread.earliest_offsets(*tps)
-        ends = await self._thread.highwaters(*tps)
-        if any(wanted[tp.partition] > ends.get(tp, 0) for tp in tps):
-            # these are where the first open transaction begins; what was read before may lie beyond it
-            ends = {TP(topic, p): end for p, end in (await self.app.ends_of(topic, partitions)).items()}
+        await self._check_ends(topic, wanted)
         starts = {}
         for tp in tps:
-            partition = tp.partition
-            first = earliest.get(tp, 0)
-            if wanted[partition] > ends.get(tp, 0):
-                # new records would stand at offsets that count as applied, and be skipped without a word
+            due, first = wanted[tp.partition], earliest.get(tp, 0)
+            if 0 < due < first:
+                self.app.lost(topic, tp.partition, due, first - 1)
+            starts[tp] = max(due, first)
+        return starts
+
+    async def _check_ends(self, topic: str, wanted: Mapping[int, int]) -> None:
+        """End the process when a log ends before what was applied of it.
+
+        New records would stand at offsets that count as applied, and be skipped without a word.
+        """
+        found = await self._thread.highwaters(*(TP(topic, partition) for partition in wanted))
+        ends = {partition: found.get(TP(topic, partition), 0) for partition in wanted}
+        if any(wanted[partition] > end for partition, end in ends.items()):
+            # these are where the first open transaction begins; what was read before may lie beyond it
+            ends |= await self.app.ends_of(topic, list(wanted))
+        for partition, end in ends.items():
+            if wanted[partition] > end:
                 end_process(
                     Exit.LOG_WENT_BACK,
-                    f"{topic}-{partition} ends at {ends.get(tp, 0)}, before {wanted[partition]} where {reader.sink!r} "
-                    f"is: the topic was made anew or lost records. {how_to_begin_anew(topic)}",
+                    f"{topic}-{partition} ends at {end}, before {wanted[partition]} where "
+                    f"{self.readers[topic].sink!r} is: the topic was made anew or lost records. "
+                    f"{how_to_begin_anew(topic)}",
                 )
-            if 0 < wanted[partition] < first:
-                self.app.lost(topic, partition, wanted[partition], first - 1)
-            starts[tp] = max(wanted[partition], first)
-        return starts
 
     def _seek_back_for(self, topic: str) -> Any:
         async def seek_back(partition: int, offset: int) -> None:
@@ -270,36 +300,30 @@ class RunConsumer(driver.Consumer):
         consumer may stop to fetch; a new process does better than waiting.
         """
         now = time.monotonic()
-        behind: dict[TP, tuple[int, float]] = {}
-        went_back: dict[TP, float] = {}
-        for tp, due, end, sink in self._owned():
-            highwater = self.highwater(tp)
-            if highwater is not None and highwater < due:
-                went_back[tp] = self._went_back.get(tp, now)
-                if now - went_back[tp] > _WENT_BACK_SECONDS:
-                    end_process(
-                        Exit.LOG_WENT_BACK,
-                        f"{tp.topic}-{tp.partition} ends before {due}, which is due: the topic was made anew or lost "
-                        f"records. {how_to_begin_anew(tp.topic)}",
-                    )
-            if end <= due or sink.is_waiting():
-                continue
-            before = self._behind.get(tp)
-            behind[tp] = before if before is not None and before[0] == due else (due, now)
-            waited = now - behind[tp][1]
-            if waited > self.stall_seconds:
-                end_process(Exit.STALLED, f"{tp.topic}-{tp.partition} at {due} of {end} for {waited:.0f} s")
-        self._behind, self._went_back = behind, went_back
+        places = list(self._places())
+        went_back = {one.tp: one for one in places if one.highwater is not None and one.highwater < one.due}
+        for tp, seconds in self._went_back.look(now, went_back):
+            if seconds > _WENT_BACK_SECONDS:
+                end_process(
+                    Exit.LOG_WENT_BACK,
+                    f"{tp.topic}-{tp.partition} ends before {went_back[tp].due}, which is due: the topic was made anew "
+                    f"or lost records. {how_to_begin_anew(tp.topic)}",
+                )
+        behind = {(one.tp, one.due): one for one in places if one.end > one.due and not one.sink.is_waiting()}
+        for (tp, due), seconds in self._behind.look(now, behind):
+            if seconds > self.stall_seconds:
+                end = behind[tp, due].end
+                end_process(Exit.STALLED, f"{tp.topic}-{tp.partition} at {due} of {end} for {seconds:.0f} s")
         self._check_take_over(now)
 
-    def _owned(self) -> Iterator[tuple[TP, int, int, RunSink]]:
-        """Partitions that are ours with the record that is due, the end of what may be read, and the sink."""
+    def _places(self) -> Iterator[_Place]:
+        """How far the partitions are that are ours, but for those of which that is not known yet."""
         for topic, reader in self.readers.items():
             for partition in reader.partitions:
                 tp = TP(topic, partition)
                 due, end = reader.next_offset(partition), self.readable_end(tp)
                 if due is not None and end is not None:
-                    yield tp, due, end, reader.sink
+                    yield _Place(tp, due, end, self.highwater(tp), reader.sink)
 
     def readable_end(self, tp: TP) -> int | None:
         """The offset behind the last record that may be read: where the first open transaction begins, else the end.
@@ -327,7 +351,7 @@ class RunConsumer(driver.Consumer):
 
     def lag(self) -> dict[tuple[str, int], int]:
         """Records behind the end of what may be read, by topic and partition."""
-        return {(tp.topic, tp.partition): max(end - due, 0) for tp, due, end, _ in self._owned()}
+        return {(one.tp.topic, one.tp.partition): max(one.end - one.due, 0) for one in self._places()}
 
 
 def _refuse(topic: str, error: OtherLog) -> NoReturn:
