@@ -373,7 +373,7 @@ async def test_a_take_over_waits_until_faust_has_cleared_its_buffers(
     monkeypatch.setattr(consumer, "resume_flow", lambda: None)
     taking_over = asyncio.create_task(take_over(consumer, monkeypatch, first=0, end=7))
     await settled()
-    assert consumer._ownership.phase is Phase.TAKING_OVER
+    assert not consumer.app.loaded
     RunConsumer.resume_flow(consumer)
     assert await taking_over == [{OURS: 7}]
     assert consumer._ownership.phase is Phase.OURS

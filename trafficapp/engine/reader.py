@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Protocol
 
 from aiokafka import ConsumerRecord
@@ -31,7 +32,6 @@ _WAITING_RUNS = 2
 #: A hole that seeking back has not closed for this long ends the process.
 _HOLE_SECONDS = 20.0
 _SEEK_AGAIN_SECONDS = 2.0
-
 
 #: Asks the consumer to read a partition again from an offset.
 SeekBack = Callable[[int, int], Awaitable[None]]
@@ -53,6 +53,19 @@ class Watcher(Protocol):
 
 
 @dataclass(slots=True)
+class _Hole:
+    """Records are due, and others came: those on their way were dropped, or those in the log deleted.
+
+    Attributes:
+        since: when it was found.
+        sought: when the consumer was last sought back to read again what is due.
+    """
+
+    since: float
+    sought: float = -inf
+
+
+@dataclass(slots=True)
 class _Loaded:
     """A partition that is ours.
 
@@ -64,8 +77,7 @@ class _Loaded:
     next_offset: int
     runs: asyncio.Queue[Run] = field(default_factory=lambda: asyncio.Queue(_WAITING_RUNS))
     worker: asyncio.Task[None] | None = None
-    hole_since: float | None = None
-    sought: float = 0.0
+    hole: _Hole | None = None
 
     def drain(self) -> None:
         """Drop the runs that nobody takes any more; a `submit` that waits for room gets it."""
@@ -169,13 +181,12 @@ class RunReader:
 
     async def _is_due(self, loaded: _Loaded, run: Run) -> bool:
         """Whether a run goes on where the one before ended; what lies between its bounds and is missing is no hole."""
-        if run.end <= loaded.next_offset:
-            return False
-        if run.begin > loaded.next_offset and not await self._was_deleted(loaded, run):
-            return False
-        loaded.hole_since = None
-        loaded.sought = 0.0
-        return True
+        if run.begin > loaded.next_offset:
+            await self._mend_hole(loaded, run.begin)
+        is_due = run.begin <= loaded.next_offset < run.end
+        if is_due:
+            loaded.hole = None
+        return is_due
 
     def _wanted(self, loaded: _Loaded, run: Run) -> Sequence[ConsumerRecord]:
         """The records of a run that are due and that the sink takes."""
@@ -188,30 +199,35 @@ class RunReader:
             self._watcher.left_out(self.topic, loaded.partition, len(unreadable), *unreadable[0])
         return [record for record in records if why_unreadable(record) is None]
 
-    async def _was_deleted(self, loaded: _Loaded, run: Run) -> bool:
-        """A run begins beyond the due record: was a run dropped on its way, or what lies between deleted?
+    async def _mend_hole(self, loaded: _Loaded, begin: int) -> None:
+        """Do what closes a hole before an offset: step over what was deleted, have the rest of it read again."""
+        now = self._clock()
+        hole = loaded.hole = loaded.hole or _Hole(now)
+        if now - hole.since > _HOLE_SECONDS:
+            end_process(Exit.HOLE, f"{self.topic}-{loaded.partition} due {loaded.next_offset} got {begin}")
+        if now - hole.sought <= _SEEK_AGAIN_SECONDS:
+            # this run was on its way before what was read again
+            return
+        kept = await self._first_kept(loaded.partition)
+        if kept is None:
+            return
+        self._step_over_deleted(loaded, min(kept, begin))
+        if loaded.next_offset < begin:
+            hole.sought = now
+            logger.info("%s-%d: due %d, got %d; reading again", self.topic, loaded.partition, loaded.next_offset, begin)
+            if self._seek_back is not None:
+                await self._seek_back(loaded.partition, loaded.next_offset)
 
-        Everything that was not deleted is read again.
-        """
-        partition, due, now = loaded.partition, loaded.next_offset, self._clock()
-        if loaded.hole_since is None:
-            loaded.hole_since = now
-        if now - loaded.hole_since > _HOLE_SECONDS:
-            end_process(Exit.HOLE, f"{self.topic}-{partition} due {due} got {run.begin}")
-        if now - loaded.sought <= _SEEK_AGAIN_SECONDS:
-            return False
+    async def _first_kept(self, partition: int) -> int | None:
+        """The first offset of a partition that was not deleted; None when the log cannot be looked into now."""
         try:
-            start = min(await self._log_start(partition), run.begin)
+            return await self._log_start(partition)
         except (KafkaError, OSError) as error:
             logger.warning("%s-%d: could not look into the log: %r", self.topic, partition, error)
-            return False
-        if start > due:
-            self._watcher.lost(self.topic, partition, due, start - 1)
-            loaded.next_offset = due = start
-        if start == run.begin:
-            return True
-        loaded.sought = now
-        logger.info("%s-%d: due %d, got %d; reading again", self.topic, partition, due, run.begin)
-        if self._seek_back is not None:
-            await self._seek_back(partition, due)
-        return False
+            return None
+
+    def _step_over_deleted(self, loaded: _Loaded, kept: int) -> None:
+        """Go on at an offset before which everything was deleted."""
+        if kept > loaded.next_offset:
+            self._watcher.lost(self.topic, loaded.partition, loaded.next_offset, kept - 1)
+            loaded.next_offset = kept
