@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import struct
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -189,7 +189,7 @@ class SlowOutbox:
         self.sent: list[bytes] = []
 
     async def send(
-        self, topic: str, partition: int, records: Iterable[tuple[bytes, bytes]]
+        self, topic: str, partition: int, records: Iterable[tuple[bytes, bytes]], headers: Sequence[Any] = ()
     ) -> list[asyncio.Future[RecordMetadata]]:
         records = list(records)
         await self.room.wait()

@@ -19,7 +19,7 @@ import itertools
 import logging
 import time
 from collections import ChainMap
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
@@ -31,12 +31,13 @@ from trafficapp.engine.fatal import Exit, end_process
 from trafficapp.engine.kafka import groupless_consumer
 from trafficapp.engine.outbox import Outbox
 from trafficapp.engine.state_rows import (
-    FORGOTTEN_HEADER,
-    OFFSET_BYTES,
     PARTITION_KEY_PREFIX,
+    NoStateRow,
+    as_record,
     is_forgotten,
     offset_of,
     partition_key,
+    row_of,
 )
 from trafficapp.settings import Settings
 
@@ -131,13 +132,11 @@ class StateLog:
 
     async def _send(self, partition: int, rows: list[tuple[bytes, bytes]]) -> list[asyncio.Future[RecordMetadata]]:
         acknowledgements: list[asyncio.Future[RecordMetadata]] = []
-        for covered, group in itertools.groupby(rows, lambda one: one[1] if is_forgotten(one[1]) else None):
-            if covered is None:
-                acknowledgements += await self._outbox.send(self.topic, partition, group)
-            else:
-                tombstones = [(key, None) for key, _ in group]
-                headers = [(FORGOTTEN_HEADER, covered)]
-                acknowledgements += await self._outbox.send(self.topic, partition, tombstones, headers)
+        records = (as_record(key, row) for key, row in rows)
+        # the outbox gives all records of a call the same headers
+        for headers, group in itertools.groupby(records, lambda one: one[1]):
+            sent = [key_and_value for key_and_value, _ in group]
+            acknowledgements += await self._outbox.send(self.topic, partition, sent, headers)
         return acknowledgements
 
     def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -167,31 +166,28 @@ class StateLog:
 
     def _take_in(self, partition: int, record: ConsumerRecord) -> None:
         """Merge what a record of the changelog says, if it is one of ours."""
-        key, row, reason = record.key, record.value, why_unreadable(record)
-        if reason is None and row is None:
-            covered = [value for name, value in record.headers if name == FORGOTTEN_HEADER]
-            if not covered:
-                # a tombstone that says nothing
-                return
-            row = covered[0]
-            if row is None or not is_forgotten(row):
-                reason = "it does not say as of when something is forgotten"
-        elif reason is None and len(row or b"") <= OFFSET_BYTES:
-            reason = "it has no state"
-        reason = reason or self._why_not_of_us(partition, key, row or b"")
-        if reason is not None:
-            logger.error("%s-%d: offset %d is no state row, skipped: %s", self.topic, partition, record.offset, reason)
-        elif key is not None and row is not None:
-            self._merge(partition, key, row)
+        try:
+            if (reason := why_unreadable(record)) is not None:
+                raise NoStateRow(reason)
+            row = row_of(record.value, record.headers)
+            if row is not None:
+                self._merge(partition, self._checked_key(partition, record.key, row), row)
+        except NoStateRow as error:
+            logger.error("%s-%d: offset %d is no state row, skipped: %s", self.topic, partition, record.offset, error)
 
-    def _why_not_of_us(self, partition: int, key: bytes | None, row: bytes) -> str | None:
+    def _checked_key(self, partition: int, key: bytes | None, row: bytes) -> bytes:
+        """The key of a row.
+
+        Raises:
+            NoStateRow: there is none, or the row is not one of ours with this key.
+        """
         if key is None:
-            return "it has no key"
+            raise NoStateRow("it has no key")
         if key.startswith(PARTITION_KEY_PREFIX) and key != partition_key(partition):
-            return "it is of another partition"
+            raise NoStateRow("it is of another partition")
         if self._looks_closely and not is_forgotten(row) and not self._is_row(key, row):
-            return "it cannot be decoded"
-        return None
+            raise NoStateRow("it cannot be decoded")
+        return key
 
     def _merge(self, partition: int, key: bytes, row: bytes) -> None:
         rows = self.rows.setdefault(partition, {})
@@ -230,31 +226,27 @@ class StateLog:
     async def _read(self, partitions: Collection[int]) -> int:
         if not partitions:
             return 0
-        tps = {TopicPartition(self.topic, p): p for p in partitions}
+        tps = [TopicPartition(self.topic, partition) for partition in partitions]
         async with groupless_consumer(
             self._settings,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=_FETCH_BYTES,
             fetch_max_wait_ms=50,
         ) as consumer:
-            consumer.assign(list(tps))
-            ends = await consumer.end_offsets(list(tps))
-            for tp, partition in tps.items():
-                consumer.seek(tp, self._position.get(partition, 0))
-            return await self._read_to(consumer, tps, ends)
+            consumer.assign(tps)
+            ends = await consumer.end_offsets(tps)
+            for tp in tps:
+                consumer.seek(tp, self._position.get(tp.partition, 0))
+            count = 0
+            # the consumer says how far it is, since compaction may have left no record at the very end
+            while [tp for tp in tps if await consumer.position(tp) < ends[tp]]:
+                count += self._take_in_all(await consumer.getmany(timeout_ms=500))
+            return count
 
-    async def _read_to(self, consumer: Any, tps: dict[Any, int], ends: dict[Any, int]) -> int:
-        behind = {tp for tp, partition in tps.items() if ends[tp] > self._position.get(partition, 0)}
-        count = 0
-        while behind:
-            for tp, records in (await consumer.getmany(timeout_ms=500)).items():
-                partition = tps[tp]
-                for record in records:
-                    self._take_in(partition, record)
-                count += len(records)
-                self._position[partition] = records[-1].offset + 1
-            for tp in list(behind):
-                # compaction may have left no record at the very end
-                if await consumer.position(tp) >= ends[tp]:
-                    behind.discard(tp)
-        return count
+    def _take_in_all(self, fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> int:
+        """Merge what was fetched; returns how many records that was."""
+        for tp, records in fetched.items():
+            for record in records:
+                self._take_in(tp.partition, record)
+            self._position[tp.partition] = records[-1].offset + 1
+        return sum(map(len, fetched.values()))

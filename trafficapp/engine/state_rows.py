@@ -7,6 +7,7 @@ applied. `trafficapp.engine.state` merges rows by that offset and need not know 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -38,6 +39,10 @@ class SourceLog(NamedTuple):
 
 #: A log of which nothing is told.
 UNTOLD = SourceLog()
+
+
+class NoStateRow(Exception):
+    """A record of a changelog is no row of ours; the message says why."""
 
 
 class OtherLog(Exception):
@@ -86,6 +91,34 @@ def forgotten_row(offset: int) -> bytes:
 def is_forgotten(row: bytes) -> bool:
     """Whether a row says that what its key names is forgotten."""
     return len(row) == OFFSET_BYTES
+
+
+def as_record(key: bytes, row: bytes) -> tuple[tuple[bytes, bytes | None], tuple[tuple[str, bytes], ...]]:
+    """A row as it stands in the changelog: key and value, and headers.
+
+    What is forgotten is a tombstone, so that compaction removes its row, and says in a header what it covers.
+    """
+    if is_forgotten(row):
+        return (key, None), ((FORGOTTEN_HEADER, row),)
+    return (key, row), ()
+
+
+def row_of(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> bytes | None:
+    """The row that a record of the changelog holds, as `as_record` made it; None when it is a tombstone of nobody.
+
+    Raises:
+        NoStateRow: it holds none.
+    """
+    if value is not None:
+        if len(value) <= OFFSET_BYTES:
+            raise NoStateRow("it has no state")
+        return value
+    for name, row in headers:
+        if name == FORGOTTEN_HEADER:
+            if row is None or not is_forgotten(row):
+                raise NoStateRow("it does not say as of when something is forgotten")
+            return row
+    return None
 
 
 def state_row(offset: int, state: Any) -> bytes:

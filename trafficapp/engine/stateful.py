@@ -34,6 +34,10 @@ _ROWS_AT_ONCE_BYTES = 1 << 20
 #: row written, never has only the stale row of a frozen process to keep.
 _REWRITE_SECONDS = 600.0
 
+#: They are written again so many session timeouts after a take-over for the first time. Within one, whoever was frozen
+#: has lost its partitions; the other is for what it still writes before it knows. The rows written then come last.
+_SESSIONS_BEFORE_REWRITE = 2
+
 
 class PartitionStates(Protocol):
     """The states of one partition: a pure function of its records up to `applied`."""
@@ -60,11 +64,20 @@ States = TypeVar("States", bound=PartitionStates)
 
 @dataclass(slots=True)
 class Owned(Generic[States]):
-    """A partition that is ours; times are of the monotonic clock."""
+    """A partition that is ours; times are of the monotonic clock.
+
+    Attributes:
+        written: when rows were last written.
+        rewrite_at: from when on all rows are to be written again.
+        lock: of whoever changes or writes the states.
+        applied: when a run was last applied.
+        dirty: whether that was after the rows were written.
+        pause_seconds: between one write and the next.
+    """
 
     states: States
     written: float
-    rewritten: float
+    rewrite_at: float
     lock: asyncio.Lock
     applied: float
     dirty: bool = False
@@ -115,9 +128,8 @@ class StatefulSink(ABC, Generic[States]):
             # decoding the rows of thousands of cameras is no work for an event loop
             states = await asyncio.to_thread(self.take_over, partition, dict(loaded[partition]), log)
             self.taken_over(partition, states)
-            # written again soon after a take-over, then now and then
-            rewritten = now - _REWRITE_SECONDS + 2 * self._session_timeout_seconds
-            self._partitions[partition] = Owned(states, now, rewritten, asyncio.Lock(), now)
+            rewrite_at = now + _SESSIONS_BEFORE_REWRITE * self._session_timeout_seconds
+            self._partitions[partition] = Owned(states, now, rewrite_at, asyncio.Lock(), now)
             starts[partition] = states.applied + 1
         return starts
 
@@ -164,9 +176,9 @@ class StatefulSink(ABC, Generic[States]):
 
     async def _write_state(self, partition: int, one: Owned[States]) -> None:
         now = time.monotonic()
-        everything = now - one.rewritten >= _REWRITE_SECONDS
+        everything = now >= one.rewrite_at
         if everything:
-            one.rewritten = now
+            one.rewrite_at = now + _REWRITE_SECONDS
         rows: list[tuple[bytes, bytes]] = []
         total_bytes = pending_bytes = 0
         for key, row in one.states.all_rows() if everything else one.states.changed_rows():
