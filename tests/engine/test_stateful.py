@@ -58,7 +58,7 @@ async def test_all_rows_are_written_after_two_sessions_and_then_every_ten_minute
     sink = Sink(changelog, SESSION_SECONDS)  # type: ignore[arg-type]
     assert await sink.load([3]) == {3: 42}
     written: dict[float, list[bytes]] = {}
-    for seconds in (0.1, 0.5, 19.9, 20.0, 20.6, 619.9, 620.0, 621.0, 1219.9, 1220.0):
+    for seconds in (0.1, 0.5, 19.4, 20.0, 20.6, 619.4, 620.0, 621.0, 1219.4, 1220.0):
         now = 1000.0 + seconds
         changelog.written.clear()
         await sink.apply(3, [], lambda: True)
