@@ -200,6 +200,100 @@ def test_records_that_are_numbered_wrongly_are_numbered_by_their_places(codec: i
     assert [(record.offset, record.value) for record in records] == [(7, b"0"), (8, b"1"), (9, b"2"), (10, b"3")]
 
 
+@pytest.fixture(params=["as the library does", "by hand"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches are read by the library as far as it can, or by hand, as large ones are."""
+    if request.param == "by hand":
+        monkeypatch.setattr(unpacking_module, "PIECE_BYTES", 0)
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize(
+    ("deltas", "expected"),
+    [
+        ([1, 4], [(1, "ok"), (4, "ok")]),
+        # the last offset is taken by the record that is the last one
+        ([4, 3], [(0, "elsewhere"), (3, "ok")]),
+        ([4, 4], [(0, "elsewhere"), (4, "ok")]),
+        ([0, 4, 4], [(0, "ok"), (1, "elsewhere"), (4, "ok")]),
+        ([0, 4, 900], [(0, "ok"), (1, "elsewhere"), (2, "elsewhere")]),
+        ([0, 3, 3], [(0, "ok"), (3, "ok"), (4, "elsewhere")]),
+        ([-1, 4], [(0, "elsewhere"), (4, "ok")]),
+    ],
+)
+def test_each_record_of_a_compacted_batch_has_an_offset_of_its_own(
+    deltas: list[int], expected: list[tuple[int, str]]
+) -> None:
+    sent = [Raw(b"%d" % delta, offset_delta=delta) for delta in deltas]
+    records = records_of(
+        batch_bytes(sent, base_offset=7, last_offset_delta=4), batch_bytes(values(1), base_offset=12), position=7
+    )
+    found = [
+        (record.offset - 7, "elsewhere" if "lies elsewhere" in (why_unreadable(record) or "") else "ok")
+        for record in records
+    ]
+    assert found == [*expected, (5, "ok")]
+    assert all(record.value in (one.value, None) for record, one in zip(records, sent, strict=False))
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_malformed_record_of_a_compacted_batch_costs_no_other_its_offset(place: int) -> None:
+    sent = [Raw(b"1", offset_delta=1), Raw(b"3", offset_delta=3), Raw(b"4", offset_delta=4)]
+    sent[place] = Raw(body=b"\x00")
+    records = records_of(batch_bytes(sent, last_offset_delta=4), batch_bytes(values(1), base_offset=5))
+    assert [record.offset for record in records] == [[0, 3, 4, 5], [1, 2, 4, 5], [1, 3, 4, 5]][place]
+    assert [why_unreadable(record) is not None for record in records] == [number == place for number in range(4)]
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("last_offset_delta", [0, 1, 2])
+def test_the_last_offset_stands_for_all_records_that_have_none(last_offset_delta: int) -> None:
+    records = records_of(
+        batch_bytes(values(4), last_offset_delta=last_offset_delta),
+        batch_bytes(values(1), base_offset=last_offset_delta + 1),
+    )
+    assert [record.offset for record in records] == list(range(last_offset_delta + 2))
+    told = why_unreadable(records[last_offset_delta])
+    assert told == f"the batch has no offsets for its last {4 - last_offset_delta} records, for which it stands"
+    others = [record for record in records if record is not records[last_offset_delta]]
+    assert not any(why_unreadable(record) for record in others)
+
+
+@given(
+    st.lists(st.integers(-2, 9), max_size=7),
+    st.integers(-1, 7),
+    st.sets(st.integers(0, 6), max_size=2),
+    st.integers(0, 9),
+)
+def test_both_ways_give_each_offset_once(
+    deltas: list[int], last_offset_delta: int, malformed: set[int], position: int
+) -> None:
+    sent = [
+        Raw(body=b"\x00") if place in malformed else Raw(b"%d" % place, offset_delta=delta)
+        for place, delta in enumerate(deltas)
+    ]
+    end = 2 + last_offset_delta + 1
+    fetched = [
+        batch_bytes(values(2)),
+        batch_bytes(sent, base_offset=2, last_offset_delta=last_offset_delta),
+        batch_bytes(values(2), base_offset=end),
+    ]
+    position = min(position, end)
+    ways = []
+    for piece_bytes in (unpacking_module.PIECE_BYTES, 0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(unpacking_module, "PIECE_BYTES", piece_bytes)
+            ways.append([told(record)[:1] + told(record)[3:5] for record in records_of(*fetched, position=position)])
+    assert ways[0] == ways[1]
+    offsets = [one[0] for one in ways[0]]
+    assert offsets == sorted(set(offsets))
+    assert offsets[-2:] == [end, end + 1]
+    inside = [offset for offset in offsets if 2 <= offset < end]
+    if position <= 2:
+        assert len(inside) == min(len(deltas), last_offset_delta + 1)
+
+
 @codecs
 @pytest.mark.parametrize("count", [1, 3, 40])
 @pytest.mark.parametrize("before_1970_ms", [1, 5, 10**12])

@@ -54,9 +54,23 @@ class BatchHeader(NamedTuple):
         return self.base_offset + self.last_offset_delta + 1
 
     @property
+    def offset_count(self) -> int:
+        """How many records have room in it."""
+        return self.last_offset_delta + 1
+
+    @property
     def is_dense(self) -> bool:
         """Whether nothing was compacted away, so that the place of a record says what its offset is."""
-        return self.record_count == self.last_offset_delta + 1
+        return self.record_count == self.offset_count
+
+    @property
+    def is_overfull(self) -> bool:
+        """Whether it has more records than offsets, which no broker makes or takes."""
+        return self.record_count > self.offset_count
+
+    def latest_offset(self, place: int) -> int:
+        """The largest offset that the record at a place may have, so that those behind it have room."""
+        return self.next_offset - (min(self.record_count, self.offset_count) - place)
 
     @property
     def timestamp_type(self) -> int:
@@ -76,14 +90,23 @@ def unreadable_batch(header: BatchHeader, reason: str) -> PlainRecord:
 
 
 def records_of(header: BatchHeader, payload: bytes | memoryview) -> Iterator[PlainRecord]:
-    """The records of a batch, with ascending offsets that lie within it; those that cannot be read are marked.
+    """The records of a batch, each with an offset of its own that lies within it; those that cannot be read are marked.
+
+    The offsets ascend: nothing that a record says of its own gives it the offset of another one, or leaves none for
+    those behind it.
 
     Args:
         header: of the batch.
         payload: what stands behind the header, unpacked.
     """
     due, at, end = header.base_offset, 0, len(payload)
-    for place in range(header.record_count):
+    places = min(header.record_count, header.offset_count)
+    for place in range(places):
+        left = header.record_count - place
+        if place == places - 1 and header.is_overfull:
+            text = f"the batch has no offsets for its last {left:,} records, for which it stands"
+            yield unreadable(due, header.max_timestamp, header.timestamp_type, text)
+            return
         try:
             size, begin = _varint(payload, at, end)
             at = begin + size
@@ -91,21 +114,17 @@ def records_of(header: BatchHeader, payload: bytes | memoryview) -> Iterator[Pla
                 raise ValueError(f"it says that it has {size} bytes")
         except ValueError as error:
             # nothing leads to the records behind it
-            left = header.record_count - place
             text = f"its length cannot be read ({error}); it stands for the last {left:,} records of a batch"
-            yield unreadable(min(due, header.next_offset - 1), header.max_timestamp, header.timestamp_type, text)
+            yield unreadable(due, header.max_timestamp, header.timestamp_type, text)
             return
-        record = _record(header, payload, begin, at, header.base_offset + place if header.is_dense else None, due)
+        record = _record(header, payload, begin, at, due, header.latest_offset(place))
         due = record.offset + 1
         yield record
 
 
-def _record(
-    header: BatchHeader, payload: bytes | memoryview, at: int, end: int, offset: int | None, due: int
-) -> PlainRecord:
-    """The record between two places of the payload; ``offset`` where it is known without it."""
-    known = min(due, header.next_offset - 1) if offset is None else offset
-    record = PlainRecord(known, header.max_timestamp, header.timestamp_type)
+def _record(header: BatchHeader, payload: bytes | memoryview, at: int, end: int, due: int, latest: int) -> PlainRecord:
+    """The record between two places of the payload; it has the offset ``due``, or one behind it up to ``latest``."""
+    record = PlainRecord(due, header.max_timestamp, header.timestamp_type)
     try:
         # attributes, of which none is in use
         at += 1
@@ -113,8 +132,8 @@ def _record(
         if not header.attributes & STAMPED:
             record.timestamp = header.first_timestamp + since
         delta, at = _varint(payload, at, end)
-        if offset is None:
-            if not due <= header.base_offset + delta < header.next_offset:
+        if not header.is_dense:
+            if not due <= header.base_offset + delta <= latest:
                 raise ValueError(f"it says that it is record {delta} of its batch, which lies elsewhere")
             record.offset = header.base_offset + delta
         record.key, at = _nullable(payload, at, end)

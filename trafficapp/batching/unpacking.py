@@ -13,7 +13,8 @@ read in runs a batch goes into a list in one step. All consumers of the process 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from itertools import islice
 from operator import attrgetter
 from typing import Any, NamedTuple, NoReturn
 
@@ -321,24 +322,39 @@ class Unpacking(fetcher.PartitionRecords):
             if header.base_offset >= wanted:
                 yield unreadable_batch(header, batch.reason)
             return
-        due = header.base_offset
-        if len(batch.data) > PIECE_BYTES and header.record_count <= _FEW_LARGE_RECORDS:
-            for record in records_of(header, batch.data[HEADER_BYTES:]):
+        read = 0
+        if not header.is_overfull and not _may_hold_large_records(batch, header):
+            read = yield from _by_library(batch.data, header, wanted)
+        if read < header.record_count:
+            for record in islice(records_of(header, batch.data[HEADER_BYTES:]), read, None):
                 if record.offset >= wanted:
                     yield record
-            return
-        try:
-            for record in DefaultRecordBatch(batch.data):
-                offset = record.offset
-                if offset != due and (header.is_dense or not due < offset < header.next_offset):
-                    raise ValueError("records of a batch are numbered wrongly")
-                due = offset + 1
-                if offset >= wanted:
-                    yield record
-        except Exception:  # whatever the library raises
-            for record in records_of(header, batch.data[HEADER_BYTES:]):
-                if record.offset >= max(due, wanted):
-                    yield record
+
+
+def _may_hold_large_records(batch: _Batch, header: BatchHeader) -> bool:
+    """Whether a batch is to be taken apart by hand for what the library copies at once, see `_FEW_LARGE_RECORDS`."""
+    return len(batch.data) > PIECE_BYTES and header.record_count <= _FEW_LARGE_RECORDS
+
+
+def _by_library(data: memoryview, header: BatchHeader, wanted: int) -> Generator[Any, None, int]:
+    """The wanted records of a batch up to the first that the library cannot read, or that is numbered wrongly.
+
+    Returns:
+        how many it read, wanted or not.
+    """
+    due, latest = header.base_offset, header.latest_offset(0)
+    try:
+        for record in DefaultRecordBatch(data):
+            offset = record.offset
+            if offset != due and not due < offset <= latest:
+                break
+            due = offset + 1
+            latest += 1
+            if offset >= wanted:
+                yield record
+    except Exception:  # noqa: S110 - whatever the library raises, the caller reads on by hand
+        pass
+    return latest - header.latest_offset(0)
 
 
 def _are_sound(records: list[Any], begin: int, end: int, large: list[tuple[int, int]]) -> bool:
