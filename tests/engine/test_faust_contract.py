@@ -20,13 +20,13 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
 from tests.engine.test_reader import Sink, settled
+from trafficapp.batching.fetching import RunFetchResult
 from trafficapp.batching.runs import Run
 from trafficapp.batching.unpacking import DamagedLog, FetchedBytes, Unpacking
 from trafficapp.engine import consumer as consumer_module
 from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.consumer import RunConsumer, RunConsumerThread, RunTableManager, RunTransport, _NoRecovery
 from trafficapp.engine.fatal import Exit
-from trafficapp.engine.fetching import RunFetchResult
 from trafficapp.engine.ownership import Phase
 from trafficapp.engine.state_rows import SourceLog, TopicMadeAnew
 from trafficapp.settings import load_settings

@@ -19,9 +19,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from models.records import why_unreadable
 from tests.batching.raw_batches import CODECS, Raw, batch_bytes, produce_bytes
 from tests.engine.test_reader import Sink, Watcher
+from trafficapp.batching.fetching import in_runs
 from trafficapp.batching.runs import Run
 from trafficapp.batching.unpacking import Unpacking
-from trafficapp.engine.fetching import in_runs
 from trafficapp.engine.kafka import end_offsets, groupless_consumer, log_start, offsets_at_time
 from trafficapp.engine.reader import RunReader
 from trafficapp.settings import Settings, load_settings

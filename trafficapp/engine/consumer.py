@@ -27,10 +27,10 @@ from faust.tables.recovery import Recovery
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
+from trafficapp.batching.fetching import in_runs
 from trafficapp.batching.runs import Run
 from trafficapp.batching.unpacking import DamagedLog
 from trafficapp.engine.fatal import Exit, end_process
-from trafficapp.engine.fetching import in_runs
 from trafficapp.engine.finished import FinishedTable
 from trafficapp.engine.ownership import Ownership, Phase
 from trafficapp.engine.reader import RunReader

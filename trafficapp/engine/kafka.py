@@ -6,15 +6,15 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
 
-from trafficapp.engine.fetching import install
+from trafficapp.batching.fetching import install
 from trafficapp.settings import Settings
 from trafficapp.topics import TopicDeclaration
 
@@ -24,6 +24,9 @@ install()
 logger = logging.getLogger(__name__)
 
 _TELL_AGAIN_SECONDS = 15.0
+
+#: Where Kafka is: the settings, or the connection part of an aiokafka client's arguments.
+Place: TypeAlias = Settings | Mapping[str, Any]
 
 
 def librdkafka_config(settings: Settings) -> dict[str, str | int | bool]:
@@ -112,15 +115,16 @@ async def create_topics(settings: Settings, topics: Iterable[TopicDeclaration]) 
 
 
 @asynccontextmanager
-async def groupless_consumer(settings: Settings, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
+async def groupless_consumer(place: Place, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer that belongs to no group, for looking into topics; it reads what is committed, unless told otherwise.
 
     Raises:
         KafkaError: the broker does not answer.
         DamagedLog: while reading: bytes of a batch do not fit their checksum.
     """
+    connection = aiokafka_config(place) if isinstance(place, Settings) else place
     options.setdefault("isolation_level", "read_committed")
-    consumer = AIOKafkaConsumer(**aiokafka_config(settings), enable_auto_commit=False, **options)
+    consumer = AIOKafkaConsumer(**connection, enable_auto_commit=False, **options)
     try:
         # one that could not be started is stopped all the same, or it says later that nobody did
         await consumer.start()
@@ -149,20 +153,23 @@ async def log_start(settings: Settings, topic: str, partition: int) -> int:
         return int((await consumer.beginning_offsets([tp]))[tp])
 
 
-async def end_offsets(settings: Settings, topic: str, partitions: Collection[int]) -> dict[int, int]:
+async def end_offsets(place: Place, topic: str, partitions: Collection[int]) -> dict[int, int]:
     """The offset after the last record of each partition, committed or not."""
     tps = [TopicPartition(topic, partition) for partition in partitions]
-    async with groupless_consumer(settings, isolation_level="read_uncommitted") as consumer:
+    async with groupless_consumer(place, isolation_level="read_uncommitted") as consumer:
         ends = await consumer.end_offsets(tps)
         return {tp.partition: ends[tp] for tp in tps}
 
 
 async def offsets_at_time(
-    settings: Settings, topic: str, partitions: Collection[int], epoch_seconds: float
+    place: Place, topic: str, partitions: Collection[int], epoch_seconds: float
 ) -> dict[int, int]:
-    """The first committed offset of each partition whose record is as new as the given time, else the end of these."""
+    """The first committed offset of each partition whose record is as new as the given time, else the end of these.
+
+    Records of a transaction that is open come later, and before those behind them: it begins no later than these.
+    """
     tps = [TopicPartition(topic, partition) for partition in partitions]
-    async with groupless_consumer(settings) as consumer:
-        found = await consumer.offsets_for_times(dict.fromkeys(tps, int(epoch_seconds * 1000)))
+    async with groupless_consumer(place) as consumer:
         ends = await consumer.end_offsets(tps)
-        return {tp.partition: ends[tp] if found[tp] is None else found[tp].offset for tp in tps}
+        found = await consumer.offsets_for_times(dict.fromkeys(tps, int(epoch_seconds * 1000)))
+        return {tp.partition: ends[tp] if found[tp] is None else min(found[tp].offset, ends[tp]) for tp in tps}

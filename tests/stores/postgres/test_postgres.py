@@ -12,7 +12,6 @@ from trafficapp.stores.postgres.connection import (
     address_of,
     create_pool,
     is_transient,
-    pauses,
     ping,
     wait_until_up,
 )
@@ -54,11 +53,6 @@ def test_the_address_has_no_password(url: str, address: str) -> None:
 )
 def test_what_passes_by_itself(error: Exception, transient: bool) -> None:
     assert is_transient(error) is transient
-
-
-def test_pauses_double_from_a_fifth_to_five_seconds() -> None:
-    following = pauses()
-    assert [following() for _ in range(7)] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
 
 
 async def test_waiting_names_the_server_once_and_ends_when_it_is_up(

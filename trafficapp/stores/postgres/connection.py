@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -13,6 +12,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from trafficapp.settings import PostgresSettings
+from trafficapp.stores.outage import Outage
 
 if TYPE_CHECKING:
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
@@ -107,49 +107,16 @@ async def _keep_session(connection: object) -> None:
     """Instead of asyncpg's RESET ALL after each use: our statements leave nothing behind in a session."""
 
 
-def pauses() -> Callable[[], float]:
-    """Seconds to wait before each next attempt: doubling from 0.2 to 5."""
-    pause = FIRST_PAUSE_SECONDS / 2
-
-    def following() -> float:
-        nonlocal pause
-        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-        return pause
-
-    return following
+def outage_of(database_url: str) -> Outage:
+    """Tells of an outage of the server of a database, and of a schema that is older than we are."""
+    return Outage(f"Postgres at {address_of(database_url)}", _in_words, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
 
 
-class Outage:
-    """Says once that Postgres cannot be used, and once that it can again.
-
-    Attributes:
-        since: `time.monotonic` of the first failure; None while all is well.
-    """
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.since: float | None = None
-
-    def failed(self, error: BaseException) -> None:
-        """Note a transient failure."""
-        if self.since is not None:
-            return
-        self.since = time.monotonic()
-        if isinstance(error, _NOT_MIGRATED):
-            text = "Postgres at %s: the schema is not up to date (%s); waiting for `trafficapp migrate`"
-            _log.warning(text, self.address, _in_a_line(error))
-        else:
-            _log.warning("Postgres at %s cannot be used (%s); waiting for it", self.address, _in_a_line(error))
-
-    def ended(self) -> None:
-        """Note a success."""
-        if self.since is not None:
-            _log.info("Postgres at %s is back after %.1f s", self.address, time.monotonic() - self.since)
-            self.since = None
-
-
-def _in_a_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
+def _in_words(error: BaseException) -> str:
+    said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
+    if isinstance(error, _NOT_MIGRATED):
+        return f"has a schema that is not up to date ({said}); waiting for `trafficapp migrate`"
+    return f"cannot be used ({said}); waiting for it"
 
 
 async def retrying(
@@ -166,19 +133,18 @@ async def retrying(
         Abandoned: `may_go_on` said no.
         Exception: what `action` raised, when it is not transient.
     """
-    next_pause = pauses()
     while may_go_on():
         try:
             result = await action()
         except Exception as error:
             if not is_transient(error):
                 raise
-            outage.failed(error)
-            await asyncio.sleep(next_pause())
+            outage.met(error)
+            await outage.pause()
         else:
-            outage.ended()
+            outage.over()
             return result
-    raise Abandoned(f"Postgres at {outage.address} was given up")
+    raise Abandoned(f"{outage.name} was given up")
 
 
 async def wait_until_up(database_url: str, may_go_on: Callable[[], bool] = lambda: True) -> None:
@@ -196,7 +162,7 @@ async def wait_until_up(database_url: str, may_go_on: Callable[[], bool] = lambd
         finally:
             await connection.close()
 
-    await retrying(connect_once, Outage(address_of(database_url)), may_go_on)
+    await retrying(connect_once, outage_of(database_url), may_go_on)
 
 
 async def ping(pool: Pool, timeout_seconds: float = 2.0) -> bool:

@@ -20,7 +20,7 @@ import asyncpg
 
 from trafficapp.engine.state_rows import UNTOLD, SourceLog, continued
 from trafficapp.settings import PostgresSettings
-from trafficapp.stores.postgres.connection import Abandoned, Outage, address_of, create_pool, retrying
+from trafficapp.stores.postgres.connection import Abandoned, create_pool, outage_of, retrying
 from trafficapp.stores.postgres.time_partitions import EnsuredPartitions
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class HistorySink(ABC, Generic[Batch]):
         self.topic = topic
         self.counters = SinkCounters()
         self._should_stop = should_stop
-        self._outage = Outage(address_of(settings.url.get_secret_value()))
+        self._outage = outage_of(settings.url.get_secret_value())
         self._settings = settings
         self._pool: Pool | None = None
         self._partitions = EnsuredPartitions()
@@ -222,7 +222,7 @@ class HistorySink(ABC, Generic[Batch]):
 
     def is_waiting(self) -> bool:
         """Whether Postgres is away."""
-        return self._outage.since is not None
+        return self._outage.lasting
 
     async def close(self) -> None:
         """Close all connections, at once if they do not end by themselves within five seconds."""

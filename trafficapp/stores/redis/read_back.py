@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from trafficapp.engine.kafka import end_offsets, offsets_at_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class ReadBack(Protocol):
 
 
 class KafkaReadBack:
-    """Asks the broker, with a consumer of no group that lives for one question.
+    """Asks the broker.
 
     Args:
         topic: the topic.
@@ -47,29 +46,6 @@ class KafkaReadBack:
 
     async def __call__(self, partitions: Collection[int]) -> dict[int, PartitionSpan]:
         """The recent span of each partition."""
-        asked = {TopicPartition(self.topic, partition): partition for partition in partitions}
-        since_ms = int((time.time() - self.seconds) * 1000)
-        async with self._consumer("read_uncommitted") as consumer:
-            ends = await consumer.end_offsets(list(asked))
-        async with self._consumer("read_committed") as consumer:
-            # the records of a transaction that is open come later, and before those behind them
-            committed = await consumer.end_offsets(list(asked))
-            found = await consumer.offsets_for_times(dict.fromkeys(asked, since_ms))
-        return {
-            partition: PartitionSpan(
-                recent=committed[place] if found.get(place) is None else min(found[place].offset, committed[place]),
-                end=ends[place],
-            )
-            for place, partition in asked.items()
-        }
-
-    @asynccontextmanager
-    async def _consumer(self, isolation_level: str) -> AsyncIterator[AIOKafkaConsumer]:
-        consumer = AIOKafkaConsumer(
-            group_id=None, enable_auto_commit=False, isolation_level=isolation_level, **self.client_options
-        )
-        try:
-            await consumer.start()
-            yield consumer
-        finally:
-            await consumer.stop()
+        ends = await end_offsets(self.client_options, self.topic, partitions)
+        recent = await offsets_at_time(self.client_options, self.topic, partitions, time.time() - self.seconds)
+        return {partition: PartitionSpan(recent[partition], ends[partition]) for partition in partitions}
