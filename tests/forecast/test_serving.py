@@ -30,7 +30,7 @@ def test_all_roads_by_the_model_with_bounds(data: TrainingData, forecaster: Fore
     recent, last_time, expected = moment_of(data)
     found = forecaster.forecast(ROADS, recent, last_time)
     np.testing.assert_allclose(found.speeds_kmh, expected, atol=1e-3)
-    assert not found.fallen_back().any()
+    assert (found.sources == Source.MODEL).all()
     assert found.model_of(0) == found.model_version
     assert (found.low_kmh < found.speeds_kmh).all()
     assert (found.speeds_kmh < found.high_kmh).all()
@@ -88,7 +88,7 @@ def test_without_a_model_the_last_value_answers_and_says_why(data: TrainingData,
     (model / "arrays.npz").write_bytes(b"")
     found = Forecaster(PromotedModel(registry)).forecast(ROADS, recent, last_time)
     assert "arrays.npz is damaged" in found.note
-    assert found.fallen_back().all()
+    assert (found.sources != Source.MODEL).all()
 
 
 def test_recent_speeds_are_means_of_steps_and_forget() -> None:

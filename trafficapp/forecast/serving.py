@@ -50,11 +50,6 @@ class Forecast:
     since_steps: Integers
     note: str
 
-    def fallen_back(self) -> npt.NDArray[np.bool_]:
-        """The roads that the model did not predict."""
-        fallen: npt.NDArray[np.bool_] = self.sources != Source.MODEL
-        return fallen
-
     def model_of(self, road: int) -> str:
         """What `model_version` says in the prediction of a road, by its place."""
         source = Source(int(self.sources[road]))

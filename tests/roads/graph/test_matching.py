@@ -87,10 +87,6 @@ def test_a_vehicle_is_on_the_edge_it_drives_along() -> None:
         match_vehicle(TOWN, *place, np.nan)
 
 
-def test_the_nearest_node() -> None:
-    assert TOWN.nearest_node(SOUTH + 0.9 * BLOCK, WEST + 2.1 * BLOCK) == 7
-
-
 def test_a_line_all_over_the_city_is_no_road(bologna: RoadGraph) -> None:
     index, rng = RoadIndex.build(bologna), np.random.default_rng(5)
     south, west = bologna.node_lat.min(), bologna.node_lon.min()

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.roads.towns import town
-from trafficapp.roads.graph.matching import Match
-from trafficapp.roads.routing.road_speeds import edge_speeds
+from trafficapp.roads.routing.road_speeds import speeds_of_edges
 from trafficapp.roads.routing.weights import FASTEST_TO_FREE_FLOW, SLOWEST_KMH, free_flow, travel_times
 
 GRAPH = town(2, 2)
@@ -83,13 +82,9 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
 
 
 def test_roads_on_one_edge_share_it_by_the_time_their_pieces_take() -> None:
-    matches = {
-        "slow": [Match(0, 0.5, 1, 0)],
-        "quick": [Match(0, 0.5, 1, 0), Match(1, 1.0, 1, 0)],
-        "stop": [Match(2, 1, 1, 0)],
-    }
+    shares = {"slow": [(0, 0.5)], "quick": [(0, 0.5), (1, 1.0)], "stop": [(2, 1.0)]}
     told = {"slow": [10.0, None], "quick": [40.0, 40.0], "stop": [0.0, -1.0], "unknown": [99.0, 99.0]}
-    found = edge_speeds(GRAPH, matches, told, 2)
+    found = speeds_of_edges(GRAPH, shares, told, 2)
     assert found[:, 0] == pytest.approx([16.0, 40.0])
     assert found[:, 1] == pytest.approx([40.0, 40.0])
     assert found[0, 2] == SLOWEST_KMH

@@ -13,7 +13,7 @@ from trafficapp.stores.roads.recent_routes import (
     RECENT_ROUTES_KEY,
     affected_routes,
     recent_routes,
-    remember_route,
+    remember_routes,
     route_name,
 )
 
@@ -25,12 +25,12 @@ async def test_a_name_tells_nobodys_door() -> None:
 
 
 async def test_routes_through_any_edge_of_a_road_the_newest_first(client: Redis) -> None:
-    await remember_route(client, STATION, FAIR, ["a", "b"])
-    await remember_route(client, STATION, AIRPORT, ["a", "c"])
-    await remember_route(client, FAIR, AIRPORT, ["d"])
+    await remember_routes(client, [(STATION, FAIR, ["a", "b"])])
+    await remember_routes(client, [(STATION, AIRPORT, ["a", "c"])])
+    await remember_routes(client, [(FAIR, AIRPORT, ["d"])])
     assert await affected_routes(client, ["a", "b"]) == ["44.505,11.343:44.53,11.29", "44.505,11.343:44.513,11.363"]
     # asked again, it is the newest, and it is there once
-    await remember_route(client, STATION, FAIR, ["b", "e"])
+    await remember_routes(client, [(STATION, FAIR, ["b", "e"])])
     routes = await recent_routes(client)
     assert routes.through(["a"]) == ["44.505,11.343:44.513,11.363", "44.505,11.343:44.53,11.29"]
     assert routes.through(["d"]) == ["44.513,11.363:44.53,11.29"]
@@ -42,7 +42,7 @@ async def test_only_the_newest_of_an_hour_are_kept(client: Redis) -> None:
     await client.zadd(RECENT_ROUTES_KEY, {old: time.time() - KEPT_SECONDS - 1, b"{": time.time()})
     assert await affected_routes(client, ["a"]) == []
     for number in range(KEPT_ROUTES + 5):
-        await remember_route(client, STATION, (44.0, 11.0 + number / 1000), ["a"])
+        await remember_routes(client, [(STATION, (44.0, 11.0 + number / 1000), ["a"])])
     assert await client.zcard(RECENT_ROUTES_KEY) == KEPT_ROUTES
     assert 0 < await client.ttl(RECENT_ROUTES_KEY) <= KEPT_SECONDS
     assert (await affected_routes(client, ["a"]))[0] == "44.505,11.343:44.0,11.504"
@@ -50,5 +50,5 @@ async def test_only_the_newest_of_an_hour_are_kept(client: Redis) -> None:
 
 async def test_without_redis_nothing_is_affected_and_nothing_fails(server: RedisServer, client: Redis) -> None:
     server.kill()
-    await remember_route(client, STATION, FAIR, ["a"])
+    await remember_routes(client, [(STATION, FAIR, ["a"])])
     assert await affected_routes(client, ["a"]) == []

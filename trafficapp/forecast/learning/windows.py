@@ -30,9 +30,6 @@ from trafficapp.forecast.profiles import (
 )
 from trafficapp.forecast.quantities import SPEED, Quantity
 
-#: Steps that speeds are predicted from.
-INPUT_STEPS = SPEED.input_steps
-
 TRAIN_SHARE, VALIDATION_SHARE = 0.7, 0.1
 
 #: So many rows decide about a dozen weights as well as more of them do.

@@ -46,14 +46,13 @@ class PlaceOnEdge(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class RoadIndex:
-    """Trees over the lines and nodes of a graph. Reading from several threads is safe; make one with ``build``."""
+    """A tree over the lines of a graph. Reading from several threads is safe; make one with ``build``."""
 
     graph: RoadGraph
     flat: FlatMap
     lines: Any
     points: Floats
     _line_tree: Any
-    _node_tree: Any
 
     @classmethod
     def build(cls, graph: RoadGraph) -> RoadIndex:
@@ -62,21 +61,7 @@ class RoadIndex:
         points = flat.metres(graph.shape_lat, graph.shape_lon)
         owners = np.repeat(np.arange(graph.edge_count), np.diff(graph.shape_offsets))
         lines = shapely.linestrings(points, indices=owners)
-        nodes = shapely.points(flat.metres(graph.node_lat, graph.node_lon))
-        return cls(graph, flat, lines, points, shapely.STRtree(lines), shapely.STRtree(nodes))
-
-    def nearest_node(self, lat: float, lon: float, limit_m: float = DISTANCE_LIMIT_M) -> int:
-        """The nearest node; of several at the same distance the first.
-
-        Raises:
-            InvalidPlace: not on the globe.
-            OffTheMap: no node within the limit.
-        """
-        point = self._point(lat, lon)
-        found = self._node_tree.query_nearest(point, max_distance=limit_m, all_matches=True)
-        if not len(found):
-            raise self._off_the_map(lat, lon, limit_m)
-        return int(found.min())
+        return cls(graph, flat, lines, points, shapely.STRtree(lines))
 
     def places_on_roads(
         self, lat: float, lon: float, limit_m: float = DISTANCE_LIMIT_M, *, at_least: int = 1

@@ -19,9 +19,6 @@ FORMAT = "trafficapp-roads"
 FORMAT_VERSION = 1
 FILE_NAME = "graph.npz"
 
-#: What reading a file raises that was cut off, altered, or is something else.
-_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error)
-
 
 def save(graph: RoadGraph, folder: Path) -> Path:
     """Write a graph into a folder, whole or not at all; a graph that is there is replaced.

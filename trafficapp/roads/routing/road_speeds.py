@@ -7,23 +7,11 @@ from typing import TypeAlias
 
 import numpy as np
 
-from trafficapp.roads.graph.matching import Match
 from trafficapp.roads.graph.road_graph import Floats, RoadGraph
 from trafficapp.roads.routing.weights import IMPOSSIBLE_KMH, SLOWEST_KMH
 
 #: Edges of each road, by position, with the share that it covers.
 Shares: TypeAlias = Mapping[str, Sequence[tuple[int, float]]]
-
-
-def edge_speeds(
-    graph: RoadGraph,
-    matches: Mapping[str, Sequence[Match]],
-    speeds_kmh: Mapping[str, Sequence[float | None]],
-    horizons: int,
-) -> Floats:
-    """See `speeds_of_edges`, for roads that were matched."""
-    shares = {road: [(match.edge, match.share) for match in found] for road, found in matches.items()}
-    return speeds_of_edges(graph, shares, speeds_kmh, horizons)
 
 
 def speeds_of_edges(

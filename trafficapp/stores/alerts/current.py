@@ -32,7 +32,6 @@ class Acknowledgement(Struct, frozen=True):
     acknowledged_at: str
 
 
-encode_acknowledgement = msgspec.json.Encoder().encode
 _decode_acknowledgement = msgspec.json.Decoder(Acknowledgement).decode
 
 

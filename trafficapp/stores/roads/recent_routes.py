@@ -57,11 +57,6 @@ def route_name(origin: Point, destination: Point) -> str:
     )
 
 
-async def remember_route(redis: Redis, origin: Point, destination: Point, edges: Sequence[str]) -> None:
-    """Note that a route was asked, with the edges of the recommended one."""
-    await remember_routes(redis, [(origin, destination, edges)])
-
-
 async def remember_routes(redis: Redis, asked: Iterable[tuple[Point, Point, Sequence[str]]]) -> None:
     """Note that routes were asked: origin, destination and the edges of the recommended one."""
     now = time.time()
