@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
 from typing import Any, NamedTuple, NoReturn
@@ -102,6 +103,21 @@ class _Batch(NamedTuple):
     reason: str | None = None
 
 
+@dataclass(slots=True)
+class _Rest:
+    """What is left of a batch that is taken piece by piece.
+
+    Attributes:
+        records: those that come next.
+        end: the offset behind the batch.
+        ahead: the record before them, which did not fit into the run before.
+    """
+
+    records: Iterator[Any]
+    end: int
+    ahead: Any = None
+
+
 class Unpacking(fetcher.PartitionRecords):
     """In place of aiokafka's `PartitionRecords`: `take` gives runs, iterating the records as aiokafka has them.
 
@@ -127,10 +143,7 @@ class Unpacking(fetcher.PartitionRecords):
         self._at = 0
         #: A batch that did not fit into the run before.
         self._held: _Batch | None = None
-        #: The rest of a batch that is taken piece by piece, the record of it that did not fit, where it ends.
-        self._rest: Iterator[Any] | None = None
-        self._ahead: Any = None
-        self._rest_end = 0
+        self._rest: _Rest | None = None
 
     def take(self, run_records: int) -> list[Run]:
         """Unpack the next runs; none when nothing is left, not even a marker.
@@ -158,6 +171,7 @@ class Unpacking(fetcher.PartitionRecords):
             self._take_plain(run)
             if self.is_over:
                 return len(self._data)
+        # what the quick way took counts
         size = self._take_rest(run, self._at if run else 0)
         while self._rest is None:
             batch = self._next() if self._held is None else self._held
@@ -172,7 +186,7 @@ class Unpacking(fetcher.PartitionRecords):
                 size += len(batch.data)
                 self.next_fetch_offset = batch.next_offset
             else:
-                self._rest, self._rest_end = self._one_by_one(batch), batch.next_offset
+                self._rest = _Rest(self._one_by_one(batch), batch.next_offset)
                 size = self._take_rest(run, size)
         return size
 
@@ -218,14 +232,15 @@ class Unpacking(fetcher.PartitionRecords):
 
     def _take_rest(self, run: Run, size: int) -> int:
         """Go on with the batch that is taken piece by piece, until the run is full."""
-        while self._rest is not None:
-            record, self._ahead = self._ahead or next(self._rest, None), None
+        rest = self._rest
+        while rest is not None:
+            record, rest.ahead = rest.ahead or next(rest.records, None), None
             if record is None:
-                self._rest, self.next_fetch_offset = None, max(self.next_fetch_offset, self._rest_end)
+                self._rest, self.next_fetch_offset = None, max(self.next_fetch_offset, rest.end)
                 break
             weight = _weight(record)
             if size and size + weight > RUN_BYTES:
-                self._ahead = record
+                rest.ahead = record
                 break
             run.append(record)
             if type(record) is PlainRecord and why_unreadable(record) is not None:

@@ -228,28 +228,29 @@ class FinishedSink:
         """Open the databases; where one is empty, reading begins as far back as windows are kept."""
         # opening sixteen databases takes a tenth of a second, which the event loop does not have
         await asyncio.to_thread(self._open, partitions)
-        starts: dict[int, int] = {}
-        for partition in partitions:
-            # either table may have been lost alone
-            tables = (self._cameras.databases[partition], self._lanes.databases[partition])
-            positions = [position for table in tables if (position := table.get(_POSITION)) is not None]
-            if len(positions) == len(tables):
-                starts[partition] = min(_INT64.unpack(position)[0] for position in positions) + 1
+        starts = {partition: start for partition in partitions if (start := self._reached(partition)) is not None}
         ends = await self._end_offsets(list(starts))
-        for partition in [
+        foreign = [
             partition
             for partition, start in starts.items()
             if start > ends[partition] or not self._is_of(partition, log)
-        ]:
+        ]
+        for partition in foreign:
             logger.warning("the topic was made anew: building the windows of partition %d again", partition)
             await asyncio.to_thread(self._make_anew, partition)
             del starts[partition]
         for partition in partitions:
-            self._log_ids[partition] = log.id.encode() or self._known_ids(partition).pop()
+            self._log_ids[partition] = log.id.encode() or max(self._known_ids(partition))
         empty = [partition for partition in partitions if partition not in starts]
         if empty:
             starts |= await self._offset_of_time(empty, time.time() - self._cameras.keep_seconds)
         return starts
+
+    def _reached(self, partition: int) -> int | None:
+        """The offset behind what both tables have; None when one has nothing, since either may have been lost alone."""
+        positions = [store.databases[partition].get(_POSITION) for store in (self._cameras, self._lanes)]
+        offsets = [_INT64.unpack(position)[0] for position in positions if position is not None]
+        return min(offsets) + 1 if len(offsets) == len(positions) else None
 
     def _open(self, partitions: Collection[int]) -> None:
         folder = self._folder()
