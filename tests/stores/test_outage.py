@@ -3,37 +3,62 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
+from itertools import islice
 
 import asyncpg
 import pytest
 
-from trafficapp.stores.outage import Outage
-from trafficapp.stores.postgres.connection import outage_of
+from trafficapp.stores.outage import Outage, pauses
+from trafficapp.stores.postgres.connection import outage_of, retrying
 
 POSTGRES = outage_of("postgresql://someone:secret@there:5432/history")
 
 
-@pytest.mark.parametrize(
-    ("outage", "first", "longest"), [(Outage("Redis"), 0.1, 2.0), (POSTGRES, 0.2, 5.0)], ids=["Redis", "Postgres"]
-)
-async def test_pauses_double_up_to_the_longest_and_begin_anew(
-    outage: Outage, first: float, longest: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pauses_double_from_a_fifth_to_five_seconds() -> None:
+    assert list(islice(pauses(0.2, 5.0), 7)) == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+
+
+async def test_pauses_of_an_outage_begin_anew_with_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    for _ in range(8):
+    outage = Outage("Redis")
+    for _ in range(6):
         outage.met(OSError("refused"))
         await outage.pause()
     outage.over()
     outage.met(OSError("refused"))
     await outage.pause()
-    outage.over()
-    expected = [min(first * 2**number, longest) for number in range(8)] + [first]
+    expected = [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 0.1]
     assert all(abs(pause - wanted) <= wanted / 4 for pause, wanted in zip(slept, expected, strict=True))
+
+
+async def test_who_tries_beside_others_waits_no_longer_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: dict[str, list[float]] = {"one": [], "other": []}
+    who = ContextVar[str]("who")
+
+    async def sleep(seconds: float) -> None:
+        slept[who.get()].append(seconds)
+        await asyncio.get_running_loop().run_in_executor(None, lambda: None)
+
+    async def tries(name: str, shared: Outage) -> None:
+        who.set(name)
+        left = iter([OSError("refused")] * 3)
+
+        async def action() -> None:
+            for error in left:
+                raise error
+
+        await retrying(action, shared)
+
+    shared = outage_of("postgresql://someone@there:5432/history")
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    await asyncio.gather(tries("one", shared), tries("other", shared))
+    assert slept == {"one": [0.2, 0.4, 0.8], "other": [0.2, 0.4, 0.8]}
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,20 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
+
+
+def pauses(first_seconds: float, longest_seconds: float) -> Iterator[float]:
+    """Seconds to wait before each next try: twice as long as before the last one, up to the longest."""
+    pause = first_seconds
+    while True:
+        yield pause
+        pause = min(pause * 2, longest_seconds)
 
 
 def _is_away(error: BaseException) -> str:
@@ -24,21 +32,13 @@ class Outage:
     Args:
         name: what is away, for the log: ``Redis``.
         in_words: what the log says of the first failed try, behind the name.
-        first_pause_seconds, longest_pause_seconds: the pauses double from the one to the other.
     """
 
-    def __init__(
-        self,
-        name: str,
-        in_words: Callable[[BaseException], str] = _is_away,
-        first_pause_seconds: float = _FIRST_PAUSE_SECONDS,
-        longest_pause_seconds: float = _LONGEST_PAUSE_SECONDS,
-    ) -> None:
+    def __init__(self, name: str, in_words: Callable[[BaseException], str] = _is_away) -> None:
         self.name = name
         self._in_words = in_words
-        self._first_pause_seconds = self._pause_seconds = first_pause_seconds
-        self._longest_pause_seconds = longest_pause_seconds
         self._since: float | None = None
+        self._pauses = pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
 
     @property
     def lasting(self) -> bool:
@@ -56,9 +56,8 @@ class Outage:
         if self._since is not None:
             logger.warning("%s is back after %.1f s", self.name, time.monotonic() - self._since)
             self._since = None
-            self._pause_seconds = self._first_pause_seconds
+            self._pauses = pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
 
     async def pause(self) -> None:
-        """Wait before the next try; a little longer each time."""
-        await asyncio.sleep(self._pause_seconds * random.uniform(0.75, 1.25))
-        self._pause_seconds = min(self._pause_seconds * 2, self._longest_pause_seconds)
+        """Wait before the next try; a little longer each time, up to two seconds. For one who tries at a time."""
+        await asyncio.sleep(next(self._pauses) * random.uniform(0.75, 1.25))

@@ -12,7 +12,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from trafficapp.settings import PostgresSettings
-from trafficapp.stores.outage import Outage
+from trafficapp.stores.outage import Outage, pauses
 
 if TYPE_CHECKING:
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
@@ -109,7 +109,7 @@ async def _keep_session(connection: object) -> None:
 
 def outage_of(database_url: str) -> Outage:
     """Tells of an outage of the server of a database, and of a schema that is older than we are."""
-    return Outage(f"Postgres at {address_of(database_url)}", _in_words, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+    return Outage(f"Postgres at {address_of(database_url)}", _in_words)
 
 
 def _in_words(error: BaseException) -> str:
@@ -133,6 +133,8 @@ async def retrying(
         Abandoned: `may_go_on` said no.
         Exception: what `action` raised, when it is not transient.
     """
+    # of this action alone: several may try at the same time, and tell one outage
+    waits = pauses(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
     while may_go_on():
         try:
             result = await action()
@@ -140,7 +142,7 @@ async def retrying(
             if not is_transient(error):
                 raise
             outage.met(error)
-            await outage.pause()
+            await asyncio.sleep(next(waits))
         else:
             outage.over()
             return result
