@@ -74,8 +74,11 @@ class StateLog:
         self.rows: dict[int, dict[bytes, bytes]] = {p: {} for p in range(partitions)}
         self._settings = settings
         self._outbox = outbox
+        #: Whether each row is decoded before it takes the place of another.
         self._looks_closely = False
+        #: By partition: the changelog was read up to here, or written by nobody but us.
         self._position: dict[int, int] = {}
+        #: Held while rows of a partition are handed to the outbox, so that they leave in the order in which they came.
         self._order: dict[int, asyncio.Lock] = {}
         self._unacknowledged: set[asyncio.Task[None]] = set()
 
