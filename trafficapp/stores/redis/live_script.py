@@ -19,7 +19,8 @@ by side. A row that is sent again is not newer than what its partition told.
 
 #: Puts newest windows of cameras, tells the subscribers and moves the applied offset.
 #:
-#: KEYS and ARGV as they are named, then for each camera two and four more. The offset to store is -1 for none.
+#: KEYS and ARGV as they are named, those of each camera behind the others, then messages. The offset to store is -1 for
+#: none; from so many returns on a camera is in two partitions; its age is how long ago its window was told.
 #: The field put_at of the offsets says when a newer window came last, by the server's clock in epoch seconds.
 #: Returns OK and the cameras that are in two partitions from now on, or LOST when the server is not the one that
 #: took the earlier writes.

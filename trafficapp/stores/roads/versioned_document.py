@@ -1,7 +1,7 @@
 """A document in Redis that only newer versions of it replace, whoever puts them.
 
-The version stands in its first bytes. One worker puts it at a time, but for one that was frozen meanwhile: what that one
-puts late is given the version after the one that is there, or left out when it was held up for long.
+The version stands in its first bytes. One worker puts it at a time, but for one that was frozen meanwhile: what that
+one puts late is given the version after the one that is there, or left out when it was held up for long.
 """
 
 from __future__ import annotations
