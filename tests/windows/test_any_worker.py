@@ -18,9 +18,9 @@ from tests.windows.entries import T0_US, Entry, Picture, PlainRecord, Seen, Tick
 from tests.windows.logs import later, logs, silence
 from tests.windows.test_against_oracle import PATIENT
 from trafficapp.engine.state_rows import is_forgotten, offset_of
+from trafficapp.windows.camera_state import CameraState
 from trafficapp.windows.outcome import Outcome
 from trafficapp.windows.partition import PartitionState, PartitionWindows
-from trafficapp.windows.windower import CameraState
 
 Rows = dict[bytes, bytes]
 State = tuple[PartitionState, dict[bytes, CameraState]]

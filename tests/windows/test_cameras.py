@@ -12,10 +12,10 @@ from models.alerts import encode_alert_event
 from tests.windows.entries import RULES, SECOND_US, T0_US, Entry, Picture, Seen, Tick, fresh, records
 from trafficapp.engine.state_rows import forgotten_row, is_forgotten, partition_key
 from trafficapp.settings import Settings
+from trafficapp.windows.camera_state import CameraState
 from trafficapp.windows.cameras import Remembering
 from trafficapp.windows.partition import PartitionRules, PartitionWindows
 from trafficapp.windows.rules import partition_rules
-from trafficapp.windows.windower import CameraState
 
 T0_MS = T0_US // 1000
 MINUTE_US = 60 * SECOND_US

@@ -13,11 +13,11 @@ from tests.windows.entries import T0_US, Entry, Picture, Seen, fresh, records
 from tests.windows.logs import logs, silence
 from trafficapp.settings import Settings
 from trafficapp.topics import MAX_RECORD_BYTES
+from trafficapp.windows.camera_state import CameraState
 from trafficapp.windows.cameras import decode_camera_row
 from trafficapp.windows.holding import MAX_CAMERA_BYTES
 from trafficapp.windows.partition import PartitionWindows
 from trafficapp.windows.rules import partition_rules
-from trafficapp.windows.windower import CameraState
 
 T0_MS = T0_US // 1000
 

@@ -27,7 +27,12 @@ def sights(windows: int, camera_id: str = "a") -> list[Entry]:
 
 
 def alerts(log: list[Entry], rule: SilenceRule | None = None) -> list[AlertEvent]:
-    rules = replace(RULES, future_us=10**12, silence=rule or SilenceRule(300 * SECOND_US), quiet_us=None)
+    rules = replace(
+        RULES,
+        acceptance=replace(RULES.acceptance, future_us=10**12),
+        silence=rule or SilenceRule(300 * SECOND_US),
+        quiet_us=None,
+    )
     return fresh(rules=rules).apply(records(log)).alerts
 
 
@@ -89,7 +94,7 @@ def test_alerts_that_are_raised_at_the_same_time_by_the_broker_are_two() -> None
     assert raised[0].triggered_at == raised[1].triggered_at
     assert raised[0].id != raised[1].id
     # a camera stands in two partitions
-    rules = replace(RULES, future_us=10**12, quiet_us=None)
+    rules = replace(RULES, acceptance=replace(RULES.acceptance, future_us=10**12), quiet_us=None)
     log = records([Tick(T0_MS), *sights(20), *silent])
     ids = {one.id for number in (0, 1) for one in PartitionWindows(number, rules, {}).apply(log).alerts}
     assert len(ids) == 2

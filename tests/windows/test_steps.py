@@ -12,9 +12,9 @@ from tests.windows.entries import T0_US, Entry, Picture, PlainRecord, Seen, fres
 from tests.windows.logs import logs, silence
 from tests.windows.test_against_oracle import PATIENT
 from trafficapp.windows import partition as partition_module
+from trafficapp.windows.camera_state import CameraState
 from trafficapp.windows.outcome import Outcome
 from trafficapp.windows.partition import PartitionWindows
-from trafficapp.windows.windower import CameraState
 
 T0_MS = T0_US // 1000
 

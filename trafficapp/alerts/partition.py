@@ -5,7 +5,8 @@ in which they came. The topic may hold a window again at a later offset, after a
 finished it: windows of a camera come in the order of time, so one that is not newer than the last is a repeat.
 
 That a camera was quiet is part of these records, too (docs/decisions/0014). What is heard of it on another topic lets
-ends be told early, as the same bytes, and changes nothing of the state.
+ends be told early, as the same bytes, and changes nothing of the state: it is `trafficapp.alerts.memory`, which may be
+lost.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from models.alerts import AlertEvent
 from models.cameras.quiet_cameras import QuietCamera
 from models.timestamps import MICROSECONDS_PER_SECOND
 from trafficapp.alerts.camera import Absence, CameraAlerts, CameraRules
-from trafficapp.alerts.early import HeardQuiet
+from trafficapp.alerts.memory import HeardQuiet, Unwritten
 from trafficapp.alerts.reading import FinishedWindow, NoWindowError, Record, read_window, record_time_us
 from trafficapp.alerts.rules import Cause
 from trafficapp.engine.forgetting import Forgetting
@@ -30,7 +31,6 @@ from trafficapp.engine.state_rows import (
     UNTOLD,
     SourceLog,
     continued,
-    forgotten_row,
     partition_key,
     state_row,
 )
@@ -70,7 +70,7 @@ def decode_row(key: bytes, row: bytes) -> object:
 
 
 class PartitionAlerts:
-    """The alerts of all cameras of one partition.
+    """The alerts of all cameras of one partition: their state, and what this process remembers beside it.
 
     Args:
         partition: its number.
@@ -86,6 +86,10 @@ class PartitionAlerts:
 
     Raises:
         OtherLog: the rows were made of another one.
+
+    Attributes:
+        applied: offset of the last record applied; -1 before the first.
+        cameras: the state of each camera, by key.
     """
 
     def __init__(
@@ -106,9 +110,6 @@ class PartitionAlerts:
         self._rules = CameraRules(partition, is_at_home, tuple(causes), max_gap_us, forget_us, absence)
         self._ahead_us = ahead_us
         self._key = partition_key(partition)
-        self._heard = HeardQuiet()
-        self._dirty: set[bytes] = set()
-        self._forgotten: set[bytes] = set()
         own = rows.get(self._key)
         partition_row = _Applied() if own is None else _decode_partition(own[OFFSET_BYTES:])
         self.applied = partition_row.applied
@@ -116,6 +117,9 @@ class PartitionAlerts:
         self._looked = Forgetting(forget_cameras_us, partition_row.looked_hour)
         self._looked_before = Forgetting(forget_cameras_us, partition_row.looked_before_hour)
         self.cameras = {key: _decode_camera(row[OFFSET_BYTES:]) for key, row in rows.items() if key != self._key}
+        # what follows is no state, and may be lost
+        self._heard = HeardQuiet()
+        self._unwritten = Unwritten()
         for key in self._silent(self._looked_before, self.applied + 1):
             # a process that was frozen wrote it late: what was open has been told to be over since
             self._forget(key)
@@ -178,17 +182,12 @@ class PartitionAlerts:
 
     def changed_rows(self) -> list[tuple[bytes, bytes]]:
         """State rows that changed since the last call: cameras, the partition's row, then those of forgotten ones."""
-        rows = [(key, state_row(self.cameras[key].offset, self.cameras[key])) for key in sorted(self._dirty)]
-        self._dirty.clear()
         own = _Applied(self.applied, self._looked.hour, self._looked_before.hour, *self._log)
-        rows.append((self._key, state_row(self.applied, own)))
-        rows += [(key, forgotten_row(self.applied)) for key in sorted(self._forgotten)]
-        self._forgotten.clear()
-        return rows
+        return self._unwritten.rows(self.cameras, (self._key, state_row(self.applied, own)), self.applied)
 
     def all_rows(self) -> list[tuple[bytes, bytes]]:
         """All state rows, in the same order."""
-        self._dirty.update(self.cameras)
+        self._unwritten.all_changed(self.cameras)
         return self.changed_rows()
 
     def _is_due(self, offset: int, key: bytes) -> bool:
@@ -201,14 +200,13 @@ class PartitionAlerts:
         camera = self.cameras.get(key)
         if camera is None:
             camera = self.cameras[key] = self._rules.met(window)
-            self._forgotten.discard(key)
         elif not self._rules.is_next(camera, window):
             return []
         if window.after_quiet_us not in (None, camera.seen_end_us):
             faults.append(f"offset {offset}: {window.row.camera_id} was not told to be quiet at its newest window")
         steps = self._rules.take_in(camera, offset, record_us, window)
         self._heard.window_applied(key)
-        self._dirty.add(key)
+        self._unwritten.changed(key)
         return steps
 
     def _look_through(self, offset: int, record_us: int) -> list[AlertEvent]:
@@ -225,12 +223,12 @@ class PartitionAlerts:
             if camera.has_open:
                 steps += self._rules.end_all(key.decode(), camera)
                 camera.offset = offset
-                self._dirty.add(key)
+                self._unwritten.changed(key)
         for key, camera in self.cameras.items():
             if camera.heard_us < 0 and camera.offset < offset:
                 # its row does not tell: the time begins now
                 camera.offset, camera.heard_us = offset, record_us
-                self._dirty.add(key)
+                self._unwritten.changed(key)
         return steps
 
     def _silent(self, looked: Forgetting, offset: int) -> list[bytes]:
@@ -243,5 +241,4 @@ class PartitionAlerts:
 
     def _forget(self, key: bytes) -> None:
         del self.cameras[key]
-        self._dirty.discard(key)
-        self._forgotten.add(key)
+        self._unwritten.forgotten(key)

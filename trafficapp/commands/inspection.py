@@ -35,10 +35,10 @@ from trafficapp.engine.state_rows import partition_key
 from trafficapp.settings import Settings
 from trafficapp.state_logs import camera_state_log
 from trafficapp.topics import DEAD_LETTERS, EVENTS_RAW, METRICS
+from trafficapp.windows.camera_state import CameraState
 from trafficapp.windows.cameras import decode_camera_row
 from trafficapp.windows.partition import decode_partition_row
 from trafficapp.windows.rules import windower_rules
-from trafficapp.windows.windower import CameraState
 
 if TYPE_CHECKING:
     from trafficapp.engine.app import TrafficApp

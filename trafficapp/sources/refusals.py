@@ -10,18 +10,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.cameras.detections import DetectionDecoder
 from trafficapp.settings import Settings
 from trafficapp.sources.outgoing import Outgoing
 from trafficapp.topics import EVENTS_RAW
-from trafficapp.windows.pictures import Picture, PictureReader, Refused
+from trafficapp.windows.acceptance import Picture, Refused
+from trafficapp.windows.rules import acceptance_of
 
 _TOGETHER = 500
 
 
 @dataclass(slots=True)
 class _Sent:
-    """A message as it will be read; see `trafficapp.windows.pictures.Record`."""
+    """A message as it will be read; see `trafficapp.windows.acceptance.Record`."""
 
     key: bytes | None
     value: bytes | None
@@ -43,8 +43,7 @@ class Refusals:
     def __init__(self, settings: Settings) -> None:
         self.messages = 0
         self.detections: Counter[str] = Counter()
-        decoder = DetectionDecoder(settings.vehicle_classes, settings.speed.max_kmh)
-        self._reader = PictureReader(decoder, round(settings.windows.future_guard_seconds * 1_000_000))
+        self._reader = acceptance_of(settings).reader()
         self._waiting: list[_Sent] = []
 
     def look_at(self, message: Outgoing) -> None:

@@ -14,8 +14,9 @@ import msgspec
 
 from models.cameras.detections import Rejected
 from trafficapp.engine.state_rows import OFFSET_BYTES, forgotten_row, state_row
+from trafficapp.windows.camera_state import CameraState, count_held
 from trafficapp.windows.clock import MICROSECONDS
-from trafficapp.windows.windower import CameraState, Windower, count_held
+from trafficapp.windows.windower import Windower
 
 #: A camera this process has met: its id, its rules and its state.
 Known: TypeAlias = tuple[str, Windower, CameraState]

@@ -26,7 +26,7 @@ LANE_BYTES = 5 * _INTEGER_BYTES + 4 * _CONTAINER_BYTES
 WINDOW_BYTES = 2 * _INTEGER_BYTES + 3 * _CONTAINER_BYTES
 
 #: Where a vehicle was seen, beside its name: three numbers in a list.
-SIGHTING_BYTES = 3 * _INTEGER_BYTES + _CONTAINER_BYTES
+_SIGHTING_BYTES = 3 * _INTEGER_BYTES + _CONTAINER_BYTES
 
 #: One detection, whose names have 256 characters at most: in its frame, as a vehicle, its class, in another class,
 #: stopped, and its place.
@@ -36,3 +36,8 @@ MOST_DETECTION_BYTES = 16 << 10
 def name_bytes(name: str) -> int:
     """The most that a name takes."""
     return TEXT_BYTES + (len(name) if name.isascii() else len(name.encode()))
+
+
+def place_bytes(vehicle_id: str) -> int:
+    """The most that the place of a vehicle takes."""
+    return name_bytes(vehicle_id) + _SIGHTING_BYTES

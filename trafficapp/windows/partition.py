@@ -18,7 +18,6 @@ from msgspec import field as struct_field
 from models.administration.thresholds import Thresholds, decode_control
 from models.cameras.detections import (
     UNDECODABLE,
-    DetectionDecoder,
     FrameDetection,
     Rejected,
 )
@@ -38,12 +37,13 @@ from trafficapp.engine.state_rows import (
     state_row,
 )
 from trafficapp.topics import EVENTS_RAW
+from trafficapp.windows.acceptance import Acceptance, Picture, Record, Refused
+from trafficapp.windows.camera_state import CameraState
 from trafficapp.windows.cameras import Cameras, Known, Remembering, decode_camera_row
 from trafficapp.windows.clock import elapsed_us
 from trafficapp.windows.congestion import with_change
 from trafficapp.windows.outcome import Outcome
-from trafficapp.windows.pictures import Picture, PictureReader, Record, Refused
-from trafficapp.windows.windower import NOTHING, CameraState, NotCounted, Windower
+from trafficapp.windows.windower import NOTHING, NotCounted, Windower
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +81,7 @@ class PartitionRules:
 
     Attributes:
         windower_for: the rules for a camera, by camera_id.
-        decoder: reads the messages.
-        future_us: how far an event may be ahead of its record's timestamp.
+        acceptance: what is accepted as an event.
         silence: when an alert is raised for a silent camera; None for never.
         quiet_us: after how long, by the partition's clock, it is told that a camera finishes no more windows;
             None for never.
@@ -90,8 +89,7 @@ class PartitionRules:
     """
 
     windower_for: Callable[[str], Windower]
-    decoder: DetectionDecoder
-    future_us: int
+    acceptance: Acceptance
     silence: SilenceRule | None = None
     quiet_us: int | None = None
     remembering: Remembering = field(default_factory=Remembering)
@@ -129,7 +127,7 @@ class PartitionWindows:
         self.partition = partition
         self._rules = rules
         self._key = partition_key(partition)
-        self._reader = PictureReader(rules.decoder, rules.future_us)
+        self._reader = rules.acceptance.reader()
         self._outcome = Outcome()
         self._work = 0
         #: Where the partition's clock stands at records of a time, until the next tick.

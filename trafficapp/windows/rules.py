@@ -7,6 +7,7 @@ from collections.abc import Callable
 from models.cameras.detections import DetectionDecoder
 from trafficapp.alerts.silence import SilenceRule
 from trafficapp.settings import CameraWindowOverrides, Settings
+from trafficapp.windows.acceptance import Acceptance
 from trafficapp.windows.cameras import Remembering
 from trafficapp.windows.clock import MICROSECONDS, EventClock
 from trafficapp.windows.congestion import CongestionScale
@@ -29,6 +30,14 @@ def quiet_limit_us(settings: Settings) -> int:
     return round((settings.alerts.forget_seconds + max(_QUIET_MARGIN_SECONDS, usual)) * MICROSECONDS)
 
 
+def acceptance_of(settings: Settings) -> Acceptance:
+    """What is accepted as an event, wherever events are read."""
+    return Acceptance(
+        decoder=DetectionDecoder(settings.vehicle_classes, settings.speed.max_kmh),
+        future_us=round(settings.windows.future_guard_seconds * MICROSECONDS),
+    )
+
+
 def partition_rules(settings: Settings) -> PartitionRules:
     """The rules for the cameras of any partition."""
     windows = settings.windows
@@ -37,8 +46,7 @@ def partition_rules(settings: Settings) -> PartitionRules:
     longest_of_interest = max(longest_open, quiet_limit_us(settings) / MICROSECONDS) + _LOOK_MARGIN_SECONDS
     return PartitionRules(
         windower_for=windower_rules(settings),
-        decoder=DetectionDecoder(settings.vehicle_classes, settings.speed.max_kmh),
-        future_us=round(windows.future_guard_seconds * MICROSECONDS),
+        acceptance=acceptance_of(settings),
         silence=SilenceRule(round(settings.alerts.silent_seconds * MICROSECONDS)),
         quiet_us=quiet_limit_us(settings),
         remembering=Remembering(

@@ -21,7 +21,8 @@ from trafficapp.roads.routing.published import decode_speeds
 from trafficapp.roads.routing.usual_speeds import decode_usual
 from trafficapp.settings import RoadSettings, Settings, load_settings
 from trafficapp.stores.redis.connection import UNAVAILABLE
-from trafficapp.stores.roads.published_graph import GraphPublisher, graph_channel, graph_key, profile_key, version_in
+from trafficapp.stores.roads.published_graph import GraphPublisher, graph_channel, graph_key, profile_key
+from trafficapp.stores.roads.versioned_document import version_in
 from trafficapp.topics import ROUTE_UPDATES, declared_topics
 
 GRAPH: RoadGraph = city_graph(RoadSettings())

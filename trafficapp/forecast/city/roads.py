@@ -34,7 +34,8 @@ from trafficapp.engine.state_rows import (
     state_row,
 )
 from trafficapp.forecast.city.recent import RecentSpeeds, RoadSteps
-from trafficapp.forecast.city.untold import Told, decode_untold, is_untold, untold_in, untold_rows
+from trafficapp.forecast.city.rounds import Rounds
+from trafficapp.forecast.city.untold import Told, decode_untold, is_untold
 from trafficapp.notifications.notices import OpenNotices
 from trafficapp.roads.partition import CLOCKS_APART_US, check_readable
 from trafficapp.roads.road_rows import RoadLimits, RoadRows
@@ -181,7 +182,6 @@ class CityRoads:
         OtherLog: the rows were made of another one.
 
     Attributes:
-        applied: offset of the last record applied; -1 before the first.
         record_ms: the later one of its timestamp and of that of the record of ``traffic-raw`` behind it, 0 before the
             first. One of the two may be of a worker whose clock is behind, the other one of a backlog.
         source_ms: that of the record of ``traffic-raw`` alone.
@@ -189,10 +189,6 @@ class CityRoads:
         roads: by road_id.
         recent: the speeds of the last steps.
         fresh: by road_id, newest observations since the last round, in the order in which they came.
-        owes_round: whether something was applied that no round has covered.
-        notifications: what the last round raised, as it is sent: keys and values. It is part of the state before it is
-            sent and before any road says that it has raised it, so the next owner sends the same again if we did not
-            come to it, and raises nothing a second time.
     """
 
     def __init__(
@@ -216,16 +212,12 @@ class CityRoads:
         row = _Applied() if own is None else _decode_partition(own[OFFSET_BYTES:])
         log = continued(SourceLog(row.log_id, row.partitions), log)
         self._row = row = msgspec.structs.replace(row, log_id=log.id, partitions=log.partitions)
-        self.applied, self.record_ms, self.source_ms = row.applied, row.record_ms, row.source_ms
+        self._rounds = Rounds(rows, row.applied, row.notifications)
+        self.record_ms, self.source_ms = row.record_ms, row.source_ms
         looked = row.looked or Looked.of_an_hour(row.forgotten_hour)
         self._silence = Silence(forget_us, looked)
-        raised_at, untold = untold_in(rows, self.applied)
-        self._raised_at = raised_at if untold else -1
-        self.notifications = untold or row.notifications
-        self._untold_rows: list[tuple[bytes, bytes]] | None = None
         self.refused: list[tuple[Record, Rejected]] = []
         self.fresh: dict[str, list[Fresh]] = {}
-        self.owes_round = False
         self.recent = RecentSpeeds((), step_seconds, steps)
         of_roads = {key: row for key, row in rows.items() if key != self._key and not is_untold(key)}
         self.roads = {key.decode(): _decode_road(row[OFFSET_BYTES:]) for key, row in of_roads.items()}
@@ -239,8 +231,27 @@ class CityRoads:
             road.steps = []
         # the owner before may have died while it wrote: rows of roads are then ahead of that of the partition
         self._ahead = {road_id for road_id, road in self.roads.items() if road.offset > self.applied}
-        self._raised_to = max(raised_at, max((road.offset for road in self.roads.values()), default=-1))
         self._forget_silent()
+
+    @property
+    def applied(self) -> int:
+        """Offset of the last record applied; -1 before the first."""
+        return self._rounds.applied
+
+    @property
+    def owes_round(self) -> bool:
+        """Whether something was applied that no round has covered."""
+        return self._rounds.is_owed
+
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether what a round raises must be sent before it is part of the state, see `Rounds`."""
+        return self._rounds.is_catching_up
+
+    @property
+    def notifications(self) -> list[Told]:
+        """What the last round raised, as it is sent: keys and values."""
+        return self._rounds.notifications
 
     def apply(self, records: Iterable[Record]) -> int:
         """Apply consecutive records; those that are applied already change nothing.
@@ -251,10 +262,8 @@ class CityRoads:
         took_effect = 0
         self.refused = []
         for record in records:
-            if record.offset <= self.applied:
+            if not self._rounds.take(record.offset):
                 continue
-            self.applied = record.offset
-            self.owes_round = True
             try:
                 took_effect += self._take_in(record)
             except Rejected as error:
@@ -264,15 +273,6 @@ class CityRoads:
                 fault = refused_by_fault(error, f"offset {record.offset} of road observations")
                 self.refused.append((record, fault))
         return took_effect
-
-    @property
-    def is_catching_up(self) -> bool:
-        """Whether the owner before has written rows of what was applied, and may have died while it did.
-
-        What a round raises then must be sent before it is part of the state: its row may lose against that of a round
-        that the owner before made.
-        """
-        return self.applied <= self._raised_to
 
     def edges(self) -> dict[str, list[tuple[str, float]]]:
         """Edges of the graph that each road is on, with the share of it that the road covers."""
@@ -293,26 +293,24 @@ class CityRoads:
 
     def round_made(self, notifications: list[Told]) -> None:
         """A round covers everything that was applied, and raised these notifications."""
-        self.owes_round = False
         self.fresh, self._left = {}, {}
-        self.notifications, self._raised_at, self._untold_rows = notifications, self.applied, None
+        self._rounds.made(notifications)
 
     def prepare_rows(self) -> None:
         """Make the rows that changed. For many roads this takes a while: not for an event loop."""
         self._rows.prepare()
-        if self._raised_at == self.applied:
-            self._untold_rows = self._told_rows()
+        self._rounds.prepare()
 
     def changed_rows(self) -> list[tuple[bytes, bytes]]:
         """State rows that changed since the last call.
 
         What is about to be sent comes first, then roads, the partition's row, and tombstones of forgotten roads.
         """
-        return self._told_rows() + self._rows.tell(self._own_row(), self.applied, everything=False)
+        return self._rounds.rows() + self._rows.tell(self._own_row(), self.applied, everything=False)
 
     def all_rows(self) -> list[tuple[bytes, bytes]]:
         """All state rows, in the same order."""
-        return self._told_rows() + self._rows.tell(self._own_row(), self.applied, everything=True)
+        return self._rounds.rows() + self._rows.tell(self._own_row(), self.applied, everything=True)
 
     def believed_us(self) -> int:
         """What is known of later times than this was told by a clock that was ahead, and is right again."""
@@ -329,12 +327,6 @@ class CityRoads:
             looked=self._silence.looked,
         )
         return self._key, state_row(self.applied, row)
-
-    def _told_rows(self) -> list[tuple[bytes, bytes]]:
-        """The rows of what is about to be sent."""
-        if self._raised_at != self.applied:
-            return []
-        return untold_rows(self._raised_at, self.notifications) if self._untold_rows is None else self._untold_rows
 
     def _row_of(self, key: bytes) -> bytes:
         road_id = key.decode()

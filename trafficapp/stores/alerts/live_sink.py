@@ -67,10 +67,12 @@ _NOT_ACKNOWLEDGED = b',"acknowledged_by":null,"acknowledged_at":null}'
 _PUT_STEPS = (
     EVENT_FUNCTIONS
     + """
-local open, acknowledged, partitions, unread = KEYS[6], KEYS[7], KEYS[8], ARGV[10]
-if redis.call('GET', KEYS[4]) ~= ARGV[5] then return 'LOST' end
-local stored = tonumber(redis.call('HGET', KEYS[5], ARGV[6]) or '-1')
-if stored < tonumber(ARGV[7]) then return 'LOST' end
+local generation_key, offsets_key, open, acknowledged, partitions = unpack(KEYS, 4, 8)
+local generation, partition, least_offset, offset, remember_seconds, unread = unpack(ARGV, 5, 10)
+local FIRST_KEY, FIRST_ARGUMENT, ARGUMENTS_A_STEP = 9, 11, 7
+if redis.call('GET', generation_key) ~= generation then return 'LOST' end
+local stored = tonumber(redis.call('HGET', offsets_key, partition) or '-1')
+if stored < tonumber(least_offset) then return 'LOST' end
 local untold = false
 
 local function acknowledge(id, by)
@@ -89,21 +91,22 @@ local function advance(id, action, revision, revision_key, head)
   local by = redis.call('HGET', acknowledged, id)
   local step = head .. (by and ',' .. string.sub(by, 2) or unread)
   if action == 'resolved' then
-    redis.call('SET', revision_key, revision, 'EX', ARGV[9])
+    redis.call('SET', revision_key, revision, 'EX', remember_seconds)
     redis.call('HDEL', acknowledged, id)
     redis.call('HDEL', partitions, id)
     return step, redis.call('HDEL', open, id) == 1
   end
   redis.call('SET', revision_key, revision)
   redis.call('HSET', open, id, step)
-  redis.call('HSET', partitions, id, ARGV[6])
+  redis.call('HSET', partitions, id, partition)
   return step, true
 end
 
-for i = 9, #KEYS do
-  local at = 11 + (i - 9) * 7
-  local id, action, event, head, by = ARGV[at], ARGV[at + 1], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
-  local news = ARGV[at + 6]
+local at = FIRST_ARGUMENT
+for i = FIRST_KEY, #KEYS do
+  local revision_key = KEYS[i]
+  local id, action, revision, event, head, by, news = unpack(ARGV, at, at + ARGUMENTS_A_STEP - 1)
+  at = at + ARGUMENTS_A_STEP
   local step, changed
   if action == 'acknowledged' then
     -- what is told is the newest step: the acknowledgement may have been given to an older one
@@ -111,7 +114,7 @@ for i = 9, #KEYS do
     changed = step ~= nil
     if changed then step = string.gsub(step, '"action":"%a+"', '"action":"acknowledged"', 1) end
   else
-    step, changed = advance(id, action, ARGV[at + 2], KEYS[i], head)
+    step, changed = advance(id, action, revision, revision_key, head)
     if by ~= '' and acknowledge(id, by) then changed = true end
   end
   if step and event ~= '' then
@@ -120,7 +123,7 @@ for i = 9, #KEYS do
   elseif changed then untold = true end
 end
 if untold then leave_hole() end
-if tonumber(ARGV[8]) > stored then redis.call('HSET', KEYS[5], ARGV[6], ARGV[8]) end
+if tonumber(offset) > stored then redis.call('HSET', offsets_key, partition, offset) end
 return 'OK'
 """
 )

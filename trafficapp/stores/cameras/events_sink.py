@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from models.cameras.detections import DetectionDecoder
 from trafficapp.settings import Settings
 from trafficapp.stores.cameras.event_rows import COLUMNS, EventRow, EventRows
 from trafficapp.stores.postgres.sink import HistorySink, SinkCounters, write_what_fits
 from trafficapp.stores.postgres.time_partitions import EVENTS_TABLE
 from trafficapp.topics import EVENTS_RAW
+from trafficapp.windows.rules import acceptance_of
 
 if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
@@ -33,8 +33,7 @@ class HistoryEventsSink(HistorySink[list[EventRow]]):
         self, settings: Settings, topic: str = EVENTS_RAW, should_stop: Callable[[], bool] = lambda: False
     ) -> None:
         super().__init__(settings.postgres, topic, should_stop)
-        decoder = DetectionDecoder(settings.vehicle_classes, settings.speed.max_kmh)
-        self._rows = EventRows(decoder, int(settings.windows.future_guard_seconds * 1e6))
+        self._rows = EventRows(acceptance_of(settings))
 
     def decode(self, records: Sequence[ConsumerRecord]) -> tuple[list[EventRow], SinkCounters]:
         """Turn records into rows."""

@@ -48,8 +48,9 @@ _KEYS_PER_COMMAND = 500
 #: A page of a hash or sorted set as one text: many short answers cost the client a hundred times as much.
 #: KEYS: its key. ARGV: HSCAN or ZSCAN, where to go on, about how many.
 _SCAN = """
-local page = redis.call(ARGV[1], KEYS[1], ARGV[2], 'COUNT', ARGV[3])
-return {page[1], #page[2] == 0 and '[]' or cjson.encode(page[2])}
+local key, command, position, about = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local go_on_at, pairs = unpack(redis.call(command, key, position, 'COUNT', about))
+return {go_on_at, #pairs == 0 and '[]' or cjson.encode(pairs)}
 """
 _PAIRS_PER_PAGE = 1000
 

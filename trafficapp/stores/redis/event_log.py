@@ -52,29 +52,31 @@ LOG_BYTES = 64 << 20
 
 #: Lua functions for scripts whose first KEYS are `EVENT_KEYS` and whose first ARGV are `event_arguments`.
 EVENT_FUNCTIONS = """
+local sequence_key, log_key, newest_key = unpack(KEYS, 1, 3)
+local events_channel, kept_events, now_ms, time_of_day = unpack(ARGV, 1, 4)
 local function number_event()
-  if redis.call('EXISTS', KEYS[1]) == 0 then
-    redis.call('DEL', KEYS[2])
-    redis.call('SET', KEYS[1], ARGV[3])
+  if redis.call('EXISTS', sequence_key) == 0 then
+    redis.call('DEL', log_key)
+    redis.call('SET', sequence_key, now_ms)
   end
-  return string.format('%.0f', redis.call('INCR', KEYS[1]))
+  return string.format('%.0f', redis.call('INCR', sequence_key))
 end
 local function publish(seq, event, data)
-  local envelope = '{"seq":' .. seq .. ',"event":"' .. event .. '","ts":"' .. ARGV[4] .. '","data":' .. data .. '}'
-  redis.call('PUBLISH', ARGV[1], envelope)
+  local envelope = '{"seq":' .. seq .. ',"event":"' .. event .. '","ts":"' .. time_of_day .. '","data":' .. data .. '}'
+  redis.call('PUBLISH', events_channel, envelope)
   return envelope
 end
 local function tell(event, data)
   local seq = number_event()
-  local kept = math.min(ARGV[2], math.max(1, math.floor(LOG_BYTES / #data)))
-  redis.call('XADD', KEYS[2], 'MAXLEN', kept, seq .. '-0', 'event', event, 'ts', ARGV[4], 'data', data)
+  local kept = math.min(kept_events, math.max(1, math.floor(LOG_BYTES / #data)))
+  redis.call('XADD', log_key, 'MAXLEN', kept, seq .. '-0', 'event', event, 'ts', time_of_day, 'data', data)
   return seq, publish(seq, event, data)
 end
 local function leave_hole()
   local seq = number_event()
-  if tonumber(seq) < tonumber(ARGV[3]) then
-    seq = ARGV[3]
-    redis.call('SET', KEYS[1], seq)
+  if tonumber(seq) < tonumber(now_ms) then
+    seq = now_ms
+    redis.call('SET', sequence_key, seq)
   end
   publish(seq, 'resync', '{}')
 end
@@ -86,23 +88,33 @@ EVENT_KEYS = (SEQUENCE_KEY, LOG_KEY, NEWEST_KEY)
 _EMIT = (
     EVENT_FUNCTIONS
     + """
-if ARGV[8] ~= '0' and not redis.call('SET', KEYS[4], '1', 'NX', 'EX', ARGV[8]) then return 0 end
-local seq, envelope = tell(ARGV[5], ARGV[6])
-if ARGV[7] == '1' then redis.call('HSET', KEYS[3], ARGV[5], envelope) end
+local once_key = KEYS[4]
+local event, data, is_periodic, once_seconds = unpack(ARGV, 5, 8)
+if once_seconds ~= '0' and not redis.call('SET', once_key, '1', 'NX', 'EX', once_seconds) then return 0 end
+local seq, envelope = tell(event, data)
+if is_periodic == '1' then redis.call('HSET', newest_key, event, envelope) end
 return tonumber(seq)
 """
 )
 
 #: KEYS: `EVENT_KEYS`, that a hole was left just now. ARGV: `event_arguments`, for how many milliseconds it is just now.
-_LEAVE_HOLE = EVENT_FUNCTIONS + "if redis.call('SET', KEYS[4], '1', 'NX', 'PX', ARGV[5]) then leave_hole() end"
+_LEAVE_HOLE = (
+    EVENT_FUNCTIONS
+    + """
+local just_now_key, just_now_ms = KEYS[4], ARGV[5]
+if redis.call('SET', just_now_key, '1', 'NX', 'PX', just_now_ms) then leave_hole() end
+"""
+)
 
 #: KEYS: `EVENT_KEYS`, open alerts. ARGV: epoch milliseconds. Returns number, open alerts, newest periodic events.
 _STATE = """
-if redis.call('EXISTS', KEYS[1]) == 0 then
-  redis.call('DEL', KEYS[2])
-  redis.call('SET', KEYS[1], ARGV[1])
+local sequence_key, log_key, newest_key, open_key = unpack(KEYS, 1, 4)
+local now_ms = ARGV[1]
+if redis.call('EXISTS', sequence_key) == 0 then
+  redis.call('DEL', log_key)
+  redis.call('SET', sequence_key, now_ms)
 end
-return {redis.call('GET', KEYS[1]), redis.call('HVALS', KEYS[4]), redis.call('HGETALL', KEYS[3])}
+return {redis.call('GET', sequence_key), redis.call('HVALS', open_key), redis.call('HGETALL', newest_key)}
 """
 
 

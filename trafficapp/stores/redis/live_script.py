@@ -19,104 +19,111 @@ by side. A row that is sent again is not newer than what its partition told.
 
 #: Puts newest windows of cameras, tells the subscribers and moves the applied offset.
 #:
-#: KEYS: generation, offsets, partitions of cameras, last seen, put, in two partitions; then for each camera its
-#: current key and that of its partitions.
-#: ARGV: generation, partition, offset that must be stored at least, offset to store (or -1), channel, returns from
-#: which a camera is in two partitions, seconds to remember a move, seconds that a window may be ahead of the server's
-#: clock; then for each camera: camera_id, end of window, document, seconds since it was told; then messages.
+#: KEYS and ARGV as they are named, those of each camera behind the others, then messages. The offset to store is -1 for
+#: none; from so many returns on a camera is in two partitions; its age is how long ago its window was told.
 #: The field put_at of the offsets says when a newer window came last, by the server's clock in epoch seconds.
 #: Returns OK and the cameras that are in two partitions from now on, or LOST when the server is not the one that
 #: took the earlier writes.
 PUT_WINDOWS = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'LOST'} end
-local partition = ARGV[2]
-local stored = tonumber(redis.call('HGET', KEYS[2], partition) or '-1')
-if stored < tonumber(ARGV[3]) then return {'LOST'} end
+local generation_key, offsets_key, owners_key, last_seen_key, put_key, in_two_key = unpack(KEYS, 1, 6)
+local generation, partition, least_offset, offset, channel = unpack(ARGV, 1, 5)
+local returns_of_two, remember_seconds, most_ahead_seconds = unpack(ARGV, 6, 8)
+local FIRST_KEY, KEYS_A_CAMERA, FIRST_ARGUMENT, ARGUMENTS_A_CAMERA = 7, 2, 9, 4
+
+if redis.call('GET', generation_key) ~= generation then return {'LOST'} end
+local stored = tonumber(redis.call('HGET', offsets_key, partition) or '-1')
+if stored < tonumber(least_offset) then return {'LOST'} end
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 
 local function text(seconds) return string.format('%.6f', seconds) end
 
 local function is_in_two(camera, key, owner, known, ends)
-  local moved = redis.call('HMGET', key, 'last', 'from', 'e:' .. partition)
-  if not moved[1] then
+  local last, from, told = unpack(redis.call('HMGET', key, 'last', 'from', 'e:' .. partition), 1, 3)
+  if not last then
     if not owner or owner == partition then return false end
-    local put = redis.call('ZSCORE', KEYS[5], camera) or text(now)
+    local put = redis.call('ZSCORE', put_key, camera) or text(now)
     redis.call('HSET', key, 'last', partition, 'from', ends, 'returns', 0,
       'e:' .. owner, known or ends, 't:' .. owner, put, 'e:' .. partition, ends, 't:' .. partition, text(now))
-    redis.call('EXPIRE', key, ARGV[7])
+    redis.call('EXPIRE', key, remember_seconds)
     return false
   end
-  if moved[3] and tonumber(ends) <= tonumber(moved[3]) then return false end
+  if told and tonumber(ends) <= tonumber(told) then return false end
   redis.call('HSET', key, 'e:' .. partition, ends, 't:' .. partition, text(now))
-  if moved[1] == partition or tonumber(ends) <= tonumber(moved[2]) then return false end
+  if last == partition or tonumber(ends) <= tonumber(from) then return false end
   redis.call('HSET', key, 'last', partition, 'from', ends)
   local returns = redis.call('HINCRBY', key, 'returns', 1)
-  redis.call('EXPIRE', key, ARGV[7])
-  return returns >= tonumber(ARGV[6]) and redis.call('ZADD', KEYS[6], text(now), camera) == 1
+  redis.call('EXPIRE', key, remember_seconds)
+  return returns >= tonumber(returns_of_two) and redis.call('ZADD', in_two_key, text(now), camera) == 1
 end
 
-local answer, newest, at = {'OK'}, nil, 9
-for i = 7, #KEYS, 2 do
-  local camera, ends, age = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 3])
-  local owner = redis.call('HGET', KEYS[3], camera)
-  local known = redis.call('ZSCORE', KEYS[4], camera)
-  if is_in_two(camera, KEYS[i + 1], owner, known, ends) then answer[#answer + 1] = camera end
+local answer, newest, at = {'OK'}, nil, FIRST_ARGUMENT
+for i = FIRST_KEY, #KEYS, KEYS_A_CAMERA do
+  local current_key, partitions_key = KEYS[i], KEYS[i + 1]
+  local camera, ends, document, age_seconds = unpack(ARGV, at, at + 3)
+  local owner = redis.call('HGET', owners_key, camera)
+  local known = redis.call('ZSCORE', last_seen_key, camera)
+  if is_in_two(camera, partitions_key, owner, known, ends) then answer[#answer + 1] = camera end
   local last = tonumber(known)
-  if not last or last <= tonumber(ends) or last > now + tonumber(ARGV[8]) then
-    local put = now - age
-    redis.call('SET', KEYS[i], ARGV[at + 2])
-    redis.call('ZADD', KEYS[4], ends, camera)
-    redis.call('ZADD', KEYS[5], text(put), camera)
-    if owner ~= partition then redis.call('HSET', KEYS[3], camera, partition) end
+  if not last or last <= tonumber(ends) or last > now + tonumber(most_ahead_seconds) then
+    local put = now - tonumber(age_seconds)
+    redis.call('SET', current_key, document)
+    redis.call('ZADD', last_seen_key, ends, camera)
+    redis.call('ZADD', put_key, text(put), camera)
+    if owner ~= partition then redis.call('HSET', owners_key, camera, partition) end
     newest = math.max(newest or put, put)
   end
-  at = at + 4
+  at = at + ARGUMENTS_A_CAMERA
 end
 if newest then
-  local before = tonumber(redis.call('HGET', KEYS[2], 'put_at') or '0')
+  local before = tonumber(redis.call('HGET', offsets_key, 'put_at') or '0')
   if before > now or before < newest then
-    redis.call('HSET', KEYS[2], 'put_at', string.format('%.0f', math.floor(newest)))
+    redis.call('HSET', offsets_key, 'put_at', string.format('%.0f', math.floor(newest)))
   end
 end
-for i = at, #ARGV do redis.call('PUBLISH', ARGV[5], ARGV[i]) end
-if tonumber(ARGV[4]) > stored then redis.call('HSET', KEYS[2], partition, ARGV[4]) end
+local first_message = at
+for i = first_message, #ARGV do redis.call('PUBLISH', channel, ARGV[i]) end
+if tonumber(offset) > stored then redis.call('HSET', offsets_key, partition, offset) end
 return answer
 """
 
 #: Forgets cameras of which nothing was put after a time, and says so on a channel.
-#: KEYS: put, last seen, partitions of cameras, in two partitions; then for each camera its current key and that of its
-#: partitions. ARGV: that time, channel, then the cameras. Returns how many were forgotten.
+#: KEYS and ARGV as they are named, then for each camera its current key and that of its partitions, and its name.
+#: Returns how many were forgotten.
 FORGET_CAMERAS = """
-local forgotten = {}
+local put_key, last_seen_key, owners_key, in_two_key = unpack(KEYS, 1, 4)
+local put_until, channel = tonumber(ARGV[1]), ARGV[2]
+local forgotten, key_at = {}, 5
 for i = 3, #ARGV do
-  local camera = ARGV[i]
-  local put = tonumber(redis.call('ZSCORE', KEYS[1], camera))
-  if put and put <= tonumber(ARGV[1]) then
-    local at = 5 + (i - 3) * 2
-    redis.call('DEL', KEYS[at], KEYS[at + 1])
-    redis.call('ZREM', KEYS[1], camera)
-    redis.call('ZREM', KEYS[2], camera)
-    redis.call('HDEL', KEYS[3], camera)
-    redis.call('ZREM', KEYS[4], camera)
+  local camera, current_key, partitions_key = ARGV[i], KEYS[key_at], KEYS[key_at + 1]
+  local put = tonumber(redis.call('ZSCORE', put_key, camera))
+  if put and put <= put_until then
+    redis.call('DEL', current_key, partitions_key)
+    redis.call('ZREM', put_key, camera)
+    redis.call('ZREM', last_seen_key, camera)
+    redis.call('HDEL', owners_key, camera)
+    redis.call('ZREM', in_two_key, camera)
     forgotten[#forgotten + 1] = camera
   end
+  key_at = key_at + 2
 end
-if #forgotten > 0 then redis.call('PUBLISH', ARGV[2], cjson.encode(forgotten)) end
+if #forgotten > 0 then redis.call('PUBLISH', channel, cjson.encode(forgotten)) end
 return #forgotten
 """
 
 #: Notes that cameras come from one partition again, when nothing else was seen after a time.
-#: KEYS: in two partitions, then for each camera the key of its partitions. ARGV: that time, then the cameras.
+#: KEYS and ARGV as they are named, then for each camera the key of its partitions, and its name.
 #: Returns those of which it holds.
 END_TWO_PARTITIONS = """
+local in_two_key, seen_until = KEYS[1], tonumber(ARGV[1])
 local ended = {}
 for i = 2, #ARGV do
-  local noticed = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[i]))
-  if noticed and noticed <= tonumber(ARGV[1]) then
-    redis.call('ZREM', KEYS[1], ARGV[i])
-    redis.call('DEL', KEYS[i])
-    ended[#ended + 1] = ARGV[i]
+  local partitions_key, camera = KEYS[i], ARGV[i]
+  local seen = tonumber(redis.call('ZSCORE', in_two_key, camera))
+  if seen and seen <= seen_until then
+    redis.call('ZREM', in_two_key, camera)
+    redis.call('DEL', partitions_key)
+    ended[#ended + 1] = camera
   end
 end
 return ended

@@ -8,11 +8,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
@@ -25,34 +23,17 @@ from models.roads.route_updates import RouteUpdate, encode_route_update
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.engine.outbox import Outbox
 from trafficapp.roads.graph.road_graph import Floats, RoadGraph
-from trafficapp.roads.graph.versions import can_be_followed, version_after
 from trafficapp.roads.routing.published import PublishedSpeeds, encode_speeds
 from trafficapp.roads.routing.road_speeds import Shares, speeds_of_edges
 from trafficapp.roads.routing.usual_speeds import UsualSpeeds, encode_usual
 from trafficapp.roads.routing.weights import HORIZONS_SECONDS
 from trafficapp.stores.outage import Outage
 from trafficapp.stores.redis.connection import UNAVAILABLE
+from trafficapp.stores.roads.versioned_document import VersionedDocument
 from trafficapp.topics import ROUTE_UPDATES
 
-logger = logging.getLogger(__name__)
-
 _NAMESPACE = UUID("5f0c8b0e-6a55-5f0e-9d3c-3a4f5e0f7c11")
-#: A round waits so long for Redis; what is not put then is put by the watch.
-_PUT_WITHIN_SECONDS = 1.0
 _WATCH_SECONDS = 2.0
-
-#: What was made longer ago was held up by a process that was frozen: it replaces nothing.
-_HELD_UP = timedelta(seconds=10)
-
-#: Puts a document unless a newer one is there. KEYS: its key. ARGV: version, document, channel, what counts as none.
-#: A version stands in the first bytes of a document. Returns the version that is there now.
-_PUT = """
-local stored = string.match(redis.call('GETRANGE', KEYS[1], 0, 63), '(v%d%d%d%d%d%d%d%d%d%d%d%d%d%d)')
-if stored and stored > ARGV[1] and stored ~= ARGV[4] then return stored end
-redis.call('SET', KEYS[1], ARGV[2])
-redis.call('PUBLISH', ARGV[3], ARGV[1])
-return ARGV[1]
-"""
 
 
 def graph_key(city: str) -> str:
@@ -70,90 +51,6 @@ def graph_channel(city: str) -> str:
     return f"graph:{city}"
 
 
-def version_in(head: bytes) -> str | None:
-    """The version in the first 64 bytes of a document; None when there is none that others can follow."""
-    found = re.search(rb"v\d{14}", head)
-    return found[0].decode() if found and can_be_followed(found[0].decode()) else None
-
-
-class _Kept:
-    """One document: the newest is kept, and put again when Redis does not have it."""
-
-    def __init__(self, redis: Redis, key: str, channel: str) -> None:
-        self._redis, self._key, self._channel = redis, key, channel
-        self._script = redis.register_script(_PUT)
-        self._newest: tuple[str, bytes] | None = None
-        self._last: str | None = None
-        self._asked = False
-
-    async def next_version(self, made_at: datetime) -> str:
-        """A version behind all that were told, by this process or, as far as Redis knows, by others."""
-        if not self._asked:
-            try:
-                async with asyncio.timeout(_PUT_WITHIN_SECONDS):
-                    stored = await self.stored_version()
-                self._asked = True
-                self._last = max(filter(None, (self._last, stored)), default=None)
-            except UNAVAILABLE as error:
-                logger.info("Redis does not tell the last version of %s: %r", self._key, error)
-        self._last = version_after(made_at, self._last)
-        return self._last
-
-    async def put(self, version: str, content: bytes, made_at: datetime) -> str | None:
-        """Keep a document and put it: behind one that another worker put, with the version after that.
-
-        Returns:
-            the version under which it is there; None when it was left out, as what was held up for long is.
-
-        Raises:
-            Exception: one of `UNAVAILABLE`; it is kept.
-        """
-        self._newest = version, content
-        async with asyncio.timeout(_PUT_WITHIN_SECONDS):
-            while (there := await self._put(version, content)) != version:
-                # ours are all before `version`: it is another worker's
-                self._last = there
-                if datetime.now(UTC) - made_at > _HELD_UP:
-                    logger.warning(
-                        "%s has %s of another worker; %s of %s is left out", self._key, there, version, made_at
-                    )
-                    self._newest = None
-                    return None
-                later = version_after(made_at, there)
-                logger.info("%s has %s of another worker; %s is put as %s", self._key, there, version, later)
-                version, content = later, content.replace(version.encode(), later.encode(), 1)
-                self._newest = version, content
-            self._last = version
-        return version
-
-    async def put_again(self) -> None:
-        """Put what is kept when Redis has nothing or something older.
-
-        Raises:
-            Exception: one of `UNAVAILABLE`.
-        """
-        if self._newest is None:
-            return
-        stored = await self.stored_version()
-        if stored is None or stored < self._newest[0]:
-            there = await self._put(*self._newest)
-            logger.info("%s had %s and has %s now", self._key, stored or "nothing", there)
-
-    async def stored_version(self) -> str | None:
-        """The version in Redis."""
-        head: Any = await self._redis.getrange(self._key, 0, 63)
-        return version_in(head)
-
-    async def _put(self, version: str, content: bytes) -> str:
-        """The version that is there then."""
-        there = await self._run(version, content)
-        return there if can_be_followed(there) else await self._run(version, content, there)
-
-    async def _run(self, version: str, content: bytes, ignored: str = "") -> str:
-        there: bytes = await self._script(keys=[self._key], args=[version, content, self._channel, ignored])
-        return there.decode()
-
-
 class GraphPublisher:
     """Publishes the speeds of the road graph. One worker at a time does; an older version never replaces a newer one.
 
@@ -167,8 +64,8 @@ class GraphPublisher:
     def __init__(self, redis: Redis, outbox: Outbox, graph: RoadGraph, city: str) -> None:
         self._outbox, self._graph, self._city = outbox, graph, city
         self._publisher = uuid4().hex
-        self._speeds = _Kept(redis, graph_key(city), graph_channel(city))
-        self._profile = _Kept(redis, profile_key(city), graph_channel(city))
+        self._speeds = VersionedDocument(redis, graph_key(city), graph_channel(city))
+        self._profile = VersionedDocument(redis, profile_key(city), graph_channel(city))
         self._outage = Outage("Redis (road graph)")
 
     async def publish(
@@ -283,9 +180,9 @@ class GraphPublisher:
                 self._outage.met(error)
                 await self._outage.pause()
 
-    async def _put(self, kept: _Kept, version: str, content: bytes, made_at: datetime) -> str | None:
+    async def _put(self, document: VersionedDocument, version: str, content: bytes, made_at: datetime) -> str | None:
         try:
-            return await kept.put(version, content, made_at)
+            return await document.put(version, content, made_at)
         except UNAVAILABLE as error:
             self._outage.met(error)
             return None

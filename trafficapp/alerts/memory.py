@@ -1,11 +1,21 @@
-"""Cameras that were told to be quiet, and how long that is remembered: only in memory, and no part of any state."""
+"""What a process remembers of a partition's alerts beside their state. All of it may be lost at any time.
+
+The state is what the log of finished windows says, and any worker has the same. What is here differs from worker to
+worker, so no step and no row may depend on it but for when it is sent:
+
+- `HeardQuiet`: which cameras were told to be quiet. Lost, an end is told by the next window of its camera, or when the
+  camera is forgotten: the same step, byte for byte, only later. Who takes over hears of all of them again.
+- `Unwritten`: whose state rows are to be written. Lost, the rows that were written are older, and the records behind
+  them are applied again by who takes over.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from models.cameras.quiet_cameras import QuietCamera
 from trafficapp.alerts.camera import CameraAlerts
+from trafficapp.engine.state_rows import forgotten_row, state_row
 
 
 class HeardQuiet:
@@ -66,3 +76,36 @@ class HeardQuiet:
     def _forget(self, applied: int) -> None:
         if self._until is not None and applied + 1 >= self._until:
             self._waiting.clear()
+
+
+class Unwritten:
+    """Which cameras changed, and which were forgotten, since state rows were made last."""
+
+    def __init__(self) -> None:
+        self._changed: set[bytes] = set()
+        self._forgotten: set[bytes] = set()
+
+    def changed(self, key: bytes) -> None:
+        """A camera changed, or is new."""
+        self._changed.add(key)
+        self._forgotten.discard(key)
+
+    def all_changed(self, keys: Iterable[bytes]) -> None:
+        """All cameras are to be written again."""
+        self._changed.update(keys)
+
+    def forgotten(self, key: bytes) -> None:
+        """A camera was forgotten."""
+        self._changed.discard(key)
+        self._forgotten.add(key)
+
+    def rows(
+        self, cameras: Mapping[bytes, CameraAlerts], partition_row: tuple[bytes, bytes], applied: int
+    ) -> list[tuple[bytes, bytes]]:
+        """The rows of what changed, the partition's, and those of what was forgotten; nothing is unwritten then."""
+        rows = [(key, state_row(cameras[key].offset, cameras[key])) for key in sorted(self._changed)]
+        rows.append(partition_row)
+        rows += [(key, forgotten_row(applied)) for key in sorted(self._forgotten)]
+        self._changed.clear()
+        self._forgotten.clear()
+        return rows
