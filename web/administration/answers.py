@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, TypeVar
 
@@ -10,11 +11,16 @@ import msgspec
 from aiohttp import hdrs, web
 from msgspec import Meta, Struct
 
+from web.auth.access import Access
 from web.serving import parameters
+from web.serving.operations import Tag, operation
 
 _Row = TypeVar("_Row")
 
 _encode = msgspec.json.Encoder().encode
+
+#: The operation of a view that is for administrators.
+administered = partial(operation, tag=Tag.ADMINISTRATION, access=Access.ADMINISTER)
 
 #: Documents the header of lists.
 PAGE_HEADERS = (("Link", 'The next page: `<...>; rel="next"`. Absent on the last one.'),)

@@ -22,7 +22,7 @@ from web.alerts.views import AlertId, encode, id_of, live_alert, unknown_alert
 from web.auth.access import ADMIN_USER_HEADER, Access, authorise_acknowledging
 from web.auth.callers import MAX_NAME_CHARACTERS, is_name
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError
 from web.serving.shapes import Message, Name, Person, Title
 from web.serving.writing import Write, Written, write
@@ -48,7 +48,12 @@ class RaisedAlert(Struct, frozen=True, kw_only=True):
 
 
 async def acknowledge(request: web.Request, path: AlertId, body: Acknowledge) -> web.Response:
-    """``POST /api/alerts/{id}/acknowledge``: somebody takes an alert on; an alert that has ended may be, too."""
+    """Take an alert on.
+
+    By `admin_id` of the body, else the header `X-Admin-User`, else the caller's name. The first one stays: whoever
+    comes later is told `already_acknowledged` and who it was. With the setting `auth.public_acknowledge` no token is
+    needed.
+    """
     context = request.app[CONTEXT]
     named = _named(request, body)
     alert_id = await id_of(context, path.id)
@@ -95,7 +100,10 @@ def _named(request: web.Request, body: Acknowledge) -> str | None:
 
 
 async def raise_alert(request: web.Request, body: RaisedAlert) -> web.Response:
-    """``POST /api/alerts``: a person raises an alert."""
+    """Raise an alert by hand.
+
+    It goes to `traffic.alerts` and the live clients as any other, and is open until it is ended.
+    """
     context = request.app[CONTEXT]
     now = rfc3339(epoch_us(datetime.now(UTC)))
 
@@ -131,7 +139,11 @@ async def raise_alert(request: web.Request, body: RaisedAlert) -> web.Response:
 
 
 async def resolve(request: web.Request, path: AlertId) -> web.Response:
-    """``POST /api/alerts/{id}/resolve``: a person ends an alert that a person raised, or that a camera is silent."""
+    """End an alert that a person raised, or that a camera is silent.
+
+    A `camera_silent` alert ends with the next event of the camera; of one that was taken down there is none. An alert
+    that another rule raised ends by itself: 409.
+    """
     alert_id = await id_of(request.app[CONTEXT], path.id)
     live = await live_alert(request.app[CONTEXT], alert_id)
 
@@ -186,53 +198,33 @@ _TOLD_LATER = ("X-Publication", "`pending` when the topic and the live clients h
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        Operation(
-            method="POST",
-            path="/api/alerts",
-            view=raise_alert,
-            summary="Raise an alert by hand",
-            description="It goes to `traffic.alerts` and the live clients as any other, and is open until it is ended.",
-            tag=Tag.ALERTS,
+        operation(
+            "POST /api/alerts",
+            raise_alert,
+            Tag.ALERTS,
+            AlertRow,
             access=Access.OPERATE,
-            body_shape=RaisedAlert,
-            answer=AlertRow,
             status=HTTPStatus.CREATED,
-            errors=(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
+            errors=(422, 503),
             headers=((hdrs.LOCATION, "the alert"), _TOLD_LATER),
         ),
-        Operation(
-            method="POST",
-            path="/api/alerts/{id}/acknowledge",
-            view=acknowledge,
-            summary="Take an alert on",
-            description=(
-                "By `admin_id` of the body, else the header `X-Admin-User`, else the caller's name. The first one "
-                "stays: whoever comes later is told `already_acknowledged` and who it was. With the setting "
-                "`auth.public_acknowledge` no token is needed."
-            ),
-            tag=Tag.ALERTS,
+        operation(
+            "POST /api/alerts/{id}/acknowledge",
+            acknowledge,
+            Tag.ALERTS,
+            AcknowledgedAlert,
             access=Access.OPERATE,
             authorise=authorise_acknowledging,
-            path_shape=AlertId,
-            body_shape=Acknowledge,
-            answer=AcknowledgedAlert,
-            errors=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+            errors=(400, 404, 503),
             headers=(_TOLD_LATER,),
         ),
-        Operation(
-            method="POST",
-            path="/api/alerts/{id}/resolve",
-            view=resolve,
-            summary="End an alert that a person raised, or that a camera is silent",
-            description=(
-                "A `camera_silent` alert ends with the next event of the camera; of one that was taken down there is "
-                "none. An alert that another rule raised ends by itself: 409."
-            ),
-            tag=Tag.ALERTS,
+        operation(
+            "POST /api/alerts/{id}/resolve",
+            resolve,
+            Tag.ALERTS,
+            AlertRow,
             access=Access.OPERATE,
-            path_shape=AlertId,
-            answer=AlertRow,
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
+            errors=(404, 409, 503),
             headers=(_TOLD_LATER,),
         ),
     ]

@@ -11,7 +11,6 @@ import csv
 import io
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
-from http import HTTPStatus
 from typing import Annotated
 
 from aiohttp import hdrs, web
@@ -22,7 +21,7 @@ from trafficapp.stores.alerts.queries import AlertFilter, AlertsPage, Position, 
 from trafficapp.stores.alerts.queries import alerts as stored_alerts
 from web.alerts.views import SpanQuery, link, position, span_filter
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation, Tag, operation
 from web.serving.pieces import send_in_pieces
 
 #: As many as that come unless fewer are wanted: a file that ends early without a word would be taken for whole.
@@ -46,7 +45,15 @@ class ExportQuery(SpanQuery, frozen=True, kw_only=True):
 
 
 async def export(request: web.Request, query: ExportQuery) -> web.StreamResponse:
-    """Alerts of a span of time, newest first, in the columns of the contract."""
+    """Alerts of a span of time as a CSV file, newest first.
+
+    A header line, then a line for each alert: `id`, `severity`, `alert_type`, `camera_id`, `road_segment`, `title`,
+    `message`, `congestion_level`, `congestion_score`, `triggered_at`, `resolved_at`, `acknowledged_by`,
+    `acknowledged_at`. RFC 4180, UTF-8. The file is streamed; when something fails in the middle, the connection is cut,
+    so that half a file is never taken for a whole one. A cell with free text that begins with `=`, `+`, `-` or `@` has
+    an apostrophe before it, so that no spreadsheet takes it for a formula. When there are more alerts than `limit`, the
+    header `Link` leads on.
+    """
     context = request.app[CONTEXT]
     wanted = await span_filter(context, query)
     after = position(request)
@@ -101,25 +108,15 @@ def _file_name(wanted: AlertFilter) -> str:
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        Operation(
-            method="GET",
-            path="/api/alerts/export",
-            view=export,
-            summary="Alerts of a span of time as a CSV file, newest first",
-            description=(
-                f"A header line, then a line for each alert: {', '.join(f'`{name}`' for name in COLUMNS)}. RFC 4180, "
-                "UTF-8. The file is streamed; when something fails in the middle, the connection is cut, so that "
-                "half a file is never taken for a whole one. A cell with free text that begins with `=`, `+`, `-` or "
-                "`@` has an apostrophe before it, so that no spreadsheet takes it for a formula. When there are more "
-                "alerts than `limit`, the header `Link` leads on."
-            ),
-            tag=Tag.ALERTS,
-            query_shape=ExportQuery,
+        operation(
+            "GET /api/alerts/export",
+            export,
+            Tag.ALERTS,
             content_type="text/csv",
-            headers=(("Link", 'the alerts behind the last one of this file: `<...>; rel="next"`'),),
             errors=(
-                HTTPStatus.NOT_FOUND,
-                HTTPStatus.SERVICE_UNAVAILABLE,
+                404,
+                503,
             ),
+            headers=(("Link", 'the alerts behind the last one of this file: `<...>; rel="next"`'),),
         )
     ]

@@ -26,7 +26,7 @@ from trafficapp.stores.redis.connection import UNAVAILABLE
 from web.alerts.open_alerts import ANSWER_WITHIN_SECONDS, open_alerts
 from web.serving import parameters
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError
 from web.serving.shapes import AlertKey, Moment, Name
 from web.serving.spans import Span, span_between
@@ -142,13 +142,19 @@ async def span_filter(context: WebContext, query: SpanQuery) -> AlertFilter:
 
 
 async def current(request: web.Request, query: OpenQuery) -> web.Response:
-    """``GET /api/alerts/current``: open alerts, newest first."""
+    """Open alerts, newest first.
+
+    From Redis; while it is away from Postgres, with the header `X-Data-Source: postgres`.
+    """
     context = request.app[CONTEXT]
     return await _open(request, query, await alert_filter(context, query))
 
 
 async def active(request: web.Request, query: OpenQuery) -> web.Response:
-    """``GET /api/alerts/active``: open alerts that nobody has taken on, newest first."""
+    """Open alerts that nobody has taken on, newest first.
+
+    As `/api/alerts/current`, without those that are acknowledged.
+    """
     context = request.app[CONTEXT]
     return await _open(request, query, replace(await alert_filter(context, query), unacknowledged_only=True))
 
@@ -172,7 +178,10 @@ def _place(row: AlertRow) -> Position:
 
 
 async def history(request: web.Request, query: HistoryQuery) -> web.Response:
-    """``GET /api/alerts/history``: alerts of a span of time, newest first, ended or not."""
+    """Alerts of a span of time, newest first.
+
+    Every alert with `from <= triggered_at < to`, ended or not; by default of the last 24 hours.
+    """
     context = request.app[CONTEXT]
     wanted = await span_filter(context, query)
     after = position(request)
@@ -181,7 +190,7 @@ async def history(request: web.Request, query: HistoryQuery) -> web.Response:
 
 
 async def one(request: web.Request, path: AlertId) -> web.Response:
-    """``GET /api/alerts/{id}``: everything about an alert, so that it explains itself."""
+    """An alert with the rule that raised it and what the rule saw."""
     context = request.app[CONTEXT]
     alert_id = await id_of(context, path.id)
     alert = await live_alert(context, alert_id)
@@ -258,7 +267,6 @@ def link(request: web.Request, wanted: AlertFilter, end: Position | None) -> dic
     return {hdrs.LINK: parameters.next_link(request, Cursor(epoch_us(triggered_at), alert_id), pinned)}
 
 
-_OPEN_ERRORS = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
 _OPEN_HEADERS = (
     ("X-Data-Source", "`postgres` while Redis is away"),
     ("Link", 'the next page when there is a `limit`: `<...>; rel="next"`'),
@@ -268,50 +276,30 @@ _OPEN_HEADERS = (
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        Operation(
-            method="GET",
-            path="/api/alerts/current",
-            view=current,
-            summary="Open alerts, newest first",
-            description="From Redis; while it is away from Postgres, with the header `X-Data-Source: postgres`.",
-            tag=Tag.ALERTS,
-            query_shape=OpenQuery,
-            answer=list[AlertRow],
-            errors=_OPEN_ERRORS,
+        operation(
+            "GET /api/alerts/current",
+            current,
+            Tag.ALERTS,
+            list[AlertRow],
+            errors=(400, 404, 503),
             headers=_OPEN_HEADERS,
         ),
-        Operation(
-            method="GET",
-            path="/api/alerts/active",
-            view=active,
-            summary="Open alerts that nobody has taken on, newest first",
-            description="As `/api/alerts/current`, without those that are acknowledged.",
-            tag=Tag.ALERTS,
-            query_shape=OpenQuery,
-            answer=list[AlertRow],
-            errors=_OPEN_ERRORS,
-            headers=_OPEN_HEADERS,
+        operation(
+            "GET /api/alerts/active", active, Tag.ALERTS, list[AlertRow], errors=(400, 404, 503), headers=_OPEN_HEADERS
         ),
-        Operation(
-            method="GET",
-            path="/api/alerts/history",
-            view=history,
-            summary="Alerts of a span of time, newest first",
-            description="Every alert with `from <= triggered_at < to`, ended or not; by default of the last 24 hours.",
-            tag=Tag.ALERTS,
-            query_shape=HistoryQuery,
-            answer=list[AlertRow],
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        operation(
+            "GET /api/alerts/history",
+            history,
+            Tag.ALERTS,
+            list[AlertRow],
+            errors=(404, 503),
             headers=(("Link", 'the next page: `<...>; rel="next"`'),),
         ),
-        Operation(
-            method="GET",
-            path="/api/alerts/{id}",
-            view=one,
-            summary="An alert with the rule that raised it and what the rule saw",
-            tag=Tag.ALERTS,
-            path_shape=AlertId,
-            answer=AlertEvent,
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        operation(
+            "GET /api/alerts/{id}",
+            one,
+            Tag.ALERTS,
+            AlertEvent,
+            errors=(404, 503),
         ),
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
-from http import HTTPStatus
 from itertools import groupby
 from typing import Annotated, TypeVar
 
@@ -18,7 +17,7 @@ from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
 from trafficapp.stores.redis.connection import UNAVAILABLE, CurrentState, camera_row_of, rows_of, with_lanes
 from web.serving import parameters
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError, unavailable
 from web.serving.shapes import Name
 
@@ -106,7 +105,7 @@ async def _page(request: web.Request, query: CamerasQuery) -> _Page:
 
 
 async def cameras(request: web.Request, query: CamerasQuery) -> web.Response:
-    """``GET /cameras``: every camera that reported, with the end of its newest window."""
+    """Every camera that reported."""
     context = request.app[CONTEXT]
     page = await _page(request, query)
     source: dict[str, str] = {}
@@ -126,7 +125,11 @@ async def cameras(request: web.Request, query: CamerasQuery) -> web.Response:
 
 
 async def metrics_current(request: web.Request, query: CurrentQuery) -> web.Response:
-    """``GET /metrics/current``: the newest window of one camera with its lanes, or of every camera."""
+    """The newest window of one camera or of every camera.
+
+    With `camera_id` one object, the row of the whole camera with `lanes`; without it an array of camera-wide rows by
+    camera_id, with `lanes=true` each followed by the rows of its lanes.
+    """
     if query.camera_id is not None:
         return await _metrics_of(request.app[CONTEXT], query.camera_id)
     return await _newest_rows(request, query, lanes=query.lanes)
@@ -145,7 +148,10 @@ async def _metrics_of(context: WebContext, camera_id: str) -> web.Response:
 
 
 async def congestion_current(request: web.Request, query: CamerasQuery) -> web.Response:
-    """``GET /congestion/current``: the newest window of every camera."""
+    """How congested every camera is.
+
+    The camera-wide row of the newest window of every camera, by camera_id.
+    """
     return await _newest_rows(request, query, lanes=False)
 
 
@@ -190,42 +196,28 @@ _HEADERS = (
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        Operation(
-            method="GET",
-            path="/cameras",
-            view=cameras,
-            summary="Every camera that reported",
-            tag=Tag.CURRENT,
-            query_shape=CamerasQuery,
-            answer=list[CameraSeen],
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        operation(
+            "GET /cameras",
+            cameras,
+            Tag.CURRENT,
+            list[CameraSeen],
+            errors=(404, 503),
             headers=_HEADERS,
         ),
-        Operation(
-            method="GET",
-            path="/metrics/current",
-            view=metrics_current,
-            summary="The newest window of one camera or of every camera",
-            description=(
-                "With `camera_id` one object, the row of the whole camera with `lanes`; without it an array of "
-                "camera-wide rows by camera_id, with `lanes=true` each followed by the rows of its lanes."
-            ),
-            tag=Tag.CURRENT,
-            query_shape=CurrentQuery,
-            answer=CameraWindow | list[WindowRow],
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        operation(
+            "GET /metrics/current",
+            metrics_current,
+            Tag.CURRENT,
+            CameraWindow | list[WindowRow],
+            errors=(404, 503),
             headers=_HEADERS,
         ),
-        Operation(
-            method="GET",
-            path="/congestion/current",
-            view=congestion_current,
-            summary="How congested every camera is",
-            description="The camera-wide row of the newest window of every camera, by camera_id.",
-            tag=Tag.CURRENT,
-            query_shape=CamerasQuery,
-            answer=list[WindowRow],
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        operation(
+            "GET /congestion/current",
+            congestion_current,
+            Tag.CURRENT,
+            list[WindowRow],
+            errors=(404, 503),
             headers=_HEADERS,
         ),
     ]

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 from typing import Annotated
 
 from aiohttp import web
@@ -26,7 +25,7 @@ from trafficapp.stores.redis.connection import UNAVAILABLE, CurrentState
 from trafficapp.windows.congestion import CongestionScale
 from web.alerts.open_alerts import FROM_POSTGRES, open_alerts
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError
 from web.serving.shared_answers import SharedAnswers
 
@@ -61,13 +60,23 @@ class Dashboard:
         self._detections: SharedAnswers[None, list[RecentDetection]] = SharedAnswers(MAX_AGE_SECONDS)
 
     async def summary(self, request: web.Request) -> web.Response:
-        """``GET /api/dashboard/summary``."""
+        """The city in some numbers.
+
+        Speed, score and level are of the newest windows of all cameras that are at most a minute behind the newest of
+        them; each camera weighs as many times as it saw vehicles. They are those of the event `traffic_metrics_update`.
+        `total_incidents_24h` and the means of five minutes are null while Postgres is away, the others where nothing is
+        known, as when no window came for two minutes. Silent cameras count neither among incidents nor among active
+        alerts. At most a second old.
+        """
         context = request.app[CONTEXT]
         answer = await self._summary.get(None, lambda: _summary(context))
         return web.Response(body=answer.body, content_type="application/json", headers=answer.headers)
 
     async def events(self, request: web.Request, query: EventsQuery) -> web.Response:
-        """``GET /api/dashboard/events``: the newest detections, newest first."""
+        """The newest detections.
+
+        Of those stored last the ones with the newest times, newest first. At most a second old.
+        """
         database = request.app[CONTEXT].database
 
         async def newest() -> list[RecentDetection]:
@@ -150,32 +159,19 @@ def operations() -> list[Operation]:
     """What this module answers."""
     dashboard = Dashboard()
     return [
-        Operation(
-            method="GET",
-            path="/api/dashboard/summary",
-            view=dashboard.summary,
-            summary="The city in some numbers",
-            description=(
-                "Speed, score and level are of the newest windows of all cameras that are at most a minute behind the "
-                "newest of them; each camera weighs as many times as it saw vehicles. They are those of the event "
-                "`traffic_metrics_update`. `total_incidents_24h` and the means of five minutes are null while "
-                "Postgres is away, the others where nothing is known, as when no window came for two minutes. Silent "
-                "cameras count neither among incidents nor among active alerts. At most a second old."
-            ),
-            tag=Tag.CURRENT,
-            answer=DashboardSummary,
-            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
+        operation(
+            "GET /api/dashboard/summary",
+            dashboard.summary,
+            Tag.CURRENT,
+            DashboardSummary,
+            errors=(503,),
             headers=(("X-Data-Source", "`postgres` while Redis is away"),),
         ),
-        Operation(
-            method="GET",
-            path="/api/dashboard/events",
-            view=dashboard.events,
-            summary="The newest detections",
-            description="Of those stored last the ones with the newest times, newest first. At most a second old.",
-            tag=Tag.CURRENT,
-            query_shape=EventsQuery,
-            answer=list[RecentDetection],
-            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
+        operation(
+            "GET /api/dashboard/events",
+            dashboard.events,
+            Tag.CURRENT,
+            list[RecentDetection],
+            errors=(503,),
         ),
     ]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
-from http import HTTPStatus
 from typing import Annotated, Literal
 
 import msgspec
@@ -21,7 +20,7 @@ from trafficapp.stores.cameras.history_queries import MetricsPage, Position, ste
 from trafficapp.stores.cameras.history_queries import metrics_history as window_rows
 from web.serving import parameters
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation, Tag, operation
 from web.serving.pieces import send_in_pieces
 from web.serving.problems import ProblemError
 from web.serving.shapes import Moment, Name
@@ -88,7 +87,13 @@ class _Wanted:
 
 
 async def metrics_history(request: web.Request, query: HistoryQuery) -> web.StreamResponse:
-    """Rows of a camera in time order, camera-wide before lanes."""
+    """Finished windows of a camera.
+
+    Camera-wide rows, oldest first, all of the span; with `lanes=true` those of lanes as well, behind that of their
+    camera. `step` keeps the first window of each step as it is, with its lanes. Without `step` and `limit` a span of
+    more than 10,000 rows is thinned to the finest step that leaves no more, which the header `X-Step` names; it is
+    never cut at its end. With `limit` it comes in pages.
+    """
     context = request.app[CONTEXT]
     span = span_between(query.from_, query.to, DEFAULT_SPAN)
     after = _position(parameters.cursor(request, _Cursor))
@@ -137,24 +142,15 @@ def _position(cursor: _Cursor | None) -> Position | None:
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        Operation(
-            method="GET",
-            path="/metrics/history",
-            view=metrics_history,
-            summary="Finished windows of a camera",
-            description=(
-                "Camera-wide rows, oldest first, all of the span; with `lanes=true` those of lanes as well, behind "
-                "that of their camera. `step` keeps the first window of each step as it is, with its lanes. Without "
-                f"`step` and `limit` a span of more than {MAX_ROWS:,} rows is thinned to the finest step that leaves "
-                "no more, which the header `X-Step` names; it is never cut at its end. With `limit` it comes in pages."
-            ),
-            tag=Tag.HISTORY,
-            query_shape=HistoryQuery,
-            answer=list[WindowRow],
+        operation(
+            "GET /metrics/history",
+            metrics_history,
+            Tag.HISTORY,
+            list[WindowRow],
+            errors=(503,),
             headers=(
                 (hdrs.LINK, 'with `limit`, the next page: `<...>; rel="next"`'),
                 (STEP_HEADER, "the step of which each window is the first; not there when nothing was left out"),
             ),
-            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
         )
     ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Annotated, Literal
 
 from aiohttp import web
@@ -22,7 +21,7 @@ from trafficapp.stores.redis.connection import UNAVAILABLE, CurrentState
 from web.alerts.open_alerts import ANSWER_WITHIN_SECONDS, open_alerts
 from web.alerts.views import with_severity
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation, Tag, operation
 from web.serving.shapes import Name
 from web.serving.shared_answers import SharedAnswers
 
@@ -60,7 +59,13 @@ class Maps:
         self._heatmaps: SharedAnswers[tuple[int, str, frozenset[str] | None], bytes] = SharedAnswers(MAX_AGE_SECONDS)
 
     async def heatmap(self, request: web.Request, query: HeatmapQuery) -> web.Response:
-        """``GET /api/map/heatmap``: how congested the places of cameras were over the last minutes."""
+        """How busy and how congested the places of cameras were over the last minutes.
+
+        Over the windows that began in the last `minutes`: `weight` is the mean number of vehicles in a window as a
+        share of those that count as full (`congestion.max_count`), `intensity` the mean congestion score, null when no
+        window has one. Cameras without a place are left out. At most 5 seconds old. `format=array` gives the points
+        without the object around them.
+        """
         context = request.app[CONTEXT]
         await context.registry.need()
         chosen = await context.registry.choose(query.zone)
@@ -80,7 +85,10 @@ class Maps:
 
 
 async def incidents(request: web.Request, query: IncidentsQuery) -> web.Response:
-    """``GET /api/map/incidents``: open alerts whose cameras have a place, newest first."""
+    """Open alerts where their cameras stand.
+
+    Newest first. Alerts about no camera, those of cameras without a place and silent cameras are left out.
+    """
     context = request.app[CONTEXT]
     await context.registry.need()
     wanted = AlertFilter(camera_ids=await context.registry.choose(query.zone), quality=False)
@@ -137,35 +145,19 @@ def operations() -> list[Operation]:
     """What this module answers."""
     maps = Maps()
     return [
-        Operation(
-            method="GET",
-            path="/api/map/heatmap",
-            view=maps.heatmap,
-            summary="How busy and how congested the places of cameras were over the last minutes",
-            description=(
-                "Over the windows that began in the last `minutes`: `weight` is the mean number of vehicles in a "
-                "window as a share of those that count as full (`congestion.max_count`), `intensity` the mean "
-                "congestion score, null when no window has one. Cameras without a place are left out. At most 5 "
-                "seconds old. `format=array` gives the points without the object around them."
-            ),
-            tag=Tag.CURRENT,
-            query_shape=HeatmapQuery,
-            answer=Heatmap | list[HeatPoint],
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        operation(
+            "GET /api/map/heatmap",
+            maps.heatmap,
+            Tag.CURRENT,
+            Heatmap | list[HeatPoint],
+            errors=(404, 503),
         ),
-        Operation(
-            method="GET",
-            path="/api/map/incidents",
-            view=incidents,
-            summary="Open alerts where their cameras stand",
-            description=(
-                "Newest first. Alerts about no camera, those of cameras without a place and silent "
-                "cameras are left out."
-            ),
-            tag=Tag.ALERTS,
-            query_shape=IncidentsQuery,
-            answer=list[MapIncident],
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        operation(
+            "GET /api/map/incidents",
+            incidents,
+            Tag.ALERTS,
+            list[MapIncident],
+            errors=(404, 503),
             headers=(("X-Data-Source", "`postgres` while Redis is away"),),
         ),
     ]

@@ -23,7 +23,7 @@ from trafficapp.stores.administration.threshold_queries import scale_in_force
 from trafficapp.stores.cameras.scores import camera_scores
 from trafficapp.windows.congestion import SCORE_DECIMALS, CongestionScale
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError
 from web.serving.shapes import Name
 from web.serving.shared_answers import SharedAnswers
@@ -79,7 +79,14 @@ class CameraPredictions:
         self._predictions: SharedAnswers[tuple[int, int], _Predicted] = SharedAnswers(MAX_AGE_SECONDS)
 
     async def congestion(self, request: web.Request, query: PredictQuery) -> web.Response:
-        """``GET /api/predict/congestion``."""
+        """How congested a camera and its lanes will be.
+
+        The mean congestion score of every coming minute. `low` and `high` hold four of five of them. The model predicts
+        each of the next ten minutes and 15, 20 and 30 minutes ahead; between those lies a line. A camera or lane
+        without a score for three minutes gets what is usual at this time of day, and `source` and `note` say so. 404
+        when the camera has no score within `lookback_minutes`, is not among the cameras of the model, or only has the
+        name of one of the shipped model's and stands elsewhere; 503 when there is no model.
+        """
         context = request.app[CONTEXT]
         # the newest minute that is over
         last_time = int(time.time()) // _STEP_SECONDS * _STEP_SECONDS - _STEP_SECONDS
@@ -194,22 +201,11 @@ def operations(settings: Settings) -> list[Operation]:
     """What this module answers."""
     views = CameraPredictions(settings)
     return [
-        Operation(
-            method="GET",
-            path="/api/predict/congestion",
-            view=views.congestion,
-            summary="How congested a camera and its lanes will be",
-            description=(
-                "The mean congestion score of every coming minute. `low` and `high` hold four of five of them. The "
-                "model predicts each of the next ten minutes and 15, 20 and 30 minutes ahead; between those lies a "
-                "line. A camera or lane without a score for three minutes gets what is usual at this time of day, "
-                "and `source` and `note` say so. 404 when the camera has no score within `lookback_minutes`, is not "
-                "among the cameras of the model, or only has the name of one of the shipped model's and stands "
-                "elsewhere; 503 when there is no model."
-            ),
-            tag=Tag.CURRENT,
-            query_shape=PredictQuery,
-            answer=CameraForecast,
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        operation(
+            "GET /api/predict/congestion",
+            views.congestion,
+            Tag.CURRENT,
+            CameraForecast,
+            errors=(404, 503),
         ),
     ]

@@ -23,7 +23,7 @@ from trafficapp.stores.roads.current import CurrentRoads
 from trafficapp.stores.roads.queries import stored_roads
 from web.serving import parameters
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError
 from web.serving.shared_answers import SharedAnswers
 
@@ -67,7 +67,14 @@ class Roads:
         self._networks: dict[RoadSettings, asyncio.Task[_Network]] = {}
 
     async def current(self, request: web.Request, query: RoadsQuery) -> web.Response:
-        """``GET /traffic/current``: how every road of the feed flows now."""
+        """How every road of the speed feed flows now.
+
+        Roads that were not observed for ten minutes are left out. Speeds are km/h, `jam_factor` is 0 (free) to 10
+        (closed), `last_updated` is when the speed was measured. Nobody may drive on a `closed` road: its speed says
+        nothing. `speed_from` follows from the feed's `confidence`: up to 0.5 a speed is the `speed_limit`, up to 0.7
+        `historical`, else `measured`. Where they are left out, the road is open and its speed measured. At most a
+        second old.
+        """
         context = request.app[CONTEXT]
         after = parameters.cursor(request, str)
         if after is not None and "\0" in after:
@@ -79,7 +86,10 @@ class Roads:
         return web.Response(body=page.body, content_type="application/json", headers=headers)
 
     async def network(self, request: web.Request) -> web.Response:
-        """``GET /api/roads/network``: the edges of the road graph with their lines."""
+        """The edges of the road graph with their lines, for maps.
+
+        GeoJSON. The `ETag` follows from the graph; ask again with `If-None-Match`.
+        """
         network = await self._network(request.app[CONTEXT].settings.roads)
         compress = "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower()
         # two representations have two tags
@@ -138,37 +148,24 @@ def operations() -> list[Operation]:
     """What this module answers."""
     roads = Roads()
     return [
-        Operation(
-            method="GET",
-            path="/traffic/current",
-            view=roads.current,
-            summary="How every road of the speed feed flows now",
-            description=(
-                "Roads that were not observed for ten minutes are left out. Speeds are km/h, `jam_factor` is 0 (free) "
-                "to 10 (closed), `last_updated` is when the speed was measured. Nobody may drive on a `closed` road: "
-                "its speed says nothing. `speed_from` follows from the feed's `confidence`: up to 0.5 a speed is the "
-                "`speed_limit`, up to 0.7 `historical`, else `measured`. Where they are left out, the road is open and "
-                "its speed measured. At most a second old."
-            ),
-            tag=Tag.CURRENT,
-            query_shape=RoadsQuery,
-            answer=list[RoadNow],
-            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
+        operation(
+            "GET /traffic/current",
+            roads.current,
+            Tag.CURRENT,
+            list[RoadNow],
+            errors=(503,),
             headers=(
                 (hdrs.LINK, 'the next page: `<...>; rel="next"`'),
                 ("X-Data-Source", "`postgres` while Redis is away"),
             ),
         ),
-        Operation(
-            method="GET",
-            path="/api/roads/network",
-            view=roads.network,
-            summary="The edges of the road graph with their lines, for maps",
-            description="GeoJSON. The `ETag` follows from the graph; ask again with `If-None-Match`.",
-            tag=Tag.CURRENT,
-            answer=RoadNetwork,
+        operation(
+            "GET /api/roads/network",
+            roads.network,
+            Tag.CURRENT,
+            RoadNetwork,
             content_type="application/geo+json",
-            errors=(HTTPStatus.NOT_FOUND,),
+            errors=(404,),
             headers=((hdrs.ETAG, "the version of the graph"),),
         ),
     ]

@@ -12,7 +12,7 @@ from models.roads.feed_roads import FeedRoad, encode_feed_roads
 from trafficapp.stores.roads.feed_road_queries import feed_roads
 from web.serving import parameters
 from web.serving.context import CONTEXT
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError
 
 MAX_ROADS = 10_000
@@ -26,7 +26,10 @@ class FeedRoadsQuery(Struct, frozen=True, kw_only=True):
 
 
 async def roads_of_feed(request: web.Request, query: FeedRoadsQuery) -> web.Response:
-    """``GET /api/roads``."""
+    """The roads of the speed feed and where they are on the road graph.
+
+    Every road that the feed ever told of, as of its newest observation; speeds are km/h.
+    """
     after = parameters.cursor(request, str)
     if after is not None and "\0" in after:
         raise ProblemError(HTTPStatus.BAD_REQUEST, "cursor is none that an earlier answer gave")
@@ -39,16 +42,12 @@ async def roads_of_feed(request: web.Request, query: FeedRoadsQuery) -> web.Resp
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        Operation(
-            method="GET",
-            path="/api/roads",
-            view=roads_of_feed,
-            summary="The roads of the speed feed and where they are on the road graph",
-            description="Every road that the feed ever told of, as of its newest observation; speeds are km/h.",
-            tag=Tag.CURRENT,
-            query_shape=FeedRoadsQuery,
-            answer=list[FeedRoad],
-            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
+        operation(
+            "GET /api/roads",
+            roads_of_feed,
+            Tag.CURRENT,
+            list[FeedRoad],
+            errors=(503,),
             headers=((hdrs.LINK, 'the next page: `<...>; rel="next"`'),),
         ),
     ]

@@ -19,7 +19,7 @@ from trafficapp.stores.roads.live_notifications_sink import KEPT_NOTIFICATIONS
 from trafficapp.stores.roads.notification_queries import NotificationFilter, Position, notifications
 from web.serving import parameters
 from web.serving.context import CONTEXT
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError, unavailable
 from web.serving.shapes import Moment, Name
 from web.serving.spans import span_between
@@ -33,13 +33,6 @@ MAX_NOTIFICATIONS = 5000
 
 #: A worker that has just started hears of Redis in this time, or Redis is away.
 _KNOWN_WITHIN_SECONDS = 2.0
-
-_DESCRIPTION = """
-Each message is a record of `traffic-notifications`: once, whatever is restarted. With `recent`, so many of the newest
-ones of before come first, the oldest of them first. After an interruption between worker and Redis the missed ones
-follow. A worker that never heard Redis refuses clients with 503. When a client's token ends, the connection is closed
-with 4401. A client that reads too slowly or answers no pings is cut with 1013.
-"""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -76,7 +69,13 @@ class NotificationViews:
         self.clients = SocketClients("/ws/notifications", settings, telemetry)
 
     async def live(self, request: web.Request, query: RecentQuery) -> web.StreamResponse:
-        """``/ws/notifications``."""
+        """Notifications about roads as they are raised.
+
+        Each message is a record of `traffic-notifications`: once, whatever is restarted. With `recent`, so many of the
+        newest ones of before come first, the oldest of them first. After an interruption between worker and Redis the
+        missed ones follow. A worker that never heard Redis refuses clients with 503. When a client's token ends, the
+        connection is closed with 4401. A client that reads too slowly or answers no pings is cut with 1013.
+        """
         if not await self._feed.knows_within(_KNOWN_WITHIN_SECONDS):
             raise unavailable("Redis, which this worker has never heard,")
 
@@ -86,7 +85,10 @@ class NotificationViews:
         return await self.clients.serve(request, attend, self._feed.leave)
 
     async def history(self, request: web.Request, query: HistoryQuery) -> web.Response:
-        """``GET /api/notifications``."""
+        """Notifications about roads of a span of time, newest first.
+
+        Every one with `from <= timestamp < to`; by default of the last 24 hours.
+        """
         span = span_between(query.from_, query.to, DEFAULT_SPAN)
         wanted = NotificationFilter(span.since, span.until, query.road_id, query.alert_type)
         after = _position(request)
@@ -100,29 +102,16 @@ class NotificationViews:
     def operations(self) -> list[Operation]:
         """What these views answer."""
         return [
-            Operation(
-                method="GET",
-                path="/api/notifications",
-                view=self.history,
-                summary="Notifications about roads of a span of time, newest first",
-                description="Every one with `from <= timestamp < to`; by default of the last 24 hours.",
-                tag=Tag.ALERTS,
-                query_shape=HistoryQuery,
-                answer=list[RoadNotification],
-                errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
+            operation(
+                "GET /api/notifications",
+                self.history,
+                Tag.ALERTS,
+                list[RoadNotification],
+                errors=(503,),
                 headers=(("Link", 'the next page: `<...>; rel="next"`'),),
             ),
-            Operation(
-                method="GET",
-                path=self.clients.route,
-                view=self.live,
-                summary="Notifications about roads as they are raised",
-                description=_DESCRIPTION.strip(),
-                tag=Tag.LIVE,
-                query_shape=RecentQuery,
-                answer=RoadNotification,
-                errors=SOCKET_ERRORS,
-                websocket=True,
+            operation(
+                f"GET {self.clients.route}", self.live, Tag.LIVE, RoadNotification, errors=SOCKET_ERRORS, websocket=True
             ),
         ]
 

@@ -12,7 +12,7 @@ from models.roads.prediction_accuracy import PredictionAccuracy
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.stores.roads.prediction_scores import accuracy
 from web.serving.context import CONTEXT
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation, Tag, operation
 from web.serving.shapes import Moment
 from web.serving.spans import span_between
 
@@ -27,7 +27,13 @@ class AccuracyQuery(Struct, frozen=True, kw_only=True):
 
 
 async def prediction_accuracy(request: web.Request, query: AccuracyQuery) -> web.Response:
-    """``GET /api/predict/accuracy``: the errors of each model at each horizon."""
+    """How good predictions of roads were.
+
+    Predictions are compared with the mean speed measured in the step that they were for, two minutes after that step is
+    over: of each road and step those of the last round within the step, since earlier ones are not kept.
+    `last_value_mae_kmh` is what the error would have been if the mean speed of the newest step had simply stayed: a
+    model that is not better is of no use.
+    """
     context = request.app[CONTEXT]
     span = span_between(query.from_, query.to, DEFAULT_SPAN)
     found, newest = await context.database.ask(lambda pool: accuracy(pool, span.since, span.until))
@@ -43,18 +49,4 @@ async def prediction_accuracy(request: web.Request, query: AccuracyQuery) -> web
 
 def operations() -> list[Operation]:
     """What this module answers."""
-    return [
-        Operation(
-            method="GET",
-            path="/api/predict/accuracy",
-            view=prediction_accuracy,
-            summary="How good predictions of roads were",
-            description="Predictions are compared with the mean speed measured in the step that they were for, two "
-            "minutes after that step is over: of each road and step those of the last round within the step, since "
-            "earlier ones are not kept. `last_value_mae_kmh` is what the error would have been if the mean speed of "
-            "the newest step had simply stayed: a model that is not better is of no use.",
-            tag=Tag.ROADS,
-            query_shape=AccuracyQuery,
-            answer=PredictionAccuracy,
-        )
-    ]
+    return [operation("GET /api/predict/accuracy", prediction_accuracy, Tag.ROADS, PredictionAccuracy)]

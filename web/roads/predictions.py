@@ -15,7 +15,7 @@ from trafficapp.stores.redis.connection import UNAVAILABLE
 from trafficapp.stores.roads.current_predictions import CurrentPredictions
 from web.serving import parameters
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError, unavailable
 from web.serving.shared_answers import SharedAnswers
 
@@ -48,7 +48,13 @@ class RoadPredictions:
         self._pages: SharedAnswers[tuple[str | None, int], _Page] = SharedAnswers(MAX_AGE_SECONDS)
 
     async def newest(self, request: web.Request, query: RoadPredictionsQuery) -> web.Response:
-        """``GET /api/predict/roads``: the newest prediction of one road or of every road."""
+        """The newest prediction of one road or of every road.
+
+        Speeds are km/h, 10, 20 and 30 minutes after `timestamp`. `low_kmh` and `high_kmh` are 80 % intervals,
+        `confidences` say how likely a prediction is right within 10 % or 5 km/h; they are null where nothing is known
+        of past errors. `source` says who predicted, and `note` why it was not the model. Roads of which nothing can be
+        said are left out. At most a second old.
+        """
         context = request.app[CONTEXT]
         after = parameters.cursor(request, str)
         if query.road_id is not None:
@@ -94,21 +100,12 @@ def _answer(body: bytes) -> web.Response:
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        Operation(
-            method="GET",
-            path="/api/predict/roads",
-            view=RoadPredictions().newest,
-            summary="The newest prediction of one road or of every road",
-            description=(
-                "Speeds are km/h, 10, 20 and 30 minutes after `timestamp`. `low_kmh` and `high_kmh` are 80 % "
-                "intervals, `confidences` say how likely a prediction is right within 10 % or 5 km/h; they are null "
-                "where nothing is known of past errors. `source` says who predicted, and `note` why it was not the "
-                "model. Roads of which nothing can be said are left out. At most a second old."
-            ),
-            tag=Tag.CURRENT,
-            query_shape=RoadPredictionsQuery,
-            answer=list[RoadPrediction],
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        operation(
+            "GET /api/predict/roads",
+            RoadPredictions().newest,
+            Tag.CURRENT,
+            list[RoadPrediction],
+            errors=(404, 503),
             headers=((hdrs.LINK, 'the next page: `<...>; rel="next"`'),),
         ),
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 
 import msgspec
 from aiohttp import web
@@ -13,7 +12,7 @@ from models.roads.simulated_spans import SimulatedSpan, encode_simulated_spans
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.stores.cameras.scores import simulated_within
 from web.serving.context import CONTEXT
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation, Tag, operation
 from web.serving.shapes import Moment
 from web.serving.spans import span_between
 
@@ -31,7 +30,12 @@ class SimulatedQuery(Struct, frozen=True, kw_only=True):
 
 
 async def simulated_spans(request: web.Request, query: SimulatedQuery) -> web.Response:
-    """``GET /api/simulated-spans``."""
+    """Which times within a range hold simulated traffic.
+
+    Spans that `trafficapp simulate` filled as history or sent live and that touch `[from, to)`, in order of their
+    begin; each with its whole length. `goes_on` is true of one that reaches into the last quarter of an hour: then the
+    figures of now are simulated too. Empty where everything was measured.
+    """
     asked = span_between(query.from_, query.to, DEFAULT_SPAN)
     found = await request.app[CONTEXT].database.ask(lambda pool: simulated_within(pool, asked.since, asked.until))
     recently = datetime.now(UTC) - GOES_ON
@@ -45,19 +49,11 @@ async def simulated_spans(request: web.Request, query: SimulatedQuery) -> web.Re
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        Operation(
-            method="GET",
-            path="/api/simulated-spans",
-            view=simulated_spans,
-            summary="Which times within a range hold simulated traffic",
-            description=(
-                "Spans that `trafficapp simulate` filled as history or sent live and that touch `[from, to)`, in order "
-                "of their begin; each with its whole length. `goes_on` is true of one that reaches into the last "
-                "quarter of an hour: then the figures of now are simulated too. Empty where everything was measured."
-            ),
-            tag=Tag.ANALYTICS,
-            query_shape=SimulatedQuery,
-            answer=list[SimulatedSpan],
-            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
+        operation(
+            "GET /api/simulated-spans",
+            simulated_spans,
+            Tag.ANALYTICS,
+            list[SimulatedSpan],
+            errors=(503,),
         ),
     ]

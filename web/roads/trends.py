@@ -19,7 +19,7 @@ from trafficapp.analytics.road_trends import (
 )
 from trafficapp.stores.roads.trend_queries import road_trends
 from web.serving.context import CONTEXT
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError
 from web.serving.shapes import Moment, Name
 from web.serving.spans import span_between
@@ -28,14 +28,6 @@ DEFAULT_SPAN = timedelta(hours=24)
 MAX_SPAN = timedelta(days=400)
 #: Cities between whole hours of UTC are summed up observation by observation, which takes its time.
 _ANSWER_WITHIN_SECONDS = 60.0
-
-_DESCRIPTION = """
-Exact for any `[from, to)` of at most 400 days, as far as observations are kept: without `to` until now, without `from`
-24 hours before `to`. With `road_id` of that road alone. Hours are those of the city's time zone, and every observation
-weighs the same. `hourly_avg_speed` has 24 entries; `speed` is null where nothing was measured. `rush_hour_patterns`
-sets each rush hour of the settings beside the time outside of all of them. `top_congested_roads` are the ten roads with
-the largest mean jam factor.
-"""
 
 
 class TrendsQuery(Struct, frozen=True, kw_only=True):
@@ -47,7 +39,14 @@ class TrendsQuery(Struct, frozen=True, kw_only=True):
 
 
 async def trends(request: web.Request, query: TrendsQuery) -> web.Response:
-    """``GET /analytics/trends``."""
+    """Speeds by the hour, rush hours and the most congested roads of a range of time.
+
+    Exact for any `[from, to)` of at most 400 days, as far as observations are kept: without `to` until now, without
+    `from` 24 hours before `to`. With `road_id` of that road alone. Hours are those of the city's time zone, and every
+    observation weighs the same. `hourly_avg_speed` has 24 entries; `speed` is null where nothing was measured.
+    `rush_hour_patterns` sets each rush hour of the settings beside the time outside of all of them.
+    `top_congested_roads` are the ten roads with the largest mean jam factor.
+    """
     context = request.app[CONTEXT]
     roads = context.settings.roads
     span = span_between(query.from_, query.to, DEFAULT_SPAN)
@@ -73,15 +72,5 @@ async def trends(request: web.Request, query: TrendsQuery) -> web.Response:
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        Operation(
-            method="GET",
-            path="/analytics/trends",
-            view=trends,
-            summary="Speeds by the hour, rush hours and the most congested roads of a range of time",
-            description=_DESCRIPTION.strip(),
-            tag=Tag.ANALYTICS,
-            query_shape=TrendsQuery,
-            answer=RoadTrends,
-            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
-        ),
+        operation("GET /analytics/trends", trends, Tag.ANALYTICS, RoadTrends, errors=(503,)),
     ]

@@ -20,7 +20,7 @@ from trafficapp.engine.telemetry import Telemetry
 from trafficapp.settings import KafkaSettings
 from web.auth.access import Access
 from web.serving.context import CONTEXT, Probe
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError
 
 logger = logging.getLogger(__name__)
@@ -122,45 +122,35 @@ class HealthCheck:
         return up
 
     async def view(self, request: web.Request) -> web.Response:
-        """Answer ``GET /health``."""
+        """Whether the servers behind this worker answer.
+
+        Always 200.
+        """
         return web.Response(body=encode_health(await self.health()), content_type="application/json")
 
     def operations(self) -> list[Operation]:
         """What this module answers."""
         return [
-            Operation(
-                method="GET",
-                path=path,
-                view=view,
-                summary=summary,
-                description=description,
-                tag=Tag.OPERATION,
-                access=Access.OPEN,
-                answer=answer,
-                errors=errors,
-            )
-            for path, view, summary, description, answer, errors in (
-                ("/health", self.view, "Whether the servers behind this worker answer", "Always 200.", Health, ()),
-                ("/health/live", live, "Whether this worker turns", "Start it anew when it does not.", Liveness, ()),
-                (
-                    "/health/ready",
-                    ready,
-                    "Whether this worker has taken over its partitions",
-                    "503 while it reads state back: at its start, and whenever partitions are shared out anew.",
-                    Readiness,
-                    (HTTPStatus.SERVICE_UNAVAILABLE,),
-                ),
-            )
+            operation("GET /health", self.view, Tag.OPERATION, Health, access=Access.OPEN),
+            operation("GET /health/live", live, Tag.OPERATION, Liveness, access=Access.OPEN),
+            operation("GET /health/ready", ready, Tag.OPERATION, Readiness, access=Access.OPEN, errors=(503,)),
         ]
 
 
 async def live(request: web.Request) -> web.Response:
-    """Answer ``GET /health/live``: whoever answers is alive."""
+    """Whether this worker turns.
+
+    Start it anew when it does not.
+    """
+    # whoever answers is alive
     return web.Response(body=encode_health(Liveness()), content_type="application/json")
 
 
 async def ready(request: web.Request) -> web.Response:
-    """Answer ``GET /health/ready``."""
+    """Whether this worker has taken over its partitions.
+
+    503 while it reads state back: at its start, and whenever partitions are shared out anew.
+    """
     if not request.app[CONTEXT].is_ready():
         raise ProblemError(
             HTTPStatus.SERVICE_UNAVAILABLE, "this worker is taking over its partitions", {hdrs.RETRY_AFTER: "1"}

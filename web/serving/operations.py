@@ -1,7 +1,7 @@
 """What the API offers: each operation declared once, with the shapes that validate it and describe it.
 
-A view module has ``operations()`` that lists its operations; `web.application` mounts them, and
-`web.documents.openapi` describes them from the same declarations.
+A view says what it answers in its docstring and what it takes in its parameters; its module has ``operations()`` that
+lists where it is mounted. `web.application` mounts them, and `web.documents.openapi` describes them from the same.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from inspect import cleandoc
+from typing import Any, get_type_hints
 
 from aiohttp import web
 from msgspec import Struct
@@ -17,7 +18,7 @@ from msgspec import Struct
 from web.auth.access import Access, authorise
 from web.serving import shapes
 
-#: Called with the request and, by name, the parts that the operation declares: ``path``, ``query``, ``body``.
+#: Called with the request and, by name, those of its parts that it takes: ``path``, ``query``, ``body``.
 View = Callable[..., Awaitable[web.StreamResponse]]
 
 
@@ -89,6 +90,51 @@ class Operation:
         if self.body_shape is not None:
             parts["body"] = await shapes.from_body(request, self.body_shape)
         return await self.view(request, **parts)
+
+
+def operation(
+    call: str,
+    view: View,
+    tag: Tag,
+    answer: Any = None,
+    *,
+    description: str | None = None,
+    access: Access = Access.READ,
+    authorise: Callable[[web.Request], Awaitable[None]] | None = None,
+    status: int = 200,
+    content_type: str = "application/json",
+    errors: tuple[int, ...] = (),
+    headers: tuple[tuple[str, str], ...] = (),
+    websocket: bool = False,
+) -> Operation:
+    """The operation of a view; whatever is not said here is as in `Operation`.
+
+    The first line of the view's docstring is the summary, what follows the description. The types of its parameters
+    ``path``, ``query`` and ``body`` are the shapes of those parts. ``call`` is method and path, as in
+    ``POST /api/alerts/{id}/acknowledge``; ``description`` is for views that share one, with a line of docstring each.
+    """
+    method, _, path = call.partition(" ")
+    summary, _, more = cleandoc(view.__doc__ or "").partition("\n")
+    takes = get_type_hints(view)
+    return Operation(
+        method=method,
+        path=path,
+        view=view,
+        summary=summary.removesuffix("."),
+        description=more.strip() if description is None else description,
+        tag=tag,
+        access=access,
+        authorise=authorise,
+        path_shape=takes.get("path"),
+        query_shape=takes.get("query"),
+        body_shape=takes.get("body"),
+        answer=answer,
+        status=status,
+        content_type=content_type,
+        errors=errors,
+        headers=headers,
+        websocket=websocket,
+    )
 
 
 def operation_of(request: web.Request) -> Operation | None:
