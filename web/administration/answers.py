@@ -1,21 +1,19 @@
-"""How administration answers: JSON, and lists in pages."""
+"""How administration answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 from msgspec import Meta, Struct
 
 from web.auth.access import Access
-from web.serving import parameters
+from web.serving.answers import json_answer
 from web.serving.operations import Tag, operation
-
-_Row = TypeVar("_Row")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -43,21 +41,4 @@ class IdCursor(Struct, array_like=True):
 
 def answer(body: object, headers: Mapping[str, str] | None = None, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
     """A JSON answer."""
-    return web.Response(body=_encode(body), content_type="application/json", headers=headers, status=status)
-
-
-def page(
-    request: web.Request, found: Sequence[_Row], limit: int, place: Callable[[_Row], object]
-) -> tuple[Sequence[_Row], dict[str, str]]:
-    """The rows of a page, and the headers that lead on.
-
-    Args:
-        request: whose address the next page has, but for the cursor.
-        found: one row more than the page holds when there are more.
-        limit: rows of a page.
-        place: what the cursor says of the last row.
-    """
-    shown = found[:limit]
-    if len(found) <= limit:
-        return shown, {}
-    return shown, {hdrs.LINK: parameters.next_link(request, place(shown[-1]))}
+    return json_answer(_encode(body), headers, status)

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from models.administration.changes import AuditEntry
 from trafficapp.stores.administration.audit_queries import audit_page
-from web.administration.answers import PAGE_HEADERS, IdCursor, administered, answer, page
+from web.administration.answers import PAGE_HEADERS, IdCursor, administered, answer
 from web.serving import parameters
 from web.serving.context import CONTEXT
 from web.serving.operations import Operation
@@ -42,7 +42,7 @@ async def audit(request: web.Request, query: AuditQuery) -> web.Response:
             None if cursor is None else cursor.id,
         )
     )
-    shown, headers = page(request, found, query.limit, lambda entry: IdCursor(entry.id))
+    shown, headers = parameters.page(request, found, query.limit, lambda entry: IdCursor(entry.id))
     return answer(shown, headers)
 
 

@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, Struct
 from models.administration.changes import Camera, CameraChange, NewCameraBody
 from trafficapp.cameras.calibration import Unstorable, check_calibration
 from trafficapp.stores.cameras import registry as camera_queries
-from web.administration.answers import PAGE_HEADERS, WRITE_HEADERS, administered, answer, page
+from web.administration.answers import PAGE_HEADERS, WRITE_HEADERS, administered, answer
 from web.serving import parameters
 from web.serving.context import CONTEXT
 from web.serving.operations import Operation
@@ -53,7 +53,7 @@ async def cameras(request: web.Request, query: CamerasQuery) -> web.Response:
     found = await context.database.ask(
         lambda pool: camera_queries.cameras_page(pool, query.limit + 1, after, registered=query.registered, among=among)
     )
-    shown, headers = page(request, found, query.limit, lambda camera: camera.camera_id)
+    shown, headers = parameters.page(request, found, query.limit, lambda camera: camera.camera_id)
     return answer(shown, headers)
 
 

@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, Struct
 from models.administration.changes import NewZone, Point, Zone, ZoneChange
 from trafficapp.administration.zones import LonLat, NotAnArea, closed_ring
 from trafficapp.stores.administration import zone_queries
-from web.administration.answers import LARGEST_ID, PAGE_HEADERS, WRITE_HEADERS, IdCursor, administered, answer, page
+from web.administration.answers import LARGEST_ID, PAGE_HEADERS, WRITE_HEADERS, IdCursor, administered, answer
 from web.serving import parameters
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation
@@ -44,7 +44,7 @@ async def zones(request: web.Request, query: ZonesQuery) -> web.Response:
     cursor = parameters.cursor(request, IdCursor)
     after = 0 if cursor is None else cursor.id
     found = await context.database.ask(lambda pool: zone_queries.zones_page(pool, query.limit + 1, after))
-    shown, headers = page(request, found, query.limit, lambda zone: IdCursor(zone.id))
+    shown, headers = parameters.page(request, found, query.limit, lambda zone: IdCursor(zone.id))
     await context.registry.need()
     return answer([_counted(context, zone) for zone in shown], headers)
 

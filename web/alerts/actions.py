@@ -21,6 +21,7 @@ from web.alerts.open_alerts import alert_row
 from web.alerts.views import AlertId, encode, id_of, live_alert, unknown_alert
 from web.auth.access import ADMIN_USER_HEADER, Access, authorise_acknowledging
 from web.auth.callers import MAX_NAME_CHARACTERS, is_name
+from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError
@@ -79,7 +80,7 @@ async def acknowledge(request: web.Request, path: AlertId, body: Acknowledge) ->
         admin_id=event.acknowledged_by or "",
         status="acknowledged" if is_new else "already_acknowledged",
     )
-    return web.Response(body=encode(answer), content_type="application/json", headers=written.headers)
+    return json_answer(encode(answer), written.headers)
 
 
 def _named(request: web.Request, body: Acknowledge) -> str | None:
@@ -189,7 +190,7 @@ def _publication(step: AlertEvent) -> KafkaPublication:
 
 def _answer(context: WebContext, written: Written[AlertEvent], status: int = HTTPStatus.OK) -> web.Response:
     row = alert_row(written.result, context.registry.segment(written.result.camera_id))
-    return web.Response(status=status, body=encode(row), content_type="application/json", headers=written.headers)
+    return json_answer(encode(row), written.headers, status)
 
 
 _TOLD_LATER = ("X-Publication", "`pending` when the topic and the live clients hear of it only later")

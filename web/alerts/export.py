@@ -19,7 +19,8 @@ from msgspec import Meta
 from models.alerts import EXPORTED_COLUMNS, AlertRow
 from trafficapp.stores.alerts.queries import AlertFilter, AlertsPage, Position, end_of_page
 from trafficapp.stores.alerts.queries import alerts as stored_alerts
-from web.alerts.views import SpanQuery, link, position, span_filter
+from web.alerts.views import SpanQuery, link, span_filter
+from web.serving import parameters
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag, operation
 from web.serving.pieces import send_in_pieces
@@ -56,7 +57,7 @@ async def export(request: web.Request, query: ExportQuery) -> web.StreamResponse
     """
     context = request.app[CONTEXT]
     wanted = await span_filter(context, query)
-    after = position(request)
+    after = parameters.time_cursor(request)
     last = await context.database.ask(lambda pool: end_of_page(pool, wanted, query.limit, after))
     # asked before the answer begins: what fails here is still told as a problem
     page = await _page(context, wanted, after, last)
@@ -113,10 +114,7 @@ def operations() -> list[Operation]:
             export,
             Tag.ALERTS,
             content_type="text/csv",
-            errors=(
-                404,
-                503,
-            ),
+            errors=(404, 503),
             headers=(("Link", 'the alerts behind the last one of this file: `<...>; rel="next"`'),),
         )
     ]

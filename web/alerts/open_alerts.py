@@ -13,6 +13,7 @@ from trafficapp.stores.alerts.current import CurrentAlerts
 from trafficapp.stores.alerts.queries import AlertFilter, acknowledgements
 from trafficapp.stores.alerts.queries import alerts as stored_alerts
 from trafficapp.stores.redis.connection import UNAVAILABLE
+from web.serving.answers import FROM_POSTGRES
 from web.serving.context import WebContext
 from web.serving.problems import ProblemError
 
@@ -23,8 +24,6 @@ _ACKNOWLEDGED_WITHIN_SECONDS = 1.0
 
 #: More alerts than this are not open at a time; it bounds what Postgres is asked for.
 MAX_OPEN = 20_000
-
-FROM_POSTGRES = {"X-Data-Source": "postgres"}
 
 
 @dataclass(frozen=True, slots=True)

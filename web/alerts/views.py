@@ -25,6 +25,7 @@ from trafficapp.stores.alerts.queries import id_of_number as stored_id
 from trafficapp.stores.redis.connection import UNAVAILABLE
 from web.alerts.open_alerts import ANSWER_WITHIN_SECONDS, open_alerts
 from web.serving import parameters
+from web.serving.answers import MAY_BE_FROM_POSTGRES, NEXT_PAGE, json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError
@@ -93,13 +94,6 @@ class HistoryQuery(SpanQuery, frozen=True, kw_only=True):
     cursor: str | None = None
 
 
-class Cursor(Struct, array_like=True):
-    """Where a page ended."""
-
-    triggered_at_us: int
-    id: uuid.UUID
-
-
 async def alert_filter(context: WebContext, query: AlertQuery) -> AlertFilter:
     """The filter that a query asks for.
 
@@ -160,7 +154,7 @@ async def active(request: web.Request, query: OpenQuery) -> web.Response:
 
 
 async def _open(request: web.Request, query: OpenQuery, wanted: AlertFilter) -> web.Response:
-    after = position(request)
+    after = parameters.time_cursor(request)
     found = await open_alerts(request.app[CONTEXT])
     rows = found.matching(wanted)
     if after is not None:
@@ -168,8 +162,7 @@ async def _open(request: web.Request, query: OpenQuery, wanted: AlertFilter) -> 
     shown = rows if query.limit is None else rows[: query.limit]
     headers = dict(found.headers)
     if len(shown) < len(rows):
-        triggered_at, alert_id = _place(shown[-1])
-        headers[hdrs.LINK] = parameters.next_link(request, Cursor(epoch_us(triggered_at), alert_id))
+        headers |= parameters.link_behind(request, _place(shown[-1]))
     return _answer(shown, headers)
 
 
@@ -184,7 +177,7 @@ async def history(request: web.Request, query: HistoryQuery) -> web.Response:
     """
     context = request.app[CONTEXT]
     wanted = await span_filter(context, query)
-    after = position(request)
+    after = parameters.time_cursor(request)
     page = await context.database.ask(lambda pool: stored_alerts(pool, wanted, query.limit, after))
     return _answer(page.rows, link(request, wanted, page.next_position))
 
@@ -240,36 +233,19 @@ def unknown_alert(alert_id: uuid.UUID) -> ProblemError:
 
 
 def _answer(body: object, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(body=encode(body), content_type="application/json", headers=headers)
-
-
-def position(request: web.Request) -> Position | None:
-    """Where the page before ended, as the request says.
-
-    Raises:
-        ProblemError: 400, no answer of ours said so.
-    """
-    cursor = parameters.cursor(request, Cursor)
-    if cursor is None:
-        return None
-    try:
-        return from_epoch_us(cursor.triggered_at_us), cursor.id
-    except OverflowError:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "cursor is none that an earlier answer gave") from None
+    return json_answer(encode(body), headers)
 
 
 def link(request: web.Request, wanted: AlertFilter, end: Position | None) -> dict[str, str]:
     """The header that leads to the page behind ``end``; none when there is no such page."""
-    if end is None or wanted.since is None or wanted.until is None:
+    if wanted.since is None or wanted.until is None:
         return {}
-    triggered_at, alert_id = end
-    pinned = Span(wanted.since, wanted.until).pinned()
-    return {hdrs.LINK: parameters.next_link(request, Cursor(epoch_us(triggered_at), alert_id), pinned)}
+    return parameters.link_behind(request, end, Span(wanted.since, wanted.until).pinned())
 
 
 _OPEN_HEADERS = (
-    ("X-Data-Source", "`postgres` while Redis is away"),
-    ("Link", 'the next page when there is a `limit`: `<...>; rel="next"`'),
+    MAY_BE_FROM_POSTGRES,
+    (hdrs.LINK, 'the next page when there is a `limit`: `<...>; rel="next"`'),
 )
 
 
@@ -288,18 +264,7 @@ def operations() -> list[Operation]:
             "GET /api/alerts/active", active, Tag.ALERTS, list[AlertRow], errors=(400, 404, 503), headers=_OPEN_HEADERS
         ),
         operation(
-            "GET /api/alerts/history",
-            history,
-            Tag.ALERTS,
-            list[AlertRow],
-            errors=(404, 503),
-            headers=(("Link", 'the next page: `<...>; rel="next"`'),),
+            "GET /api/alerts/history", history, Tag.ALERTS, list[AlertRow], errors=(404, 503), headers=(NEXT_PAGE,)
         ),
-        operation(
-            "GET /api/alerts/{id}",
-            one,
-            Tag.ALERTS,
-            AlertEvent,
-            errors=(404, 503),
-        ),
+        operation("GET /api/alerts/{id}", one, Tag.ALERTS, AlertEvent, errors=(404, 503)),
     ]

@@ -17,6 +17,7 @@ from trafficapp.reports.rendering import ReportFailed, Reports
 from trafficapp.reports.report import Report
 from trafficapp.stores.cameras.analytics_queries import Answer, range_sums
 from trafficapp.stores.cameras.day_sums import DaysInMemory
+from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError, unavailable
@@ -179,8 +180,7 @@ def _checked(start: datetime, end: datetime, start_name: str, end_name: str) -> 
 
 
 def _answered(body: object, *answers: Answer) -> web.Response:
-    headers = {hdrs.AGE: str(max(int(_age(answer)) for answer in answers))}
-    return web.Response(body=encode_analytics(body), content_type="application/json", headers=headers)
+    return json_answer(encode_analytics(body), {hdrs.AGE: str(max(int(_age(answer)) for answer in answers))})
 
 
 def _age(answer: Answer) -> str:

@@ -16,6 +16,7 @@ from models.cameras.window_rows import CameraWindow, WindowRow, encode_window_ro
 from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
 from trafficapp.stores.redis.connection import UNAVAILABLE, CurrentState, camera_row_of, rows_of, with_lanes
 from web.serving import parameters
+from web.serving.answers import NEXT_PAGE, json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError, unavailable
@@ -58,7 +59,7 @@ def _camera_wide(rows: Iterable[WindowRow]) -> list[WindowRow]:
 
 def _answer(body: bytes, *headers: dict[str, str]) -> web.Response:
     merged = {name: value for part in headers for name, value in part.items()}
-    return web.Response(body=body, content_type="application/json", headers=merged)
+    return json_answer(body, merged)
 
 
 class CamerasQuery(Struct, frozen=True, kw_only=True):
@@ -188,7 +189,7 @@ def _in_order(rows: Iterable[WindowRow]) -> list[WindowRow]:
 
 
 _HEADERS = (
-    (hdrs.LINK, 'the next page: `<...>; rel="next"`'),
+    NEXT_PAGE,
     ("X-Data-Source", "`local` while Redis is away: only what this worker knows itself"),
 )
 
@@ -196,14 +197,7 @@ _HEADERS = (
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        operation(
-            "GET /cameras",
-            cameras,
-            Tag.CURRENT,
-            list[CameraSeen],
-            errors=(404, 503),
-            headers=_HEADERS,
-        ),
+        operation("GET /cameras", cameras, Tag.CURRENT, list[CameraSeen], errors=(404, 503), headers=_HEADERS),
         operation(
             "GET /metrics/current",
             metrics_current,

@@ -23,7 +23,8 @@ from trafficapp.stores.cameras.dashboard_queries import city_means, newest_windo
 from trafficapp.stores.cameras.event_queries import recent_detections
 from trafficapp.stores.redis.connection import UNAVAILABLE, CurrentState
 from trafficapp.windows.congestion import CongestionScale
-from web.alerts.open_alerts import FROM_POSTGRES, open_alerts
+from web.alerts.open_alerts import open_alerts
+from web.serving.answers import FROM_POSTGRES, MAY_BE_FROM_POSTGRES, json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError
@@ -70,7 +71,7 @@ class Dashboard:
         """
         context = request.app[CONTEXT]
         answer = await self._summary.get(None, lambda: _summary(context))
-        return web.Response(body=answer.body, content_type="application/json", headers=answer.headers)
+        return json_answer(answer.body, answer.headers)
 
     async def events(self, request: web.Request, query: EventsQuery) -> web.Response:
         """The newest detections.
@@ -83,7 +84,7 @@ class Dashboard:
             return await database.ask(lambda pool: recent_detections(pool, MAX_DETECTIONS))
 
         detections = await self._detections.get(None, newest)
-        return web.Response(body=encode_dashboard(detections[: query.limit]), content_type="application/json")
+        return json_answer(encode_dashboard(detections[: query.limit]))
 
 
 async def _summary(context: WebContext) -> _Answer:
@@ -165,13 +166,7 @@ def operations() -> list[Operation]:
             Tag.CURRENT,
             DashboardSummary,
             errors=(503,),
-            headers=(("X-Data-Source", "`postgres` while Redis is away"),),
+            headers=(MAY_BE_FROM_POSTGRES,),
         ),
-        operation(
-            "GET /api/dashboard/events",
-            dashboard.events,
-            Tag.CURRENT,
-            list[RecentDetection],
-            errors=(503,),
-        ),
+        operation("GET /api/dashboard/events", dashboard.events, Tag.CURRENT, list[RecentDetection], errors=(503,)),
     ]

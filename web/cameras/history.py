@@ -15,14 +15,14 @@ import msgspec
 from aiohttp import hdrs, web
 
 from models.cameras.window_rows import WindowRow, encode_window_row
-from models.timestamps import epoch_us, from_epoch_us
+from models.timestamps import epoch_us
 from trafficapp.stores.cameras.history_queries import MetricsPage, Position, step_that_fits
 from trafficapp.stores.cameras.history_queries import metrics_history as window_rows
 from web.serving import parameters
+from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag, operation
 from web.serving.pieces import send_in_pieces
-from web.serving.problems import ProblemError
 from web.serving.shapes import Moment, Name
 from web.serving.spans import Span, span_between
 
@@ -96,7 +96,8 @@ async def metrics_history(request: web.Request, query: HistoryQuery) -> web.Stre
     """
     context = request.app[CONTEXT]
     span = span_between(query.from_, query.to, DEFAULT_SPAN)
-    after = _position(parameters.cursor(request, _Cursor))
+    place = parameters.cursor(request, _Cursor)
+    after = None if place is None else (parameters.cursor_time(place.window_start_us), place.lane_id)
     paged = query.limit is not None or after is not None
     step = None if query.step is None else _LENGTHS[query.step]
     if step is None and not paged:
@@ -112,9 +113,9 @@ async def metrics_history(request: web.Request, query: HistoryQuery) -> web.Stre
     if page.next_position is None or paged:
         if page.next_position is not None:
             window_start, lane_id = page.next_position
-            place = _Cursor(epoch_us(window_start), lane_id)
-            headers[hdrs.LINK] = parameters.next_link(request, place, span.pinned())
-        return web.Response(body=encode_window_row(page.rows), content_type="application/json", headers=headers)
+            end = _Cursor(epoch_us(window_start), lane_id)
+            headers[hdrs.LINK] = parameters.next_link(request, end, span.pinned())
+        return json_answer(encode_window_row(page.rows), headers)
     response = web.StreamResponse(headers=headers)
     response.content_type, response.charset = "application/json", "utf-8"
     return await send_in_pieces(request, response, _pieces(wanted, page), "a history")
@@ -128,15 +129,6 @@ async def _pieces(wanted: _Wanted, page: MetricsPage) -> AsyncIterator[bytes]:
             break
         page, begin = await wanted.page(MAX_ROWS, page.next_position), b","
     yield b"]"
-
-
-def _position(cursor: _Cursor | None) -> Position | None:
-    if cursor is None:
-        return None
-    try:
-        return from_epoch_us(cursor.window_start_us), cursor.lane_id
-    except OverflowError:
-        raise ProblemError(400, "cursor is none that an earlier answer gave") from None
 
 
 def operations() -> list[Operation]:

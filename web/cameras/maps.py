@@ -20,6 +20,7 @@ from trafficapp.stores.cameras.dashboard_queries import camera_heat, newest_rows
 from trafficapp.stores.redis.connection import UNAVAILABLE, CurrentState
 from web.alerts.open_alerts import ANSWER_WITHIN_SECONDS, open_alerts
 from web.alerts.views import with_severity
+from web.serving.answers import MAY_BE_FROM_POSTGRES, json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag, operation
 from web.serving.shapes import Name
@@ -81,7 +82,7 @@ class Maps:
             return encode_map(found if query.format == "array" else Heatmap(query.minutes, found))
 
         body = await self._heatmaps.get((query.minutes, query.format, chosen), points)
-        return web.Response(body=body, content_type="application/json")
+        return json_answer(body)
 
 
 async def incidents(request: web.Request, query: IncidentsQuery) -> web.Response:
@@ -101,7 +102,7 @@ async def incidents(request: web.Request, query: IncidentsQuery) -> web.Response
     ]
     windows = await _newest_windows(context, {camera_id for _, camera_id in placed})
     body = encode_map([_incident(context, alert, camera_id, windows.get(camera_id)) for alert, camera_id in placed])
-    return web.Response(body=body, content_type="application/json", headers=found.headers)
+    return json_answer(body, found.headers)
 
 
 async def _newest_windows(context: WebContext, camera_ids: Collection[str]) -> dict[str, WindowRow]:
@@ -145,19 +146,13 @@ def operations() -> list[Operation]:
     """What this module answers."""
     maps = Maps()
     return [
-        operation(
-            "GET /api/map/heatmap",
-            maps.heatmap,
-            Tag.CURRENT,
-            Heatmap | list[HeatPoint],
-            errors=(404, 503),
-        ),
+        operation("GET /api/map/heatmap", maps.heatmap, Tag.CURRENT, Heatmap | list[HeatPoint], errors=(404, 503)),
         operation(
             "GET /api/map/incidents",
             incidents,
             Tag.ALERTS,
             list[MapIncident],
             errors=(404, 503),
-            headers=(("X-Data-Source", "`postgres` while Redis is away"),),
+            headers=(MAY_BE_FROM_POSTGRES,),
         ),
     ]

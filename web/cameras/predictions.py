@@ -22,6 +22,7 @@ from trafficapp.forecast.cameras import ScoreWindow, window_of
 from trafficapp.stores.administration.threshold_queries import scale_in_force
 from trafficapp.stores.cameras.scores import camera_scores
 from trafficapp.windows.congestion import SCORE_DECIMALS, CongestionScale
+from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError
@@ -96,7 +97,7 @@ class CameraPredictions:
         )
         if predicted.shipped:
             await self._check_camera(context, predicted, query.camera_id)
-        return web.Response(body=encode_camera_forecast(_answer(predicted, query)), content_type="application/json")
+        return json_answer(encode_camera_forecast(_answer(predicted, query)))
 
     async def _predict(self, context: WebContext, last_time: int, minutes: int) -> _Predicted:
         span = next(read for read in _READ_MINUTES if minutes <= read)
@@ -201,11 +202,5 @@ def operations(settings: Settings) -> list[Operation]:
     """What this module answers."""
     views = CameraPredictions(settings)
     return [
-        operation(
-            "GET /api/predict/congestion",
-            views.congestion,
-            Tag.CURRENT,
-            CameraForecast,
-            errors=(404, 503),
-        ),
+        operation("GET /api/predict/congestion", views.congestion, Tag.CURRENT, CameraForecast, errors=(404, 503)),
     ]

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from web.auth.access import Access
 from web.documents import asyncapi, openapi
+from web.serving.answers import json_answer
 from web.serving.context import CONTEXT
 from web.serving.operations import OPERATIONS, Operation, Tag, operation
 from web.serving.pages import serve_file
@@ -64,7 +65,7 @@ def _document(request: web.Request, name: str, make: Callable[[web.Application],
     known = request.app[_DOCUMENTS]
     if name not in known:
         known[name] = msgspec.json.encode(make(request.app))
-    return web.Response(body=known[name], content_type="application/json")
+    return json_answer(known[name])
 
 
 def _openapi(web_app: web.Application) -> dict[str, Any]:

@@ -6,11 +6,9 @@ import asyncio
 import gzip
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated
 
 import msgspec
 from aiohttp import hdrs, web
-from msgspec import Meta, Struct
 
 from models.roads.current import RoadNow
 from models.roads.network import RoadNetwork, encode_road_network
@@ -21,33 +19,12 @@ from trafficapp.settings import RoadSettings
 from trafficapp.stores.redis.connection import UNAVAILABLE
 from trafficapp.stores.roads.current import CurrentRoads
 from trafficapp.stores.roads.queries import stored_roads
+from web.roads.pages import ANSWER_WITHIN_SECONDS, RoadPage, RoadPages, RoadsQuery
 from web.serving import parameters
+from web.serving.answers import FROM_POSTGRES, MAY_BE_FROM_POSTGRES, NEXT_PAGE
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError
-from web.serving.shared_answers import SharedAnswers
-
-MAX_ROADS = 10_000
-MAX_AGE_SECONDS = 1.0
-ANSWER_WITHIN_SECONDS = 2.0
-
-_FROM_POSTGRES = {"X-Data-Source": "postgres"}
-
-
-class RoadsQuery(Struct, frozen=True, kw_only=True):
-    """Which roads, in order of their ids."""
-
-    limit: Annotated[int, Meta(ge=1, le=MAX_ROADS)] = MAX_ROADS
-    cursor: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """A page of roads; `last` is the id behind which the next one begins."""
-
-    body: bytes
-    last: str | None
-    headers: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +40,7 @@ class Roads:
     """The views; pages are shared for a second, and the network is made once."""
 
     def __init__(self) -> None:
-        self._pages: SharedAnswers[tuple[str | None, int], _Page] = SharedAnswers(MAX_AGE_SECONDS)
+        self._pages = RoadPages(_page)
         self._networks: dict[RoadSettings, asyncio.Task[_Network]] = {}
 
     async def current(self, request: web.Request, query: RoadsQuery) -> web.Response:
@@ -75,15 +52,7 @@ class Roads:
         `historical`, else `measured`. Where they are left out, the road is open and its speed measured. At most a
         second old.
         """
-        context = request.app[CONTEXT]
-        after = parameters.cursor(request, str)
-        if after is not None and "\0" in after:
-            raise ProblemError(HTTPStatus.BAD_REQUEST, "cursor is none that an earlier answer gave")
-        page = await self._pages.get((after, query.limit), lambda: _page(context, after, query.limit))
-        headers = dict(page.headers)
-        if page.last is not None:
-            headers[hdrs.LINK] = parameters.next_link(request, page.last)
-        return web.Response(body=page.body, content_type="application/json", headers=headers)
+        return await self._pages.answer(request, parameters.stored_id_cursor(request), query.limit)
 
     async def network(self, request: web.Request) -> web.Response:
         """The edges of the road graph with their lines, for maps.
@@ -120,7 +89,7 @@ class Roads:
             raise ProblemError(HTTPStatus.NOT_FOUND, f"there is no road graph: {error}") from None
 
 
-async def _page(context: WebContext, after: str | None, limit: int) -> _Page:
+async def _page(context: WebContext, after: str | None, limit: int) -> RoadPage:
     """A page from Redis or, while it is away, from Postgres.
 
     Raises:
@@ -134,8 +103,8 @@ async def _page(context: WebContext, after: str | None, limit: int) -> _Page:
     except UNAVAILABLE:
         found = await context.database.ask(lambda pool: stored_roads(pool, after, limit))
         last = found[-1].road_id if len(found) == limit else None
-        return _Page(msgspec.json.encode(found), last, _FROM_POSTGRES)
-    return _Page(msgspec.json.encode(found), rest[limit - 1] if len(rest) > limit else None, {})
+        return RoadPage(msgspec.json.encode(found), last, FROM_POSTGRES)
+    return RoadPage(msgspec.json.encode(found), rest[limit - 1] if len(rest) > limit else None)
 
 
 def _make_network(settings: RoadSettings) -> _Network:
@@ -154,10 +123,7 @@ def operations() -> list[Operation]:
             Tag.CURRENT,
             list[RoadNow],
             errors=(503,),
-            headers=(
-                (hdrs.LINK, 'the next page: `<...>; rel="next"`'),
-                ("X-Data-Source", "`postgres` while Redis is away"),
-            ),
+            headers=(NEXT_PAGE, MAY_BE_FROM_POSTGRES),
         ),
         operation(
             "GET /api/roads/network",

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import timedelta
-from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 from msgspec import Meta, Struct
 
 from models.roads.notifications import NotificationType, RoadNotification
-from models.timestamps import epoch_us, from_epoch_us
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.settings import Settings
 from trafficapp.stores.roads.live_notifications_sink import KEPT_NOTIFICATIONS
-from trafficapp.stores.roads.notification_queries import NotificationFilter, Position, notifications
+from trafficapp.stores.roads.notification_queries import NotificationFilter, notifications
 from web.serving import parameters
+from web.serving.answers import NEXT_PAGE, json_answer
 from web.serving.context import CONTEXT
 from web.serving.operations import Operation, Tag, operation
-from web.serving.problems import ProblemError, unavailable
+from web.serving.problems import unavailable
 from web.serving.shapes import Moment, Name
 from web.serving.spans import span_between
 from web.sockets.clients import SocketClient, SocketClients
@@ -54,13 +52,6 @@ class HistoryQuery(Struct, frozen=True, kw_only=True):
     cursor: str | None = None
 
 
-class Cursor(Struct, array_like=True):
-    """Where a page ended."""
-
-    notified_at_us: int
-    event_id: uuid.UUID
-
-
 class NotificationViews:
     """The socket, its clients and the feed behind them; and the history."""
 
@@ -91,13 +82,10 @@ class NotificationViews:
         """
         span = span_between(query.from_, query.to, DEFAULT_SPAN)
         wanted = NotificationFilter(span.since, span.until, query.road_id, query.alert_type)
-        after = _position(request)
+        after = parameters.time_cursor(request)
         page = await request.app[CONTEXT].database.ask(lambda pool: notifications(pool, wanted, query.limit, after))
-        headers = {}
-        if page.next_position is not None:
-            place = Cursor(epoch_us(page.next_position[0]), page.next_position[1])
-            headers[hdrs.LINK] = parameters.next_link(request, place, span.pinned())
-        return web.Response(body=_encode(page.rows), content_type="application/json", headers=headers)
+        headers = parameters.link_behind(request, page.next_position, span.pinned())
+        return json_answer(_encode(page.rows), headers)
 
     def operations(self) -> list[Operation]:
         """What these views answer."""
@@ -108,19 +96,9 @@ class NotificationViews:
                 Tag.ALERTS,
                 list[RoadNotification],
                 errors=(503,),
-                headers=(("Link", 'the next page: `<...>; rel="next"`'),),
+                headers=(NEXT_PAGE,),
             ),
             operation(
                 f"GET {self.clients.route}", self.live, Tag.LIVE, RoadNotification, errors=SOCKET_ERRORS, websocket=True
             ),
         ]
-
-
-def _position(request: web.Request) -> Position | None:
-    cursor = parameters.cursor(request, Cursor)
-    if cursor is None:
-        return None
-    try:
-        return from_epoch_us(cursor.notified_at_us), cursor.event_id
-    except OverflowError:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "cursor is none that an earlier answer gave") from None

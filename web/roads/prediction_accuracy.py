@@ -11,6 +11,7 @@ from msgspec import Struct
 from models.roads.prediction_accuracy import PredictionAccuracy
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.stores.roads.prediction_scores import accuracy
+from web.serving.answers import json_answer
 from web.serving.context import CONTEXT
 from web.serving.operations import Operation, Tag, operation
 from web.serving.shapes import Moment
@@ -44,7 +45,7 @@ async def prediction_accuracy(request: web.Request, query: AccuracyQuery) -> web
         compared_to=None if newest is None else rfc3339(epoch_us(newest + step)),
         models=found,
     )
-    return web.Response(body=msgspec.json.encode(body), content_type="application/json")
+    return json_answer(msgspec.json.encode(body))
 
 
 def operations() -> list[Operation]:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from msgspec import Meta, Struct
 
 from models.roads.predictions import RoadPrediction
 from trafficapp.stores.redis.connection import UNAVAILABLE
 from trafficapp.stores.roads.current_predictions import CurrentPredictions
+from web.roads.pages import ANSWER_WITHIN_SECONDS, MAX_ROADS, RoadPage, RoadPages
 from web.serving import parameters
+from web.serving.answers import NEXT_PAGE, json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError, unavailable
-from web.serving.shared_answers import SharedAnswers
-
-MAX_ROADS = 10_000
-MAX_AGE_SECONDS = 1.0
-ANSWER_WITHIN_SECONDS = 2.0
 
 
 class RoadPredictionsQuery(Struct, frozen=True, kw_only=True):
@@ -33,19 +29,11 @@ class RoadPredictionsQuery(Struct, frozen=True, kw_only=True):
     cursor: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """A page of roads; `last` is the id behind which the next one begins."""
-
-    body: bytes
-    last: str | None
-
-
 class RoadPredictions:
     """The view; pages are shared for a second."""
 
     def __init__(self) -> None:
-        self._pages: SharedAnswers[tuple[str | None, int], _Page] = SharedAnswers(MAX_AGE_SECONDS)
+        self._pages = RoadPages(_page)
 
     async def newest(self, request: web.Request, query: RoadPredictionsQuery) -> web.Response:
         """The newest prediction of one road or of every road.
@@ -55,18 +43,13 @@ class RoadPredictions:
         of past errors. `source` says who predicted, and `note` why it was not the model. Roads of which nothing can be
         said are left out. At most a second old.
         """
-        context = request.app[CONTEXT]
         after = parameters.cursor(request, str)
         if query.road_id is not None:
-            return _answer(await _of_road(context, query.road_id))
-        page = await self._pages.get((after, query.limit), lambda: _page(context, after, query.limit))
-        response = _answer(page.body)
-        if page.last is not None:
-            response.headers[hdrs.LINK] = parameters.next_link(request, page.last)
-        return response
+            return json_answer(await _of_road(request.app[CONTEXT], query.road_id))
+        return await self._pages.answer(request, after, query.limit)
 
 
-async def _page(context: WebContext, after: str | None, limit: int) -> _Page:
+async def _page(context: WebContext, after: str | None, limit: int) -> RoadPage:
     """A page of roads.
 
     Raises:
@@ -79,7 +62,7 @@ async def _page(context: WebContext, after: str | None, limit: int) -> _Page:
             found = await predictions.documents(rest[:limit])
     except UNAVAILABLE:
         raise unavailable("Redis, which holds the newest predictions,") from None
-    return _Page(b"[" + b",".join(found) + b"]", rest[limit - 1] if len(rest) > limit else None)
+    return RoadPage(b"[" + b",".join(found) + b"]", rest[limit - 1] if len(rest) > limit else None)
 
 
 async def _of_road(context: WebContext, road_id: str) -> bytes:
@@ -93,10 +76,6 @@ async def _of_road(context: WebContext, road_id: str) -> bytes:
     return b"[" + found[0] + b"]"
 
 
-def _answer(body: bytes) -> web.Response:
-    return web.Response(body=body, content_type="application/json")
-
-
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
@@ -106,6 +85,6 @@ def operations() -> list[Operation]:
             Tag.CURRENT,
             list[RoadPrediction],
             errors=(404, 503),
-            headers=((hdrs.LINK, 'the next page: `<...>; rel="next"`'),),
+            headers=(NEXT_PAGE,),
         ),
     ]

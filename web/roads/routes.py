@@ -30,6 +30,7 @@ from trafficapp.roads.routing.congestion import RouteCongestion
 from trafficapp.roads.routing.routes import Avoided, Place, Recommendation, Route, Unreachable
 from web.roads.route_cache import KeptAnswer, RouteCache, rounded
 from web.roads.route_planning import Outlook, RoutePlanning
+from web.serving.answers import json_answer
 from web.serving.context import CONTEXT
 from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError
@@ -80,7 +81,7 @@ class Routes:
         if kept is not None:
             self._cache.note(question, kept.edges)
             age = str(max(0, int(time.time() - kept.made_at)))
-            return web.Response(body=bytes(kept.answer), content_type="application/json", headers={hdrs.AGE: age})
+            return json_answer(bytes(kept.answer), {hdrs.AGE: age})
         reach_m = request.app[CONTEXT].settings.roads.place_reach_m
         searching = asyncio.get_running_loop().run_in_executor(self._searches, self._find, question, outlook, reach_m)
         found = await searching
@@ -89,7 +90,7 @@ class Routes:
         edges: list[str] = edge_ids[list(found.recommended.edges)].tolist()
         fresh = KeptAnswer(version, told, time.time(), edges, msgspec.Raw(answer))
         self._cache.note(question, edges, fresh)
-        return web.Response(body=answer, content_type="application/json")
+        return json_answer(answer)
 
     def _find(self, question: RouteQuestion, outlook: Outlook, reach_m: float) -> Recommendation:
         """Search, in the thread of the searches."""

@@ -11,6 +11,7 @@ from msgspec import Struct
 from models.roads.simulated_spans import SimulatedSpan, encode_simulated_spans
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.stores.cameras.scores import simulated_within
+from web.serving.answers import json_answer
 from web.serving.context import CONTEXT
 from web.serving.operations import Operation, Tag, operation
 from web.serving.shapes import Moment
@@ -43,17 +44,11 @@ async def simulated_spans(request: web.Request, query: SimulatedQuery) -> web.Re
         SimulatedSpan(from_=rfc3339(epoch_us(begin)), to=rfc3339(epoch_us(end)), goes_on=end > recently)
         for begin, end in found
     ]
-    return web.Response(body=encode_simulated_spans(spans), content_type="application/json")
+    return json_answer(encode_simulated_spans(spans))
 
 
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        operation(
-            "GET /api/simulated-spans",
-            simulated_spans,
-            Tag.ANALYTICS,
-            list[SimulatedSpan],
-            errors=(503,),
-        ),
+        operation("GET /api/simulated-spans", simulated_spans, Tag.ANALYTICS, list[SimulatedSpan], errors=(503,)),
     ]

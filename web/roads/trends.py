@@ -18,6 +18,7 @@ from trafficapp.analytics.road_trends import (
     rush_hour_patterns,
 )
 from trafficapp.stores.roads.trend_queries import road_trends
+from web.serving.answers import json_answer
 from web.serving.context import CONTEXT
 from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError
@@ -66,7 +67,7 @@ async def trends(request: web.Request, query: TrendsQuery) -> web.Response:
         rush_hour_patterns=rush_hour_patterns(hours, roads.rush_hours),
         top_congested_roads=[congested_road(*road) for road in found.roads],
     )
-    return web.Response(body=encode_road_trends(body), content_type="application/json")
+    return json_answer(encode_road_trends(body))
 
 
 def operations() -> list[Operation]:

@@ -19,6 +19,7 @@ from models.health import Health, Liveness, Reach, Readiness, encode_health
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.settings import KafkaSettings
 from web.auth.access import Access
+from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, Probe
 from web.serving.operations import Operation, Tag, operation
 from web.serving.problems import ProblemError
@@ -126,7 +127,7 @@ class HealthCheck:
 
         Always 200.
         """
-        return web.Response(body=encode_health(await self.health()), content_type="application/json")
+        return json_answer(encode_health(await self.health()))
 
     def operations(self) -> list[Operation]:
         """What this module answers."""
@@ -143,7 +144,7 @@ async def live(request: web.Request) -> web.Response:
     Start it anew when it does not.
     """
     # whoever answers is alive
-    return web.Response(body=encode_health(Liveness()), content_type="application/json")
+    return json_answer(encode_health(Liveness()))
 
 
 async def ready(request: web.Request) -> web.Response:
@@ -155,4 +156,4 @@ async def ready(request: web.Request) -> web.Response:
         raise ProblemError(
             HTTPStatus.SERVICE_UNAVAILABLE, "this worker is taking over its partitions", {hdrs.RETRY_AFTER: "1"}
         )
-    return web.Response(body=encode_health(Readiness()), content_type="application/json")
+    return json_answer(encode_health(Readiness()))
