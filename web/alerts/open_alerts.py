@@ -79,23 +79,8 @@ async def _with_news(context: WebContext, events: Sequence[AlertEvent]) -> list[
 
 def alert_row(event: AlertEvent, road_segment: str | None = None) -> AlertRow:
     """The columns of the contract; the road segment is that of the camera, unless the alert has one itself."""
-    return AlertRow(
-        id=event.id,
-        alert_number=event.alert_number,
-        severity=event.severity,
-        alert_type=event.alert_type,
-        camera_id=event.camera_id,
-        road_segment=event.road_segment or road_segment,
-        title=event.title,
-        message=event.message,
-        congestion_level=event.congestion_level,
-        congestion_score=event.congestion_score,
-        triggered_at=event.triggered_at,
-        resolved_at=event.resolved_at,
-        acknowledged=event.acknowledged_at is not None,
-        acknowledged_by=event.acknowledged_by,
-        acknowledged_at=event.acknowledged_at,
-    )
+    row = msgspec.convert(event, AlertRow, from_attributes=True)
+    return row if row.road_segment else msgspec.structs.replace(row, road_segment=road_segment)
 
 
 def _matches(row: AlertRow, wanted: AlertFilter) -> bool:

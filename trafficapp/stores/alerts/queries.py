@@ -22,6 +22,7 @@ from models.alerts import (
 )
 from models.cameras.window_rows import Level
 from models.timestamps import epoch_us, rfc3339
+from trafficapp.stores.postgres.reading import Page
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -82,16 +83,8 @@ class AlertFilter:
         return [severity for severity, level in LEVEL_OF_SEVERITY.items() if level == self.level]
 
 
-@dataclass(frozen=True, slots=True)
-class AlertsPage:
-    """Some alerts, newest first.
-
-    Attributes:
-        next_position: where the next page goes on; None when this is the last.
-    """
-
-    rows: list[AlertRow]
-    next_position: Position | None
+#: Some alerts, newest first.
+AlertsPage: TypeAlias = Page[AlertRow, Position]
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from models.cameras.window_rows import WindowRow
+from trafficapp.stores.postgres.reading import Page
 
 if TYPE_CHECKING:
     import asyncpg
@@ -73,16 +74,8 @@ _CAMERAS = "SELECT camera_id, last_seen FROM cameras ORDER BY camera_id"
 _decode_counts = msgspec.json.Decoder(dict[str, int]).decode
 
 
-@dataclass(frozen=True, slots=True)
-class MetricsPage:
-    """Some rows of a camera's history, in order of window_start; the camera-wide row before its lanes.
-
-    Attributes:
-        next_position: pass it as `cursor_position` for the next page; None when this is the last.
-    """
-
-    rows: list[WindowRow]
-    next_position: Position | None
+#: Some rows of a camera's history, in order of window_start; the camera-wide row before its lanes.
+MetricsPage: TypeAlias = Page[WindowRow, Position]
 
 
 @dataclass(frozen=True, slots=True)
