@@ -28,7 +28,7 @@ from web.roads.route_planning import RoutePlanning
 from web.serving import middleware, pages
 from web.serving.context import CONTEXT, WebContext
 from web.serving.health import HealthCheck
-from web.serving.operations import Tag, mount, operation
+from web.serving.operations import Operation, Tag, mount
 from web.sockets.event_feed import EventFeed
 from web.sockets.events import EventSockets
 from web.sockets.notification_feed import NotificationFeed
@@ -110,7 +110,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *prediction_accuracy.operations(),
         *camera_predictions.operations(settings),
         *health.operations(),
-        operation("GET /metrics", exposition, Tag.OPERATION, access=Access.OPEN, content_type="text/plain"),
+        Operation("GET /metrics", exposition, Tag.OPERATION, access=Access.OPEN, content_type="text/plain"),
         *sockets.operations(),
         *event_sockets.operations(),
         *notification_views.operations(),

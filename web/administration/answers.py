@@ -13,12 +13,12 @@ from msgspec import Meta, Struct
 
 from web.auth.access import Access
 from web.serving.answers import json_answer
-from web.serving.operations import Tag, operation
+from web.serving.operations import Operation, Tag
 
 _encode = msgspec.json.Encoder().encode
 
 #: The operation of a view that is for administrators.
-administered = partial(operation, tag=Tag.ADMINISTRATION, access=Access.ADMINISTER)
+administered = partial(Operation, tag=Tag.ADMINISTRATION, access=Access.ADMINISTER)
 
 #: Documents the header of lists.
 PAGE_HEADERS = (("Link", 'The next page: `<...>; rel="next"`. Absent on the last one.'),)

@@ -23,7 +23,7 @@ from web.auth.access import ADMIN_USER_HEADER, Access, authorise_acknowledging
 from web.auth.callers import MAX_NAME_CHARACTERS, is_name
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag, operation
+from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
 from web.serving.shapes import Message, Name, Person, Title
 from web.serving.writing import Write, Written, write
@@ -199,7 +199,7 @@ _TOLD_LATER = ("X-Publication", "`pending` when the topic and the live clients h
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        operation(
+        Operation(
             "POST /api/alerts",
             raise_alert,
             Tag.ALERTS,
@@ -209,7 +209,7 @@ def operations() -> list[Operation]:
             errors=(422, 503),
             headers=((hdrs.LOCATION, "the alert"), _TOLD_LATER),
         ),
-        operation(
+        Operation(
             "POST /api/alerts/{id}/acknowledge",
             acknowledge,
             Tag.ALERTS,
@@ -219,7 +219,7 @@ def operations() -> list[Operation]:
             errors=(400, 404, 503),
             headers=(_TOLD_LATER,),
         ),
-        operation(
+        Operation(
             "POST /api/alerts/{id}/resolve",
             resolve,
             Tag.ALERTS,

@@ -22,7 +22,7 @@ from trafficapp.stores.alerts.queries import alerts as stored_alerts
 from web.alerts.views import SpanQuery, link, span_filter
 from web.serving import parameters
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag, operation
+from web.serving.operations import Operation, Tag
 from web.serving.pieces import send_in_pieces
 
 #: As many as that come unless fewer are wanted: a file that ends early without a word would be taken for whole.
@@ -109,7 +109,7 @@ def _file_name(wanted: AlertFilter) -> str:
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        operation(
+        Operation(
             "GET /api/alerts/export",
             export,
             Tag.ALERTS,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,12 +11,10 @@ from models.alerts import AlertEvent, AlertRow, is_about_traffic
 from trafficapp.stores.alerts.current import CurrentAlerts
 from trafficapp.stores.alerts.queries import AlertFilter, acknowledgements
 from trafficapp.stores.alerts.queries import alerts as stored_alerts
-from trafficapp.stores.redis.connection import UNAVAILABLE
 from web.serving.answers import FROM_POSTGRES
 from web.serving.context import WebContext
+from web.serving.from_redis import RedisAway, from_redis
 from web.serving.problems import ProblemError
-
-ANSWER_WITHIN_SECONDS = 2.0
 
 #: How long Postgres may take to tell who took alerts on a moment ago, of which Redis has not heard yet.
 _ACKNOWLEDGED_WITHIN_SECONDS = 1.0
@@ -49,9 +46,8 @@ async def open_alerts(context: WebContext) -> OpenAlerts:
         ProblemError: 503, neither Redis nor Postgres answers.
     """
     try:
-        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-            events = await CurrentAlerts(context.redis).all_open()
-    except UNAVAILABLE:
+        events = await from_redis(CurrentAlerts(context.redis).all_open())
+    except RedisAway:
         wanted = AlertFilter(open_only=True)
         page = await context.database.ask(lambda pool: stored_alerts(pool, wanted, MAX_OPEN))
         return OpenAlerts(page.rows, FROM_POSTGRES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,12 +21,12 @@ from trafficapp.stores.alerts.queries import AlertFilter, Position
 from trafficapp.stores.alerts.queries import alert as stored_alert
 from trafficapp.stores.alerts.queries import alerts as stored_alerts
 from trafficapp.stores.alerts.queries import id_of_number as stored_id
-from trafficapp.stores.redis.connection import UNAVAILABLE
-from web.alerts.open_alerts import ANSWER_WITHIN_SECONDS, open_alerts
+from web.alerts.open_alerts import open_alerts
 from web.serving import parameters
 from web.serving.answers import MAY_BE_FROM_POSTGRES, NEXT_PAGE, json_answer
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag, operation
+from web.serving.from_redis import RedisAway, from_redis
+from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
 from web.serving.shapes import AlertKey, Moment, Name
 from web.serving.spans import Span, span_between
@@ -206,9 +205,8 @@ async def id_of(context: WebContext, key: AlertKey) -> uuid.UUID:
         return key.id
     number = key.number or 0
     try:
-        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-            known = await CurrentAlerts(context.redis).id_of_number(number)
-    except UNAVAILABLE:
+        known = await from_redis(CurrentAlerts(context.redis).id_of_number(number))
+    except RedisAway:
         known = None
     if known is not None:
         return uuid.UUID(known)
@@ -221,9 +219,8 @@ async def id_of(context: WebContext, key: AlertKey) -> uuid.UUID:
 async def live_alert(context: WebContext, alert_id: uuid.UUID) -> AlertEvent | None:
     """An open alert as Redis knows it; None when it is not open, or Redis is away."""
     try:
-        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-            return await CurrentAlerts(context.redis).one(str(alert_id))
-    except UNAVAILABLE:
+        return await from_redis(CurrentAlerts(context.redis).one(str(alert_id)))
+    except RedisAway:
         return None
 
 
@@ -252,7 +249,7 @@ _OPEN_HEADERS = (
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        operation(
+        Operation(
             "GET /api/alerts/current",
             current,
             Tag.ALERTS,
@@ -260,11 +257,11 @@ def operations() -> list[Operation]:
             errors=(400, 404, 503),
             headers=_OPEN_HEADERS,
         ),
-        operation(
+        Operation(
             "GET /api/alerts/active", active, Tag.ALERTS, list[AlertRow], errors=(400, 404, 503), headers=_OPEN_HEADERS
         ),
-        operation(
+        Operation(
             "GET /api/alerts/history", history, Tag.ALERTS, list[AlertRow], errors=(404, 503), headers=(NEXT_PAGE,)
         ),
-        operation("GET /api/alerts/{id}", one, Tag.ALERTS, AlertEvent, errors=(404, 503)),
+        Operation("GET /api/alerts/{id}", one, Tag.ALERTS, AlertEvent, errors=(404, 503)),
     ]

@@ -19,7 +19,7 @@ from trafficapp.stores.cameras.analytics_queries import Answer, range_sums
 from trafficapp.stores.cameras.day_sums import DaysInMemory
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag, operation
+from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError, unavailable
 from web.serving.shapes import Moment, Name
 
@@ -191,16 +191,16 @@ def operations() -> list[Operation]:
     """What this module answers."""
     views = Analytics()
     return [
-        operation(
+        Operation(
             "GET /api/analytics/metrics", views.metrics, Tag.ANALYTICS, AnalyticsMetrics, errors=(404,), headers=_AGE
         ),
-        operation(
+        Operation(
             "GET /api/analytics/compare", views.compare, Tag.ANALYTICS, AnalyticsComparison, errors=(404,), headers=_AGE
         ),
-        operation(
+        Operation(
             "GET /api/analytics/trends", views.trends, Tag.ANALYTICS, list[TrendHour], errors=(404,), headers=_AGE
         ),
-        operation(
+        Operation(
             "GET /api/analytics/report/pdf",
             views.report,
             Tag.ANALYTICS,

@@ -21,12 +21,13 @@ from trafficapp.stores.alerts.queries import triggered_since
 from trafficapp.stores.cameras.current import reporting_cameras
 from trafficapp.stores.cameras.dashboard_queries import city_means, newest_windows
 from trafficapp.stores.cameras.event_queries import recent_detections
-from trafficapp.stores.redis.connection import UNAVAILABLE, CurrentState
+from trafficapp.stores.redis.connection import CurrentState
 from trafficapp.windows.congestion import CongestionScale
 from web.alerts.open_alerts import open_alerts
 from web.serving.answers import FROM_POSTGRES, MAY_BE_FROM_POSTGRES, json_answer
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag, operation
+from web.serving.from_redis import RedisAway, from_redis
+from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
 from web.serving.shared_answers import SharedAnswers
 
@@ -36,7 +37,6 @@ DEFAULT_DETECTIONS = 10
 
 _INCIDENTS_OF = timedelta(hours=24)
 _MEANS_OVER = timedelta(minutes=5)
-_REDIS_WITHIN_SECONDS = 2.0
 #: The summary does not wait longer than this for what only Postgres knows.
 _POSTGRES_WITHIN_SECONDS = 3.0
 
@@ -117,15 +117,17 @@ async def _summary(context: WebContext) -> _Answer:
 
 async def _current_windows(context: WebContext) -> tuple[list[CameraCongestion], bool, Mapping[str, str]]:
     """The newest window of each camera that is up to date, whether they speak of now, and headers of the answer."""
-    state = CurrentState(context.redis)
     try:
-        async with asyncio.timeout(_REDIS_WITHIN_SECONDS):
-            windows = await reporting_cameras(state)
-            current = is_current(await state.put_at(), datetime.now(UTC))
-    except UNAVAILABLE:
+        windows, current = await from_redis(_reporting(CurrentState(context.redis)))
+    except RedisAway:
         within = timedelta(seconds=CURRENT_WITHIN_SECONDS)
         return await context.database.ask(lambda pool: newest_windows(pool, within)), True, FROM_POSTGRES
     return windows, current, {}
+
+
+async def _reporting(state: CurrentState) -> tuple[list[CameraCongestion], bool]:
+    windows = await reporting_cameras(state)
+    return windows, is_current(await state.put_at(), datetime.now(UTC))
 
 
 async def _incidents(context: WebContext) -> int | None:
@@ -160,7 +162,7 @@ def operations() -> list[Operation]:
     """What this module answers."""
     dashboard = Dashboard()
     return [
-        operation(
+        Operation(
             "GET /api/dashboard/summary",
             dashboard.summary,
             Tag.CURRENT,
@@ -168,5 +170,5 @@ def operations() -> list[Operation]:
             errors=(503,),
             headers=(MAY_BE_FROM_POSTGRES,),
         ),
-        operation("GET /api/dashboard/events", dashboard.events, Tag.CURRENT, list[RecentDetection], errors=(503,)),
+        Operation("GET /api/dashboard/events", dashboard.events, Tag.CURRENT, list[RecentDetection], errors=(503,)),
     ]

@@ -21,7 +21,7 @@ from trafficapp.stores.cameras.history_queries import metrics_history as window_
 from web.serving import parameters
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag, operation
+from web.serving.operations import Operation, Tag
 from web.serving.pieces import send_in_pieces
 from web.serving.shapes import Moment, Name
 from web.serving.spans import Span, span_between
@@ -134,7 +134,7 @@ async def _pieces(wanted: _Wanted, page: MetricsPage) -> AsyncIterator[bytes]:
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        operation(
+        Operation(
             "GET /metrics/history",
             metrics_history,
             Tag.HISTORY,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -17,12 +16,13 @@ from trafficapp.analytics.heatmap import CameraHeat, full_counts, heat_points, h
 from trafficapp.stores.alerts.queries import AlertFilter
 from trafficapp.stores.cameras.current import newest_of
 from trafficapp.stores.cameras.dashboard_queries import camera_heat, newest_rows
-from trafficapp.stores.redis.connection import UNAVAILABLE, CurrentState
-from web.alerts.open_alerts import ANSWER_WITHIN_SECONDS, open_alerts
+from trafficapp.stores.redis.connection import CurrentState
+from web.alerts.open_alerts import open_alerts
 from web.alerts.views import with_severity
 from web.serving.answers import MAY_BE_FROM_POSTGRES, json_answer
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag, operation
+from web.serving.from_redis import RedisAway, from_redis
+from web.serving.operations import Operation, Tag
 from web.serving.shapes import Name
 from web.serving.shared_answers import SharedAnswers
 
@@ -109,9 +109,8 @@ async def _newest_windows(context: WebContext, camera_ids: Collection[str]) -> d
     if not camera_ids:
         return {}
     try:
-        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-            rows = await newest_of(CurrentState(context.redis), sorted(camera_ids))
-    except UNAVAILABLE:
+        rows = await from_redis(newest_of(CurrentState(context.redis), sorted(camera_ids)))
+    except RedisAway:
         rows = await context.database.ask(lambda pool: newest_rows(pool, camera_ids))
     return {row.camera_id: row for row in rows}
 
@@ -146,8 +145,8 @@ def operations() -> list[Operation]:
     """What this module answers."""
     maps = Maps()
     return [
-        operation("GET /api/map/heatmap", maps.heatmap, Tag.CURRENT, Heatmap | list[HeatPoint], errors=(404, 503)),
-        operation(
+        Operation("GET /api/map/heatmap", maps.heatmap, Tag.CURRENT, Heatmap | list[HeatPoint], errors=(404, 503)),
+        Operation(
             "GET /api/map/incidents",
             incidents,
             Tag.ALERTS,

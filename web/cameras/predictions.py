@@ -24,7 +24,7 @@ from trafficapp.stores.cameras.scores import camera_scores
 from trafficapp.windows.congestion import SCORE_DECIMALS, CongestionScale
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag, operation
+from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
 from web.serving.shapes import Name
 from web.serving.shared_answers import SharedAnswers
@@ -202,5 +202,5 @@ def operations(settings: Settings) -> list[Operation]:
     """What this module answers."""
     views = CameraPredictions(settings)
     return [
-        operation("GET /api/predict/congestion", views.congestion, Tag.CURRENT, CameraForecast, errors=(404, 503)),
+        Operation("GET /api/predict/congestion", views.congestion, Tag.CURRENT, CameraForecast, errors=(404, 503)),
     ]

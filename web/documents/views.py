@@ -15,7 +15,7 @@ from web.auth.access import Access
 from web.documents import asyncapi, openapi
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT
-from web.serving.operations import OPERATIONS, Operation, Tag, operation
+from web.serving.operations import OPERATIONS, Operation, Tag
 from web.serving.pages import serve_file
 
 #: Files of Swagger UI, from the package that brings them.
@@ -27,8 +27,8 @@ _DOCUMENTS = web.AppKey("documents", dict[str, bytes])
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        operation("GET /openapi.json", openapi_document, Tag.OPERATION, dict[str, Any], access=Access.OPEN),
-        operation("GET /asyncapi.json", asyncapi_document, Tag.OPERATION, dict[str, Any], access=Access.OPEN),
+        Operation("GET /openapi.json", openapi_document, Tag.OPERATION, dict[str, Any], access=Access.OPEN),
+        Operation("GET /asyncapi.json", asyncapi_document, Tag.OPERATION, dict[str, Any], access=Access.OPEN),
     ]
 
 

@@ -16,14 +16,14 @@ from trafficapp.roads.graph.network import road_network
 from trafficapp.roads.graph.road_graph import GraphError
 from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import RoadSettings
-from trafficapp.stores.redis.connection import UNAVAILABLE
 from trafficapp.stores.roads.current import CurrentRoads
 from trafficapp.stores.roads.queries import stored_roads
-from web.roads.pages import ANSWER_WITHIN_SECONDS, RoadPage, RoadPages, RoadsQuery
+from web.roads.pages import RoadPage, RoadPages, RoadsQuery
 from web.serving import parameters
 from web.serving.answers import FROM_POSTGRES, MAY_BE_FROM_POSTGRES, NEXT_PAGE
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag, operation
+from web.serving.from_redis import RedisAway, from_redis
+from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
 
 
@@ -96,15 +96,16 @@ async def _page(context: WebContext, after: str | None, limit: int) -> RoadPage:
         ProblemError: 503, neither answers.
     """
     try:
-        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-            roads = CurrentRoads(context.redis)
-            rest = [road_id for road_id in await roads.road_ids() if after is None or road_id > after]
-            found = await roads.roads(rest[:limit])
-    except UNAVAILABLE:
+        return await from_redis(_page_in_redis(CurrentRoads(context.redis), after, limit))
+    except RedisAway:
         found = await context.database.ask(lambda pool: stored_roads(pool, after, limit))
         last = found[-1].road_id if len(found) == limit else None
         return RoadPage(msgspec.json.encode(found), last, FROM_POSTGRES)
-    return RoadPage(msgspec.json.encode(found), rest[limit - 1] if len(rest) > limit else None)
+
+
+async def _page_in_redis(roads: CurrentRoads, after: str | None, limit: int) -> RoadPage:
+    road_ids, last = await roads.page_of_ids(after, limit)
+    return RoadPage(msgspec.json.encode(await roads.roads(road_ids)), last)
 
 
 def _make_network(settings: RoadSettings) -> _Network:
@@ -117,7 +118,7 @@ def operations() -> list[Operation]:
     """What this module answers."""
     roads = Roads()
     return [
-        operation(
+        Operation(
             "GET /traffic/current",
             roads.current,
             Tag.CURRENT,
@@ -125,7 +126,7 @@ def operations() -> list[Operation]:
             errors=(503,),
             headers=(NEXT_PAGE, MAY_BE_FROM_POSTGRES),
         ),
-        operation(
+        Operation(
             "GET /api/roads/network",
             roads.network,
             Tag.CURRENT,

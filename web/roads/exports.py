@@ -14,7 +14,7 @@ from msgspec import Struct
 from trafficapp.roads.graph.road_graph import Floats, RoadGraph
 from trafficapp.roads.routing.weights import IMPOSSIBLE_KMH, SLOWEST_KMH
 from web.roads.route_planning import RoutePlanning
-from web.serving.operations import Operation, Tag, operation
+from web.serving.operations import Operation, Tag
 from web.serving.pieces import TAKE_WITHIN_SECONDS
 
 _LINES_AT_ONCE = 2000
@@ -95,11 +95,11 @@ def operations(planning: RoutePlanning) -> list[Operation]:
         "closed roads only."
     )
     return [
-        operation(
+        Operation(
             f"GET /export/osrm/{name}.csv",
             view,
             Tag.ROADS,
-            description=about,
+            about=about,
             content_type="text/csv",
             errors=(503,),
             headers=((VERSION_HEADER, "Version of the speeds; `none` without any"),),

@@ -10,7 +10,7 @@ from web.roads.pages import RoadsQuery
 from web.serving import parameters
 from web.serving.answers import NEXT_PAGE, json_answer
 from web.serving.context import CONTEXT
-from web.serving.operations import Operation, Tag, operation
+from web.serving.operations import Operation, Tag
 
 
 async def roads_of_feed(request: web.Request, query: RoadsQuery) -> web.Response:
@@ -27,5 +27,5 @@ async def roads_of_feed(request: web.Request, query: RoadsQuery) -> web.Response
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        operation("GET /api/roads", roads_of_feed, Tag.CURRENT, list[FeedRoad], errors=(503,), headers=(NEXT_PAGE,)),
+        Operation("GET /api/roads", roads_of_feed, Tag.CURRENT, list[FeedRoad], errors=(503,), headers=(NEXT_PAGE,)),
     ]

@@ -17,7 +17,7 @@ from trafficapp.stores.roads.notification_queries import NotificationFilter, not
 from web.serving import parameters
 from web.serving.answers import NEXT_PAGE, json_answer
 from web.serving.context import CONTEXT
-from web.serving.operations import Operation, Tag, operation
+from web.serving.operations import Operation, Tag
 from web.serving.problems import unavailable
 from web.serving.shapes import Moment, Name
 from web.serving.spans import span_between
@@ -90,7 +90,7 @@ class NotificationViews:
     def operations(self) -> list[Operation]:
         """What these views answer."""
         return [
-            operation(
+            Operation(
                 "GET /api/notifications",
                 self.history,
                 Tag.ALERTS,
@@ -98,7 +98,7 @@ class NotificationViews:
                 errors=(503,),
                 headers=(NEXT_PAGE,),
             ),
-            operation(
+            Operation(
                 f"GET {self.clients.route}", self.live, Tag.LIVE, RoadNotification, errors=SOCKET_ERRORS, websocket=True
             ),
         ]

@@ -16,8 +16,6 @@ from web.serving.shared_answers import SharedAnswers
 
 MAX_ROADS = 10_000
 MAX_AGE_SECONDS = 1.0
-#: Redis is asked for no longer than this.
-ANSWER_WITHIN_SECONDS = 2.0
 
 
 class RoadsQuery(Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from models.timestamps import epoch_us, rfc3339
 from trafficapp.stores.roads.prediction_scores import accuracy
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT
-from web.serving.operations import Operation, Tag, operation
+from web.serving.operations import Operation, Tag
 from web.serving.shapes import Moment
 from web.serving.spans import span_between
 
@@ -50,4 +50,4 @@ async def prediction_accuracy(request: web.Request, query: AccuracyQuery) -> web
 
 def operations() -> list[Operation]:
     """What this module answers."""
-    return [operation("GET /api/predict/accuracy", prediction_accuracy, Tag.ROADS, PredictionAccuracy)]
+    return [Operation("GET /api/predict/accuracy", prediction_accuracy, Tag.ROADS, PredictionAccuracy)]

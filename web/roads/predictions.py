@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Awaitable
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from aiohttp import web
 from msgspec import Meta, Struct
 
 from models.roads.predictions import RoadPrediction
-from trafficapp.stores.redis.connection import UNAVAILABLE
 from trafficapp.stores.roads.current_predictions import CurrentPredictions
-from web.roads.pages import ANSWER_WITHIN_SECONDS, MAX_ROADS, RoadPage, RoadPages
+from web.roads.pages import MAX_ROADS, RoadPage, RoadPages
 from web.serving import parameters
 from web.serving.answers import NEXT_PAGE, json_answer
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag, operation
+from web.serving.from_redis import RedisAway, from_redis
+from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError, unavailable
+
+_Result = TypeVar("_Result")
 
 
 class RoadPredictionsQuery(Struct, frozen=True, kw_only=True):
@@ -56,21 +58,23 @@ async def _page(context: WebContext, after: str | None, limit: int) -> RoadPage:
         ProblemError: 503, Redis does not answer.
     """
     predictions = CurrentPredictions(context.redis)
+
+    async def read() -> RoadPage:
+        road_ids, last = await predictions.page_of_ids(after, limit)
+        return RoadPage(b"[" + b",".join(await predictions.documents(road_ids)) + b"]", last)
+
+    return await _ask(read())
+
+
+async def _ask(answer: Awaitable[_Result]) -> _Result:
     try:
-        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-            rest = [road_id for road_id in await predictions.road_ids() if after is None or road_id > after]
-            found = await predictions.documents(rest[:limit])
-    except UNAVAILABLE:
+        return await from_redis(answer)
+    except RedisAway:
         raise unavailable("Redis, which holds the newest predictions,") from None
-    return RoadPage(b"[" + b",".join(found) + b"]", rest[limit - 1] if len(rest) > limit else None)
 
 
 async def _of_road(context: WebContext, road_id: str) -> bytes:
-    try:
-        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-            found = await CurrentPredictions(context.redis).documents([road_id])
-    except UNAVAILABLE:
-        raise unavailable("Redis, which holds the newest predictions,") from None
+    found = await _ask(CurrentPredictions(context.redis).documents([road_id]))
     if not found:
         raise ProblemError(HTTPStatus.NOT_FOUND, f"no prediction of road {road_id!r} was made in the last half hour")
     return b"[" + found[0] + b"]"
@@ -79,7 +83,7 @@ async def _of_road(context: WebContext, road_id: str) -> bytes:
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        operation(
+        Operation(
             "GET /api/predict/roads",
             RoadPredictions().newest,
             Tag.CURRENT,

@@ -32,7 +32,7 @@ from web.roads.route_cache import KeptAnswer, RouteCache, rounded
 from web.roads.route_planning import Outlook, RoutePlanning
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT
-from web.serving.operations import Operation, Tag, operation
+from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
 
 NOW = "now"
@@ -209,7 +209,7 @@ def in_words(congestion: RouteCongestion, eta_seconds: float) -> str:
 def operations(planning: RoutePlanning, cache: RouteCache) -> list[Operation]:
     """What this module answers."""
     return [
-        operation(
+        Operation(
             "POST /route/recommend",
             Routes(planning, cache).recommend,
             Tag.ROADS,

@@ -13,7 +13,7 @@ from models.timestamps import epoch_us, rfc3339
 from trafficapp.stores.cameras.scores import simulated_within
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT
-from web.serving.operations import Operation, Tag, operation
+from web.serving.operations import Operation, Tag
 from web.serving.shapes import Moment
 from web.serving.spans import span_between
 
@@ -50,5 +50,5 @@ async def simulated_spans(request: web.Request, query: SimulatedQuery) -> web.Re
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        operation("GET /api/simulated-spans", simulated_spans, Tag.ANALYTICS, list[SimulatedSpan], errors=(503,)),
+        Operation("GET /api/simulated-spans", simulated_spans, Tag.ANALYTICS, list[SimulatedSpan], errors=(503,)),
     ]

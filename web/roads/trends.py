@@ -20,7 +20,7 @@ from trafficapp.analytics.road_trends import (
 from trafficapp.stores.roads.trend_queries import road_trends
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT
-from web.serving.operations import Operation, Tag, operation
+from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
 from web.serving.shapes import Moment, Name
 from web.serving.spans import span_between
@@ -73,5 +73,5 @@ async def trends(request: web.Request, query: TrendsQuery) -> web.Response:
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        operation("GET /analytics/trends", trends, Tag.ANALYTICS, RoadTrends, errors=(503,)),
+        Operation("GET /analytics/trends", trends, Tag.ANALYTICS, RoadTrends, errors=(503,)),
     ]

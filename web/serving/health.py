@@ -21,7 +21,7 @@ from trafficapp.settings import KafkaSettings
 from web.auth.access import Access
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, Probe
-from web.serving.operations import Operation, Tag, operation
+from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
 
 logger = logging.getLogger(__name__)
@@ -132,9 +132,9 @@ class HealthCheck:
     def operations(self) -> list[Operation]:
         """What this module answers."""
         return [
-            operation("GET /health", self.view, Tag.OPERATION, Health, access=Access.OPEN),
-            operation("GET /health/live", live, Tag.OPERATION, Liveness, access=Access.OPEN),
-            operation("GET /health/ready", ready, Tag.OPERATION, Readiness, access=Access.OPEN, errors=(503,)),
+            Operation("GET /health", self.view, Tag.OPERATION, Health, access=Access.OPEN),
+            Operation("GET /health/live", live, Tag.OPERATION, Liveness, access=Access.OPEN),
+            Operation("GET /health/ready", ready, Tag.OPERATION, Readiness, access=Access.OPEN, errors=(503,)),
         ]
 
 

@@ -11,7 +11,7 @@ from models.events import CONNECTION_EVENTS, Envelope
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.settings import Settings
 from web.serving.context import CONTEXT
-from web.serving.operations import Operation, Tag, operation
+from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError, unavailable
 from web.serving.shapes import Name
 from web.sockets.clients import SocketClient, SocketClients
@@ -73,7 +73,7 @@ class EventSockets:
     def operations(self) -> list[Operation]:
         """What this view answers."""
         return [
-            operation(
+            Operation(
                 f"GET {self.clients.route}",
                 self.events,
                 Tag.LIVE,

@@ -11,7 +11,7 @@ from models.cameras.window_rows import WindowRow
 from models.events import Envelope
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.settings import Settings
-from web.serving.operations import Operation, Tag, operation
+from web.serving.operations import Operation, Tag
 from web.serving.shapes import Name
 from web.sockets.clients import SocketClient, SocketClients
 from web.sockets.event_feed import EventFeed
@@ -78,12 +78,12 @@ class MetricsSockets:
             "broadcasts: objects, enveloped as on `/ws/events`."
         )
         return [
-            operation(
+            Operation(
                 f"GET {self.clients[lanes].route}",
                 view,
                 Tag.LIVE,
                 list[WindowRow] | Envelope,
-                description=about,
+                about=about,
                 errors=SOCKET_ERRORS,
                 websocket=True,
             )

@@ -35,6 +35,11 @@ class NewestDocuments:
             found.update(road_id for road_id, _ in roads)
         return sorted(found)
 
+    async def page_of_ids(self, after: str | None, limit: int) -> tuple[list[str], str | None]:
+        """So many of them behind an id, or the first, and the last of these when more follow."""
+        rest = [road_id for road_id in await self.road_ids() if after is None or road_id > after]
+        return rest[:limit], rest[limit - 1] if len(rest) > limit else None
+
     async def documents(self, road_ids: Sequence[str]) -> list[bytes]:
         """Documents as JSON, in the order asked for; a road whose document has expired is left out."""
         return [document async for _, document in self.by_key(road_ids)]
