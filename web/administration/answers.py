@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from web.auth.access import Access
 from web.serving.answers import json_answer
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation, Tag, View
 
 _encode = msgspec.json.Encoder().encode
 
@@ -27,6 +27,12 @@ PAGE_HEADERS = (("Link", 'The next page: `<...>; rel="next"`. Absent on the last
 WRITE_HEADERS = (
     ("X-Publication", "`pending` when the write is done, while other parts of the system are still to be told."),
 )
+
+
+def creating(call: str, view: View, answer: Any, what: str) -> Operation:
+    """The operation of a view that makes something and says in the header ``Location`` where it is."""
+    headers = (("Location", f"Where the {what} is."), *WRITE_HEADERS)
+    return administered(call, view, answer=answer, status=HTTPStatus.CREATED, errors=(409, 422, 503), headers=headers)
 
 
 #: The largest number of a row in the database.

@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, Struct
 from models.administration.changes import Camera, CameraChange, NewCameraBody
 from trafficapp.cameras.calibration import Unstorable, check_calibration
 from trafficapp.stores.cameras import registry as camera_queries
-from web.administration.answers import PAGE_HEADERS, WRITE_HEADERS, administered, answer
+from web.administration.answers import PAGE_HEADERS, WRITE_HEADERS, administered, answer, creating
 from web.serving import parameters
 from web.serving.context import CONTEXT
 from web.serving.operations import Operation
@@ -209,14 +209,7 @@ def operations() -> list[Operation]:
     """What this module answers."""
     return [
         administered(f"GET {PATH}", cameras, answer=list[Camera], errors=(404, 503), headers=PAGE_HEADERS),
-        administered(
-            f"POST {PATH}",
-            create,
-            answer=Camera,
-            status=HTTPStatus.CREATED,
-            errors=(409, 422, 503),
-            headers=(("Location", "Where the camera is."), *WRITE_HEADERS),
-        ),
+        creating(f"POST {PATH}", create, Camera, "camera"),
         administered(f"GET {_ONE_PATH}", one, answer=Camera, errors=(404, 503)),
         administered(f"PUT {_ONE_PATH}", replace, answer=Camera, errors=(409, 422, 503), headers=WRITE_HEADERS),
         administered(

@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, Struct
 from models.administration.changes import NewZone, Point, Zone, ZoneChange
 from trafficapp.administration.zones import LonLat, NotAnArea, closed_ring
 from trafficapp.stores.administration import zone_queries
-from web.administration.answers import LARGEST_ID, PAGE_HEADERS, WRITE_HEADERS, IdCursor, administered, answer
+from web.administration.answers import LARGEST_ID, PAGE_HEADERS, WRITE_HEADERS, IdCursor, administered, answer, creating
 from web.serving import parameters
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation
@@ -155,14 +155,7 @@ def operations() -> list[Operation]:
     """What this module answers."""
     return [
         administered(f"GET {PATH}", zones, answer=list[Zone], errors=(503,), headers=PAGE_HEADERS),
-        administered(
-            f"POST {PATH}",
-            create,
-            answer=Zone,
-            status=HTTPStatus.CREATED,
-            errors=(409, 422, 503),
-            headers=(("Location", "Where the zone is."), *WRITE_HEADERS),
-        ),
+        creating(f"POST {PATH}", create, Zone, "zone"),
         administered(f"GET {PATH}/{{id}}", one, answer=Zone, errors=(404, 503)),
         administered(f"PUT {PATH}/{{id}}", replace, answer=Zone, errors=(404, 409, 422, 503), headers=WRITE_HEADERS),
         administered(

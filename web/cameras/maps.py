@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from aiohttp import web
 from msgspec import Meta, Struct
@@ -28,6 +28,10 @@ from web.serving.shared_answers import SharedAnswers
 
 #: Sums and the answers made of them are each kept for this long.
 MAX_AGE_SECONDS = 2.5
+#: Fields of an incident that are those of its alert, and of the newest window of its camera.
+_OF_ALERT = ("road_segment", "severity", "alert_type", "title", "triggered_at")
+_OF_WINDOW = ("vehicle_count", "queue_length", "avg_speed_kmh", "counts_by_class", "window_end")
+
 DEFAULT_MINUTES = 5
 MAX_MINUTES = 1440
 
@@ -126,19 +130,16 @@ def _incident(context: WebContext, alert: AlertRow, camera_id: str, window: Wind
         camera_id=camera_id,
         latitude=place.latitude,
         longitude=place.longitude,
-        road_segment=alert.road_segment,
-        severity=alert.severity,
-        alert_type=alert.alert_type,
-        title=alert.title,
-        triggered_at=alert.triggered_at,
         congestion_level=level,
         score=score,
-        vehicle_count=None if window is None else window.vehicle_count,
-        queue_length=None if window is None else window.queue_length,
-        avg_speed_kmh=None if window is None else window.avg_speed_kmh,
-        counts_by_class=None if window is None else window.counts_by_class,
-        window_end=None if window is None else window.window_end,
+        **_fields(alert, _OF_ALERT),
+        **_fields(window, _OF_WINDOW),
     )
+
+
+def _fields(source: AlertRow | WindowRow | None, names: Iterable[str]) -> dict[str, Any]:
+    """Fields under the names that they have; None each when there is nothing that has them."""
+    return {name: None if source is None else getattr(source, name) for name in names}
 
 
 def operations() -> list[Operation]:

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from aiohttp import web
 from msgspec import Meta, Struct
@@ -49,8 +49,9 @@ class PredictQuery(Struct, frozen=True, kw_only=True):
     lookback_minutes: Annotated[int, Meta(ge=1, le=120)] = 15
 
 
-@dataclass(frozen=True, slots=True)
-class _History:
+class _History(NamedTuple):
+    """What cameras scored, and what names the levels of scores."""
+
     window: ScoreWindow
     scale: CongestionScale
 
