@@ -157,7 +157,7 @@ async def alerts(
     found = await pool.fetch(f"{_SELECT} {conditions.where} {_ORDER} LIMIT {limit + 1:d}", *conditions.arguments)
     kept = found[:limit]
     last = (kept[-1]["triggered_at"], kept[-1]["id"]) if len(found) > limit else None
-    return AlertsPage([_alert_row(row) for row in kept], last)
+    return Page([_alert_row(row) for row in kept], last)
 
 
 async def end_of_page(pool: Pool, wanted: AlertFilter, limit: int, after: Position | None = None) -> Position | None:

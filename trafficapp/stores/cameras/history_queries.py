@@ -111,7 +111,7 @@ async def metrics_history(
             its first one in the span.
     """
     if "\0" in camera_id:
-        return MetricsPage([], None)
+        return Page([], None)
     arguments = [camera_id, from_, to, lanes, limit + 1, *([] if step is None else [step]), *(cursor_position or ())]
     if step is None:
         statement = _HISTORY if cursor_position is None else _HISTORY_AFTER
@@ -120,9 +120,7 @@ async def metrics_history(
     found = await pool.fetch(statement, *arguments)
     kept = found[:limit]
     more = len(found) > limit
-    return MetricsPage(
-        [window_row(row) for row in kept], (kept[-1]["window_start"], kept[-1]["lane_id"]) if more else None
-    )
+    return Page([window_row(row) for row in kept], (kept[-1]["window_start"], kept[-1]["lane_id"]) if more else None)
 
 
 async def step_that_fits(

@@ -19,7 +19,7 @@ _Row = TypeVar("_Row")
 _Position = TypeVar("_Position")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Page(Generic[_Row, _Position]):
     """Some rows of a list, in its order.
 
