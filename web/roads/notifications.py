@@ -19,8 +19,8 @@ from web.serving.answers import NEXT_PAGE, json_answer
 from web.serving.context import CONTEXT
 from web.serving.operations import Operation, Tag
 from web.serving.problems import unavailable
-from web.serving.shapes import Moment, Name
-from web.serving.spans import span_between
+from web.serving.shapes import Name
+from web.serving.spans import SpanQuery
 from web.sockets.clients import SocketClient, SocketClients
 from web.sockets.notification_feed import NotificationFeed
 from web.sockets.windows import SOCKET_ERRORS
@@ -41,11 +41,9 @@ class RecentQuery(Struct, frozen=True, kw_only=True):
     recent: Annotated[int, Meta(ge=0, le=KEPT_NOTIFICATIONS)] = 0
 
 
-class HistoryQuery(Struct, frozen=True, kw_only=True):
+class HistoryQuery(SpanQuery, frozen=True, kw_only=True):
     """Which ones by ``from <= timestamp < to``: without ``to`` now, without ``from`` 24 hours before ``to``."""
 
-    from_: Moment | None = msgspec.field(default=None, name="from")
-    to: Moment | None = None
     road_id: Name | None = None
     alert_type: NotificationType | None = None
     limit: Annotated[int, Meta(ge=1, le=MAX_NOTIFICATIONS)] = DEFAULT_NOTIFICATIONS
@@ -80,7 +78,7 @@ class NotificationViews:
 
         Every one with `from <= timestamp < to`; by default of the last 24 hours.
         """
-        span = span_between(query.from_, query.to, DEFAULT_SPAN)
+        span = query.span(DEFAULT_SPAN)
         wanted = NotificationFilter(span.since, span.until, query.road_id, query.alert_type)
         after = parameters.time_cursor(request)
         page = await request.app[CONTEXT].database.ask(lambda pool: notifications(pool, wanted, query.limit, after))

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct
 
 from models.roads.prediction_accuracy import PredictionAccuracy
 from models.timestamps import epoch_us, rfc3339
@@ -14,20 +13,12 @@ from trafficapp.stores.roads.prediction_scores import accuracy
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT
 from web.serving.operations import Operation, Tag
-from web.serving.shapes import Moment
-from web.serving.spans import span_between
+from web.serving.spans import SpanQuery
 
 DEFAULT_SPAN = timedelta(hours=24)
 
 
-class AccuracyQuery(Struct, frozen=True, kw_only=True):
-    """Predictions for times in ``[from, to)``: without ``to`` up to now, without ``from`` the 24 hours before."""
-
-    from_: Moment | None = msgspec.field(default=None, name="from")
-    to: Moment | None = None
-
-
-async def prediction_accuracy(request: web.Request, query: AccuracyQuery) -> web.Response:
+async def prediction_accuracy(request: web.Request, query: SpanQuery) -> web.Response:
     """How good predictions of roads were.
 
     Predictions are compared with the mean speed measured in the step that they were for, two minutes after that step is
@@ -36,7 +27,7 @@ async def prediction_accuracy(request: web.Request, query: AccuracyQuery) -> web
     model that is not better is of no use.
     """
     context = request.app[CONTEXT]
-    span = span_between(query.from_, query.to, DEFAULT_SPAN)
+    span = query.span(DEFAULT_SPAN)
     found, newest = await context.database.ask(lambda pool: accuracy(pool, span.since, span.until))
     step = timedelta(seconds=context.settings.forecast.step_seconds)
     body = PredictionAccuracy(

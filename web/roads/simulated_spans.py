@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 from aiohttp import web
-from msgspec import Struct
 
 from models.roads.simulated_spans import SimulatedSpan, encode_simulated_spans
 from models.timestamps import epoch_us, rfc3339
@@ -14,8 +12,7 @@ from trafficapp.stores.cameras.scores import simulated_within
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT
 from web.serving.operations import Operation, Tag
-from web.serving.shapes import Moment
-from web.serving.spans import span_between
+from web.serving.spans import SpanQuery
 
 DEFAULT_SPAN = timedelta(hours=24)
 
@@ -23,21 +20,14 @@ DEFAULT_SPAN = timedelta(hours=24)
 GOES_ON = timedelta(minutes=15)
 
 
-class SimulatedQuery(Struct, frozen=True, kw_only=True):
-    """``[from, to)``: without ``to`` now, without ``from`` 24 hours before ``to``."""
-
-    from_: Moment | None = msgspec.field(default=None, name="from")
-    to: Moment | None = None
-
-
-async def simulated_spans(request: web.Request, query: SimulatedQuery) -> web.Response:
+async def simulated_spans(request: web.Request, query: SpanQuery) -> web.Response:
     """Which times within a range hold simulated traffic.
 
     Spans that `trafficapp simulate` filled as history or sent live and that touch `[from, to)`, in order of their
     begin; each with its whole length. `goes_on` is true of one that reaches into the last quarter of an hour: then the
     figures of now are simulated too. Empty where everything was measured.
     """
-    asked = span_between(query.from_, query.to, DEFAULT_SPAN)
+    asked = query.span(DEFAULT_SPAN)
     found = await request.app[CONTEXT].database.ask(lambda pool: simulated_within(pool, asked.since, asked.until))
     recently = datetime.now(UTC) - GOES_ON
     spans = [

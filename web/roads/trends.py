@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from http import HTTPStatus
 
-import msgspec
 from aiohttp import web
-from msgspec import Struct
 
 from models.roads.trends import RoadTrends, encode_road_trends
 from trafficapp.analytics.local_hours import slot_minutes, time_zone
@@ -22,8 +20,8 @@ from web.serving.answers import json_answer
 from web.serving.context import CONTEXT
 from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
-from web.serving.shapes import Moment, Name
-from web.serving.spans import span_between
+from web.serving.shapes import Name
+from web.serving.spans import SpanQuery
 
 DEFAULT_SPAN = timedelta(hours=24)
 MAX_SPAN = timedelta(days=400)
@@ -31,11 +29,9 @@ MAX_SPAN = timedelta(days=400)
 _ANSWER_WITHIN_SECONDS = 60.0
 
 
-class TrendsQuery(Struct, frozen=True, kw_only=True):
+class TrendsQuery(SpanQuery, frozen=True, kw_only=True):
     """``[from, to)``: without ``to`` now, without ``from`` 24 hours before ``to``."""
 
-    from_: Moment | None = msgspec.field(default=None, name="from")
-    to: Moment | None = None
     road_id: Name | None = None
 
 
@@ -50,7 +46,7 @@ async def trends(request: web.Request, query: TrendsQuery) -> web.Response:
     """
     context = request.app[CONTEXT]
     roads = context.settings.roads
-    span = span_between(query.from_, query.to, DEFAULT_SPAN)
+    span = query.span(DEFAULT_SPAN)
     if span.until - span.since > MAX_SPAN:
         raise ProblemError(HTTPStatus.BAD_REQUEST, f"from from to to may be {MAX_SPAN.days} days at most")
     zone = time_zone(roads.zone)
