@@ -18,13 +18,14 @@ from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import RoadSettings
 from trafficapp.stores.roads.current import CurrentRoads
 from trafficapp.stores.roads.queries import stored_roads
-from web.roads.pages import RoadPage, RoadPages, RoadsQuery
+from web.roads.pages import RoadsQuery
 from web.serving import parameters
 from web.serving.answers import FROM_POSTGRES, MAY_BE_FROM_POSTGRES, NEXT_PAGE
 from web.serving.context import CONTEXT, WebContext
 from web.serving.from_redis import RedisAway, from_redis
 from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
+from web.serving.shared_pages import KeyedPage, SharedPages
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Roads:
     """The views; pages are shared for a second, and the network is made once."""
 
     def __init__(self) -> None:
-        self._pages = RoadPages(_page)
+        self._pages = SharedPages(_page)
         self._networks: dict[RoadSettings, asyncio.Task[_Network]] = {}
 
     async def current(self, request: web.Request, query: RoadsQuery) -> web.Response:
@@ -89,7 +90,7 @@ class Roads:
             raise ProblemError(HTTPStatus.NOT_FOUND, f"there is no road graph: {error}") from None
 
 
-async def _page(context: WebContext, after: str | None, limit: int) -> RoadPage:
+async def _page(context: WebContext, after: str | None, limit: int) -> KeyedPage:
     """A page from Redis or, while it is away, from Postgres.
 
     Raises:
@@ -100,12 +101,12 @@ async def _page(context: WebContext, after: str | None, limit: int) -> RoadPage:
     except RedisAway:
         found = await context.database.ask(lambda pool: stored_roads(pool, after, limit))
         last = found[-1].road_id if len(found) == limit else None
-        return RoadPage(msgspec.json.encode(found), last, FROM_POSTGRES)
+        return KeyedPage(msgspec.json.encode(found), last, FROM_POSTGRES)
 
 
-async def _page_in_redis(roads: CurrentRoads, after: str | None, limit: int) -> RoadPage:
+async def _page_in_redis(roads: CurrentRoads, after: str | None, limit: int) -> KeyedPage:
     road_ids, last = await roads.page_of_ids(after, limit)
-    return RoadPage(msgspec.json.encode(await roads.roads(road_ids)), last)
+    return KeyedPage(msgspec.json.encode(await roads.roads(road_ids)), last)
 
 
 def _make_network(settings: RoadSettings) -> _Network:

@@ -99,7 +99,7 @@ def operations(planning: RoutePlanning) -> list[Operation]:
             f"GET /export/osrm/{name}.csv",
             view,
             Tag.ROADS,
-            about=about,
+            words=f"{view.__doc__}\n\n{about}",
             content_type="text/csv",
             errors=(503,),
             headers=((VERSION_HEADER, "Version of the speeds; `none` without any"),),

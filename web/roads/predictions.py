@@ -11,13 +11,14 @@ from msgspec import Meta, Struct
 
 from models.roads.predictions import RoadPrediction
 from trafficapp.stores.roads.current_predictions import CurrentPredictions
-from web.roads.pages import MAX_ROADS, RoadPage, RoadPages
+from web.roads.pages import MAX_ROADS
 from web.serving import parameters
 from web.serving.answers import NEXT_PAGE, json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.from_redis import RedisAway, from_redis
 from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError, unavailable
+from web.serving.shared_pages import KeyedPage, SharedPages
 
 _Result = TypeVar("_Result")
 
@@ -35,7 +36,7 @@ class RoadPredictions:
     """The view; pages are shared for a second."""
 
     def __init__(self) -> None:
-        self._pages = RoadPages(_page)
+        self._pages = SharedPages(_page)
 
     async def newest(self, request: web.Request, query: RoadPredictionsQuery) -> web.Response:
         """The newest prediction of one road or of every road.
@@ -51,7 +52,7 @@ class RoadPredictions:
         return await self._pages.answer(request, after, query.limit)
 
 
-async def _page(context: WebContext, after: str | None, limit: int) -> RoadPage:
+async def _page(context: WebContext, after: str | None, limit: int) -> KeyedPage:
     """A page of roads.
 
     Raises:
@@ -59,9 +60,9 @@ async def _page(context: WebContext, after: str | None, limit: int) -> RoadPage:
     """
     predictions = CurrentPredictions(context.redis)
 
-    async def read() -> RoadPage:
+    async def read() -> KeyedPage:
         road_ids, last = await predictions.page_of_ids(after, limit)
-        return RoadPage(b"[" + b",".join(await predictions.documents(road_ids)) + b"]", last)
+        return KeyedPage(b"[" + b",".join(await predictions.documents(road_ids)) + b"]", last)
 
     return await _ask(read())
 

@@ -48,7 +48,7 @@ class Operation:
             refused with 400 (path, query, no JSON) or 422 (a body of another shape) before the view is called.
         tag: chapter of the documentation.
         answer: type of the JSON answer, or of each message of a socket; None when there is none or it is no JSON.
-        about: the description of views that share one, with a line of docstring each; Markdown.
+        words: summary and description of a view that serves more than one operation, in the place of its docstring.
         access: who may.
         authorise: lets a request pass in another way than `access` says, where a setting asks for that.
         status: of the successful answer.
@@ -64,7 +64,7 @@ class Operation:
     tag: Tag
     answer: Any = None
     _: KW_ONLY
-    about: str | None = None
+    words: str | None = None
     access: Access = Access.READ
     authorise: Callable[[web.Request], Awaitable[None]] | None = None
     status: int = 200
@@ -91,7 +91,7 @@ class Operation:
     @property
     def description(self) -> str:
         """Whatever else a user must know, Markdown."""
-        return self._told[1] if self.about is None else self.about
+        return self._told[1]
 
     @property
     def path_shape(self) -> type[Struct] | None:
@@ -110,7 +110,7 @@ class Operation:
 
     @cached_property
     def _told(self) -> tuple[str, str]:
-        first, _, more = cleandoc(self.view.__doc__ or "").partition("\n")
+        first, _, more = cleandoc(self.words or self.view.__doc__ or "").partition("\n")
         return first, more.strip()
 
     @cached_property

@@ -83,7 +83,7 @@ class MetricsSockets:
                 view,
                 Tag.LIVE,
                 list[WindowRow] | Envelope,
-                about=about,
+                words=f"{view.__doc__}\n\n{about}",
                 errors=SOCKET_ERRORS,
                 websocket=True,
             )

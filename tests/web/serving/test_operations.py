@@ -46,9 +46,9 @@ def test_words_and_shapes_are_those_of_the_view() -> None:
     assert operation.access is Access.READ
 
 
-def test_methods_are_views_too_and_may_share_a_description() -> None:
-    operation = Operation("GET /things/{id}", Views().one, Tag.ALERTS, Said, about="As others.")
-    assert (operation.summary, operation.description) == ("A thing", "As others.")
+def test_methods_are_views_too_and_words_may_take_the_place_of_their_docstring() -> None:
+    operation = Operation("GET /things/{id}", Views().one, Tag.ALERTS, Said, words="Another thing.\n\nAs others.")
+    assert (operation.summary, operation.description) == ("Another thing", "As others.")
     assert (operation.path_shape, operation.query_shape, operation.body_shape) == (Key, None, None)
 
 
