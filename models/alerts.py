@@ -93,6 +93,11 @@ class AlertEvent(Struct, frozen=True, kw_only=True):
     acknowledged_by: str | None = None
     acknowledged_at: str | None = None
 
+    @property
+    def acknowledged(self) -> bool:
+        """Whether somebody has taken it on."""
+        return self.acknowledged_at is not None
+
     def __post_init__(self) -> None:
         """Number the alert; one whose id is no UUID, which whoever reads it refuses, keeps none."""
         with contextlib.suppress(ValueError):

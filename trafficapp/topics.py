@@ -48,34 +48,34 @@ class TopicDeclaration:
     config: Mapping[str, str] = field(default_factory=dict)
 
 
-def camera_state_changelog(settings: Settings) -> str:
-    """Name of the changelog topic of the table ``camera_state``."""
-    return f"{settings.app_id}-camera_state-changelog"
+@dataclass(frozen=True)
+class OwnTopic:
+    """A topic of this application alone: its name begins with the application's id."""
+
+    rest: str
+
+    def __call__(self, settings: Settings) -> str:
+        """The name of the topic."""
+        return f"{settings.app_id}-{self.rest}"
 
 
-def alert_state_changelog(settings: Settings) -> str:
-    """Name of the changelog topic of the table ``alert_state``."""
-    return f"{settings.app_id}-alerts-alert_state-changelog"
+#: The changelog topic of the table ``camera_state``.
+camera_state_changelog = OwnTopic("camera_state-changelog")
 
+#: The changelog topic of the table ``alert_state``.
+alert_state_changelog = OwnTopic("alerts-alert_state-changelog")
 
-def quiet_cameras(settings: Settings) -> str:
-    """Name of the topic on which the windows tell the alerts of cameras that finish no more windows."""
-    return f"{settings.app_id}-quiet-cameras"
+#: The topic on which the windows tell the alerts of cameras that finish no more windows.
+quiet_cameras = OwnTopic("quiet-cameras")
 
+#: The topic of checked road observations; it has one partition.
+road_observations = OwnTopic("road-observations")
 
-def road_observations(settings: Settings) -> str:
-    """Name of the topic of checked road observations; it has one partition."""
-    return f"{settings.app_id}-road-observations"
+#: The changelog topic of the table ``road_feed_state``, partitioned like ``traffic-raw``.
+road_feed_changelog = OwnTopic("roads-road_feed_state-changelog")
 
-
-def road_feed_changelog(settings: Settings) -> str:
-    """Name of the changelog topic of the table ``road_feed_state``, partitioned like ``traffic-raw``."""
-    return f"{settings.app_id}-roads-road_feed_state-changelog"
-
-
-def road_forecast_changelog(settings: Settings) -> str:
-    """Name of the changelog topic of the table ``road_forecast_state``; it has one partition."""
-    return f"{settings.app_id}-roads-road_forecast_state-changelog"
+#: The changelog topic of the table ``road_forecast_state``; it has one partition.
+road_forecast_changelog = OwnTopic("roads-road_forecast_state-changelog")
 
 
 def how_to_begin_anew(topic: str) -> str:

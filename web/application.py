@@ -61,6 +61,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     )
 
     async def exposition(request: web.Request) -> web.Response:
+        """Counters for Prometheus."""
         return web.Response(body=telemetry.exposition(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
     async def start(_: web.Application) -> None:
@@ -109,15 +110,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *prediction_accuracy.operations(),
         *camera_predictions.operations(settings),
         *health.operations(),
-        Operation(
-            method="GET",
-            path="/metrics",
-            view=exposition,
-            summary="Counters for Prometheus",
-            tag=Tag.OPERATION,
-            access=Access.OPEN,
-            content_type="text/plain",
-        ),
+        Operation("GET /metrics", exposition, Tag.OPERATION, access=Access.OPEN, content_type="text/plain"),
         *sockets.operations(),
         *event_sockets.operations(),
         *notification_views.operations(),

@@ -7,7 +7,7 @@ applied. `trafficapp.engine.state` merges rows by that offset and need not know 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -119,6 +119,16 @@ def row_of(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> 
                 raise NoStateRow("it does not say as of when something is forgotten")
             return row
     return None
+def decoded_row(
+    key: bytes, row: bytes, decode_own: Callable[[bytes], Any], decode_partition: Callable[[bytes], Any]
+) -> Any:
+    """What a state row says: of its partition, or of what its key names, then with the key.
+
+    Raises:
+        Exception: one of `models.records.MALFORMED`, it is none.
+    """
+    state = row[OFFSET_BYTES:]
+    return decode_partition(state) if key.startswith(PARTITION_KEY_PREFIX) else (key.decode(), decode_own(state))
 
 
 def state_row(offset: int, state: Any) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID, uuid5
 
+import msgspec
 from msgspec import Struct, field
 
 from models.roads.notifications import NotificationSeverity, NotificationType, RoadNotification
@@ -53,16 +54,7 @@ class Notice(Struct, frozen=True, kw_only=True):
 
     def told(self, affected_routes: list[str]) -> RoadNotification:
         """The record of ``traffic-notifications``."""
-        return RoadNotification(
-            event_id=self.event_id,
-            timestamp=self.timestamp,
-            alert_type=self.alert_type,
-            road_id=self.road_id,
-            road_name=self.road_name,
-            severity=self.severity,
-            message=self.message,
-            affected_routes=affected_routes,
-        )
+        return RoadNotification(**msgspec.structs.asdict(self), affected_routes=affected_routes)
 
 
 class RoadNotices:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from trafficapp.commands.moments import MomentType
 from trafficapp.commands.settings import settings_or_message
 from trafficapp.roads.graph.road_graph import GraphError
 from trafficapp.roads.graph.shipped import city_graph
@@ -19,7 +20,7 @@ from trafficapp.settings import Settings
 from trafficapp.simulation.chance import Incident
 from trafficapp.simulation.city import City, bologna
 from trafficapp.simulation.live import LiveCity, clock_shift, daylight_hour
-from trafficapp.simulation.options import AskedIncident, DurationType, IncidentType, MomentType, StartHourType
+from trafficapp.simulation.options import AskedIncident, DurationType, IncidentType, StartHourType
 from trafficapp.simulation.span import STEP_MINUTES, Span
 from trafficapp.simulation.views import CameraView, shipped_views
 from trafficapp.windows.congestion import CongestionScale

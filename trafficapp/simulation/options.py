@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 import click
@@ -26,20 +26,6 @@ class DurationType(click.ParamType):
         if found is None:
             self.fail(f"{value!r} is no duration such as 14d, 6h, 20min or 90s", param, ctx)
         return found
-
-
-class MomentType(click.ParamType):
-    """A time in ISO 8601, UTC without an offset."""
-
-    name = "time"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Read it."""
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not ISO 8601", param, ctx)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 class StartHourType(click.ParamType):

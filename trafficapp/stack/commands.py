@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -103,7 +104,8 @@ def up(worker_count: int, web_port: int | None, source: str, no_demo: bool, data
         specs, endpoints = _plan(folder, given, output, remembered)
         chosen = workers.choose_workers(worker_count, web_port, remembered)
         _tell_taken(remembered, output)
-        asyncio.run(_run_up(specs, given, endpoints, chosen, folder, output, None if no_demo else source))
+        everything = _Up(given, endpoints, chosen, folder, output, None if no_demo else source)
+        asyncio.run(everything.run(specs))
 
 
 async def _run_stack(specs: list[ProcessSpec], endpoints: Endpoints, folder: Path, output: LogOutput) -> None:
@@ -117,64 +119,67 @@ async def _run_stack(specs: list[ProcessSpec], endpoints: Endpoints, folder: Pat
         await _until_given_up(supervisor)
 
 
-async def _run_up(
-    specs: list[ProcessSpec],
-    given: Endpoints,
-    endpoints: Endpoints,
-    chosen: list[workers.Worker],
-    folder: Path,
-    output: LogOutput,
-    source: str | None,
-) -> None:
-    """Run it all; `source` is what the demo plays, None for no demo."""
-    supervisor = Supervisor([specs], output.line, output.told)
-    async with _stopped_by_signals(supervisor, output):
-        output.note(
-            f"starting; every line of every process is in {output.log_dir}{', or here with --verbose' * output.brief}"
+@dataclass(frozen=True, slots=True)
+class _Up:
+    """What runs with ``trafficapp up``.
+
+    Attributes:
+        given: servers that are there.
+        endpoints: of all servers.
+        chosen: the workers.
+        folder: where data is stored.
+        source: what the demo plays, None for no demo.
+    """
+
+    given: Endpoints
+    endpoints: Endpoints
+    chosen: list[workers.Worker]
+    folder: Path
+    output: LogOutput
+    source: str | None
+
+    async def run(self, specs: list[ProcessSpec]) -> None:
+        """Run it all with these servers until it is stopped."""
+        output = self.output
+        supervisor = Supervisor([specs], output.line, output.told)
+        async with _stopped_by_signals(supervisor, output):
+            where = f"in {output.log_dir}{', or here with --verbose' * output.brief}"
+            output.note(f"starting; every line of every process is {where}")
+            stages = _Stages(output)
+            async with _telling_what_is_waited_for(supervisor, output, lambda: stages.next):
+                await self._start(supervisor, stages)
+            click.echo("\n".join(_exports(self.endpoints, self.given, output)))
+            _tell_addresses(self.chosen, output)
+            await _until_given_up(supervisor)
+
+    async def _start(self, supervisor: Supervisor, stages: _Stages) -> None:
+        """Start it stage by stage; return when everything is there."""
+        source, output, environment = self.source, self.output, self.endpoints.environment()
+        await asyncio.gather(supervisor.start_all(), _wait_for_given(self.given, output))
+        stages.reached("the servers answer", "tables and topics")
+        await asyncio.gather(
+            workers.run_to_end("migrate", ["migrate"], environment, output.line),
+            workers.run_to_end("topics", ["topics", "create"], environment, output.line),
         )
-        stages = _Stages(output)
-        async with _telling_what_is_waited_for(supervisor, output, lambda: stages.next):
-            await _start(supervisor, given, endpoints, chosen, folder, output, source, stages)
-        click.echo("\n".join(_exports(endpoints, given, output)))
-        _tell_addresses(chosen, output)
-        await _until_given_up(supervisor)
-
-
-async def _start(
-    supervisor: Supervisor,
-    given: Endpoints,
-    endpoints: Endpoints,
-    chosen: list[workers.Worker],
-    folder: Path,
-    output: LogOutput,
-    source: str | None,
-    stages: _Stages,
-) -> None:
-    """Start what `_run_up` runs, stage by stage; return when everything is there."""
-    environment = endpoints.environment()
-    await asyncio.gather(supervisor.start_all(), _wait_for_given(given, output))
-    stages.reached("the servers answer", "tables and topics")
-    await asyncio.gather(
-        workers.run_to_end("migrate", ["migrate"], environment, output.line),
-        workers.run_to_end("topics", ["topics", "create"], environment, output.line),
-    )
-    if source is not None:
-        arguments = ["cameras", "import", "--demo", "--only-new"]
-        await workers.run_to_end("cameras", arguments, environment, output.line)
-    stages.reached("tables and topics are there", "the workers")
-    together = [workers.worker_spec(worker, folder, environment) for worker in chosen]
-    if source is not None:
-        # beside the workers: its first window takes longer than they do
-        together.append(workers.source_spec(source, folder, environment))
-    supervisor.add_group(together)
-    await supervisor.start_all()
-    playing = "" if source is None else f"; the {source} of Bologna plays"
-    stages.reached(f"{len(chosen)} workers serve{playing}", "the first window")
-    if source is not None:
-        if await workers.first_window(str(endpoints.redis_url), FIRST_WINDOW_SECONDS):
-            stages.reached("the first window is there", "nothing")
-        else:
-            output.note(f"no window has arrived for {FIRST_WINDOW_SECONDS:.0f} s; see the files in {output.log_dir}")
+        if source is not None:
+            arguments = ["cameras", "import", "--demo", "--only-new"]
+            await workers.run_to_end("cameras", arguments, environment, output.line)
+        stages.reached("tables and topics are there", "the workers")
+        together = [workers.worker_spec(worker, self.folder, environment) for worker in self.chosen]
+        if source is not None:
+            # beside the workers: its first window takes longer than they do
+            together.append(workers.source_spec(source, self.folder, environment))
+        supervisor.add_group(together)
+        await supervisor.start_all()
+        playing = "" if source is None else f"; the {source} of Bologna plays"
+        stages.reached(f"{len(self.chosen)} workers serve{playing}", "the first window")
+        if source is not None:
+            if await workers.first_window(str(self.endpoints.redis_url), FIRST_WINDOW_SECONDS):
+                stages.reached("the first window is there", "nothing")
+            else:
+                output.note(
+                    f"no window has arrived for {FIRST_WINDOW_SECONDS:.0f} s; see the files in {output.log_dir}"
+                )
 
 
 class _Stages:

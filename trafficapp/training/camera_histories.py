@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -39,7 +39,7 @@ from trafficapp.stores.roads.history import (
     simulated_share,
     source_of,
 )
-from trafficapp.training.road_histories import named
+from trafficapp.training.road_histories import named, span_to_learn
 
 #: The cameras of the shipped recording, with the road segment that each sees.
 SHIPPED_CAMERAS = Path(trafficapp.sources.__file__).parent / "data" / "bologna-cameras.json"
@@ -75,10 +75,7 @@ def from_postgres(settings: Settings, since: datetime | None, until: datetime | 
     Raises:
         HistoryError: there is not enough, or Postgres cannot be asked.
     """
-    until = until or datetime.now(UTC)
-    since = since or until - timedelta(days=settings.forecast.train_days)
-    if since >= until:
-        raise HistoryError(f"since ({since.isoformat()}) must be before until ({until.isoformat()})")
+    since, until = span_to_learn(settings, since, until)
     url = settings.postgres.url.get_secret_value()
     try:
         return asyncio.run(_from_postgres(url, settings.roads, since, until, watch))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trafficapp.commands.moments import MomentType
 from trafficapp.commands.settings import settings_or_message
 from trafficapp.forecast.quantities import CONGESTION_SCORE, SPEED
 from trafficapp.settings import Settings
@@ -30,19 +31,6 @@ _NEEDS = "training needs torch and onnx: pip install 'trafficapp[train]'"
 _POSTGRES = "postgres"
 
 
-class _Moment(click.ParamType):
-    """A time in ISO 8601, UTC without an offset."""
-
-    name = "time"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not ISO 8601", param, ctx)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-
-
 @click.command()
 @click.option("--what", type=click.Choice(list(DEFAULT_KINDS)), default="roads", show_default=True,
               help="roads: their speeds. cameras: the congestion scores of cameras and lanes.")  # fmt: skip
@@ -51,8 +39,8 @@ class _Moment(click.ParamType):
 @click.option("--from", "source", required=True, metavar="postgres|FILE",
               help="postgres: what feed or cameras said (DATABASE_URL). FILE: .parquet (road_id, timestamp, speed_kmh; "
                    "of cameras entity, timestamp, congestion_score) or .npz.")  # fmt: skip
-@click.option("--since", type=_Moment(), help="Postgres: from when on; else forecast.train_days before the end.")
-@click.option("--until", type=_Moment(), help="Postgres: up to when; else now.")
+@click.option("--since", type=MomentType(), help="Postgres: from when on; else forecast.train_days before the end.")
+@click.option("--until", type=MomentType(), help="Postgres: up to when; else now.")
 @click.option("--links", metavar="graph|FILE",
               help="FILE: which roads follow each other: .parquet (from_road, to_road, weight), or graph.")  # fmt: skip
 @click.option("--out", "folder", type=click.Path(file_okay=False, path_type=Path),

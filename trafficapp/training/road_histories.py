@@ -21,16 +21,26 @@ from trafficapp.stores.roads.history import StoredHistory, Watch, links_on_graph
 GRAPH = "graph"
 
 
+def span_to_learn(settings: Settings, since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
+    """What is learned from: up to now unless told, and the last ``forecast.train_days`` of it.
+
+    Raises:
+        HistoryError: the span is empty.
+    """
+    until = until or datetime.now(UTC)
+    since = since or until - timedelta(days=settings.forecast.train_days)
+    if since >= until:
+        raise HistoryError(f"since ({since.isoformat()}) must be before until ({until.isoformat()})")
+    return since, until
+
+
 def from_postgres(settings: Settings, since: datetime | None, until: datetime | None, watch: Watch) -> StoredHistory:
     """What the feed said within a span; without one within the last ``forecast.train_days``.
 
     Raises:
         HistoryError: there is not enough, or no graph, or Postgres cannot be asked.
     """
-    until = until or datetime.now(UTC)
-    since = since or until - timedelta(days=settings.forecast.train_days)
-    if since >= until:
-        raise HistoryError(f"since ({since.isoformat()}) must be before until ({until.isoformat()})")
+    since, until = span_to_learn(settings, since, until)
     url = settings.postgres.url.get_secret_value()
     try:
         graph = city_graph(settings.roads)

@@ -1,20 +1,24 @@
-"""How administration answers: JSON, and lists in pages."""
+"""How administration answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
-from typing import Annotated, TypeVar
+from typing import Annotated, Any
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 from msgspec import Meta, Struct
 
-from web.serving import parameters
-
-_Row = TypeVar("_Row")
+from web.auth.access import Access
+from web.serving.answers import json_answer
+from web.serving.operations import Operation, Tag, View
 
 _encode = msgspec.json.Encoder().encode
+
+#: The operation of a view that is for administrators.
+administered = partial(Operation, tag=Tag.ADMINISTRATION, access=Access.ADMINISTER)
 
 #: Documents the header of lists.
 PAGE_HEADERS = (("Link", 'The next page: `<...>; rel="next"`. Absent on the last one.'),)
@@ -23,6 +27,12 @@ PAGE_HEADERS = (("Link", 'The next page: `<...>; rel="next"`. Absent on the last
 WRITE_HEADERS = (
     ("X-Publication", "`pending` when the write is done, while other parts of the system are still to be told."),
 )
+
+
+def creating(call: str, view: View, answer: Any, what: str) -> Operation:
+    """The operation of a view that makes something and says in the header ``Location`` where it is."""
+    headers = (("Location", f"Where the {what} is."), *WRITE_HEADERS)
+    return administered(call, view, answer=answer, status=HTTPStatus.CREATED, errors=(409, 422, 503), headers=headers)
 
 
 #: The largest number of a row in the database.
@@ -37,21 +47,4 @@ class IdCursor(Struct, array_like=True):
 
 def answer(body: object, headers: Mapping[str, str] | None = None, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
     """A JSON answer."""
-    return web.Response(body=_encode(body), content_type="application/json", headers=headers, status=status)
-
-
-def page(
-    request: web.Request, found: Sequence[_Row], limit: int, place: Callable[[_Row], object]
-) -> tuple[Sequence[_Row], dict[str, str]]:
-    """The rows of a page, and the headers that lead on.
-
-    Args:
-        request: whose address the next page has, but for the cursor.
-        found: one row more than the page holds when there are more.
-        limit: rows of a page.
-        place: what the cursor says of the last row.
-    """
-    shown = found[:limit]
-    if len(found) <= limit:
-        return shown, {}
-    return shown, {hdrs.LINK: parameters.next_link(request, place(shown[-1]))}
+    return json_answer(_encode(body), headers, status)

@@ -10,11 +10,10 @@ from msgspec import Meta, Struct
 
 from models.administration.changes import AuditEntry
 from trafficapp.stores.administration.audit_queries import audit_page
-from web.administration.answers import PAGE_HEADERS, IdCursor, answer, page
-from web.auth.access import Access
+from web.administration.answers import PAGE_HEADERS, IdCursor, administered, answer
 from web.serving import parameters
 from web.serving.context import CONTEXT
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation
 from web.serving.shapes import Moment
 
 
@@ -30,7 +29,7 @@ class AuditQuery(Struct, frozen=True, kw_only=True):
 
 
 async def audit(request: web.Request, query: AuditQuery) -> web.Response:
-    """Rows of the audit log."""
+    """Who changed what, newest first."""
     cursor = parameters.cursor(request, IdCursor)
     found = await request.app[CONTEXT].database.ask(
         lambda pool: audit_page(
@@ -43,23 +42,10 @@ async def audit(request: web.Request, query: AuditQuery) -> web.Response:
             None if cursor is None else cursor.id,
         )
     )
-    shown, headers = page(request, found, query.limit, lambda entry: IdCursor(entry.id))
+    shown, headers = parameters.page(request, found, query.limit, lambda entry: IdCursor(entry.id))
     return answer(shown, headers)
 
 
 def operations() -> list[Operation]:
     """What this module answers."""
-    return [
-        Operation(
-            method="GET",
-            path="/api/admin/audit",
-            view=audit,
-            summary="Who changed what, newest first",
-            tag=Tag.ADMINISTRATION,
-            access=Access.ADMINISTER,
-            query_shape=AuditQuery,
-            answer=list[AuditEntry],
-            errors=(503,),
-            headers=PAGE_HEADERS,
-        )
-    ]
+    return [administered("GET /api/admin/audit", audit, answer=list[AuditEntry], errors=(503,), headers=PAGE_HEADERS)]

@@ -12,16 +12,15 @@ from aiohttp import web
 from models.administration.changes import Broadcast, NewBroadcast, QueuedBroadcast
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.stores.postgres.publications import EventPublication
-from web.administration.answers import WRITE_HEADERS, answer
-from web.auth.access import Access
+from web.administration.answers import WRITE_HEADERS, administered, answer
 from web.serving.context import CONTEXT
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation
 from web.serving.problems import ProblemError
 from web.serving.writing import Write, write
 
 
 async def broadcast(request: web.Request, body: NewBroadcast) -> web.Response:
-    """Tell all clients of ``/ws/events``, as ``admin_broadcast``."""
+    """Send a message to everybody who watches."""
     await _check_zone(request, body.zone)
 
     async def change(under_way: Write) -> Broadcast:
@@ -56,14 +55,9 @@ async def _check_zone(request: web.Request, zone: str | None) -> None:
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        Operation(
-            method="POST",
-            path="/api/admin/notifications/broadcast",
-            view=broadcast,
-            summary="Send a message to everybody who watches",
-            tag=Tag.ADMINISTRATION,
-            access=Access.ADMINISTER,
-            body_shape=NewBroadcast,
+        administered(
+            "POST /api/admin/notifications/broadcast",
+            broadcast,
             answer=QueuedBroadcast,
             status=HTTPStatus.ACCEPTED,
             errors=(422, 503),

@@ -14,11 +14,10 @@ from msgspec import UNSET, Meta, Struct
 from models.administration.changes import Camera, CameraChange, NewCameraBody
 from trafficapp.cameras.calibration import Unstorable, check_calibration
 from trafficapp.stores.cameras import registry as camera_queries
-from web.administration.answers import PAGE_HEADERS, WRITE_HEADERS, answer, page
-from web.auth.access import Access
+from web.administration.answers import PAGE_HEADERS, WRITE_HEADERS, administered, answer, creating
 from web.serving import parameters
 from web.serving.context import CONTEXT
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation
 from web.serving.problems import ProblemError
 from web.serving.shapes import Name
 from web.serving.writing import Write, write
@@ -47,19 +46,19 @@ class CamerasQuery(Struct, frozen=True):
 
 
 async def cameras(request: web.Request, query: CamerasQuery) -> web.Response:
-    """``GET /api/admin/cameras``."""
+    """All registered cameras."""
     context = request.app[CONTEXT]
     after = parameters.cursor(request, Name) or ""
     among = await context.registry.choose(query.zone)
     found = await context.database.ask(
         lambda pool: camera_queries.cameras_page(pool, query.limit + 1, after, registered=query.registered, among=among)
     )
-    shown, headers = page(request, found, query.limit, lambda camera: camera.camera_id)
+    shown, headers = parameters.page(request, found, query.limit, lambda camera: camera.camera_id)
     return answer(shown, headers)
 
 
 async def one(request: web.Request, path: CameraPath) -> web.Response:
-    """``GET /api/admin/cameras/{camera_id}``."""
+    """A registered camera."""
     camera = await request.app[CONTEXT].database.ask(lambda pool: camera_queries.camera(pool, path.camera_id))
     if camera is None:
         raise _unknown(path.camera_id)
@@ -67,7 +66,7 @@ async def one(request: web.Request, path: CameraPath) -> web.Response:
 
 
 async def create(request: web.Request, body: NewCameraBody) -> web.Response:
-    """``POST /api/admin/cameras``."""
+    """Register a camera."""
     wanted = _checked(
         Camera(
             camera_id=body.camera_id,
@@ -96,7 +95,10 @@ async def create(request: web.Request, body: NewCameraBody) -> web.Response:
 
 
 async def replace(request: web.Request, path: CameraPath, body: CameraChange) -> web.Response:
-    """``PUT /api/admin/cameras/{camera_id}``."""
+    """Change a registered camera, or register one.
+
+    What is left out stays as it is; null clears it. A camera that is not registered is: 201.
+    """
     new = _changed(_bare(path.camera_id), body)
 
     async def change(under_way: Write) -> tuple[Camera, bool]:
@@ -124,7 +126,10 @@ async def replace(request: web.Request, path: CameraPath, body: CameraChange) ->
 
 
 async def delete(request: web.Request, path: CameraPath) -> web.Response:
-    """``DELETE /api/admin/cameras/{camera_id}``."""
+    """Take a camera out of the registry.
+
+    What it reports is still counted.
+    """
 
     async def change(under_way: Write) -> None:
         before = await camera_queries.camera(under_way.connection, path.camera_id, for_update=True)
@@ -203,67 +208,11 @@ def _unknown(camera_id: str) -> ProblemError:
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        Operation(
-            method="GET",
-            path=PATH,
-            view=cameras,
-            summary="All registered cameras",
-            tag=Tag.ADMINISTRATION,
-            access=Access.ADMINISTER,
-            query_shape=CamerasQuery,
-            answer=list[Camera],
-            errors=(404, 503),
-            headers=PAGE_HEADERS,
-        ),
-        Operation(
-            method="POST",
-            path=PATH,
-            view=create,
-            summary="Register a camera",
-            tag=Tag.ADMINISTRATION,
-            access=Access.ADMINISTER,
-            body_shape=NewCameraBody,
-            answer=Camera,
-            status=HTTPStatus.CREATED,
-            errors=(409, 422, 503),
-            headers=(("Location", "Where the camera is."), *WRITE_HEADERS),
-        ),
-        Operation(
-            method="GET",
-            path=_ONE_PATH,
-            view=one,
-            summary="A registered camera",
-            tag=Tag.ADMINISTRATION,
-            access=Access.ADMINISTER,
-            path_shape=CameraPath,
-            answer=Camera,
-            errors=(404, 503),
-        ),
-        Operation(
-            method="PUT",
-            path=_ONE_PATH,
-            view=replace,
-            summary="Change a registered camera, or register one",
-            tag=Tag.ADMINISTRATION,
-            access=Access.ADMINISTER,
-            description="What is left out stays as it is; null clears it. A camera that is not registered is: 201.",
-            path_shape=CameraPath,
-            body_shape=CameraChange,
-            answer=Camera,
-            errors=(409, 422, 503),
-            headers=WRITE_HEADERS,
-        ),
-        Operation(
-            method="DELETE",
-            path=_ONE_PATH,
-            view=delete,
-            summary="Take a camera out of the registry",
-            tag=Tag.ADMINISTRATION,
-            access=Access.ADMINISTER,
-            description="What it reports is still counted.",
-            path_shape=CameraPath,
-            status=HTTPStatus.NO_CONTENT,
-            errors=(404, 503),
-            headers=WRITE_HEADERS,
+        administered(f"GET {PATH}", cameras, answer=list[Camera], errors=(404, 503), headers=PAGE_HEADERS),
+        creating(f"POST {PATH}", create, Camera, "camera"),
+        administered(f"GET {_ONE_PATH}", one, answer=Camera, errors=(404, 503)),
+        administered(f"PUT {_ONE_PATH}", replace, answer=Camera, errors=(409, 422, 503), headers=WRITE_HEADERS),
+        administered(
+            f"DELETE {_ONE_PATH}", delete, status=HTTPStatus.NO_CONTENT, errors=(404, 503), headers=WRITE_HEADERS
         ),
     ]

@@ -14,10 +14,9 @@ from trafficapp.stores.administration.threshold_queries import (
     set_thresholds,
     thresholds_in_force,
 )
-from web.administration.answers import WRITE_HEADERS, answer
-from web.auth.access import Access
+from web.administration.answers import WRITE_HEADERS, administered, answer
 from web.serving.context import CONTEXT
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation
 from web.serving.problems import ProblemError
 from web.serving.writing import Write, write
 
@@ -25,14 +24,17 @@ PATH = "/api/admin/thresholds"
 
 
 async def thresholds(request: web.Request) -> web.Response:
-    """``GET /api/admin/thresholds``."""
+    """The thresholds in force."""
     context = request.app[CONTEXT]
     congestion = context.settings.congestion
     return answer(await context.database.ask(lambda pool: thresholds_in_force(pool, congestion)))
 
 
 async def replace(request: web.Request, body: ThresholdChange) -> web.Response:
-    """``PUT /api/admin/thresholds``."""
+    """Set the thresholds.
+
+    They hold for all windows that begin at `effective_from` or later, on every worker.
+    """
     if not body.congestion_threshold_low <= body.congestion_threshold_moderate <= body.congestion_threshold_high:
         detail = (
             "thresholds must ascend: congestion_threshold_low <= congestion_threshold_moderate "
@@ -57,27 +59,6 @@ async def replace(request: web.Request, body: ThresholdChange) -> web.Response:
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        Operation(
-            method="GET",
-            path=PATH,
-            view=thresholds,
-            summary="The thresholds in force",
-            tag=Tag.ADMINISTRATION,
-            access=Access.ADMINISTER,
-            answer=ThresholdsInForce,
-            errors=(503,),
-        ),
-        Operation(
-            method="PUT",
-            path=PATH,
-            view=replace,
-            summary="Set the thresholds",
-            tag=Tag.ADMINISTRATION,
-            access=Access.ADMINISTER,
-            description="They hold for all windows that begin at `effective_from` or later, on every worker.",
-            body_shape=ThresholdChange,
-            answer=ThresholdsInForce,
-            errors=(422, 503),
-            headers=WRITE_HEADERS,
-        ),
+        administered(f"GET {PATH}", thresholds, answer=ThresholdsInForce, errors=(503,)),
+        administered(f"PUT {PATH}", replace, answer=ThresholdsInForce, errors=(422, 503), headers=WRITE_HEADERS),
     ]

@@ -15,11 +15,10 @@ from msgspec import UNSET, Meta, Struct
 from models.administration.changes import NewZone, Point, Zone, ZoneChange
 from trafficapp.administration.zones import LonLat, NotAnArea, closed_ring
 from trafficapp.stores.administration import zone_queries
-from web.administration.answers import LARGEST_ID, PAGE_HEADERS, WRITE_HEADERS, IdCursor, answer, page
-from web.auth.access import Access
+from web.administration.answers import LARGEST_ID, PAGE_HEADERS, WRITE_HEADERS, IdCursor, administered, answer, creating
 from web.serving import parameters
 from web.serving.context import CONTEXT, WebContext
-from web.serving.operations import Operation, Tag
+from web.serving.operations import Operation
 from web.serving.problems import ProblemError
 from web.serving.writing import Write, write
 
@@ -40,18 +39,18 @@ class ZonesQuery(Struct, frozen=True):
 
 
 async def zones(request: web.Request, query: ZonesQuery) -> web.Response:
-    """``GET /api/admin/zones``."""
+    """All zones."""
     context = request.app[CONTEXT]
     cursor = parameters.cursor(request, IdCursor)
     after = 0 if cursor is None else cursor.id
     found = await context.database.ask(lambda pool: zone_queries.zones_page(pool, query.limit + 1, after))
-    shown, headers = page(request, found, query.limit, lambda zone: IdCursor(zone.id))
+    shown, headers = parameters.page(request, found, query.limit, lambda zone: IdCursor(zone.id))
     await context.registry.need()
     return answer([_counted(context, zone) for zone in shown], headers)
 
 
 async def one(request: web.Request, path: ZonePath) -> web.Response:
-    """``GET /api/admin/zones/{id}``."""
+    """A zone."""
     context = request.app[CONTEXT]
     zone = await context.database.ask(lambda pool: zone_queries.zone(pool, path.id))
     if zone is None:
@@ -61,7 +60,10 @@ async def one(request: web.Request, path: ZonePath) -> web.Response:
 
 
 async def create(request: web.Request, body: NewZone) -> web.Response:
-    """``POST /api/admin/zones``."""
+    """Make a zone.
+
+    The server closes the ring. It must not cross or touch itself.
+    """
     _check_name(body.name)
     ring = await _ring(body.coordinates)
 
@@ -79,7 +81,10 @@ async def create(request: web.Request, body: NewZone) -> web.Response:
 
 
 async def replace(request: web.Request, path: ZonePath, body: ZoneChange) -> web.Response:
-    """``PUT /api/admin/zones/{id}``."""
+    """Change a zone.
+
+    What is left out stays as it is.
+    """
     if body.name is not UNSET:
         _check_name(body.name)
     ring = None if body.coordinates is UNSET else await _ring(body.coordinates)
@@ -104,7 +109,7 @@ async def replace(request: web.Request, path: ZonePath, body: ZoneChange) -> web
 
 
 async def delete(request: web.Request, path: ZonePath) -> web.Response:
-    """``DELETE /api/admin/zones/{id}``."""
+    """Delete a zone."""
 
     async def change(under_way: Write) -> None:
         before = await zone_queries.delete_zone(under_way.connection, path.id)
@@ -149,67 +154,11 @@ def _taken(name: str) -> ProblemError:
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        Operation(
-            method="GET",
-            path=PATH,
-            view=zones,
-            summary="All zones",
-            tag=Tag.ADMINISTRATION,
-            access=Access.ADMINISTER,
-            query_shape=ZonesQuery,
-            answer=list[Zone],
-            errors=(503,),
-            headers=PAGE_HEADERS,
-        ),
-        Operation(
-            method="POST",
-            path=PATH,
-            view=create,
-            summary="Make a zone",
-            tag=Tag.ADMINISTRATION,
-            access=Access.ADMINISTER,
-            description="The server closes the ring. It must not cross or touch itself.",
-            body_shape=NewZone,
-            answer=Zone,
-            status=HTTPStatus.CREATED,
-            errors=(409, 422, 503),
-            headers=(("Location", "Where the zone is."), *WRITE_HEADERS),
-        ),
-        Operation(
-            method="GET",
-            path=f"{PATH}/{{id}}",
-            view=one,
-            summary="A zone",
-            tag=Tag.ADMINISTRATION,
-            access=Access.ADMINISTER,
-            path_shape=ZonePath,
-            answer=Zone,
-            errors=(404, 503),
-        ),
-        Operation(
-            method="PUT",
-            path=f"{PATH}/{{id}}",
-            view=replace,
-            summary="Change a zone",
-            tag=Tag.ADMINISTRATION,
-            access=Access.ADMINISTER,
-            description="What is left out stays as it is.",
-            path_shape=ZonePath,
-            body_shape=ZoneChange,
-            answer=Zone,
-            errors=(404, 409, 422, 503),
-            headers=WRITE_HEADERS,
-        ),
-        Operation(
-            method="DELETE",
-            path=f"{PATH}/{{id}}",
-            view=delete,
-            summary="Delete a zone",
-            tag=Tag.ADMINISTRATION,
-            access=Access.ADMINISTER,
-            path_shape=ZonePath,
-            status=HTTPStatus.NO_CONTENT,
-            errors=(404, 503),
-            headers=WRITE_HEADERS,
+        administered(f"GET {PATH}", zones, answer=list[Zone], errors=(503,), headers=PAGE_HEADERS),
+        creating(f"POST {PATH}", create, Zone, "zone"),
+        administered(f"GET {PATH}/{{id}}", one, answer=Zone, errors=(404, 503)),
+        administered(f"PUT {PATH}/{{id}}", replace, answer=Zone, errors=(404, 409, 422, 503), headers=WRITE_HEADERS),
+        administered(
+            f"DELETE {PATH}/{{id}}", delete, status=HTTPStatus.NO_CONTENT, errors=(404, 503), headers=WRITE_HEADERS
         ),
     ]

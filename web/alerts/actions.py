@@ -21,6 +21,7 @@ from web.alerts.open_alerts import alert_row
 from web.alerts.views import AlertId, encode, id_of, live_alert, unknown_alert
 from web.auth.access import ADMIN_USER_HEADER, Access, authorise_acknowledging
 from web.auth.callers import MAX_NAME_CHARACTERS, is_name
+from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
@@ -48,7 +49,12 @@ class RaisedAlert(Struct, frozen=True, kw_only=True):
 
 
 async def acknowledge(request: web.Request, path: AlertId, body: Acknowledge) -> web.Response:
-    """``POST /api/alerts/{id}/acknowledge``: somebody takes an alert on; an alert that has ended may be, too."""
+    """Take an alert on.
+
+    By `admin_id` of the body, else the header `X-Admin-User`, else the caller's name. The first one stays: whoever
+    comes later is told `already_acknowledged` and who it was. With the setting `auth.public_acknowledge` no token is
+    needed.
+    """
     context = request.app[CONTEXT]
     named = _named(request, body)
     alert_id = await id_of(context, path.id)
@@ -74,7 +80,7 @@ async def acknowledge(request: web.Request, path: AlertId, body: Acknowledge) ->
         admin_id=event.acknowledged_by or "",
         status="acknowledged" if is_new else "already_acknowledged",
     )
-    return web.Response(body=encode(answer), content_type="application/json", headers=written.headers)
+    return json_answer(encode(answer), written.headers)
 
 
 def _named(request: web.Request, body: Acknowledge) -> str | None:
@@ -95,7 +101,10 @@ def _named(request: web.Request, body: Acknowledge) -> str | None:
 
 
 async def raise_alert(request: web.Request, body: RaisedAlert) -> web.Response:
-    """``POST /api/alerts``: a person raises an alert."""
+    """Raise an alert by hand.
+
+    It goes to `traffic.alerts` and the live clients as any other, and is open until it is ended.
+    """
     context = request.app[CONTEXT]
     now = rfc3339(epoch_us(datetime.now(UTC)))
 
@@ -131,7 +140,11 @@ async def raise_alert(request: web.Request, body: RaisedAlert) -> web.Response:
 
 
 async def resolve(request: web.Request, path: AlertId) -> web.Response:
-    """``POST /api/alerts/{id}/resolve``: a person ends an alert that a person raised, or that a camera is silent."""
+    """End an alert that a person raised, or that a camera is silent.
+
+    A `camera_silent` alert ends with the next event of the camera; of one that was taken down there is none. An alert
+    that another rule raised ends by itself: 409.
+    """
     alert_id = await id_of(request.app[CONTEXT], path.id)
     live = await live_alert(request.app[CONTEXT], alert_id)
 
@@ -177,7 +190,7 @@ def _publication(step: AlertEvent) -> KafkaPublication:
 
 def _answer(context: WebContext, written: Written[AlertEvent], status: int = HTTPStatus.OK) -> web.Response:
     row = alert_row(written.result, context.registry.segment(written.result.camera_id))
-    return web.Response(status=status, body=encode(row), content_type="application/json", headers=written.headers)
+    return json_answer(encode(row), written.headers, status)
 
 
 _TOLD_LATER = ("X-Publication", "`pending` when the topic and the live clients hear of it only later")
@@ -187,52 +200,32 @@ def operations() -> list[Operation]:
     """What this module answers."""
     return [
         Operation(
-            method="POST",
-            path="/api/alerts",
-            view=raise_alert,
-            summary="Raise an alert by hand",
-            description="It goes to `traffic.alerts` and the live clients as any other, and is open until it is ended.",
-            tag=Tag.ALERTS,
+            "POST /api/alerts",
+            raise_alert,
+            Tag.ALERTS,
+            AlertRow,
             access=Access.OPERATE,
-            body_shape=RaisedAlert,
-            answer=AlertRow,
             status=HTTPStatus.CREATED,
-            errors=(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
+            errors=(422, 503),
             headers=((hdrs.LOCATION, "the alert"), _TOLD_LATER),
         ),
         Operation(
-            method="POST",
-            path="/api/alerts/{id}/acknowledge",
-            view=acknowledge,
-            summary="Take an alert on",
-            description=(
-                "By `admin_id` of the body, else the header `X-Admin-User`, else the caller's name. The first one "
-                "stays: whoever comes later is told `already_acknowledged` and who it was. With the setting "
-                "`auth.public_acknowledge` no token is needed."
-            ),
-            tag=Tag.ALERTS,
+            "POST /api/alerts/{id}/acknowledge",
+            acknowledge,
+            Tag.ALERTS,
+            AcknowledgedAlert,
             access=Access.OPERATE,
             authorise=authorise_acknowledging,
-            path_shape=AlertId,
-            body_shape=Acknowledge,
-            answer=AcknowledgedAlert,
-            errors=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+            errors=(400, 404, 503),
             headers=(_TOLD_LATER,),
         ),
         Operation(
-            method="POST",
-            path="/api/alerts/{id}/resolve",
-            view=resolve,
-            summary="End an alert that a person raised, or that a camera is silent",
-            description=(
-                "A `camera_silent` alert ends with the next event of the camera; of one that was taken down there is "
-                "none. An alert that another rule raised ends by itself: 409."
-            ),
-            tag=Tag.ALERTS,
+            "POST /api/alerts/{id}/resolve",
+            resolve,
+            Tag.ALERTS,
+            AlertRow,
             access=Access.OPERATE,
-            path_shape=AlertId,
-            answer=AlertRow,
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
+            errors=(404, 409, 503),
             headers=(_TOLD_LATER,),
         ),
     ]

@@ -11,7 +11,6 @@ import csv
 import io
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
-from http import HTTPStatus
 from typing import Annotated
 
 from aiohttp import hdrs, web
@@ -20,7 +19,8 @@ from msgspec import Meta
 from models.alerts import EXPORTED_COLUMNS, AlertRow
 from trafficapp.stores.alerts.queries import AlertFilter, AlertsPage, Position, end_of_page
 from trafficapp.stores.alerts.queries import alerts as stored_alerts
-from web.alerts.views import SpanQuery, link, position, span_filter
+from web.alerts.views import SpanQuery, link, span_filter
+from web.serving import parameters
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag
 from web.serving.pieces import send_in_pieces
@@ -46,10 +46,18 @@ class ExportQuery(SpanQuery, frozen=True, kw_only=True):
 
 
 async def export(request: web.Request, query: ExportQuery) -> web.StreamResponse:
-    """Alerts of a span of time, newest first, in the columns of the contract."""
+    """Alerts of a span of time as a CSV file, newest first.
+
+    A header line, then a line for each alert: `id`, `severity`, `alert_type`, `camera_id`, `road_segment`, `title`,
+    `message`, `congestion_level`, `congestion_score`, `triggered_at`, `resolved_at`, `acknowledged_by`,
+    `acknowledged_at`. RFC 4180, UTF-8. The file is streamed; when something fails in the middle, the connection is cut,
+    so that half a file is never taken for a whole one. A cell with free text that begins with `=`, `+`, `-` or `@` has
+    an apostrophe before it, so that no spreadsheet takes it for a formula. When there are more alerts than `limit`, the
+    header `Link` leads on.
+    """
     context = request.app[CONTEXT]
     wanted = await span_filter(context, query)
-    after = position(request)
+    after = parameters.time_cursor(request)
     last = await context.database.ask(lambda pool: end_of_page(pool, wanted, query.limit, after))
     # asked before the answer begins: what fails here is still told as a problem
     page = await _page(context, wanted, after, last)
@@ -102,24 +110,11 @@ def operations() -> list[Operation]:
     """What this module answers."""
     return [
         Operation(
-            method="GET",
-            path="/api/alerts/export",
-            view=export,
-            summary="Alerts of a span of time as a CSV file, newest first",
-            description=(
-                f"A header line, then a line for each alert: {', '.join(f'`{name}`' for name in COLUMNS)}. RFC 4180, "
-                "UTF-8. The file is streamed; when something fails in the middle, the connection is cut, so that "
-                "half a file is never taken for a whole one. A cell with free text that begins with `=`, `+`, `-` or "
-                "`@` has an apostrophe before it, so that no spreadsheet takes it for a formula. When there are more "
-                "alerts than `limit`, the header `Link` leads on."
-            ),
-            tag=Tag.ALERTS,
-            query_shape=ExportQuery,
+            "GET /api/alerts/export",
+            export,
+            Tag.ALERTS,
             content_type="text/csv",
+            errors=(404, 503),
             headers=(("Link", 'the alerts behind the last one of this file: `<...>; rel="next"`'),),
-            errors=(
-                HTTPStatus.NOT_FOUND,
-                HTTPStatus.SERVICE_UNAVAILABLE,
-            ),
         )
     ]

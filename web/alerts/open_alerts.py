@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,19 +11,16 @@ from models.alerts import AlertEvent, AlertRow, is_about_traffic
 from trafficapp.stores.alerts.current import CurrentAlerts
 from trafficapp.stores.alerts.queries import AlertFilter, acknowledgements
 from trafficapp.stores.alerts.queries import alerts as stored_alerts
-from trafficapp.stores.redis.connection import UNAVAILABLE
+from web.serving.answers import FROM_POSTGRES
 from web.serving.context import WebContext
+from web.serving.from_redis import RedisAway, from_redis
 from web.serving.problems import ProblemError
-
-ANSWER_WITHIN_SECONDS = 2.0
 
 #: How long Postgres may take to tell who took alerts on a moment ago, of which Redis has not heard yet.
 _ACKNOWLEDGED_WITHIN_SECONDS = 1.0
 
 #: More alerts than this are not open at a time; it bounds what Postgres is asked for.
 MAX_OPEN = 20_000
-
-FROM_POSTGRES = {"X-Data-Source": "postgres"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +46,8 @@ async def open_alerts(context: WebContext) -> OpenAlerts:
         ProblemError: 503, neither Redis nor Postgres answers.
     """
     try:
-        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-            events = await CurrentAlerts(context.redis).all_open()
-    except UNAVAILABLE:
+        events = await from_redis(CurrentAlerts(context.redis).all_open())
+    except RedisAway:
         wanted = AlertFilter(open_only=True)
         page = await context.database.ask(lambda pool: stored_alerts(pool, wanted, MAX_OPEN))
         return OpenAlerts(page.rows, FROM_POSTGRES)
@@ -80,23 +75,8 @@ async def _with_news(context: WebContext, events: Sequence[AlertEvent]) -> list[
 
 def alert_row(event: AlertEvent, road_segment: str | None = None) -> AlertRow:
     """The columns of the contract; the road segment is that of the camera, unless the alert has one itself."""
-    return AlertRow(
-        id=event.id,
-        alert_number=event.alert_number,
-        severity=event.severity,
-        alert_type=event.alert_type,
-        camera_id=event.camera_id,
-        road_segment=event.road_segment or road_segment,
-        title=event.title,
-        message=event.message,
-        congestion_level=event.congestion_level,
-        congestion_score=event.congestion_score,
-        triggered_at=event.triggered_at,
-        resolved_at=event.resolved_at,
-        acknowledged=event.acknowledged_at is not None,
-        acknowledged_by=event.acknowledged_by,
-        acknowledged_at=event.acknowledged_at,
-    )
+    row = msgspec.convert(event, AlertRow, from_attributes=True)
+    return row if row.road_segment else msgspec.structs.replace(row, road_segment=road_segment)
 
 
 def _matches(row: AlertRow, wanted: AlertFilter) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,10 +21,11 @@ from trafficapp.stores.alerts.queries import AlertFilter, Position
 from trafficapp.stores.alerts.queries import alert as stored_alert
 from trafficapp.stores.alerts.queries import alerts as stored_alerts
 from trafficapp.stores.alerts.queries import id_of_number as stored_id
-from trafficapp.stores.redis.connection import UNAVAILABLE
-from web.alerts.open_alerts import ANSWER_WITHIN_SECONDS, open_alerts
+from web.alerts.open_alerts import open_alerts
 from web.serving import parameters
+from web.serving.answers import MAY_BE_FROM_POSTGRES, NEXT_PAGE, json_answer
 from web.serving.context import CONTEXT, WebContext
+from web.serving.from_redis import RedisAway, from_redis
 from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
 from web.serving.shapes import AlertKey, Moment, Name
@@ -93,13 +93,6 @@ class HistoryQuery(SpanQuery, frozen=True, kw_only=True):
     cursor: str | None = None
 
 
-class Cursor(Struct, array_like=True):
-    """Where a page ended."""
-
-    triggered_at_us: int
-    id: uuid.UUID
-
-
 async def alert_filter(context: WebContext, query: AlertQuery) -> AlertFilter:
     """The filter that a query asks for.
 
@@ -142,19 +135,25 @@ async def span_filter(context: WebContext, query: SpanQuery) -> AlertFilter:
 
 
 async def current(request: web.Request, query: OpenQuery) -> web.Response:
-    """``GET /api/alerts/current``: open alerts, newest first."""
+    """Open alerts, newest first.
+
+    From Redis; while it is away from Postgres, with the header `X-Data-Source: postgres`.
+    """
     context = request.app[CONTEXT]
     return await _open(request, query, await alert_filter(context, query))
 
 
 async def active(request: web.Request, query: OpenQuery) -> web.Response:
-    """``GET /api/alerts/active``: open alerts that nobody has taken on, newest first."""
+    """Open alerts that nobody has taken on, newest first.
+
+    As `/api/alerts/current`, without those that are acknowledged.
+    """
     context = request.app[CONTEXT]
     return await _open(request, query, replace(await alert_filter(context, query), unacknowledged_only=True))
 
 
 async def _open(request: web.Request, query: OpenQuery, wanted: AlertFilter) -> web.Response:
-    after = position(request)
+    after = parameters.time_cursor(request)
     found = await open_alerts(request.app[CONTEXT])
     rows = found.matching(wanted)
     if after is not None:
@@ -162,8 +161,7 @@ async def _open(request: web.Request, query: OpenQuery, wanted: AlertFilter) -> 
     shown = rows if query.limit is None else rows[: query.limit]
     headers = dict(found.headers)
     if len(shown) < len(rows):
-        triggered_at, alert_id = _place(shown[-1])
-        headers[hdrs.LINK] = parameters.next_link(request, Cursor(epoch_us(triggered_at), alert_id))
+        headers |= parameters.link_behind(request, _place(shown[-1]))
     return _answer(shown, headers)
 
 
@@ -172,16 +170,19 @@ def _place(row: AlertRow) -> Position:
 
 
 async def history(request: web.Request, query: HistoryQuery) -> web.Response:
-    """``GET /api/alerts/history``: alerts of a span of time, newest first, ended or not."""
+    """Alerts of a span of time, newest first.
+
+    Every alert with `from <= triggered_at < to`, ended or not; by default of the last 24 hours.
+    """
     context = request.app[CONTEXT]
     wanted = await span_filter(context, query)
-    after = position(request)
+    after = parameters.time_cursor(request)
     page = await context.database.ask(lambda pool: stored_alerts(pool, wanted, query.limit, after))
     return _answer(page.rows, link(request, wanted, page.next_position))
 
 
 async def one(request: web.Request, path: AlertId) -> web.Response:
-    """``GET /api/alerts/{id}``: everything about an alert, so that it explains itself."""
+    """An alert with the rule that raised it and what the rule saw."""
     context = request.app[CONTEXT]
     alert_id = await id_of(context, path.id)
     alert = await live_alert(context, alert_id)
@@ -204,9 +205,8 @@ async def id_of(context: WebContext, key: AlertKey) -> uuid.UUID:
         return key.id
     number = key.number or 0
     try:
-        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-            known = await CurrentAlerts(context.redis).id_of_number(number)
-    except UNAVAILABLE:
+        known = await from_redis(CurrentAlerts(context.redis).id_of_number(number))
+    except RedisAway:
         known = None
     if known is not None:
         return uuid.UUID(known)
@@ -219,9 +219,8 @@ async def id_of(context: WebContext, key: AlertKey) -> uuid.UUID:
 async def live_alert(context: WebContext, alert_id: uuid.UUID) -> AlertEvent | None:
     """An open alert as Redis knows it; None when it is not open, or Redis is away."""
     try:
-        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-            return await CurrentAlerts(context.redis).one(str(alert_id))
-    except UNAVAILABLE:
+        return await from_redis(CurrentAlerts(context.redis).one(str(alert_id)))
+    except RedisAway:
         return None
 
 
@@ -231,37 +230,19 @@ def unknown_alert(alert_id: uuid.UUID) -> ProblemError:
 
 
 def _answer(body: object, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(body=encode(body), content_type="application/json", headers=headers)
-
-
-def position(request: web.Request) -> Position | None:
-    """Where the page before ended, as the request says.
-
-    Raises:
-        ProblemError: 400, no answer of ours said so.
-    """
-    cursor = parameters.cursor(request, Cursor)
-    if cursor is None:
-        return None
-    try:
-        return from_epoch_us(cursor.triggered_at_us), cursor.id
-    except OverflowError:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "cursor is none that an earlier answer gave") from None
+    return json_answer(encode(body), headers)
 
 
 def link(request: web.Request, wanted: AlertFilter, end: Position | None) -> dict[str, str]:
     """The header that leads to the page behind ``end``; none when there is no such page."""
-    if end is None or wanted.since is None or wanted.until is None:
+    if wanted.since is None or wanted.until is None:
         return {}
-    triggered_at, alert_id = end
-    pinned = Span(wanted.since, wanted.until).pinned()
-    return {hdrs.LINK: parameters.next_link(request, Cursor(epoch_us(triggered_at), alert_id), pinned)}
+    return parameters.link_behind(request, end, Span(wanted.since, wanted.until).pinned())
 
 
-_OPEN_ERRORS = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
 _OPEN_HEADERS = (
-    ("X-Data-Source", "`postgres` while Redis is away"),
-    ("Link", 'the next page when there is a `limit`: `<...>; rel="next"`'),
+    MAY_BE_FROM_POSTGRES,
+    (hdrs.LINK, 'the next page when there is a `limit`: `<...>; rel="next"`'),
 )
 
 
@@ -269,49 +250,18 @@ def operations() -> list[Operation]:
     """What this module answers."""
     return [
         Operation(
-            method="GET",
-            path="/api/alerts/current",
-            view=current,
-            summary="Open alerts, newest first",
-            description="From Redis; while it is away from Postgres, with the header `X-Data-Source: postgres`.",
-            tag=Tag.ALERTS,
-            query_shape=OpenQuery,
-            answer=list[AlertRow],
-            errors=_OPEN_ERRORS,
+            "GET /api/alerts/current",
+            current,
+            Tag.ALERTS,
+            list[AlertRow],
+            errors=(400, 404, 503),
             headers=_OPEN_HEADERS,
         ),
         Operation(
-            method="GET",
-            path="/api/alerts/active",
-            view=active,
-            summary="Open alerts that nobody has taken on, newest first",
-            description="As `/api/alerts/current`, without those that are acknowledged.",
-            tag=Tag.ALERTS,
-            query_shape=OpenQuery,
-            answer=list[AlertRow],
-            errors=_OPEN_ERRORS,
-            headers=_OPEN_HEADERS,
+            "GET /api/alerts/active", active, Tag.ALERTS, list[AlertRow], errors=(400, 404, 503), headers=_OPEN_HEADERS
         ),
         Operation(
-            method="GET",
-            path="/api/alerts/history",
-            view=history,
-            summary="Alerts of a span of time, newest first",
-            description="Every alert with `from <= triggered_at < to`, ended or not; by default of the last 24 hours.",
-            tag=Tag.ALERTS,
-            query_shape=HistoryQuery,
-            answer=list[AlertRow],
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
-            headers=(("Link", 'the next page: `<...>; rel="next"`'),),
+            "GET /api/alerts/history", history, Tag.ALERTS, list[AlertRow], errors=(404, 503), headers=(NEXT_PAGE,)
         ),
-        Operation(
-            method="GET",
-            path="/api/alerts/{id}",
-            view=one,
-            summary="An alert with the rule that raised it and what the rule saw",
-            tag=Tag.ALERTS,
-            path_shape=AlertId,
-            answer=AlertEvent,
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
-        ),
+        Operation("GET /api/alerts/{id}", one, Tag.ALERTS, AlertEvent, errors=(404, 503)),
     ]

@@ -17,6 +17,7 @@ from trafficapp.reports.rendering import ReportFailed, Reports
 from trafficapp.reports.report import Report
 from trafficapp.stores.cameras.analytics_queries import Answer, range_sums
 from trafficapp.stores.cameras.day_sums import DaysInMemory
+from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError, unavailable
@@ -67,25 +68,29 @@ class Analytics:
         self._reports = Reports()
 
     async def metrics(self, request: web.Request, query: RangeQuery) -> web.Response:
-        """``GET /api/analytics/metrics``: the figures of a range."""
+        """Figures of a range of time.
+
+        Exact for any range of at most 400 days; hours of the day are those of `tz`; those without windows are left out.
+        What has two names is the same under both.
+        """
         context, clock = request.app[CONTEXT], _clock(query.tz)
         answer = await self._sums(context, *_range(query), clock, query.zone)
         return _answered(figures.metrics(answer.sums, clock, context.registry.segment), answer)
 
     async def compare(self, request: web.Request, query: ComparisonQuery) -> web.Response:
-        """``GET /api/analytics/compare``: the figures of two ranges."""
+        """Figures of two ranges of time, and what the second has more than the first."""
         context, clock = request.app[CONTEXT], _clock(query.tz)
         a, b = [await self._sums(context, *one, clock, query.zone) for one in _ranges(query)]
         return _answered(figures.comparison(a.sums, b.sums, clock, context.registry.segment), a, b)
 
     async def trends(self, request: web.Request, query: RangeQuery) -> web.Response:
-        """``GET /api/analytics/trends``: every local hour of a range."""
+        """Every hour of a range of time."""
         context, clock = request.app[CONTEXT], _clock(query.tz)
         answer = await self._sums(context, *_range(query), clock, query.zone)
         return _answered(figures.trends(answer.sums, clock), answer)
 
     async def report(self, request: web.Request, query: RangeQuery) -> web.Response:
-        """``GET /api/analytics/report/pdf``: the same as a document to print."""
+        """A report on a range of time, to print."""
         context, clock = request.app[CONTEXT], _clock(query.tz)
         answer = await self._sums(context, *_range(query), clock, query.zone)
         total = answer.sums.total
@@ -175,8 +180,7 @@ def _checked(start: datetime, end: datetime, start_name: str, end_name: str) -> 
 
 
 def _answered(body: object, *answers: Answer) -> web.Response:
-    headers = {hdrs.AGE: str(max(int(_age(answer)) for answer in answers))}
-    return web.Response(body=encode_analytics(body), content_type="application/json", headers=headers)
+    return json_answer(encode_analytics(body), {hdrs.AGE: str(max(int(_age(answer)) for answer in answers))})
 
 
 def _age(answer: Answer) -> str:
@@ -188,49 +192,18 @@ def operations() -> list[Operation]:
     views = Analytics()
     return [
         Operation(
-            method="GET",
-            path="/api/analytics/metrics",
-            view=views.metrics,
-            summary="Figures of a range of time",
-            description=(
-                "Exact for any range of at most 400 days; hours of the day are those of `tz`; those without windows "
-                "are left out. What has two names is the same under both."
-            ),
-            tag=Tag.ANALYTICS,
-            query_shape=RangeQuery,
-            answer=AnalyticsMetrics,
-            errors=(404,),
-            headers=_AGE,
+            "GET /api/analytics/metrics", views.metrics, Tag.ANALYTICS, AnalyticsMetrics, errors=(404,), headers=_AGE
         ),
         Operation(
-            method="GET",
-            path="/api/analytics/compare",
-            view=views.compare,
-            summary="Figures of two ranges of time, and what the second has more than the first",
-            tag=Tag.ANALYTICS,
-            query_shape=ComparisonQuery,
-            answer=AnalyticsComparison,
-            errors=(404,),
-            headers=_AGE,
+            "GET /api/analytics/compare", views.compare, Tag.ANALYTICS, AnalyticsComparison, errors=(404,), headers=_AGE
         ),
         Operation(
-            method="GET",
-            path="/api/analytics/trends",
-            view=views.trends,
-            summary="Every hour of a range of time",
-            tag=Tag.ANALYTICS,
-            query_shape=RangeQuery,
-            answer=list[TrendHour],
-            errors=(404,),
-            headers=_AGE,
+            "GET /api/analytics/trends", views.trends, Tag.ANALYTICS, list[TrendHour], errors=(404,), headers=_AGE
         ),
         Operation(
-            method="GET",
-            path="/api/analytics/report/pdf",
-            view=views.report,
-            summary="A report on a range of time, to print",
-            tag=Tag.ANALYTICS,
-            query_shape=RangeQuery,
+            "GET /api/analytics/report/pdf",
+            views.report,
+            Tag.ANALYTICS,
             content_type="application/pdf",
             errors=(404,),
             headers=_AGE,

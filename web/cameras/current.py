@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
-from http import HTTPStatus
+from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 from aiohttp import hdrs, web
@@ -15,30 +13,18 @@ from msgspec import UNSET, Meta, Struct
 from models.cameras.registry import CameraSeen, encode_cameras
 from models.cameras.window_rows import CameraWindow, WindowRow, encode_window_row
 from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
-from trafficapp.stores.redis.connection import UNAVAILABLE, CurrentState, camera_row_of, rows_of, with_lanes
+from trafficapp.stores.redis.connection import CurrentState, camera_row_of, rows_of, with_lanes
 from web.serving import parameters
+from web.serving.answers import NEXT_PAGE, json_answer
 from web.serving.context import CONTEXT, WebContext
+from web.serving.from_redis import RedisAway, from_redis
 from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError, unavailable
 from web.serving.shapes import Name
 
 MAX_CAMERAS = 10_000
-ANSWER_WITHIN_SECONDS = 2.0
 
 _LOCAL = {"X-Data-Source": "local"}
-_Result = TypeVar("_Result")
-
-
-class _RedisAway(Exception):
-    """Redis does not answer."""
-
-
-async def _ask(question: Awaitable[_Result]) -> _Result:
-    try:
-        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-            return await question
-    except UNAVAILABLE:
-        raise _RedisAway from None
 
 
 def _local_rows(context: WebContext, camera_id: str | None = None) -> list[WindowRow]:
@@ -59,7 +45,7 @@ def _camera_wide(rows: Iterable[WindowRow]) -> list[WindowRow]:
 
 def _answer(body: bytes, *headers: dict[str, str]) -> web.Response:
     merged = {name: value for part in headers for name, value in part.items()}
-    return web.Response(body=body, content_type="application/json", headers=merged)
+    return json_answer(body, merged)
 
 
 class CamerasQuery(Struct, frozen=True, kw_only=True):
@@ -106,18 +92,18 @@ async def _page(request: web.Request, query: CamerasQuery) -> _Page:
 
 
 async def cameras(request: web.Request, query: CamerasQuery) -> web.Response:
-    """``GET /cameras``: every camera that reported, with the end of its newest window."""
+    """Every camera that reported."""
     context = request.app[CONTEXT]
     page = await _page(request, query)
     source: dict[str, str] = {}
     state = CurrentState(context.redis)
     in_two: dict[str, list[int]] = {}
     try:
-        scores = dict(await _ask(state.last_seen()))
+        scores = dict(await from_redis(state.last_seen()))
         camera_ids = page.of(list(scores))
-        in_two = await _ask(state.in_two_partitions(camera_ids))
+        in_two = await from_redis(state.in_two_partitions(camera_ids))
         seen = {camera_id: rfc3339(round(scores[camera_id] * MICROSECONDS_PER_SECOND)) for camera_id in camera_ids}
-    except _RedisAway:
+    except RedisAway:
         seen = {row.camera_id: row.window_end for row in _camera_wide(_local_rows(context))}
         camera_ids = page.of(sorted(seen))
         source = _LOCAL
@@ -126,7 +112,11 @@ async def cameras(request: web.Request, query: CamerasQuery) -> web.Response:
 
 
 async def metrics_current(request: web.Request, query: CurrentQuery) -> web.Response:
-    """``GET /metrics/current``: the newest window of one camera with its lanes, or of every camera."""
+    """The newest window of one camera or of every camera.
+
+    With `camera_id` one object, the row of the whole camera with `lanes`; without it an array of camera-wide rows by
+    camera_id, with `lanes=true` each followed by the rows of its lanes.
+    """
     if query.camera_id is not None:
         return await _metrics_of(request.app[CONTEXT], query.camera_id)
     return await _newest_rows(request, query, lanes=query.lanes)
@@ -134,8 +124,8 @@ async def metrics_current(request: web.Request, query: CurrentQuery) -> web.Resp
 
 async def _metrics_of(context: WebContext, camera_id: str) -> web.Response:
     try:
-        current = await _ask(CurrentState(context.redis).camera(camera_id))
-    except _RedisAway:
+        current = await from_redis(CurrentState(context.redis).camera(camera_id))
+    except RedisAway:
         camera_row, *lanes = _in_order(_local_rows(context, camera_id))
         window = CameraWindow(*msgspec.structs.astuple(camera_row), lanes=lanes)
         return _answer(encode_window_row(window), _LOCAL)
@@ -145,7 +135,10 @@ async def _metrics_of(context: WebContext, camera_id: str) -> web.Response:
 
 
 async def congestion_current(request: web.Request, query: CamerasQuery) -> web.Response:
-    """``GET /congestion/current``: the newest window of every camera."""
+    """How congested every camera is.
+
+    The camera-wide row of the newest window of every camera, by camera_id.
+    """
     return await _newest_rows(request, query, lanes=False)
 
 
@@ -153,10 +146,10 @@ async def _newest_rows(request: web.Request, query: CamerasQuery, *, lanes: bool
     context = request.app[CONTEXT]
     page = await _page(request, query)
     try:
-        documents = await _ask(_page_documents(context, page))
+        documents = await from_redis(_page_documents(context, page))
         rows = map(rows_of if lanes else camera_row_of, documents)
         return _answer(b"[" + b",".join(rows) + b"]", page.headers)
-    except _RedisAway:
+    except RedisAway:
         found = _page_rows(context, page)
         return _answer(encode_window_row(found if lanes else _camera_wide(found)), page.headers, _LOCAL)
 
@@ -182,7 +175,7 @@ def _in_order(rows: Iterable[WindowRow]) -> list[WindowRow]:
 
 
 _HEADERS = (
-    (hdrs.LINK, 'the next page: `<...>; rel="next"`'),
+    NEXT_PAGE,
     ("X-Data-Source", "`local` while Redis is away: only what this worker knows itself"),
 )
 
@@ -190,42 +183,21 @@ _HEADERS = (
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
+        Operation("GET /cameras", cameras, Tag.CURRENT, list[CameraSeen], errors=(404, 503), headers=_HEADERS),
         Operation(
-            method="GET",
-            path="/cameras",
-            view=cameras,
-            summary="Every camera that reported",
-            tag=Tag.CURRENT,
-            query_shape=CamerasQuery,
-            answer=list[CameraSeen],
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+            "GET /metrics/current",
+            metrics_current,
+            Tag.CURRENT,
+            CameraWindow | list[WindowRow],
+            errors=(404, 503),
             headers=_HEADERS,
         ),
         Operation(
-            method="GET",
-            path="/metrics/current",
-            view=metrics_current,
-            summary="The newest window of one camera or of every camera",
-            description=(
-                "With `camera_id` one object, the row of the whole camera with `lanes`; without it an array of "
-                "camera-wide rows by camera_id, with `lanes=true` each followed by the rows of its lanes."
-            ),
-            tag=Tag.CURRENT,
-            query_shape=CurrentQuery,
-            answer=CameraWindow | list[WindowRow],
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
-            headers=_HEADERS,
-        ),
-        Operation(
-            method="GET",
-            path="/congestion/current",
-            view=congestion_current,
-            summary="How congested every camera is",
-            description="The camera-wide row of the newest window of every camera, by camera_id.",
-            tag=Tag.CURRENT,
-            query_shape=CamerasQuery,
-            answer=list[WindowRow],
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+            "GET /congestion/current",
+            congestion_current,
+            Tag.CURRENT,
+            list[WindowRow],
+            errors=(404, 503),
             headers=_HEADERS,
         ),
     ]

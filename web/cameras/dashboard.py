@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 from typing import Annotated
 
 from aiohttp import web
@@ -22,10 +21,12 @@ from trafficapp.stores.alerts.queries import triggered_since
 from trafficapp.stores.cameras.current import reporting_cameras
 from trafficapp.stores.cameras.dashboard_queries import city_means, newest_windows
 from trafficapp.stores.cameras.event_queries import recent_detections
-from trafficapp.stores.redis.connection import UNAVAILABLE, CurrentState
+from trafficapp.stores.redis.connection import CurrentState
 from trafficapp.windows.congestion import CongestionScale
-from web.alerts.open_alerts import FROM_POSTGRES, open_alerts
+from web.alerts.open_alerts import open_alerts
+from web.serving.answers import FROM_POSTGRES, MAY_BE_FROM_POSTGRES, json_answer
 from web.serving.context import CONTEXT, WebContext
+from web.serving.from_redis import RedisAway, from_redis
 from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
 from web.serving.shared_answers import SharedAnswers
@@ -36,7 +37,6 @@ DEFAULT_DETECTIONS = 10
 
 _INCIDENTS_OF = timedelta(hours=24)
 _MEANS_OVER = timedelta(minutes=5)
-_REDIS_WITHIN_SECONDS = 2.0
 #: The summary does not wait longer than this for what only Postgres knows.
 _POSTGRES_WITHIN_SECONDS = 3.0
 
@@ -61,20 +61,30 @@ class Dashboard:
         self._detections: SharedAnswers[None, list[RecentDetection]] = SharedAnswers(MAX_AGE_SECONDS)
 
     async def summary(self, request: web.Request) -> web.Response:
-        """``GET /api/dashboard/summary``."""
+        """The city in some numbers.
+
+        Speed, score and level are of the newest windows of all cameras that are at most a minute behind the newest of
+        them; each camera weighs as many times as it saw vehicles. They are those of the event `traffic_metrics_update`.
+        `total_incidents_24h` and the means of five minutes are null while Postgres is away, the others where nothing is
+        known, as when no window came for two minutes. Silent cameras count neither among incidents nor among active
+        alerts. At most a second old.
+        """
         context = request.app[CONTEXT]
         answer = await self._summary.get(None, lambda: _summary(context))
-        return web.Response(body=answer.body, content_type="application/json", headers=answer.headers)
+        return json_answer(answer.body, answer.headers)
 
     async def events(self, request: web.Request, query: EventsQuery) -> web.Response:
-        """``GET /api/dashboard/events``: the newest detections, newest first."""
+        """The newest detections.
+
+        Of those stored last the ones with the newest times, newest first. At most a second old.
+        """
         database = request.app[CONTEXT].database
 
         async def newest() -> list[RecentDetection]:
             return await database.ask(lambda pool: recent_detections(pool, MAX_DETECTIONS))
 
         detections = await self._detections.get(None, newest)
-        return web.Response(body=encode_dashboard(detections[: query.limit]), content_type="application/json")
+        return json_answer(encode_dashboard(detections[: query.limit]))
 
 
 async def _summary(context: WebContext) -> _Answer:
@@ -107,15 +117,17 @@ async def _summary(context: WebContext) -> _Answer:
 
 async def _current_windows(context: WebContext) -> tuple[list[CameraCongestion], bool, Mapping[str, str]]:
     """The newest window of each camera that is up to date, whether they speak of now, and headers of the answer."""
-    state = CurrentState(context.redis)
     try:
-        async with asyncio.timeout(_REDIS_WITHIN_SECONDS):
-            windows = await reporting_cameras(state)
-            current = is_current(await state.put_at(), datetime.now(UTC))
-    except UNAVAILABLE:
+        windows, current = await from_redis(_reporting(CurrentState(context.redis)))
+    except RedisAway:
         within = timedelta(seconds=CURRENT_WITHIN_SECONDS)
         return await context.database.ask(lambda pool: newest_windows(pool, within)), True, FROM_POSTGRES
     return windows, current, {}
+
+
+async def _reporting(state: CurrentState) -> tuple[list[CameraCongestion], bool]:
+    windows = await reporting_cameras(state)
+    return windows, is_current(await state.put_at(), datetime.now(UTC))
 
 
 async def _incidents(context: WebContext) -> int | None:
@@ -151,31 +163,12 @@ def operations() -> list[Operation]:
     dashboard = Dashboard()
     return [
         Operation(
-            method="GET",
-            path="/api/dashboard/summary",
-            view=dashboard.summary,
-            summary="The city in some numbers",
-            description=(
-                "Speed, score and level are of the newest windows of all cameras that are at most a minute behind the "
-                "newest of them; each camera weighs as many times as it saw vehicles. They are those of the event "
-                "`traffic_metrics_update`. `total_incidents_24h` and the means of five minutes are null while "
-                "Postgres is away, the others where nothing is known, as when no window came for two minutes. Silent "
-                "cameras count neither among incidents nor among active alerts. At most a second old."
-            ),
-            tag=Tag.CURRENT,
-            answer=DashboardSummary,
-            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
-            headers=(("X-Data-Source", "`postgres` while Redis is away"),),
+            "GET /api/dashboard/summary",
+            dashboard.summary,
+            Tag.CURRENT,
+            DashboardSummary,
+            errors=(503,),
+            headers=(MAY_BE_FROM_POSTGRES,),
         ),
-        Operation(
-            method="GET",
-            path="/api/dashboard/events",
-            view=dashboard.events,
-            summary="The newest detections",
-            description="Of those stored last the ones with the newest times, newest first. At most a second old.",
-            tag=Tag.CURRENT,
-            query_shape=EventsQuery,
-            answer=list[RecentDetection],
-            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
-        ),
+        Operation("GET /api/dashboard/events", dashboard.events, Tag.CURRENT, list[RecentDetection], errors=(503,)),
     ]

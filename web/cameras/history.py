@@ -9,21 +9,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
-from http import HTTPStatus
 from typing import Annotated, Literal
 
 import msgspec
 from aiohttp import hdrs, web
 
 from models.cameras.window_rows import WindowRow, encode_window_row
-from models.timestamps import epoch_us, from_epoch_us
+from models.timestamps import epoch_us
 from trafficapp.stores.cameras.history_queries import MetricsPage, Position, step_that_fits
 from trafficapp.stores.cameras.history_queries import metrics_history as window_rows
 from web.serving import parameters
+from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag
 from web.serving.pieces import send_in_pieces
-from web.serving.problems import ProblemError
 from web.serving.shapes import Moment, Name
 from web.serving.spans import Span, span_between
 
@@ -88,10 +87,17 @@ class _Wanted:
 
 
 async def metrics_history(request: web.Request, query: HistoryQuery) -> web.StreamResponse:
-    """Rows of a camera in time order, camera-wide before lanes."""
+    """Finished windows of a camera.
+
+    Camera-wide rows, oldest first, all of the span; with `lanes=true` those of lanes as well, behind that of their
+    camera. `step` keeps the first window of each step as it is, with its lanes. Without `step` and `limit` a span of
+    more than 10,000 rows is thinned to the finest step that leaves no more, which the header `X-Step` names; it is
+    never cut at its end. With `limit` it comes in pages.
+    """
     context = request.app[CONTEXT]
     span = span_between(query.from_, query.to, DEFAULT_SPAN)
-    after = _position(parameters.cursor(request, _Cursor))
+    place = parameters.cursor(request, _Cursor)
+    after = None if place is None else (parameters.cursor_time(place.window_start_us), place.lane_id)
     paged = query.limit is not None or after is not None
     step = None if query.step is None else _LENGTHS[query.step]
     if step is None and not paged:
@@ -107,9 +113,9 @@ async def metrics_history(request: web.Request, query: HistoryQuery) -> web.Stre
     if page.next_position is None or paged:
         if page.next_position is not None:
             window_start, lane_id = page.next_position
-            place = _Cursor(epoch_us(window_start), lane_id)
-            headers[hdrs.LINK] = parameters.next_link(request, place, span.pinned())
-        return web.Response(body=encode_window_row(page.rows), content_type="application/json", headers=headers)
+            end = _Cursor(epoch_us(window_start), lane_id)
+            headers[hdrs.LINK] = parameters.next_link(request, end, span.pinned())
+        return json_answer(encode_window_row(page.rows), headers)
     response = web.StreamResponse(headers=headers)
     response.content_type, response.charset = "application/json", "utf-8"
     return await send_in_pieces(request, response, _pieces(wanted, page), "a history")
@@ -125,36 +131,18 @@ async def _pieces(wanted: _Wanted, page: MetricsPage) -> AsyncIterator[bytes]:
     yield b"]"
 
 
-def _position(cursor: _Cursor | None) -> Position | None:
-    if cursor is None:
-        return None
-    try:
-        return from_epoch_us(cursor.window_start_us), cursor.lane_id
-    except OverflowError:
-        raise ProblemError(400, "cursor is none that an earlier answer gave") from None
-
-
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
         Operation(
-            method="GET",
-            path="/metrics/history",
-            view=metrics_history,
-            summary="Finished windows of a camera",
-            description=(
-                "Camera-wide rows, oldest first, all of the span; with `lanes=true` those of lanes as well, behind "
-                "that of their camera. `step` keeps the first window of each step as it is, with its lanes. Without "
-                f"`step` and `limit` a span of more than {MAX_ROWS:,} rows is thinned to the finest step that leaves "
-                "no more, which the header `X-Step` names; it is never cut at its end. With `limit` it comes in pages."
-            ),
-            tag=Tag.HISTORY,
-            query_shape=HistoryQuery,
-            answer=list[WindowRow],
+            "GET /metrics/history",
+            metrics_history,
+            Tag.HISTORY,
+            list[WindowRow],
+            errors=(503,),
             headers=(
                 (hdrs.LINK, 'with `limit`, the next page: `<...>; rel="next"`'),
                 (STEP_HEADER, "the step of which each window is the first; not there when nothing was left out"),
             ),
-            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
         )
     ]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
-from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from aiohttp import web
 from msgspec import Meta, Struct
@@ -18,16 +16,22 @@ from trafficapp.analytics.heatmap import CameraHeat, full_counts, heat_points, h
 from trafficapp.stores.alerts.queries import AlertFilter
 from trafficapp.stores.cameras.current import newest_of
 from trafficapp.stores.cameras.dashboard_queries import camera_heat, newest_rows
-from trafficapp.stores.redis.connection import UNAVAILABLE, CurrentState
-from web.alerts.open_alerts import ANSWER_WITHIN_SECONDS, open_alerts
+from trafficapp.stores.redis.connection import CurrentState
+from web.alerts.open_alerts import open_alerts
 from web.alerts.views import with_severity
+from web.serving.answers import MAY_BE_FROM_POSTGRES, json_answer
 from web.serving.context import CONTEXT, WebContext
+from web.serving.from_redis import RedisAway, from_redis
 from web.serving.operations import Operation, Tag
 from web.serving.shapes import Name
 from web.serving.shared_answers import SharedAnswers
 
 #: Sums and the answers made of them are each kept for this long.
 MAX_AGE_SECONDS = 2.5
+#: Fields of an incident that are those of its alert, and of the newest window of its camera.
+_OF_ALERT = ("road_segment", "severity", "alert_type", "title", "triggered_at")
+_OF_WINDOW = ("vehicle_count", "queue_length", "avg_speed_kmh", "counts_by_class", "window_end")
+
 DEFAULT_MINUTES = 5
 MAX_MINUTES = 1440
 
@@ -60,7 +64,13 @@ class Maps:
         self._heatmaps: SharedAnswers[tuple[int, str, frozenset[str] | None], bytes] = SharedAnswers(MAX_AGE_SECONDS)
 
     async def heatmap(self, request: web.Request, query: HeatmapQuery) -> web.Response:
-        """``GET /api/map/heatmap``: how congested the places of cameras were over the last minutes."""
+        """How busy and how congested the places of cameras were over the last minutes.
+
+        Over the windows that began in the last `minutes`: `weight` is the mean number of vehicles in a window as a
+        share of those that count as full (`congestion.max_count`), `intensity` the mean congestion score, null when no
+        window has one. Cameras without a place are left out. At most 5 seconds old. `format=array` gives the points
+        without the object around them.
+        """
         context = request.app[CONTEXT]
         await context.registry.need()
         chosen = await context.registry.choose(query.zone)
@@ -76,11 +86,14 @@ class Maps:
             return encode_map(found if query.format == "array" else Heatmap(query.minutes, found))
 
         body = await self._heatmaps.get((query.minutes, query.format, chosen), points)
-        return web.Response(body=body, content_type="application/json")
+        return json_answer(body)
 
 
 async def incidents(request: web.Request, query: IncidentsQuery) -> web.Response:
-    """``GET /api/map/incidents``: open alerts whose cameras have a place, newest first."""
+    """Open alerts where their cameras stand.
+
+    Newest first. Alerts about no camera, those of cameras without a place and silent cameras are left out.
+    """
     context = request.app[CONTEXT]
     await context.registry.need()
     wanted = AlertFilter(camera_ids=await context.registry.choose(query.zone), quality=False)
@@ -93,16 +106,15 @@ async def incidents(request: web.Request, query: IncidentsQuery) -> web.Response
     ]
     windows = await _newest_windows(context, {camera_id for _, camera_id in placed})
     body = encode_map([_incident(context, alert, camera_id, windows.get(camera_id)) for alert, camera_id in placed])
-    return web.Response(body=body, content_type="application/json", headers=found.headers)
+    return json_answer(body, found.headers)
 
 
 async def _newest_windows(context: WebContext, camera_ids: Collection[str]) -> dict[str, WindowRow]:
     if not camera_ids:
         return {}
     try:
-        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-            rows = await newest_of(CurrentState(context.redis), sorted(camera_ids))
-    except UNAVAILABLE:
+        rows = await from_redis(newest_of(CurrentState(context.redis), sorted(camera_ids)))
+    except RedisAway:
         rows = await context.database.ask(lambda pool: newest_rows(pool, camera_ids))
     return {row.camera_id: row for row in rows}
 
@@ -118,54 +130,29 @@ def _incident(context: WebContext, alert: AlertRow, camera_id: str, window: Wind
         camera_id=camera_id,
         latitude=place.latitude,
         longitude=place.longitude,
-        road_segment=alert.road_segment,
-        severity=alert.severity,
-        alert_type=alert.alert_type,
-        title=alert.title,
-        triggered_at=alert.triggered_at,
         congestion_level=level,
         score=score,
-        vehicle_count=None if window is None else window.vehicle_count,
-        queue_length=None if window is None else window.queue_length,
-        avg_speed_kmh=None if window is None else window.avg_speed_kmh,
-        counts_by_class=None if window is None else window.counts_by_class,
-        window_end=None if window is None else window.window_end,
+        **_fields(alert, _OF_ALERT),
+        **_fields(window, _OF_WINDOW),
     )
+
+
+def _fields(source: AlertRow | WindowRow | None, names: Iterable[str]) -> dict[str, Any]:
+    """Fields under the names that they have; None each when there is nothing that has them."""
+    return {name: None if source is None else getattr(source, name) for name in names}
 
 
 def operations() -> list[Operation]:
     """What this module answers."""
     maps = Maps()
     return [
+        Operation("GET /api/map/heatmap", maps.heatmap, Tag.CURRENT, Heatmap | list[HeatPoint], errors=(404, 503)),
         Operation(
-            method="GET",
-            path="/api/map/heatmap",
-            view=maps.heatmap,
-            summary="How busy and how congested the places of cameras were over the last minutes",
-            description=(
-                "Over the windows that began in the last `minutes`: `weight` is the mean number of vehicles in a "
-                "window as a share of those that count as full (`congestion.max_count`), `intensity` the mean "
-                "congestion score, null when no window has one. Cameras without a place are left out. At most 5 "
-                "seconds old. `format=array` gives the points without the object around them."
-            ),
-            tag=Tag.CURRENT,
-            query_shape=HeatmapQuery,
-            answer=Heatmap | list[HeatPoint],
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
-        ),
-        Operation(
-            method="GET",
-            path="/api/map/incidents",
-            view=incidents,
-            summary="Open alerts where their cameras stand",
-            description=(
-                "Newest first. Alerts about no camera, those of cameras without a place and silent "
-                "cameras are left out."
-            ),
-            tag=Tag.ALERTS,
-            query_shape=IncidentsQuery,
-            answer=list[MapIncident],
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
-            headers=(("X-Data-Source", "`postgres` while Redis is away"),),
+            "GET /api/map/incidents",
+            incidents,
+            Tag.ALERTS,
+            list[MapIncident],
+            errors=(404, 503),
+            headers=(MAY_BE_FROM_POSTGRES,),
         ),
     ]

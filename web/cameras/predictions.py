@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from aiohttp import web
 from msgspec import Meta, Struct
@@ -22,6 +22,7 @@ from trafficapp.forecast.cameras import ScoreWindow, window_of
 from trafficapp.stores.administration.threshold_queries import scale_in_force
 from trafficapp.stores.cameras.scores import camera_scores
 from trafficapp.windows.congestion import SCORE_DECIMALS, CongestionScale
+from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
@@ -48,8 +49,9 @@ class PredictQuery(Struct, frozen=True, kw_only=True):
     lookback_minutes: Annotated[int, Meta(ge=1, le=120)] = 15
 
 
-@dataclass(frozen=True, slots=True)
-class _History:
+class _History(NamedTuple):
+    """What cameras scored, and what names the levels of scores."""
+
     window: ScoreWindow
     scale: CongestionScale
 
@@ -79,7 +81,14 @@ class CameraPredictions:
         self._predictions: SharedAnswers[tuple[int, int], _Predicted] = SharedAnswers(MAX_AGE_SECONDS)
 
     async def congestion(self, request: web.Request, query: PredictQuery) -> web.Response:
-        """``GET /api/predict/congestion``."""
+        """How congested a camera and its lanes will be.
+
+        The mean congestion score of every coming minute. `low` and `high` hold four of five of them. The model predicts
+        each of the next ten minutes and 15, 20 and 30 minutes ahead; between those lies a line. A camera or lane
+        without a score for three minutes gets what is usual at this time of day, and `source` and `note` say so. 404
+        when the camera has no score within `lookback_minutes`, is not among the cameras of the model, or only has the
+        name of one of the shipped model's and stands elsewhere; 503 when there is no model.
+        """
         context = request.app[CONTEXT]
         # the newest minute that is over
         last_time = int(time.time()) // _STEP_SECONDS * _STEP_SECONDS - _STEP_SECONDS
@@ -89,7 +98,7 @@ class CameraPredictions:
         )
         if predicted.shipped:
             await self._check_camera(context, predicted, query.camera_id)
-        return web.Response(body=encode_camera_forecast(_answer(predicted, query)), content_type="application/json")
+        return json_answer(encode_camera_forecast(_answer(predicted, query)))
 
     async def _predict(self, context: WebContext, last_time: int, minutes: int) -> _Predicted:
         span = next(read for read in _READ_MINUTES if minutes <= read)
@@ -194,22 +203,5 @@ def operations(settings: Settings) -> list[Operation]:
     """What this module answers."""
     views = CameraPredictions(settings)
     return [
-        Operation(
-            method="GET",
-            path="/api/predict/congestion",
-            view=views.congestion,
-            summary="How congested a camera and its lanes will be",
-            description=(
-                "The mean congestion score of every coming minute. `low` and `high` hold four of five of them. The "
-                "model predicts each of the next ten minutes and 15, 20 and 30 minutes ahead; between those lies a "
-                "line. A camera or lane without a score for three minutes gets what is usual at this time of day, "
-                "and `source` and `note` say so. 404 when the camera has no score within `lookback_minutes`, is not "
-                "among the cameras of the model, or only has the name of one of the shipped model's and stands "
-                "elsewhere; 503 when there is no model."
-            ),
-            tag=Tag.CURRENT,
-            query_shape=PredictQuery,
-            answer=CameraForecast,
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
-        ),
+        Operation("GET /api/predict/congestion", views.congestion, Tag.CURRENT, CameraForecast, errors=(404, 503)),
     ]

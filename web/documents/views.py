@@ -13,8 +13,9 @@ from aiohttp import web
 
 from web.auth.access import Access
 from web.documents import asyncapi, openapi
+from web.serving.answers import json_answer
 from web.serving.context import CONTEXT
-from web.serving.operations import OPERATIONS, Operation, Tag, View
+from web.serving.operations import OPERATIONS, Operation, Tag
 from web.serving.pages import serve_file
 
 #: Files of Swagger UI, from the package that brings them.
@@ -26,25 +27,19 @@ _DOCUMENTS = web.AppKey("documents", dict[str, bytes])
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        Operation(
-            method="GET",
-            path="/openapi.json",
-            view=_view("openapi", _openapi),
-            summary="This API in OpenAPI 3.1",
-            tag=Tag.OPERATION,
-            access=Access.OPEN,
-            answer=dict[str, Any],
-        ),
-        Operation(
-            method="GET",
-            path="/asyncapi.json",
-            view=_view("asyncapi", _asyncapi),
-            summary="Topics and WebSockets in AsyncAPI 3.0",
-            tag=Tag.OPERATION,
-            access=Access.OPEN,
-            answer=dict[str, Any],
-        ),
+        Operation("GET /openapi.json", openapi_document, Tag.OPERATION, dict[str, Any], access=Access.OPEN),
+        Operation("GET /asyncapi.json", asyncapi_document, Tag.OPERATION, dict[str, Any], access=Access.OPEN),
     ]
+
+
+async def openapi_document(request: web.Request) -> web.Response:
+    """This API in OpenAPI 3.1."""
+    return _document(request, "openapi", _openapi)
+
+
+async def asyncapi_document(request: web.Request) -> web.Response:
+    """Topics and WebSockets in AsyncAPI 3.0."""
+    return _document(request, "asyncapi", _asyncapi)
 
 
 def routes() -> list[web.RouteDef]:
@@ -66,14 +61,11 @@ def prepare(web_app: web.Application) -> None:
     web_app[_DOCUMENTS] = {}
 
 
-def _view(name: str, make: Callable[[web.Application], dict[str, Any]]) -> View:
-    async def view(request: web.Request) -> web.Response:
-        known = request.app[_DOCUMENTS]
-        if name not in known:
-            known[name] = msgspec.json.encode(make(request.app))
-        return web.Response(body=known[name], content_type="application/json")
-
-    return view
+def _document(request: web.Request, name: str, make: Callable[[web.Application], dict[str, Any]]) -> web.Response:
+    known = request.app[_DOCUMENTS]
+    if name not in known:
+        known[name] = msgspec.json.encode(make(request.app))
+    return json_answer(known[name])
 
 
 def _openapi(web_app: web.Application) -> dict[str, Any]:

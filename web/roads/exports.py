@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Literal
 
 import numpy as np
@@ -35,11 +34,11 @@ class RoadExports:
         self._planning = planning
 
     async def current(self, request: web.Request) -> web.StreamResponse:
-        """Answer ``GET /export/osrm/current.csv``."""
+        """Speeds now, for OSRM."""
         return await self._send(request, 0.0)
 
     async def predicted(self, request: web.Request, query: HorizonQuery) -> web.StreamResponse:
-        """Answer ``GET /export/osrm/predicted.csv``."""
+        """Speeds in 10, 20 or 30 minutes, for OSRM."""
         return await self._send(request, query.horizon_minutes * 60.0)
 
     async def _send(self, request: web.Request, horizon_seconds: float) -> web.StreamResponse:
@@ -97,19 +96,13 @@ def operations(planning: RoutePlanning) -> list[Operation]:
     )
     return [
         Operation(
-            method="GET",
-            path=f"/export/osrm/{name}.csv",
-            view=view,
-            summary=summary,
-            description=about,
-            tag=Tag.ROADS,
-            query_shape=query,
+            f"GET /export/osrm/{name}.csv",
+            view,
+            Tag.ROADS,
+            words=f"{view.__doc__}\n\n{about}",
             content_type="text/csv",
-            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
+            errors=(503,),
             headers=((VERSION_HEADER, "Version of the speeds; `none` without any"),),
         )
-        for name, view, query, summary in (
-            ("current", exports.current, None, "Speeds now, for OSRM"),
-            ("predicted", exports.predicted, HorizonQuery, "Speeds in 10, 20 or 30 minutes, for OSRM"),
-        )
+        for name, view in (("current", exports.current), ("predicted", exports.predicted))
     ]

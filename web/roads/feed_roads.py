@@ -2,53 +2,30 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-from typing import Annotated
-
-from aiohttp import hdrs, web
-from msgspec import Meta, Struct
+from aiohttp import web
 
 from models.roads.feed_roads import FeedRoad, encode_feed_roads
 from trafficapp.stores.roads.feed_road_queries import feed_roads
+from web.roads.pages import RoadsQuery
 from web.serving import parameters
+from web.serving.answers import NEXT_PAGE, json_answer
 from web.serving.context import CONTEXT
 from web.serving.operations import Operation, Tag
-from web.serving.problems import ProblemError
-
-MAX_ROADS = 10_000
 
 
-class FeedRoadsQuery(Struct, frozen=True, kw_only=True):
-    """Which roads, in order of their ids."""
+async def roads_of_feed(request: web.Request, query: RoadsQuery) -> web.Response:
+    """The roads of the speed feed and where they are on the road graph.
 
-    limit: Annotated[int, Meta(ge=1, le=MAX_ROADS)] = MAX_ROADS
-    cursor: str | None = None
-
-
-async def roads_of_feed(request: web.Request, query: FeedRoadsQuery) -> web.Response:
-    """``GET /api/roads``."""
-    after = parameters.cursor(request, str)
-    if after is not None and "\0" in after:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "cursor is none that an earlier answer gave")
+    Every road that the feed ever told of, as of its newest observation; speeds are km/h.
+    """
+    after = parameters.stored_id_cursor(request)
     found = await request.app[CONTEXT].database.ask(lambda pool: feed_roads(pool, after, query.limit + 1))
-    page = found[: query.limit]
-    headers = {hdrs.LINK: parameters.next_link(request, page[-1].road_id)} if len(found) > query.limit else {}
-    return web.Response(body=encode_feed_roads(page), content_type="application/json", headers=headers)
+    shown, headers = parameters.page(request, found, query.limit, lambda road: road.road_id)
+    return json_answer(encode_feed_roads(shown), headers)
 
 
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        Operation(
-            method="GET",
-            path="/api/roads",
-            view=roads_of_feed,
-            summary="The roads of the speed feed and where they are on the road graph",
-            description="Every road that the feed ever told of, as of its newest observation; speeds are km/h.",
-            tag=Tag.CURRENT,
-            query_shape=FeedRoadsQuery,
-            answer=list[FeedRoad],
-            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
-            headers=((hdrs.LINK, 'the next page: `<...>; rel="next"`'),),
-        ),
+        Operation("GET /api/roads", roads_of_feed, Tag.CURRENT, list[FeedRoad], errors=(503,), headers=(NEXT_PAGE,)),
     ]

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import timedelta
-from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 from msgspec import Meta, Struct
 
 from models.roads.notifications import NotificationType, RoadNotification
-from models.timestamps import epoch_us, from_epoch_us
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.settings import Settings
 from trafficapp.stores.roads.live_notifications_sink import KEPT_NOTIFICATIONS
-from trafficapp.stores.roads.notification_queries import NotificationFilter, Position, notifications
+from trafficapp.stores.roads.notification_queries import NotificationFilter, notifications
 from web.serving import parameters
+from web.serving.answers import NEXT_PAGE, json_answer
 from web.serving.context import CONTEXT
 from web.serving.operations import Operation, Tag
-from web.serving.problems import ProblemError, unavailable
-from web.serving.shapes import Moment, Name
-from web.serving.spans import span_between
+from web.serving.problems import unavailable
+from web.serving.shapes import Name
+from web.serving.spans import SpanQuery
 from web.sockets.clients import SocketClient, SocketClients
 from web.sockets.notification_feed import NotificationFeed
 from web.sockets.windows import SOCKET_ERRORS
@@ -34,13 +32,6 @@ MAX_NOTIFICATIONS = 5000
 #: A worker that has just started hears of Redis in this time, or Redis is away.
 _KNOWN_WITHIN_SECONDS = 2.0
 
-_DESCRIPTION = """
-Each message is a record of `traffic-notifications`: once, whatever is restarted. With `recent`, so many of the newest
-ones of before come first, the oldest of them first. After an interruption between worker and Redis the missed ones
-follow. A worker that never heard Redis refuses clients with 503. When a client's token ends, the connection is closed
-with 4401. A client that reads too slowly or answers no pings is cut with 1013.
-"""
-
 _encode = msgspec.json.Encoder().encode
 
 
@@ -50,22 +41,13 @@ class RecentQuery(Struct, frozen=True, kw_only=True):
     recent: Annotated[int, Meta(ge=0, le=KEPT_NOTIFICATIONS)] = 0
 
 
-class HistoryQuery(Struct, frozen=True, kw_only=True):
+class HistoryQuery(SpanQuery, frozen=True, kw_only=True):
     """Which ones by ``from <= timestamp < to``: without ``to`` now, without ``from`` 24 hours before ``to``."""
 
-    from_: Moment | None = msgspec.field(default=None, name="from")
-    to: Moment | None = None
     road_id: Name | None = None
     alert_type: NotificationType | None = None
     limit: Annotated[int, Meta(ge=1, le=MAX_NOTIFICATIONS)] = DEFAULT_NOTIFICATIONS
     cursor: str | None = None
-
-
-class Cursor(Struct, array_like=True):
-    """Where a page ended."""
-
-    notified_at_us: int
-    event_id: uuid.UUID
 
 
 class NotificationViews:
@@ -76,7 +58,13 @@ class NotificationViews:
         self.clients = SocketClients("/ws/notifications", settings, telemetry)
 
     async def live(self, request: web.Request, query: RecentQuery) -> web.StreamResponse:
-        """``/ws/notifications``."""
+        """Notifications about roads as they are raised.
+
+        Each message is a record of `traffic-notifications`: once, whatever is restarted. With `recent`, so many of the
+        newest ones of before come first, the oldest of them first. After an interruption between worker and Redis the
+        missed ones follow. A worker that never heard Redis refuses clients with 503. When a client's token ends, the
+        connection is closed with 4401. A client that reads too slowly or answers no pings is cut with 1013.
+        """
         if not await self._feed.knows_within(_KNOWN_WITHIN_SECONDS):
             raise unavailable("Redis, which this worker has never heard,")
 
@@ -86,52 +74,29 @@ class NotificationViews:
         return await self.clients.serve(request, attend, self._feed.leave)
 
     async def history(self, request: web.Request, query: HistoryQuery) -> web.Response:
-        """``GET /api/notifications``."""
-        span = span_between(query.from_, query.to, DEFAULT_SPAN)
+        """Notifications about roads of a span of time, newest first.
+
+        Every one with `from <= timestamp < to`; by default of the last 24 hours.
+        """
+        span = query.span(DEFAULT_SPAN)
         wanted = NotificationFilter(span.since, span.until, query.road_id, query.alert_type)
-        after = _position(request)
+        after = parameters.time_cursor(request)
         page = await request.app[CONTEXT].database.ask(lambda pool: notifications(pool, wanted, query.limit, after))
-        headers = {}
-        if page.next_position is not None:
-            place = Cursor(epoch_us(page.next_position[0]), page.next_position[1])
-            headers[hdrs.LINK] = parameters.next_link(request, place, span.pinned())
-        return web.Response(body=_encode(page.rows), content_type="application/json", headers=headers)
+        headers = parameters.link_behind(request, page.next_position, span.pinned())
+        return json_answer(_encode(page.rows), headers)
 
     def operations(self) -> list[Operation]:
         """What these views answer."""
         return [
             Operation(
-                method="GET",
-                path="/api/notifications",
-                view=self.history,
-                summary="Notifications about roads of a span of time, newest first",
-                description="Every one with `from <= timestamp < to`; by default of the last 24 hours.",
-                tag=Tag.ALERTS,
-                query_shape=HistoryQuery,
-                answer=list[RoadNotification],
-                errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
-                headers=(("Link", 'the next page: `<...>; rel="next"`'),),
+                "GET /api/notifications",
+                self.history,
+                Tag.ALERTS,
+                list[RoadNotification],
+                errors=(503,),
+                headers=(NEXT_PAGE,),
             ),
             Operation(
-                method="GET",
-                path=self.clients.route,
-                view=self.live,
-                summary="Notifications about roads as they are raised",
-                description=_DESCRIPTION.strip(),
-                tag=Tag.LIVE,
-                query_shape=RecentQuery,
-                answer=RoadNotification,
-                errors=SOCKET_ERRORS,
-                websocket=True,
+                f"GET {self.clients.route}", self.live, Tag.LIVE, RoadNotification, errors=SOCKET_ERRORS, websocket=True
             ),
         ]
-
-
-def _position(request: web.Request) -> Position | None:
-    cursor = parameters.cursor(request, Cursor)
-    if cursor is None:
-        return None
-    try:
-        return from_epoch_us(cursor.notified_at_us), cursor.event_id
-    except OverflowError:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "cursor is none that an earlier answer gave") from None

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
+from collections.abc import Awaitable
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from msgspec import Meta, Struct
 
 from models.roads.predictions import RoadPrediction
-from trafficapp.stores.redis.connection import UNAVAILABLE
 from trafficapp.stores.roads.current_predictions import CurrentPredictions
+from web.roads.pages import MAX_ROADS
 from web.serving import parameters
+from web.serving.answers import NEXT_PAGE, json_answer
 from web.serving.context import CONTEXT, WebContext
+from web.serving.from_redis import RedisAway, from_redis
 from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError, unavailable
-from web.serving.shared_answers import SharedAnswers
+from web.serving.shared_pages import KeyedPage, SharedPages
 
-MAX_ROADS = 10_000
-MAX_AGE_SECONDS = 1.0
-ANSWER_WITHIN_SECONDS = 2.0
+_Result = TypeVar("_Result")
 
 
 class RoadPredictionsQuery(Struct, frozen=True, kw_only=True):
@@ -33,82 +32,64 @@ class RoadPredictionsQuery(Struct, frozen=True, kw_only=True):
     cursor: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """A page of roads; `last` is the id behind which the next one begins."""
-
-    body: bytes
-    last: str | None
-
-
 class RoadPredictions:
     """The view; pages are shared for a second."""
 
     def __init__(self) -> None:
-        self._pages: SharedAnswers[tuple[str | None, int], _Page] = SharedAnswers(MAX_AGE_SECONDS)
+        self._pages = SharedPages(_page)
 
     async def newest(self, request: web.Request, query: RoadPredictionsQuery) -> web.Response:
-        """``GET /api/predict/roads``: the newest prediction of one road or of every road."""
-        context = request.app[CONTEXT]
+        """The newest prediction of one road or of every road.
+
+        Speeds are km/h, 10, 20 and 30 minutes after `timestamp`. `low_kmh` and `high_kmh` are 80 % intervals,
+        `confidences` say how likely a prediction is right within 10 % or 5 km/h; they are null where nothing is known
+        of past errors. `source` says who predicted, and `note` why it was not the model. Roads of which nothing can be
+        said are left out. At most a second old.
+        """
         after = parameters.cursor(request, str)
         if query.road_id is not None:
-            return _answer(await _of_road(context, query.road_id))
-        page = await self._pages.get((after, query.limit), lambda: _page(context, after, query.limit))
-        response = _answer(page.body)
-        if page.last is not None:
-            response.headers[hdrs.LINK] = parameters.next_link(request, page.last)
-        return response
+            return json_answer(await _of_road(request.app[CONTEXT], query.road_id))
+        return await self._pages.answer(request, after, query.limit)
 
 
-async def _page(context: WebContext, after: str | None, limit: int) -> _Page:
+async def _page(context: WebContext, after: str | None, limit: int) -> KeyedPage:
     """A page of roads.
 
     Raises:
         ProblemError: 503, Redis does not answer.
     """
     predictions = CurrentPredictions(context.redis)
+
+    async def read() -> KeyedPage:
+        road_ids, last = await predictions.page_of_ids(after, limit)
+        return KeyedPage(b"[" + b",".join(await predictions.documents(road_ids)) + b"]", last)
+
+    return await _ask(read())
+
+
+async def _ask(answer: Awaitable[_Result]) -> _Result:
     try:
-        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-            rest = [road_id for road_id in await predictions.road_ids() if after is None or road_id > after]
-            found = await predictions.documents(rest[:limit])
-    except UNAVAILABLE:
+        return await from_redis(answer)
+    except RedisAway:
         raise unavailable("Redis, which holds the newest predictions,") from None
-    return _Page(b"[" + b",".join(found) + b"]", rest[limit - 1] if len(rest) > limit else None)
 
 
 async def _of_road(context: WebContext, road_id: str) -> bytes:
-    try:
-        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-            found = await CurrentPredictions(context.redis).documents([road_id])
-    except UNAVAILABLE:
-        raise unavailable("Redis, which holds the newest predictions,") from None
+    found = await _ask(CurrentPredictions(context.redis).documents([road_id]))
     if not found:
         raise ProblemError(HTTPStatus.NOT_FOUND, f"no prediction of road {road_id!r} was made in the last half hour")
     return b"[" + found[0] + b"]"
-
-
-def _answer(body: bytes) -> web.Response:
-    return web.Response(body=body, content_type="application/json")
 
 
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
         Operation(
-            method="GET",
-            path="/api/predict/roads",
-            view=RoadPredictions().newest,
-            summary="The newest prediction of one road or of every road",
-            description=(
-                "Speeds are km/h, 10, 20 and 30 minutes after `timestamp`. `low_kmh` and `high_kmh` are 80 % "
-                "intervals, `confidences` say how likely a prediction is right within 10 % or 5 km/h; they are null "
-                "where nothing is known of past errors. `source` says who predicted, and `note` why it was not the "
-                "model. Roads of which nothing can be said are left out. At most a second old."
-            ),
-            tag=Tag.CURRENT,
-            query_shape=RoadPredictionsQuery,
-            answer=list[RoadPrediction],
-            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
-            headers=((hdrs.LINK, 'the next page: `<...>; rel="next"`'),),
+            "GET /api/predict/roads",
+            RoadPredictions().newest,
+            Tag.CURRENT,
+            list[RoadPrediction],
+            errors=(404, 503),
+            headers=(NEXT_PAGE,),
         ),
     ]

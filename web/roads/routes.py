@@ -30,6 +30,7 @@ from trafficapp.roads.routing.congestion import RouteCongestion
 from trafficapp.roads.routing.routes import Avoided, Place, Recommendation, Route, Unreachable
 from web.roads.route_cache import KeptAnswer, RouteCache, rounded
 from web.roads.route_planning import Outlook, RoutePlanning
+from web.serving.answers import json_answer
 from web.serving.context import CONTEXT
 from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
@@ -54,7 +55,19 @@ class Routes:
         self._searches = ThreadPoolExecutor(1, "routes")
 
     async def recommend(self, request: web.Request, body: RouteQuestion) -> web.Response:
-        """Answer ``POST /route/recommend``."""
+        """The quickest route, and up to two others worth a choice.
+
+        `departure_time` is `now` or ISO 8601, up to seven days ahead. Up to 30 minutes ahead each road is taken at the
+        speed predicted for the time at which a vehicle gets there; later ones at the usual speed of that day and time
+        of day, as all are while nothing was measured lately; where nothing is known roads flow freely. `speeds_from`
+        and `note` say which it was, `known_share` for how much of the way a speed is known. Alternatives differ from
+        the recommended route and from each other in 30 % of their length at least and are at most 1.5 times as long, in
+        time and in kilometres. An answer may be repeated for five minutes while the graph has the same version; `Age`
+        says how old it is. Where the roads next to a place are an island (no way leads from them, or to them), the
+        nearest place is taken from which or to which one does; `origin_moved_m` and `destination_moved_m` say how far
+        the route begins and ends from the places, `moved_note` why. 404: a place with no road near enough, or no way
+        from one to the other.
+        """
         now = datetime.now(UTC)
         departure = departure_of(body.departure_time, now)
         question = RouteQuestion(origin=rounded(body.origin), destination=rounded(body.destination))
@@ -68,7 +81,7 @@ class Routes:
         if kept is not None:
             self._cache.note(question, kept.edges)
             age = str(max(0, int(time.time() - kept.made_at)))
-            return web.Response(body=bytes(kept.answer), content_type="application/json", headers={hdrs.AGE: age})
+            return json_answer(bytes(kept.answer), {hdrs.AGE: age})
         reach_m = request.app[CONTEXT].settings.roads.place_reach_m
         searching = asyncio.get_running_loop().run_in_executor(self._searches, self._find, question, outlook, reach_m)
         found = await searching
@@ -77,7 +90,7 @@ class Routes:
         edges: list[str] = edge_ids[list(found.recommended.edges)].tolist()
         fresh = KeptAnswer(version, told, time.time(), edges, msgspec.Raw(answer))
         self._cache.note(question, edges, fresh)
-        return web.Response(body=answer, content_type="application/json")
+        return json_answer(answer)
 
     def _find(self, question: RouteQuestion, outlook: Outlook, reach_m: float) -> Recommendation:
         """Search, in the thread of the searches."""
@@ -197,27 +210,11 @@ def operations(planning: RoutePlanning, cache: RouteCache) -> list[Operation]:
     """What this module answers."""
     return [
         Operation(
-            method="POST",
-            path="/route/recommend",
-            view=Routes(planning, cache).recommend,
-            summary="The quickest route, and up to two others worth a choice",
-            description=(
-                "`departure_time` is `now` or ISO 8601, up to seven days ahead. Up to 30 minutes ahead each road is "
-                "taken at the speed predicted for the time at which a vehicle gets there; later ones at the usual "
-                "speed of that day and time of day, as all are while nothing was measured lately; where nothing is "
-                "known roads flow freely. `speeds_from` and `note` say "
-                "which it was, `known_share` for how much of the way a speed is known. Alternatives differ from "
-                "the recommended route and from each other in 30 % of their length at least and are at most 1.5 "
-                "times as long, in time and in kilometres. An answer may be repeated for five minutes while the graph "
-                "has the same version; `Age` says how old it is. Where the roads next to a place are an island (no way "
-                "leads from them, or to them), the nearest place is taken from which or to which one does; "
-                "`origin_moved_m` and `destination_moved_m` say how far the route begins and ends from the places, "
-                "`moved_note` why. 404: a place with no road near enough, or no way from one to the other."
-            ),
-            tag=Tag.ROADS,
-            body_shape=RouteQuestion,
-            answer=RouteAnswer,
-            errors=(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+            "POST /route/recommend",
+            Routes(planning, cache).recommend,
+            Tag.ROADS,
+            RouteAnswer,
+            errors=(400, 404, 503),
             headers=((hdrs.AGE, "Seconds since the answer was found, when it is repeated"),),
         )
     ]

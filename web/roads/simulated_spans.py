@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 
-import msgspec
 from aiohttp import web
-from msgspec import Struct
 
 from models.roads.simulated_spans import SimulatedSpan, encode_simulated_spans
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.stores.cameras.scores import simulated_within
+from web.serving.answers import json_answer
 from web.serving.context import CONTEXT
 from web.serving.operations import Operation, Tag
-from web.serving.shapes import Moment
-from web.serving.spans import span_between
+from web.serving.spans import SpanQuery
 
 DEFAULT_SPAN = timedelta(hours=24)
 
@@ -23,41 +20,25 @@ DEFAULT_SPAN = timedelta(hours=24)
 GOES_ON = timedelta(minutes=15)
 
 
-class SimulatedQuery(Struct, frozen=True, kw_only=True):
-    """``[from, to)``: without ``to`` now, without ``from`` 24 hours before ``to``."""
+async def simulated_spans(request: web.Request, query: SpanQuery) -> web.Response:
+    """Which times within a range hold simulated traffic.
 
-    from_: Moment | None = msgspec.field(default=None, name="from")
-    to: Moment | None = None
-
-
-async def simulated_spans(request: web.Request, query: SimulatedQuery) -> web.Response:
-    """``GET /api/simulated-spans``."""
-    asked = span_between(query.from_, query.to, DEFAULT_SPAN)
+    Spans that `trafficapp simulate` filled as history or sent live and that touch `[from, to)`, in order of their
+    begin; each with its whole length. `goes_on` is true of one that reaches into the last quarter of an hour: then the
+    figures of now are simulated too. Empty where everything was measured.
+    """
+    asked = query.span(DEFAULT_SPAN)
     found = await request.app[CONTEXT].database.ask(lambda pool: simulated_within(pool, asked.since, asked.until))
     recently = datetime.now(UTC) - GOES_ON
     spans = [
         SimulatedSpan(from_=rfc3339(epoch_us(begin)), to=rfc3339(epoch_us(end)), goes_on=end > recently)
         for begin, end in found
     ]
-    return web.Response(body=encode_simulated_spans(spans), content_type="application/json")
+    return json_answer(encode_simulated_spans(spans))
 
 
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        Operation(
-            method="GET",
-            path="/api/simulated-spans",
-            view=simulated_spans,
-            summary="Which times within a range hold simulated traffic",
-            description=(
-                "Spans that `trafficapp simulate` filled as history or sent live and that touch `[from, to)`, in order "
-                "of their begin; each with its whole length. `goes_on` is true of one that reaches into the last "
-                "quarter of an hour: then the figures of now are simulated too. Empty where everything was measured."
-            ),
-            tag=Tag.ANALYTICS,
-            query_shape=SimulatedQuery,
-            answer=list[SimulatedSpan],
-            errors=(HTTPStatus.SERVICE_UNAVAILABLE,),
-        ),
+        Operation("GET /api/simulated-spans", simulated_spans, Tag.ANALYTICS, list[SimulatedSpan], errors=(503,)),
     ]

@@ -19,6 +19,7 @@ from models.health import Health, Liveness, Reach, Readiness, encode_health
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.settings import KafkaSettings
 from web.auth.access import Access
+from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, Probe
 from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
@@ -122,47 +123,37 @@ class HealthCheck:
         return up
 
     async def view(self, request: web.Request) -> web.Response:
-        """Answer ``GET /health``."""
-        return web.Response(body=encode_health(await self.health()), content_type="application/json")
+        """Whether the servers behind this worker answer.
+
+        Always 200.
+        """
+        return json_answer(encode_health(await self.health()))
 
     def operations(self) -> list[Operation]:
         """What this module answers."""
         return [
-            Operation(
-                method="GET",
-                path=path,
-                view=view,
-                summary=summary,
-                description=description,
-                tag=Tag.OPERATION,
-                access=Access.OPEN,
-                answer=answer,
-                errors=errors,
-            )
-            for path, view, summary, description, answer, errors in (
-                ("/health", self.view, "Whether the servers behind this worker answer", "Always 200.", Health, ()),
-                ("/health/live", live, "Whether this worker turns", "Start it anew when it does not.", Liveness, ()),
-                (
-                    "/health/ready",
-                    ready,
-                    "Whether this worker has taken over its partitions",
-                    "503 while it reads state back: at its start, and whenever partitions are shared out anew.",
-                    Readiness,
-                    (HTTPStatus.SERVICE_UNAVAILABLE,),
-                ),
-            )
+            Operation("GET /health", self.view, Tag.OPERATION, Health, access=Access.OPEN),
+            Operation("GET /health/live", live, Tag.OPERATION, Liveness, access=Access.OPEN),
+            Operation("GET /health/ready", ready, Tag.OPERATION, Readiness, access=Access.OPEN, errors=(503,)),
         ]
 
 
 async def live(request: web.Request) -> web.Response:
-    """Answer ``GET /health/live``: whoever answers is alive."""
-    return web.Response(body=encode_health(Liveness()), content_type="application/json")
+    """Whether this worker turns.
+
+    Start it anew when it does not.
+    """
+    # whoever answers is alive
+    return json_answer(encode_health(Liveness()))
 
 
 async def ready(request: web.Request) -> web.Response:
-    """Answer ``GET /health/ready``."""
+    """Whether this worker has taken over its partitions.
+
+    503 while it reads state back: at its start, and whenever partitions are shared out anew.
+    """
     if not request.app[CONTEXT].is_ready():
         raise ProblemError(
             HTTPStatus.SERVICE_UNAVAILABLE, "this worker is taking over its partitions", {hdrs.RETRY_AFTER: "1"}
         )
-    return web.Response(body=encode_health(Readiness()), content_type="application/json")
+    return json_answer(encode_health(Readiness()))

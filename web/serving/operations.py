@@ -1,15 +1,17 @@
 """What the API offers: each operation declared once, with the shapes that validate it and describe it.
 
-A view module has ``operations()`` that lists its operations; `web.application` mounts them, and
-`web.documents.openapi` describes them from the same declarations.
+A view says what it answers in its docstring and what it takes in its parameters; its module has ``operations()`` that
+lists where it is mounted. `web.application` mounts them, and `web.documents.openapi` describes them from the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
-from typing import Any
+from functools import cached_property
+from inspect import cleandoc
+from typing import Any, get_type_hints
 
 from aiohttp import web
 from msgspec import Struct
@@ -17,7 +19,7 @@ from msgspec import Struct
 from web.auth.access import Access, authorise
 from web.serving import shapes
 
-#: Called with the request and, by name, the parts that the operation declares: ``path``, ``query``, ``body``.
+#: Called with the request and, by name, those of its parts that it takes: ``path``, ``query``, ``body``.
 View = Callable[..., Awaitable[web.StreamResponse]]
 
 
@@ -34,21 +36,21 @@ class Tag(StrEnum):
     OPERATION = "Operation"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False)
 class Operation:
     """One method of one path.
 
     Attributes:
-        method: ``GET`` and so on; a ``GET`` answers ``HEAD`` too.
-        path: as aiohttp writes it: ``/api/alerts/{id}/acknowledge``.
-        view: answers; see `View`.
-        summary: a few words.
-        description: whatever else a user must know, Markdown.
+        call: method and path, as aiohttp writes it: ``POST /api/alerts/{id}/acknowledge``; a ``GET`` answers ``HEAD``
+            too.
+        view: answers; see `View`. The first line of its docstring is the summary, what follows the description. The
+            types of its parameters ``path``, ``query`` and ``body`` are `msgspec.Struct`; what does not fit them is
+            refused with 400 (path, query, no JSON) or 422 (a body of another shape) before the view is called.
+        tag: chapter of the documentation.
+        answer: type of the JSON answer, or of each message of a socket; None when there is none or it is no JSON.
+        words: summary and description of a view that serves more than one operation, in the place of its docstring.
         access: who may.
         authorise: lets a request pass in another way than `access` says, where a setting asks for that.
-        path_shape, query_shape, body_shape: a `msgspec.Struct` for each part that is there; what does not fit is
-            refused with 400 (path, query, no JSON) or 422 (a body of another shape) before the view is called.
-        answer: type of the JSON answer, or of each message of a socket; None when there is none or it is no JSON.
         status: of the successful answer.
         content_type: of the successful answer.
         errors: further statuses that the view itself may answer with; those of access, limits and shapes are
@@ -57,23 +59,63 @@ class Operation:
         websocket: the answer is 101 and a socket, described in the AsyncAPI document.
     """
 
-    method: str
-    path: str
+    call: str
     view: View
-    summary: str
     tag: Tag
+    answer: Any = None
+    _: KW_ONLY
+    words: str | None = None
     access: Access = Access.READ
     authorise: Callable[[web.Request], Awaitable[None]] | None = None
-    description: str = ""
-    path_shape: type[Struct] | None = None
-    query_shape: type[Struct] | None = None
-    body_shape: type[Struct] | None = None
-    answer: Any = None
     status: int = 200
     content_type: str = "application/json"
     errors: tuple[int, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     websocket: bool = False
+
+    @property
+    def method(self) -> str:
+        """``GET`` and so on."""
+        return self.call.partition(" ")[0]
+
+    @property
+    def path(self) -> str:
+        """As aiohttp writes it."""
+        return self.call.partition(" ")[2]
+
+    @property
+    def summary(self) -> str:
+        """A few words."""
+        return self._told[0].removesuffix(".")
+
+    @property
+    def description(self) -> str:
+        """Whatever else a user must know, Markdown."""
+        return self._told[1]
+
+    @property
+    def path_shape(self) -> type[Struct] | None:
+        """Of the variable parts of the path."""
+        return self._takes.get("path")
+
+    @property
+    def query_shape(self) -> type[Struct] | None:
+        """Of the query string."""
+        return self._takes.get("query")
+
+    @property
+    def body_shape(self) -> type[Struct] | None:
+        """Of the body."""
+        return self._takes.get("body")
+
+    @cached_property
+    def _told(self) -> tuple[str, str]:
+        first, _, more = cleandoc(self.words or self.view.__doc__ or "").partition("\n")
+        return first, more.strip()
+
+    @cached_property
+    def _takes(self) -> dict[str, type[Struct]]:
+        return get_type_hints(self.view)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Authorise, validate, answer."""

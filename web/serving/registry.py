@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from redis.asyncio import Redis
@@ -31,8 +32,7 @@ _FIRST_LOAD_WITHIN_SECONDS = 3.0
 _RETRY_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where something is, WGS 84."""
 
     latitude: float

@@ -8,7 +8,6 @@ the channel did not bring is read from the log, and where the log has a gap ever
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection
@@ -37,7 +36,7 @@ from trafficapp.stores.redis.event_log import (
 from web.sockets.broadcast import Broadcaster
 from web.sockets.clients import SocketClient
 from web.sockets.event_filter import ALERT_EVENTS, EventFilter, is_told_of_quality, overview_in_zone, told_in_zone
-from web.sockets.subscription import Subscription, Tasks
+from web.sockets.subscription import Heard, Subscription, Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +77,7 @@ class EventFeed:
         self._seq = -1
         self._alerts: dict[str, AlertEvent] = {}
         self._newest: dict[str, bytes] = {}
-        self._loaded = asyncio.Event()
+        self._loaded = Heard()
         #: for each filter its clients, each with the number of the newest event that it knows
         self._audiences: dict[EventFilter, dict[SocketClient, int]] = {}
         self._snapshots: dict[EventFilter, tuple[int, bytes]] = {}
@@ -98,10 +97,7 @@ class EventFeed:
 
     async def knows_within(self, seconds: float) -> bool:
         """Whether the state is known, waiting a little for it."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._loaded.wait()
-        return self._loaded.is_set()
+        return await self._loaded.within(seconds)
 
     async def join(self, client: SocketClient, wanted: EventFilter, resume_after: int | None) -> None:
         """Tell a client where things are, or what it missed, and from then on everything."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Annotated, Literal
 
 from aiohttp import web
@@ -23,21 +22,6 @@ from web.sockets.windows import SOCKET_ERRORS
 #: A worker that has just started hears of Redis in this time, or Redis is away.
 _KNOWN_WITHIN_SECONDS = 2.0
 
-DESCRIPTION = """
-Each message is an envelope `{seq, event, ts, data}`. The first is a `snapshot`: the open alerts, the newest
-`traffic_metrics_update` and the newest `heatmap_update`. `traffic_metrics_update` (every 5 s) has the newest rows of
-all cameras, and beside `data` an `overview` of the city; `heatmap_update` (every 10 s) has the points of
-`/api/map/heatmap`. `new_alert` tells an alert when it opens and when its severity rises, with the level as its
-`severity` and ours as `alert_severity`; a rise is told as `alert_updated`, too. With `resume_after`, the `seq` of the
-last envelope seen before, the missed events come instead, in order and once; when they are no longer known, a `resync`
-and a `snapshot`. A `heartbeat` tells from time to time that the connection lives; while the worker hears nothing of
-Redis, and so cannot know of events, its data is `{"stale_since": "..."}`, else empty. A worker that never heard Redis
-refuses clients with 503. When a client's token ends, the connection is closed with 4401. `types` are names of events,
-separated by commas: nothing else is told then, no `snapshot` and no `heartbeat` unless they are named (a `resync` comes
-with `snapshot`, and to whoever resumes); all without it. `zone` is the id or name of a zone. Silent cameras are told
-with `include=quality`. A client that reads too slowly or answers no pings is cut with 1013.
-"""
-
 
 class EventsQuery(Struct, frozen=True, kw_only=True):
     """What a client wants to hear."""
@@ -56,7 +40,22 @@ class EventSockets:
         self.clients = SocketClients("/ws/events", settings, telemetry)
 
     async def events(self, request: web.Request, query: EventsQuery) -> web.StreamResponse:
-        """``/ws/events``."""
+        """Alerts, updates and broadcasts as they happen.
+
+        Each message is an envelope `{seq, event, ts, data}`. The first is a `snapshot`: the open alerts, the newest
+        `traffic_metrics_update` and the newest `heatmap_update`. `traffic_metrics_update` (every 5 s) has the newest
+        rows of all cameras, and beside `data` an `overview` of the city; `heatmap_update` (every 10 s) has the points
+        of `/api/map/heatmap`. `new_alert` tells an alert when it opens and when its severity rises, with the level as
+        its `severity` and ours as `alert_severity`; a rise is told as `alert_updated`, too. With `resume_after`, the
+        `seq` of the last envelope seen before, the missed events come instead, in order and once; when they are no
+        longer known, a `resync` and a `snapshot`. A `heartbeat` tells from time to time that the connection lives;
+        while the worker hears nothing of Redis, and so cannot know of events, its data is `{"stale_since": "..."}`,
+        else empty. A worker that never heard Redis refuses clients with 503. When a client's token ends, the connection
+        is closed with 4401. `types` are names of events, separated by commas: nothing else is told then, no `snapshot`
+        and no `heartbeat` unless they are named (a `resync` comes with `snapshot`, and to whoever resumes); all without
+        it. `zone` is the id or name of a zone. Silent cameras are told with `include=quality`. A client that reads too
+        slowly or answers no pings is cut with 1013.
+        """
         types, says = _types(query.types)
         wanted = EventFilter(types, query.zone, says, query.include == "quality")
         await request.app[CONTEXT].registry.choose(query.zone)
@@ -75,15 +74,11 @@ class EventSockets:
         """What this view answers."""
         return [
             Operation(
-                method="GET",
-                path=self.clients.route,
-                view=self.events,
-                summary="Alerts, updates and broadcasts as they happen",
-                description=DESCRIPTION.strip(),
-                tag=Tag.LIVE,
-                query_shape=EventsQuery,
-                answer=Envelope,
-                errors=(*SOCKET_ERRORS, HTTPStatus.NOT_FOUND),
+                f"GET {self.clients.route}",
+                self.events,
+                Tag.LIVE,
+                Envelope,
+                errors=(*SOCKET_ERRORS, 404),
                 websocket=True,
             )
         ]

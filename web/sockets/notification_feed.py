@@ -6,8 +6,6 @@ interrupted, stands in the list of the newest ones, and is told as soon as the l
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -23,7 +21,7 @@ from trafficapp.stores.roads.live_notifications_sink import (
 )
 from web.sockets.broadcast import Broadcaster
 from web.sockets.clients import SocketClient
-from web.sockets.subscription import Subscription, Tasks
+from web.sockets.subscription import Heard, Subscription, Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +41,7 @@ class NotificationFeed:
         #: the newest ones, numbered as this worker heard of them
         self._newest: deque[tuple[int, bytes]] = deque(maxlen=KEPT_NOTIFICATIONS)
         self._number = 0
-        self._loaded = asyncio.Event()
+        self._loaded = Heard()
         self._clients: set[SocketClient] = set()
         self._broadcaster = Broadcaster()
         self._subscription = Subscription(connect, NOTIFICATIONS_CHANNEL, self._catch_up, self._receive)
@@ -59,10 +57,7 @@ class NotificationFeed:
 
     async def knows_within(self, seconds: float) -> bool:
         """Whether Redis was heard, waiting a little for it."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._loaded.wait()
-        return self._loaded.is_set()
+        return await self._loaded.within(seconds)
 
     async def join(self, client: SocketClient, recent: int) -> None:
         """Tell a client so many of the newest ones, oldest first, and from then on each."""

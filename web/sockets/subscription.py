@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -86,6 +87,17 @@ class Subscription:
             self.heard_at = time.time()
             if message["type"] == "message":
                 await self._receivers[message["channel"]](client, message["data"])
+
+
+class Heard(asyncio.Event):
+    """Set when the first word of Redis has come."""
+
+    async def within(self, seconds: float) -> bool:
+        """Whether it has, waiting a little for it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.wait()
+        return self.is_set()
 
 
 class Tasks:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Literal
 
 from aiohttp import web
@@ -19,7 +18,7 @@ from web.sockets.event_feed import EventFeed
 from web.sockets.event_filter import EventFilter
 from web.sockets.window_feed import LiveFeed, Room
 
-SOCKET_ERRORS = (HTTPStatus.UPGRADE_REQUIRED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE)
+SOCKET_ERRORS = (426, 403, 503)
 
 
 #: What an operator hears beside rows: broadcasts, in the envelope of ``/ws/events``, and nothing about the connection.
@@ -51,11 +50,11 @@ class MetricsSockets:
         }
 
     async def metrics(self, request: web.Request, query: MetricsQuery) -> web.StreamResponse:
-        """``/ws/metrics``: camera-wide rows."""
+        """The newest window of every camera."""
         return await self._serve(request, Room(False, query.camera_id, query.changes), query.role)
 
     async def lanes(self, request: web.Request, query: MetricsQuery) -> web.StreamResponse:
-        """``/ws/metrics/lanes``: lane rows."""
+        """The newest window of every lane."""
         return await self._serve(request, Room(True, query.camera_id, query.changes), query.role)
 
     async def _serve(self, request: web.Request, room: Room, role: str) -> web.StreamResponse:
@@ -72,26 +71,21 @@ class MetricsSockets:
 
     def operations(self) -> list[Operation]:
         """What these views answer."""
+        about = (
+            "Arrays of window rows: at once and then every 5 seconds the newest one of every camera (lane), to "
+            "be shown instead of those before. With `changes=true` the newest ones at once, then each as it is "
+            "finished, and the newest ones again after 5 seconds without any. With `role=operator` also "
+            "broadcasts: objects, enveloped as on `/ws/events`."
+        )
         return [
             Operation(
-                method="GET",
-                path=self.clients[lanes].route,
-                view=view,
-                summary=summary,
-                description=(
-                    "Arrays of window rows: at once and then every 5 seconds the newest one of every camera (lane), to "
-                    "be shown instead of those before. With `changes=true` the newest ones at once, then each as it is "
-                    "finished, and the newest ones again after 5 seconds without any. With `role=operator` also "
-                    "broadcasts: objects, enveloped as on `/ws/events`."
-                ),
-                tag=Tag.LIVE,
-                query_shape=MetricsQuery,
-                answer=list[WindowRow] | Envelope,
+                f"GET {self.clients[lanes].route}",
+                view,
+                Tag.LIVE,
+                list[WindowRow] | Envelope,
+                words=f"{view.__doc__}\n\n{about}",
                 errors=SOCKET_ERRORS,
                 websocket=True,
             )
-            for lanes, view, summary in (
-                (False, self.metrics, "The newest window of every camera"),
-                (True, self.lanes, "The newest window of every lane"),
-            )
+            for lanes, view in ((False, self.metrics), (True, self.lanes))
         ]

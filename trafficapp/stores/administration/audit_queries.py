@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from models.administration.changes import AuditEntry
-from models.timestamps import epoch_us, rfc3339
+from trafficapp.stores.postgres.reading import shaped
 
 if TYPE_CHECKING:
     import asyncpg
@@ -88,18 +88,7 @@ def _storable(text: str) -> str:
 
 
 def _entry(row: asyncpg.Record) -> AuditEntry:
-    return AuditEntry(
-        id=row["id"],
-        at=rfc3339(epoch_us(row["at"])),
-        actor=row["actor"],
-        role=row["role"],
-        action=row["action"],
-        target=row["target"],
-        before=_raw(row["before"]),
-        after=_raw(row["after"]),
-        remote=row["remote"],
-        request_id=row["request_id"],
-    )
+    return shaped(AuditEntry, row, before=_raw(row["before"]), after=_raw(row["after"]))
 
 
 def _raw(document: str | None) -> msgspec.Raw:

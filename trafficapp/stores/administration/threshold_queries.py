@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from models.administration.changes import ThresholdChange, ThresholdsInForce
 from models.administration.thresholds import Control, Thresholds, encode_control
-from models.timestamps import epoch_us, from_epoch_us, rfc3339
+from models.timestamps import epoch_us, from_epoch_us
 from trafficapp.settings import CongestionSettings
 from trafficapp.stores.postgres.publications import KafkaPublication, record
+from trafficapp.stores.postgres.reading import shaped
 from trafficapp.topics import EVENTS_RAW
 from trafficapp.windows.congestion import CongestionScale
 
@@ -119,12 +120,4 @@ def next_window(now_us: int, window_us: int) -> datetime:
 
 
 def _thresholds(row: asyncpg.Record) -> ThresholdsInForce:
-    return ThresholdsInForce(
-        congestion_threshold_low=row["congestion_threshold_low"],
-        congestion_threshold_moderate=row["congestion_threshold_moderate"],
-        congestion_threshold_high=row["congestion_threshold_high"],
-        version=row["version"],
-        effective_from=rfc3339(epoch_us(row["effective_from"])),
-        set_by=row["set_by"],
-        set_at=rfc3339(epoch_us(row["set_at"])),
-    )
+    return shaped(ThresholdsInForce, row)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from models.administration.changes import Point, Zone
-from models.timestamps import epoch_us, rfc3339
 from trafficapp.administration.zones import LonLat
+from trafficapp.stores.postgres.reading import shaped
 
 if TYPE_CHECKING:
     import asyncpg
@@ -73,11 +73,5 @@ def _encode(ring: Sequence[LonLat]) -> str:
 
 
 def _zone(row: asyncpg.Record) -> Zone:
-    return Zone(
-        id=row["id"],
-        name=row["name"],
-        description=row["description"],
-        coordinates=[Point(latitude, longitude) for longitude, latitude in _decode_ring(row["polygon"])],
-        created_at=rfc3339(epoch_us(row["created_at"])),
-        updated_at=rfc3339(epoch_us(row["updated_at"])),
-    )
+    ring = _decode_ring(row["polygon"])
+    return shaped(Zone, row, coordinates=[Point(latitude, longitude) for longitude, latitude in ring])

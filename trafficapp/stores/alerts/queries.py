@@ -22,6 +22,7 @@ from models.alerts import (
 )
 from models.cameras.window_rows import Level
 from models.timestamps import epoch_us, rfc3339
+from trafficapp.stores.postgres.reading import Page
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -82,16 +83,8 @@ class AlertFilter:
         return [severity for severity, level in LEVEL_OF_SEVERITY.items() if level == self.level]
 
 
-@dataclass(frozen=True, slots=True)
-class AlertsPage:
-    """Some alerts, newest first.
-
-    Attributes:
-        next_position: where the next page goes on; None when this is the last.
-    """
-
-    rows: list[AlertRow]
-    next_position: Position | None
+#: Some alerts, newest first.
+AlertsPage: TypeAlias = Page[AlertRow, Position]
 
 
 @dataclass(slots=True)
@@ -164,7 +157,7 @@ async def alerts(
     found = await pool.fetch(f"{_SELECT} {conditions.where} {_ORDER} LIMIT {limit + 1:d}", *conditions.arguments)
     kept = found[:limit]
     last = (kept[-1]["triggered_at"], kept[-1]["id"]) if len(found) > limit else None
-    return AlertsPage([_alert_row(row) for row in kept], last)
+    return Page([_alert_row(row) for row in kept], last)
 
 
 async def end_of_page(pool: Pool, wanted: AlertFilter, limit: int, after: Position | None = None) -> Position | None:

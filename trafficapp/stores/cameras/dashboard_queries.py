@@ -12,6 +12,7 @@ from models.timestamps import epoch_us, rfc3339
 from trafficapp.analytics.heatmap import CameraHeat
 from trafficapp.stores.cameras.history_queries import COLUMNS, window_row
 from trafficapp.stores.cameras.rollups import ADDED, SUMS
+from trafficapp.stores.postgres.reading import shaped
 from trafficapp.windows.congestion import SCORE_DECIMALS
 
 if TYPE_CHECKING:
@@ -111,14 +112,4 @@ async def newest_rows(pool: Pool, camera_ids: Collection[str]) -> list[WindowRow
 
 async def newest_windows(pool: Pool, within: timedelta) -> list[CameraCongestion]:
     """The newest camera-wide window of each camera that is not further behind the newest of all than ``within``."""
-    return [
-        CameraCongestion(
-            camera_id=row["camera_id"],
-            congestion_level=row["congestion_level"],
-            congestion_score=row["congestion_score"],
-            vehicle_count=row["vehicle_count"],
-            avg_speed_kmh=row["avg_speed_kmh"],
-            window_end=rfc3339(epoch_us(row["window_end"])),
-        )
-        for row in await pool.fetch(_NEWEST, within)
-    ]
+    return [shaped(CameraCongestion, row) for row in await pool.fetch(_NEWEST, within)]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from models.cameras.dashboard import RecentDetection
 from models.timestamps import epoch_us, rfc3339
+from trafficapp.stores.postgres.reading import shaped
 from trafficapp.stores.postgres.time_partitions import EVENTS_TABLE
 
 if TYPE_CHECKING:
@@ -35,15 +36,12 @@ async def recent_detections(pool: Pool, limit: int) -> list[RecentDetection]:
             break
     found.sort(key=lambda row: row["ts"], reverse=True)
     return [
-        RecentDetection(
-            camera_id=row["camera_id"],
+        shaped(
+            RecentDetection,
+            row,
             timestamp=rfc3339(epoch_us(row["ts"])),
-            vehicle_id=row["vehicle_id"],
             vehicle_class=row["class"],
             class_=row["class"],
-            lane_id=row["lane_id"],
-            speed_kmh=row["speed_kmh"],
-            confidence=row["confidence"],
         )
         for row in found[:limit]
     ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from models.cameras.window_rows import WindowRow
+from trafficapp.stores.postgres.reading import Page
 
 if TYPE_CHECKING:
     import asyncpg
@@ -73,16 +74,8 @@ _CAMERAS = "SELECT camera_id, last_seen FROM cameras ORDER BY camera_id"
 _decode_counts = msgspec.json.Decoder(dict[str, int]).decode
 
 
-@dataclass(frozen=True, slots=True)
-class MetricsPage:
-    """Some rows of a camera's history, in order of window_start; the camera-wide row before its lanes.
-
-    Attributes:
-        next_position: pass it as `cursor_position` for the next page; None when this is the last.
-    """
-
-    rows: list[WindowRow]
-    next_position: Position | None
+#: Some rows of a camera's history, in order of window_start; the camera-wide row before its lanes.
+MetricsPage: TypeAlias = Page[WindowRow, Position]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +111,7 @@ async def metrics_history(
             its first one in the span.
     """
     if "\0" in camera_id:
-        return MetricsPage([], None)
+        return Page([], None)
     arguments = [camera_id, from_, to, lanes, limit + 1, *([] if step is None else [step]), *(cursor_position or ())]
     if step is None:
         statement = _HISTORY if cursor_position is None else _HISTORY_AFTER
@@ -127,9 +120,7 @@ async def metrics_history(
     found = await pool.fetch(statement, *arguments)
     kept = found[:limit]
     more = len(found) > limit
-    return MetricsPage(
-        [window_row(row) for row in kept], (kept[-1]["window_start"], kept[-1]["lane_id"]) if more else None
-    )
+    return Page([window_row(row) for row in kept], (kept[-1]["window_start"], kept[-1]["lane_id"]) if more else None)
 
 
 async def step_that_fits(

@@ -161,11 +161,4 @@ class PeriodicEvents:
 
 
 def _congestion(row: WindowRow) -> CameraCongestion:
-    return CameraCongestion(
-        camera_id=row.camera_id,
-        congestion_level=row.congestion_level,
-        congestion_score=row.congestion_score,
-        vehicle_count=row.vehicle_count,
-        avg_speed_kmh=row.avg_speed_kmh,
-        window_end=row.window_end,
-    )
+    return msgspec.convert(row, CameraCongestion, from_attributes=True)

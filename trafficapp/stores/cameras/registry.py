@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from models.administration.changes import Camera, NewCamera, camera_number
-from models.timestamps import epoch_us, rfc3339
 from trafficapp.stores.cameras.registry_queries import REGISTERED
+from trafficapp.stores.postgres.reading import shaped
 
 if TYPE_CHECKING:
     import asyncpg
@@ -103,17 +103,5 @@ def registry_values(camera: Camera | NewCamera) -> tuple[object, ...]:
 
 
 def _camera(row: asyncpg.Record) -> Camera:
-    return Camera(
-        camera_id=row["camera_id"],
-        name=row["name"],
-        latitude=row["latitude"],
-        longitude=row["longitude"],
-        road_segment=row["road_segment"],
-        description=row["description"],
-        calibration=None if row["calibration"] is None else msgspec.json.decode(row["calibration"]),
-        registered=row["registered"],
-        last_seen=None if row["last_seen"] is None else rfc3339(epoch_us(row["last_seen"])),
-        id=camera_number(row["camera_id"]),
-        created_at=rfc3339(epoch_us(row["created_at"])),
-        updated_at=rfc3339(epoch_us(row["updated_at"])),
-    )
+    calibration = None if row["calibration"] is None else msgspec.json.decode(row["calibration"])
+    return shaped(Camera, row, calibration=calibration, id=camera_number(row["camera_id"]))

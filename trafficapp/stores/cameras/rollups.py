@@ -8,7 +8,6 @@ the same in any order. What a window gives is said in `ADDED`; migration 0010 ha
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from trafficapp.stores.postgres.patience import fetchval_patiently
 from trafficapp.stores.postgres.time_partitions import METRICS_TABLE, ensure_partitions, window_partitions
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ _log = logging.getLogger(__name__)
 #: Columns of the sums, in the order of the tables.
 SUMS = ("windows", "vehicles", "scored", "score_e4", "speeds", "speed_e4", "severe_us", "high_us", "queued", "queue")
 
-LOCK_WAIT_MILLISECONDS = 300
 ATTEMPTS = 100
 PAUSE_SECONDS = 0.2
 
@@ -144,17 +143,13 @@ async def rebuild(
 
 
 async def _recompute(connection: Connection, hour: datetime) -> int:
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            await asyncio.sleep(PAUSE_SECONDS)
-        try:
-            async with connection.transaction():
-                # writers queue behind a lock that is waited for
-                await connection.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MILLISECONDS}")
-                return int(await connection.fetchval(_RECOMPUTE, hour, hour + timedelta(hours=1)))
-        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
-            _log.debug("the sums of %s are in use", hour)
-    raise asyncpg.LockNotAvailableError(f"the sums of {hour} stay in use")
+    try:
+        sums = await fetchval_patiently(
+            connection, _RECOMPUTE, hour, hour + timedelta(hours=1), attempts=ATTEMPTS, pause_seconds=PAUSE_SECONDS
+        )
+    except asyncpg.LockNotAvailableError:
+        raise asyncpg.LockNotAvailableError(f"the sums of {hour} stay in use") from None
+    return int(sums)
 
 
 def _hour(time: datetime) -> datetime:

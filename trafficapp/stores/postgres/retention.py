@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from trafficapp.settings import RetentionSettings
+from trafficapp.stores.postgres.patience import fetchval_patiently
 from trafficapp.stores.postgres.time_partitions import (
     EVENTS_TABLE,
     HOURS_TABLE,
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 #: DROP needs the parent for itself. It waits for it, with every writer behind it, no longer than this.
-LOCK_WAIT_MILLISECONDS = 300
 ATTEMPTS = 10
 PAUSE_SECONDS = 0.5
 
@@ -102,14 +101,13 @@ async def _forget_notifications(connection: Connection, keep: timedelta) -> None
 
 
 async def _drop(connection: Connection, partition: str, keep: timedelta) -> bool:
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            await asyncio.sleep(PAUSE_SECONDS)
-        try:
-            async with connection.transaction():
-                await connection.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MILLISECONDS}")
-                return bool(await connection.fetchval("SELECT drop_expired_time_partition($1, $2)", partition, keep))
-        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
-            continue
-    _log.warning("retention: partition %s is in use; the next sweep tries again", partition)
-    return False
+    statement = "SELECT drop_expired_time_partition($1, $2)"
+    try:
+        return bool(
+            await fetchval_patiently(
+                connection, statement, partition, keep, attempts=ATTEMPTS, pause_seconds=PAUSE_SECONDS
+            )
+        )
+    except asyncpg.LockNotAvailableError:
+        _log.warning("retention: partition %s is in use; the next sweep tries again", partition)
+        return False

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -18,7 +17,7 @@ from redis.asyncio import Redis
 
 from models.records import MALFORMED
 from models.roads.current import RoadCongestionLevel, RoadNow, speed_from
-from trafficapp.stores.redis.connection import scan_pairs
+from trafficapp.stores.roads.newest_documents import NewestDocuments
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +25,6 @@ OBSERVED_KEY = "roads:observed"
 
 #: How long a road without a newer observation counts as known.
 CURRENT_SECONDS = 600
-
-_KEYS_PER_COMMAND = 500
 
 
 class _Observed(Struct):
@@ -51,35 +48,20 @@ def road_key(road_id: str) -> str:
     return f"road:{road_id}:current"
 
 
-class CurrentRoads:
-    """Reads the newest observations.
-
-    Every method raises one of `trafficapp.stores.redis.connection.UNAVAILABLE` when Redis is away.
-    """
+class CurrentRoads(NewestDocuments):
+    """Reads the newest observations."""
 
     def __init__(self, client: Redis) -> None:
-        self.client = client
-
-    async def road_ids(self) -> list[str]:
-        """Every road that was observed lately, in order of the ids."""
-        found: set[str] = set()
-        async for roads in scan_pairs(self.client, "ZSCAN", OBSERVED_KEY):
-            found.update(road_id for road_id, _ in roads)
-        return sorted(found)
+        super().__init__(client, OBSERVED_KEY, road_key)
 
     async def roads(self, road_ids: Sequence[str]) -> list[RoadNow]:
         """Roads as they are now, in the order asked for; one that was not observed for ten minutes is left out."""
         found: list[RoadNow] = []
-        for first in range(0, len(road_ids), _KEYS_PER_COMMAND):
-            keys: list[Any] = [road_key(road_id) for road_id in road_ids[first : first + _KEYS_PER_COMMAND]]
-            documents: Any = await self.client.mget(keys)
-            for key, document in zip(keys, documents, strict=True):
-                if document is None:
-                    continue
-                try:
-                    found.append(_road_now(_decode(document)))
-                except MALFORMED as error:
-                    logger.warning("ignoring what %s holds: %s", key, error)
+        async for key, document in self.by_key(road_ids):
+            try:
+                found.append(_road_now(_decode(document)))
+            except MALFORMED as error:
+                logger.warning("ignoring what %s holds: %s", key, error)
         return found
 
 

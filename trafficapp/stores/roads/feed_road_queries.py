@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from models.roads.feed_roads import FeedRoad
-from models.timestamps import epoch_us, rfc3339
+from trafficapp.stores.postgres.reading import shaped
 
 if TYPE_CHECKING:
     from trafficapp.stores.postgres.connection import Pool
@@ -23,13 +23,4 @@ _decode_edges = msgspec.json.Decoder(list[tuple[str, float]]).decode
 
 async def feed_roads(pool: Pool, after: str | None, limit: int) -> list[FeedRoad]:
     """Every road that the feed ever told of, in order of the ids behind `after`."""
-    return [
-        FeedRoad(
-            road_id=row["road_id"],
-            road_name=row["road_name"],
-            free_flow_speed=row["free_flow_speed"],
-            edges=_decode_edges(row["edges"]),
-            last_seen=rfc3339(epoch_us(row["last_seen"])),
-        )
-        for row in await pool.fetch(_SELECT, after, limit)
-    ]
+    return [shaped(FeedRoad, row, edges=_decode_edges(row["edges"])) for row in await pool.fetch(_SELECT, after, limit)]

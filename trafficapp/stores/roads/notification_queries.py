@@ -11,6 +11,7 @@ import msgspec
 
 from models.roads.notifications import NotificationType, RoadNotification
 from models.timestamps import epoch_us, rfc3339
+from trafficapp.stores.postgres.reading import Page, shaped
 
 if TYPE_CHECKING:
     from trafficapp.stores.postgres.connection import Pool
@@ -44,21 +45,9 @@ class NotificationFilter:
     alert_type: NotificationType | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NotificationsPage:
-    """Some notifications, newest first.
-
-    Attributes:
-        next_position: where the next page goes on; None when this is the last.
-    """
-
-    rows: list[RoadNotification]
-    next_position: Position | None
-
-
 async def notifications(
     pool: Pool, wanted: NotificationFilter, limit: int, after: Position | None = None
-) -> NotificationsPage:
+) -> Page[RoadNotification, Position]:
     """Notifications, newest first.
 
     Args:
@@ -73,16 +62,12 @@ async def notifications(
     kept = found[:limit]
     last = (kept[-1]["notified_at"], kept[-1]["event_id"]) if len(found) > limit else None
     rows = [
-        RoadNotification(
-            event_id=str(row["event_id"]),
+        shaped(
+            RoadNotification,
+            row,
             timestamp=rfc3339(epoch_us(row["notified_at"])),
-            alert_type=row["alert_type"],
-            road_id=row["road_id"],
-            road_name=row["road_name"],
-            severity=row["severity"],
-            message=row["message"],
             affected_routes=_decode_routes(row["affected_routes"]),
         )
         for row in kept
     ]
-    return NotificationsPage(rows, last)
+    return Page(rows, last)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from models.roads.current import RoadNow, speed_from
 from models.timestamps import epoch_us, rfc3339
+from trafficapp.stores.postgres.reading import shaped
 from trafficapp.stores.roads.current import CURRENT_SECONDS
 
 if TYPE_CHECKING:
@@ -27,15 +28,10 @@ async def stored_roads(pool: Pool, after: str | None, limit: int) -> list[RoadNo
     """Roads as they were last observed, of those that were within ten minutes, in order of the ids behind `after`."""
     rows = await pool.fetch(_CURRENT, timedelta(seconds=CURRENT_SECONDS), after, limit)
     return [
-        RoadNow(
-            road_id=row["road_id"],
-            road_name=row["road_name"],
-            current_speed=row["current_speed"],
-            jam_factor=row["jam_factor"],
-            congestion_level=row["congestion_level"],
+        shaped(
+            RoadNow,
+            row,
             last_updated=rfc3339(epoch_us(row["observed_at"])),
-            closed=row["closed"],
-            confidence=row["confidence"],
             speed_from=None if row["closed"] else speed_from(row["confidence"]),
         )
         for row in rows
