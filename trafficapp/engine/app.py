@@ -7,7 +7,7 @@ import gc
 import logging
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from trafficapp.engine.state_rows import OtherLog, SourceLog
 from trafficapp.engine.stateful import STATE_SECONDS, StatefulSink
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.settings import Settings, SettingsError
-from trafficapp.topics import declared_topics
+from trafficapp.topics import TopicDeclaration, declared_topics
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +57,9 @@ class TrafficApp(faust.App):
         local_current: rows of a camera's newest window from the local tables, where the role has them.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, topics: Sequence[TopicDeclaration] = ()) -> None:
         self.settings = settings
+        self._topics = topics or declared_topics(settings)
         self.telemetry = Telemetry(settings.worker.role, settings.app_id)
         self.outbox = Outbox(settings)
         self.run_readers: dict[str, RunReader] = {}
@@ -216,10 +217,10 @@ class TrafficApp(faust.App):
         await wait_for_kafka(self.settings, lambda: self.should_stop)
         if self.should_stop:
             return
-        created = await create_topics(self.settings, declared_topics(self.settings))
+        created = await create_topics(self.settings, self._topics)
         if created:
             logger.info("created topics %s", ", ".join(created))
-        for change in await asyncio.to_thread(self.topic_admin.bring_up, declared_topics(self.settings)):
+        for change in await asyncio.to_thread(self.topic_admin.bring_up, self._topics):
             logger.warning("changed a topic: %s", change)
         try:
             await asyncio.to_thread(self.topic_admin.check_partitions)

@@ -106,6 +106,11 @@ class Current:
     channel: str | None = None
     sent: str | None = None
 
+    @property
+    def reaches_back_seconds(self) -> float:
+        """How far back an empty server is filled."""
+        return float(self.seconds)
+
     def key_of(self, key: str) -> str:
         """Key of the document of a natural key."""
         return self.document.replace("{key}", key)
@@ -132,6 +137,11 @@ class NewestLog:
     known_seconds: int
     channel: str
     news_seconds: float
+
+    @property
+    def reaches_back_seconds(self) -> float:
+        """How far back an empty server is filled."""
+        return float(self.known_seconds)
 
     def known_key(self, event_id: str) -> str:
         """Key that says that a message is known."""
@@ -180,6 +190,35 @@ class Feed(Generic[Message]):
     current: Current | NewestLog | None = None
     history: History | None = None
     path: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself, when it is declared.
+
+        Raises:
+            ValueError: with what is wrong.
+        """
+        fields = set(self.shape.__struct_fields__)
+        named = {self.key, self.time}
+        if self.history is not None:
+            columns = self.history.columns
+            named |= {column.of or name for name, column in columns.items()}
+            special = {*self.history.key, *filter(None, (self.history.newest_by, self.history.partitioned_by))}
+            if unknown := special - set(columns):
+                raise ValueError(f"{self.name}: the table has no column {', '.join(sorted(unknown))}")
+        if unknown := named - fields:
+            raise ValueError(f"{self.name}: {self.shape.__name__} has no field {', '.join(sorted(unknown))}")
+        if isinstance(self.current, Current) and self.future_seconds is None and not self.is_ours:
+            raise ValueError(f"{self.name}: without a guard of the future a wrong clock would stay the newest")
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the stores are filled from it; what is not is read by an agent of its own."""
+        return self.current is not None or self.history is not None
+
+    @property
+    def is_inner(self) -> bool:
+        """Whether its topic is one that only this application reads."""
+        return self.is_ours and not isinstance(self.topic, str)
 
     def topic_in(self, settings: Settings) -> str:
         """Name of the topic that producers write."""

@@ -112,7 +112,8 @@ class FeedDecoder(Generic[Message]):
 
     def _time_us(self, told: str | float) -> int:
         try:
-            return event_time_us(told, self.zone)
+            # what is ours was judged when it was sent
+            return epoch_us(told, self.zone) if self.feed.is_ours else event_time_us(told, self.zone)
         except (ValueError, OverflowError):
             raise Rejected(
                 "invalid_timestamp",

@@ -25,6 +25,22 @@ PREDICTED_SECONDS = 1800
 #: have been measured a few minutes before; a quarter of an hour later most jams have changed.
 NEWS_SECONDS = 900.0
 
+#: ``road:{road_id}:current``: `RoadObservation` as JSON; expires ten minutes after it came.
+ROAD_DOCUMENTS = Current(
+    document="road:{key}:current", listed="roads:observed", seconds=CURRENT_SECONDS, sent="record_timestamp"
+)
+#: ``road:{road_id}:predicted``: `RoadPrediction` as JSON; expires half an hour after it came.
+PREDICTION_DOCUMENTS = Current(document="road:{key}:predicted", listed="roads:predicted", seconds=PREDICTED_SECONDS)
+NOTIFICATION_LOG = NewestLog(
+    list="notifications:newest",
+    known="notification:{id}:known",
+    id="event_id",
+    kept=100,
+    known_seconds=86_400,
+    channel="traffic:notifications",
+    news_seconds=NEWS_SECONDS,
+)
+
 _NOON = "2026-01-14T12:00:00Z"
 _EVENT_ID = str(uuid.uuid5(uuid.NAMESPACE_OID, "sample"))
 _REAL = Column("double precision")
@@ -83,10 +99,9 @@ ROADS = Feed(
     ),
     key="road_id",
     partitions=CITY_PARTITIONS,
+    future_seconds=None,
     is_ours=True,
-    current=Current(
-        document="road:{key}:current", listed="roads:observed", seconds=CURRENT_SECONDS, sent="record_timestamp"
-    ),
+    current=ROAD_DOCUMENTS,
     history=History(
         table="road_observations",
         columns={
@@ -132,8 +147,9 @@ PREDICTED = Feed(
     ),
     key="road_id",
     partitions=CITY_PARTITIONS,
+    future_seconds=None,
     is_ours=True,
-    current=Current(document="road:{key}:predicted", listed="roads:predicted", seconds=PREDICTED_SECONDS),
+    current=PREDICTION_DOCUMENTS,
     history=History(
         table="predictions",
         columns={
@@ -176,17 +192,10 @@ NOTIFIED = Feed(
     ),
     key="road_id",
     partitions=CITY_PARTITIONS,
+    future_seconds=None,
     retention_hours=lambda settings: settings.retention.alert_topic_days * 24,
     is_ours=True,
-    current=NewestLog(
-        list="notifications:newest",
-        known="notification:{id}:known",
-        id="event_id",
-        kept=100,
-        known_seconds=86_400,
-        channel="traffic:notifications",
-        news_seconds=NEWS_SECONDS,
-    ),
+    current=NOTIFICATION_LOG,
     history=History(
         table="notifications",
         columns={

@@ -119,7 +119,7 @@ async def _page(context: WebContext, after: str | None, limit: int) -> _Page:
     try:
         async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
             roads = CurrentRoads(context.redis)
-            rest = [road_id for road_id in await roads.road_ids() if after is None or road_id > after]
+            rest = [road_id for road_id in await roads.keys() if after is None or road_id > after]
             found = await roads.roads(rest[:limit])
     except UNAVAILABLE:
         found = await context.database.ask(lambda pool: stored_roads(pool, after, limit))

@@ -14,8 +14,8 @@ from msgspec import Meta, Struct
 from models.roads.notifications import NotificationType, RoadNotification
 from models.timestamps import epoch_us, from_epoch_us
 from trafficapp.engine.telemetry import Telemetry
+from trafficapp.roads.feeds import NOTIFICATION_LOG
 from trafficapp.settings import Settings
-from trafficapp.stores.roads.live_notifications_sink import KEPT_NOTIFICATIONS
 from trafficapp.stores.roads.notification_queries import NotificationFilter, Position, notifications
 from web.serving import parameters
 from web.serving.context import CONTEXT
@@ -47,7 +47,7 @@ _encode = msgspec.json.Encoder().encode
 class RecentQuery(Struct, frozen=True, kw_only=True):
     """How many of the newest notifications come first."""
 
-    recent: Annotated[int, Meta(ge=0, le=KEPT_NOTIFICATIONS)] = 0
+    recent: Annotated[int, Meta(ge=0, le=NOTIFICATION_LOG.kept)] = 0
 
 
 class HistoryQuery(Struct, frozen=True, kw_only=True):

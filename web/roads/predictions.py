@@ -11,8 +11,9 @@ from aiohttp import hdrs, web
 from msgspec import Meta, Struct
 
 from models.roads.predictions import RoadPrediction
+from trafficapp.roads.feeds import PREDICTED
+from trafficapp.stores.feeds.current import CurrentDocuments
 from trafficapp.stores.redis.connection import UNAVAILABLE
-from trafficapp.stores.roads.current_predictions import CurrentPredictions
 from web.serving import parameters
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag
@@ -66,10 +67,10 @@ async def _page(context: WebContext, after: str | None, limit: int) -> _Page:
     Raises:
         ProblemError: 503, Redis does not answer.
     """
-    predictions = CurrentPredictions(context.redis)
+    predictions = CurrentDocuments(context.redis, PREDICTED)
     try:
         async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-            rest = [road_id for road_id in await predictions.road_ids() if after is None or road_id > after]
+            rest = [road_id for road_id in await predictions.keys() if after is None or road_id > after]
             found = await predictions.documents(rest[:limit])
     except UNAVAILABLE:
         raise unavailable("Redis, which holds the newest predictions,") from None
@@ -79,7 +80,7 @@ async def _page(context: WebContext, after: str | None, limit: int) -> _Page:
 async def _of_road(context: WebContext, road_id: str) -> bytes:
     try:
         async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-            found = await CurrentPredictions(context.redis).documents([road_id])
+            found = await CurrentDocuments(context.redis, PREDICTED).documents([road_id])
     except UNAVAILABLE:
         raise unavailable("Redis, which holds the newest predictions,") from None
     if not found:

@@ -1,16 +1,9 @@
-"""The newest observation of every road in Redis: names of the keys, and reading them.
-
-============================  ============================================================================
-``road:{road_id}:current``    `models.roads.current.RoadObservation` as JSON; expires ten minutes after it came
-``roads:observed``            sorted set: road_id, scored by the time of its newest observation in epoch seconds
-============================  ============================================================================
-"""
+"""Roads as they are now, read from the newest observations in Redis."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -18,16 +11,10 @@ from redis.asyncio import Redis
 
 from models.records import MALFORMED
 from models.roads.current import RoadCongestionLevel, RoadNow, speed_from
-from trafficapp.stores.redis.connection import scan_pairs
+from trafficapp.roads.feeds import ROADS
+from trafficapp.stores.feeds.current import CurrentDocuments
 
 logger = logging.getLogger(__name__)
-
-OBSERVED_KEY = "roads:observed"
-
-#: How long a road without a newer observation counts as known.
-CURRENT_SECONDS = 600
-
-_KEYS_PER_COMMAND = 500
 
 
 class _Observed(Struct):
@@ -46,40 +33,20 @@ class _Observed(Struct):
 _decode = msgspec.json.Decoder(_Observed).decode
 
 
-def road_key(road_id: str) -> str:
-    """Key of a road's newest observation."""
-    return f"road:{road_id}:current"
-
-
-class CurrentRoads:
-    """Reads the newest observations.
-
-    Every method raises one of `trafficapp.stores.redis.connection.UNAVAILABLE` when Redis is away.
-    """
+class CurrentRoads(CurrentDocuments):
+    """Reads the newest observations."""
 
     def __init__(self, client: Redis) -> None:
-        self.client = client
-
-    async def road_ids(self) -> list[str]:
-        """Every road that was observed lately, in order of the ids."""
-        found: set[str] = set()
-        async for roads in scan_pairs(self.client, "ZSCAN", OBSERVED_KEY):
-            found.update(road_id for road_id, _ in roads)
-        return sorted(found)
+        super().__init__(client, ROADS)
 
     async def roads(self, road_ids: Sequence[str]) -> list[RoadNow]:
         """Roads as they are now, in the order asked for; one that was not observed for ten minutes is left out."""
         found: list[RoadNow] = []
-        for first in range(0, len(road_ids), _KEYS_PER_COMMAND):
-            keys: list[Any] = [road_key(road_id) for road_id in road_ids[first : first + _KEYS_PER_COMMAND]]
-            documents: Any = await self.client.mget(keys)
-            for key, document in zip(keys, documents, strict=True):
-                if document is None:
-                    continue
-                try:
-                    found.append(_road_now(_decode(document)))
-                except MALFORMED as error:
-                    logger.warning("ignoring what %s holds: %s", key, error)
+        for document in await self.documents(road_ids):
+            try:
+                found.append(_road_now(_decode(document)))
+            except MALFORMED as error:
+                logger.warning("ignoring what stands for a road: %s", error)
         return found
 
 

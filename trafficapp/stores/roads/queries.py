@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from models.roads.current import RoadNow, speed_from
 from models.timestamps import epoch_us, rfc3339
-from trafficapp.stores.roads.current import CURRENT_SECONDS
+from trafficapp.roads.feeds import CURRENT_SECONDS
 
 if TYPE_CHECKING:
     from trafficapp.stores.postgres.connection import Pool
