@@ -19,7 +19,7 @@ decide, in every store. The inner record has the time of the outer one, by which
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from aiokafka import ConsumerRecord
@@ -87,16 +87,15 @@ class FeedIntake(TransactionalSink):
             self._telemetry.feed_messages.labels(self._feed.name, outcome).inc(count)
 
 
-def register(app: TrafficApp, feeds: Iterable[Feed[Any]], sinks: Mapping[str, MakeSink]) -> None:
+def register(app: TrafficApp, sinks: Mapping[str, MakeSink]) -> None:
     """Put on an application what its role does for feeds.
 
     Args:
         app: the application.
-        feeds: all that are switched on.
         sinks: history sinks of feeds that write more than their rows, by name of the feed.
     """
     role = app.settings.worker.role
-    for feed in feeds:
+    for feed in app.feeds:
         if role == "streams" and feed.is_kept and not feed.is_ours:
             check(app, feed)
         if role == "history" and feed.history is not None:

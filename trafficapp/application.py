@@ -12,7 +12,6 @@ from trafficapp.feeds.declaration import Feed
 from trafficapp.feeds.declared import FEEDS
 from trafficapp.roads.feeds import ROADS
 from trafficapp.settings import Settings, load_settings
-from trafficapp.topics import declared_topics
 
 if TYPE_CHECKING:
     from trafficapp.stores.feeds.rows_sink import RowsSink
@@ -73,10 +72,10 @@ def create_app(settings: Settings | None = None, feeds: Sequence[Feed[Any]] = FE
 
 
 def _with_agents(settings: Settings, feeds: Sequence[Feed[Any]]) -> TrafficApp:
-    app = TrafficApp(settings, declared_topics(settings, feeds))
+    app = TrafficApp(settings, feeds)
     for module in _ROLES[settings.worker.role]:
         import_module(module).register(app)
-    import_module("agents.feeds").register(app, feeds, {ROADS.name: _keep_roads})
+    import_module("agents.feeds").register(app, {ROADS.name: _keep_roads})
     return app
 
 

@@ -14,7 +14,9 @@ from trafficapp.commands.settings import settings_or_message
 from trafficapp.settings import Settings
 
 if TYPE_CHECKING:
-    from trafficapp.stores.cameras.rollups import RebuildStep
+    from trafficapp.feeds.declared import FEEDS
+from trafficapp.stores.cameras.rollups import RebuildStep
+from trafficapp.stores.feeds.table import kept_tables
 
 
 def _wait_for_postgres(database_url: str, wait_seconds: float) -> None:
@@ -88,7 +90,7 @@ def run(wait_seconds: float) -> None:
 
     async def sweep_once() -> list[str]:
         async with create_pool(settings.postgres) as pool:
-            return await sweep(pool, settings.retention)
+            return await sweep(pool, settings.retention, kept_tables(FEEDS, settings))
 
     with told_in_a_sentence(settings, "Postgres"):
         dropped = asyncio.run(sweep_once())

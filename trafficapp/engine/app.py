@@ -28,8 +28,9 @@ from trafficapp.engine.sink import RunSink
 from trafficapp.engine.state_rows import OtherLog, SourceLog
 from trafficapp.engine.stateful import STATE_SECONDS, StatefulSink
 from trafficapp.engine.telemetry import Telemetry
+from trafficapp.feeds.declaration import Feed
 from trafficapp.settings import Settings, SettingsError
-from trafficapp.topics import TopicDeclaration, declared_topics
+from trafficapp.topics import declared_topics
 
 logger = logging.getLogger(__name__)
 
@@ -51,15 +52,16 @@ class TrafficApp(faust.App):
 
     Attributes:
         settings: the settings of this process.
+        feeds: those that are switched on.
         telemetry: its counters.
         outbox: its producer.
         run_readers: reader of each topic that is read in runs.
         local_current: rows of a camera's newest window from the local tables, where the role has them.
     """
 
-    def __init__(self, settings: Settings, topics: Sequence[TopicDeclaration] = ()) -> None:
+    def __init__(self, settings: Settings, feeds: Sequence[Feed[Any]] = ()) -> None:
         self.settings = settings
-        self._topics = topics or declared_topics(settings)
+        self.feeds = feeds
         self.telemetry = Telemetry(settings.worker.role, settings.app_id)
         self.outbox = Outbox(settings)
         self.run_readers: dict[str, RunReader] = {}
@@ -217,10 +219,11 @@ class TrafficApp(faust.App):
         await wait_for_kafka(self.settings, lambda: self.should_stop)
         if self.should_stop:
             return
-        created = await create_topics(self.settings, self._topics)
+        topics = declared_topics(self.settings, self.feeds)
+        created = await create_topics(self.settings, topics)
         if created:
             logger.info("created topics %s", ", ".join(created))
-        for change in await asyncio.to_thread(self.topic_admin.bring_up, self._topics):
+        for change in await asyncio.to_thread(self.topic_admin.bring_up, topics):
             logger.warning("changed a topic: %s", change)
         try:
             await asyncio.to_thread(self.topic_admin.check_partitions)

@@ -201,7 +201,10 @@ class Feed(Generic[Message]):
         named = {self.key, self.time}
         if self.history is not None:
             columns = self.history.columns
-            named |= {column.of or name for name, column in columns.items()}
+            sources = {column.of or name for name, column in columns.items()}
+            if self.time not in sources:
+                raise ValueError(f"{self.name}: no column of the table has the {self.time}")
+            named |= sources
             special = {*self.history.key, *filter(None, (self.history.newest_by, self.history.partitioned_by))}
             if unknown := special - set(columns):
                 raise ValueError(f"{self.name}: the table has no column {', '.join(sorted(unknown))}")

@@ -30,7 +30,7 @@ from trafficapp.engine.outbox import Outbox
 from trafficapp.engine.state import StateLog
 from trafficapp.engine.state_rows import UNTOLD
 from trafficapp.engine.telemetry import Telemetry
-from trafficapp.roads.feeds import NOTIFIED, PREDICTED, ROAD_DOCUMENTS
+from trafficapp.roads.feeds import NOTIFIED, PREDICTED, ROAD_DOCUMENTS, ROADS
 from trafficapp.roads.graph.road_graph import RoadGraph
 from trafficapp.settings import Settings, load_settings
 from trafficapp.state_logs import road_feed_state_log
@@ -158,7 +158,7 @@ async def keep_and_check(
         now_ms = time.time_ns() // 1_000_000
         return [ConsumerRecord("", 0, n, now_ms, 0, None, v, None, -1, -1, ()) for n, v in enumerate(values)]
 
-    live = DocumentsSink(redis, road_observations(settings), everything)
+    live = DocumentsSink(ROADS, settings, redis, everything)
     await live.load([0])
     await live.apply(0, [observation], lambda: True)
     live.release([0])

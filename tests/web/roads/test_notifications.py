@@ -19,7 +19,7 @@ from tests.stores.redis.redis_server import RedisServer
 from tests.stores.roads.notifications import notification, notification_records
 from tests.web.conftest import ADMIN_KEY, Worker, _serve
 from tests.web.stored import keep_notifications
-from trafficapp.roads.feeds import NOTIFICATION_LOG
+from trafficapp.roads.feeds import NOTIFICATION_LOG, NOTIFIED
 from trafficapp.settings import Settings
 from trafficapp.stores.feeds.log_sink import LogSink
 from trafficapp.stores.migrations import migrate
@@ -49,7 +49,7 @@ async def second_worker(settings: Settings, redis_server: RedisServer) -> AsyncI
 
 async def tell(worker: Worker, offset: int, *notifications: RoadNotification) -> None:
     """Let records of the topic take the way they take in production, from the sink on."""
-    sink = LogSink(worker.context.redis, an_hour_back)
+    sink = LogSink(NOTIFIED, worker.context.settings, worker.context.redis, an_hour_back)
     await sink.load([0])
     await sink.apply(0, notification_records(offset, *notifications), lambda: True)
     sink.release([0])

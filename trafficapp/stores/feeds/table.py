@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
-from datetime import datetime, tzinfo
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta, tzinfo
 from operator import attrgetter
 from typing import Any, TypeAlias
 
 import msgspec
 
 from models.cameras.detections import event_time_us
-from trafficapp.feeds.declaration import Feed, History
+from trafficapp.feeds.declaration import Feed, History, number_in
+from trafficapp.settings import Settings
+from trafficapp.stores.postgres.retention import KeptTable
 from trafficapp.stores.postgres.rows import column_arrays, storable
 from trafficapp.stores.postgres.sink import postgres_time
 from trafficapp.stores.postgres.time_partitions import TimePartition, day_partition
@@ -108,3 +110,17 @@ def _storable(value: Any) -> Any:
 
 def _array(values: Sequence[float | None]) -> str:
     return "{" + ",".join("NULL" if value is None else repr(value) for value in values) + "}"
+
+
+def kept_tables(feeds: Iterable[Feed[Any]], settings: Settings) -> list[KeptTable]:
+    """The tables of feeds, with how long their rows are kept."""
+    return [
+        KeptTable(
+            feed.history.table,
+            timedelta(days=number_in(feed.history.days, settings)),
+            None if feed.history.partitioned_by is not None else feed.history.key,
+            next(name for name, column in feed.history.columns.items() if (column.of or name) == feed.time),
+        )
+        for feed in feeds
+        if feed.history is not None
+    ]
