@@ -12,6 +12,7 @@ import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
@@ -21,7 +22,7 @@ import pytest
 from aiokafka.errors import KafkaError
 
 from models.timestamps import epoch_us, rfc3339
-from tests.feeds.place import Place, place_of, told, until
+from tests.feeds.place import PARTITIONS, Place, place_of, told, until
 from tests.stores.postgres.proxy import Proxy
 from tests.stores.redis.redis_server import RedisServer
 from trafficapp.feeds.declaration import Current, Feed, History
@@ -225,12 +226,12 @@ class FeedOwes(ABC):
             pytest.skip("the feed trusts its producers with partitions")
         messages = [self.message("a", 60 - number, number) for number in range(12)]
         for number, message in enumerate(messages):
-            await place.send(message, key=b"\xff" if number % 2 else None, partition=number % 3)
+            await place.send(message, key=b"\xff" if number % 2 else None, partition=number % PARTITIONS)
         await place.settle()
         assert await self.keys_and_times(place) == self.sent(*messages)
         assert await place.listed() == [messages[-1]]
         inner = place.feed.kept_topic_in(place.settings)
-        runs = [part async for part, _ in place.runs(inner, dict.fromkeys(range(3), 0))]
+        runs = [part async for part, _ in place.runs(inner, dict.fromkeys(range(PARTITIONS), 0))]
         assert len(set(runs)) == 1
 
     # ------------------------------------------------------------------ crashes and outages
@@ -275,18 +276,36 @@ class FeedOwes(ABC):
         await producer.begin_transaction()
         for one in crashed.outcome(0, records):
             await (await producer.send(one.topic, one.value, one.key, one.partition, one.timestamp_ms))
-        # nobody ends the transaction; the next process does, and shuts the old one out
+        # nobody ends the transaction; the next process does
         await place.settle()
         with pytest.raises(KafkaError):
-            await crashed._send(0, crashed._owned[0], crashed.outcome(0, records), len(records))
-        await crashed.apply(0, records, lambda: False)
+            await producer.commit_transaction()
         await crashed.close()
+        await self.check_that_each_is_there_once(place, messages)
+
+    @pytest.mark.parametrize("still_owned", [True, False])
+    async def test_a_process_that_was_frozen_while_another_took_over_sends_nothing(
+        self, place: Place, still_owned: bool
+    ) -> None:
+        messages = [self.message(f"k{number:02}", 60, number) for number in range(10)]
+        await place.send(*messages, b"{", partition=0)
+        frozen = place.intake()
+        starts = await frozen.load([0])
+        await place.settle()
+        records = [record async for _, run in place.runs(frozen.topic, starts) for record in run]
+        with pytest.raises(KafkaError) if still_owned else nullcontext():
+            await frozen.apply(0, records, lambda: still_owned)
+        await frozen.close()
+        await self.check_that_each_is_there_once(place, messages)
+
+    async def check_that_each_is_there_once(self, place: Place, messages: list[dict[str, Any]]) -> None:
+        """What was sent, and a letter of what was not JSON behind it."""
         await place.settle()
         assert [letter.reason for letter in await place.letters()] == ["not_json"]
         assert await self.keys_and_times(place) == self.sent(*messages)
         inner = place.feed.kept_topic_in(place.settings)
-        kept = [record async for _, run in place.runs(inner, dict.fromkeys(range(3), 0)) for record in run]
-        assert len(kept) == len(messages) if place.feed.rekey else len(messages) + 1
+        kept = [record async for _, run in place.runs(inner, dict.fromkeys(range(PARTITIONS), 0)) for record in run]
+        assert len(kept) == len(messages) + (not place.feed.rekey)
 
     async def test_an_emptied_redis_is_filled_again(self, place: Place) -> None:
         messages = [self.message(f"k{number}", 60, number) for number in range(10)]
@@ -311,7 +330,7 @@ class FeedOwes(ABC):
             return len(await documents.documents(await documents.keys())) == 10
 
         await until(is_filled)
-        sink.release(range(3))
+        sink.release(range(PARTITIONS))
         await client.aclose()
         assert await place.listed() == messages
 

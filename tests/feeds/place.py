@@ -15,11 +15,12 @@ from typing import Any
 import asyncpg
 from aiohttp import ClientWebSocketResponse, web
 from aiohttp.test_utils import TestClient, TestServer
-from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from redis.asyncio import Redis
 
 from agents.feeds import FeedIntake
 from models.dead_letters import DeadLetter, decode_dead_letter
+from models.records import PlainRecord
 from tests.stores.redis.redis_server import RedisServer
 from trafficapp.engine.kafka import aiokafka_config, create_topics, groupless_consumer, partitions_of
 from trafficapp.engine.telemetry import Telemetry
@@ -118,9 +119,9 @@ class Place:
         async for partition, records in self.runs(sink.topic, starts):
             await sink.apply(partition, records, lambda: True)
 
-    async def runs(self, topic: str, starts: dict[int, int]) -> AsyncIterator[tuple[int, list[ConsumerRecord]]]:
+    async def runs(self, topic: str, starts: dict[int, int]) -> AsyncIterator[tuple[int, list[PlainRecord]]]:
         """What is committed from offsets on, in runs of some records."""
-        found = defaultdict[int, list[ConsumerRecord]](list)
+        found = defaultdict[int, list[PlainRecord]](list)
         async with groupless_consumer(self.settings) as consumer:
             places = [TopicPartition(topic, number) for number in starts]
             consumer.assign(places)
@@ -129,7 +130,13 @@ class Place:
                 consumer.seek(place, starts[place.partition])
             while any([await consumer.position(place) < ends[place] for place in places]):
                 for place, records in (await consumer.getmany(timeout_ms=100)).items():
-                    found[place.partition] += records
+                    # as the engine gives them: they do not say which topic and partition they are of
+                    found[place.partition] += [
+                        PlainRecord(
+                            *(one.offset, one.timestamp, one.timestamp_type, one.key, one.value, list(one.headers))
+                        )
+                        for one in records
+                    ]
         for partition, records in found.items():
             while records:
                 length = self.lengths.randrange(1, 6)
@@ -200,10 +207,10 @@ async def place_of(
 ) -> AsyncIterator[Place]:
     """A feed under another topic than any other test has, with empty tables."""
     run = secrets.token_hex(3)
-    feed = replace(feed, topic=f"{feed.name}-{run}")
+    feed = replace(feed, topic=f"{feed.name}-{run}", partitions=PARTITIONS)
     settings = load_settings(
         app_id=f"feeds-{run}",
-        kafka={"bootstrap_servers": kafka, "partitions": PARTITIONS},
+        kafka={"bootstrap_servers": kafka},
         postgres={"url": database_url},
         redis={"url": redis_server.url},
         admin={"api_key": ADMIN_KEY},

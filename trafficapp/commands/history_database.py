@@ -14,9 +14,7 @@ from trafficapp.commands.settings import settings_or_message
 from trafficapp.settings import Settings
 
 if TYPE_CHECKING:
-    from trafficapp.feeds.declared import FEEDS
-from trafficapp.stores.cameras.rollups import RebuildStep
-from trafficapp.stores.feeds.table import kept_tables
+    from trafficapp.stores.cameras.rollups import RebuildStep
 
 
 def _wait_for_postgres(database_url: str, wait_seconds: float) -> None:
@@ -82,6 +80,8 @@ def retention() -> None:
 def run(wait_seconds: float) -> None:
     """Drop the partitions that have expired, once. A history worker does it every hour by itself."""
     from trafficapp.commands.troubles import told_in_a_sentence
+    from trafficapp.feeds.declared import FEEDS
+    from trafficapp.stores.feeds.table import kept_tables
     from trafficapp.stores.postgres.connection import create_pool
     from trafficapp.stores.postgres.retention import sweep
 

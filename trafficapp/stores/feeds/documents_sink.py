@@ -221,6 +221,6 @@ class DocumentsSink(PiecewiseSink[NewestDocuments, Document]):
     def _leave_out(self, record: ConsumerRecord, reason: str, why: str) -> None:
         """Tell of a record of ours; what others send is refused elsewhere, with a letter."""
         if self._feed.is_ours:
-            place = (self.topic, record.partition, record.offset, self._feed.name)
-            logger.error("%s-%d: the record at offset %d is none of %s, left out: %s", *place, why)
+            place = (self.topic, record.offset, self._feed.name)
+            logger.error("%s at offset %d is none of %s and was left out: %s", *place, why)
             self._on_dropped(reason)

@@ -124,8 +124,8 @@ class LogSink(PiecewiseSink[NewestRecords, _Put]):
                     raise ValueError(f"an id has 1 to {_LONGEST_ID} characters")
             except (Rejected, *MALFORMED) as error:
                 if self._feed.is_ours:
-                    place = (self.topic, record.partition, record.offset, self._feed.name)
-                    logger.error("%s-%d: the record at offset %d is none of %s, left out: %s", *place, error)
+                    place = (self.topic, record.offset, self._feed.name)
+                    logger.error("%s at offset %d is none of %s and was left out: %s", *place, error)
                     self._on_dropped("unreadable")
                 continue
             if memory.add(event_id, value):

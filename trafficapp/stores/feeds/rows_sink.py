@@ -66,8 +66,8 @@ class RowsSink(HistorySink[RowBatch]):
             except (Rejected, *MALFORMED) as error:
                 # what others send is refused elsewhere, with a letter
                 level = logging.ERROR if self._feed.is_ours else logging.DEBUG
-                place = (self.topic, record.partition, record.offset, self._feed.name)
-                _log.log(level, "%s-%d: the record at offset %d is none of %s, left out: %s", *place, error)
+                place = (self.topic, record.offset, self._feed.name)
+                _log.log(level, "%s at offset %d is none of %s and was left out: %s", *place, error)
                 counters.unreadable += 1
                 continue
             key = maker.key(row)
