@@ -13,6 +13,7 @@ from trafficapp.engine.app import TrafficApp
 from trafficapp.stores.alerts.history_sink import HistoryAlertsSink
 from trafficapp.stores.cameras.events_sink import HistoryEventsSink
 from trafficapp.stores.cameras.windows_sink import HistoryMetricsSink
+from trafficapp.stores.feeds.table import kept_tables
 from trafficapp.stores.postgres.connection import create_pool, is_transient
 from trafficapp.stores.postgres.retention import sweep
 from trafficapp.stores.postgres.sink import HistorySink
@@ -38,7 +39,7 @@ def register(app: TrafficApp) -> None:
     async def sweep_once() -> None:
         try:
             async with create_pool(settings.postgres) as pool:
-                await sweep(pool, settings.retention)
+                await sweep(pool, settings.retention, kept_tables(app.feeds, settings))
         except Exception as error:
             if not is_transient(error):
                 raise

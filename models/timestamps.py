@@ -9,7 +9,7 @@ and order like time.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import lru_cache
 
@@ -29,12 +29,13 @@ _MOST_EPOCH_CHARACTERS = 24  # decimals beyond microseconds are cut, and Decimal
 _MAX_EPOCH_SECONDS = 253_402_300_799  # 9999-12-31T23:59:59Z, the last second datetime can hold
 
 
-def epoch_us(timestamp: datetime | float | Decimal | str) -> int:
+def epoch_us(timestamp: datetime | float | Decimal | str, zone: tzinfo = UTC) -> int:
     """Convert a timestamp of any accepted form to microseconds since the epoch.
 
     Args:
         timestamp: a text is ISO 8601, or a number in 10 to 13 digits before the decimals; numbers are epoch seconds,
             or milliseconds from `FIRST_MILLISECOND_VALUE` on.
+        zone: that a time without an offset is of.
 
     Raises:
         ValueError: the value is no timestamp, or one that a datetime cannot hold.
@@ -47,7 +48,7 @@ def epoch_us(timestamp: datetime | float | Decimal | str) -> int:
             timestamp = _from_iso_8601(timestamp)
     if isinstance(timestamp, datetime):
         if timestamp.tzinfo is None:
-            timestamp = timestamp.replace(tzinfo=UTC)
+            timestamp = timestamp.replace(tzinfo=zone)
         since = timestamp - EPOCH
         return (since.days * 86_400 + since.seconds) * MICROSECONDS_PER_SECOND + since.microseconds
     milliseconds = timestamp >= FIRST_MILLISECOND_VALUE

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from trafficapp.commands import inspection, roles
 from trafficapp.engine.app import TrafficApp
+from trafficapp.feeds.declaration import Feed
+from trafficapp.feeds.declared import FEEDS
+from trafficapp.roads.feeds import ROADS
 from trafficapp.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from trafficapp.stores.feeds.rows_sink import RowsSink
 
 _WATCH_SECONDS = 2.0
 
@@ -21,30 +29,26 @@ _ROLES: dict[str, tuple[str, ...]] = {
     "history": (
         "agents.history",
         "agents.publications",
-        "agents.roads.history_roads",
-        "agents.roads.history_predictions",
         "agents.roads.prediction_scores",
         "agents.upkeep",
-        "agents.roads.history_notifications",
     ),
-    "live": (
-        "agents.live",
-        "agents.roads.live_roads",
-        "agents.roads.live_predictions",
-        "agents.roads.live_notifications",
-    ),
+    "live": ("agents.live",),
 }
 
 
-def create_app(settings: Settings | None = None) -> TrafficApp:
+def create_app(settings: Settings | None = None, feeds: Sequence[Feed[Any]] = FEEDS) -> TrafficApp:
     """Build the application of this process.
+
+    Args:
+        settings: of the process.
+        feeds: those that are switched on.
 
     Raises:
         SettingsError: a setting is wrong.
     """
-    app = _with_agents(settings or load_settings())
+    app = _with_agents(settings or load_settings(), feeds)
     inspection.register(app)
-    roles.register(app, tuple(_ROLES), lambda role: _in_role(app.settings, role))
+    roles.register(app, tuple(_ROLES), lambda role: _in_role(app.settings, role, feeds))
 
     import_module("web").register(
         app,
@@ -53,6 +57,7 @@ def create_app(settings: Settings | None = None) -> TrafficApp:
         local_current=app.local_current,
         outbox=app.outbox,
         is_ready=lambda: app.loaded,
+        feeds=feeds,
     )
 
     @app.timer(interval=_WATCH_SECONDS)
@@ -66,14 +71,21 @@ def create_app(settings: Settings | None = None) -> TrafficApp:
     return app
 
 
-def _with_agents(settings: Settings) -> TrafficApp:
-    app = TrafficApp(settings)
+def _with_agents(settings: Settings, feeds: Sequence[Feed[Any]]) -> TrafficApp:
+    app = TrafficApp(settings, feeds)
     for module in _ROLES[settings.worker.role]:
         import_module(module).register(app)
+    import_module("agents.feeds").register(app, {ROADS.name: _keep_roads})
     return app
 
 
-def _in_role(settings: Settings, role: str) -> TrafficApp:
+def _keep_roads(settings: Settings, should_stop: Callable[[], bool]) -> RowsSink:
+    from trafficapp.stores.roads.observations_sink import HistoryRoadsSink
+
+    return HistoryRoadsSink(settings, should_stop)
+
+
+def _in_role(settings: Settings, role: str, feeds: Sequence[Feed[Any]]) -> TrafficApp:
     """The application as a worker of another role has it; it is to be looked at, not to be run."""
     worker = settings.worker.model_copy(update={"role": role})
-    return _with_agents(settings.model_copy(update={"worker": worker}))
+    return _with_agents(settings.model_copy(update={"worker": worker}), feeds)

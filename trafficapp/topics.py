@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from trafficapp.feeds.declaration import Feed, number_in
 from trafficapp.settings import Settings
 
 EVENTS_RAW = "traffic.events.raw"
@@ -87,8 +89,13 @@ def how_to_begin_anew(topic: str) -> str:
     )
 
 
-def declared_topics(settings: Settings) -> list[TopicDeclaration]:
-    """All topics of the application."""
+def declared_topics(settings: Settings, feeds: Iterable[Feed[Any]] = ()) -> list[TopicDeclaration]:
+    """All topics of the application.
+
+    Args:
+        settings: numbers of partitions and retention.
+        feeds: whose topics are declared by them; those of roads are here, too, beside what follows from them.
+    """
     retention = {"retention.ms": str(int(settings.retention.topic_hours * _HOUR_MS))}
     # few and small, and an alert may be open for long
     alerts = {"retention.ms": str(int(settings.retention.alert_topic_days * 24 * _HOUR_MS))}
@@ -105,7 +112,7 @@ def declared_topics(settings: Settings) -> list[TopicDeclaration]:
     # what is ahead of its time, late or silent is judged by the broker's clock, not by that of a producer or a worker
     stamped = {TIMESTAMP_TYPE: "LogAppendTime"}
     partitions, copies = settings.kafka.partitions, settings.kafka.replication_factor
-    return [
+    listed = [
         TopicDeclaration(EVENTS_RAW, "camera_id", partitions, copies, retention | stamped),
         TopicDeclaration(METRICS, "camera_id", partitions, copies, retention | stamped),
         TopicDeclaration(ALERTS, "camera_id", partitions, copies, alerts),
@@ -122,3 +129,19 @@ def declared_topics(settings: Settings) -> list[TopicDeclaration]:
         TopicDeclaration(road_feed_changelog(settings), "road_id", partitions, copies, changelog | large),
         TopicDeclaration(road_forecast_changelog(settings), "road_id", CITY_PARTITIONS, copies, changelog | large),
     ]
+    known = {topic.name for topic in listed}
+    return listed + [topic for feed in feeds for topic in topics_of(feed, settings) if topic.name not in known]
+
+
+def topics_of(feed: Feed[Any], settings: Settings) -> list[TopicDeclaration]:
+    """The topics of a feed: that which producers write, and the one by natural key where there is one."""
+    hours = settings.retention.topic_hours if feed.retention_hours is None else feed.retention_hours
+    retention = {"retention.ms": str(int(number_in(hours, settings) * _HOUR_MS))}
+    partitions = feed.partitions or settings.kafka.partitions
+    copies = settings.kafka.replication_factor
+    # what is ahead is judged by the broker's clock; behind it a record keeps the time that it got there
+    stamped = {} if feed.is_ours else {TIMESTAMP_TYPE: "LogAppendTime"}
+    outer = TopicDeclaration(feed.topic_in(settings), feed.key, partitions, copies, retention | stamped)
+    if not feed.rekey:
+        return [outer]
+    return [outer, TopicDeclaration(feed.kept_topic_in(settings), feed.key, partitions, copies, retention)]

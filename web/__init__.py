@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiohttp.web import AppRunner
 
 from trafficapp.engine.outbox import Outbox
 from trafficapp.engine.telemetry import Telemetry
+from trafficapp.feeds.declaration import Feed
+from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import Settings
 from web.application import setup
 from web.serving.context import LocalCurrent, Probe, WebContext
@@ -31,6 +33,7 @@ def register(
     local_current: LocalCurrent | None = None,
     outbox: Outbox | None = None,
     is_ready: Callable[[], bool] = lambda: True,
+    feeds: Sequence[Feed[Any]] = FEEDS,
 ) -> None:
     """Make a Faust application's web server answer the API; call it once, before the worker starts.
 
@@ -45,6 +48,7 @@ def register(
         local_current: newest rows from the worker's own tables, for when Redis is away.
         outbox: the worker's producer.
         is_ready: whether the process has taken over its partitions.
+        feeds: those that are switched on.
     """
     from faust.web.base import BlueprintManager
 
@@ -60,6 +64,7 @@ def register(
         local_current=local_current,
         outbox=outbox,
         is_ready=is_ready,
+        feeds=feeds,
     )
     allow_connections(settings.web.max_connections_per_socket_route)
     app.web.blueprints = BlueprintManager()

@@ -17,6 +17,7 @@ from web.auth.access import AUTHORITY, Access, Authority, warn_of_public_reads
 from web.cameras import analytics, current, dashboard, history, maps
 from web.cameras import predictions as camera_predictions
 from web.documents import views as documents
+from web.feeds.views import views_of
 from web.roads import current as roads
 from web.roads import exports as road_exports
 from web.roads import feed_roads, prediction_accuracy, routes, simulated_spans
@@ -54,7 +55,12 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     notification_views = NotificationViews(road_notices, settings, telemetry)
     planning = RoutePlanning(settings.roads, telemetry, context.redis, connect_feed)
     route_cache = RouteCache(context.redis, settings.roads.route_cache_seconds)
-    socket_clients = (*sockets.clients.values(), event_sockets.clients, notification_views.clients)
+    feed_views = views_of(context.feeds, settings, telemetry, connect_feed)
+    heard_feeds = [views.heard for views in feed_views if views.heard is not None]
+    socket_clients = (
+        *(*sockets.clients.values(), event_sockets.clients, notification_views.clients),
+        *(views.clients for views in feed_views),
+    )
     pings = Tasks()
     health = HealthCheck(
         {"kafka": context.kafka_up, "postgres": context.database.is_up, "redis": _redis_up(context.redis)}, telemetry
@@ -70,11 +76,14 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         events.start()
         road_notices.start()
         planning.start()
+        for heard in heard_feeds:
+            heard.start()
         pings.start(*(clients.keep_awake() for clients in socket_clients))
         context.registry.start()
 
     async def close_sockets(_: web.Application) -> None:
         await asyncio.gather(feed.stop(), events.stop(), road_notices.stop(), planning.stop(), pings.stop())
+        await asyncio.gather(*(heard.stop() for heard in heard_feeds))
         await asyncio.gather(*(clients.close_all() for clients in socket_clients))
 
     async def close_clients(_: web.Application) -> None:
@@ -114,6 +123,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *sockets.operations(),
         *event_sockets.operations(),
         *notification_views.operations(),
+        *(operation for views in feed_views for operation in views.operations()),
     ]
     mount(web_app, [*operations, *documents.operations()])
     documents.prepare(web_app)

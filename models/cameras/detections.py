@@ -8,6 +8,7 @@ all detections of one picture. Numbers may be written as text. `DetectionDecoder
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, tzinfo
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -264,8 +265,12 @@ def events_in(message: Detection | Frame) -> int:
     return len(message.detections) or 1 if isinstance(message, Frame) else 1
 
 
-def event_time_us(timestamp: Timestamp) -> int:
+def event_time_us(timestamp: Timestamp, zone: tzinfo = UTC) -> int:
     """Microseconds since the epoch of a decoded timestamp, as far as a window can be named after it.
+
+    Args:
+        timestamp: of any accepted form.
+        zone: that a time without an offset is of.
 
     Raises:
         ValueError: no timestamp, a time before 1970, or one whose window ends beyond the year 9998.
@@ -275,7 +280,7 @@ def event_time_us(timestamp: Timestamp) -> int:
         # what most cameras send
         time_us = timestamp * 1000
     else:
-        time_us = epoch_us(timestamp)
+        time_us = epoch_us(timestamp, zone)
     if not 0 <= time_us < _TIMES_END_US:
         raise ValueError(f"timestamp {timestamp} is before 1970 or beyond the year 9998")
     return time_us

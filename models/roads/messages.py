@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from models.cameras.detections import MAX_MESSAGE_BYTES, UNDECODABLE, Rejected
+from models.form import read_form
 from models.roads.current import CLOSED_JAM_FACTOR, RoadIdentifier, RoadName
 
 #: [longitude, latitude], and an altitude from those who have one.
@@ -66,33 +66,15 @@ def decode_road_message(value: bytes | None) -> RoadMessage:
     Raises:
         Rejected: it has not the form of one; ids may be numbers.
     """
-    if not value:
-        raise Rejected("empty", "the message has no value")
-    if len(value) > MAX_MESSAGE_BYTES:
-        raise Rejected("too_large", f"the message has {len(value):,} bytes, and {MAX_MESSAGE_BYTES:,} are read")
-    try:
-        return _decode(value)
-    except UNDECODABLE:
-        pass  # a closer look names the fault, or forgives it
-    try:
-        message: Any = msgspec.json.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Rejected("not_json", str(error)) from None
-    if not isinstance(message, dict):
-        raise Rejected("invalid_field", f"expected an object, got {type(message).__name__}")
-    for name in ("event_id", "road_id"):
-        if isinstance(message.get(name), int) and not isinstance(message[name], bool):
-            message[name] = str(message[name])
+    return read_form(value, RoadMessage, _decode, ("event_id", "road_id"), _forgive)
+
+
+def _forgive(message: dict[str, Any]) -> None:
+    """Complete what closes a road: who measures speeds has none of a road on which nobody drives."""
     if _closes(message.get("jam_factor"), message.get("traversability")):
-        # who measures speeds has none of a road on which nobody drives
         for name, nothing in (("current_speed", 0.0), ("free_flow_speed", None)):
             if message.get(name) is None:
                 message[name] = nothing
-    try:
-        return msgspec.convert(message, RoadMessage)
-    except msgspec.ValidationError as error:
-        reason = "missing_field" if "missing required field" in str(error) else "invalid_field"
-        raise Rejected(reason, str(error)) from None
 
 
 def _closes(jam_factor: Any, traversability: Any) -> bool:

@@ -18,15 +18,15 @@ from tests.stores.postgres.records import detection, record, window_records
 from tests.stores.redis.fixtures import an_hour_back
 from tests.stores.roads.notifications import notification_records
 from tests.stores.roads.observations import observation_records
-from trafficapp.settings import Settings
+from trafficapp.roads.feeds import NOTIFIED, ROADS
+from trafficapp.settings import Settings, load_settings
 from trafficapp.stores.cameras.events_sink import HistoryEventsSink
 from trafficapp.stores.cameras.windows_sink import HistoryMetricsSink
-from trafficapp.stores.roads.live_sinks import LiveRoadsSink
-from trafficapp.stores.roads.notifications_sink import HistoryNotificationsSink
+from trafficapp.stores.feeds.documents_sink import DocumentsSink
+from trafficapp.stores.feeds.rows_sink import RowsSink
 from trafficapp.stores.roads.observations_sink import HistoryRoadsSink
 
 _WINDOW_US = 5_000_000
-_ROADS_TOPIC = "trafficapp-road-observations"
 _offsets = itertools.count(0, 1000)
 
 
@@ -79,7 +79,7 @@ async def keep_detections(settings: Settings, *changes: dict[str, Any]) -> None:
 
 async def put_roads(client: Redis, *observations: RoadObservation) -> None:
     """Put observations that were sent just now into Redis."""
-    sink = LiveRoadsSink(client, _ROADS_TOPIC, an_hour_back)
+    sink = DocumentsSink(ROADS, load_settings(), client, an_hour_back)
     await sink.load([0])
     run = observation_records(*observations, first=next(_offsets), sent_ms=time.time_ns() // 1_000_000)
     await sink.apply(0, run, lambda: True)
@@ -96,7 +96,7 @@ async def keep_roads(settings: Settings, *observations: RoadObservation) -> None
 
 async def keep_notifications(settings: Settings, *notifications: RoadNotification) -> None:
     """Into Postgres."""
-    sink = HistoryNotificationsSink(settings)
+    sink = RowsSink(NOTIFIED, settings)
     await sink.load([0])
     await sink.apply(0, notification_records(next(_offsets), *notifications), lambda: True)
     await sink.close()

@@ -27,8 +27,9 @@ from tests.web.stored import (
     put_roads,
     recent_window,
 )
+from trafficapp.roads.feeds import NOTIFIED
+from trafficapp.stores.feeds.log_sink import LogSink
 from trafficapp.stores.migrations import migrate
-from trafficapp.stores.roads.live_notifications_sink import LiveNotificationsSink
 
 WINDOW = (
     "camera_id window_start window_end lane_id vehicle_count counts_by_class avg_speed_kmh stopped_ratio queue_length "
@@ -199,7 +200,7 @@ async def test_trends_of_roads(filled: Worker) -> None:
 
 
 async def test_each_notification_comes_as_its_record(filled: Worker) -> None:
-    sink = LiveNotificationsSink(filled.context.redis, an_hour_back)
+    sink = LogSink(NOTIFIED, filled.context.settings, filled.context.redis, an_hour_back)
     await sink.load([0])
     news = notification(timestamp=rfc3339(epoch_us(datetime.now(UTC))))
     async with filled.client.ws_connect("/ws/notifications") as connection:

@@ -80,6 +80,8 @@ def retention() -> None:
 def run(wait_seconds: float) -> None:
     """Drop the partitions that have expired, once. A history worker does it every hour by itself."""
     from trafficapp.commands.troubles import told_in_a_sentence
+    from trafficapp.feeds.declared import FEEDS
+    from trafficapp.stores.feeds.table import kept_tables
     from trafficapp.stores.postgres.connection import create_pool
     from trafficapp.stores.postgres.retention import sweep
 
@@ -88,7 +90,7 @@ def run(wait_seconds: float) -> None:
 
     async def sweep_once() -> list[str]:
         async with create_pool(settings.postgres) as pool:
-            return await sweep(pool, settings.retention)
+            return await sweep(pool, settings.retention, kept_tables(FEEDS, settings))
 
     with told_in_a_sentence(settings, "Postgres"):
         dropped = asyncio.run(sweep_once())

@@ -18,6 +18,7 @@ from trafficapp.commands.settings import settings_or_message
 from trafficapp.commands.troubles import Server, told_in_a_sentence
 from trafficapp.engine.kafka import create_topics, wait_for_kafka
 from trafficapp.engine.kafka_topics import TopicAdmin
+from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import Settings, SettingsError, config_path
 from trafficapp.settings.deployed_names import NAMES
 from trafficapp.topics import declared_topics
@@ -40,12 +41,12 @@ def create(wait_seconds: float) -> None:
     async def run() -> list[str]:
         async with asyncio.timeout(wait_seconds):
             await wait_for_kafka(settings)
-        return await create_topics(settings, declared_topics(settings))
+        return await create_topics(settings, declared_topics(settings, FEEDS))
 
     with _troubles_as_messages(settings, "Kafka"):
         created = asyncio.run(run())
         click.echo(f"created {', '.join(created)}" if created else "all topics exist")
-        for change in TopicAdmin(settings).bring_up(declared_topics(settings)):
+        for change in TopicAdmin(settings).bring_up(declared_topics(settings, FEEDS)):
             click.echo(f"changed {change}")
 
 
@@ -85,7 +86,7 @@ def begin_anew(topic: str, dry_run: bool, without_history: bool) -> None:
 def list_topics() -> None:
     """Show the declared topics: key, partitions, retention."""
     table = Table("topic", "key", "partitions", "settings", title="Topics")
-    for topic in declared_topics(settings_or_message()):
+    for topic in declared_topics(settings_or_message(), FEEDS):
         config = ", ".join(f"{name}={value}" for name, value in topic.config.items())
         table.add_row(topic.name, topic.key, str(topic.partitions), config)
     Console().print(table)

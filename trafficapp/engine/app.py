@@ -7,7 +7,7 @@ import gc
 import logging
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from trafficapp.engine.sink import RunSink
 from trafficapp.engine.state_rows import OtherLog, SourceLog
 from trafficapp.engine.stateful import STATE_SECONDS, StatefulSink
 from trafficapp.engine.telemetry import Telemetry
+from trafficapp.feeds.declaration import Feed
 from trafficapp.settings import Settings, SettingsError
 from trafficapp.topics import declared_topics
 
@@ -51,14 +52,16 @@ class TrafficApp(faust.App):
 
     Attributes:
         settings: the settings of this process.
+        feeds: those that are switched on.
         telemetry: its counters.
         outbox: its producer.
         run_readers: reader of each topic that is read in runs.
         local_current: rows of a camera's newest window from the local tables, where the role has them.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, feeds: Sequence[Feed[Any]] = ()) -> None:
         self.settings = settings
+        self.feeds = feeds
         self.telemetry = Telemetry(settings.worker.role, settings.app_id)
         self.outbox = Outbox(settings)
         self.run_readers: dict[str, RunReader] = {}
@@ -216,10 +219,11 @@ class TrafficApp(faust.App):
         await wait_for_kafka(self.settings, lambda: self.should_stop)
         if self.should_stop:
             return
-        created = await create_topics(self.settings, declared_topics(self.settings))
+        topics = declared_topics(self.settings, self.feeds)
+        created = await create_topics(self.settings, topics)
         if created:
             logger.info("created topics %s", ", ".join(created))
-        for change in await asyncio.to_thread(self.topic_admin.bring_up, declared_topics(self.settings)):
+        for change in await asyncio.to_thread(self.topic_admin.bring_up, topics):
             logger.warning("changed a topic: %s", change)
         try:
             await asyncio.to_thread(self.topic_admin.check_partitions)

@@ -35,6 +35,7 @@ class Telemetry:
     Attributes:
         events_processed: detections and observations of roads that took effect.
         events_dropped: detections and observations of roads that were refused or repeated, by reason.
+        feed_messages: messages of declared feeds, by feed and by ``accepted`` or the reason why they were refused.
         window_flushes: windows made final, camera-wide and lanes.
         kafka_consumer_lag: records not yet read, by topic and partition.
         records_lost: records that were deleted before they were read, by topic.
@@ -70,6 +71,9 @@ class Telemetry:
         )
         self.events_dropped = Counter(
             "b2_events_dropped", "Detections and observations of roads refused", ["reason"], registry=registry
+        )
+        self.feed_messages = Counter(
+            "b2_feed_messages", "Messages of declared feeds", ["feed", "outcome"], registry=registry
         )
         self.window_flushes = Counter("b2_window_flushes", "Windows made final", registry=registry)
         self.kafka_consumer_lag = Gauge(

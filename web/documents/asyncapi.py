@@ -13,10 +13,9 @@ from models.cameras.detections import Detection, Frame
 from models.cameras.window_rows import WindowRow
 from models.dead_letters import DeadLetter
 from models.problem import Problem
-from models.roads.messages import RoadMessage
-from models.roads.notifications import RoadNotification
-from models.roads.predictions import RoadPrediction
 from models.roads.route_updates import RouteUpdate
+from trafficapp.feeds.declaration import Feed
+from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import Settings
 from trafficapp.topics import (
     ALERTS,
@@ -24,9 +23,6 @@ from trafficapp.topics import (
     DEAD_LETTERS,
     EVENTS_RAW,
     METRICS,
-    NOTIFICATIONS,
-    PREDICTIONS,
-    ROADS_RAW,
     ROUTE_UPDATES,
 )
 from web.documents.openapi import plain_path
@@ -55,6 +51,7 @@ class _Topic:
     partitions: int | None = None
 
 
+#: Topics that are no feed by declaration.
 _TOPICS = (
     _Topic(
         EVENTS_RAW,
@@ -65,7 +62,6 @@ _TOPICS = (
         "Whoever reads the topic skips them. Timestamps are the broker's.",
         (Detection, Frame),
     ),
-    _Topic(ROADS_RAW, _RECEIVE, "road_id", "Measured speeds of roads.", (RoadMessage,)),
     _Topic(METRICS, _SEND, "camera_id", "Finished windows; the same one may come again, byte for byte.", (WindowRow,)),
     _Topic(
         ALERTS,
@@ -75,14 +71,6 @@ _TOPICS = (
         (AlertEvent,),
     ),
     _Topic(
-        PREDICTIONS,
-        _SEND,
-        "road_id",
-        "Predicted speeds of roads; of a road the newest counts.",
-        (RoadPrediction,),
-        CITY_PARTITIONS,
-    ),
-    _Topic(
         ROUTE_UPDATES,
         _SEND,
         "none",
@@ -90,32 +78,32 @@ _TOPICS = (
         (RouteUpdate,),
         CITY_PARTITIONS,
     ),
-    _Topic(
-        NOTIFICATIONS,
-        _SEND,
-        "road_id",
-        "Notifications about roads; the same event_id may come again.",
-        (RoadNotification,),
-        CITY_PARTITIONS,
-    ),
     _Topic(DEAD_LETTERS, _SEND, "key of the refused record", "Records that were refused, with reasons.", (DeadLetter,)),
 )
 
 
-def describe(operations: Iterable[Operation], settings: Settings) -> dict[str, Any]:
+def _topic_of(feed: Feed[Any], settings: Settings) -> _Topic:
+    """The topic of a feed, as it is declared."""
+    action, key = (_SEND if feed.is_ours else _RECEIVE), ("any" if feed.rekey else feed.key)
+    return _Topic(feed.topic_in(settings), action, key, feed.summary, (feed.shape,), feed.partitions)
+
+
+def describe(operations: Iterable[Operation], settings: Settings, feeds: Iterable[Feed[Any]] = FEEDS) -> dict[str, Any]:
     """The document.
 
     Args:
         operations: as they are mounted; only WebSockets are described.
         settings: addresses and numbers of partitions.
+        feeds: those that are switched on; what only this application reads is not described.
     """
+    topics = [*_TOPICS, *(_topic_of(feed, settings) for feed in feeds if not feed.is_inner)]
     sockets = [operation for operation in operations if operation.websocket]
-    shapes = [shape for topic in _TOPICS for shape in topic.messages]
+    shapes = [shape for topic in topics for shape in topic.messages]
     shapes += [part for socket in sockets for part in (socket.query_shape, socket.answer) if part is not None]
     schemas = Schemas([Problem, *shapes])
     channels: dict[str, Schema] = {}
     actions: dict[str, Schema] = {}
-    for topic in _TOPICS:
+    for topic in topics:
         name = _identifier(topic.name)
         channels[name] = _topic_channel(topic, settings, schemas)
         actions[f"{topic.action}_{name}"] = _action(topic.action, name, topic.summary)

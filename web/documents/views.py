@@ -75,7 +75,7 @@ def _openapi(web_app: web.Application) -> dict[str, Any]:
 
 def _asyncapi(web_app: web.Application) -> dict[str, Any]:
     listed = web_app[OPERATIONS]
-    return asyncapi.describe(listed, web_app[CONTEXT].settings)
+    return asyncapi.describe(listed, web_app[CONTEXT].settings, web_app[CONTEXT].feeds)
 
 
 def _swagger_folder() -> Path:

@@ -105,7 +105,7 @@ async def _page(context: WebContext, after: str | None, limit: int) -> KeyedPage
 
 
 async def _page_in_redis(roads: CurrentRoads, after: str | None, limit: int) -> KeyedPage:
-    road_ids, last = await roads.page_of_ids(after, limit)
+    road_ids, last = await roads.page_of_keys(after, limit)
     return KeyedPage(msgspec.json.encode(await roads.roads(road_ids)), last)
 
 

@@ -11,8 +11,8 @@ from msgspec import Meta, Struct
 
 from models.roads.notifications import NotificationType, RoadNotification
 from trafficapp.engine.telemetry import Telemetry
+from trafficapp.roads.feeds import NOTIFICATION_LOG
 from trafficapp.settings import Settings
-from trafficapp.stores.roads.live_notifications_sink import KEPT_NOTIFICATIONS
 from trafficapp.stores.roads.notification_queries import NotificationFilter, notifications
 from web.serving import parameters
 from web.serving.answers import NEXT_PAGE, json_answer
@@ -38,7 +38,7 @@ _encode = msgspec.json.Encoder().encode
 class RecentQuery(Struct, frozen=True, kw_only=True):
     """How many of the newest notifications come first."""
 
-    recent: Annotated[int, Meta(ge=0, le=KEPT_NOTIFICATIONS)] = 0
+    recent: Annotated[int, Meta(ge=0, le=NOTIFICATION_LOG.kept)] = 0
 
 
 class HistoryQuery(SpanQuery, frozen=True, kw_only=True):

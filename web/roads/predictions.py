@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from http import HTTPStatus
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from aiohttp import web
 from msgspec import Meta, Struct
 
 from models.roads.predictions import RoadPrediction
-from trafficapp.stores.roads.current_predictions import CurrentPredictions
+from trafficapp.roads.feeds import PREDICTED
+from web.feeds.listing import DocumentPages
 from web.roads.pages import MAX_ROADS
 from web.serving import parameters
-from web.serving.answers import NEXT_PAGE, json_answer
-from web.serving.context import CONTEXT, WebContext
-from web.serving.from_redis import RedisAway, from_redis
+from web.serving.answers import NEXT_PAGE
 from web.serving.operations import Operation, Tag
-from web.serving.problems import ProblemError, unavailable
-from web.serving.shared_pages import KeyedPage, SharedPages
-
-_Result = TypeVar("_Result")
 
 
 class RoadPredictionsQuery(Struct, frozen=True, kw_only=True):
@@ -36,7 +29,7 @@ class RoadPredictions:
     """The view; pages are shared for a second."""
 
     def __init__(self) -> None:
-        self._pages = SharedPages(_page)
+        self._pages = DocumentPages(PREDICTED, "the newest predictions")
 
     async def newest(self, request: web.Request, query: RoadPredictionsQuery) -> web.Response:
         """The newest prediction of one road or of every road.
@@ -48,37 +41,9 @@ class RoadPredictions:
         """
         after = parameters.cursor(request, str)
         if query.road_id is not None:
-            return json_answer(await _of_road(request.app[CONTEXT], query.road_id))
-        return await self._pages.answer(request, after, query.limit)
-
-
-async def _page(context: WebContext, after: str | None, limit: int) -> KeyedPage:
-    """A page of roads.
-
-    Raises:
-        ProblemError: 503, Redis does not answer.
-    """
-    predictions = CurrentPredictions(context.redis)
-
-    async def read() -> KeyedPage:
-        road_ids, last = await predictions.page_of_ids(after, limit)
-        return KeyedPage(b"[" + b",".join(await predictions.documents(road_ids)) + b"]", last)
-
-    return await _ask(read())
-
-
-async def _ask(answer: Awaitable[_Result]) -> _Result:
-    try:
-        return await from_redis(answer)
-    except RedisAway:
-        raise unavailable("Redis, which holds the newest predictions,") from None
-
-
-async def _of_road(context: WebContext, road_id: str) -> bytes:
-    found = await _ask(CurrentPredictions(context.redis).documents([road_id]))
-    if not found:
-        raise ProblemError(HTTPStatus.NOT_FOUND, f"no prediction of road {road_id!r} was made in the last half hour")
-    return b"[" + found[0] + b"]"
+            missing = f"no prediction of road {query.road_id!r} was made in the last half hour"
+            return await self._pages.one(request, query.road_id, missing)
+        return await self._pages.page(request, after, query.limit)
 
 
 def operations() -> list[Operation]:

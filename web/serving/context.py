@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 from redis.asyncio import Redis
@@ -11,6 +12,8 @@ from redis.asyncio import Redis
 from models.cameras.window_rows import WindowRow
 from trafficapp.engine.outbox import Outbox
 from trafficapp.engine.telemetry import Telemetry
+from trafficapp.feeds.declaration import Feed
+from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import Settings
 from trafficapp.stores.postgres.publications import Publisher
 from trafficapp.stores.redis.connection import connect
@@ -36,6 +39,7 @@ class WebContext:
         local_current: what this worker knows itself, for when Redis is away.
         outbox: sends to Kafka; one of its own unless given.
         is_ready: whether the process has taken over its partitions.
+        feeds: those that are switched on.
         publisher: tells what writes recorded.
         registry: cameras and zones.
     """
@@ -48,6 +52,7 @@ class WebContext:
     local_current: LocalCurrent | None = None
     outbox: Outbox | None = None
     is_ready: Callable[[], bool] = lambda: True
+    feeds: Sequence[Feed[Any]] = FEEDS
     publisher: Publisher = field(init=False)
     registry: Registry = field(init=False)
     _own_outbox: Outbox | None = field(init=False, default=None)

@@ -14,11 +14,8 @@ from redis.asyncio import Redis
 
 from models.records import MALFORMED
 from models.roads.notifications import decode_notification
-from trafficapp.stores.roads.live_notifications_sink import (
-    KEPT_NOTIFICATIONS,
-    NOTIFICATIONS_CHANNEL,
-    newest_notifications,
-)
+from trafficapp.roads.feeds import NOTIFICATION_LOG, NOTIFIED
+from trafficapp.stores.feeds.log_sink import newest_records
 from web.sockets.broadcast import Broadcaster
 from web.sockets.clients import SocketClient
 from web.sockets.subscription import Heard, Subscription, Tasks
@@ -26,7 +23,7 @@ from web.sockets.subscription import Heard, Subscription, Tasks
 logger = logging.getLogger(__name__)
 
 #: Ids that are remembered, so that what came over the channel and stands in the list is told once.
-_KNOWN_IDS = 10 * KEPT_NOTIFICATIONS
+_KNOWN_IDS = 10 * NOTIFICATION_LOG.kept
 
 
 class NotificationFeed:
@@ -39,12 +36,12 @@ class NotificationFeed:
     def __init__(self, connect: Callable[[], Redis]) -> None:
         self._ids: OrderedDict[str, None] = OrderedDict()
         #: the newest ones, numbered as this worker heard of them
-        self._newest: deque[tuple[int, bytes]] = deque(maxlen=KEPT_NOTIFICATIONS)
+        self._newest: deque[tuple[int, bytes]] = deque(maxlen=NOTIFICATION_LOG.kept)
         self._number = 0
         self._loaded = Heard()
         self._clients: set[SocketClient] = set()
         self._broadcaster = Broadcaster()
-        self._subscription = Subscription(connect, NOTIFICATIONS_CHANNEL, self._catch_up, self._receive)
+        self._subscription = Subscription(connect, NOTIFICATION_LOG.channel, self._catch_up, self._receive)
         self._tasks = Tasks()
 
     def start(self) -> None:
@@ -79,7 +76,7 @@ class NotificationFeed:
 
     async def _catch_up(self, client: Redis) -> None:
         """Take the newest ones over; clients are told those that the channel did not bring."""
-        for event_id, record in await newest_notifications(client):
+        for event_id, record in await newest_records(client, NOTIFIED):
             self._take(event_id, record)
         self._loaded.set()
 
@@ -87,7 +84,7 @@ class NotificationFeed:
         try:
             event_id = decode_notification(message).event_id
         except MALFORMED as error:
-            logger.warning("a message on %s cannot be read: %s", NOTIFICATIONS_CHANNEL, error)
+            logger.warning("a message on %s cannot be read: %s", NOTIFICATION_LOG.channel, error)
             return
         self._take(event_id, message)
         await self._broadcaster.room()

@@ -21,11 +21,11 @@ from models.timestamps import rfc3339
 from tests.agents.cameras.test_pipeline import free_port
 from tests.stores.roads.notifications import notification
 from trafficapp.engine.kafka import create_topics
+from trafficapp.roads.feeds import NOTIFICATION_LOG
 from trafficapp.settings import Settings, load_settings
 from trafficapp.sources.delivery import Delivery
 from trafficapp.stack.servers.endpoints import Endpoints
 from trafficapp.stores.migrations import migrate
-from trafficapp.stores.roads.live_notifications_sink import NEWEST_NOTIFICATIONS_KEY, NOTIFICATIONS_CHANNEL
 from trafficapp.topics import NOTIFICATIONS, declared_topics
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -83,7 +83,7 @@ def test_a_notification_is_kept_and_told_once(
         redis.pubsub(ignore_subscribe_messages=True) as channel,
         psycopg.connect(database_url, autocommit=True) as database,
     ):
-        channel.subscribe(NOTIFICATIONS_CHANNEL)
+        channel.subscribe(NOTIFICATION_LOG.channel)
 
         def wait_for(count: int) -> None:
             deadline = time.monotonic() + 60
@@ -92,7 +92,7 @@ def test_a_notification_is_kept_and_told_once(
                 if message is not None:
                     told.append(message["data"])
                 kept = database.execute("SELECT count(*) FROM notifications WHERE road_id = %s", [ROAD]).fetchone()
-                listed = ours(redis.lrange(NEWEST_NOTIFICATIONS_KEY, 0, -1))  # type: ignore[arg-type]
+                listed = ours(redis.lrange(NOTIFICATION_LOG.list, 0, -1))  # type: ignore[arg-type]
                 if kept == (count,) and len(listed) == count == len(ours(told)):
                     return
                 logs = [(tmp_path / f"{role}.log").read_text(errors="replace")[-3000:] for role in ("history", "live")]

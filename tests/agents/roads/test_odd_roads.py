@@ -24,12 +24,12 @@ from tests.roads.feed_messages import line_of, message
 from tests.roads.odd_messages import Odd, odd_messages
 from tests.verification.log import read_log
 from trafficapp.engine.kafka import create_topics
+from trafficapp.roads.feeds import ROAD_DOCUMENTS
 from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import RoadSettings, Settings, load_settings
 from trafficapp.stack.servers.endpoints import Endpoints
 from trafficapp.stores.migrations import migrate
 from trafficapp.stores.postgres.rows import storable
-from trafficapp.stores.roads.current import road_key
 from trafficapp.topics import DEAD_LETTERS, NOTIFICATIONS, PREDICTIONS, ROADS_RAW, declared_topics, road_observations
 
 RUN = secrets.token_hex(4)
@@ -110,7 +110,7 @@ async def test_odd_messages_stop_nobody(stack: Endpoints, database_url: str, red
                 "observations": len(taken) - len(accepted(settings, sent)),
                 **{table: stored - known(table) for table in
                    ("roads", "road_observations", "predictions", "notifications")},
-                "redis": {road for road in taken if not redis.exists(road_key(road))},
+                "redis": {road for road in taken if not redis.exists(ROAD_DOCUMENTS.key_of(road))},
                 **{topic: taken - roads for topic, roads in told.items()},
             }  # fmt: skip
 

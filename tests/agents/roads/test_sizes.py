@@ -30,18 +30,17 @@ from trafficapp.engine.outbox import Outbox
 from trafficapp.engine.state import StateLog
 from trafficapp.engine.state_rows import UNTOLD
 from trafficapp.engine.telemetry import Telemetry
+from trafficapp.roads.feeds import NOTIFIED, PREDICTED, ROAD_DOCUMENTS, ROADS
 from trafficapp.roads.graph.road_graph import RoadGraph
 from trafficapp.settings import Settings, load_settings
 from trafficapp.state_logs import road_feed_state_log
+from trafficapp.stores.feeds.documents_sink import DocumentsSink
+from trafficapp.stores.feeds.rows_sink import RowsSink
 from trafficapp.stores.migrations import migrate
 from trafficapp.stores.postgres.connection import create_pool
 from trafficapp.stores.redis.connection import connect
 from trafficapp.stores.redis.read_back import PartitionSpan
-from trafficapp.stores.roads.current import road_key
-from trafficapp.stores.roads.live_sinks import LiveRoadsSink
-from trafficapp.stores.roads.notifications_sink import HistoryNotificationsSink
 from trafficapp.stores.roads.observations_sink import HistoryRoadsSink
-from trafficapp.stores.roads.predictions_sink import HistoryPredictionsSink
 from trafficapp.topics import DEAD_LETTERS, NOTIFICATIONS, PREDICTIONS, declared_topics, road_observations
 
 #: A name that takes six bytes a character in JSON.
@@ -159,12 +158,12 @@ async def keep_and_check(
         now_ms = time.time_ns() // 1_000_000
         return [ConsumerRecord("", 0, n, now_ms, 0, None, v, None, -1, -1, ()) for n, v in enumerate(values)]
 
-    live = LiveRoadsSink(redis, road_observations(settings), everything)
+    live = DocumentsSink(ROADS, settings, redis, everything)
     await live.load([0])
     await live.apply(0, [observation], lambda: True)
     live.release([0])
-    assert await redis.get(road_key(ROAD_ID)) == observation.value
-    history = (HistoryRoadsSink(settings), HistoryPredictionsSink(settings), HistoryNotificationsSink(settings))
+    assert await redis.get(ROAD_DOCUMENTS.key_of(ROAD_ID)) == observation.value
+    history = (HistoryRoadsSink(settings), RowsSink(PREDICTED, settings), RowsSink(NOTIFIED, settings))
     for sink, records in zip(history, ([observation], as_records(predictions), as_records(notifications)), strict=True):
         await sink.load([0])
         await sink.apply(0, records, lambda: True)

@@ -290,10 +290,10 @@ async def test_sums_by_the_hour_outlive_the_windows(metrics_sink: MakeSink, data
     await sink.apply(0, window_records(window()), owned)
     kept = await stored(database, "metrics_1h")
     await database.execute("UPDATE time_partitions SET last_written_at = now() - interval '31 days'")
-    await sweep(pool, RetentionSettings())
+    await sweep(pool, RetentionSettings(), ())
     assert await database.fetchval("SELECT count(*) FROM traffic_metrics") == 0
     assert await database.fetchval("SELECT count(*) FROM metrics_1m") == 0
     assert await stored(database, "metrics_1h") == kept
     await database.execute("UPDATE time_partitions SET last_written_at = now() - interval '731 days'")
-    assert "metrics_1h_202601" in await sweep(pool, RetentionSettings(rollup_days=5))
+    assert "metrics_1h_202601" in await sweep(pool, RetentionSettings(rollup_days=5), ())
     assert await database.fetchval("SELECT count(*) FROM metrics_changes WHERE day < '2026-02-01'") == 0

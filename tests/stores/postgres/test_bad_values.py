@@ -21,13 +21,13 @@ from tests.stores.postgres.records import detection, owned, window
 from tests.stores.roads.notifications import notification
 from tests.stores.roads.observations import observation
 from tests.stores.roads.predictions import prediction
+from trafficapp.roads.feeds import NOTIFIED, PREDICTED
 from trafficapp.settings import Settings
 from trafficapp.stores.alerts.history_sink import HistoryAlertsSink
 from trafficapp.stores.cameras.events_sink import HistoryEventsSink
 from trafficapp.stores.cameras.windows_sink import HistoryMetricsSink
-from trafficapp.stores.roads.notifications_sink import HistoryNotificationsSink
+from trafficapp.stores.feeds.rows_sink import RowsSink
 from trafficapp.stores.roads.observations_sink import HistoryRoadsSink
-from trafficapp.stores.roads.predictions_sink import HistoryPredictionsSink
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ KINDS = {
         "SELECT count(*) FROM road_observations WHERE road_id = $1",
     ),
     "predictions": Kind(
-        HistoryPredictionsSink,
+        lambda settings: RowsSink(PREDICTED, settings),
         lambda name: encode_prediction(prediction(name)),
         "SELECT count(*) FROM predictions WHERE road_id = $1",
     ),
     "notifications": Kind(
-        HistoryNotificationsSink,
+        lambda settings: RowsSink(NOTIFIED, settings),
         lambda name: encode_notification(notification(0, name)),
         "SELECT count(*) FROM notifications WHERE road_id = $1",
     ),

@@ -10,7 +10,9 @@ from click.testing import CliRunner
 from tests.stores.postgres.fixtures import Connection, MakeSink, Pool
 from tests.stores.postgres.records import events, owned, window, window_records
 from trafficapp.cli import main
-from trafficapp.settings import RetentionSettings, Settings
+from trafficapp.feeds.declared import FEEDS
+from trafficapp.settings import RetentionSettings, Settings, load_settings
+from trafficapp.stores.feeds.table import kept_tables
 from trafficapp.stores.postgres import retention
 from trafficapp.stores.postgres.retention import sweep
 from trafficapp.stores.postgres.time_partitions import (
@@ -77,11 +79,11 @@ async def test_a_replayed_old_recording_survives_the_sweep_until_it_was_unwritte
     sink = metrics_sink()
     await sink.load([0])
     await sink.apply(0, window_records(window()), owned)
-    assert JANUARY_DAY not in await sweep(pool, RetentionSettings())
+    assert JANUARY_DAY not in await sweep(pool, RetentionSettings(), ())
     await _age(database, JANUARY_DAY, 29.9)
-    assert JANUARY_DAY not in await sweep(pool, RetentionSettings())
+    assert JANUARY_DAY not in await sweep(pool, RetentionSettings(), ())
     await _age(database, JANUARY_DAY, 30.1)
-    assert JANUARY_DAY in await sweep(pool, RetentionSettings())
+    assert JANUARY_DAY in await sweep(pool, RetentionSettings(), ())
     assert JANUARY_DAY not in await _partitions(database, "traffic_metrics")
     assert await database.fetchval("SELECT count(*) FROM traffic_metrics") == 0
 
@@ -93,7 +95,7 @@ async def test_a_dropped_partition_is_made_again_also_when_the_sink_remembers_it
     await sink.load([0])
     await sink.apply(0, window_records(window()), owned)
     await _age(database, JANUARY_DAY, 31)
-    assert JANUARY_DAY in await sweep(pool, RetentionSettings())
+    assert JANUARY_DAY in await sweep(pool, RetentionSettings(), ())
     await sink.apply(0, window_records(window(number=1), first=1), owned)
     assert await database.fetchval("SELECT count(*) FROM traffic_metrics") == 1
 
@@ -117,10 +119,10 @@ async def test_partitions_within_the_retention_period_stay_whoever_wrote_them(da
     await ensure_partitions(database, [*kept, *expired, ahead])
     for partition in (*kept, *expired):
         await _age(database, partition.name, 92)
-    dropped = await sweep(pool, RetentionSettings())
+    dropped = await sweep(pool, RetentionSettings(), kept_tables(FEEDS, load_settings()))
     assert sorted(dropped) == sorted(partition.name for partition in expired)
     await _age(database, ahead.name, 31)  # a wrong clock wrote there, long ago
-    assert await sweep(pool, RetentionSettings()) == [ahead.name]
+    assert await sweep(pool, RetentionSettings(), ()) == [ahead.name]
 
 
 async def test_old_notifications_go_a_piece_at_a_time(
@@ -134,14 +136,15 @@ async def test_old_notifications_go_a_piece_at_a_time(
     )
     left = []
     for _ in range(3):
-        await sweep(pool, RetentionSettings(notifications_days=364.5))
+        settings = load_settings(retention={"notifications_days": 364.5})
+        await sweep(pool, settings.retention, kept_tables(FEEDS, settings))
         left.append(await database.fetchval("SELECT count(*) FROM notifications"))
     assert left == [8, 4, 4]
     assert await database.fetchval("SELECT min(notified_at) > now() - interval '364.5 days' FROM notifications")
 
 
 async def test_the_sweep_makes_partitions_ahead(database: Connection, pool: Pool) -> None:
-    await sweep(pool, RetentionSettings())
+    await sweep(pool, RetentionSettings(), ())
     now = await database.fetchval("SELECT now()")
     hours = {event_partition(now + timedelta(hours=n)).name for n in range(4)}
     days = {metrics_partition(now + timedelta(days=n)).name for n in range(2)}
@@ -161,7 +164,7 @@ async def test_a_partition_in_use_is_left_and_writers_do_not_wait_long(
     reader = await asyncpg.connect(history_url)
     async with reader.transaction():
         await reader.fetchval("SELECT count(*) FROM traffic_metrics")
-        sweeping = asyncio.create_task(sweep(pool, RetentionSettings()))
+        sweeping = asyncio.create_task(sweep(pool, RetentionSettings(), ()))
         waits = []
         for offset in range(20):
             began = asyncio.get_running_loop().time()
@@ -171,7 +174,7 @@ async def test_a_partition_in_use_is_left_and_writers_do_not_wait_long(
         assert await asyncio.wait_for(sweeping, 10) == []
     assert max(waits) < 1.0
     assert old.name in await _partitions(database, "traffic_metrics")
-    assert await sweep(pool, RetentionSettings()) == [old.name]
+    assert await sweep(pool, RetentionSettings(), ()) == [old.name]
     await reader.close()
 
 

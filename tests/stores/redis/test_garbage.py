@@ -12,7 +12,6 @@ import pytest
 from aiokafka import ConsumerRecord
 from redis.asyncio import Redis
 
-from agents.roads.live_predictions import KEYS
 from models.alerts import encode_alert_event
 from models.cameras.registry import CameraCongestion
 from models.cameras.window_rows import decode_window_row, encode_window_row
@@ -25,18 +24,19 @@ from tests.stores.redis.rows import records, window_row, window_rows
 from tests.stores.roads.notifications import notification
 from tests.stores.roads.observations import observation
 from tests.stores.roads.predictions import prediction
+from trafficapp.roads.feeds import NOTIFIED, PREDICTED, ROADS
 from trafficapp.settings import load_settings
 from trafficapp.stores.alerts.current import CurrentAlerts
 from trafficapp.stores.alerts.live_sink import LiveAlertsSink
 from trafficapp.stores.cameras.current import reporting_cameras
 from trafficapp.stores.cameras.live_sink import LiveSink
 from trafficapp.stores.cameras.periodic_events import PeriodicEvents, Surroundings
+from trafficapp.stores.feeds.current import CurrentDocuments
+from trafficapp.stores.feeds.documents_sink import DocumentsSink
+from trafficapp.stores.feeds.log_sink import LogSink, newest_records
 from trafficapp.stores.redis.connection import CurrentState, rows_of
 from trafficapp.stores.redis.sink import RedisSink
 from trafficapp.stores.roads.current import CurrentRoads
-from trafficapp.stores.roads.current_predictions import CurrentPredictions
-from trafficapp.stores.roads.live_notifications_sink import LiveNotificationsSink, newest_notifications
-from trafficapp.stores.roads.live_sinks import LiveRoadsSink
 from web.sockets.event_feed import EventFeed
 from web.sockets.notification_feed import NotificationFeed
 from web.sockets.window_feed import LiveFeed, Room
@@ -137,23 +137,23 @@ async def _alerts(client: Redis) -> Topic:
 async def _roads(client: Redis) -> Topic:
     async def numbers() -> set[int]:
         current = CurrentRoads(client)
-        found = [road.road_id for road in await current.roads(await current.road_ids())]
+        found = [road.road_id for road in await current.roads(await current.keys())]
         return {int(name.removeprefix("g")) for name in found if name.startswith("g")}
 
     dropped: list[str] = []
-    sink = LiveRoadsSink(client, "trafficapp-road-observations", an_hour_back, on_dropped=dropped.append)
+    sink = DocumentsSink(ROADS, load_settings(), client, an_hour_back, on_dropped=dropped.append)
     return Topic(sink, lambda number: encode_road_observation(observation(f"g{number}")), numbers, dropped)
 
 
 async def _predictions(client: Redis) -> Topic:
     async def numbers() -> set[int]:
-        current = CurrentPredictions(client)
-        documents = await current.documents(await current.road_ids())
+        current = CurrentDocuments(client, PREDICTED)
+        documents = await current.documents(await current.keys())
         found = [decode_prediction(document).road_id for document in documents]
         return {int(name.removeprefix("g")) for name in found if name.startswith("g")}
 
     dropped: list[str] = []
-    sink = LiveRoadsSink(client, "traffic-predictions", an_hour_back, keys=KEYS, on_dropped=dropped.append)
+    sink = DocumentsSink(PREDICTED, load_settings(), client, an_hour_back, on_dropped=dropped.append)
     return Topic(sink, lambda number: encode_prediction(prediction(f"g{number}")), numbers, dropped)
 
 
@@ -161,11 +161,11 @@ async def _notifications(client: Redis) -> Topic:
     async def numbers() -> set[int]:
         feed = NotificationFeed(lambda: client)
         await feed._catch_up(client)
-        found = [json.loads(record)["road_id"] for _, record in await newest_notifications(client)]
+        found = [json.loads(record)["road_id"] for _, record in await newest_records(client, NOTIFIED)]
         return {int(name.removeprefix("g")) for name in found if name.startswith("g")}
 
     dropped: list[str] = []
-    sink = LiveNotificationsSink(client, an_hour_back, on_dropped=dropped.append)
+    sink = LogSink(NOTIFIED, load_settings(), client, an_hour_back, on_dropped=dropped.append)
     return Topic(sink, lambda number: encode_notification(notification(number, road_id=f"g{number}")), numbers, dropped)
 
 
@@ -260,7 +260,7 @@ async def test_a_road_of_the_year_9999_does_not_make_all_others_old(client: Redi
     assert topic.dropped == ["future"]
     await client.zadd("roads:observed", {"far": 253_402_300_799})
     await topic.apply([topic.good(3)], 110)
-    assert await CurrentRoads(client).road_ids() == ["g1", "g2", "g3"]
+    assert await CurrentRoads(client).keys() == ["g1", "g2", "g3"]
     topic.sink.release([0])
 
 

@@ -13,15 +13,17 @@ from models.timestamps import rfc3339
 from tests.stores.redis.fixtures import an_hour_back
 from tests.stores.redis.redis_server import RedisServer
 from tests.stores.roads.observations import observation, observation_records
-from trafficapp.stores.roads.current import CURRENT_SECONDS, OBSERVED_KEY, CurrentRoads, road_key
-from trafficapp.stores.roads.live_sinks import LiveRoadsSink
+from trafficapp.roads.feeds import CURRENT_SECONDS, ROAD_DOCUMENTS, ROADS
+from trafficapp.settings import load_settings
+from trafficapp.stores.feeds.documents_sink import DocumentsSink
+from trafficapp.stores.roads.current import CurrentRoads
 
 TOPIC = "trafficapp-road-observations"
 
 
 @pytest.fixture
-async def roads(client: Redis) -> AsyncIterator[LiveRoadsSink]:
-    sink = LiveRoadsSink(client, TOPIC, an_hour_back)
+async def roads(client: Redis) -> AsyncIterator[DocumentsSink]:
+    sink = DocumentsSink(ROADS, load_settings(), client, an_hour_back)
     await sink.load([0])
     yield sink
     sink.release([0])
@@ -33,23 +35,23 @@ def sent(*observations: RoadObservation | bytes, first: int = 100, age_seconds: 
 
 
 async def stored(client: Redis, road_id: str = "a10") -> RoadObservation | None:
-    document: Any = await client.get(road_key(road_id))
+    document: Any = await client.get(ROAD_DOCUMENTS.key_of(road_id))
     return None if document is None else decode_road_observation(document)
 
 
-async def test_the_newest_observation_is_kept_for_ten_minutes(roads: LiveRoadsSink, client: Redis) -> None:
+async def test_the_newest_observation_is_kept_for_ten_minutes(roads: DocumentsSink, client: Redis) -> None:
     await roads.apply(0, sent(observation(), observation(seconds=60), observation(seconds=30)), lambda: True)
     assert await stored(client) == observation(seconds=60)
-    assert CURRENT_SECONDS - 20 < await client.ttl(road_key("a10")) <= CURRENT_SECONDS
+    assert CURRENT_SECONDS - 20 < await client.ttl(ROAD_DOCUMENTS.key_of("a10")) <= CURRENT_SECONDS
     assert await roads.load([0]) == {0: 103}
 
 
-async def test_an_older_one_never_replaces_it(roads: LiveRoadsSink, client: Redis) -> None:
+async def test_an_older_one_never_replaces_it(roads: DocumentsSink, client: Redis) -> None:
     await roads.apply(0, sent(observation(seconds=60)), lambda: True)
     await roads.apply(0, sent(observation(), first=101), lambda: True)
     assert await stored(client) == observation(seconds=60)
     # nor does that of a sink that has not seen the newer one
-    other = LiveRoadsSink(client, TOPIC, an_hour_back)
+    other = DocumentsSink(ROADS, load_settings(), client, an_hour_back)
     await other.load([0])
     other.memories()[0].clear()
     await other.apply(0, sent(observation(seconds=59), first=102), lambda: True)
@@ -57,17 +59,17 @@ async def test_an_older_one_never_replaces_it(roads: LiveRoadsSink, client: Redi
     assert await stored(client) == observation(seconds=60)
 
 
-async def test_of_a_backlog_only_what_is_still_true_is_put(roads: LiveRoadsSink, client: Redis) -> None:
+async def test_of_a_backlog_only_what_is_still_true_is_put(roads: DocumentsSink, client: Redis) -> None:
     await roads.apply(0, sent(observation("old"), age_seconds=601), lambda: True)
     await roads.apply(0, sent(observation("new"), first=101, age_seconds=500), lambda: True)
     assert await stored(client, "old") is None
-    assert 0 < await client.ttl(road_key("new")) <= 100
-    assert await CurrentRoads(client).road_ids() == ["new"]
+    assert 0 < await client.ttl(ROAD_DOCUMENTS.key_of("new")) <= 100
+    assert await CurrentRoads(client).keys() == ["new"]
 
 
 async def test_the_feeds_record_says_how_old_it_is_and_not_the_worker_that_sent_it(client: Redis) -> None:
     dropped: list[str] = []
-    sink = LiveRoadsSink(client, TOPIC, an_hour_back, on_dropped=dropped.append)
+    sink = DocumentsSink(ROADS, load_settings(), client, an_hour_back, on_dropped=dropped.append)
     await sink.load([0])
     now_us = time.time_ns() // 1000
 
@@ -80,19 +82,19 @@ async def test_the_feeds_record_says_how_old_it_is_and_not_the_worker_that_sent_
     await sink.apply(0, sent(told("new", 5), age_seconds=180), lambda: True)
     await sink.apply(0, sent(told("old", 700), told("wrong", 0, 3600), b"{", first=101), lambda: True)
     sink.release([0])
-    assert await CurrentRoads(client).road_ids() == ["new"]
-    assert await client.ttl(road_key("new")) > CURRENT_SECONDS - 60
+    assert await CurrentRoads(client).keys() == ["new"]
+    assert await client.ttl(ROAD_DOCUMENTS.key_of("new")) > CURRENT_SECONDS - 60
     assert dropped == ["future", "unreadable"]
 
 
-async def test_reading_them(roads: LiveRoadsSink, client: Redis) -> None:
+async def test_reading_them(roads: DocumentsSink, client: Redis) -> None:
     current = CurrentRoads(client)
-    assert await current.road_ids() == []
+    assert await current.keys() == []
     await roads.apply(0, sent(observation("b"), observation("a:\n"), observation("c")), lambda: True)
-    await client.delete(road_key("b"))
-    await client.set(road_key("c"), "nonsense")
-    assert await current.road_ids() == ["a:\n", "b", "c"]
-    assert await current.roads(await current.road_ids()) == [
+    await client.delete(ROAD_DOCUMENTS.key_of("b"))
+    await client.set(ROAD_DOCUMENTS.key_of("c"), "nonsense")
+    assert await current.keys() == ["a:\n", "b", "c"]
+    assert await current.roads(await current.keys()) == [
         RoadNow(
             road_id="a:\n",
             road_name="Via Roma",
@@ -104,41 +106,41 @@ async def test_reading_them(roads: LiveRoadsSink, client: Redis) -> None:
     ]
 
 
-async def test_roads_that_are_gone_are_no_longer_listed(roads: LiveRoadsSink, client: Redis) -> None:
+async def test_roads_that_are_gone_are_no_longer_listed(roads: DocumentsSink, client: Redis) -> None:
     await roads.apply(0, sent(observation("gone"), observation("stays", 60)), lambda: True)
     await roads.apply(0, sent(observation("new", 86_401), first=102), lambda: True)
-    assert await CurrentRoads(client).road_ids() == ["new", "stays"]
+    assert await CurrentRoads(client).keys() == ["new", "stays"]
 
 
-async def test_many_that_are_gone_are_taken_out_of_the_list_step_by_step(roads: LiveRoadsSink, client: Redis) -> None:
+async def test_many_that_are_gone_are_taken_out_of_the_list_step_by_step(roads: DocumentsSink, client: Redis) -> None:
     await roads.apply(0, sent(*(observation(f"gone{number}") for number in range(1200))), lambda: True)
-    left = [await client.zcard(OBSERVED_KEY)]
+    left = [await client.zcard(ROAD_DOCUMENTS.listed)]
     while left[-1] > 1:
         await roads.apply(0, sent(observation("new", 86_401 + len(left)), first=2000 + len(left)), lambda: True)
-        left.append(await client.zcard(OBSERVED_KEY))
+        left.append(await client.zcard(ROAD_DOCUMENTS.listed))
     assert left == [1200, 701, 201, 1]
 
 
 async def test_everything_is_put_again_when_redis_lost_it(
-    roads: LiveRoadsSink, client: Redis, server: RedisServer
+    roads: DocumentsSink, client: Redis, server: RedisServer
 ) -> None:
     await roads.apply(0, sent(*(observation(f"r{number}") for number in range(600)), age_seconds=300), lambda: True)
     server.kill()
     server.start()
     for _ in range(400):
-        if await client.zcard(OBSERVED_KEY) == 600:
+        if await client.zcard(ROAD_DOCUMENTS.listed) == 600:
             break
         await asyncio.sleep(0.05)
     assert await stored(client, "r599") == observation("r599")
-    assert 0 < await client.ttl(road_key("r599")) <= 300
+    assert 0 < await client.ttl(ROAD_DOCUMENTS.key_of("r599")) <= 300
 
 
 async def test_a_sink_that_follows_another_can_put_everything_too(
-    roads: LiveRoadsSink, client: Redis, server: RedisServer
+    roads: DocumentsSink, client: Redis, server: RedisServer
 ) -> None:
     await roads.apply(0, sent(observation("a"), observation("b", 1)), lambda: True)
     roads.release([0])
-    following = LiveRoadsSink(client, TOPIC, an_hour_back)
+    following = DocumentsSink(ROADS, load_settings(), client, an_hour_back)
     assert await following.load([0]) == {0: 102}
     server.kill()
     server.start()
@@ -148,8 +150,8 @@ async def test_a_sink_that_follows_another_can_put_everything_too(
     assert await stored(client, "b") == observation("b", 2)
 
 
-async def test_what_is_no_observation_costs_no_neighbour(roads: LiveRoadsSink, client: Redis) -> None:
+async def test_what_is_no_observation_costs_no_neighbour(roads: DocumentsSink, client: Redis) -> None:
     wrong_time = observation("w", timestamp="yesterday")
     await roads.apply(0, sent(b"", b"nonsense", b"{}", wrong_time, observation()), lambda: True)
-    assert await CurrentRoads(client).road_ids() == ["a10"]
+    assert await CurrentRoads(client).keys() == ["a10"]
     assert await roads.load([0]) == {0: 105}

@@ -13,20 +13,21 @@ from models.roads.notifications import encode_notification
 from tests.stores.postgres.fixtures import Connection
 from tests.stores.postgres.records import owned
 from tests.stores.roads.notifications import notification, notification_records
+from trafficapp.roads.feeds import NOTIFIED
 from trafficapp.settings import Settings
-from trafficapp.stores.roads.notifications_sink import HistoryNotificationsSink
+from trafficapp.stores.feeds.rows_sink import RowsSink
 
 
 @pytest.fixture
-async def sink(database: Connection, settings: Settings) -> AsyncIterator[HistoryNotificationsSink]:
+async def sink(database: Connection, settings: Settings) -> AsyncIterator[RowsSink]:
     await database.execute("TRUNCATE notifications")
-    sink = HistoryNotificationsSink(settings)
+    sink = RowsSink(NOTIFIED, settings)
     await sink.load([0])
     yield sink
     await sink.close()
 
 
-async def test_each_is_kept_once_with_all_it_says(sink: HistoryNotificationsSink, database: Connection) -> None:
+async def test_each_is_kept_once_with_all_it_says(sink: RowsSink, database: Connection) -> None:
     a, b = notification(0), notification(1, affected_routes=["1,2:3,4", "5,6:7,8"])
     await sink.apply(0, notification_records(0, a, b, a), owned)
     # the sender was killed and sends again, with routes that were asked meanwhile
@@ -48,19 +49,17 @@ async def test_each_is_kept_once_with_all_it_says(sink: HistoryNotificationsSink
 
 
 async def test_a_killed_sink_is_followed_by_one_that_knows_where_to_go_on(
-    sink: HistoryNotificationsSink, database: Connection, settings: Settings
+    sink: RowsSink, database: Connection, settings: Settings
 ) -> None:
     await sink.apply(0, notification_records(0, notification(0), notification(1)), owned)
-    follower = HistoryNotificationsSink(settings)
+    follower = RowsSink(NOTIFIED, settings)
     assert await follower.load([0]) == {0: 2}
     await follower.apply(0, notification_records(0, *map(notification, range(4))), owned)
     await follower.close()
     assert await database.fetchval("SELECT count(*) FROM notifications") == 4
 
 
-async def test_what_is_none_or_cannot_be_stored_stops_no_neighbour(
-    sink: HistoryNotificationsSink, database: Connection
-) -> None:
+async def test_what_is_none_or_cannot_be_stored_stops_no_neighbour(sink: RowsSink, database: Connection) -> None:
     odd = notification(2, road_id="nul\0", message="two\0parts")
     far = notification(3, timestamp="0000-13-01T00:00:00Z")
     bad = [b"", b"{", b'{"event_id":"x"}', b"\xff", encode_notification(notification(4, road_id="x" * 5000))]

@@ -10,22 +10,23 @@ from models.roads.predictions import encode_prediction
 from tests.stores.postgres.fixtures import Connection
 from tests.stores.postgres.records import owned
 from tests.stores.roads.predictions import prediction, prediction_records
+from trafficapp.roads.feeds import PREDICTED
 from trafficapp.settings import Settings
-from trafficapp.stores.roads.predictions_sink import HistoryPredictionsSink
+from trafficapp.stores.feeds.rows_sink import RowsSink
 
 T0 = datetime(2026, 1, 14, 7, tzinfo=UTC)
 
 
 @pytest.fixture
-async def sink(database: Connection, settings: Settings) -> AsyncIterator[HistoryPredictionsSink]:
+async def sink(database: Connection, settings: Settings) -> AsyncIterator[RowsSink]:
     await database.execute("TRUNCATE predictions")
-    sink = HistoryPredictionsSink(settings)
+    sink = RowsSink(PREDICTED, settings)
     await sink.load([0])
     yield sink
     await sink.close()
 
 
-async def test_a_prediction_is_kept_whole(sink: HistoryPredictionsSink, database: Connection) -> None:
+async def test_a_prediction_is_kept_whole(sink: RowsSink, database: Connection) -> None:
     unsure = prediction(
         "b",
         1,
@@ -58,9 +59,7 @@ async def test_a_prediction_is_kept_whole(sink: HistoryPredictionsSink, database
     assert {second[name] for name in ("prediction_confidence", "current_speed", "step_speed_kmh")} == {None}
 
 
-async def test_the_newest_of_a_road_and_step_is_kept_whatever_comes_again(
-    sink: HistoryPredictionsSink, database: Connection
-) -> None:
+async def test_the_newest_of_a_road_and_step_is_kept_whatever_comes_again(sink: RowsSink, database: Connection) -> None:
     newest, older, next_step = prediction(seconds=120), prediction(seconds=60), prediction(seconds=300)
     await sink.apply(0, prediction_records(older, newest, prediction(), next_step), owned)
     await sink.apply(0, prediction_records(older, newest, next_step, first=4), owned)
@@ -73,7 +72,7 @@ async def test_the_newest_of_a_road_and_step_is_kept_whatever_comes_again(
     assert await sink.load([0]) == {0: 7}
 
 
-async def test_what_cannot_be_kept_costs_no_neighbour(sink: HistoryPredictionsSink, database: Connection) -> None:
+async def test_what_cannot_be_kept_costs_no_neighbour(sink: RowsSink, database: Connection) -> None:
     bad = [b"", b"{}", encode_prediction(prediction(event_id="no uuid")), encode_prediction(prediction("x" * 5000))]
     wrong = ("x", "9999-12-31T23:59:59-23:59", "9999-12-31T00:00:00Z", "0001-01-01T00:00:00+23:59")
     bad += [encode_prediction(prediction(**{name: time})) for name in ("step_start", "timestamp") for time in wrong]

@@ -19,10 +19,11 @@ from tests.stores.redis.redis_server import RedisServer
 from tests.stores.roads.notifications import notification, notification_records
 from tests.web.conftest import ADMIN_KEY, Worker, _serve
 from tests.web.stored import keep_notifications
+from trafficapp.roads.feeds import NOTIFICATION_LOG, NOTIFIED
 from trafficapp.settings import Settings
+from trafficapp.stores.feeds.log_sink import LogSink
 from trafficapp.stores.migrations import migrate
 from trafficapp.stores.postgres.connection import create_pool
-from trafficapp.stores.roads.live_notifications_sink import NEWEST_NOTIFICATIONS_KEY, LiveNotificationsSink
 
 
 def measured(number: int, minutes_ago: float = 0, **changes: Any) -> RoadNotification:
@@ -48,7 +49,7 @@ async def second_worker(settings: Settings, redis_server: RedisServer) -> AsyncI
 
 async def tell(worker: Worker, offset: int, *notifications: RoadNotification) -> None:
     """Let records of the topic take the way they take in production, from the sink on."""
-    sink = LiveNotificationsSink(worker.context.redis, an_hour_back)
+    sink = LogSink(NOTIFIED, worker.context.settings, worker.context.redis, an_hour_back)
     await sink.load([0])
     await sink.apply(0, notification_records(offset, *notifications), lambda: True)
     sink.release([0])
@@ -111,7 +112,7 @@ async def test_what_the_channel_did_not_bring_follows(worker: Worker) -> None:
         await tell(worker, 100, A)
         await heard(connection, A)
         # as if it had been told while the connection was away
-        await worker.context.redis.lpush(NEWEST_NOTIFICATIONS_KEY, encode_notification(B))
+        await worker.context.redis.lpush(NOTIFICATION_LOG.list, encode_notification(B))
         await worker.context.redis.client_kill_filter(_type="pubsub")
         await heard(connection, B)
 

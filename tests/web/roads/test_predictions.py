@@ -7,14 +7,14 @@ import msgspec
 import pytest
 from yarl import URL
 
-from agents.roads.live_predictions import KEYS
 from models.roads.predictions import RoadPrediction
 from tests.stores.redis.fixtures import an_hour_back
 from tests.stores.roads.predictions import prediction, prediction_records
 from tests.web.conftest import Client, Worker
+from trafficapp.roads.feeds import PREDICTED
+from trafficapp.settings import load_settings
+from trafficapp.stores.feeds.documents_sink import DocumentsSink
 from trafficapp.stores.redis.connection import connect
-from trafficapp.stores.roads.live_sinks import LiveRoadsSink
-from trafficapp.topics import PREDICTIONS
 
 ROADS = ("a", "b/1", "c d", "z", "é")
 
@@ -23,7 +23,7 @@ ROADS = ("a", "b/1", "c d", "z", "é")
 async def predicted(worker: Worker) -> AsyncIterator[Worker]:
     """A worker after some roads were predicted."""
     client = connect(worker.redis_server.url)
-    sink = LiveRoadsSink(client, PREDICTIONS, an_hour_back, keys=KEYS)
+    sink = DocumentsSink(PREDICTED, load_settings(), client, an_hour_back)
     await sink.load([0])
     await sink.apply(0, prediction_records(*map(prediction, reversed(ROADS)), first=100), lambda: True)
     yield worker

@@ -1,8 +1,10 @@
-"""Forgetting old history, by dropping time partitions; the few notifications, which have none, a piece at a time."""
+"""Forgetting old history, by dropping time partitions; of tables that have none, a piece at a time."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,8 +17,6 @@ from trafficapp.stores.postgres.time_partitions import (
     HOURS_TABLE,
     METRICS_TABLE,
     MINUTES_TABLE,
-    OBSERVATIONS_TABLE,
-    PREDICTIONS_TABLE,
     ensure_ahead,
 )
 
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 ATTEMPTS = 10
 PAUSE_SECONDS = 0.5
 
-#: A sweep deletes no more notifications than so many at a time, so often; the rest is left to the next one.
+#: A sweep deletes no more rows of a table than so many at a time, so often; the rest is left to the next one.
 DELETED_AT_ONCE = 5000
 DELETIONS = 20
 
@@ -43,20 +43,36 @@ _FORGET_CHANGES = """
     WHERE day >= ($1::text::timestamptz AT TIME ZONE 'UTC')::date
       AND day < ($2::text::timestamptz AT TIME ZONE 'UTC')::date
 """
-_FORGET_NOTIFICATIONS = """
-    DELETE FROM notifications WHERE event_id IN (
-        SELECT event_id FROM notifications WHERE notified_at < now() - $1::interval ORDER BY notified_at LIMIT $2
-    )
-"""
 _FORGET_ROAD_SUMS = "SELECT forget_road_sums()"
 
 
-async def sweep(pool: Pool, retention: RetentionSettings) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class KeptTable:
+    """A table of which old rows are forgotten.
+
+    Attributes:
+        keep: how long they are kept.
+        key: columns that name a row of a table that is not cut by time; None of one that is.
+        time: column that says how old a row is.
+    """
+
+    name: str
+    keep: timedelta
+    key: tuple[str, ...] | None
+    time: str
+
+
+async def sweep(pool: Pool, retention: RetentionSettings, tables: Sequence[KeptTable]) -> list[str]:
     """Make the partitions of the next hours and drop those that have expired.
 
     A partition expires when it holds nothing of the retention period and was not written for that long
     either, so a recording of last year that is replayed now is kept as long as anything else. A partition
     that stays in use all the time, by a dump for instance, is left to the next sweep.
+
+    Args:
+        pool: of `trafficapp.stores.postgres.connection.create_pool`.
+        retention: how long events and windows are kept.
+        tables: of feeds.
 
     Returns:
         the names of the dropped partitions.
@@ -69,8 +85,7 @@ async def sweep(pool: Pool, retention: RetentionSettings) -> list[str]:
         METRICS_TABLE: timedelta(days=retention.metrics_days),
         MINUTES_TABLE: timedelta(days=retention.metrics_days),
         HOURS_TABLE: timedelta(days=retention.rollup_days),
-        OBSERVATIONS_TABLE: timedelta(days=retention.roads_days),
-        PREDICTIONS_TABLE: timedelta(days=retention.predictions_days),
+        **{table.name: table.keep for table in tables if table.key is None},
     }
     dropped: list[str] = []
     async with pool.acquire() as connection:
@@ -83,21 +98,29 @@ async def sweep(pool: Pool, retention: RetentionSettings) -> list[str]:
                         await connection.execute(_FORGET_CHANGES, row["lower"], row["upper"])
         # every time, so that a sweep that ends in between is made up for
         await connection.execute(_FORGET_ROAD_SUMS)
-        await _forget_notifications(connection, timedelta(days=retention.notifications_days))
+        for table in tables:
+            if table.key is not None:
+                await _forget_rows(connection, table, table.key)
     if dropped:
         _log.info("retention dropped %d partitions: %s", len(dropped), ", ".join(dropped))
     return dropped
 
 
-async def _forget_notifications(connection: Connection, keep: timedelta) -> None:
+async def _forget_rows(connection: Connection, table: KeptTable, key: tuple[str, ...]) -> None:
+    names = ", ".join(key)
+    statement = f"""
+        DELETE FROM {table.name} WHERE ({names}) IN (
+            SELECT {names} FROM {table.name} WHERE {table.time} < now() - $1::interval ORDER BY {table.time} LIMIT $2
+        )
+    """  # noqa: S608 - put together from a declaration
     deleted = 0
     for _ in range(DELETIONS):
-        count = int((await connection.execute(_FORGET_NOTIFICATIONS, keep, DELETED_AT_ONCE)).rpartition(" ")[2])
+        count = int((await connection.execute(statement, table.keep, DELETED_AT_ONCE)).rpartition(" ")[2])
         deleted += count
         if count < DELETED_AT_ONCE:
             break
     if deleted:
-        _log.info("retention deleted %d notifications", deleted)
+        _log.info("retention deleted %d rows of %s", deleted, table.name)
 
 
 async def _drop(connection: Connection, partition: str, keep: timedelta) -> bool:

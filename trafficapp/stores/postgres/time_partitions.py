@@ -55,12 +55,12 @@ def event_partition(stored_at: datetime) -> TimePartition:
 
 def metrics_partition(window_start: datetime) -> TimePartition:
     """The partition of a window: one a UTC day from 2020 to 2099, one a year from 1970, else one of two."""
-    return _coarse(METRICS_TABLE, window_start) or _of_a_day(METRICS_TABLE, window_start)
+    return day_partition(METRICS_TABLE, window_start)
 
 
 def minutes_partition(bucket_start: datetime) -> TimePartition:
     """The partition of the sums of a minute: cut like that of the windows."""
-    return _coarse(MINUTES_TABLE, bucket_start) or _of_a_day(MINUTES_TABLE, bucket_start)
+    return day_partition(MINUTES_TABLE, bucket_start)
 
 
 def hours_partition(bucket_start: datetime) -> TimePartition:
@@ -68,14 +68,19 @@ def hours_partition(bucket_start: datetime) -> TimePartition:
     return _coarse(HOURS_TABLE, bucket_start) or _of_a_month(HOURS_TABLE, bucket_start)
 
 
+def day_partition(table: str, time: datetime) -> TimePartition:
+    """The partition of a row of a feed's table, by its day: cut like those of the windows."""
+    return _coarse(table, time) or _of_a_day(table, time)
+
+
 def observations_partition(observed_at: datetime) -> TimePartition:
-    """The partition of an observation of a road: cut like that of the windows."""
-    return _coarse(OBSERVATIONS_TABLE, observed_at) or _of_a_day(OBSERVATIONS_TABLE, observed_at)
+    """The partition of an observation of a road."""
+    return day_partition(OBSERVATIONS_TABLE, observed_at)
 
 
 def predictions_partition(step_start: datetime) -> TimePartition:
-    """The partition of a prediction, by its step: cut like that of the windows."""
-    return _coarse(PREDICTIONS_TABLE, step_start) or _of_a_day(PREDICTIONS_TABLE, step_start)
+    """The partition of a prediction, by its step."""
+    return day_partition(PREDICTIONS_TABLE, step_start)
 
 
 def window_partitions(window_start: datetime) -> list[TimePartition]:

@@ -1,10 +1,4 @@
-"""The newest observation of every road in Redis: names of the keys, and reading them.
-
-============================  ============================================================================
-``road:{road_id}:current``    `models.roads.current.RoadObservation` as JSON; expires ten minutes after it came
-``roads:observed``            sorted set: road_id, scored by the time of its newest observation in epoch seconds
-============================  ============================================================================
-"""
+"""Roads as they are now, read from the newest observations in Redis."""
 
 from __future__ import annotations
 
@@ -17,14 +11,10 @@ from redis.asyncio import Redis
 
 from models.records import MALFORMED
 from models.roads.current import RoadCongestionLevel, RoadNow, speed_from
-from trafficapp.stores.roads.newest_documents import NewestDocuments
+from trafficapp.roads.feeds import ROADS
+from trafficapp.stores.feeds.current import CurrentDocuments
 
 logger = logging.getLogger(__name__)
-
-OBSERVED_KEY = "roads:observed"
-
-#: How long a road without a newer observation counts as known.
-CURRENT_SECONDS = 600
 
 
 class _Observed(Struct):
@@ -43,25 +33,20 @@ class _Observed(Struct):
 _decode = msgspec.json.Decoder(_Observed).decode
 
 
-def road_key(road_id: str) -> str:
-    """Key of a road's newest observation."""
-    return f"road:{road_id}:current"
-
-
-class CurrentRoads(NewestDocuments):
+class CurrentRoads(CurrentDocuments):
     """Reads the newest observations."""
 
     def __init__(self, client: Redis) -> None:
-        super().__init__(client, OBSERVED_KEY, road_key)
+        super().__init__(client, ROADS)
 
     async def roads(self, road_ids: Sequence[str]) -> list[RoadNow]:
         """Roads as they are now, in the order asked for; one that was not observed for ten minutes is left out."""
         found: list[RoadNow] = []
-        async for key, document in self.by_key(road_ids):
+        for document in await self.documents(road_ids):
             try:
                 found.append(_road_now(_decode(document)))
             except MALFORMED as error:
-                logger.warning("ignoring what %s holds: %s", key, error)
+                logger.warning("ignoring what stands for a road: %s", error)
         return found
 
 

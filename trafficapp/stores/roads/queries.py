@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from models.roads.current import RoadNow, speed_from
 from models.timestamps import epoch_us, rfc3339
+from trafficapp.roads.feeds import CURRENT_SECONDS
 from trafficapp.stores.postgres.reading import shaped
-from trafficapp.stores.roads.current import CURRENT_SECONDS
 
 if TYPE_CHECKING:
     from trafficapp.stores.postgres.connection import Pool

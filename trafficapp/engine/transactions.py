@@ -1,0 +1,174 @@
+"""A sink that only sends: what comes of a run and how far it came are one Kafka transaction.
+
+There is no state to write, so no changelog either. What a run leads to is in the log together with the offset behind
+it, or nothing of it is: a crash between any two effects leaves no repeat for readers to absorb, and a process that is
+frozen while another takes over is shut out by the broker, which knows the producer of each source partition by name.
+All who read topics of ours read what is committed only. The broker forgets offsets a week after the last one was
+committed (``offsets.retention.minutes``): a topic that keeps records for longer, and is quiet for longer, would be read
+again.
+
+The windows and alerts do not work so (docs/decisions/0001): their state must be written anyway, and covers the outputs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaProducer, ConsumerRecord, OffsetAndMetadata, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+
+from trafficapp.engine.kafka import aiokafka_config
+from trafficapp.engine.state_rows import UNTOLD, SourceLog
+from trafficapp.settings import Settings
+from trafficapp.stores.outage import Outage
+from trafficapp.topics import MAX_RECORD_BYTES
+
+logger = logging.getLogger(__name__)
+
+#: An outage of the broker shorter than this is waited out; what it ended is done again by the next process.
+_REQUEST_TIMEOUT_MS = 1_200_000
+
+
+class Outgoing(NamedTuple):
+    """A record to send; without a partition it goes where its key belongs, as every producer of Kafka's own puts it."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    partition: int | None = None
+    timestamp_ms: int | None = None
+
+
+@dataclass(slots=True)
+class _Owned:
+    """A source partition that is ours, and the one producer that may send for it."""
+
+    producer: AIOKafkaProducer
+    next_offset: int
+    log_id: str
+    sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class TransactionalSink(ABC):
+    """A `trafficapp.engine.sink.RunSink` that sends what comes of its records, each once.
+
+    Args:
+        settings: where Kafka is.
+        topic: the topic the records are of.
+        name: of the consumer group that keeps the offsets, and of the producers; no other sink has it.
+    """
+
+    #: Records that cannot be read lead to dead letters.
+    takes_unreadable = True
+
+    def __init__(self, settings: Settings, topic: str, name: str) -> None:
+        self.topic = topic
+        self._settings = settings
+        self._name = name
+        self._owned: dict[int, _Owned] = {}
+        self._outage = Outage("Kafka")
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @abstractmethod
+    def outcome(self, partition: int, records: Sequence[ConsumerRecord]) -> Iterable[Outgoing]:
+        """What comes of a run, in order. Runs in a thread; may be asked again for the same run."""
+
+    @abstractmethod
+    def sent(self, partition: int) -> None:
+        """What came of the run that was asked for last is in the log."""
+
+    def is_waiting(self) -> bool:
+        """Whether the broker does not let us take over."""
+        return self._outage.lasting
+
+    async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:
+        """Take over partitions: whoever sent for them before is shut out, and what he left open is undone.
+
+        Offsets of another topic of that name say nothing of this one, which is read from its beginning.
+        """
+        while True:
+            try:
+                # first the producers: their start ends open transactions, and only then the offsets stand
+                producers = {number: await self._producer_of(number) for number in partitions}
+                found = await self._offsets()
+                self._outage.over()
+                break
+            except (KafkaError, OSError) as error:
+                self._outage.met(error)
+                await self._outage.pause()
+        for number, producer in producers.items():
+            kept = found.get(TopicPartition(self.topic, number))
+            offset = 0 if kept is None or kept.offset < 0 else kept.offset
+            if kept is not None and kept.metadata and log.id and kept.metadata != log.id:
+                place = (self.topic, number, offset)
+                logger.warning("%s-%d was made anew since offset %d: it is read from its beginning", *place)
+                offset = 0
+            self._owned[number] = _Owned(producer, offset, log.id)
+        return {number: self._owned[number].next_offset for number in partitions}
+
+    async def apply(self, partition: int, records: Sequence[ConsumerRecord], still_owned: Callable[[], bool]) -> None:
+        """Send what comes of a run, with the offset behind it."""
+        if not records:
+            return
+        owned = self._owned[partition]
+        outgoing = await asyncio.to_thread(lambda: list(self.outcome(partition, records)))
+        async with owned.sending:
+            try:
+                await self._send(partition, owned, outgoing, records[-1].offset + 1)
+            except (ProducerFenced, InvalidProducerEpoch):
+                if still_owned():
+                    raise
+                logger.info("%s-%d was given up; its next owner goes on", self.topic, partition)
+                return
+        self.sent(partition)
+
+    def release(self, partitions: Collection[int]) -> None:
+        """Forget partitions."""
+        for number in partitions:
+            owned = self._owned.pop(number, None)
+            if owned is not None:
+                task = asyncio.ensure_future(owned.producer.stop())
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+
+    async def close(self) -> None:
+        """Disconnect."""
+        self.release(list(self._owned))
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    async def _send(self, partition: int, owned: _Owned, outgoing: Iterable[Outgoing], end: int) -> None:
+        producer = owned.producer
+        async with producer.transaction():
+            for one in outgoing:
+                await producer.send(one.topic, one.value, one.key, one.partition, one.timestamp_ms)
+            place = TopicPartition(self.topic, partition)
+            await producer.send_offsets_to_transaction({place: OffsetAndMetadata(end, owned.log_id)}, self._name)
+        owned.next_offset = end
+
+    async def _producer_of(self, partition: int) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            **aiokafka_config(self._settings),
+            transactional_id=f"{self._name}-{partition}",
+            max_request_size=MAX_RECORD_BYTES,
+            request_timeout_ms=_REQUEST_TIMEOUT_MS,
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        return producer
+
+    async def _offsets(self) -> dict[TopicPartition, OffsetAndMetadata]:
+        client = AIOKafkaAdminClient(**aiokafka_config(self._settings))
+        try:
+            await client.start()
+            return dict(await client.list_consumer_group_offsets(self._name))
+        finally:
+            await client.close()

@@ -1,0 +1,237 @@
+"""What is said of a feed, once: a frozen `Feed`. Nothing here reads or writes anything.
+
+What follows from a declaration:
+
+* ``topic``, ``partitions``, ``retention_hours``: the declared topic, `trafficapp.feeds.topics`.
+* ``shape``, ``key``, ``time``, ``zone``, ``future_seconds``: the decoder, `trafficapp.feeds.decoder`; what it refuses
+  becomes a dead letter with the reason.
+* ``rekey``: an inner topic with one order per key, whatever partitioner the producers use, `agents.feeds`.
+* ``history``: rows in Postgres, `trafficapp.stores.feeds.rows_sink`.
+* ``current``: documents or a log in Redis, `trafficapp.stores.feeds`.
+* ``path``: a list and a socket, `web.feeds`.
+* all of it: the channel in the AsyncAPI document and the line of ``trafficapp feeds``.
+
+A feed is switched on by standing in `trafficapp.feeds.declared.FEEDS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+from msgspec import Struct
+
+from trafficapp.settings import Settings
+
+Message = TypeVar("Message", bound=Struct)
+
+#: A number, or where the settings have it.
+Number: TypeAlias = float | Callable[[Settings], float]
+
+
+class Checked(Protocol):
+    """A message that was read and checked: what rules of a feed's own say of it."""
+
+    @property
+    def message(self) -> Any:
+        """The message."""
+        ...
+
+    @property
+    def time_us(self) -> int:
+        """When it happened, microseconds since the epoch."""
+        ...
+
+
+#: Reads key, value and time of a record (microseconds since the epoch).
+#: Raises `models.cameras.detections.Rejected`.
+Check: TypeAlias = Callable[[bytes | None, bytes | None, int], Checked]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a history table.
+
+    Attributes:
+        type: as Postgres names it: ``text``, ``timestamptz``, ``double precision``, ``integer``, ``bigint``,
+            ``boolean``, ``uuid``, ``jsonb`` or ``double precision[]``.
+        of: name of the field that it is filled from, where that is another than the column's.
+    """
+
+    type: str
+    of: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """Rows in Postgres.
+
+    Attributes:
+        table: its name; a migration makes it.
+        columns: by name.
+        key: names of the columns that no two rows have alike: the natural key, and for a table that keeps every
+            message the time. A repeat changes nothing.
+        newest_by: the column that says which row of a key is newer: only the newest is kept. None keeps the first row
+            of a key and changes none: rows are appended.
+        partitioned_by: the column by whose UTC days the table is cut; None when it is not.
+        days: how long rows are kept.
+    """
+
+    table: str
+    columns: Mapping[str, Column]
+    key: tuple[str, ...]
+    newest_by: str | None = None
+    partitioned_by: str | None = None
+    days: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Current:
+    """The newest document of each key in Redis.
+
+    The newer one is that with the later time; of two with the same time the one that came later.
+
+    Attributes:
+        document: key of a document, with ``{key}`` for the natural key, such as ``road:{key}:current``.
+        listed: sorted set of natural keys, scored by the time of the newest document in epoch seconds.
+        seconds: how long a document is kept after it was sent.
+        channel: on which documents are told that are newer than what was there; None when nobody is told.
+        sent: name of the field that says when it was sent, RFC 3339; None where the record's own time says so.
+    """
+
+    document: str
+    listed: str
+    seconds: int
+    channel: str | None = None
+    sent: str | None = None
+
+    @property
+    def reaches_back_seconds(self) -> float:
+        """How far back an empty server is filled."""
+        return float(self.seconds)
+
+    def key_of(self, key: str) -> str:
+        """Key of the document of a natural key."""
+        return self.document.replace("{key}", key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewestLog:
+    """The newest messages in Redis, whatever their keys, each once.
+
+    Attributes:
+        list: the newest records, the newest first.
+        known: key that says that a message is known, with ``{id}`` for its id.
+        id: name of the field with the id: a repeat has the same.
+        kept: messages in the list.
+        known_seconds: how long a repeat is known as one.
+        channel: on which records are told.
+        news_seconds: what happened longer ago goes into the list, but is not told.
+    """
+
+    list: str
+    known: str
+    id: str
+    kept: int
+    known_seconds: int
+    channel: str
+    news_seconds: float
+
+    @property
+    def reaches_back_seconds(self) -> float:
+        """How far back an empty server is filled."""
+        return float(self.known_seconds)
+
+    def known_key(self, event_id: str) -> str:
+        """Key that says that a message is known."""
+        return self.known.replace("{id}", event_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed(Generic[Message]):
+    """A feed.
+
+    Attributes:
+        name: in commands, counters and dead letters' logs, such as ``parking-bays``.
+        summary: a sentence for people.
+        topic: the Kafka topic, or how it is named in a city's settings.
+        shape: of the value, from `models`.
+        sample: a valid message; its time is replaced by that of the asker.
+        key: name of the field with the natural key, a text; the record key is the same, unless ``rekey``.
+        time: name of the field that says when it happened: ISO 8601, or epoch seconds or milliseconds.
+        zone: IANA name of the zone that times without an offset are of.
+        future_seconds: a message whose time is further ahead of its record is refused; None refuses none.
+        partitions: of the topic; None is that of the settings.
+        retention_hours: of the topic; None is that of the settings.
+        rekey: whether producers may use any key and partitioner: messages then go on by their natural key.
+        is_ours: whether this application sends it. What is ours is not refused with a letter, but told in the log.
+        checks: reads and checks a message by rules of the feed's own, in place of all that follows from the fields.
+        current: what Redis keeps.
+        history: what Postgres keeps.
+        path: of the API's list, such as ``/api/parking-bays``; the socket is at the same place below ``/ws``. None
+            when the feed has views of its own, or none.
+    """
+
+    name: str
+    summary: str
+    topic: str | Callable[[Settings], str]
+    shape: type[Message]
+    sample: Message
+    key: str
+    time: str = "timestamp"
+    zone: str = "UTC"
+    future_seconds: float | None = 60.0
+    partitions: int | None = None
+    retention_hours: Number | None = None
+    rekey: bool = False
+    is_ours: bool = False
+    checks: Callable[[Settings], Check] | None = None
+    current: Current | NewestLog | None = None
+    history: History | None = None
+    path: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself, when it is declared.
+
+        Raises:
+            ValueError: with what is wrong.
+        """
+        fields = set(self.shape.__struct_fields__)
+        named = {self.key, self.time}
+        if self.history is not None:
+            columns = self.history.columns
+            sources = {column.of or name for name, column in columns.items()}
+            if self.time not in sources:
+                raise ValueError(f"{self.name}: no column of the table has the {self.time}")
+            named |= sources
+            special = {*self.history.key, *filter(None, (self.history.newest_by, self.history.partitioned_by))}
+            if unknown := special - set(columns):
+                raise ValueError(f"{self.name}: the table has no column {', '.join(sorted(unknown))}")
+        if unknown := named - fields:
+            raise ValueError(f"{self.name}: {self.shape.__name__} has no field {', '.join(sorted(unknown))}")
+        if isinstance(self.current, Current) and self.future_seconds is None and not self.is_ours:
+            raise ValueError(f"{self.name}: without a guard of the future a wrong clock would stay the newest")
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the stores are filled from it; what is not is read by an agent of its own."""
+        return self.current is not None or self.history is not None
+
+    @property
+    def is_inner(self) -> bool:
+        """Whether its topic is one that only this application reads."""
+        return self.is_ours and not isinstance(self.topic, str)
+
+    def topic_in(self, settings: Settings) -> str:
+        """Name of the topic that producers write."""
+        return self.topic if isinstance(self.topic, str) else self.topic(settings)
+
+    def kept_topic_in(self, settings: Settings) -> str:
+        """Name of the topic that the stores are filled from: the one by natural key where there is one."""
+        return f"{settings.app_id}-{self.name}-by-key" if self.rekey else self.topic_in(settings)
+
+
+def number_in(number: Number, settings: Settings) -> float:
+    """A number of a declaration, in these settings."""
+    return number(settings) if callable(number) else number

@@ -1,0 +1,50 @@
+"""Reads the newest documents of a feed from Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+
+from trafficapp.feeds.declaration import Current, Feed
+from trafficapp.stores.redis.connection import scan_pairs
+
+_KEYS_PER_COMMAND = 500
+
+
+class CurrentDocuments:
+    """The newest document of each key.
+
+    Every method raises one of `trafficapp.stores.redis.connection.UNAVAILABLE` when Redis is away.
+
+    Args:
+        client: of Redis.
+        feed: with the newest document of each key as what is current.
+    """
+
+    def __init__(self, client: Redis, feed: Feed[Any]) -> None:
+        if not isinstance(feed.current, Current):
+            raise TypeError(f"the feed {feed.name} keeps no document of each key")
+        self.client, self._current = client, feed.current
+
+    async def keys(self) -> list[str]:
+        """Every key that was told of lately, in order."""
+        found: set[str] = set()
+        async for listed in scan_pairs(self.client, "ZSCAN", self._current.listed):
+            found.update(key for key, _ in listed)
+        return sorted(found)
+
+    async def page_of_keys(self, after: str | None, limit: int) -> tuple[list[str], str | None]:
+        """So many of them behind one, or the first, and the last of these when more follow."""
+        rest = [key for key in await self.keys() if after is None or key > after]
+        return rest[:limit], rest[limit - 1] if len(rest) > limit else None
+
+    async def documents(self, keys: Sequence[str]) -> list[bytes]:
+        """Documents in the order asked for; a key whose document expired is left out."""
+        found: list[bytes] = []
+        for first in range(0, len(keys), _KEYS_PER_COMMAND):
+            names = [self._current.key_of(key) for key in keys[first : first + _KEYS_PER_COMMAND]]
+            values: Any = await self.client.mget(names)
+            found.extend(value for value in values if value is not None)
+        return found

@@ -1,0 +1,226 @@
+"""The newest document of each key of a feed in Redis, as the feed's `Current` says.
+
+A newer document is never replaced by an older one, as long as it is there. It expires a while after it was sent to the
+feed: of a backlog only what is still true is put. What took the place of an older one is told on the feed's channel, if
+it has one; what is put again into a server that lost its data is not.
+
+A sink that takes over remembers the documents of all partitions, since nothing tells which partition a key's producer
+chose. Put again, those of others change nothing that is newer.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from aiokafka import ConsumerRecord
+from redis.asyncio import Redis
+
+from models.cameras.detections import Rejected
+from models.records import MALFORMED
+from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
+from trafficapp.feeds.declaration import Current, Feed
+from trafficapp.feeds.decoder import Accepted, FeedDecoder
+from trafficapp.settings import Settings
+from trafficapp.stores.redis.connection import scan_pairs
+from trafficapp.stores.redis.piecewise import PiecewiseSink
+from trafficapp.stores.redis.read_back import ReadBack
+
+logger = logging.getLogger(__name__)
+
+#: Keys stay in the sorted set for this long behind the newest document of any key.
+_LISTED_SECONDS = 86_400
+
+_DOCUMENTS_PER_CALL = 250
+
+#: A document whose time is further ahead of its record and of our clock is of a wrong clock: it would stay the newest
+#: for long. Nor is a record believed that is further ahead of our clock than brokers let records be.
+_AHEAD_US = 60_000_000
+_RECORD_AHEAD_US = 3_600_000_000
+
+#: KEYS[3]: the sorted set; then the key of each document. ARGV[5]: seconds that a key stays listed; ARGV[6]: channel,
+#: or ''; then for each document: natural key, its time in epoch seconds, milliseconds to keep it, document, 1 when it
+#: is to be told.
+_PUT = """
+for i = 4, #KEYS do
+  local at = 7 + (i - 4) * 5
+  local known = redis.call('ZSCORE', KEYS[3], ARGV[at])
+  local age = known and tonumber(ARGV[at + 1]) - tonumber(known) or 1
+  if age >= 0 or redis.call('EXISTS', KEYS[i]) == 0 then
+    local tell = ARGV[6] ~= '' and ARGV[at + 4] == '1'
+    -- one that is put once more, since nobody heard that it was put, was told
+    if tell and age == 0 then tell = redis.call('GET', KEYS[i]) ~= ARGV[at + 3] end
+    redis.call('SET', KEYS[i], ARGV[at + 3], 'PX', ARGV[at + 2])
+    redis.call('ZADD', KEYS[3], ARGV[at + 1], ARGV[at])
+    if tell then redis.call('PUBLISH', ARGV[6], ARGV[at + 3]) end
+  end
+end
+local function drop(from, to)
+  local gone = redis.call('ZRANGEBYSCORE', KEYS[3], from, to, 'LIMIT', 0, 500)
+  if #gone > 0 then redis.call('ZREM', KEYS[3], unpack(gone)) end
+end
+if #KEYS > 3 then
+  -- what is of a wrong clock must not make all others look old
+  drop(string.format('(%.0f', redis.call('TIME')[1] + ARGV[5]), '+inf')
+  local newest = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')
+  if newest[2] then drop('-inf', string.format('(%.0f', tonumber(newest[2]) - ARGV[5])) end
+end
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document to put.
+
+    Attributes:
+        key: the natural key.
+        time_us: when it happened, microseconds since the epoch.
+        expires: epoch seconds.
+        document: JSON.
+        is_news: whether it is to be told.
+    """
+
+    key: str
+    time_us: int
+    expires: float
+    document: bytes
+    is_news: bool = False
+
+
+#: The newest document of each key.
+NewestDocuments: TypeAlias = dict[str, Document]
+
+
+class DocumentsSink(PiecewiseSink[NewestDocuments, Document]):
+    """Applies runs of a feed's messages to Redis.
+
+    Args:
+        feed: with the newest document of each key as what is current.
+        settings: of the process.
+        client: from `trafficapp.stores.redis.connection.connect`.
+        read_back: where to begin when Redis knows no offset.
+        on_rows: told how many records took effect.
+        on_dropped: told the reason of each message that is left out and that nobody refused before.
+    """
+
+    def __init__(
+        self,
+        feed: Feed[Any],
+        settings: Settings,
+        client: Redis,
+        read_back: ReadBack,
+        on_rows: Callable[[int], None] | None = None,
+        on_dropped: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        if not isinstance(feed.current, Current):
+            raise TypeError(f"the feed {feed.name} keeps no document of each key")
+        self._feed, self._current = feed, feed.current
+        self._decoder = FeedDecoder(feed, settings)
+        self._on_dropped = on_dropped
+        self._ahead_us = max(_AHEAD_US, round((feed.future_seconds or 0) * 1e6))
+        shared_args = (_LISTED_SECONDS, self._current.channel or "")
+        topic = feed.kept_topic_in(settings)
+        super().__init__(
+            client, topic, read_back, on_rows, _PUT, self._current.listed, shared_args, _DOCUMENTS_PER_CALL
+        )
+
+    def new_memory(self) -> NewestDocuments:
+        """No document."""
+        return {}
+
+    def everything(self, memory: NewestDocuments, changes: list[Document]) -> list[Document]:
+        """All documents; what changed is among them."""
+        news = {one.key for one in changes}
+        return [one if one.key in news else replace(one, is_news=False) for one in memory.values()]
+
+    def describe(self, memory: NewestDocuments) -> str:
+        """How many documents."""
+        return f"the newest documents of {len(memory)} {self._feed.name}"
+
+    async def remember(self, memories: Mapping[int, NewestDocuments]) -> None:
+        """Read the documents back."""
+        now = time.time()
+        async for listed in scan_pairs(self.client, "ZSCAN", self._current.listed):
+            for first in range(0, len(listed), _DOCUMENTS_PER_CALL):
+                keys = [self._current.key_of(key) for key, _ in listed[first : first + _DOCUMENTS_PER_CALL]]
+                for found in await self._stored(keys, now):
+                    for memory in memories.values():
+                        memory[found.key] = found
+
+    async def _stored(self, keys: Sequence[str], now: float) -> list[Document]:
+        """What stands in keys; what has expired or cannot be read is left out."""
+        async with self.client.pipeline(transaction=False) as pipeline:
+            pipeline.mget(keys)
+            for key in keys:
+                pipeline.pttl(key)
+            documents, *left_ms = await pipeline.execute()
+        found = []
+        for key, document, ms in zip(keys, documents, left_ms, strict=True):
+            if document is not None and ms > 0:
+                try:
+                    read = self._decoder.read(document)
+                except Rejected as error:
+                    logger.error("%s holds no document of %s and was left out: %s", key, self._feed.name, error)
+                    continue
+                found.append(Document(read.key, read.time_us, now + ms / 1000, document))
+        return found
+
+    def collect(self, memory: NewestDocuments, records: Sequence[ConsumerRecord]) -> list[Document]:
+        """Take a run in: the newest document of each key that it has."""
+        changed: NewestDocuments = {}
+        now = time.time()
+        for record in records:
+            try:
+                accepted = self._decoder.check(record.key, record.value, record.timestamp * 1000)
+                sent_us = self._sent_us(accepted, record)
+            except (Rejected, *MALFORMED) as error:
+                self._leave_out(record, "unreadable", str(error))
+                continue
+            now_us = round(now * MICROSECONDS_PER_SECOND)
+            newest_us = max(now_us, min(record.timestamp * 1000, now_us + _RECORD_AHEAD_US))
+            if sent_us - newest_us > _AHEAD_US or accepted.time_us - max(sent_us, now_us) > self._ahead_us:
+                self._leave_out(record, "future", "it is ahead of its time")
+                continue
+            known = memory.get(accepted.key)
+            if known is None or known.time_us <= accepted.time_us:
+                # and the clock of the record may be ahead of ours
+                expires = min(sent_us / MICROSECONDS_PER_SECOND, now) + self._current.seconds
+                document = (record.value or b"") if self._feed.is_ours else self._decoder.document(accepted)
+                one = Document(accepted.key, accepted.time_us, expires, document, is_news=True)
+                memory[accepted.key] = changed[accepted.key] = one
+        for key in [key for key, one in memory.items() if one.expires <= now]:
+            del memory[key]
+        return list(changed.values())
+
+    def still_to_put(self, changes: list[Document]) -> list[tuple[str, tuple[Any, ...]]]:
+        """What has expired meanwhile may not replace, and need not be kept from being replaced."""
+        now = time.time()
+        return [
+            (
+                self._current.key_of(one.key),
+                (
+                    one.key,
+                    one.time_us / MICROSECONDS_PER_SECOND,
+                    max(1, round((one.expires - now) * 1000)),
+                    one.document,
+                    int(one.is_news),
+                ),
+            )
+            for one in changes
+            if one.expires > now
+        ]
+
+    def _sent_us(self, accepted: Accepted, record: ConsumerRecord) -> int:
+        """When it was sent: what is told of the feed's record counts, a worker's clock may be wrong."""
+        told = getattr(accepted.message, self._current.sent) if self._current.sent else ""
+        return epoch_us(told) if told else record.timestamp * 1000
+
+    def _leave_out(self, record: ConsumerRecord, reason: str, why: str) -> None:
+        """Tell of a record of ours; what others send is refused elsewhere, with a letter."""
+        if self._feed.is_ours:
+            place = (self.topic, record.offset, self._feed.name)
+            logger.error("%s at offset %d is none of %s and was left out: %s", *place, why)
+            self._on_dropped(reason)

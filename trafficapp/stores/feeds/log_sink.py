@@ -1,0 +1,165 @@
+"""The newest messages of a feed in Redis, each told once when it is news, as the feed's `NewestLog` says.
+
+What happened long ago goes into the list, but is not told: after an outage nobody is to hear of what may be long over.
+When it was sent says nothing, since then it is sent late.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from aiokafka import ConsumerRecord
+from redis.asyncio import Redis
+
+from models.cameras.detections import Rejected
+from models.records import MALFORMED
+from models.timestamps import MICROSECONDS_PER_SECOND
+from trafficapp.feeds.declaration import Feed, NewestLog
+from trafficapp.feeds.decoder import FeedDecoder
+from trafficapp.settings import Settings
+from trafficapp.stores.redis.piecewise import PiecewiseSink
+from trafficapp.stores.redis.read_back import ReadBack
+
+logger = logging.getLogger(__name__)
+
+_PER_CALL = 100
+
+#: Characters of an id, which names a key.
+_LONGEST_ID = 256
+
+#: KEYS[3]: the list; then a key of knowledge for each message. ARGV[5]: channel; ARGV[6]: messages kept; ARGV[7]:
+#: seconds of knowledge; then for each message: the record, and 1 when it is to be told.
+_PUT = """
+for i = 4, #KEYS do
+  local at = 8 + (i - 4) * 2
+  if redis.call('SET', KEYS[i], '1', 'NX', 'EX', ARGV[7]) then
+    redis.call('LPUSH', KEYS[3], ARGV[at])
+    if ARGV[at + 1] == '1' then redis.call('PUBLISH', ARGV[5], ARGV[at]) end
+  end
+end
+redis.call('LTRIM', KEYS[3], 0, ARGV[6] - 1)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Put:
+    """A message to put; ``is_news`` when it is to be told."""
+
+    event_id: str
+    record: bytes
+    is_news: bool = False
+
+
+@dataclass(slots=True)
+class NewestRecords:
+    """The newest messages of a partition, by id; the newest last."""
+
+    kept: int
+    records: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
+
+    def add(self, event_id: str, record: bytes) -> bool:
+        """Take one in; False when it is a repeat."""
+        if event_id in self.records:
+            return False
+        self.records[event_id] = record
+        if len(self.records) > self.kept:
+            self.records.popitem(last=False)
+        return True
+
+
+class LogSink(PiecewiseSink[NewestRecords, _Put]):
+    """Applies runs of a feed's messages to Redis; arguments as of `DocumentsSink`, for a feed with a `NewestLog`."""
+
+    def __init__(
+        self,
+        feed: Feed[Any],
+        settings: Settings,
+        client: Redis,
+        read_back: ReadBack,
+        on_rows: Callable[[int], None] | None = None,
+        on_dropped: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._feed, self._log = feed, newest_log(feed)
+        self._decoder = FeedDecoder(feed, settings)
+        self._on_dropped = on_dropped
+        shared_args = (self._log.channel, self._log.kept, self._log.known_seconds)
+        topic = feed.kept_topic_in(settings)
+        super().__init__(client, topic, read_back, on_rows, _PUT, self._log.list, shared_args, _PER_CALL)
+
+    def new_memory(self) -> NewestRecords:
+        """No message."""
+        return NewestRecords(self._log.kept)
+
+    def everything(self, memory: NewestRecords, changes: list[_Put]) -> list[_Put]:
+        """The newest ones, and what is new behind them."""
+        new = {put.event_id for put in changes}
+        return [*(_Put(*known) for known in memory.records.items() if known[0] not in new), *changes]
+
+    def describe(self, memory: NewestRecords) -> str:
+        """How many."""
+        return f"{len(memory.records)} {self._feed.name}"
+
+    async def remember(self, memories: Mapping[int, NewestRecords]) -> None:
+        """Read the newest back, for every partition: of whichever they were, a repeat changes nothing."""
+        for event_id, record in await newest_records(self.client, self._feed):
+            for memory in memories.values():
+                memory.add(event_id, record)
+
+    def collect(self, memory: NewestRecords, records: Sequence[ConsumerRecord]) -> list[_Put]:
+        """Take a run in."""
+        news_since_us = (time.time() - self._log.news_seconds) * MICROSECONDS_PER_SECOND
+        found = []
+        for record in records:
+            value = record.value or b""
+            try:
+                accepted = self._decoder.check(record.key, value, record.timestamp * 1000)
+                event_id = getattr(accepted.message, self._log.id)
+                if not 0 < len(event_id) <= _LONGEST_ID:
+                    raise ValueError(f"an id has 1 to {_LONGEST_ID} characters")
+            except (Rejected, *MALFORMED) as error:
+                if self._feed.is_ours:
+                    place = (self.topic, record.offset, self._feed.name)
+                    logger.error("%s at offset %d is none of %s and was left out: %s", *place, error)
+                    self._on_dropped("unreadable")
+                continue
+            if memory.add(event_id, value):
+                found.append(_Put(event_id, value, accepted.time_us >= news_since_us))
+        return found
+
+    def still_to_put(self, changes: list[_Put]) -> list[tuple[str, tuple[Any, ...]]]:
+        """All of them."""
+        return [(self._log.known_key(put.event_id), (put.record, int(put.is_news))) for put in changes]
+
+
+def newest_log(feed: Feed[Any]) -> NewestLog:
+    """What a feed keeps as a log.
+
+    Raises:
+        TypeError: it keeps none.
+    """
+    if not isinstance(feed.current, NewestLog):
+        raise TypeError(f"the feed {feed.name} keeps no log")
+    return feed.current
+
+
+async def newest_records(client: Redis, feed: Feed[Any]) -> list[tuple[str, bytes]]:
+    """The newest messages with their ids, the newest last; what cannot be read is left out.
+
+    Raises:
+        RedisError: the server is away.
+    """
+    log, decode = newest_log(feed), msgspec.json.Decoder(feed.shape).decode
+    records: Any = await client.lrange(log.list, 0, log.kept - 1)
+    found = []
+    for record in reversed(records):
+        try:
+            found.append((getattr(decode(record), log.id), bytes(record)))
+        except MALFORMED as error:
+            logger.warning("ignoring what %s holds: %s", log.list, error)
+    return found

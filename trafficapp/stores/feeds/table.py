@@ -1,0 +1,126 @@
+"""The table of a feed's history: a statement that writes rows, and how a message becomes one."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta, tzinfo
+from operator import attrgetter
+from typing import Any, TypeAlias
+
+import msgspec
+
+from models.cameras.detections import event_time_us
+from trafficapp.feeds.declaration import Feed, History, number_in
+from trafficapp.settings import Settings
+from trafficapp.stores.postgres.retention import KeptTable
+from trafficapp.stores.postgres.rows import column_arrays, storable
+from trafficapp.stores.postgres.sink import postgres_time
+from trafficapp.stores.postgres.time_partitions import TimePartition, day_partition
+
+Row: TypeAlias = tuple[Any, ...]
+Convert: TypeAlias = Callable[[Any], Any]
+
+#: Types that are sent as another one: an array of arrays cannot be unnested by rows.
+_SENT_AS = {"jsonb": "text", "double precision[]": "text"}
+
+_encode = msgspec.json.Encoder().encode
+
+
+def statement(history: History) -> str:
+    """Writes rows that come as arrays, one a column; leaves alone what is there already, or is newer."""
+    names, key = ", ".join(history.columns), ", ".join(history.key)
+    sent = {name: _SENT_AS.get(column.type, column.type) for name, column in history.columns.items()}
+    casts = ", ".join(
+        f"{name}::{column.type}" if column.type in _SENT_AS else name for name, column in history.columns.items()
+    )
+    action = "DO NOTHING"
+    if history.newest_by is not None:
+        values = [name for name in history.columns if name not in history.key]
+        action = (
+            f"DO UPDATE SET ({', '.join(values)}) = ROW (EXCLUDED.{', EXCLUDED.'.join(values)}) "
+            f"WHERE {history.table}.{history.newest_by} < EXCLUDED.{history.newest_by}"
+        )
+    # in order of the key, so that two writers wait for each other and never both
+    return f"""
+        INSERT INTO {history.table} ({names})
+        SELECT {casts} FROM unnest({column_arrays(sent)}) AS sent ({names}) ORDER BY {key}
+        ON CONFLICT ({key}) {action}
+    """  # noqa: S608 - put together from a declaration
+
+
+class RowMaker:
+    """Turns messages of a feed into rows of its table.
+
+    Args:
+        feed: with a history.
+        history: it.
+        zone: of times without an offset.
+    """
+
+    def __init__(self, feed: Feed[Any], history: History, zone: tzinfo) -> None:
+        self._values = attrgetter(feed.key, *(column.of or name for name, column in history.columns.items()))
+        self._converts = [_convert(column.type, zone) for column in history.columns.values()]
+        places = list(history.columns).index
+        self._key = [places(name) for name in history.key]
+        self.newest_by = None if history.newest_by is None else places(history.newest_by)
+        self.cut_by = None if history.partitioned_by is None else places(history.partitioned_by)
+
+    def row(self, message: Any) -> Row:
+        """The row of a message.
+
+        Raises:
+            ValueError: a column cannot hold a value.
+        """
+        values = self._values(message)[1:]
+        return tuple(
+            value if convert is None or value is None else convert(value)
+            for convert, value in zip(self._converts, values, strict=True)
+        )
+
+    def key(self, row: Row) -> Row:
+        """What no two rows have alike."""
+        return tuple(row[place] for place in self._key)
+
+
+def partition_of(history: History, day: datetime) -> TimePartition:
+    """The partition of a feed's table that a time belongs to."""
+    return day_partition(history.table, day)
+
+
+def _convert(kind: str, zone: tzinfo) -> Convert | None:
+    converts: dict[str, Convert] = {
+        "text": storable,
+        "timestamptz": lambda value: postgres_time(event_time_us(value, zone)),
+        "uuid": uuid.UUID,
+        "jsonb": lambda value: _encode(_storable(value)).decode(),
+        "double precision[]": _array,
+    }
+    return converts.get(kind)
+
+
+def _storable(value: Any) -> Any:
+    """A value of JSON without the character that Postgres cannot hold."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, list | tuple):
+        return [_storable(one) for one in value]
+    return {storable(key): _storable(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+def _array(values: Sequence[float | None]) -> str:
+    return "{" + ",".join("NULL" if value is None else repr(value) for value in values) + "}"
+
+
+def kept_tables(feeds: Iterable[Feed[Any]], settings: Settings) -> list[KeptTable]:
+    """The tables of feeds, with how long their rows are kept."""
+    return [
+        KeptTable(
+            feed.history.table,
+            timedelta(days=number_in(feed.history.days, settings)),
+            None if feed.history.partitioned_by is not None else feed.history.key,
+            next(name for name, column in feed.history.columns.items() if (column.of or name) == feed.time),
+        )
+        for feed in feeds
+        if feed.history is not None
+    ]
