@@ -55,6 +55,8 @@ def faust(tmp_path: Path, *arguments: str, servers: Mapping[str, str] = NOWHERE)
         ("Kafka", "faust", "-A trafficapp --json dead-letters"),
         ("Kafka", "trafficapp.cli", "dead-letters"),
         ("Kafka", "trafficapp.cli", "camera cam_01 --json"),
+        ("Kafka", "trafficapp.cli", "feeds"),
+        ("Kafka", "trafficapp.cli", "feeds --json"),
         ("Kafka", "trafficapp.cli", "topics create --wait-seconds 0.5"),
         ("Kafka", "trafficapp.cli", f"topics begin-anew {EVENTS_RAW}"),
         ("Postgres", "trafficapp.cli", "cameras list"),
@@ -130,6 +132,23 @@ def test_help_has_no_marks_of_its_format(names: tuple[str, ...]) -> None:
     assert "Usage:" in shown
     assert "\\b" not in shown
     assert "\b" not in shown
+
+
+def test_the_help_names_every_command_on_a_line_of_its_own_and_loads_none() -> None:
+    context = click.Context(main)
+    names = main.list_commands(context)
+    told = CliRunner().invoke(main, ["--help"]).output
+    lines = told.partition("Run:\n")[2].splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("  ")] == names
+    assert not [line for line in lines if line.endswith("...")]
+    loaded = (
+        "import sys; from click.testing import CliRunner; from trafficapp.cli import main; "
+        "CliRunner().invoke(main, ['--help']); print({'aiokafka', 'asyncpg', 'numpy'} & {*sys.modules})"
+    )
+    ended = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ended.stdout == "set()\n"
 
 
 def test_lines_of_help_that_belong_together_stay_lines() -> None:

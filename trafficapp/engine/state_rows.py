@@ -119,6 +119,8 @@ def row_of(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> 
                 raise NoStateRow("it does not say as of when something is forgotten")
             return row
     return None
+
+
 def decoded_row(
     key: bytes, row: bytes, decode_own: Callable[[bytes], Any], decode_partition: Callable[[bytes], Any]
 ) -> Any:
