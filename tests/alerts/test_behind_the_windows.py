@@ -13,12 +13,12 @@ from tests.alerts.test_any_order_of_runs import PATIENT
 from tests.alerts.test_any_worker import told_by
 from tests.alerts.windows import PlainRecord, end_us, record
 from tests.windows.entries import RULES, SECOND_US, T0_US, Entry, Picture, Seen, Tick, records
+from tests.windows.whole import WholeWindows
 from trafficapp.alerts.camera import Absence
 from trafficapp.alerts.partition import PartitionAlerts
 from trafficapp.alerts.rules import causes_of
 from trafficapp.settings import AlertSettings, Settings
 from trafficapp.windows.cameras import Remembering
-from trafficapp.windows.partition import PartitionWindows
 from trafficapp.windows.rules import windower_rules
 
 WINDOW_US = 5 * SECOND_US
@@ -93,7 +93,7 @@ def test_whoever_hears_when_a_camera_is_quiet_tells_the_same(plan: list[tuple[st
             road.see(*what)
     road.wait(60)
     note(f"{plan=}")
-    windows, deaf, hearing = PartitionWindows(0, WINDOWS, {}), alerts(), alerts()
+    windows, deaf, hearing = WholeWindows(0, WINDOWS, {}), alerts(), alerts()
     told, early, steps, offset = dict[tuple[str, int], bytes](), dict[tuple[str, int], bytes](), [], 0
     owed: dict[str, QuietCamera] = {}
     for entry in records(road.entries):
@@ -135,7 +135,7 @@ def test_an_alert_of_a_camera_that_was_quiet_is_over_and_its_backlog_begins_anot
     road.wait(50)
     road.see("a", 0, "SSSSSS")
     road.wait(10)
-    windows, after = PartitionWindows(0, WINDOWS, {}), alerts()
+    windows, after = WholeWindows(0, WINDOWS, {}), alerts()
     outcome = windows.apply(records(road.entries))
     assert list(outcome.after_quiet.values()) == [end_us(12)]
     log = [

@@ -40,13 +40,13 @@ from tests.verification.log import TICK_HEADER, LogRecord
 from tests.verification.truth import Rules, Truth, truth_of
 from tests.windows.entries import SPECIAL as SPECIAL_SETTINGS
 from tests.windows.entries import PlainRecord
+from tests.windows.whole import WholeWindows
 from trafficapp.alerts.partition import PartitionAlerts
 from trafficapp.alerts.rules import causes_of
 from trafficapp.engine.state_rows import is_forgotten
 from trafficapp.settings import Settings
 from trafficapp.stack.supervisor import Event, EventKind
 from trafficapp.stack.workers import Worker
-from trafficapp.windows.partition import PartitionWindows
 from trafficapp.windows.rules import partition_rules
 
 SECONDS = 150
@@ -107,7 +107,7 @@ def run() -> Run:
         made.append(LogRecord(record.partition, len(made), record.timestamp_ms, key.encode(), value, headers))
 
     for partition in range(PARTITIONS):
-        windows = PartitionWindows(partition, partition_rules(settings), {})
+        windows = WholeWindows(partition, partition_rules(settings), {})
         of_alerts = PartitionAlerts(
             partition,
             causes_of(settings.alerts),

@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from models.cameras.detections import TICK_HEADER
 from models.timestamps import rfc3339
+from tests.windows.whole import WholeWindows
 from trafficapp.alerts.silence import SilenceRule
 from trafficapp.settings import Settings
-from trafficapp.windows.partition import PartitionRules, PartitionWindows
+from trafficapp.windows.partition import PartitionRules
 from trafficapp.windows.rules import partition_rules
 
 Form = Literal["nested", "flat", "frame"]
@@ -188,9 +189,9 @@ def rules_of(limits: Limits) -> PartitionRules:
 RULES = rules_of(Limits())
 
 
-def fresh(rows: dict[bytes, bytes] | None = None, rules: PartitionRules = RULES) -> PartitionWindows:
+def fresh(rows: dict[bytes, bytes] | None = None, rules: PartitionRules = RULES) -> WholeWindows:
     """The windows of a partition as a worker takes them over."""
-    return PartitionWindows(0, rules, rows or {})
+    return WholeWindows(0, rules, rows or {})
 
 
 def _record(offset: int, entry: Entry) -> PlainRecord:

@@ -13,7 +13,7 @@ from models.dead_letters import DeadLetter
 from tests.windows.entries import Entry, Limits, Picture, Tick, Unreadable, fresh, records, rules_of
 from tests.windows.logs import bounded_logs, logs, shuffled_within_lateness, silence
 from tests.windows.oracle import Made, Oracle, RowKey, assert_rows_equal, key_of, refusal_of
-from trafficapp.windows.partition import PartitionWindows
+from tests.windows.whole import WholeWindows
 
 #: A busy machine is no fault of the test.
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -26,7 +26,7 @@ EVERYTHING_CLOSED_S = 75
 class Applied:
     """What came of a log, record by record, with offsets."""
 
-    windows: PartitionWindows
+    windows: WholeWindows
     rows: list[tuple[int, WindowRow]] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     alerts: list[tuple[int, AlertEvent]] = field(default_factory=list)

@@ -18,8 +18,8 @@ from tests.windows.logs import bounded_logs, logs, silence
 from tests.windows.oracle import RowKey, key_of
 from tests.windows.streams import shot
 from tests.windows.test_against_oracle import PATIENT, last_ms
+from tests.windows.whole import WholeWindows
 from trafficapp.windows.outcome import Outcome
-from trafficapp.windows.partition import PartitionWindows
 
 
 @dataclass
@@ -76,7 +76,7 @@ def assert_the_same(log: list[Entry], lengths: Iterable[int], limits: Limits) ->
     assert state_rows(in_steps) == state_rows(in_runs) == state_rows(one_by_one)
 
 
-def state_rows(windows: PartitionWindows) -> dict[bytes, bytes]:
+def state_rows(windows: WholeWindows) -> dict[bytes, bytes]:
     return dict(windows.all_rows())
 
 

@@ -17,10 +17,11 @@ from models.dead_letters import encode_dead_letter
 from tests.windows.entries import T0_US, Entry, Picture, PlainRecord, Seen, Tick, fresh, records
 from tests.windows.logs import later, logs, silence
 from tests.windows.test_against_oracle import PATIENT
+from tests.windows.whole import WholeWindows
 from trafficapp.engine.state_rows import is_forgotten, offset_of
 from trafficapp.windows.camera_state import CameraState
 from trafficapp.windows.outcome import Outcome
-from trafficapp.windows.partition import PartitionState, PartitionWindows
+from trafficapp.windows.partition import PartitionState
 
 Rows = dict[bytes, bytes]
 State = tuple[PartitionState, dict[bytes, CameraState]]
@@ -98,7 +99,7 @@ def latest_ms(log: list[Entry]) -> int:
     return max(entry.record_ms for entry in log)
 
 
-def state_of(windows: PartitionWindows) -> State:
+def state_of(windows: WholeWindows) -> State:
     """The state; a camera that nothing was applied to is none."""
     return windows.state, {key: camera for key, camera in windows.cameras.states.items() if camera.offset >= 0}
 
@@ -111,7 +112,7 @@ def straight(log: list[PlainRecord]) -> tuple[list[bytes], State]:
     return partition.sent, state_of(worker.windows)
 
 
-def reloaded(windows: PartitionWindows) -> PartitionWindows:
+def reloaded(windows: WholeWindows) -> WholeWindows:
     return fresh(dict(windows.all_rows()))
 
 

@@ -10,11 +10,12 @@ from msgspec import structs
 
 from models.alerts import encode_alert_event
 from tests.windows.entries import RULES, SECOND_US, T0_US, Entry, Picture, Seen, Tick, fresh, records
+from tests.windows.whole import WholeWindows
 from trafficapp.engine.state_rows import forgotten_row, is_forgotten, partition_key
 from trafficapp.settings import Settings
 from trafficapp.windows.camera_state import CameraState
 from trafficapp.windows.cameras import Remembering
-from trafficapp.windows.partition import PartitionRules, PartitionWindows
+from trafficapp.windows.partition import PartitionRules
 from trafficapp.windows.rules import partition_rules
 
 T0_MS = T0_US // 1000
@@ -45,7 +46,7 @@ def live(camera_id: str, begin: int, end: int, apart: int = 1) -> list[Entry]:
     return log
 
 
-def names(windows: PartitionWindows) -> set[str]:
+def names(windows: WholeWindows) -> set[str]:
     return {key.decode() for key in windows.cameras.states}
 
 
@@ -200,7 +201,7 @@ def test_who_is_known_does_not_depend_on_runs_and_crashes(
     assert windows.state == end.state
 
 
-def _states(windows: PartitionWindows) -> dict[bytes, CameraState]:
+def _states(windows: WholeWindows) -> dict[bytes, CameraState]:
     """When a camera was known before is told only as exactly as a partition's row may lack it."""
     return {key: structs.replace(camera, known_before=[]) for key, camera in windows.cameras.states.items()}
 
@@ -216,7 +217,7 @@ def _joined(first: Parts, then: Parts) -> Parts:
     return {key: first[key] + then[key] for key in first}
 
 
-def _outcome(windows: PartitionWindows, log: list[object]) -> Parts:
+def _outcome(windows: WholeWindows, log: list[object]) -> Parts:
     outcome = windows.apply(log)  # type: ignore[arg-type]
     return {
         "rows": [str(row) for row in outcome.rows],
@@ -225,7 +226,7 @@ def _outcome(windows: PartitionWindows, log: list[object]) -> Parts:
     }
 
 
-def _end(log: list[object], rules: PartitionRules = SHORT) -> PartitionWindows:
+def _end(log: list[object], rules: PartitionRules = SHORT) -> WholeWindows:
     windows = fresh(rules=rules)
     windows.apply(log)  # type: ignore[arg-type]
     return windows

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from tests.windows.entries import T0_US, Entry, Picture, Seen, fresh, records
 from tests.windows.logs import logs, silence
+from tests.windows.whole import WholeWindows
 from trafficapp.settings import Settings
 from trafficapp.topics import MAX_RECORD_BYTES
 from trafficapp.windows.camera_state import CameraState
 from trafficapp.windows.cameras import decode_camera_row
 from trafficapp.windows.holding import MAX_CAMERA_BYTES
-from trafficapp.windows.partition import PartitionWindows
 from trafficapp.windows.rules import partition_rules
 
 T0_MS = T0_US // 1000
@@ -25,7 +25,7 @@ T0_MS = T0_US // 1000
 REST_BYTES = 300
 
 
-def row_of(windows: PartitionWindows, key: bytes = b"a") -> bytes:
+def row_of(windows: WholeWindows, key: bytes = b"a") -> bytes:
     return dict(windows.all_rows())[key]
 
 

@@ -7,15 +7,15 @@ import pytest
 from models.records import UNREADABLE, unreadable
 from tests.windows.entries import RULES, T0_US, Picture, PlainRecord, Seen, records
 from tests.windows.logs import silence
+from tests.windows.whole import WholeWindows
 from trafficapp.engine.state_rows import UNTOLD, PartitionsChanged, SourceLog, TopicMadeAnew
-from trafficapp.windows.partition import PartitionWindows
 
 T0_MS = T0_US // 1000
 PICTURE = Picture("a", T0_US, 1, (Seen("v"),), "frame", b"a", T0_MS)
 
 
-def windows(rows: dict[bytes, bytes] | None = None, log: SourceLog = UNTOLD) -> PartitionWindows:
-    return PartitionWindows(0, RULES, rows or {}, log)
+def windows(rows: dict[bytes, bytes] | None = None, log: SourceLog = UNTOLD) -> WholeWindows:
+    return WholeWindows(0, RULES, rows or {}, log)
 
 
 def test_rows_tell_which_log_they_are_of_and_serve_for_no_other() -> None:

@@ -10,9 +10,9 @@ from models.alerts import AlertEvent, encode_alert_event
 from models.timestamps import rfc3339
 from tests.windows.entries import RULES, SECOND_US, T0_US, Entry, Picture, Seen, Tick, fresh, records
 from tests.windows.logs import silence
+from tests.windows.whole import WholeWindows
 from trafficapp.alerts.lifecycle import alert_id
 from trafficapp.alerts.silence import Silence, SilenceRule, came_back
-from trafficapp.windows.partition import PartitionWindows
 
 T0_MS = T0_US // 1000
 
@@ -96,7 +96,7 @@ def test_alerts_that_are_raised_at_the_same_time_by_the_broker_are_two() -> None
     # a camera stands in two partitions
     rules = replace(RULES, acceptance=replace(RULES.acceptance, future_us=10**12), quiet_us=None)
     log = records([Tick(T0_MS), *sights(20), *silent])
-    ids = {one.id for number in (0, 1) for one in PartitionWindows(number, rules, {}).apply(log).alerts}
+    ids = {one.id for number in (0, 1) for one in WholeWindows(number, rules, {}).apply(log).alerts}
     assert len(ids) == 2
 
 

@@ -11,10 +11,10 @@ from tests.windows import test_letters
 from tests.windows.entries import T0_US, Entry, Picture, PlainRecord, Seen, fresh, records
 from tests.windows.logs import logs, silence
 from tests.windows.test_against_oracle import PATIENT
+from tests.windows.whole import WholeWindows, joined
 from trafficapp.windows import partition as partition_module
 from trafficapp.windows.camera_state import CameraState
 from trafficapp.windows.outcome import Outcome
-from trafficapp.windows.partition import PartitionWindows
 
 T0_MS = T0_US // 1000
 
@@ -78,14 +78,13 @@ def test_where_a_step_ends_changes_nothing_but_in_which_outcome_something_is(log
     usual = partition_module._STEP_WORK
     try:
         partition_module._STEP_WORK = work
-        stepwise, joined = fresh(), Outcome()
-        for part in stepwise.steps(everything):
-            joined.add(part)
+        stepwise = fresh()
+        found = joined(stepwise.steps(everything))
     finally:
         partition_module._STEP_WORK = usual
-    assert joined == right
+    assert found == right
     assert (stepwise.state, states(stepwise)) == (whole.state, states(whole))
 
 
-def states(windows: PartitionWindows) -> dict[bytes, CameraState]:
+def states(windows: WholeWindows) -> dict[bytes, CameraState]:
     return windows.cameras.states

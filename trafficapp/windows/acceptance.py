@@ -108,12 +108,12 @@ class Acceptance:
     future_us: int
 
     def reader(self) -> PictureReader:
-        """A reader of the records of a partition; it is for one thread."""
+        """A reader of records by these rules."""
         return PictureReader(self)
 
 
 class PictureReader:
-    """Reads the records of a partition.
+    """Reads records. What it remembers from run to run only saves time, so several threads may read at once.
 
     Args:
         acceptance: what is accepted.
@@ -127,16 +127,16 @@ class PictureReader:
         self._future_us = acceptance.future_us
         self._frames_first = False
         self.patient_reads = 0
-        #: Names that were found to be those of their keys; the newest time that was read.
+        #: Names that were found to be those of their keys; the newest time that was read, as it was said and as it is.
         self._cameras: dict[bytes | None, str] = {}
-        self._timestamp: Timestamp | None = None
-        self._time_us = 0
+        self._newest_time: tuple[Timestamp | None, int] = None, 0
 
     def read(self, records: Iterable[Record]) -> Iterator[Picture | Refused | Record]:
         """Pictures, records of ours (ticks and controls) as they are, and what is refused, in the order of the log."""
         picture: Picture | None = None
         # the same while it is of single detections: the next one may belong to it
         growing: Picture | None = None
+        timestamp: Timestamp = 0
         stamp_ms, together, seen = 0, list[Record](), list[FrameDetection]()
         decode_detection, unset = self._decoder.decode_detection, msgspec.UNSET
         for record in records:
@@ -152,7 +152,7 @@ class PictureReader:
                             detection = None
                         elif (
                             growing is not None
-                            and detection.timestamp == self._timestamp
+                            and detection.timestamp == timestamp
                             and detection.frame_id == growing.frame_id
                             and detection.camera_id == growing.camera_id
                             and record.key == growing.key
@@ -172,7 +172,7 @@ class PictureReader:
                 continue
             picture = one
             if detection is not None:
-                growing, stamp_ms = one, record.timestamp
+                growing, timestamp, stamp_ms = one, detection.timestamp, record.timestamp
                 together, seen = one.records, one.seen  # type: ignore[assignment]
         if picture is not None:
             yield picture
@@ -229,9 +229,11 @@ class PictureReader:
             if len(self._cameras) >= _MOST_CAMERAS:
                 self._cameras.clear()
             self._cameras[key] = camera_id
-        if message.timestamp != self._timestamp:
-            self._time_us, self._timestamp = time_us_of(message), message.timestamp
-        time_us, record_us = self._time_us, record.timestamp * 1000
+        timestamp, time_us = self._newest_time
+        if message.timestamp != timestamp:
+            time_us = time_us_of(message)
+            self._newest_time = message.timestamp, time_us
+        record_us = record.timestamp * 1000
         if time_us > record_us + self._future_us:
             raise Rejected(
                 "future",

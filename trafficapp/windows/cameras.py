@@ -61,7 +61,7 @@ class Cameras:
 
     Attributes:
         states: by key, which is the camera_id in UTF-8.
-        known: those that were met in this process and are not silent; `apply` need not look at others closely.
+        known: those that were met in this process and are not silent; `PartitionWindows` need not look at them closely.
         awake: keys of those that a tick may mean something for.
     """
 
@@ -99,7 +99,7 @@ class Cameras:
             camera = self.states[key] = CameraState(first_offset=offset, known_before=known_before)
         known = (camera_id, self._windower_for(camera_id), camera)
         if camera.silence is None:
-            # a silent camera is met at each record until one has ended the silence: `apply` need not look
+            # a silent camera is met at each record until one has ended the silence
             self.known[key] = known
         return known
 

@@ -34,19 +34,6 @@ class Outcome:
     repeated: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
 
-    def add(self, later: Outcome) -> None:
-        """Put what later records led to behind it."""
-        begin = len(self.rows)
-        self.after_quiet |= {begin + position: end_us for position, end_us in later.after_quiet.items()}
-        self.rows += later.rows
-        self.dead_letters += later.dead_letters
-        self.alerts += later.alerts
-        self.quiet += later.quiet
-        self.counted += later.counted
-        self.repeated += later.repeated
-        for reason, events in later.rejected.items():
-            self.reject(reason, events)
-
     def reject(self, reason: str, events: int) -> None:
         """Count refused detections."""
         self.rejected[reason] = self.rejected.get(reason, 0) + events

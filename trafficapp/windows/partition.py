@@ -147,15 +147,8 @@ class PartitionWindows:
         """Offset of the last record applied; -1 before the first."""
         return self.state.applied
 
-    def apply(self, records: Sequence[Record]) -> Outcome:
-        """Apply consecutive records; those that are applied already change nothing."""
-        whole = Outcome()
-        for outcome in self.steps(records):
-            whole.add(outcome)
-        return whole
-
     def steps(self, records: Sequence[Record]) -> Iterator[Outcome]:
-        """Apply consecutive records, in steps of some milliseconds at most.
+        """Apply consecutive records, in steps of some milliseconds at most; what is applied already changes nothing.
 
         All steps must be taken: in between, the state may be that of half a record. Where one ends changes nothing
         but in which outcome something is.

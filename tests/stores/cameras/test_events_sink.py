@@ -10,9 +10,9 @@ import pytest
 from models.cameras.detections import TICK_HEADER
 from tests.stores.postgres.fixtures import Connection, MakeSink
 from tests.stores.postgres.records import START_US, detection, event, events, owned, record
+from tests.windows.whole import WholeWindows
 from trafficapp.settings import Settings
 from trafficapp.stores.cameras.event_rows import COLUMNS
-from trafficapp.windows.partition import PartitionWindows
 from trafficapp.windows.rules import partition_rules
 
 
@@ -159,7 +159,7 @@ async def test_the_sink_accepts_exactly_what_the_windows_accept(
         if chance.random() < 0.3:
             part = {**part, "detections": [detection(**{**changes, "vehicle_id": f"f{i}"}) for i in range(3)]}
         run.append(record(offset, json.dumps(part).encode(), timestamp_ms=START_US // 1000 + offset * 50))
-    outcome = PartitionWindows(0, partition_rules(settings), {}).apply(run)
+    outcome = WholeWindows(0, partition_rules(settings), {}).apply(run)
     late = outcome.rejected.pop("late")
     sink = events_sink()
     await sink.load([0])

@@ -41,7 +41,7 @@ class EventRows:
     """
 
     def __init__(self, acceptance: Acceptance) -> None:
-        self._acceptance = acceptance
+        self._reader = acceptance.reader()
 
     def rows(self, records: Sequence[Record]) -> tuple[list[EventRow], int]:
         """The rows of some records, in order, ready for the connection of a sink.
@@ -52,8 +52,7 @@ class EventRows:
         """
         rows: list[EventRow] = []
         rejected = 0
-        # a reader of its own for each run, since it is for one thread
-        for one in self._acceptance.reader().read(records):
+        for one in self._reader.read(records):
             if type(one) is Picture:
                 if one.left_out:
                     rejected += sum(part.events for part in one.left_out)

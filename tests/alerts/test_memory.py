@@ -7,6 +7,7 @@ from trafficapp.alerts.early import HeardQuiet
 from models.cameras.quiet_cameras import QuietCamera
 from trafficapp.alerts.camera import CameraAlerts
 from trafficapp.alerts.lifecycle import CauseState, OpenAlert
+from trafficapp.alerts.memory import HeardQuiet
 
 _OPEN = CauseState(open=OpenAlert("a", "WARNING", "HIGH", "a rule", 100, 200, 0.6))
 _KEY = b"cam"
