@@ -22,6 +22,8 @@ JOBS ?= 2
 # Servers that are given are there once; each process of the tests starts its own otherwise. The order is that of the
 # folders: what takes longest begins first.
 SIDE_BY_SIDE = $(if $(KAFKA_BOOTSTRAP_SERVERS)$(filter 1,$(JOBS)),,--numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder)
+# Without torch tests/conftest.py leaves these out, and says so.
+TESTS_THAT_TRAIN = $(wildcard tests/*/torch)
 SEED_OPTION = $(if $(SEED),--seed $(SEED))
 
 ##@ Use
@@ -51,9 +53,16 @@ clean: ## Remove .venv, build results and caches; stored traffic stays (`traffic
 .PHONY: setup-dev
 setup-dev: $(VENV)/.dev-stamp ## Install what tests, checks and benchmarks need as well
 
+.PHONY: setup-train
+setup-train: $(VENV)/.train-stamp ## Install what training needs, too: torch, 5 GB on Linux
+
 .PHONY: test
 test: setup-dev ## Run the tests against real servers, two files at a time (ARGS="-k windows" runs some, JOBS=1 one by one)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
+
+.PHONY: test-train
+test-train: setup-train ## Run the tests that train; from then on `make test` runs them as well
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(TESTS_THAT_TRAIN) $(ARGS)
 
 .PHONY: lint
 lint: setup-dev ## Check style, formatting and types
@@ -100,12 +109,12 @@ bench-chain: setup-dev ## Measure 1,247 roads from feed to predictions, graph an
 	$(BIN)/python -m tests.bench.chain $(ARGS)
 
 .PHONY: bench-forecast
-bench-forecast: setup-dev ## Fit every model with three seeds and compare them; writes build/forecast.json
+bench-forecast: setup-train ## Fit every model with three seeds and compare them; writes build/forecast.json
 	$(BIN)/python -m tests.bench.forecast $(ARGS)
 	$(BIN)/python -m tests.bench.forecast_cameras
 
 .PHONY: shipped-cameras
-shipped-cameras: setup-dev ## Train the shipped model of cameras anew from simulated days
+shipped-cameras: setup-train ## Train the shipped model of cameras anew from simulated days
 	@mkdir -p build/shipped
 	$(BIN)/trafficapp simulate --history 16d --to 2026-03-22T23:00+00:00 --seed 1 \
 	  --cameras-out build/shipped/cameras.parquet
@@ -113,7 +122,7 @@ shipped-cameras: setup-dev ## Train the shipped model of cameras anew from simul
 	  --out trafficapp/forecast/data/bologna-cameras
 
 .PHONY: shipped-model
-shipped-model: setup-dev ## Train the shipped model of roads anew from fourteen simulated days
+shipped-model: setup-train ## Train the shipped model of roads anew from fourteen simulated days
 	@mkdir -p build/shipped
 	$(BIN)/trafficapp simulate --history 14d --to 2026-03-16T00:00+01:00 --seed 1 \
 	  --out build/shipped/roads.parquet --links-out build/shipped/links.parquet
@@ -162,10 +171,15 @@ $(VENV)/.run-stamp: requirements/run.txt pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev-stamp: requirements/dev.txt pyproject.toml | $(BIN)/python
-	@echo "Installing what tests, checks and training need into $(VENV); on Linux torch alone brings 5 GB."
+	@echo "Installing what tests and checks need into $(VENV); the first time this takes a minute or two."
 	@$(INSTALL) -r requirements/dev.txt
 	@$(INSTALL_PROJECT)
 	@touch $@ $(VENV)/.run-stamp
+
+$(VENV)/.train-stamp: requirements/train.txt $(VENV)/.dev-stamp
+	@echo "Installing what training needs into $(VENV); on Linux torch brings 5 GB."
+	@$(INSTALL) -r requirements/train.txt
+	@touch $@
 
 # Not every `python3.12` on PATH is one: version managers leave names that only print an error,
 # and some distributions leave out what makes virtual environments.

@@ -1,4 +1,7 @@
-"""Real servers for the tests: those that the environment names, else an embedded stack for the whole run."""
+"""Real servers for the tests: those that the environment names, else an embedded stack for the whole run.
+
+Tests that train lie in folders named torch. Where torch is not installed they are left out, and the last line says so.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -21,6 +25,35 @@ from redis import Redis
 from trafficapp.stack.servers.endpoints import Endpoints
 
 _redis_numbers = itertools.cycle(range(1, 16))
+
+#: What `trafficapp train` imports beside what tests have anyway.
+_MISSING = [name for name in ("torch", "onnxscript") if find_spec(name) is None]
+_TESTS_THAT_TRAIN = sorted(Path(__file__).parent.glob("*/torch"))
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out what cannot even be imported here; whoever names such a folder gets its errors."""
+    return True if _MISSING and collection_path in _TESTS_THAT_TRAIN else None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """Say below everything else what did not run of that which was asked for, and how it does."""
+    yield
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    asked = [Path(argument.split("::")[0]).absolute() for argument in session.config.args]
+    left_out = [
+        folder.relative_to(Path.cwd()).as_posix()
+        for folder in _TESTS_THAT_TRAIN
+        if any(path in folder.parents for path in asked)
+    ]
+    if _MISSING and left_out and reporter is not None:
+        missing = f"{' and '.join(_MISSING)} {'is' if len(_MISSING) == 1 else 'are'} not installed"
+        reporter.write_line(
+            f"NOT RUN: tests that train a model ({', '.join(left_out)}), as {missing}; "
+            "`make test-train` installs what they need and runs them",
+            yellow=True,
+        )
 
 
 @pytest.fixture(scope="session")

@@ -213,7 +213,7 @@ def test_the_build_context_has_what_the_image_copies() -> None:
 # ---------------------------------------------------------------------- lock files
 
 
-@pytest.mark.parametrize("name", ["worker", "run", "dev"])
+@pytest.mark.parametrize("name", ["worker", "run", "dev", "train"])
 def test_locked_packages_have_hashes_and_no_addresses(name: str) -> None:
     entries = re.split(r"\n(?=\S)", read(f"requirements/{name}.txt").strip())[1:]
     assert len(entries) > 40
@@ -225,7 +225,8 @@ def test_locked_packages_have_hashes_and_no_addresses(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "extras"), [("worker", ()), ("run", ("stack",)), ("dev", ("stack", "bench", "train", "dev"))]
+    ("name", "extras"),
+    [("worker", ()), ("run", ("stack",)), ("dev", ("stack", "bench", "osm", "dev")), ("train", ("train",))],
 )
 def test_locks_hold_what_the_project_asks_for(name: str, extras: tuple[str, ...]) -> None:
     project = tomllib.loads(read("pyproject.toml"))
@@ -241,6 +242,15 @@ def test_locks_hold_what_the_project_asks_for(name: str, extras: tuple[str, ...]
 
 def test_locks_agree() -> None:
     assert locked("worker").items() <= locked("run").items() <= locked("dev").items()
+    training, tests = locked("train"), locked("dev")
+    assert locked("worker").items() <= training.items()
+    assert {name: training[name] for name in training.keys() & tests.keys()}.items() <= tests.items()
+
+
+def test_a_first_run_of_the_tests_brings_nothing_to_train_with() -> None:
+    assert "torch" in locked("train")
+    for name in ("worker", "run", "dev"):
+        assert not [package for package in locked(name) if re.match("torch|triton|nvidia|cuda", package)]
 
 
 # ---------------------------------------------------------------------- documents

@@ -11,13 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
 
 from models.timestamps import epoch_us
-from tests.forecast.camera_town import scores
 from tests.web.stored import keep_windows, recent_window
-from trafficapp.cli import main
-from trafficapp.forecast.artifacts.registry import ModelRegistry
 from trafficapp.forecast.learning.history import HistoryError
 from trafficapp.forecast.quantities import CONGESTION_SCORE
 from trafficapp.settings import RoadSettings, Settings, load_settings
@@ -96,28 +92,3 @@ def test_files_are_linked_over_the_shipped_cameras_and_graph(tmp_path: Path) -> 
     (tmp_path / "cameras.csv").write_text("nothing of use")
     with pytest.raises(HistoryError, match=r"cameras\.csv"):
         from_file(tmp_path / "scores.parquet", RoadSettings(), tmp_path / "cameras.csv")
-
-
-def test_the_command_trains_a_model_of_cameras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch")
-    monkeypatch.setenv("TRAFFICAPP_FORECAST__MODELS_DIR", str(tmp_path / "models"))
-    made = scores()
-    table = {
-        "entity": list(made.road_ids) * len(made.times),
-        "timestamp": pa.array(np.repeat(made.times, len(made.road_ids)) * 1000, pa.timestamp("ms", "UTC")),
-        "congestion_score": made.speeds_kmh.ravel(),
-    }
-    pq.write_table(pa.table(table), tmp_path / "scores.parquet")
-    command = ["train", "--what", "cameras", "--from", str(tmp_path / "scores.parquet"), "--epochs", "1"]
-    ran = CliRunner().invoke(main, command)
-    assert ran.exit_code == 0, ran.output
-    assert "4,320 steps of 4 cameras and lanes, 4 links between them" in ran.output
-    assert "km/h" not in ran.output
-    # Of its own folder, of the default kind, and promoted only when asked to be.
-    registry = ModelRegistry(tmp_path / "models" / "cameras")
-    (version,) = registry.candidates()
-    assert version.startswith("stgcn-")
-    assert registry.promotion() is None
-    refused = CliRunner().invoke(main, [*command, "--links", "graph"])
-    assert refused.exit_code == 2
-    assert "--links goes with roads" in refused.output
