@@ -43,7 +43,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     asked = [Path(argument.split("::")[0]).absolute() for argument in session.config.args]
     left_out = [
-        folder.relative_to(Path.cwd()).as_posix()
+        folder.relative_to(session.config.rootpath).as_posix()
         for folder in _TESTS_THAT_TRAIN
         if any(path in folder.parents for path in asked)
     ]
