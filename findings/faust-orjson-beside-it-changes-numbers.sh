@@ -2,10 +2,10 @@
 # faust-streaming 0.15.3 with orjson 3.13.0: installing a package that Faust does not ask for changes what its JSON says.
 #
 # Faust takes orjson for its codec "json" as soon as it can be imported, for whatever reason somebody installed it. The same
-# program then reads whole numbers beyond 64 bits as floats, so that ids of roads or cells that are 20 digits long lose their
-# last digits and two of them become one; it cannot send such an id any more; and a speed that is not a number goes out as
-# null (without orjson: as NaN), which a worker without orjson refuses to tell from "absent" and the other way round a worker
-# with orjson cannot read what the one without has sent. Mixed deployments disagree. Seen on 2026-11-29:
+# program then reads whole numbers beyond 64 bits as floats, so that two ids that differ in their last digit become one, and
+# it cannot send such an id any more. A speed that is not a number goes out as null, which its readers take for absent;
+# without orjson it goes out as NaN, which a worker with orjson cannot read at all. So workers of one application that were
+# installed on different days may not understand each other. Seen on 2026-11-29:
 #   without: {"id": 18446744073709551617} -> 18446744073709551617; NaN -> b'NaN' -> nan
 #   with:    {"id": 18446744073709551617} -> 1.8446744073709552e+19; sending it: TypeError; NaN -> b'null'; b'NaN' -> error
 set -euo pipefail
