@@ -273,6 +273,16 @@ def test_commands_and_variables_in_documents_exist(document: str) -> None:
     assert set(re.findall(r"TRAFFICAPP_[A-Z_]*[A-Z]", text)) <= {*setting_variables(), *_OTHER_VARIABLES}
 
 
+def test_every_finding_is_listed_and_pins_what_it_shows() -> None:
+    scripts = sorted((ROOT / "findings").glob("*.sh"))
+    assert set(re.findall(r"\]\(\.\./findings/(.*?)\)", read("docs/findings.md"))) == {path.name for path in scripts}
+    for path in scripts:
+        text = path.read_text(encoding="utf-8")
+        (packages,) = re.findall(r"^(?:.*/pip\"?) install -q (.*==.*)$", text, re.MULTILINE)[:1]
+        assert all("==" in package for package in packages.split()), path.name
+        assert not re.search(r"trafficapp|https?:", text), path.name
+
+
 def test_links_in_documents_lead_somewhere() -> None:
     for path in [*map(ROOT.joinpath, DOCUMENTS), *ROOT.glob("docs/**/*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8")):

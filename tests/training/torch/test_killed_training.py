@@ -119,7 +119,7 @@ def test_killed_while_it_writes_or_promotes(
 ) -> None:
     before = serving(registry)
     run = [sys.executable, "-c", KILLED, function, "1", *command(rows, registry, 12)]
-    killed = subprocess.run(run, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603
+    killed = subprocess.run(run, capture_output=True, text=True, timeout=600, check=False)  # noqa: S603
     assert killed.returncode == -signal.SIGKILL, killed.stdout + killed.stderr
     assert serving(registry) == before
     (leftover,) = registry.folder.glob(left)
