@@ -89,6 +89,11 @@ def is_forgotten(row: bytes) -> bool:
     return len(row) == OFFSET_BYTES
 
 
+def state_row(offset: int, state: Any) -> bytes:
+    """The row of a state that covers everything up to an offset."""
+    return _OFFSET.pack(offset) + _encode(state)
+
+
 def decoded_row(
     key: bytes, row: bytes, decode_own: Callable[[bytes], Any], decode_partition: Callable[[bytes], Any]
 ) -> Any:
@@ -99,8 +104,3 @@ def decoded_row(
     """
     state = row[OFFSET_BYTES:]
     return decode_partition(state) if key.startswith(PARTITION_KEY_PREFIX) else (key.decode(), decode_own(state))
-
-
-def state_row(offset: int, state: Any) -> bytes:
-    """The row of a state that covers everything up to an offset."""
-    return _OFFSET.pack(offset) + _encode(state)
