@@ -121,6 +121,11 @@ def row_of(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> 
     return None
 
 
+def state_row(offset: int, state: Any) -> bytes:
+    """The row of a state that covers everything up to an offset."""
+    return _OFFSET.pack(offset) + _encode(state)
+
+
 def decoded_row(
     key: bytes, row: bytes, decode_own: Callable[[bytes], Any], decode_partition: Callable[[bytes], Any]
 ) -> Any:
@@ -131,8 +136,3 @@ def decoded_row(
     """
     state = row[OFFSET_BYTES:]
     return decode_partition(state) if key.startswith(PARTITION_KEY_PREFIX) else (key.decode(), decode_own(state))
-
-
-def state_row(offset: int, state: Any) -> bytes:
-    """The row of a state that covers everything up to an offset."""
-    return _OFFSET.pack(offset) + _encode(state)
