@@ -17,7 +17,7 @@ from tests.stores.postgres.fixtures import Connection, Pool
 from tests.stores.postgres.records import owned
 from tests.stores.roads.observations import observation, observation_records
 from trafficapp.analytics.road_trends import RoadSums
-from trafficapp.roads.feeds import ROADS
+from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import Settings, load_settings
 from trafficapp.stores.feeds.table import kept_tables
 from trafficapp.stores.migrations import migrate
@@ -144,7 +144,7 @@ async def test_sums_are_forgotten_with_their_observations(emptied: Connection, p
     until = datetime(2026, 3, 29, tzinfo=UTC)
     await emptied.execute("UPDATE time_partitions SET last_written_at = '2026-03-30' WHERE upper_bound <= $1", until)
     short = load_settings(retention={"roads_days": 30})
-    dropped = await sweep(pool, short.retention, kept_tables([ROADS], short))
+    dropped = await sweep(pool, short.retention, kept_tables(FEEDS, short))
     assert "road_observations_20260328" in dropped
     for table in ("road_hours", "road_days", "city_hours"):
         oldest = await emptied.fetchval(f"SELECT min(bucket_start) FROM {table}")  # noqa: S608 - a name of ours
