@@ -3,33 +3,58 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import NamedTuple
 
 import click
 
-_COMMANDS: dict[str, tuple[str, str]] = {
-    "stack": ("trafficapp.stack.commands", "stack"),
-    "up": ("trafficapp.stack.commands", "up"),
-    "replay": ("trafficapp.sources.commands", "replay"),
-    "simulate": ("trafficapp.simulation.commands", "simulate"),
-    "mock": ("trafficapp.sources.commands", "mock"),
-    "poll-here": ("trafficapp.sources.here_polling", "poll_here"),
-    "migrate": ("trafficapp.commands.history_database", "migrate"),
-    "retention": ("trafficapp.commands.history_database", "retention"),
-    "rollups": ("trafficapp.commands.history_database", "rollups"),
-    "cameras": ("trafficapp.cameras.commands", "cameras"),
-    "graph": ("trafficapp.roads.files.commands", "graph"),
-    "train": ("trafficapp.training.commands", "train"),
-    "topics": ("trafficapp.commands.set_up", "topics"),
-    "camera": ("trafficapp.commands.inspection_commands", "camera"),
-    "dead-letters": ("trafficapp.commands.inspection_commands", "dead_letters"),
-    "models": ("trafficapp.commands.inspection_commands", "models"),
-    "settings": ("trafficapp.commands.set_up", "settings"),
-    "token": ("web.auth.token_command", "token"),
+
+class _Place(NamedTuple):
+    """Where a command is, and what it does in a line of the help, for which it need not be loaded."""
+
+    module: str
+    attribute: str
+    line: str
+
+
+#: By what a person is about to do.
+_SECTIONS: dict[str, dict[str, _Place]] = {
+    "Run": {
+        "up": _Place("trafficapp.stack.commands", "up", "Start everything: servers, workers and a demo source."),
+        "stack": _Place("trafficapp.stack.commands", "stack", "Start Kafka, Postgres and Redis on this machine."),
+    },
+    "Set up": {
+        "settings": _Place("trafficapp.commands.set_up", "settings", "Every setting: value, variable and meaning."),
+        "topics": _Place("trafficapp.commands.set_up", "topics", "Create the Kafka topics, or begin one anew."),
+        "migrate": _Place("trafficapp.commands.history_database", "migrate", "Bring the database up to date."),
+        "cameras": _Place("trafficapp.cameras.commands", "cameras", "Where cameras stand and which roads they see."),
+        "graph": _Place("trafficapp.roads.files.commands", "graph", "Import the road graph of your city."),
+        "token": _Place("web.auth.token_command", "token", "Print a token for one person."),
+    },
+    "Connect producers": {
+        "feeds": _Place("trafficapp.commands.feeds.commands", "feeds", "What comes in; check messages, see samples."),
+        "dead-letters": _Place(
+            "trafficapp.commands.inspection_commands", "dead_letters", "The newest refused messages, with reasons."
+        ),
+        "poll-here": _Place("trafficapp.sources.here_polling", "poll_here", "Send road speeds that HERE tells."),
+        "replay": _Place("trafficapp.sources.commands", "replay", "Send a recording of detections."),
+        "mock": _Place("trafficapp.sources.commands", "mock", "Send random but plausible detections."),
+        "simulate": _Place("trafficapp.simulation.commands", "simulate", "Send a simulated city, now or its past."),
+    },
+    "Look inside": {
+        "camera": _Place("trafficapp.commands.inspection_commands", "camera", "What is known of a camera now."),
+        "models": _Place("trafficapp.commands.inspection_commands", "models", "The shapes of messages."),
+    },
+    "Keep up": {
+        "train": _Place("trafficapp.training.commands", "train", "Train a model from what was stored."),
+        "rollups": _Place("trafficapp.commands.history_database", "rollups", "Sums by the minute and by the hour."),
+        "retention": _Place("trafficapp.commands.history_database", "retention", "Forget old history."),
+    },
 }
+_COMMANDS = {name: place for section in _SECTIONS.values() for name, place in section.items()}
 
 
 class _LazyGroup(click.Group):
-    """A group whose commands are imported when they are asked for, so that ``--help`` is quick."""
+    """A group whose commands are imported when they are called, so that ``--help`` is quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -37,16 +62,26 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module, attribute = _COMMANDS[cmd_name]
-        command = getattr(import_module(module), attribute)
+        place = _COMMANDS[cmd_name]
+        command = getattr(import_module(place.module), place.attribute)
         assert isinstance(command, click.Command)  # noqa: S101 - the table above is ours
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, _COMMANDS))
+        for title, section in _SECTIONS.items():
+            with formatter.section(title):
+                # sections align with each other
+                formatter.write_dl([(name.ljust(width), place.line) for name, place in section.items()])
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="trafficapp")
 def main() -> None:
-    """Exact traffic windows, alerts, forecasts and routes from a city's raw feeds, live."""
+    """Exact traffic windows, alerts, forecasts and routes from a city's raw feeds, live.
+
+    `trafficapp COMMAND --help` tells more of each.
+    """
 
 
 if __name__ == "__main__":

@@ -7,27 +7,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 from models.cameras.detections import DetectionDecoder
+from models.records import PlainRecord
 from trafficapp.settings import Settings
 from trafficapp.sources.outgoing import Outgoing
 from trafficapp.topics import EVENTS_RAW
 from trafficapp.windows.pictures import Picture, PictureReader, Refused
 
 _TOGETHER = 500
-
-
-@dataclass(slots=True)
-class _Sent:
-    """A message as it will be read; see `trafficapp.windows.pictures.Record`."""
-
-    key: bytes | None
-    value: bytes | None
-    timestamp: int
-    offset: int = 0
-    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 class Refusals:
@@ -45,13 +33,13 @@ class Refusals:
         self.detections: Counter[str] = Counter()
         decoder = DetectionDecoder(settings.vehicle_classes, settings.speed.max_kmh)
         self._reader = PictureReader(decoder, round(settings.windows.future_guard_seconds * 1_000_000))
-        self._waiting: list[_Sent] = []
+        self._waiting: list[PlainRecord] = []
 
     def look_at(self, message: Outgoing) -> None:
         """Count a message that is sent now."""
         if message.topic not in (None, EVENTS_RAW):
             return
-        self._waiting.append(_Sent(message.key, message.value, time.time_ns() // 1_000_000))
+        self._waiting.append(PlainRecord(0, time.time_ns() // 1_000_000, 1, message.key, message.value))
         if len(self._waiting) >= _TOGETHER:
             self.read()
 

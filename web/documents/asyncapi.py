@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from models.described_schemas import Schema, prose
 from models.alerts import AlertEvent
 from models.cameras.detections import Detection, Frame
 from models.cameras.window_rows import WindowRow
@@ -27,7 +28,7 @@ from trafficapp.topics import (
 )
 from web.documents.openapi import plain_path
 from web.serving.operations import Operation
-from web.serving.schemas import Schema, Schemas, prose
+from web.serving.schemas import Schemas
 
 _RECEIVE, _SEND = "receive", "send"
 

@@ -11,10 +11,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from models.described_schemas import Schema, prose
 from models.problem import CONTENT_TYPE, Problem
 from web.auth.access import Access
 from web.serving.operations import Operation, Tag
-from web.serving.schemas import Schema, Schemas, prose
+from web.serving.schemas import Schemas
 
 _TAGS = {
     Tag.CURRENT: "What cameras measure now.",

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from models.alerts import LARGEST_ALERT_NUMBER
+from models.described_schemas import Schema, describe
 from web.serving.shapes import AlertKey, Moment
-
-Schema = dict[str, Any]
 
 REFERENCE = "#/components/schemas/{name}"
 
@@ -33,9 +30,6 @@ _ALERT_KEY: Schema = {
     "description": "The `id` of the alert or its `alert_number`.",
 }
 
-_ATTRIBUTES = re.compile(r"\n\s*Attributes:\n(?P<attributes>.*)\Z", re.DOTALL)
-_ATTRIBUTE = re.compile(r"^(?P<names>\w+(?:, \w+)*): (?P<text>.*)$")
-
 
 class Schemas:
     """Schemas of some types and of everything that they are made of.
@@ -49,7 +43,7 @@ class Schemas:
         schemas, self._components = msgspec.json.schema_components(listed, schema_hook=_special, ref_template=REFERENCE)
         self._schemas = dict(zip(map(repr, listed), schemas, strict=True))
         for component in self._components.values():
-            _describe(component)
+            describe(component)
 
     def of(self, kind: Any) -> Schema:
         """The schema of one of the types, mostly a reference."""
@@ -72,42 +66,12 @@ class Schemas:
         return dict(sorted(found.items()))
 
 
-def prose(text: str) -> str:
-    """A docstring as Markdown: without the list of attributes, code in single backticks, lines joined."""
-    body = _ATTRIBUTES.sub("", inspect.cleandoc(text))
-    body = re.sub(r"\n\s*Attributes:.*\Z", "", body, flags=re.DOTALL)
-    paragraphs = [" ".join(paragraph.split()) for paragraph in body.split("\n\n")]
-    return "\n\n".join(paragraphs).replace("``", "`")
-
-
 def _special(kind: type) -> Schema:
     if kind is Moment:
         return dict(_MOMENT)
     if kind is AlertKey:
         return dict(_ALERT_KEY)
     raise NotImplementedError(f"no schema for {kind}")
-
-
-def _describe(component: Schema) -> None:
-    """Move the docstring's words about attributes to the properties."""
-    text = inspect.cleandoc(component.get("description", ""))
-    found = _ATTRIBUTES.search("\n" + text)
-    if "description" in component:
-        component["description"] = prose(text)
-    if found is None:
-        return
-    told: dict[str, str] = {}
-    names: list[str] = []
-    for line in inspect.cleandoc(found["attributes"]).splitlines():
-        begun = None if line.startswith(" ") else _ATTRIBUTE.match(line)
-        if begun is not None:
-            names = begun["names"].split(", ")
-            told |= dict.fromkeys(names, begun["text"])
-        else:
-            told |= {name: f"{told[name]} {line.strip()}" for name in names}
-    for name, schema in component.get("properties", {}).items():
-        if name in told and "$ref" not in schema:
-            schema.setdefault("description", told[name].replace("``", "`"))
 
 
 def _references(node: Any) -> Iterable[str]:

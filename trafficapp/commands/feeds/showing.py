@@ -1,0 +1,87 @@
+"""Shows how feeds stand, as a table or as JSON."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from models.timestamps import rfc3339
+from trafficapp.commands.feeds.standing import Standing, standings
+from trafficapp.commands.plain_command import print_json
+from trafficapp.commands.troubles import told_in_a_sentence
+from trafficapp.incoming import incoming_feeds
+from trafficapp.settings import Settings
+
+
+async def show_feeds(settings: Settings, minutes: int, as_json: bool) -> None:
+    """Print how all feeds stand.
+
+    Raises:
+        click.ClickException: Kafka is away.
+    """
+    with told_in_a_sentence(settings, "Kafka"):
+        found = await standings(settings, incoming_feeds(settings), minutes)
+    if as_json:
+        print_json([_plain(one) for one in found])
+        return
+    now_us = time.time_ns() // 1000
+    table = Table(
+        *("feed", "topic", "key", f"a minute (of {minutes})", "behind", "refused", "newest event", "kept"),
+        title="What comes in",
+        title_justify="left",
+    )
+    for one in found:
+        table.add_row(one.feed.name, one.feed.topic, _key(one), *_figures(one, now_us))
+    Console().print(table)
+    click.echo("`trafficapp dead-letters` shows what was refused; feeds sample and feeds check show what would not be.")
+
+
+def duration(seconds: float) -> str:
+    """A time in words of the largest unit that it has at least two of."""
+    for unit, length in (("d", 86_400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _key(one: Standing) -> str:
+    return "any" if one.feed.any_key else one.feed.key
+
+
+def _figures(one: Standing, now_us: int) -> tuple[str, ...]:
+    if not one.exists:
+        return ("no such topic yet", "", _refused(one), "", "")
+    behind = "\n".join(f"{group} {lag:,}" for group, lag in one.lags.items()) or "nobody reads it"
+    newest = "none"
+    if one.newest_us is not None:
+        newest = f"{rfc3339(one.newest_us)} ({duration(max(now_us - one.newest_us, 0) / 1e6)} ago)"
+    kept = "for ever" if one.retention_seconds is None else duration(one.retention_seconds)
+    return (f"{one.per_minute:,.4g}", behind, _refused(one), newest, kept)
+
+
+def _refused(one: Standing) -> str:
+    letters = one.letters
+    count = f"{'' if letters.are_all else 'at least '}{letters.reasons.total():,}"
+    return "\n".join([count, *(f"{reason} {times:,}" for reason, times in letters.reasons.most_common(5))])
+
+
+def _plain(one: Standing) -> dict[str, Any]:
+    """As values of JSON; times are RFC 3339, None where there is none."""
+    return {
+        "name": one.feed.name,
+        "topic": one.feed.topic,
+        "key": one.feed.key,
+        "any_key": one.feed.any_key,
+        "exists": one.exists,
+        "partitions": one.partitions,
+        "messages_per_minute": round(one.per_minute, 2),
+        "lag": one.lags,
+        "dead_letters": dict(one.letters.reasons),
+        "dead_letters_are_all": one.letters.are_all,
+        "newest_event": None if one.newest_us is None else rfc3339(one.newest_us),
+        "retention_seconds": one.retention_seconds,
+    }
