@@ -10,7 +10,7 @@ from models.cameras.detections import Coordinate, Extent, FrameNumber, Identifie
 
 
 class FlatDetection(Struct, kw_only=True, frozen=True, gc=False, rename={"vehicle_class": "class"}):
-    """One vehicle seen by one camera in one picture, in fields without nesting. ``speed_kmh`` is km/h, places are pixels."""
+    """One vehicle seen by one camera in one picture, not nested. ``speed_kmh`` is km/h, places are pixels."""
 
     camera_id: Identifier
     ts: Timestamp

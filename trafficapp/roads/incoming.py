@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
+
+import msgspec
 
 from models.cameras.detections import Rejected, event_time_us
 from models.records import PlainRecord
-from models.roads.messages import RoadMessage, decode_road_message
-from trafficapp.feeds.incoming import Example, Incoming, Refusal, Verdict, told_key
+from models.roads.messages import decode_road_message
+from trafficapp.feeds.incoming import Example, Incoming, Refusal, Verdict, incoming_of, told_key
 from trafficapp.roads.feed import FeedChecks
+from trafficapp.roads.feeds import ROAD_SPEEDS
 from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.roads.partition import PartitionRoads
 from trafficapp.roads.road_edges import RoadEdges
 from trafficapp.settings import Settings
-from trafficapp.topics import ROADS_RAW
 
-_ROAD: dict[str, Any] = {
-    "event_id": "42",
-    "timestamp": "2026-11-20T08:00:00Z",
-    "road_id": "r7",
-    "road_name": "Via Saffi",
-    "current_speed": 21.5,
-    "free_flow_speed": 50,
-    "jam_factor": 5.7,
-    "coordinates": [[11.3271, 44.4985], [11.3262, 44.4989]],
-}
-_CLOSED = {"current_speed": None, "free_flow_speed": None, "jam_factor": 10, "traversability": "closed"}
+#: An edge that is shorter is no example of a road.
+_STUB_M = 50.0
+
+_CLOSED = {"current_speed": 0, "free_flow_speed": None, "jam_factor": 10, "traversability": "closed"}
 
 
 class RoadJudge:
@@ -65,23 +60,16 @@ class RoadJudge:
         return PartitionRoads(0, FeedChecks(roads, edges.box), edges, {})
 
 
+def road_speeds(settings: Settings) -> Incoming:
+    """The feed as it is declared, judged with the graph and all that was said before."""
+    return replace(incoming_of(ROAD_SPEEDS, settings), examples=_examples, judge=RoadJudge)
+
+
 def _examples(settings: Settings) -> tuple[Example, ...]:
-    """A road of Bologna, or where the graph is another one, the first of its edges."""
-    road = _ROAD
-    if settings.roads.graph is not None:
-        graph = city_graph(settings.roads)
-        first, edges = str(graph.edge_ids[0]), RoadEdges(graph, settings.roads.match_reach_m)
-        line = edges.line_of(((first, 1.0),))
-        road = road | {"road_id": first, "road_name": edges.name_of([(first, 1.0)]), "coordinates": line}
+    """The sample about a road that is on the graph of this city: the first of its edges that is no stub."""
+    graph = city_graph(settings.roads)
+    road_edges = RoadEdges(graph, settings.roads.match_reach_m)
+    edge = ((str(graph.edge_ids[int((graph.length_m > _STUB_M).argmax())]), 1.0),)
+    road = {name: told for name, told in msgspec.to_builtins(ROAD_SPEEDS.sample).items() if told is not None}
+    road |= {"road_id": edge[0][0], "road_name": road_edges.name_of(edge), "coordinates": road_edges.line_of(edge)}
     return (Example("speed", road), Example("closed", road | _CLOSED))
-
-
-ROAD_SPEEDS = Incoming(
-    name="road-speeds",
-    topic=ROADS_RAW,
-    key="road_id",
-    summary="Measured speeds of roads.",
-    shapes=(RoadMessage,),
-    examples=_examples,
-    judge=RoadJudge,
-)

@@ -10,11 +10,11 @@ from typing import Any
 
 from models.described_schemas import Schema, prose
 from models.alerts import AlertEvent
-from models.cameras.detections import Detection, Frame
 from models.cameras.window_rows import WindowRow
 from models.dead_letters import DeadLetter
 from models.problem import Problem
 from models.roads.route_updates import RouteUpdate
+from trafficapp.cameras.incoming import CAMERA_DETECTIONS
 from trafficapp.feeds.declaration import Feed
 from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import Settings
@@ -22,7 +22,6 @@ from trafficapp.topics import (
     ALERTS,
     CITY_PARTITIONS,
     DEAD_LETTERS,
-    EVENTS_RAW,
     METRICS,
     ROUTE_UPDATES,
 )
@@ -55,13 +54,7 @@ class _Topic:
 #: Topics that are no feed by declaration.
 _TOPICS = (
     _Topic(
-        EVENTS_RAW,
-        _RECEIVE,
-        "camera_id",
-        "Detections of roadside cameras: one, or all of a picture. Records whose first header is trafficapp-tick are "
-        "no events but ours: ticks with an empty value, about one a second and partition, and changed thresholds. "
-        "Whoever reads the topic skips them. Timestamps are the broker's.",
-        (Detection, Frame),
+        CAMERA_DETECTIONS.topic, _RECEIVE, CAMERA_DETECTIONS.key, CAMERA_DETECTIONS.summary, CAMERA_DETECTIONS.shapes
     ),
     _Topic(METRICS, _SEND, "camera_id", "Finished windows; the same one may come again, byte for byte.", (WindowRow,)),
     _Topic(

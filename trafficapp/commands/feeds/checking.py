@@ -63,7 +63,9 @@ class Counts:
         return not self.reasons
 
 
-def judged(files: Iterable[Path], judge: Judge, sent_at: Callable[[], SentAt], counts: Counts) -> Iterator[RefusedMessage]:
+def judged(
+    files: Iterable[Path], judge: Judge, sent_at: Callable[[], SentAt], counts: Counts
+) -> Iterator[RefusedMessage]:
     """Judge the messages of files, in order.
 
     Args:

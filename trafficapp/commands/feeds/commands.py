@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -78,9 +77,9 @@ def check(name: str, files: tuple[Path, ...], sent: Callable[[], SentAt], every:
     repeated detections) is not told. The exit status is 1 when anything is refused.
 
     \b
-    trafficapp feeds check roads speeds.jsonl
+    trafficapp feeds check road-speeds speeds.jsonl
     trafficapp feeds check cameras --sent own yesterday.jsonl.gz
-    trafficapp feeds sample roads | trafficapp feeds check roads -
+    trafficapp feeds sample road-speeds | trafficapp feeds check road-speeds -
     """  # noqa: D301 - click wants the character
     settings = settings_or_message()
     feed = _feed(settings, name)
@@ -117,12 +116,12 @@ def sample(name: str, form: str | None, schema: bool) -> None:
 
     \b
     trafficapp feeds sample cameras --form frame
-    trafficapp feeds sample roads --schema
+    trafficapp feeds sample road-speeds --schema
     """  # noqa: D301 - click wants the character
     settings = settings_or_message()
     feed = _feed(settings, name)
     if schema:
-        from trafficapp.feeds.schemas import schema_of
+        from models.described_schemas import schema_of
 
         click.echo(json.dumps(schema_of(feed.shapes), indent=2, ensure_ascii=False))
         return

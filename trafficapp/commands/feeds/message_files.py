@@ -10,9 +10,9 @@ import io
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 import msgspec
 
@@ -53,8 +53,8 @@ def messages_of(path: Path) -> Iterator[FileMessage]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
-    with sys.stdin.buffer if str(path) == "-" else path.open("rb") as file:
-        stream = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[arg-type]
+    with nullcontext(sys.stdin.buffer) if str(path) == "-" else path.open("rb") as file:
+        stream = file if isinstance(file, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, file))
         if stream.peek(2)[:2] == _GZIP:
             with gzip.open(stream) as unpacked:
                 yield unpacked  # type: ignore[misc]
