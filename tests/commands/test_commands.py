@@ -55,6 +55,8 @@ def faust(tmp_path: Path, *arguments: str, servers: Mapping[str, str] = NOWHERE)
         ("Kafka", "faust", "-A trafficapp --json dead-letters"),
         ("Kafka", "trafficapp.cli", "dead-letters"),
         ("Kafka", "trafficapp.cli", "camera cam_01 --json"),
+        ("Kafka", "trafficapp.cli", "feeds"),
+        ("Kafka", "trafficapp.cli", "feeds --json"),
         ("Kafka", "trafficapp.cli", "topics create --wait-seconds 0.5"),
         ("Kafka", "trafficapp.cli", f"topics begin-anew {EVENTS_RAW}"),
         ("Postgres", "trafficapp.cli", "cameras list"),

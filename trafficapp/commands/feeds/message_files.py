@@ -45,7 +45,7 @@ def messages_of(path: Path) -> Iterator[FileMessage]:
     """
     try:
         with _opened(path) as stream:
-            yield from _messages(stream)
+            yield from _messages(path, stream)
     except (OSError, EOFError, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise UnreadableFile(f"{path} cannot be read: {reason}") from None
@@ -62,7 +62,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
             yield stream
 
 
-def _messages(stream: IO[bytes]) -> Iterator[FileMessage]:
+def _messages(path: Path, stream: IO[bytes]) -> Iterator[FileMessage]:
     number, first = 0, b""
     for number, line in enumerate(stream, 1):
         first = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
@@ -86,7 +86,7 @@ def _messages(stream: IO[bytes]) -> Iterator[FileMessage]:
         parts = _array.decode(text)
     except msgspec.DecodeError as error:
         if not _is_json(first):
-            raise UnreadableFile(f"it begins as a JSON array, and is none: {error}") from None
+            raise UnreadableFile(f"{path} begins as a JSON array, and is none: {error}") from None
         yield from _lines(number, b"", io.BytesIO(text))
         return
     yield from _elements(number, text, map(bytes, parts))
