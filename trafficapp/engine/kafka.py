@@ -24,6 +24,7 @@ install()
 logger = logging.getLogger(__name__)
 
 _TELL_AGAIN_SECONDS = 15.0
+_GROUPS_SECONDS = 10.0
 
 
 def librdkafka_config(settings: Settings) -> dict[str, str | int | bool]:
@@ -138,6 +139,31 @@ async def partitions_of(settings: Settings, topic: str) -> list[int]:
         await client.start()
         described = await client.describe_topics([topic])
         return sorted(part["partition"] for one in described for part in one["partitions"])
+    finally:
+        await client.close()
+
+
+async def committed_offsets(settings: Settings, groups: Iterable[str]) -> dict[str, dict[TopicPartition, int]]:
+    """How far consumer groups have come, by group; one that does not exist has no offsets.
+
+    Raises:
+        KafkaError: the broker does not answer, or nobody there knows of groups within some seconds.
+    """
+    client = AIOKafkaAdminClient(**aiokafka_config(settings))
+    found, deadline = {}, time.monotonic() + _GROUPS_SECONDS
+    try:
+        await client.start()
+        for group in groups:
+            while group not in found:
+                try:
+                    told = await client.list_consumer_group_offsets(group)
+                    found[group] = {tp: one.offset for tp, one in told.items() if one.offset >= 0}
+                except KafkaError as error:
+                    # a broker makes the topic of offsets when it is first asked for a group
+                    if not error.retriable or time.monotonic() > deadline:
+                        raise
+                    await asyncio.sleep(0.2)
+        return found
     finally:
         await client.close()
 

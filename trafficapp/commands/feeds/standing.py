@@ -11,13 +11,12 @@ from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from msgspec import Struct
 
 from models.cameras.detections import TICK_HEADER
 from models.records import MALFORMED, why_unreadable
 from trafficapp.engine.begin_anew import group_of
-from trafficapp.engine.kafka import aiokafka_config, groupless_consumer
+from trafficapp.engine.kafka import committed_offsets, groupless_consumer
 from trafficapp.engine.kafka_topics import TopicAdmin
 from trafficapp.feeds.incoming import Incoming, Judge
 from trafficapp.settings import Role, Settings
@@ -37,8 +36,6 @@ _LETTER_SECONDS = 20.0
 
 #: An event farther ahead of its record tells nothing of what is newest.
 _AHEAD_US = 60_000_000
-
-_ANSWER_SECONDS = 15.0
 
 
 class _Letter(Struct):
@@ -107,8 +104,8 @@ async def standings(settings: Settings, feeds: Sequence[Incoming], minutes: int)
         if topic in logs:
             standing.exists, standing.partitions = True, logs[topic].partitions
             standing.retention_seconds = await asyncio.to_thread(_retention_seconds, admin, topic)
+    committed = await committed_offsets(settings, [group_of(settings, role) for role in _ROLES])
     async with groupless_consumer(settings, fetch_max_wait_ms=20) as consumer:
-        committed = await _committed(settings)
         for topic, standing in found.items():
             if standing.exists:
                 tps = [TopicPartition(topic, partition) for partition in range(standing.partitions)]
@@ -125,20 +122,6 @@ def _retention_seconds(admin: TopicAdmin, topic: str) -> float | None:
     config = admin.config(topic) or {}
     kept_ms = int(config["retention.ms"].value or -1) if "retention.ms" in config else -1
     return kept_ms / 1000 if kept_ms >= 0 else None
-
-
-async def _committed(settings: Settings) -> dict[str, dict[TopicPartition, int]]:
-    """What the groups of our workers have done, by group."""
-    client = AIOKafkaAdminClient(**aiokafka_config(settings))
-    try:
-        await client.start()
-        groups = [group_of(settings, role) for role in _ROLES]
-        return {
-            group: {tp: told.offset for tp, told in (await client.list_consumer_group_offsets(group)).items()}
-            for group in groups
-        }
-    finally:
-        await client.close()
 
 
 def _lags(
