@@ -23,12 +23,16 @@ from confluent_kafka.admin import AdminClient
 
 from models.cameras.detections import TICK_HEADER
 from models.dead_letters import DeadLetter, encode_dead_letter
+from models.described_schemas import schema_of
 from models.timestamps import rfc3339
+from tests.feeds.parking_bays import PARKING_BAYS
 from tests.roads.feed_messages import T0_US
 from tests.roads.odd_messages import odd_messages
 from trafficapp.cli import main
+from trafficapp.commands.feeds.checking import Counts, judged
 from trafficapp.engine.kafka import create_topics
 from trafficapp.engine.kafka_topics import TopicAdmin
+from trafficapp.feeds.declared import FEEDS as FEEDS_OF_ROADS
 from trafficapp.feeds.incoming import Incoming
 from trafficapp.incoming import incoming_feeds
 from trafficapp.roads.incoming import RoadJudge
@@ -255,6 +259,24 @@ def test_json_for_programs(file: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_declared_feed_is_checked_by_its_declaration(file: Path) -> None:
+    settings = load_settings()
+    feed = incoming_feeds(settings, [PARKING_BAYS, *FEEDS_OF_ROADS])[1]
+    assert (feed.name, feed.topic, feed.key, feed.any_key) == ("parking-bays", "parking-bays", "bay_id", True)
+    (example,) = feed.examples(settings)
+    bay = example.as_of(T0_US)
+    jsonschema.validate(bay, schema_of(feed.shapes))
+    # the zone of its times is that of the declaration: 08:00 in Bologna is 07:00 UTC, which is the time of sending
+    messages = [bay, bay | {"timestamp": "2026-01-14T08:00:00"}, bay | {"timestamp": "2026-01-14T08:02:00"}, [bay]]
+    file.write_bytes(lines([*messages, {**bay, "lat": 91}]))
+    counts = Counts()
+    found = list(judged([file], feed.judge(settings), lambda: T0_US, counts))
+    assert [(one.line, one.reason) for one in found] == [(3, "future"), (4, "invalid_field"), (5, "invalid_field")]
+    assert (counts.accepted, counts.refused, counts.are_fine) == (2, 3, False)
+    # what is ours comes from nowhere else
+    assert {one.name for one in incoming_feeds(settings)} == {"cameras", "road-speeds"}
+
+
 # ---------------------------------------------------------------------- documents
 
 
@@ -353,7 +375,7 @@ def test_what_comes_in_is_asked_of_the_broker(servers: dict[str, str]) -> None:
     assert cameras["dead_letters_are_all"]
     assert standing(servers, "road-speeds")["dead_letters"] == {"late": 2}
     table = shown(servers)
-    for part in ("traffic.events.raw", "camera_id", "late 2", f"{servers['TRAFFICAPP_APP_ID']} 22", "6.4", "24 h"):
+    for part in ("traffic.events.raw", "camera_id", "late: 2", f"{servers['TRAFFICAPP_APP_ID']}: 22", "6.4", "24 h"):
         assert part in table
 
 
@@ -373,4 +395,4 @@ def test_a_topic_that_is_not_there_is_told(servers: dict[str, str]) -> None:
     until = time.monotonic() + 30
     while standing(servers, "road-speeds")["exists"] and time.monotonic() < until:
         time.sleep(0.2)
-    assert "no such topic yet" in shown(servers)
+    assert "no topic" in shown(servers)

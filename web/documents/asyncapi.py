@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from models.described_schemas import Schema, prose
 from models.alerts import AlertEvent
 from models.cameras.window_rows import WindowRow
 from models.dead_letters import DeadLetter
+from models.described_schemas import Schema, prose
 from models.problem import Problem
 from models.roads.route_updates import RouteUpdate
 from trafficapp.cameras.incoming import CAMERA_DETECTIONS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trafficapp.commands.feeds.showing import duration
+from trafficapp.feeds.declared import FEEDS
 from trafficapp.incoming import incoming_feeds
 from trafficapp.settings import Settings
 from trafficapp.topics import declared_topics
@@ -10,7 +11,7 @@ from trafficapp.topics import declared_topics
 
 def table_of(settings: Settings) -> str:
     """What comes in, in Markdown; what the settings say is as they are here."""
-    topics = {topic.name: topic for topic in declared_topics(settings)}
+    topics = {topic.name: topic for topic in declared_topics(settings, FEEDS)}
     lines = ["| feed | topic | record key | what it is | forms | kept |", "|---|---|---|---|---|---|"]
     for feed in incoming_feeds(settings):
         key = "any" if feed.any_key else f"the `{feed.key}`"

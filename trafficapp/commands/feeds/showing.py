@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from models.timestamps import rfc3339
 from trafficapp.commands.feeds.standing import Standing, standings
@@ -30,14 +29,15 @@ async def show_feeds(settings: Settings, minutes: int, as_json: bool) -> None:
         return
     now_us = time.time_ns() // 1000
     table = Table(
-        *("feed", "topic", "key", f"a minute (of {minutes})", "behind", "refused", "newest event", "kept"),
-        title="What comes in",
+        *("feed", Column("a minute", justify="right"), "not done yet", "refused", "newest event", "kept"),
+        title=f"What comes in, over {minutes} min",
         title_justify="left",
+        show_lines=True,
     )
     for one in found:
-        table.add_row(one.feed.name, one.feed.topic, _key(one), *_figures(one, now_us))
+        key = "any key" if one.feed.any_key else f"by {one.feed.key}"
+        table.add_row(f"{one.feed.name}\n{one.feed.topic}\n{key}", *_figures(one, now_us))
     Console().print(table)
-    click.echo("`trafficapp dead-letters` shows what was refused; feeds sample and feeds check show what would not be.")
 
 
 def duration(seconds: float) -> str:
@@ -48,17 +48,13 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _key(one: Standing) -> str:
-    return "any" if one.feed.any_key else one.feed.key
-
-
 def _figures(one: Standing, now_us: int) -> tuple[str, ...]:
     if not one.exists:
-        return ("no such topic yet", "", _refused(one), "", "")
-    behind = "\n".join(f"{group} {lag:,}" for group, lag in one.lags.items()) or "nobody reads it"
+        return ("no topic", "", _refused(one), "", "")
+    behind = "\n".join(f"{group}: {lag:,}" for group, lag in one.lags.items()) or "nobody reads it"
     newest = "none"
     if one.newest_us is not None:
-        newest = f"{rfc3339(one.newest_us)} ({duration(max(now_us - one.newest_us, 0) / 1e6)} ago)"
+        newest = f"{rfc3339(one.newest_us)}\n{duration(max(now_us - one.newest_us, 0) / 1e6)} ago"
     kept = "for ever" if one.retention_seconds is None else duration(one.retention_seconds)
     return (f"{one.per_minute:,.4g}", behind, _refused(one), newest, kept)
 
@@ -66,7 +62,7 @@ def _figures(one: Standing, now_us: int) -> tuple[str, ...]:
 def _refused(one: Standing) -> str:
     letters = one.letters
     count = f"{'' if letters.are_all else 'at least '}{letters.reasons.total():,}"
-    return "\n".join([count, *(f"{reason} {times:,}" for reason, times in letters.reasons.most_common(5))])
+    return "\n".join([count, *(f"{reason}: {times:,}" for reason, times in letters.reasons.most_common(5))])
 
 
 def _plain(one: Standing) -> dict[str, Any]:
