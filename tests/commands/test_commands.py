@@ -134,6 +134,23 @@ def test_help_has_no_marks_of_its_format(names: tuple[str, ...]) -> None:
     assert "\b" not in shown
 
 
+def test_the_help_names_every_command_on_a_line_of_its_own_and_loads_none() -> None:
+    context = click.Context(main)
+    names = main.list_commands(context)
+    told = CliRunner().invoke(main, ["--help"]).output
+    assert "..." not in told
+    described = [line.split(maxsplit=1) for line in told.splitlines() if line.startswith("  ") and "  " in line.strip()]
+    assert [name for name, _ in described if not name.startswith("-")] == names
+    loaded = "import sys; from click.testing import CliRunner; from trafficapp.cli import main; "
+    loaded += (
+        "CliRunner().invoke(main, ['--help']); print({'aiokafka', 'asyncpg', 'numpy', 'aiohttp'} & {*sys.modules})"
+    )
+    ended = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ended.stdout == "set()\n"
+
+
 def test_lines_of_help_that_belong_together_stay_lines() -> None:
     stack = CliRunner().invoke(main, ["stack", "--help"]).output
     assert "\n  Use it from another shell:\n      trafficapp stack > stack.env &\n      . ./stack.env\n" in stack

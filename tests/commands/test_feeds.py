@@ -20,14 +20,17 @@ import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from msgspec import structs
 
 from models.cameras.detections import TICK_HEADER
+from models.cameras.flat_detections import FlatDetection
 from models.dead_letters import DeadLetter, encode_dead_letter
 from models.described_schemas import schema_of
 from models.timestamps import rfc3339
 from tests.feeds.parking_bays import PARKING_BAYS
 from tests.roads.feed_messages import T0_US
 from tests.roads.odd_messages import odd_messages
+from trafficapp.cameras.incoming import CAMERA_DETECTIONS
 from trafficapp.cli import main
 from trafficapp.commands.feeds.checking import Counts, judged
 from trafficapp.engine.kafka import create_topics
@@ -198,6 +201,27 @@ def test_a_frame_of_which_a_part_is_refused_is_accepted_in_part(file: Path) -> N
             "1 message: 1 accepted (1 of them in part), 0 refused: unknown_class 1",
         ],
     )
+
+
+def test_the_flat_form_takes_what_its_shape_allows(file: Path) -> None:
+    least = FlatDetection(
+        camera_id="c", ts=1_768_374_000, frame_id=-(2**63), vehicle_id="v", vehicle_class="car", confidence=0,
+        bbox_x=-1e6, bbox_y=-1e6, bbox_w=0, bbox_h=0,
+    )  # fmt: skip
+    most = FlatDetection(
+        camera_id="c" * 256, ts="2026-01-14T07:00:00Z", frame_id=2**63 - 1, vehicle_id="v" * 256, vehicle_class="bus",
+        confidence=1, bbox_x=1e6, bbox_y=1e6, bbox_w=1e6, bbox_h=1e6, centroid_x=1e6, centroid_y=-1e6, lane_id=32_767,
+        speed_kmh=0,
+    )  # fmt: skip
+    file.write_bytes(lines([least, most]))
+    assert check("cameras", file, "--sent", "own") == (0, ["2 messages: 2 accepted, 0 refused"])
+    judge = CAMERA_DETECTIONS.judge(load_settings())
+    for changes in ({"lane_id": 32_768}, {"confidence": 1.01}, {"bbox_x": 1e7}, {"vehicle_id": ""}, {"speed_kmh": -1}):
+        wrong = structs.replace(most, **changes)
+        (refused,) = judge.judge(msgspec.json.encode(wrong), T0_US).refused
+        assert refused.reason == "invalid_field"
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(msgspec.to_builtins(wrong), schema_of([FlatDetection]))
 
 
 def test_long_lists_are_cut_and_counted(file: Path) -> None:

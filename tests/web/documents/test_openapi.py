@@ -121,6 +121,7 @@ async def test_asyncapi_says_topics_and_sockets(worker: Worker) -> None:
     addresses = {channel["address"]: channel for channel in described["channels"].values()}
     ours = {PREDICTIONS, ROUTE_UPDATES, NOTIFICATIONS}
     assert addresses.keys() == {EVENTS_RAW, ROADS_RAW, METRICS, ALERTS, DEAD_LETTERS} | ours | sockets
+    assert addresses[EVENTS_RAW]["messages"].keys() == {"Detection", "FlatDetection", "Frame"}
     for topic in ours:
         assert addresses[topic]["bindings"]["kafka"]["partitions"] == CITY_PARTITIONS
     assert all(re.fullmatch(r"[\w\-.]+", name) for name in [*described["channels"], *described["operations"]])
