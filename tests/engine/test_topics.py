@@ -382,17 +382,3 @@ async def delete_before(bootstrap: str, topic: str, offset: int) -> None:
         await client.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=offset)})
     finally:
         await client.close()
-
-
-async def test_a_reader_that_just_let_go_of_its_partitions_can_be_ended(settings: Settings, topic: str) -> None:
-    """The client's task ends what it was doing for them then, and must not take being ended for a part of that."""
-    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers)
-    await producer.start()
-    await producer.send_and_wait(topic, b"one", partition=0)
-    await producer.stop()
-    tp = TopicPartition(topic, 0)
-    async with asyncio.timeout(30), groupless_consumer(settings, auto_offset_reset="earliest") as consumer:
-        consumer.assign([tp])
-        assert (await consumer.getone(tp)).value == b"one"
-        await asyncio.sleep(0.2)
-        consumer.assign([])
