@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from trafficapp.alerts.early import HeardQuiet
-
 from models.cameras.quiet_cameras import QuietCamera
 from trafficapp.alerts.camera import CameraAlerts
 from trafficapp.alerts.lifecycle import CauseState, OpenAlert

@@ -230,9 +230,11 @@ async def _last_rows(consumer: AIOKafkaConsumer, partition: int, camera_id: str,
 
 async def _last_records(consumer: AIOKafkaConsumer, tp: TopicPartition, count: int) -> AsyncIterator[Any]:
     """The last records of a partition that can be read, oldest first."""
-    consumer.assign([tp])
     begin, end = (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
     position = max(begin, end - count)
+    if position >= end:
+        return
+    consumer.assign([tp])
     consumer.seek(tp, position)
     while position < end:
         for records in (await asyncio.wait_for(consumer.getmany(tp, timeout_ms=1000), 30)).values():

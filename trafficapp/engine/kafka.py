@@ -7,7 +7,7 @@ import logging
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _TELL_AGAIN_SECONDS = 15.0
 _GROUPS_SECONDS = 10.0
+_STOP_SECONDS = 3.0
 
 #: Where Kafka is: the settings, or the connection part of an aiokafka client's arguments.
 Place: TypeAlias = Settings | Mapping[str, Any]
@@ -133,7 +134,10 @@ async def groupless_consumer(place: Place, **options: Any) -> AsyncIterator[AIOK
     finally:
         # aiokafka cannot stop a consumer whose background task has not had a turn yet
         await asyncio.sleep(0)
-        await consumer.stop()
+        # while it follows a changed assignment, its task takes being stopped for the end of something else; asked
+        # again, it stops
+        with suppress(TimeoutError):
+            await asyncio.wait_for(consumer.stop(), _STOP_SECONDS)
 
 
 async def partitions_of(settings: Settings, topic: str) -> list[int]:

@@ -28,12 +28,11 @@ async def show_feeds(settings: Settings, minutes: int, as_json: bool) -> None:
         print_json([_plain(one) for one in found])
         return
     now_us = time.time_ns() // 1000
-    table = Table(
-        *("feed", Column("a minute", justify="right"), "not done yet", "refused", "newest event", "kept"),
-        title=f"What comes in, over {minutes} min",
-        title_justify="left",
-        show_lines=True,
+    columns = (
+        *("feed", Column("a minute", justify="right"), Column("not done yet", overflow="fold"), "refused"),
+        *(Column("newest event", no_wrap=True), "kept"),
     )
+    table = Table(*columns, title=f"What comes in, over {minutes} min", title_justify="left", show_lines=True)
     for one in found:
         key = "any key" if one.feed.any_key else f"by {one.feed.key}"
         table.add_row(f"{one.feed.name}\n{one.feed.topic}\n{key}", *_figures(one, now_us))
@@ -54,7 +53,8 @@ def _figures(one: Standing, now_us: int) -> tuple[str, ...]:
     behind = "\n".join(f"{group}: {lag:,}" for group, lag in one.lags.items()) or "nobody reads it"
     newest = "none"
     if one.newest_us is not None:
-        newest = f"{rfc3339(one.newest_us)}\n{duration(max(now_us - one.newest_us, 0) / 1e6)} ago"
+        whole_second_us = one.newest_us // 1_000_000 * 1_000_000
+        newest = f"{rfc3339(whole_second_us)}\n{duration(max(now_us - one.newest_us, 0) / 1e6)} ago"
     kept = "for ever" if one.retention_seconds is None else duration(one.retention_seconds)
     return (f"{one.per_minute:,.4g}", behind, _refused(one), newest, kept)
 

@@ -180,6 +180,8 @@ async def _records(
 ) -> Any:
     """The records of partitions between offsets, those of a partition in order."""
     open_ends = {tp: ends[tp] for tp, start in starts.items() if start < ends[tp]}
+    if not open_ends:
+        return
     consumer.assign(list(open_ends))
     for tp in open_ends:
         consumer.seek(tp, starts[tp])
