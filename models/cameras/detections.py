@@ -317,7 +317,7 @@ def _canonical(message: dict[str, Any]) -> dict[str, Any]:
         out["bbox"] = {name[-1]: out[name] for name in corners if name in out}
         if "speed_kmh" in out:
             out.setdefault("speed_estimate", out.pop("speed_kmh"))
-        if "centroid_x" in out and "centroid_y" in out:
+        if out.get("centroid_x") is not None and out.get("centroid_y") is not None:
             out.setdefault("centroid", {"x": out["centroid_x"], "y": out["centroid_y"]})
     timestamp = out.get("timestamp")
     if isinstance(timestamp, str):

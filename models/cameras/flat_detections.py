@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import Meta, Struct
 
 from models.cameras.detections import Coordinate, Extent, FrameNumber, Identifier, Ratio, Timestamp
 
@@ -22,7 +22,7 @@ class FlatDetection(Struct, kw_only=True, frozen=True, gc=False, rename={"vehicl
     bbox_y: Coordinate
     bbox_w: Extent
     bbox_h: Extent
-    centroid_x: Coordinate | UnsetType = UNSET
-    centroid_y: Coordinate | UnsetType = UNSET
+    centroid_x: Coordinate | None = None
+    centroid_y: Coordinate | None = None
     lane_id: Annotated[int, Meta(ge=0, le=32_767)] | None = None
     speed_kmh: Annotated[float, Meta(ge=0.0)] | None = None

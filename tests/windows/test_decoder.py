@@ -161,6 +161,16 @@ def test_a_number_written_as_text_is_a_number_in_every_form(name: str, written: 
     assert (outcome.counted, outcome.dead_letters) == (1, [])
 
 
+@pytest.mark.parametrize(
+    "absent", [{}, {"centroid_x": None, "centroid_y": None}, {"centroid_x": 1, "centroid_y": None}]
+)
+def test_a_flat_detection_without_a_centroid_has_none(absent: dict[str, Any]) -> None:
+    bare = {name: value for name, value in FLAT.items() if not name.startswith("centroid")}
+    detection, left_out = DECODER.decode(json.dumps(bare | absent).encode())
+    assert isinstance(detection, Detection)
+    assert (detection.centroid, list(left_out)) == (None, [])
+
+
 def test_boxes_and_centroids_may_be_text_too() -> None:
     places: dict[str, Any] = {"bbox": dict.fromkeys("xywh", "2.5"), "centroid": {"x": "-3", "y": "4e0"}}
     nested, _ = DECODER.decode(message(**places))

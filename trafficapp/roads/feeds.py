@@ -69,7 +69,7 @@ ROAD_SPEEDS = Feed(
         current_speed=31.0,
         free_flow_speed=50.0,
         jam_factor=3.2,
-        coordinates=[[11.3175, 44.4985], [11.3195, 44.4995]],
+        coordinates=[[11.3266, 44.4993], [11.3216, 44.5012]],
     ),
     key="road_id",
     checks=_checks,
