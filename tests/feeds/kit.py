@@ -59,8 +59,10 @@ class FeedOwes(ABC):
     @classmethod
     def history_url(cls, database_url: str) -> str:
         migrate(database_url)
-        if cls.table:
+        if cls.table and cls.feed.history is not None:
             with psycopg.connect(database_url, autocommit=True) as server:
+                # another class of the module may have made it
+                server.execute(f"DROP TABLE IF EXISTS {cls.feed.history.table}")
                 server.execute(cls.table)
         return database_url
 

@@ -72,7 +72,7 @@ def begin_anew(topic: str, dry_run: bool, without_history: bool) -> None:
 
     settings = settings_or_message()
     with _troubles_as_messages(settings):
-        steps = plan(settings, TopicAdmin(settings), topic, with_history=not without_history)
+        steps = plan(settings, TopicAdmin(settings), topic, with_history=not without_history, feeds=FEEDS)
         for step in steps:
             click.echo(step.words if dry_run else f"{step.words} ... ", nl=dry_run)
             if not dry_run:

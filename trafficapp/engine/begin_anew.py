@@ -7,14 +7,16 @@ The same rows come out for what is still in the topic, and readers know repeats.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import ConsumerGroupState
 
 from trafficapp.engine.kafka import end_offsets
 from trafficapp.engine.kafka_topics import TopicAdmin, followers_of, state_of
 from trafficapp.engine.state_rows import SourceLog
+from trafficapp.feeds.declaration import Feed
 from trafficapp.settings import Role, Settings
 from trafficapp.stores.postgres.connection import create_pool
 from trafficapp.topics import declared_topics
@@ -54,7 +56,9 @@ def group_of(settings: Settings, role: Role) -> str:
     return settings.app_id if role == "streams" else f"{settings.app_id}-{role}"
 
 
-def plan(settings: Settings, admin: TopicAdmin, topic: str, *, with_history: bool = True) -> list[Step]:
+def plan(
+    settings: Settings, admin: TopicAdmin, topic: str, *, with_history: bool = True, feeds: Iterable[Feed[Any]] = ()
+) -> list[Step]:
     """What is to be done so that a topic is computed again from its beginning.
 
     Offsets of sinks that are still right stay: what they have written is not written twice.
@@ -64,13 +68,14 @@ def plan(settings: Settings, admin: TopicAdmin, topic: str, *, with_history: boo
         admin: asks and changes.
         topic: its name.
         with_history: whether there is a Postgres.
+        feeds: those that are switched on.
 
     Raises:
         CannotBegin: nothing of ours is kept of the topic, there is no such topic, or workers are running.
         KafkaException: the broker does not answer.
         OSError: Postgres does not answer.
     """
-    declared = {one.name: one for one in declared_topics(settings)}
+    declared = {one.name: one for one in declared_topics(settings, feeds)}
     if topic not in declared:
         raise CannotBegin(f"{topic} is no topic of ours; these are: {', '.join(sorted(declared))}")
     _refuse_while_running(settings, admin)

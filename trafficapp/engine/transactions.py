@@ -92,10 +92,13 @@ class TransactionalSink(ABC):
 
         Offsets of another topic of that name say nothing of this one, which is read from its beginning.
         """
+        self.release(partitions)
+        producers: dict[int, AIOKafkaProducer] = {}
         while True:
             try:
                 # first the producers: their start ends open transactions, and only then the offsets stand
-                producers = {number: await self._producer_of(number) for number in partitions}
+                for number in set(partitions) - set(producers):
+                    producers[number] = await self._producer_of(number)
                 found = await self._offsets()
                 self._outage.over()
                 break

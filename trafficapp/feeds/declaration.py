@@ -2,11 +2,12 @@
 
 What follows from a declaration:
 
-* ``topic``, ``partitions``, ``retention_hours``: the declared topic, `trafficapp.feeds.topics`.
+* ``topic``, ``partitions``, ``retention_hours``: the declared topic, `trafficapp.topics.topics_of`.
 * ``shape``, ``key``, ``time``, ``zone``, ``future_seconds``: the decoder, `trafficapp.feeds.decoder`; what it refuses
   becomes a dead letter with the reason.
 * ``rekey``: an inner topic with one order per key, whatever partitioner the producers use, `agents.feeds`.
-* ``history``: rows in Postgres, `trafficapp.stores.feeds.rows_sink`.
+* ``history``: rows in Postgres, `trafficapp.stores.feeds.rows_sink`, and how long
+  they stay.
 * ``current``: documents or a log in Redis, `trafficapp.stores.feeds`.
 * ``path``: a list and a socket, `web.feeds`.
 * all of it: the channel in the AsyncAPI document and the line of ``trafficapp feeds``.

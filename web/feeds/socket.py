@@ -19,9 +19,8 @@ from trafficapp.feeds.declaration import Current, Feed
 from trafficapp.feeds.decoder import FeedDecoder
 from trafficapp.settings import Settings
 from trafficapp.stores.feeds.current import CurrentDocuments
-from web.sockets.broadcast import Broadcaster
+from web.sockets.channel import HeardChannel
 from web.sockets.clients import SocketClient
-from web.sockets.subscription import Heard, Subscription, Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ class _Told:
     heard: float
 
 
-class DocumentFeed:
+class DocumentFeed(HeardChannel):
     """Hears of a feed's documents and tells the clients.
 
     Args:
@@ -50,28 +49,11 @@ class DocumentFeed:
     def __init__(
         self, feed: Feed[Any], current: Current, channel: str, settings: Settings, connect: Callable[[], Redis]
     ) -> None:
+        super().__init__(connect, channel)
         self._feed, self._seconds = feed, current.seconds
         self._decoder = FeedDecoder(feed, settings)
         #: by natural key
         self._newest: dict[str, _Told] = {}
-        self._number = 0
-        self._loaded = Heard()
-        self._clients: set[SocketClient] = set()
-        self._broadcaster = Broadcaster()
-        self._subscription = Subscription(connect, channel, self._catch_up, self._receive)
-        self._tasks = Tasks()
-
-    def start(self) -> None:
-        """Begin to listen."""
-        self._tasks.start(self._subscription.run(), self._broadcaster.run())
-
-    async def stop(self) -> None:
-        """Stop listening."""
-        await self._tasks.stop()
-
-    async def knows_within(self, seconds: float) -> bool:
-        """Whether Redis was heard, waiting a little for it."""
-        return await self._loaded.within(seconds)
 
     async def join(self, client: SocketClient, *, snapshot: bool) -> None:
         """Tell a client what is current, if it wants that, and from then on each document."""
@@ -86,29 +68,22 @@ class DocumentFeed:
         # no waiting since nothing newer was found
         self._clients.add(client)
 
-    def leave(self, client: SocketClient) -> None:
-        """Remove a client; one that is not there is no fault."""
-        self._clients.discard(client)
-
-    async def _catch_up(self, client: Redis) -> None:
+    async def catch_up(self, client: Redis) -> None:
+        """Take over the newest document of each key; clients are told those that the channel did not bring."""
         current = CurrentDocuments(client, self._feed)
         for document in await current.documents(await current.keys()):
-            self._take(document)
-        self._loaded.set()
+            self.take(document)
 
-    async def _receive(self, _: Redis, message: bytes) -> None:
-        self._take(message)
-        await self._broadcaster.room()
-
-    def _take(self, document: bytes) -> None:
+    def take(self, message: bytes) -> None:
+        """Tell a document on, unless a newer one of its key was told."""
         try:
-            read = self._decoder.read(document)
+            read = self._decoder.read(message)
         except Rejected as error:
             logger.warning("what is told of %s cannot be read: %s", self._feed.name, error)
             return
         known = self._newest.get(read.key)
-        if known is not None and (known.time_us > read.time_us or known.document == document):
+        if known is not None and (known.time_us > read.time_us or known.document == message):
             return
         self._number += 1
-        self._newest[read.key] = _Told(self._number, read.time_us, document, time.monotonic())
-        self._broadcaster.send(document, self._clients)
+        self._newest[read.key] = _Told(self._number, read.time_us, message, time.monotonic())
+        self._broadcaster.send(message, self._clients)

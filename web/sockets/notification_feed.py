@@ -16,9 +16,8 @@ from models.records import MALFORMED
 from models.roads.notifications import decode_notification
 from trafficapp.roads.feeds import NOTIFICATION_LOG, NOTIFIED
 from trafficapp.stores.feeds.log_sink import newest_records
-from web.sockets.broadcast import Broadcaster
+from web.sockets.channel import HeardChannel
 from web.sockets.clients import SocketClient
-from web.sockets.subscription import Heard, Subscription, Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +25,7 @@ logger = logging.getLogger(__name__)
 _KNOWN_IDS = 10 * NOTIFICATION_LOG.kept
 
 
-class NotificationFeed:
+class NotificationFeed(HeardChannel):
     """Hears of notifications and tells the clients.
 
     Args:
@@ -34,27 +33,10 @@ class NotificationFeed:
     """
 
     def __init__(self, connect: Callable[[], Redis]) -> None:
+        super().__init__(connect, NOTIFICATION_LOG.channel)
         self._ids: OrderedDict[str, None] = OrderedDict()
         #: the newest ones, numbered as this worker heard of them
         self._newest: deque[tuple[int, bytes]] = deque(maxlen=NOTIFICATION_LOG.kept)
-        self._number = 0
-        self._loaded = Heard()
-        self._clients: set[SocketClient] = set()
-        self._broadcaster = Broadcaster()
-        self._subscription = Subscription(connect, NOTIFICATION_LOG.channel, self._catch_up, self._receive)
-        self._tasks = Tasks()
-
-    def start(self) -> None:
-        """Begin to listen."""
-        self._tasks.start(self._subscription.run(), self._broadcaster.run())
-
-    async def stop(self) -> None:
-        """Stop listening."""
-        await self._tasks.stop()
-
-    async def knows_within(self, seconds: float) -> bool:
-        """Whether Redis was heard, waiting a little for it."""
-        return await self._loaded.within(seconds)
 
     async def join(self, client: SocketClient, recent: int) -> None:
         """Tell a client so many of the newest ones, oldest first, and from then on each."""
@@ -70,24 +52,19 @@ class NotificationFeed:
         # no waiting since the last one was found to be the newest
         self._clients.add(client)
 
-    def leave(self, client: SocketClient) -> None:
-        """Remove a client; one that is not there is no fault."""
-        self._clients.discard(client)
-
-    async def _catch_up(self, client: Redis) -> None:
+    async def catch_up(self, client: Redis) -> None:
         """Take the newest ones over; clients are told those that the channel did not bring."""
         for event_id, record in await newest_records(client, NOTIFIED):
             self._take(event_id, record)
-        self._loaded.set()
 
-    async def _receive(self, _: Redis, message: bytes) -> None:
+    def take(self, message: bytes) -> None:
+        """Tell a notification on, once."""
         try:
             event_id = decode_notification(message).event_id
         except MALFORMED as error:
             logger.warning("a message on %s cannot be read: %s", NOTIFICATION_LOG.channel, error)
             return
         self._take(event_id, message)
-        await self._broadcaster.room()
 
     def _take(self, event_id: str, record: bytes) -> None:
         if event_id in self._ids:

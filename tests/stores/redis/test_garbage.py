@@ -160,7 +160,7 @@ async def _predictions(client: Redis) -> Topic:
 async def _notifications(client: Redis) -> Topic:
     async def numbers() -> set[int]:
         feed = NotificationFeed(lambda: client)
-        await feed._catch_up(client)
+        await feed.catch_up(client)
         found = [json.loads(record)["road_id"] for _, record in await newest_records(client, NOTIFIED)]
         return {int(name.removeprefix("g")) for name in found if name.startswith("g")}
 

@@ -17,7 +17,9 @@ from tests.stores.postgres.fixtures import Connection, Pool
 from tests.stores.postgres.records import owned
 from tests.stores.roads.observations import observation, observation_records
 from trafficapp.analytics.road_trends import RoadSums
-from trafficapp.settings import RetentionSettings, Settings, load_settings
+from trafficapp.feeds.declared import FEEDS
+from trafficapp.settings import Settings, load_settings
+from trafficapp.stores.feeds.table import kept_tables
 from trafficapp.stores.migrations import migrate
 from trafficapp.stores.postgres.connection import create_pool
 from trafficapp.stores.postgres.retention import sweep
@@ -141,7 +143,8 @@ async def test_sums_are_forgotten_with_their_observations(emptied: Connection, p
     await keep(settings, random.Random(1), seconds=3 * 86_400, count=300)
     until = datetime(2026, 3, 29, tzinfo=UTC)
     await emptied.execute("UPDATE time_partitions SET last_written_at = '2026-03-30' WHERE upper_bound <= $1", until)
-    dropped = await sweep(pool, RetentionSettings(roads_days=30))
+    short = load_settings(retention={"roads_days": 30})
+    dropped = await sweep(pool, short.retention, kept_tables(FEEDS, short))
     assert "road_observations_20260328" in dropped
     for table in ("road_hours", "road_days", "city_hours"):
         oldest = await emptied.fetchval(f"SELECT min(bucket_start) FROM {table}")  # noqa: S608 - a name of ours

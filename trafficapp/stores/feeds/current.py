@@ -24,9 +24,7 @@ class CurrentDocuments:
     """
 
     def __init__(self, client: Redis, feed: Feed[Any]) -> None:
-        if not isinstance(feed.current, Current):
-            raise TypeError(f"the feed {feed.name} keeps no document of each key")
-        self.client, self._current = client, feed.current
+        self.client, self._current = client, current_of(feed)
 
     async def keys(self) -> list[str]:
         """Every key that was told of lately, in order."""
@@ -48,3 +46,14 @@ class CurrentDocuments:
             values: Any = await self.client.mget(names)
             found.extend(value for value in values if value is not None)
         return found
+
+
+def current_of(feed: Feed[Any]) -> Current:
+    """What a feed keeps as the newest document of each key.
+
+    Raises:
+        TypeError: it keeps none.
+    """
+    if not isinstance(feed.current, Current):
+        raise TypeError(f"the feed {feed.name} keeps no document of each key")
+    return feed.current

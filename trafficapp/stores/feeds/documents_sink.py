@@ -12,22 +12,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from aiokafka import ConsumerRecord
-from redis.asyncio import Redis
 
 from models.cameras.detections import Rejected
 from models.records import MALFORMED
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
-from trafficapp.feeds.declaration import Current, Feed
-from trafficapp.feeds.decoder import Accepted, FeedDecoder
-from trafficapp.settings import Settings
+from trafficapp.feeds.decoder import Accepted
+from trafficapp.stores.feeds.current import current_of
+from trafficapp.stores.feeds.redis_sink import FeedRedisSink
 from trafficapp.stores.redis.connection import scan_pairs
-from trafficapp.stores.redis.piecewise import PiecewiseSink
-from trafficapp.stores.redis.read_back import ReadBack
 
 logger = logging.getLogger(__name__)
 
@@ -94,38 +91,16 @@ class Document:
 NewestDocuments: TypeAlias = dict[str, Document]
 
 
-class DocumentsSink(PiecewiseSink[NewestDocuments, Document]):
-    """Applies runs of a feed's messages to Redis.
+class DocumentsSink(FeedRedisSink[NewestDocuments, Document]):
+    """Applies runs to Redis, of a feed with a `Current`."""
 
-    Args:
-        feed: with the newest document of each key as what is current.
-        settings: of the process.
-        client: from `trafficapp.stores.redis.connection.connect`.
-        read_back: where to begin when Redis knows no offset.
-        on_rows: told how many records took effect.
-        on_dropped: told the reason of each message that is left out and that nobody refused before.
-    """
+    script, per_call = _PUT, _DOCUMENTS_PER_CALL
 
-    def __init__(
-        self,
-        feed: Feed[Any],
-        settings: Settings,
-        client: Redis,
-        read_back: ReadBack,
-        on_rows: Callable[[int], None] | None = None,
-        on_dropped: Callable[[str], None] = lambda _: None,
-    ) -> None:
-        if not isinstance(feed.current, Current):
-            raise TypeError(f"the feed {feed.name} keeps no document of each key")
-        self._feed, self._current = feed, feed.current
-        self._decoder = FeedDecoder(feed, settings)
-        self._on_dropped = on_dropped
-        self._ahead_us = max(_AHEAD_US, round((feed.future_seconds or 0) * 1e6))
-        shared_args = (_LISTED_SECONDS, self._current.channel or "")
-        topic = feed.kept_topic_in(settings)
-        super().__init__(
-            client, topic, read_back, on_rows, _PUT, self._current.listed, shared_args, _DOCUMENTS_PER_CALL
-        )
+    def shared(self) -> Sequence[Any]:
+        """The sorted set; how long keys stay in it, and the channel."""
+        self._current = current_of(self._feed)
+        self._ahead_us = max(_AHEAD_US, round((self._feed.future_seconds or 0) * 1e6))
+        return self._current.listed, _LISTED_SECONDS, self._current.channel or ""
 
     def new_memory(self) -> NewestDocuments:
         """No document."""
@@ -177,12 +152,12 @@ class DocumentsSink(PiecewiseSink[NewestDocuments, Document]):
                 accepted = self._decoder.check(record.key, record.value, record.timestamp * 1000)
                 sent_us = self._sent_us(accepted, record)
             except (Rejected, *MALFORMED) as error:
-                self._leave_out(record, "unreadable", str(error))
+                self.leave_out(record, "unreadable", error)
                 continue
             now_us = round(now * MICROSECONDS_PER_SECOND)
             newest_us = max(now_us, min(record.timestamp * 1000, now_us + _RECORD_AHEAD_US))
             if sent_us - newest_us > _AHEAD_US or accepted.time_us - max(sent_us, now_us) > self._ahead_us:
-                self._leave_out(record, "future", "it is ahead of its time")
+                self.leave_out(record, "future", "it is ahead of its time")
                 continue
             known = memory.get(accepted.key)
             if known is None or known.time_us <= accepted.time_us:
@@ -217,10 +192,3 @@ class DocumentsSink(PiecewiseSink[NewestDocuments, Document]):
         """When it was sent: what is told of the feed's record counts, a worker's clock may be wrong."""
         told = getattr(accepted.message, self._current.sent) if self._current.sent else ""
         return epoch_us(told) if told else record.timestamp * 1000
-
-    def _leave_out(self, record: ConsumerRecord, reason: str, why: str) -> None:
-        """Tell of a record of ours; what others send is refused elsewhere, with a letter."""
-        if self._feed.is_ours:
-            place = (self.topic, record.offset, self._feed.name)
-            logger.error("%s at offset %d is none of %s and was left out: %s", *place, why)
-            self._on_dropped(reason)

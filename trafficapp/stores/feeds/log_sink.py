@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,10 +21,7 @@ from models.cameras.detections import Rejected
 from models.records import MALFORMED
 from models.timestamps import MICROSECONDS_PER_SECOND
 from trafficapp.feeds.declaration import Feed, NewestLog
-from trafficapp.feeds.decoder import FeedDecoder
-from trafficapp.settings import Settings
-from trafficapp.stores.redis.piecewise import PiecewiseSink
-from trafficapp.stores.redis.read_back import ReadBack
+from trafficapp.stores.feeds.redis_sink import FeedRedisSink
 
 logger = logging.getLogger(__name__)
 
@@ -73,24 +70,15 @@ class NewestRecords:
         return True
 
 
-class LogSink(PiecewiseSink[NewestRecords, _Put]):
-    """Applies runs of a feed's messages to Redis; arguments as of `DocumentsSink`, for a feed with a `NewestLog`."""
+class LogSink(FeedRedisSink[NewestRecords, _Put]):
+    """Applies runs to Redis, of a feed with a `NewestLog`."""
 
-    def __init__(
-        self,
-        feed: Feed[Any],
-        settings: Settings,
-        client: Redis,
-        read_back: ReadBack,
-        on_rows: Callable[[int], None] | None = None,
-        on_dropped: Callable[[str], None] = lambda _: None,
-    ) -> None:
-        self._feed, self._log = feed, newest_log(feed)
-        self._decoder = FeedDecoder(feed, settings)
-        self._on_dropped = on_dropped
-        shared_args = (self._log.channel, self._log.kept, self._log.known_seconds)
-        topic = feed.kept_topic_in(settings)
-        super().__init__(client, topic, read_back, on_rows, _PUT, self._log.list, shared_args, _PER_CALL)
+    script, per_call = _PUT, _PER_CALL
+
+    def shared(self) -> Sequence[Any]:
+        """The list; the channel, how many are kept, and how long repeats are known."""
+        self._log = newest_log(self._feed)
+        return self._log.list, self._log.channel, self._log.kept, self._log.known_seconds
 
     def new_memory(self) -> NewestRecords:
         """No message."""
@@ -123,10 +111,7 @@ class LogSink(PiecewiseSink[NewestRecords, _Put]):
                 if not 0 < len(event_id) <= _LONGEST_ID:
                     raise ValueError(f"an id has 1 to {_LONGEST_ID} characters")
             except (Rejected, *MALFORMED) as error:
-                if self._feed.is_ours:
-                    place = (self.topic, record.offset, self._feed.name)
-                    logger.error("%s at offset %d is none of %s and was left out: %s", *place, error)
-                    self._on_dropped("unreadable")
+                self.leave_out(record, "unreadable", error)
                 continue
             if memory.add(event_id, value):
                 found.append(_Put(event_id, value, accepted.time_us >= news_since_us))
