@@ -50,7 +50,6 @@ def test_no_topic_is_declared_twice() -> None:
     [
         ({"key": "bay"}, "has no field bay"),
         ({"time": "observed"}, "no column of the table has the observed"),
-        ({"future_seconds": None}, "a wrong clock would stay the newest"),
         ({"history": replace(PARKING_BAYS.history, key=("bay",))}, "the table has no column bay"),  # type: ignore[type-var]
     ],
 )

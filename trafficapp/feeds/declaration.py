@@ -162,7 +162,8 @@ class Feed(Generic[Message]):
         key: name of the field with the natural key, a text; the record key is the same, unless ``rekey``.
         time: name of the field that says when it happened: ISO 8601, or epoch seconds or milliseconds.
         zone: IANA name of the zone that times without an offset are of.
-        future_seconds: a message whose time is further ahead of its record is refused; None refuses none.
+        future_seconds: a message whose time is further ahead of its record is refused; None refuses none: for producers
+            whose clocks run ahead without end. What is newest is then newest by their clock.
         partitions: of the topic; None is that of the settings.
         retention_hours: of the topic; None is that of the settings.
         rekey: whether producers may use any key and partitioner: messages then go on by their natural key.
@@ -211,8 +212,6 @@ class Feed(Generic[Message]):
                 raise ValueError(f"{self.name}: the table has no column {', '.join(sorted(unknown))}")
         if unknown := named - fields:
             raise ValueError(f"{self.name}: {self.shape.__name__} has no field {', '.join(sorted(unknown))}")
-        if isinstance(self.current, Current) and self.future_seconds is None and not self.is_ours:
-            raise ValueError(f"{self.name}: without a guard of the future a wrong clock would stay the newest")
 
     @property
     def is_kept(self) -> bool:
