@@ -130,6 +130,24 @@ async def test_redis_restarted_empty(worker: Worker) -> None:
     assert await response.json() == flat([*window_rows("a", 3), *window_rows("b", 2)])
 
 
+async def test_whoever_hears_of_an_emptied_redis_has_all_cameras_again_before_they_send(worker: Worker) -> None:
+    """What is filled in again is told: a camera that is quiet just then would be missing until its next window."""
+    await worker.put(*window_rows("a", 1))
+    async with worker.client.ws_connect("/ws/metrics") as connection:
+        assert await rows(connection) == flat([window_row("a", 1)])
+        worker.redis_server.kill()
+        worker.redis_server.start()
+        # the worker has heard of an empty server before anybody fills it
+        while await rows(connection, 10):
+            pass
+        await worker.put(*window_rows("b", 2))
+        shown: list[dict[str, object]] = []
+        async with asyncio.timeout(20):
+            while flat([window_row("b", 2)])[0] not in shown:
+                shown = await rows(connection, 10)
+        assert shown == flat([window_row("a", 1), window_row("b", 2)])
+
+
 async def test_a_slow_client_is_cut_and_costs_the_others_nothing(worker: Worker) -> None:
     # a raw socket that shakes hands and then reads nothing
     host, port = worker.client.server.host, worker.client.server.port

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from aiokafka import ConsumerRecord
@@ -63,10 +64,16 @@ _NAMED_AT_MOST = 10
 
 @dataclass(slots=True)
 class _Changes:
-    """The effect of one run: windows to put and messages to publish."""
+    """The effect of one run: windows to put and messages to publish.
+
+    Attributes:
+        again: whether they are put into a server that lost its data. Then they are told as well: whoever has heard of
+            the emptied server knows none of them.
+    """
 
     windows: Collection[CameraWindow]
     messages: Sequence[bytes]
+    again: bool = False
 
 
 class LiveSink(RedisSink[NewestWindows, _Changes]):
@@ -105,8 +112,8 @@ class LiveSink(RedisSink[NewestWindows, _Changes]):
         return _Changes((), ())
 
     def everything(self, memory: NewestWindows, changes: _Changes) -> _Changes:
-        """All windows."""
-        return _Changes(list(memory), changes.messages)
+        """All windows; they are told again as well, since whoever heard of the emptied server knows none of them."""
+        return _Changes(list(memory), changes.messages, again=True)
 
     def describe(self, memory: NewestWindows) -> str:
         """How many cameras."""
@@ -161,6 +168,8 @@ class LiveSink(RedisSink[NewestWindows, _Changes]):
             for window, current, age_seconds in piece:
                 keys += (current_key(window.camera_id), partitions_key(window.camera_id))
                 args += (window.camera_id, window.end_us / MICROSECONDS_PER_SECOND, current, age_seconds)
+            if changes.again:
+                args += _messages(row for window, *_ in piece for row in _rows(window))
             if last:
                 args += changes.messages
             answer, *noticed = await self._script(keys=keys, args=args)
@@ -197,12 +206,8 @@ class LiveSink(RedisSink[NewestWindows, _Changes]):
             elif window is not None:
                 backlog[head.camera_id] = window
         for window in backlog.values():
-            news += [row for row in (window.camera_row, *window.lanes()) if row is not None]
-        messages = [
-            b"[" + b",".join(news[first : first + _ROWS_PER_MESSAGE]) + b"]"
-            for first in range(0, len(news), _ROWS_PER_MESSAGE)
-        ]
-        return _Changes(changed.values(), messages)
+            news += _rows(window)
+        return _Changes(changed.values(), list(_messages(news)))
 
     def _worth_putting(self, windows: Iterable[CameraWindow]) -> Iterator[_Put]:
         """Windows with their documents and ages; not those that are to be forgotten."""
@@ -216,6 +221,17 @@ class LiveSink(RedisSink[NewestWindows, _Changes]):
 
 #: A window, its document, and for how many seconds it is known.
 _Put = tuple[CameraWindow, bytes, float]
+
+
+def _rows(window: CameraWindow) -> list[bytes]:
+    return [row for row in (window.camera_row, *window.lanes()) if row is not None]
+
+
+def _messages(rows: Iterable[bytes]) -> Iterator[bytes]:
+    """Arrays of some rows each."""
+    rest = iter(rows)
+    while piece := list(islice(rest, _ROWS_PER_MESSAGE)):
+        yield b"[" + b",".join(piece) + b"]"
 
 
 def _pieces(puts: Iterable[_Put]) -> Iterator[list[_Put]]:
