@@ -202,7 +202,7 @@ class DetectionDecoder:
         return detection, []
 
     def check(self, detection: FrameDetection) -> None:
-        """Refuse what the shape alone cannot: an unknown class, an impossible speed.
+        """Refuse what the shape alone cannot: an unknown class, an impossible speed. `_accepted` must refuse the same.
 
         Raises:
             Rejected: with reason ``unknown_class`` or ``impossible_speed``.

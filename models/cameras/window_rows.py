@@ -11,7 +11,7 @@ Level = Literal["LOW", "MODERATE", "HIGH", "SEVERE", "UNKNOWN"]
 
 
 class WindowRow(Struct, frozen=True, gc=False):
-    """A final row; the fields of the table ``traffic_metrics``.
+    """A final row; the fields of the table ``traffic_metrics``. New ones go to the end and have a default.
 
     Attributes:
         lane_id: the lane, or None for the whole camera.

@@ -1,4 +1,4 @@
-"""What the windows must be, worked out slowly and obviously from docs/windows.md and section 3 of the contract.
+"""What the windows must be, worked out slowly and obviously from docs/windows.md and the README.
 
 It shares no code with the product's windows, and keeps everything: each detection that was counted, each tick. Whatever
 it is asked, it goes through all of that again.

@@ -172,7 +172,7 @@ class WindowSettings(Section):
     )
     tick_seconds: Seconds = Field(1.0, le=2, description="Interval of the ticks that measure silence.")
     finished_retention_seconds: Seconds = Field(
-        3600.0, description="How long finished windows stay in the local tables."
+        3600.0, description="How long finished windows stay in the local tables; so far back a new Redis is filled."
     )
     current_hours: float = Field(
         24.0, gt=0, description="A camera of which no window came for this long is no longer among the current ones."

@@ -37,6 +37,7 @@ class Accumulator(Struct, array_like=True):
     vehicles: dict[str, str] = field(default_factory=dict)
     other_classes: set[tuple[str, str]] = field(default_factory=set)
     queue: set[str] = field(default_factory=set)
+    # new fields go to the end: rows that were written without them must stay readable
 
     def row(self, camera_id: str, lane_id: int | None, start_us: int, end_us: int, scale: CongestionScale) -> WindowRow:
         """The final row of this accumulator."""

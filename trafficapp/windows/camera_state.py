@@ -24,6 +24,7 @@ class OpenWindow(Struct, array_like=True):
     seen: dict[int, set[str]] = struct_field(default_factory=dict)
     lanes: dict[int, Accumulator] = struct_field(default_factory=dict)
     held_bytes: int = 0
+    # new fields go to the end: rows that were written without them must stay readable
 
 
 class CameraState(Struct, array_like=True):

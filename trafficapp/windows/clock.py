@@ -36,7 +36,7 @@ class EventClock:
         return time_us - time_us % self.size_us
 
     def watermark(self, newest_us: int) -> int:
-        """Watermark of a camera whose time is `newest_us`."""
+        """Watermark of a camera whose time is `newest_us`, to be shown; `Windower.add` has the same in `open_us`."""
         return newest_us - self.lateness_us
 
 

@@ -1,4 +1,4 @@
-"""The congestion score of a window and its level (contract, section 3)."""
+"""The congestion score of a window and its level, as the README has them."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _NO_LANES: Mapping[int, bytes] = {}
 
 
 class _Row(Struct, gc=False):
-    """A `models.cameras.window_rows.WindowRow` whose values are what they may be."""
+    """A `models.cameras.window_rows.WindowRow` whose values are what they may be; it has all of its fields."""
 
     camera_id: Identifier
     window_start: str

@@ -18,7 +18,8 @@
 ====================================  =========================================================
 
 A camera is in all of them or in none: it is forgotten at once when nothing of it was put for ``windows.current_hours``.
-Redis holds nothing that cannot be built again from Kafka.
+Redis holds nothing that cannot be built again from Kafka, but for the events of the last minutes, the routes that were
+asked for lately and cached answers, which are missed by nobody. docs/redis.md has all keys, and how they come back.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a sink without a memory of its own begins: a while back in the topic."""
+"""Where a sink begins when Redis knows no offset of it: a while back in the topic."""
 
 from __future__ import annotations
 
