@@ -1,4 +1,4 @@
-"""Agents that keep cameras and alerts in Redis as they are now (role ``live``); those of feeds are in `agents.feeds`."""
+"""Agents that keep cameras and alerts in Redis as they are now, role ``live``; those of feeds are in `agents.feeds`."""
 
 from __future__ import annotations
 
