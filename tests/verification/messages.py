@@ -141,7 +141,7 @@ def _seen(part: dict[str, Any], classes: Collection[str], max_speed_kmh: float) 
     place = (x + w / 2, y + h / 2)
     if part.get("centroid") is not None:
         place = (_number(_needed(part["centroid"], "x")), _number(_needed(part["centroid"], "y")))
-    elif is_flat and "centroid_x" in part and "centroid_y" in part:
+    elif is_flat and part.get("centroid_x") is not None and part.get("centroid_y") is not None:
         place = (_number(part["centroid_x"]), _number(part["centroid_y"]))
     if any(abs(one) > 1e6 for one in (x, y, *place)):
         raise Refused("invalid_field")

@@ -44,7 +44,7 @@ def test_a_port_that_another_process_has_chosen_is_not_chosen(tmp_path: Path, mo
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with socket.create_server(("127.0.0.1", 0)) as server:
         free = server.getsockname()[1]
-    other = f"from trafficapp.stack import ports; print(ports.choose({free}), flush=True); input()"
+    other = f"from trafficapp.stack.servers import ports; print(ports.choose({free}), flush=True); input()"
     with subprocess.Popen(  # noqa: S603 - our own code
         [sys.executable, "-c", other], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
