@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -100,8 +100,10 @@ class Servers:
             pid = self.supervisor.pid(name)
             assert pid is not None
             for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
-                times = process.cpu_times()
-                total += times.user + times.system
+                # a child may end meanwhile; it is counted as an ended one then
+                with suppress(psutil.NoSuchProcess):
+                    times = process.cpu_times()
+                    total += times.user + times.system
             times = psutil.Process(pid).cpu_times()
             total += times.children_user + times.children_system
         return total

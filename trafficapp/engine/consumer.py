@@ -205,6 +205,8 @@ class RunConsumer(driver.Consumer):
         try:
             assigned = self._assigned()
             starts = await self._starts(assigned)
+            if not self._ownership.is_current(turn):
+                return
             # Faust has cleared the agents' buffers then: what is delivered from there on stays
             await self.can_resume_flow.wait()
             if starts and self._ownership.is_current(turn):

@@ -137,7 +137,8 @@ async def groupless_consumer(place: Place, **options: Any) -> AsyncIterator[AIOK
         # while it follows a changed assignment, its task takes being stopped for the end of something else; asked
         # again, it stops
         with suppress(TimeoutError):
-            await asyncio.wait_for(consumer.stop(), _STOP_SECONDS)
+            async with asyncio.timeout(_STOP_SECONDS):
+                await consumer.stop()
 
 
 async def partitions_of(settings: Settings, topic: str) -> list[int]:

@@ -161,7 +161,7 @@ class PictureReader:
                             together.append(record)
                             seen.append(detection)
                             continue
-                except UNDECODABLE:
+                except Exception:  # noqa: S110 - whatever it is, it is met again below, and told there
                     pass
             one = self._read(record, detection)
             if picture is not None:

@@ -16,7 +16,7 @@ from tests.stores.redis.rows import records, window_row, window_rows
 from trafficapp.engine.state_rows import UNTOLD, SourceLog
 from trafficapp.stores.cameras.live_sink import LiveSink
 from trafficapp.stores.redis.connection import LAST_SEEN_KEY, METRICS_CHANNEL, CurrentState, rows_of
-from trafficapp.stores.redis.read_back import PartitionSpan
+from trafficapp.stores.redis.read_back import PartitionSpan, ReadBack
 
 
 def owned() -> bool:
@@ -33,6 +33,16 @@ async def current(client: Redis, camera_id: str) -> dict[str, object]:
 
 def flat(rows: list[WindowRow]) -> list[dict[str, object]]:
     return [{name: getattr(row, name) for name in row.__struct_fields__} for row in rows]
+
+
+async def begins(
+    client: Redis, partitions: Collection[int], log: SourceLog = UNTOLD, back: ReadBack = an_hour_back
+) -> dict[int, int]:
+    """Where another worker would begin; it looks at Redis no longer, as it would if nobody told it to stop."""
+    sink = LiveSink(client, back)
+    found = await sink.load(partitions, log)
+    sink.release(partitions)
+    return found
 
 
 async def test_the_document_holds_camera_and_lanes(client: Redis, sink: LiveSink) -> None:
@@ -87,7 +97,7 @@ async def test_a_fraction_of_a_second_orders_right(client: Redis, sink: LiveSink
 async def test_the_offset_is_taken_up_again(client: Redis, sink: LiveSink) -> None:
     await sink.load([0, 1])
     await sink.apply(1, records([*window_rows("cam_01", 1)], 500, partition=1), owned)
-    assert await LiveSink(client, an_hour_back).load([0, 1]) == {0: 100, 1: 503}
+    assert await begins(client, [0, 1]) == {0: 100, 1: 503}
 
 
 async def test_an_offset_beyond_the_topic_is_not_believed(client: Redis, sink: LiveSink) -> None:
@@ -101,7 +111,7 @@ async def test_an_offset_beyond_the_topic_is_not_believed(client: Redis, sink: L
     assert await second.load([0]) == {0: 4}
     await second.apply(0, records([*window_rows("cam_01", 2)], 4), owned)
     second.release([0])
-    assert await LiveSink(client, anew).load([0]) == {0: 7}
+    assert await begins(client, [0], back=anew) == {0: 7}
 
 
 async def test_what_is_no_row_is_left_out(client: Redis, sink: LiveSink, caplog: pytest.LogCaptureFixture) -> None:
@@ -112,7 +122,7 @@ async def test_what_is_no_row_is_left_out(client: Redis, sink: LiveSink, caplog:
     assert (await current(client, "cam_02"))["lanes"] == []
     assert await client.zcard(LAST_SEEN_KEY) == 1
     assert len([entry for entry in caplog.records if "no window row" in entry.message]) == len(bad)
-    assert await LiveSink(client, an_hour_back).load([0]) == {0: 106}
+    assert await begins(client, [0]) == {0: 106}
 
 
 async def test_every_row_is_published(client: Redis, sink: LiveSink) -> None:
@@ -157,7 +167,32 @@ async def test_a_flushed_server_is_built_up_again(client: Redis, sink: LiveSink)
         # the change comes from outside this process, so there is no event to wait for
         while not await client.zscore(LAST_SEEN_KEY, "cam_03"):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-    assert await LiveSink(client, an_hour_back).load([0, 1]) == {0: 109, 1: 103}
+    assert await begins(client, [0, 1]) == {0: 109, 1: 103}
+
+
+async def test_what_is_put_into_an_emptied_server_is_told_once_in_order_and_never_older_than_what_is_there(
+    client: Redis, sink: LiveSink
+) -> None:
+    await sink.load([0, 1])
+    await sink.apply(0, records([*window_rows("quiet", 1)], 100), owned)
+    # a camera that has moved: the partition that it came from still remembers an older window of it
+    await sink.apply(0, records([*window_rows("moved", 1)], 103), owned)
+    await sink.apply(1, records([*window_rows("moved", 3)], 100, partition=1), owned)
+    await client.flushall()
+    async with client.pubsub() as subscription:
+        await subscription.subscribe(METRICS_CHANNEL)
+        await sink.apply(1, records([*window_rows("moved", 4), *window_rows("moved", 5)], 103, partition=1), owned)
+        await sink.apply(0, records([*window_rows("busy", 5), *window_rows("busy", 6)], 106), owned)
+        told: list[dict[str, Any]] = []
+        while message := await subscription.get_message(timeout=1):
+            if message["type"] == "message":
+                told += json.loads(message["data"])
+    in_order = [
+        *(row for number in (4, 5) for row in window_rows("moved", number)),
+        *window_rows("quiet", 1),
+        *(row for number in (5, 6) for row in window_rows("busy", number)),
+    ]
+    assert told == flat(in_order)
 
 
 async def test_a_killed_server_that_returns_empty(
@@ -240,7 +275,7 @@ async def test_a_topic_that_was_made_anew_and_has_outgrown_the_offset_is_read_fr
     assert await second.load([0, 1], before) == {0: 503, 1: 100}
     await second.apply(1, records([*window_rows("cam_02", 1)], 100, 1), owned)
     for log in (before, UNTOLD, before):
-        assert await LiveSink(client, an_hour_back).load([0, 1], log) == {0: 503, 1: 103}
+        assert await begins(client, [0, 1], log) == {0: 503, 1: 103}
     # a server that has lost its data gets the id again, too
     await client.flushdb()
     await second.apply(0, records([*window_rows("cam_01", 2)], 503), owned)
@@ -251,4 +286,4 @@ async def test_a_topic_that_was_made_anew_and_has_outgrown_the_offset_is_read_fr
     assert "made anew" in caplog.text
     await third.apply(0, records([*window_rows("cam_01", 3)], 100), owned)
     third.release([0, 1])
-    assert await LiveSink(client, an_hour_back).load([0, 1], after) == {0: 103, 1: 100}
+    assert await begins(client, [0, 1], after) == {0: 103, 1: 100}

@@ -67,13 +67,15 @@ class _Changes:
     """The effect of one run: windows to put and messages to publish.
 
     Attributes:
-        again: whether they are put into a server that lost its data. Then they are told as well: whoever has heard of
-            the emptied server knows none of them.
+        again: whether they are put into a server that lost its data. Then they are told as well, since whoever has
+            heard of the emptied server knows none of them; but for those that the messages tell in their order.
+        in_messages: the cameras that the messages tell of.
     """
 
     windows: Collection[CameraWindow]
     messages: Sequence[bytes]
     again: bool = False
+    in_messages: Collection[str] = ()
 
 
 class LiveSink(RedisSink[NewestWindows, _Changes]):
@@ -113,7 +115,8 @@ class LiveSink(RedisSink[NewestWindows, _Changes]):
 
     def everything(self, memory: NewestWindows, changes: _Changes) -> _Changes:
         """All windows; they are told again as well, since whoever heard of the emptied server knows none of them."""
-        return _Changes(list(memory), changes.messages, again=True)
+        in_messages = {window.camera_id for window in changes.windows}
+        return _Changes(list(memory), changes.messages, again=True, in_messages=in_messages)
 
     def describe(self, memory: NewestWindows) -> str:
         """How many cameras."""
@@ -167,9 +170,12 @@ class LiveSink(RedisSink[NewestWindows, _Changes]):
             args += [METRICS_CHANNEL, _RETURNS, _MOVE_SECONDS, _IMPOSSIBLE_SECONDS]
             for window, current, age_seconds in piece:
                 keys += (current_key(window.camera_id), partitions_key(window.camera_id))
-                args += (window.camera_id, window.end_us / MICROSECONDS_PER_SECOND, current, age_seconds)
-            if changes.again:
-                args += _messages(row for window, *_ in piece for row in _rows(window))
+                told = (
+                    b"[" + b",".join(_rows(window)) + b"]"
+                    if changes.again and window.camera_id not in changes.in_messages
+                    else b""
+                )
+                args += (window.camera_id, window.end_us / MICROSECONDS_PER_SECOND, current, age_seconds, told)
             if last:
                 args += changes.messages
             answer, *noticed = await self._script(keys=keys, args=args)

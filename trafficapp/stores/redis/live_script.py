@@ -20,7 +20,8 @@ by side. A row that is sent again is not newer than what its partition told.
 #: Puts newest windows of cameras, tells the subscribers and moves the applied offset.
 #:
 #: KEYS and ARGV as they are named, those of each camera behind the others, then messages. The offset to store is -1 for
-#: none; from so many returns on a camera is in two partitions; its age is how long ago its window was told.
+#: none; from so many returns on a camera is in two partitions; its age is how long ago its window was told; what is to
+#: be told of it alone, or nothing, is told if its window is put.
 #: The field put_at of the offsets says when a newer window came last, by the server's clock in epoch seconds.
 #: Returns OK and the cameras that are in two partitions from now on, or LOST when the server is not the one that
 #: took the earlier writes.
@@ -28,7 +29,7 @@ PUT_WINDOWS = """
 local generation_key, offsets_key, owners_key, last_seen_key, put_key, in_two_key = unpack(KEYS, 1, 6)
 local generation, partition, least_offset, offset, channel = unpack(ARGV, 1, 5)
 local returns_of_two, remember_seconds, most_ahead_seconds = unpack(ARGV, 6, 8)
-local FIRST_KEY, KEYS_A_CAMERA, FIRST_ARGUMENT, ARGUMENTS_A_CAMERA = 7, 2, 9, 4
+local FIRST_KEY, KEYS_A_CAMERA, FIRST_ARGUMENT, ARGUMENTS_A_CAMERA = 7, 2, 9, 5
 
 if redis.call('GET', generation_key) ~= generation then return {'LOST'} end
 local stored = tonumber(redis.call('HGET', offsets_key, partition) or '-1')
@@ -60,7 +61,7 @@ end
 local answer, newest, at = {'OK'}, nil, FIRST_ARGUMENT
 for i = FIRST_KEY, #KEYS, KEYS_A_CAMERA do
   local current_key, partitions_key = KEYS[i], KEYS[i + 1]
-  local camera, ends, document, age_seconds = unpack(ARGV, at, at + 3)
+  local camera, ends, document, age_seconds, told = unpack(ARGV, at, at + 4)
   local owner = redis.call('HGET', owners_key, camera)
   local known = redis.call('ZSCORE', last_seen_key, camera)
   if is_in_two(camera, partitions_key, owner, known, ends) then answer[#answer + 1] = camera end
@@ -72,6 +73,7 @@ for i = FIRST_KEY, #KEYS, KEYS_A_CAMERA do
     redis.call('ZADD', put_key, text(put), camera)
     if owner ~= partition then redis.call('HSET', owners_key, camera, partition) end
     newest = math.max(newest or put, put)
+    if told ~= '' then redis.call('PUBLISH', channel, told) end
   end
   at = at + ARGUMENTS_A_CAMERA
 end
