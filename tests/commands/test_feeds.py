@@ -182,9 +182,10 @@ def test_what_cannot_be_read_is_told_in_a_sentence(tmp_path: Path, file: Path) -
     ended = run("check", "cameras", str(file))
     assert ended.exit_code == 1
     assert ended.output.startswith(f"Error: {file} cannot be read: Compressed file ended")
-    file.write_bytes(b'[\n{"a": 1},\n')
-    ended = run("check", "cameras", str(file))
-    assert ended.output.startswith(f"Error: {file} begins as a JSON array, and is none: ")
+    for text in (b'[\n{"a": 1},\n', b"[" * 5000, b"[" * 5000 + b"]" * 5000):
+        file.write_bytes(text)
+        ended = run("check", "cameras", str(file))
+        assert ended.output.startswith(f"Error: {file} begins as a JSON array, and is none: ")
 
 
 # ---------------------------------------------------------------------- what is accepted

@@ -84,7 +84,7 @@ def _messages(path: Path, stream: IO[bytes]) -> Iterator[FileMessage]:
         return
     try:
         parts = _array.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         if not _is_json(first):
             raise UnreadableFile(f"{path} begins as a JSON array, and is none: {error}") from None
         yield from _lines(number, b"", io.BytesIO(text))
