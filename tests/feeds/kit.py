@@ -180,7 +180,7 @@ class FeedOwes(ABC):
         key, told_at = self.feed.key, self.feed.time
         good = [self.message(f"good-{number}") for number in range(9)]
         without = {name: value for name, value in self.message("w").items() if name != key}
-        guard = 10 * (self.feed.future_seconds or 0) + 3600
+        guard = 10 * (self.feed.future_seconds_in(place.settings) or 0) + 3600
         wrong: list[tuple[str, Any]] = [
             ("empty", b""),
             ("not_json", b"{"),
@@ -192,7 +192,7 @@ class FeedOwes(ABC):
             ("invalid_timestamp", self.message("w") | {told_at: "yesterday"}),
             ("too_large", self.message("w") | {"more": "x" * (1 << 20)}),
         ]
-        if self.feed.future_seconds is not None:
+        if self.feed.future_seconds_in(place.settings) is not None:
             wrong.append(("future", self.message("w", seconds_ago=-guard)))
         if not self.feed.rekey:
             wrong.append(("key_mismatch", self.message("w")))
@@ -209,7 +209,7 @@ class FeedOwes(ABC):
         assert f'b2_feed_messages_total{{feed="{self.feed.name}",outcome="missing_field"}} 1.0' in counted
 
     async def test_a_time_without_an_offset_is_of_the_feeds_zone(self, place: Place) -> None:
-        moment = datetime.fromtimestamp(int(time.time()) - 60, ZoneInfo(self.feed.zone))
+        moment = datetime.fromtimestamp(int(time.time()) - 60, ZoneInfo(self.feed.zone_in(place.settings)))
         naive = self.make("a", moment.replace(tzinfo=None).isoformat(), 0)
         await place.send(naive)
         await place.settle()

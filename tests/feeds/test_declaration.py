@@ -103,7 +103,7 @@ def test_only_the_newest_row_is_kept_where_that_is_declared() -> None:
     assert ROADS.history is not None
     assert "DO NOTHING" in statement(ROADS.history)
     newest = statement(replace(ROADS.history, newest_by="event_id"))
-    assert "WHERE road_observations.event_id < EXCLUDED.event_id" in newest
+    assert "WHERE road_observations.event_id <= EXCLUDED.event_id" in newest
 
 
 def test_what_is_current_of_notifications_reaches_a_day_back() -> None:

@@ -23,12 +23,21 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
 
+from trafficapp.feeds.shapes import check_shape, check_time, written_name
 from trafficapp.settings import Settings
 
 Message = TypeVar("Message", bound=Struct)
 
 #: A number, or where the settings have it.
 Number: TypeAlias = float | Callable[[Settings], float]
+
+#: What a column may be, as Postgres names it.
+COLUMN_TYPES = frozenset(
+    {
+        *("text", "timestamptz", "double precision", "integer", "bigint"),
+        *("boolean", "uuid", "jsonb", "double precision[]"),
+    }
+)
 
 
 class Checked(Protocol):
@@ -72,9 +81,9 @@ class History:
         table: its name; a migration makes it.
         columns: by name.
         key: names of the columns that no two rows have alike: the natural key, and for a table that keeps every
-            message the time. A repeat changes nothing.
-        newest_by: the column that says which row of a key is newer: only the newest is kept. None keeps the first row
-            of a key and changes none: rows are appended.
+            message the time. A repeat changes nothing. Neither these nor the two below may be null.
+        newest_by: the column that says which row of a key is newer: only the newest is kept, and of two with the same
+            time the one that came later. None keeps the first row of a key and changes none: rows are appended.
         partitioned_by: the column by whose UTC days the table is cut; None when it is not.
         days: how long rows are kept.
     """
@@ -160,10 +169,12 @@ class Feed(Generic[Message]):
         shape: of the value, from `models`.
         sample: a valid message; its time is replaced by that of the asker.
         key: name of the field with the natural key, a text; the record key is the same, unless ``rekey``.
-        time: name of the field that says when it happened: ISO 8601, or epoch seconds or milliseconds.
-        zone: IANA name of the zone that times without an offset are of.
+        time: name of the field that says when it happened: ISO 8601, or epoch seconds or milliseconds. It takes texts
+            at least, since a document has its time as RFC 3339.
+        zone: IANA name of the zone that times without an offset are of, or where the settings have it.
         future_seconds: a message whose time is further ahead of its record is refused; None refuses none: for producers
-            whose clocks run ahead without end. What is newest is then newest by their clock.
+            whose clocks run ahead without end. What is newest is then newest by their clock. Or where the settings
+            have it.
         partitions: of the topic; None is that of the settings.
         retention_hours: of the topic; None is that of the settings.
         rekey: whether producers may use any key and partitioner: messages then go on by their natural key.
@@ -182,8 +193,8 @@ class Feed(Generic[Message]):
     sample: Message
     key: str
     time: str = "timestamp"
-    zone: str = "UTC"
-    future_seconds: float | None = 60.0
+    zone: str | Callable[[Settings], str] = "UTC"
+    future_seconds: float | Callable[[Settings], float | None] | None = 60.0
     partitions: int | None = None
     retention_hours: Number | None = None
     rekey: bool = False
@@ -208,10 +219,42 @@ class Feed(Generic[Message]):
                 raise ValueError(f"{self.name}: no column of the table has the {self.time}")
             named |= sources
             special = {*self.history.key, *filter(None, (self.history.newest_by, self.history.partitioned_by))}
+            if wrong := {column.type for column in columns.values()} - COLUMN_TYPES:
+                raise ValueError(f"{self.name}: a column cannot be {', '.join(sorted(wrong))}")
             if unknown := special - set(columns):
                 raise ValueError(f"{self.name}: the table has no column {', '.join(sorted(unknown))}")
+        if isinstance(self.current, NewestLog):
+            named.add(self.current.id)
+        elif self.current is not None and self.current.sent is not None:
+            named.add(self.current.sent)
         if unknown := named - fields:
             raise ValueError(f"{self.name}: {self.shape.__name__} has no field {', '.join(sorted(unknown))}")
+        self._check_types()
+
+    def _check_types(self) -> None:
+        """Refuse fields whose messages could not be kept, or not be read again."""
+        texts, never_null = {self.key}, set[str]()
+        if isinstance(self.current, NewestLog):
+            texts.add(self.current.id)
+        if (history := self.history) is not None:
+            special = (*history.key, *filter(None, (history.newest_by, history.partitioned_by)))
+            # that the time is there is looked at in every message
+            never_null = {history.columns[column].of or column for column in special} - {self.time}
+        try:
+            check_shape(self.shape, texts, never_null)
+            check_time(self.sample, self.time)
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None
+
+    @property
+    def key_name(self) -> str:
+        """What producers call the natural key: the field may be renamed in its shape."""
+        return written_name(self.shape, self.key)
+
+    @property
+    def time_name(self) -> str:
+        """What producers call the time, likewise."""
+        return written_name(self.shape, self.time)
 
     @property
     def is_kept(self) -> bool:
@@ -222,6 +265,14 @@ class Feed(Generic[Message]):
     def is_inner(self) -> bool:
         """Whether its topic is one that only this application reads."""
         return self.is_ours and not isinstance(self.topic, str)
+
+    def zone_in(self, settings: Settings) -> str:
+        """IANA name of the zone that times without an offset are of."""
+        return self.zone if isinstance(self.zone, str) else self.zone(settings)
+
+    def future_seconds_in(self, settings: Settings) -> float | None:
+        """How far ahead of its record the time of a message may be; None when that does not matter."""
+        return self.future_seconds(settings) if callable(self.future_seconds) else self.future_seconds
 
     def topic_in(self, settings: Settings) -> str:
         """Name of the topic that producers write."""

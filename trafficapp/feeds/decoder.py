@@ -6,22 +6,29 @@ agent that writes dead letters, the sinks and ``trafficapp feeds check`` all dec
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, tzinfo
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct, structs
 
-from models.cameras.detections import Rejected, event_time_us
+from models.cameras.detections import MAX_MESSAGE_BYTES, Rejected, event_time_us
 from models.form import read_form
 from models.records import MALFORMED
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.analytics.local_hours import time_zone
-from trafficapp.feeds.declaration import Feed, Message
+from trafficapp.feeds.declaration import Checked, Feed, Message, NewestLog
 from trafficapp.settings import Settings
 
 #: Characters of a natural key, which names keys and rows.
 LONGEST_KEY = 256
+
+#: A document may be so many times longer than its message was: ``1e15`` is written in full.
+_MOST_TIMES_LONGER = 8
+
+#: What rules and fields raise on values that nobody thought of.
+_FAULTS = (*MALFORMED, AttributeError, LookupError, ArithmeticError)
 
 _Read = TypeVar("_Read", bound=Struct)
 
@@ -32,11 +39,13 @@ class Accepted(NamedTuple):
     Attributes:
         key: the natural key.
         time_us: when it happened, microseconds since the epoch.
+        row: of the feed's table, where it was looked at already.
     """
 
     message: Any
     key: str
     time_us: int
+    row: tuple[Any, ...] | None = None
 
 
 class FeedDecoder(Generic[Message]):
@@ -52,10 +61,12 @@ class FeedDecoder(Generic[Message]):
 
     def __init__(self, feed: Feed[Message], settings: Settings) -> None:
         self.feed = feed
-        self.zone = time_zone(feed.zone)
+        self.zone = time_zone(feed.zone_in(settings))
         self._decode = msgspec.json.Decoder(feed.shape).decode
         self._checks = feed.checks(settings) if feed.checks is not None else None
-        self._future_us = None if feed.future_seconds is None else round(feed.future_seconds * 1e6)
+        ahead = feed.future_seconds_in(settings)
+        self.future_us = None if ahead is None else round(ahead * 1e6)
+        self._row = _row_maker(feed, self.zone)
         #: Whether a record must have the natural key: else it may stand in the partition of another one.
         self._is_keyed = not feed.rekey and not feed.is_ours
 
@@ -70,16 +81,28 @@ class FeedDecoder(Generic[Message]):
         Raises:
             Rejected: the message cannot be read, or cannot be true; with the reason for the dead letter.
         """
-        if self._checks is not None:
-            checked = self._checks(key, value, record_us)
-            return Accepted(checked.message, getattr(checked.message, self.feed.key), checked.time_us)
+        try:
+            if self._checks is not None:
+                accepted = self._by_rules(self._checks(key, value, record_us))
+            else:
+                accepted = self._by_fields(key, value, record_us)
+            return accepted if self.feed.is_ours else self._keepable(accepted, len(value or b""))
+        except _FAULTS as error:
+            # one message stops no others, whatever is odd about it
+            raise Rejected("invalid_field", f"{type(error).__name__}: {error}") from None
+
+    def _by_rules(self, checked: Checked) -> Accepted:
+        key = getattr(checked.message, self.feed.key)
+        return Accepted(checked.message, self._known_key(key), checked.time_us)
+
+    def _by_fields(self, key: bytes | None, value: bytes | None, record_us: int) -> Accepted:
         accepted = self.read(value)
         if self._is_keyed and key != accepted.key.encode():
             raise Rejected("key_mismatch", f"the record key is not the {self.feed.key} {accepted.key!r}")
-        if self._future_us is not None and accepted.time_us - record_us > self._future_us:
+        if self.future_us is not None and accepted.time_us - record_us > self.future_us:
             raise Rejected(
                 "future",
-                f"{self.feed.time} {rfc3339(accepted.time_us)} is more than {self._future_us / 1e6:g} s ahead of the "
+                f"{self.feed.time} {rfc3339(accepted.time_us)} is more than {self.future_us / 1e6:g} s ahead of the "
                 f"record's {rfc3339(record_us)}",
             )
         return accepted
@@ -91,17 +114,42 @@ class FeedDecoder(Generic[Message]):
             Rejected: likewise.
         """
         message = self._read_ours(value) if self.feed.is_ours else self._read_form(value)
-        key = getattr(message, self.feed.key)
-        if not 0 < len(key) <= LONGEST_KEY:
-            raise Rejected("invalid_field", f"{self.feed.key}: 1 to {LONGEST_KEY} characters are taken, not {len(key)}")
+        key = self._known_key(getattr(message, self.feed.key))
         return Accepted(message, key, self._time_us(getattr(message, self.feed.time)))
 
     def document(self, accepted: Accepted) -> bytes:
         """A message as it is shown: its time in UTC."""
         return msgspec.json.encode(at_time(self.feed, accepted.message, accepted.time_us))
 
+    def _known_key(self, key: str) -> str:
+        if not 0 < len(key) <= LONGEST_KEY:
+            raise Rejected("invalid_field", f"{self.feed.key}: 1 to {LONGEST_KEY} characters are taken, not {len(key)}")
+        return key
+
+    def _keepable(self, accepted: Accepted, size: int) -> Accepted:
+        """A message that every store can keep, with its row.
+
+        Raises:
+            Rejected: one cannot.
+        """
+        current, message = self.feed.current, accepted.message
+        if isinstance(current, NewestLog):
+            event_id_of(current, message)
+        elif current is not None and current.sent is not None and (sent := getattr(message, current.sent)):
+            self._time_us(sent, current.sent)
+        if current is not None and size > MAX_MESSAGE_BYTES // _MOST_TIMES_LONGER:
+            shown = len(self.document(accepted))
+            if shown > MAX_MESSAGE_BYTES:
+                raise Rejected("too_large", f"in full it has {shown:,} bytes, and {MAX_MESSAGE_BYTES:,} are read")
+        if self._row is None:
+            return accepted
+        try:
+            return accepted._replace(row=self._row(message))
+        except MALFORMED as error:
+            raise Rejected("invalid_field", f"the table cannot hold {error}") from None
+
     def _read_form(self, value: bytes | None) -> Message:
-        return read_form(value, self.feed.shape, self._decode, texts=(self.feed.key,))
+        return read_form(value, self.feed.shape, self._decode, texts=(self.feed.key_name,))
 
     def _read_ours(self, value: bytes | None) -> Message:
         """What we send has exactly the form that we give it."""
@@ -110,15 +158,40 @@ class FeedDecoder(Generic[Message]):
         except MALFORMED as error:
             raise Rejected("unreadable", str(error)) from None
 
-    def _time_us(self, told: str | float) -> int:
+    def _time_us(self, told: Any, field: str | None = None) -> int:
+        field = field or self.feed.time
+        if told is None:
+            raise Rejected("missing_field", f"{field} says no time")
         try:
             # what is ours was judged when it was sent
             return epoch_us(told, self.zone) if self.feed.is_ours else event_time_us(told, self.zone)
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, TypeError):
             raise Rejected(
                 "invalid_timestamp",
-                f"{self.feed.time} {str(told)[:64]!r} is neither ISO 8601 nor epoch seconds or milliseconds",
+                f"{field} {str(told)[:64]!r} is neither ISO 8601 nor epoch seconds or milliseconds",
             ) from None
+
+
+def event_id_of(log: NewestLog, message: Any) -> str:
+    """The id of a message, which names a key.
+
+    Raises:
+        Rejected: it cannot.
+    """
+    event_id: str = getattr(message, log.id)
+    if not 0 < len(event_id) <= LONGEST_KEY:
+        raise Rejected("invalid_field", f"{log.id}: 1 to {LONGEST_KEY} characters are taken, not {len(event_id)}")
+    return event_id
+
+
+def _row_maker(feed: Feed[Any], zone: tzinfo) -> Callable[[Any], tuple[Any, ...]] | None:
+    """What makes rows, for a feed with a table."""
+    if feed.history is None:
+        return None
+    # with a client, which those who only read declarations do without
+    from trafficapp.stores.feeds.table import RowMaker
+
+    return RowMaker(feed, feed.history, zone).row
 
 
 def at_time(feed: Feed[_Read], message: _Read, time_us: int) -> _Read:

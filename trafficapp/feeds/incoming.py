@@ -117,7 +117,7 @@ class _FeedJudge:
 
     def judge(self, value: bytes, sent_us: int) -> Verdict:
         try:
-            self._decoder.check(told_key(value, self._decoder.feed.key), value, sent_us)
+            self._decoder.check(told_key(value, self._decoder.feed.key_name), value, sent_us)
         except Rejected as error:
             return Verdict(refusals(error), accepted=False)
         return Verdict((), accepted=True)
@@ -125,11 +125,11 @@ class _FeedJudge:
 
 def incoming_of(feed: Feed[Any], settings: Settings) -> Incoming:
     """What a declared feed says to those who send it."""
-    example = Example(feed.shape.__name__, msgspec.to_builtins(feed.sample), feed.time)
+    example = Example(feed.shape.__name__, msgspec.to_builtins(feed.sample), feed.time_name)
     return Incoming(
         name=feed.name,
         topic=feed.topic_in(settings),
-        key=feed.key,
+        key=feed.key_name,
         summary=feed.summary,
         shapes=(feed.shape,),
         examples=lambda _: (example,),

@@ -78,7 +78,7 @@ _TOPICS = (
 
 def _topic_of(feed: Feed[Any], settings: Settings) -> _Topic:
     """The topic of a feed, as it is declared."""
-    action, key = (_SEND if feed.is_ours else _RECEIVE), ("any" if feed.rekey else feed.key)
+    action, key = (_SEND if feed.is_ours else _RECEIVE), ("any" if feed.rekey else feed.key_name)
     return _Topic(feed.topic_in(settings), action, key, feed.summary, (feed.shape,), feed.partitions)
 
 

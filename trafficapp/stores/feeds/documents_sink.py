@@ -99,7 +99,7 @@ class DocumentsSink(FeedRedisSink[NewestDocuments, Document]):
     def shared(self) -> Sequence[Any]:
         """The sorted set; how long keys stay in it, and the channel."""
         self._current = current_of(self._feed)
-        self._ahead_us = max(_AHEAD_US, round((self._feed.future_seconds or 0) * 1e6))
+        self._ahead_us = max(_AHEAD_US, self._decoder.future_us or 0)
         return self._current.listed, _LISTED_SECONDS, self._current.channel or ""
 
     def new_memory(self) -> NewestDocuments:

@@ -21,14 +21,12 @@ from models.cameras.detections import Rejected
 from models.records import MALFORMED
 from models.timestamps import MICROSECONDS_PER_SECOND
 from trafficapp.feeds.declaration import Feed, NewestLog
+from trafficapp.feeds.decoder import event_id_of
 from trafficapp.stores.feeds.redis_sink import FeedRedisSink
 
 logger = logging.getLogger(__name__)
 
 _PER_CALL = 100
-
-#: Characters of an id, which names a key.
-_LONGEST_ID = 256
 
 #: KEYS[3]: the list; then a key of knowledge for each message. ARGV[5]: channel; ARGV[6]: messages kept; ARGV[7]:
 #: seconds of knowledge; then for each message: the record, and 1 when it is to be told.
@@ -107,9 +105,10 @@ class LogSink(FeedRedisSink[NewestRecords, _Put]):
             value = record.value or b""
             try:
                 accepted = self._decoder.check(record.key, value, record.timestamp * 1000)
-                event_id = getattr(accepted.message, self._log.id)
-                if not 0 < len(event_id) <= _LONGEST_ID:
-                    raise ValueError(f"an id has 1 to {_LONGEST_ID} characters")
+                event_id = event_id_of(self._log, accepted.message)
+                if not self._feed.is_ours:
+                    # as its shape has it, however it was written
+                    value = self._decoder.document(accepted)
             except (Rejected, *MALFORMED) as error:
                 self.leave_out(record, "unreadable", error)
                 continue

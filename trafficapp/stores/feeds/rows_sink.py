@@ -62,7 +62,7 @@ class RowsSink(HistorySink[RowBatch]):
         for record in records:
             try:
                 accepted = self._decoder.check(record.key, record.value, record.timestamp * 1000)
-                row = maker.row(accepted.message)
+                row = maker.row(accepted.message) if accepted.row is None else accepted.row
             except (Rejected, *MALFORMED) as error:
                 # what others send is refused elsewhere, with a letter
                 level = logging.ERROR if self._feed.is_ours else logging.DEBUG
@@ -73,7 +73,7 @@ class RowsSink(HistorySink[RowBatch]):
             key = maker.key(row)
             known = batch.rows.get(key)
             counters.repeated += known is not None
-            if known is None or (maker.newest_by is not None and known[maker.newest_by] < row[maker.newest_by]):
+            if known is None or (maker.newest_by is not None and known[maker.newest_by] <= row[maker.newest_by]):
                 batch.put(key, row, accepted.message)
         return batch, counters
 

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta, tzinfo
 from operator import attrgetter
 from typing import Any, TypeAlias
 
-import msgspec
-
-from models.cameras.detections import event_time_us
+from models.records import MALFORMED
 from trafficapp.feeds.declaration import Feed, History, number_in
 from trafficapp.settings import Settings
+from trafficapp.stores.feeds.column_values import check_key, convert_of
 from trafficapp.stores.postgres.retention import KeptTable
-from trafficapp.stores.postgres.rows import column_arrays, storable
-from trafficapp.stores.postgres.sink import postgres_time
+from trafficapp.stores.postgres.rows import column_arrays
 from trafficapp.stores.postgres.time_partitions import TimePartition, day_partition
 
 Row: TypeAlias = tuple[Any, ...]
-Convert: TypeAlias = Callable[[Any], Any]
 
 #: Types that are sent as another one: an array of arrays cannot be unnested by rows.
 _SENT_AS = {"jsonb": "text", "double precision[]": "text"}
 
-_encode = msgspec.json.Encoder().encode
-
 
 def statement(history: History) -> str:
-    """Writes rows that come as arrays, one a column; leaves alone what is there already, or is newer."""
+    """Writes rows that come as arrays, one a column; leaves alone what is there already, or is newer.
+
+    Of two rows of a key with the same time the one that came later is kept, like everywhere.
+    """
     names, key = ", ".join(history.columns), ", ".join(history.key)
     sent = {name: _SENT_AS.get(column.type, column.type) for name, column in history.columns.items()}
     casts = ", ".join(
@@ -39,7 +36,10 @@ def statement(history: History) -> str:
         values = [name for name in history.columns if name not in history.key]
         action = (
             f"DO UPDATE SET ({', '.join(values)}) = ROW (EXCLUDED.{', EXCLUDED.'.join(values)}) "
-            f"WHERE {history.table}.{history.newest_by} < EXCLUDED.{history.newest_by}"
+            f"WHERE {history.table}.{history.newest_by} <= EXCLUDED.{history.newest_by} "
+            # a repeat changes nothing
+            f"AND ({history.table}.{f', {history.table}.'.join(values)}) "
+            f"IS DISTINCT FROM (EXCLUDED.{', EXCLUDED.'.join(values)})"
         )
     # in order of the key, so that two writers wait for each other and never both
     return f"""
@@ -60,7 +60,7 @@ class RowMaker:
 
     def __init__(self, feed: Feed[Any], history: History, zone: tzinfo) -> None:
         self._values = attrgetter(feed.key, *(column.of or name for name, column in history.columns.items()))
-        self._converts = [_convert(column.type, zone) for column in history.columns.values()]
+        self._converts = [(name, convert_of(column.type, zone)) for name, column in history.columns.items()]
         places = list(history.columns).index
         self._key = [places(name) for name in history.key]
         self.newest_by = None if history.newest_by is None else places(history.newest_by)
@@ -70,13 +70,17 @@ class RowMaker:
         """The row of a message.
 
         Raises:
-            ValueError: a column cannot hold a value.
+            ValueError: a column cannot hold a value, or an index the key; with the name of the column.
         """
-        values = self._values(message)[1:]
-        return tuple(
-            value if convert is None or value is None else convert(value)
-            for convert, value in zip(self._converts, values, strict=True)
-        )
+        values: list[Any] = []
+        for (name, convert), value in zip(self._converts, self._values(message)[1:], strict=True):
+            try:
+                values.append(None if value is None else convert(value))
+            except MALFORMED as error:
+                raise ValueError(f"{name}: {error}") from None
+        row = tuple(values)
+        check_key(self.key(row))
+        return row
 
     def key(self, row: Row) -> Row:
         """What no two rows have alike."""
@@ -86,30 +90,6 @@ class RowMaker:
 def partition_of(history: History, day: datetime) -> TimePartition:
     """The partition of a feed's table that a time belongs to."""
     return day_partition(history.table, day)
-
-
-def _convert(kind: str, zone: tzinfo) -> Convert | None:
-    converts: dict[str, Convert] = {
-        "text": storable,
-        "timestamptz": lambda value: postgres_time(event_time_us(value, zone)),
-        "uuid": uuid.UUID,
-        "jsonb": lambda value: _encode(_storable(value)).decode(),
-        "double precision[]": _array,
-    }
-    return converts.get(kind)
-
-
-def _storable(value: Any) -> Any:
-    """A value of JSON without the character that Postgres cannot hold."""
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, list | tuple):
-        return [_storable(one) for one in value]
-    return {storable(key): _storable(one) for key, one in value.items()} if isinstance(value, dict) else value
-
-
-def _array(values: Sequence[float | None]) -> str:
-    return "{" + ",".join("NULL" if value is None else repr(value) for value in values) + "}"
 
 
 def kept_tables(feeds: Iterable[Feed[Any]], settings: Settings) -> list[KeptTable]:

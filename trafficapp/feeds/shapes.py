@@ -1,0 +1,73 @@
+"""What a shape must allow for the fields that a feed names, and what these are called in messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+from msgspec import Struct, inspect, structs
+
+from models.records import MALFORMED
+
+#: As `models.timestamps.rfc3339` writes times.
+_WRITTEN = ("2026-01-14T12:00:00Z", "2026-01-14T12:00:00.000001Z")
+
+
+def written_name(shape: type[Struct], field: str) -> str:
+    """What a field is called in messages."""
+    return dict(zip(shape.__struct_fields__, shape.__struct_encode_fields__, strict=True))[field]
+
+
+def check_shape(shape: type[Struct], texts: Iterable[str], never_null: Iterable[str]) -> None:
+    """Look at the types of fields.
+
+    Args:
+        shape: of messages.
+        texts: fields that must be texts.
+        never_null: fields that must not be null.
+
+    Raises:
+        ValueError: a field is declared otherwise.
+    """
+    types = {field.name: field.type for field in _struct(shape).fields}
+    if wrong := sorted({field for field in texts if not _is_text(types[field])}):
+        raise ValueError(f"{', '.join(wrong)} of {shape.__name__} must be a text")
+    if wrong := sorted({field for field in never_null if _may_be_null(types[field])}):
+        raise ValueError(f"{', '.join(wrong)} of {shape.__name__} must not be null")
+
+
+def check_time(sample: Struct, field: str) -> None:
+    """Try whether a field takes times as documents have them: a document is read again.
+
+    Raises:
+        ValueError: it does not.
+    """
+    decode = msgspec.json.Decoder(type(sample)).decode
+    for told in _WRITTEN:
+        try:
+            decode(msgspec.json.encode(structs.replace(sample, **{field: told})))
+        except MALFORMED as error:
+            raise ValueError(f"{field} must take a text such as {told}: {error}") from None
+
+
+def _struct(shape: type[Struct]) -> inspect.StructType:
+    found = inspect.type_info(shape)
+    if not isinstance(found, inspect.StructType):
+        raise TypeError(f"{shape.__name__} is no shape")
+    return found
+
+
+def _is_text(kind: inspect.Type) -> bool:
+    if isinstance(kind, inspect.Metadata):
+        return _is_text(kind.type)
+    if isinstance(kind, inspect.LiteralType):
+        return all(isinstance(value, str) for value in kind.values)
+    return isinstance(kind, inspect.StrType)
+
+
+def _may_be_null(kind: inspect.Type) -> bool:
+    if isinstance(kind, inspect.Metadata):
+        return _may_be_null(kind.type)
+    if isinstance(kind, inspect.UnionType):
+        return any(_may_be_null(one) for one in kind.types)
+    return isinstance(kind, inspect.NoneType | inspect.AnyType | inspect.RawType)
