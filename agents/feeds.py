@@ -19,16 +19,18 @@ decide, in every store. The inner record has the time of the outer one, by which
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaError
 
 from models.cameras.detections import Rejected
 from models.dead_letters import dead_letter_of, encode_dead_letter
 from models.records import UNREADABLE_REASON, why_unreadable
 from trafficapp.engine.app import TrafficApp
-from trafficapp.engine.kafka import aiokafka_config
+from trafficapp.engine.kafka import aiokafka_config, partitions_of
+from trafficapp.engine.state_rows import UNTOLD, SourceLog
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.engine.transactions import Outgoing, TransactionalSink
 from trafficapp.feeds.declaration import Current, Feed, NewestLog
@@ -62,6 +64,18 @@ class FeedIntake(TransactionalSink):
         self._inner_topic = feed.kept_topic_in(settings)
         self._letter_partitions = settings.kafka.partitions
         self._counted: dict[int, Counter[str]] = {}
+
+    async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:
+        """Take over partitions, and ask how many the topic of letters has: it may not be made as the settings say."""
+        while True:
+            try:
+                found = await partitions_of(self._settings, DEAD_LETTERS)
+                break
+            except (KafkaError, OSError) as error:
+                self._outage.met(error)
+                await self._outage.pause()
+        self._letter_partitions = len(found) or self._letter_partitions
+        return await super().load(partitions, log)
 
     def outcome(self, partition: int, records: Sequence[ConsumerRecord]) -> Iterator[Outgoing]:
         """Letters of what is refused, and what is accepted by its natural key."""
