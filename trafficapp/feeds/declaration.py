@@ -112,6 +112,14 @@ class Current:
         """How far back an empty server is filled."""
         return float(self.seconds)
 
+    @property
+    def put_at(self) -> str:
+        """Sorted set of natural keys of a feed that others send, scored by when a document was put, in epoch seconds.
+
+        By it keys are unlisted: the times of documents are those of the producers' clocks.
+        """
+        return f"{self.listed}:put"
+
     def key_of(self, key: str) -> str:
         """Key of the document of a natural key."""
         return self.document.replace("{key}", key)
@@ -223,13 +231,27 @@ class Feed(Generic[Message]):
         """Whether its topic is one that only this application reads."""
         return self.is_ours and not isinstance(self.topic, str)
 
+    @property
+    def is_checked(self) -> bool:
+        """Whether the role ``streams`` checks what producers send."""
+        return (self.is_kept or self.rekey) and not self.is_ours
+
+    def intake_in(self, settings: Settings) -> str:
+        """Name of the consumer group, and of the producers, of what checks it."""
+        return f"{settings.app_id}-{self.name}-intake"
+
     def topic_in(self, settings: Settings) -> str:
         """Name of the topic that producers write."""
         return self.topic if isinstance(self.topic, str) else self.topic(settings)
 
     def kept_topic_in(self, settings: Settings) -> str:
         """Name of the topic that the stores are filled from: the one by natural key where there is one."""
-        return f"{settings.app_id}-{self.name}-by-key" if self.rekey else self.topic_in(settings)
+        return inner_topic(settings, self.name) if self.rekey else self.topic_in(settings)
+
+
+def inner_topic(settings: Settings, name: str) -> str:
+    """The topic by natural key of a feed of that name."""
+    return f"{settings.app_id}-{name}-by-key"
 
 
 def number_in(number: Number, settings: Settings) -> float:
