@@ -55,7 +55,7 @@ class FeedIntake(TransactionalSink):
     """
 
     def __init__(self, feed: Feed[Any], settings: Settings, telemetry: Telemetry) -> None:
-        super().__init__(settings, feed.topic_in(settings), f"{settings.app_id}-{feed.name}-intake")
+        super().__init__(settings, feed.topic_in(settings), feed.intake_in(settings))
         self._feed = feed
         self._decoder = FeedDecoder(feed, settings)
         self._telemetry = telemetry
@@ -100,7 +100,7 @@ def register(app: TrafficApp, sinks: Mapping[str, MakeSink]) -> None:
     refuse_clashes(app.feeds, app.settings)
     role = app.settings.worker.role
     for feed in app.feeds:
-        if role == "streams" and (feed.is_kept or feed.rekey) and not feed.is_ours:
+        if role == "streams" and feed.is_checked:
             check(app, feed)
         if role == "history" and feed.history is not None:
             keep_history(app, feed, sinks.get(feed.name))
