@@ -101,8 +101,8 @@ async def standings(settings: Settings, feeds: Sequence[Incoming], minutes: int)
     """
     found = {feed.topic: Standing(feed) for feed in feeds}
     admin = TopicAdmin(settings)
-    inner = [inner_topic(settings, feed.name) for feed in feeds if feed.any_key]
-    logs = await asyncio.to_thread(admin.logs, [*found, *inner, DEAD_LETTERS])
+    inner_topics = [inner_topic(settings, feed.name) for feed in feeds if feed.any_key]
+    logs = await asyncio.to_thread(admin.logs, [*found, *inner_topics, DEAD_LETTERS])
     for topic, standing in found.items():
         if topic in logs:
             standing.exists, standing.partitions = True, logs[topic].partitions

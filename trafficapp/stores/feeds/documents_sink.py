@@ -204,7 +204,7 @@ class DocumentsSink(FeedRedisSink[NewestDocuments, Document]):
     def _sent_us(self, accepted: Accepted, record: ConsumerRecord) -> int:
         """When it was sent: what is told of the feed's record counts, a worker's clock may be wrong."""
         told = getattr(accepted.message, self._current.sent) if self._current.sent else ""
-        record_us = record.timestamp * 1000
+        record_us: int = record.timestamp * 1000
         if not told or self._feed.is_ours:
             return epoch_us(told) if told else record_us
         try:
