@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from models.timestamps import epoch_us, rfc3339
 from tests.feeds.kit import FeedOwes
 from tests.feeds.parking_bays import PARKING_BAYS, TABLE
 from tests.feeds.place import Place, told
@@ -74,3 +76,15 @@ class TestBaysWhoseClocksRunAhead(FeedOwes):
         assert await CurrentDocuments(client, place.feed).keys() == ["b", "stays"]
         assert await client.zcard(self.current.put_at) == 2
         await client.aclose()
+
+    async def test_times_of_any_year_make_no_partition_for_each_day(self, place: Place) -> None:
+        first = datetime(2030, 1, 1, tzinfo=UTC)
+        times = [rfc3339(epoch_us(first + timedelta(days=day))) for day in range(365)]
+        await place.send(*[bay("wild", time, 0) for time in times])
+        await place.settle()
+        assert len(await place.rows()) == 365
+        names = await place.database.fetch(
+            "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'parking_bays'::regclass"
+        )
+        of_2030 = sorted(row["name"] for row in names if row["name"].startswith("parking_bays_2030"))
+        assert of_2030 == [f"parking_bays_2030{month:02}" for month in range(1, 13)]

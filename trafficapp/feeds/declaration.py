@@ -75,7 +75,8 @@ class History:
             message the time. A repeat changes nothing.
         newest_by: the column that says which row of a key is newer: only the newest is kept. None keeps the first row
             of a key and changes none: rows are appended.
-        partitioned_by: the column by whose UTC days the table is cut; None when it is not.
+        partitioned_by: the column by whose UTC days the table is cut, or by whose months where the feed has no guard of
+            the future and may tell any time; None when it is not.
         days: how long rows are kept.
     """
 
