@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from models.timestamps import epoch_us, rfc3339
 from tests.feeds.kit import FeedOwes
 from tests.feeds.parking_bays import PARKING_BAYS, TABLE
@@ -88,3 +90,17 @@ class TestBaysWhoseClocksRunAhead(FeedOwes):
         )
         of_2030 = sorted(row["name"] for row in names if row["name"].startswith("parking_bays_2030"))
         assert of_2030 == [f"parking_bays_2030{month:02}" for month in range(1, 13)]
+
+    @pytest.mark.parametrize("guards", [(60.0, None), (None, 60.0)])
+    async def test_a_guard_that_comes_or_goes_leaves_a_table_that_takes_rows(
+        self, place: Place, guards: tuple[float | None, float | None]
+    ) -> None:
+        """What was cut by days is not cut by months beside them, nor the other way round."""
+        year = 2021 if guards[0] is None else 2025
+        times = [f"{year}-03-{day:02}T12:00:00Z" for day in range(1, 9)]
+        for guard, sent in zip(guards, (times[:4], times[4:]), strict=True):
+            place.feed = replace(place.feed, future_seconds=guard)
+            await place.send(*[bay("a", time, 0) for time in sent])
+            await place.check()
+            await place.keep()
+        assert [rfc3339(epoch_us(observed)) for _, observed in await self.keys_and_times(place)] == times
