@@ -19,7 +19,7 @@ decide, in every store. The inner record has the time of the outer one, by which
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from aiokafka import ConsumerRecord
@@ -57,7 +57,7 @@ class FeedIntake(TransactionalSink):
     """
 
     def __init__(self, feed: Feed[Any], settings: Settings, telemetry: Telemetry) -> None:
-        super().__init__(settings, feed.topic_in(settings), f"{settings.app_id}-{feed.name}-intake")
+        super().__init__(settings, feed.topic_in(settings), feed.intake_in(settings))
         self._feed = feed
         self._decoder = FeedDecoder(feed, settings)
         self._telemetry = telemetry
@@ -107,15 +107,38 @@ def register(app: TrafficApp, sinks: Mapping[str, MakeSink]) -> None:
     Args:
         app: the application.
         sinks: history sinks of feeds that write more than their rows, by name of the feed.
+
+    Raises:
+        ValueError: two feeds would take something from each other.
     """
+    refuse_clashes(app.feeds, app.settings)
     role = app.settings.worker.role
     for feed in app.feeds:
-        if role == "streams" and feed.is_kept and not feed.is_ours:
+        if role == "streams" and feed.is_checked:
             check(app, feed)
         if role == "history" and feed.history is not None:
             keep_history(app, feed, sinks.get(feed.name))
         if role == "live" and feed.current is not None:
             keep_current(app, feed, feed.current)
+
+
+def refuse_clashes(feeds: Iterable[Feed[Any]], settings: Settings) -> None:
+    """Refuse feeds that have something in common that only one can have.
+
+    Two of one topic would be read by one reader, and two of one name would shut each other out as producers.
+
+    Raises:
+        ValueError: with both feeds and what they have in common.
+    """
+    owners: dict[tuple[str, str], Feed[Any]] = {}
+    for feed in feeds:
+        topics = {feed.topic_in(settings), feed.kept_topic_in(settings)}
+        # agents are named by the word
+        for what in (("name", _word(feed)), *(("topic", topic) for topic in topics)):
+            other = owners.get(what)
+            if other is not None:
+                raise ValueError(f"the feeds {other.name} and {feed.name} have the same {what[0]} {what[1]}")
+            owners[what] = feed
 
 
 def check(app: TrafficApp, feed: Feed[Any]) -> None:

@@ -94,7 +94,8 @@ def declared_topics(settings: Settings, feeds: Iterable[Feed[Any]] = ()) -> list
 
     Args:
         settings: numbers of partitions and retention.
-        feeds: whose topics are declared by them; those of roads are here, too, beside what follows from them.
+        feeds: whose topics are declared by them, in place of what is here; those of roads are here, too, beside what
+            follows from them.
     """
     retention = {"retention.ms": str(int(settings.retention.topic_hours * _HOUR_MS))}
     # few and small, and an alert may be open for long
@@ -129,8 +130,9 @@ def declared_topics(settings: Settings, feeds: Iterable[Feed[Any]] = ()) -> list
         TopicDeclaration(road_feed_changelog(settings), "road_id", partitions, copies, changelog | large),
         TopicDeclaration(road_forecast_changelog(settings), "road_id", CITY_PARTITIONS, copies, changelog | large),
     ]
-    known = {topic.name for topic in listed}
-    return listed + [topic for feed in feeds for topic in topics_of(feed, settings) if topic.name not in known]
+    declared = {topic.name: topic for topic in listed}
+    declared |= {topic.name: topic for feed in feeds for topic in topics_of(feed, settings)}
+    return list(declared.values())
 
 
 def topics_of(feed: Feed[Any], settings: Settings) -> list[TopicDeclaration]:
@@ -144,4 +146,6 @@ def topics_of(feed: Feed[Any], settings: Settings) -> list[TopicDeclaration]:
     outer = TopicDeclaration(feed.topic_in(settings), feed.key, partitions, copies, retention | stamped)
     if not feed.rekey:
         return [outer]
-    return [outer, TopicDeclaration(feed.kept_topic_in(settings), feed.key, partitions, copies, retention)]
+    # a message that came compressed goes on as it is
+    large = {MAX_MESSAGE_BYTES: str(MAX_RECORD_BYTES)}
+    return [outer, TopicDeclaration(feed.kept_topic_in(settings), feed.key, partitions, copies, retention | large)]

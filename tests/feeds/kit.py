@@ -21,6 +21,7 @@ import psycopg
 import pytest
 from aiokafka.errors import KafkaError
 
+from models.cameras.detections import MAX_MESSAGE_BYTES
 from models.timestamps import epoch_us, rfc3339
 from tests.feeds.place import PARTITIONS, Place, place_of, told, until
 from tests.stores.postgres.proxy import Proxy
@@ -207,6 +208,14 @@ class FeedOwes(ABC):
         assert [one[key] for one in await place.listed()] == [one[key] for one in good]
         counted = place.telemetry.exposition().decode()
         assert f'b2_feed_messages_total{{feed="{self.feed.name}",outcome="missing_field"}} 1.0' in counted
+
+    async def test_the_largest_message_that_is_accepted_is_kept(self, place: Place) -> None:
+        bare = self.message("large") | {"more": ""}
+        large = bare | {"more": "x" * (MAX_MESSAGE_BYTES - len(json.dumps(bare)))}
+        await place.send(large, self.message("b"))
+        await place.settle()
+        assert [key for key, _ in await self.keys_and_times(place)] == ["b", "large"]
+        assert [one[self.feed.key] for one in await place.listed()] == ["b", "large"]
 
     async def test_a_time_without_an_offset_is_of_the_feeds_zone(self, place: Place) -> None:
         moment = datetime.fromtimestamp(int(time.time()) - 60, ZoneInfo(self.feed.zone_in(place.settings)))

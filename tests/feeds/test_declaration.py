@@ -20,7 +20,7 @@ from trafficapp.roads.feeds import NOTIFICATION_LOG, ROADS
 from trafficapp.settings import load_settings
 from trafficapp.stores.feeds.table import kept_tables, statement
 from trafficapp.stores.postgres.retention import KeptTable
-from trafficapp.topics import declared_topics, topics_of
+from trafficapp.topics import GPS_DATA, MAX_RECORD_BYTES, TIMESTAMP_TYPE, declared_topics, topics_of
 
 NOON_US = epoch_us("2026-07-01T12:00:00Z")
 
@@ -43,6 +43,20 @@ def test_no_topic_is_declared_twice() -> None:
     names = Counter(topic.name for topic in declared_topics(load_settings(), [*FEEDS, PARKING_BAYS]))
     assert set(names.values()) == {1}
     assert {"parking-bays", "trafficapp-parking-bays-by-key"} <= set(names)
+
+
+def test_a_feed_declares_its_topic_whoever_knew_it_before() -> None:
+    settings = load_settings()
+    feed = replace(PARKING_BAYS, topic=GPS_DATA, partitions=7, retention_hours=3)
+    declared = {topic.name: topic for topic in declared_topics(settings, [*FEEDS, feed])}
+    assert declared[GPS_DATA] == topics_of(feed, settings)[0]
+    assert (declared[GPS_DATA].partitions, declared[GPS_DATA].config["retention.ms"]) == (7, "10800000")
+    assert declared[GPS_DATA].config[TIMESTAMP_TYPE] == "LogAppendTime"
+
+
+def test_an_inner_topic_takes_what_came_compressed() -> None:
+    _, inner = topics_of(PARKING_BAYS, load_settings())
+    assert inner.config["max.message.bytes"] == str(MAX_RECORD_BYTES)
 
 
 @pytest.mark.parametrize(

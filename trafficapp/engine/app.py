@@ -76,7 +76,13 @@ class TrafficApp(faust.App):
     # ------------------------------------------------------------------ declaring
 
     def read_in_runs(self, topic: str, sink: RunSink, name: str, partitions: int | None = None) -> None:
-        """Put an agent on a topic that hands its runs to a sink; ``partitions`` is that of `declared_topics`."""
+        """Put an agent on a topic that hands its runs to a sink; ``partitions`` is that of `declared_topics`.
+
+        Raises:
+            ValueError: the topic has an agent of this role already.
+        """
+        if topic in self.run_readers:
+            raise ValueError(f"{name} cannot read {topic}: another agent of the same role reads it")
 
         async def look(partition: int) -> int:
             return await log_start(self.settings, topic, partition)

@@ -13,7 +13,7 @@ from typing import Any
 
 from confluent_kafka import ConsumerGroupState
 
-from trafficapp.engine.kafka import end_offsets
+from trafficapp.engine.kafka import end_offsets, kept_offsets
 from trafficapp.engine.kafka_topics import TopicAdmin, followers_of, state_of
 from trafficapp.engine.state_rows import SourceLog
 from trafficapp.feeds.declaration import Feed
@@ -75,6 +75,7 @@ def plan(
         KafkaException: the broker does not answer.
         OSError: Postgres does not answer.
     """
+    feeds = list(feeds)
     declared = {one.name: one for one in declared_topics(settings, feeds)}
     if topic not in declared:
         raise CannotBegin(f"{topic} is no topic of ours; these are: {', '.join(sorted(declared))}")
@@ -103,6 +104,18 @@ def plan(
                 lambda: _forget_offsets(settings, topic, logs[topic]),
             )
         )
+    for group in [feed.intake_in(settings) for feed in feeds if feed.is_checked and feed.topic_in(settings) == topic]:
+        foreign = asyncio.run(_foreign_to_group(settings, group, topic, logs[topic]))
+        if foreign:
+            steps.append(
+                Step(
+                    f"let the consumer group {group} begin at the beginning of the partitions "
+                    f"{', '.join(map(str, foreign))}: its offsets are not of the topic {topic} that is there",
+                    lambda group=group, foreign=foreign: admin.set_offsets(  # type: ignore[misc]
+                        group, topic, dict.fromkeys(foreign, 0)
+                    ),
+                )
+            )
     if not steps:
         raise CannotBegin(f"nothing is kept of {topic} that would have to begin anew")
     return steps
@@ -135,6 +148,18 @@ def _refuse_while_running(settings: Settings, admin: TopicAdmin) -> None:
 
 def _forget_offsets(settings: Settings, topic: str, log: SourceLog) -> None:
     asyncio.run(_foreign_offsets(settings, topic, log, forget=True))
+
+
+async def _foreign_to_group(settings: Settings, group: str, topic: str, log: SourceLog) -> list[int]:
+    """The partitions whose offset in a group of a `TransactionalSink` is of another topic of that name."""
+    ends = await end_offsets(settings, topic, range(log.partitions))
+    kept = {tp.partition: one for tp, one in (await kept_offsets(settings, group)).items() if tp.topic == topic}
+    return [
+        number
+        for number, end in ends.items()
+        if number in kept
+        and (kept[number].offset > end or (log.id and kept[number].metadata not in ("", None, log.id)))
+    ]
 
 
 async def _foreign_offsets(settings: Settings, topic: str, log: SourceLog, *, forget: bool) -> int:

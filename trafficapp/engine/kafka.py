@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, OffsetAndMetadata, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
 
@@ -173,6 +173,20 @@ async def committed_offsets(settings: Settings, groups: Iterable[str]) -> dict[s
                         raise
                     await asyncio.sleep(0.2)
         return found
+    finally:
+        await client.close()
+
+
+async def kept_offsets(settings: Settings, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
+    """The offsets that a consumer group keeps, with what it noted beside them.
+
+    Raises:
+        KafkaError: the broker does not answer.
+    """
+    client = AIOKafkaAdminClient(**aiokafka_config(settings))
+    try:
+        await client.start()
+        return dict(await client.list_consumer_group_offsets(group))
     finally:
         await client.close()
 

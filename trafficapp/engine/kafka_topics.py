@@ -13,7 +13,14 @@ from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException, TopicCollection
+from confluent_kafka import (
+    ConsumerGroupState,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -227,6 +234,19 @@ class TopicAdmin:
         if listed.errors:
             raise KafkaException(listed.errors[0])
         return {group.group_id: group.state for group in listed.valid}
+
+    def set_offsets(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
+        """Set where a consumer group without members goes on, by partition of a topic.
+
+        Raises:
+            KafkaException: the broker does not answer, or refuses.
+        """
+        places = [TopicPartition(topic, number, offset) for number, offset in offsets.items()]
+        asked = [ConsumerGroupTopicPartitions(group, places)]
+        told = _only(self.client.alter_consumer_group_offsets(asked, request_timeout=_REQUEST_SECONDS))
+        for one in told.topic_partitions:
+            if one.error is not None:
+                raise KafkaException(one.error)
 
     def add_partitions(self, topic: str, count: int) -> None:
         """Give a topic so many partitions.

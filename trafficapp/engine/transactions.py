@@ -20,10 +20,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord, OffsetAndMetadata, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
 
-from trafficapp.engine.kafka import aiokafka_config
+from trafficapp.engine.kafka import aiokafka_config, kept_offsets
 from trafficapp.engine.state_rows import UNTOLD, SourceLog
 from trafficapp.settings import Settings
 from trafficapp.stores.outage import Outage
@@ -33,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 #: An outage of the broker shorter than this is waited out; what it ended is done again by the next process.
 _REQUEST_TIMEOUT_MS = 1_200_000
+
+#: A producer that is not done with the broker by then is left: what it sent is in no transaction that was ended.
+_CLOSE_SECONDS = 10.0
 
 
 class Outgoing(NamedTuple):
@@ -94,17 +96,12 @@ class TransactionalSink(ABC):
         """
         self.release(partitions)
         producers: dict[int, AIOKafkaProducer] = {}
-        while True:
-            try:
-                # first the producers: their start ends open transactions, and only then the offsets stand
-                for number in set(partitions) - set(producers):
-                    producers[number] = await self._producer_of(number)
-                found = await self._offsets()
-                self._outage.over()
-                break
-            except (KafkaError, OSError) as error:
-                self._outage.met(error)
-                await self._outage.pause()
+        try:
+            found = await self._take_over(partitions, producers)
+        except BaseException:
+            for producer in producers.values():
+                self._stop(producer)
+            raise
         for number, producer in producers.items():
             kept = found.get(TopicPartition(self.topic, number))
             offset = 0 if kept is None or kept.offset < 0 else kept.offset
@@ -114,6 +111,22 @@ class TransactionalSink(ABC):
                 offset = 0
             self._owned[number] = _Owned(producer, offset, log.id)
         return {number: self._owned[number].next_offset for number in partitions}
+
+    async def _take_over(
+        self, partitions: Collection[int], producers: dict[int, AIOKafkaProducer]
+    ) -> dict[TopicPartition, OffsetAndMetadata]:
+        """Start the producers of partitions, waiting for the broker, and look how far they had come."""
+        while True:
+            try:
+                # first the producers: their start ends open transactions, and only then the offsets stand
+                for number in set(partitions) - set(producers):
+                    producers[number] = await self._producer_of(number)
+                found = await self._offsets()
+                self._outage.over()
+                return found
+            except (KafkaError, OSError) as error:
+                self._outage.met(error)
+                await self._outage.pause()
 
     async def apply(self, partition: int, records: Sequence[ConsumerRecord], still_owned: Callable[[], bool]) -> None:
         """Send what comes of a run, with the offset behind it."""
@@ -136,14 +149,22 @@ class TransactionalSink(ABC):
         for number in partitions:
             owned = self._owned.pop(number, None)
             if owned is not None:
-                task = asyncio.ensure_future(owned.producer.stop())
-                self._closing.add(task)
-                task.add_done_callback(self._closing.discard)
+                self._stop(owned.producer)
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Disconnect; from a broker that does not answer after some seconds without its leave."""
         self.release(list(self._owned))
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        if self._closing:
+            _, pending = await asyncio.wait(self._closing, timeout=_CLOSE_SECONDS)
+            for task in pending:
+                task.cancel()
+            if pending:
+                logger.warning("%d producers of %s were left as they are: the broker is away", len(pending), self._name)
+
+    def _stop(self, producer: AIOKafkaProducer) -> None:
+        task = asyncio.ensure_future(producer.stop())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def _send(self, partition: int, owned: _Owned, outgoing: Iterable[Outgoing], end: int) -> None:
         producer = owned.producer
@@ -169,9 +190,4 @@ class TransactionalSink(ABC):
         return producer
 
     async def _offsets(self) -> dict[TopicPartition, OffsetAndMetadata]:
-        client = AIOKafkaAdminClient(**aiokafka_config(self._settings))
-        try:
-            await client.start()
-            return dict(await client.list_consumer_group_offsets(self._name))
-        finally:
-            await client.close()
+        return await kept_offsets(self._settings, self._name)

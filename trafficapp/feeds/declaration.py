@@ -84,7 +84,8 @@ class History:
             message the time. A repeat changes nothing. Neither these nor the two below may be null.
         newest_by: the column that says which row of a key is newer: only the newest is kept, and of two with the same
             time the one that came later. None keeps the first row of a key and changes none: rows are appended.
-        partitioned_by: the column by whose UTC days the table is cut; None when it is not.
+        partitioned_by: the column by whose UTC days the table is cut, or by whose months where the feed has no guard of
+            the future and may tell any time; None when it is not.
         days: how long rows are kept.
     """
 
@@ -120,6 +121,14 @@ class Current:
     def reaches_back_seconds(self) -> float:
         """How far back an empty server is filled."""
         return float(self.seconds)
+
+    @property
+    def put_at(self) -> str:
+        """Sorted set of natural keys of a feed that others send, scored by when a document was put, in epoch seconds.
+
+        By it keys are unlisted: the times of documents are those of the producers' clocks.
+        """
+        return f"{self.listed}:put"
 
     def key_of(self, key: str) -> str:
         """Key of the document of a natural key."""
@@ -274,13 +283,27 @@ class Feed(Generic[Message]):
         """How far ahead of its record the time of a message may be; None when that does not matter."""
         return self.future_seconds(settings) if callable(self.future_seconds) else self.future_seconds
 
+    @property
+    def is_checked(self) -> bool:
+        """Whether the role ``streams`` checks what producers send."""
+        return (self.is_kept or self.rekey) and not self.is_ours
+
+    def intake_in(self, settings: Settings) -> str:
+        """Name of the consumer group, and of the producers, of what checks it."""
+        return f"{settings.app_id}-{self.name}-intake"
+
     def topic_in(self, settings: Settings) -> str:
         """Name of the topic that producers write."""
         return self.topic if isinstance(self.topic, str) else self.topic(settings)
 
     def kept_topic_in(self, settings: Settings) -> str:
         """Name of the topic that the stores are filled from: the one by natural key where there is one."""
-        return f"{settings.app_id}-{self.name}-by-key" if self.rekey else self.topic_in(settings)
+        return inner_topic(settings, self.name) if self.rekey else self.topic_in(settings)
+
+
+def inner_topic(settings: Settings, name: str) -> str:
+    """The topic by natural key of a feed of that name."""
+    return f"{settings.app_id}-{name}-by-key"
 
 
 def number_in(number: Number, settings: Settings) -> float:

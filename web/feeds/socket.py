@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -52,17 +53,18 @@ class DocumentFeed(HeardChannel):
         super().__init__(connect, channel)
         self._feed, self._seconds = feed, current.seconds
         self._decoder = FeedDecoder(feed, settings)
-        #: by natural key
-        self._newest: dict[str, _Told] = {}
+        #: By natural key, in the order in which they were heard. What Redis cannot have any more is forgotten: else a
+        #: producer whose clock was set back would not be told until it catches up.
+        self._newest: OrderedDict[str, _Told] = OrderedDict()
 
     async def join(self, client: SocketClient, *, snapshot: bool) -> None:
         """Tell a client what is current, if it wants that, and from then on each document."""
         await self._loaded.wait()
         told = 0 if snapshot else self._number
         while told < self._number:
-            since, until = time.monotonic() - self._seconds, self._number
-            news = [one for one in self._newest.values() if one.number > told and one.heard > since]
-            for one in sorted(news, key=lambda one: one.number):
+            self._forget(time.monotonic() - self._seconds)
+            until = self._number
+            for one in [one for one in self._newest.values() if one.number > told]:
                 await client.put(one.document)
             told = until
         # no waiting since nothing newer was found
@@ -81,9 +83,17 @@ class DocumentFeed(HeardChannel):
         except Rejected as error:
             logger.warning("what is told of %s cannot be read: %s", self._feed.name, error)
             return
+        now = time.monotonic()
+        self._forget(now - self._seconds)
         known = self._newest.get(read.key)
         if known is not None and (known.time_us > read.time_us or known.document == message):
             return
         self._number += 1
-        self._newest[read.key] = _Told(self._number, read.time_us, message, time.monotonic())
+        self._newest[read.key] = _Told(self._number, read.time_us, message, now)
+        self._newest.move_to_end(read.key)
         self._broadcaster.send(message, self._clients)
+
+    def _forget(self, before: float) -> None:
+        """Forget what was heard earlier."""
+        while self._newest and next(iter(self._newest.values())).heard <= before:
+            self._newest.popitem(last=False)

@@ -18,6 +18,7 @@ from models.records import MALFORMED, why_unreadable
 from trafficapp.engine.begin_anew import group_of
 from trafficapp.engine.kafka import committed_offsets, groupless_consumer
 from trafficapp.engine.kafka_topics import TopicAdmin
+from trafficapp.feeds.declaration import inner_topic
 from trafficapp.feeds.incoming import Incoming, Judge
 from trafficapp.settings import Role, Settings
 from trafficapp.topics import DEAD_LETTERS
@@ -69,7 +70,8 @@ class Standing:
         exists: whether the broker has the topic.
         partitions: of it.
         per_minute: messages a minute, of late.
-        lags: records that a consumer group of ours has not done yet, for those that read the topic.
+        lags: records that a consumer group of ours has not done yet, for those that read the topic or the one by
+            natural key that is made from it.
         newest_us: the newest time of an event among the newest records, microseconds since the epoch.
         retention_seconds: how long the broker keeps records; None when it keeps them for ever, or does not say.
     """
@@ -99,7 +101,8 @@ async def standings(settings: Settings, feeds: Sequence[Incoming], minutes: int)
     """
     found = {feed.topic: Standing(feed) for feed in feeds}
     admin = TopicAdmin(settings)
-    logs = await asyncio.to_thread(admin.logs, [*found, DEAD_LETTERS])
+    inner_topics = [inner_topic(settings, feed.name) for feed in feeds if feed.any_key]
+    logs = await asyncio.to_thread(admin.logs, [*found, *inner_topics, DEAD_LETTERS])
     for topic, standing in found.items():
         if topic in logs:
             standing.exists, standing.partitions = True, logs[topic].partitions
@@ -111,6 +114,9 @@ async def standings(settings: Settings, feeds: Sequence[Incoming], minutes: int)
                 tps = [TopicPartition(topic, partition) for partition in range(standing.partitions)]
                 begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
                 standing.lags = _lags(committed, begins, ends)
+                if (inner := inner_topic(settings, standing.feed.name)) in logs:
+                    tps = [TopicPartition(inner, partition) for partition in range(logs[inner].partitions)]
+                    await _add_inner_lags(consumer, tps, committed, standing.lags)
                 await _look_back(consumer, standing, settings, begins, ends, minutes)
         if DEAD_LETTERS in logs:
             tps = [TopicPartition(DEAD_LETTERS, partition) for partition in range(logs[DEAD_LETTERS].partitions)]
@@ -133,6 +139,22 @@ def _lags(
         for group, done in committed.items()
         if done.keys() & ends.keys()
     }
+
+
+async def _add_inner_lags(
+    consumer: AIOKafkaConsumer,
+    tps: Sequence[TopicPartition],
+    committed: dict[str, dict[TopicPartition, int]],
+    lags: dict[str, int],
+) -> None:
+    """Add what groups have still to do of a topic that is written in transactions: their ends stand there, too."""
+    begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
+    for group, lag in _lags(committed, begins, ends).items():
+        done = committed[group]
+        if lag <= _READ_BACK_RECORDS:
+            starts = {tp: max(done.get(tp, 0), begins[tp]) for tp in tps}
+            lag = len([record async for _, record in _records(consumer, starts, ends)])
+        lags[group] = lags.get(group, 0) + lag
 
 
 async def _look_back(

@@ -28,22 +28,24 @@ from trafficapp.stores.redis.connection import scan_pairs
 
 logger = logging.getLogger(__name__)
 
-#: Keys stay in the sorted set for this long behind the newest document of any key.
+#: Keys of a feed of ours stay in the sorted set for this long behind the newest document of any key. What clocks of
+#: producers say tells nothing of the age of another key's document: keys of others stay for this long after a document
+#: was put. A document that is kept for longer stays listed.
 _LISTED_SECONDS = 86_400
 
 _DOCUMENTS_PER_CALL = 250
 
-#: A document whose time is further ahead of its record and of our clock is of a wrong clock: it would stay the newest
-#: for long. Nor is a record believed that is further ahead of our clock than brokers let records be.
+#: A document of ours whose time is further ahead of its record and of our clock is of a wrong clock: it would stay the
+#: newest for long. Nor is a record believed that is further ahead of our clock than brokers let records be.
 _AHEAD_US = 60_000_000
 _RECORD_AHEAD_US = 3_600_000_000
 
 #: KEYS[3]: the sorted set; then the key of each document. ARGV[5]: seconds that a key stays listed; ARGV[6]: channel,
-#: or ''; then for each document: natural key, its time in epoch seconds, milliseconds to keep it, document, 1 when it
-#: is to be told.
+#: or ''; ARGV[7]: a second sorted set, of when each key was put, or ''; then for each document:
+#: natural key, its time in epoch seconds, milliseconds to keep it, document, 1 when it is to be told.
 _PUT = """
 for i = 4, #KEYS do
-  local at = 7 + (i - 4) * 5
+  local at = 8 + (i - 4) * 5
   local known = redis.call('ZSCORE', KEYS[3], ARGV[at])
   local age = known and tonumber(ARGV[at + 1]) - tonumber(known) or 1
   if age >= 0 or redis.call('EXISTS', KEYS[i]) == 0 then
@@ -52,14 +54,21 @@ for i = 4, #KEYS do
     if tell and age == 0 then tell = redis.call('GET', KEYS[i]) ~= ARGV[at + 3] end
     redis.call('SET', KEYS[i], ARGV[at + 3], 'PX', ARGV[at + 2])
     redis.call('ZADD', KEYS[3], ARGV[at + 1], ARGV[at])
+    if ARGV[7] ~= '' then redis.call('ZADD', ARGV[7], redis.call('TIME')[1], ARGV[at]) end
     if tell then redis.call('PUBLISH', ARGV[6], ARGV[at + 3]) end
   end
 end
 local function drop(from, to)
-  local gone = redis.call('ZRANGEBYSCORE', KEYS[3], from, to, 'LIMIT', 0, 500)
-  if #gone > 0 then redis.call('ZREM', KEYS[3], unpack(gone)) end
+  local by = ARGV[7] ~= '' and ARGV[7] or KEYS[3]
+  local gone = redis.call('ZRANGEBYSCORE', by, from, to, 'LIMIT', 0, 500)
+  if #gone > 0 then
+    redis.call('ZREM', KEYS[3], unpack(gone))
+    if by ~= KEYS[3] then redis.call('ZREM', by, unpack(gone)) end
+  end
 end
-if #KEYS > 3 then
+if #KEYS > 3 and ARGV[7] ~= '' then
+  drop('-inf', string.format('(%.0f', redis.call('TIME')[1] - ARGV[5]))
+elseif #KEYS > 3 then
   -- what is of a wrong clock must not make all others look old
   drop(string.format('(%.0f', redis.call('TIME')[1] + ARGV[5]), '+inf')
   local newest = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')
@@ -97,10 +106,11 @@ class DocumentsSink(FeedRedisSink[NewestDocuments, Document]):
     script, per_call = _PUT, _DOCUMENTS_PER_CALL
 
     def shared(self) -> Sequence[Any]:
-        """The sorted set; how long keys stay in it, and the channel."""
-        self._current = current_of(self._feed)
+        """The sorted set; how long keys stay in it, the channel, and where it stands when keys were put."""
+        self._current, is_ours = current_of(self._feed), self._feed.is_ours
         self._ahead_us = max(_AHEAD_US, self._decoder.future_us or 0)
-        return self._current.listed, _LISTED_SECONDS, self._current.channel or ""
+        seconds = max(_LISTED_SECONDS, self._current.seconds)
+        return self._current.listed, seconds, self._current.channel or "", "" if is_ours else self._current.put_at
 
     def new_memory(self) -> NewestDocuments:
         """No document."""
@@ -156,7 +166,10 @@ class DocumentsSink(FeedRedisSink[NewestDocuments, Document]):
                 continue
             now_us = round(now * MICROSECONDS_PER_SECOND)
             newest_us = max(now_us, min(record.timestamp * 1000, now_us + _RECORD_AHEAD_US))
-            if sent_us - newest_us > _AHEAD_US or accepted.time_us - max(sent_us, now_us) > self._ahead_us:
+            # what others send was judged by the feed's own guard, or has none
+            if self._feed.is_ours and (
+                sent_us - newest_us > _AHEAD_US or accepted.time_us - max(sent_us, now_us) > self._ahead_us
+            ):
                 self.leave_out(record, "future", "it is ahead of its time")
                 continue
             known = memory.get(accepted.key)
@@ -191,4 +204,11 @@ class DocumentsSink(FeedRedisSink[NewestDocuments, Document]):
     def _sent_us(self, accepted: Accepted, record: ConsumerRecord) -> int:
         """When it was sent: what is told of the feed's record counts, a worker's clock may be wrong."""
         told = getattr(accepted.message, self._current.sent) if self._current.sent else ""
-        return epoch_us(told) if told else record.timestamp * 1000
+        record_us: int = record.timestamp * 1000
+        if not told or self._feed.is_ours:
+            return epoch_us(told) if told else record_us
+        try:
+            return min(epoch_us(told, self._decoder.zone), record_us)
+        except MALFORMED:
+            # what others say of it is not checked
+            return record_us

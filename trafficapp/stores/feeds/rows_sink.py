@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+import asyncpg
 
 from models.cameras.detections import Rejected
 from models.records import MALFORMED
@@ -14,8 +17,11 @@ from trafficapp.settings import Settings
 from trafficapp.stores.feeds.table import Row, RowMaker, partition_of, statement
 from trafficapp.stores.postgres.rows import days_of, write_all, write_new
 from trafficapp.stores.postgres.sink import HistorySink, SinkCounters
+from trafficapp.stores.postgres.time_partitions import TimePartition, month_partition
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from aiokafka import ConsumerRecord
 
     from trafficapp.stores.postgres.connection import Connection
@@ -82,7 +88,25 @@ class RowsSink(HistorySink[RowBatch]):
         place = self._maker.cut_by
         if place is not None:
             days = days_of(row[place] for row in batch.rows.values())
-            await self._partitions.ensure(connection, [partition_of(self._history, day) for day in days])
+            try:
+                await self._partitions.ensure(connection, [self._partition(day) for day in days])
+            except asyncpg.InvalidObjectDefinitionError:
+                # it overlaps one that was made before the feed had a guard, or none any more
+                for day in days:
+                    await self._ensure_beside_others(connection, day)
+
+    def _partition(self, day: datetime) -> TimePartition:
+        """Where no guard refuses times, one producer could claim each day of the century: there are fewer months."""
+        if self._decoder.future_us is None and not self._feed.is_ours:
+            return month_partition(self._history.table, day)
+        return partition_of(self._history, day)
+
+    async def _ensure_beside_others(self, connection: Connection, day: datetime) -> None:
+        """In a month that has partitions of days the others are of days, too; one of the month takes all of them."""
+        for partition in (self._partition(day), partition_of(self._history, day)):
+            with suppress(asyncpg.InvalidObjectDefinitionError):
+                await self._partitions.ensure(connection, [partition])
+                return
 
     async def write(self, connection: Connection, batch: RowBatch, counters: SinkCounters, isolating: bool) -> None:
         """Write the rows that are new."""

@@ -2,7 +2,8 @@
 
 Raw events go by the hour they are stored in, finished windows and their sums by the minute by the day
 they begin, sums by the hour by the month; observations of roads by the day they were measured, predictions
-by the day of their step. Why events and windows differ, and when a partition is
+by the day of their step; other feeds by the day of a column, or by its month where no guard refuses times that are far
+ahead, which may be any. Why events and windows differ, and when a partition is
 dropped, is told in docs/decisions/0003-time-partitions.md.
 """
 
@@ -65,12 +66,17 @@ def minutes_partition(bucket_start: datetime) -> TimePartition:
 
 def hours_partition(bucket_start: datetime) -> TimePartition:
     """The partition of the sums of an hour: one a month where windows have one a day, else as theirs."""
-    return _coarse(HOURS_TABLE, bucket_start) or _of_a_month(HOURS_TABLE, bucket_start)
+    return month_partition(HOURS_TABLE, bucket_start)
 
 
 def day_partition(table: str, time: datetime) -> TimePartition:
     """The partition of a row of a feed's table, by its day: cut like those of the windows."""
     return _coarse(table, time) or _of_a_day(table, time)
+
+
+def month_partition(table: str, time: datetime) -> TimePartition:
+    """The partition of a row of a table that is cut by months where others are cut by days."""
+    return _coarse(table, time) or _of_a_month(table, time)
 
 
 def observations_partition(observed_at: datetime) -> TimePartition:
