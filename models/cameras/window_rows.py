@@ -11,7 +11,7 @@ Level = Literal["LOW", "MODERATE", "HIGH", "SEVERE", "UNKNOWN"]
 
 
 class WindowRow(Struct, frozen=True, gc=False):
-    """A final row; the fields of the table ``traffic_metrics``. New ones go to the end and have a default.
+    """A final row; the fields of the table ``traffic_metrics``.
 
     Attributes:
         lane_id: the lane, or None for the whole camera.
@@ -36,6 +36,7 @@ class WindowRow(Struct, frozen=True, gc=False):
     congestion_level: Level
     congestion_score: float | None
     detections: int
+    # new fields go to the end and have a default: older rows in the topic must stay readable
 
 
 class CameraWindow(WindowRow, frozen=True, gc=False, kw_only=True):
