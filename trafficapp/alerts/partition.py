@@ -27,10 +27,10 @@ from trafficapp.alerts.rules import Cause
 from trafficapp.engine.forgetting import Forgetting
 from trafficapp.engine.state_rows import (
     OFFSET_BYTES,
-    PARTITION_KEY_PREFIX,
     UNTOLD,
     SourceLog,
     continued,
+    decoded_row,
     partition_key,
     state_row,
 )
@@ -65,8 +65,7 @@ _decode_partition = msgspec.msgpack.Decoder(_Applied).decode
 
 def decode_row(key: bytes, row: bytes) -> object:
     """What a state row says; raises one of `models.records.MALFORMED` on one that is none."""
-    state = row[OFFSET_BYTES:]
-    return _decode_partition(state) if key.startswith(PARTITION_KEY_PREFIX) else (key.decode(), _decode_camera(state))
+    return decoded_row(key, row, _decode_camera, _decode_partition)
 
 
 class PartitionAlerts:

@@ -26,10 +26,10 @@ from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
 from trafficapp.engine.faults import refused_by_fault
 from trafficapp.engine.state_rows import (
     OFFSET_BYTES,
-    PARTITION_KEY_PREFIX,
     UNTOLD,
     SourceLog,
     continued,
+    decoded_row,
     partition_key,
     state_row,
 )
@@ -159,10 +159,7 @@ _decode_partition = msgspec.msgpack.Decoder(_Applied).decode
 
 def decode_row(key: bytes, row: bytes) -> object:
     """What a state row says; raises one of `models.records.MALFORMED` on one that is none."""
-    state = row[OFFSET_BYTES:]
-    if is_untold(key):
-        return decode_untold(key, row)
-    return _decode_partition(state) if key.startswith(PARTITION_KEY_PREFIX) else (key.decode(), _decode_road(state))
+    return decode_untold(key, row) if is_untold(key) else decoded_row(key, row, _decode_road, _decode_partition)
 
 
 class CityRoads:
