@@ -25,6 +25,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableSource
 
+from trafficapp.settings.areas import AreaSettings as AreaSettings
 from trafficapp.settings.deployed_names import NAMES, WrongName, settings_of
 from trafficapp.settings.due_times import NIGHTLY_PATTERN
 from trafficapp.settings.roads import ForecastSettings as ForecastSettings
@@ -389,6 +390,7 @@ class Settings(BaseSettings):
     here: HereSettings = Field(default_factory=HereSettings)
     forecast: ForecastSettings = Field(default_factory=ForecastSettings)
     notifications: NotificationSettings = Field(default_factory=NotificationSettings)
+    areas: AreaSettings = Field(default_factory=AreaSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     backup: BackupSettings = Field(default_factory=BackupSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)

@@ -1,0 +1,67 @@
+"""Messages of area counters, topics ``traffic_data`` and ``ws_incoming``, and of the WebSocket ``/ws``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from models.cameras.detections import Timestamp
+
+#: What the column ``integer`` of Postgres holds of counts.
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Latitude = Annotated[float, Meta(ge=-90, le=90)]
+Longitude = Annotated[float, Meta(ge=-180, le=180)]
+
+
+class AreaMessage(Struct, frozen=True, kw_only=True):
+    """What an area counter saw. Numbers may be written as text; null is not known.
+
+    Attributes:
+        stream_id: the counter, a UUID.
+        timestamp: ISO 8601 with ``T`` or a space and any offset, or epoch seconds or milliseconds.
+        location: what people call the place.
+        longitude: degrees WGS 84; both or none.
+        latitude: likewise.
+        total_in_area: how many vehicles are there.
+        numbers_of_cars: what older counters call it.
+        estimated_max_people: how many fit, as estimated.
+        label: the counter's word for it, such as ``normal``.
+        type: what is counted, or by what.
+    """
+
+    stream_id: Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+    timestamp: Timestamp
+    location: str | None = None
+    longitude: Longitude | None = None
+    latitude: Latitude | None = None
+    total_in_area: Count | None | UnsetType = UNSET
+    numbers_of_cars: Count | None | UnsetType = UNSET
+    estimated_max_people: Count | None = None
+    label: str | None = None
+    type: str | None = None
+
+
+class Accepted(Struct, frozen=True, kw_only=True):
+    """The answer to a reading that is kept from now on: Kafka has it.
+
+    Attributes:
+        timestamp: of the reading, RFC 3339.
+    """
+
+    status: Literal["accepted"] = "accepted"
+    stream_id: str
+    timestamp: str
+
+
+class NotAccepted(Struct, frozen=True, kw_only=True):
+    """The answer to a message that was not taken.
+
+    Attributes:
+        reason: a stable word; for a message that is wrong that of dead letters, else ``forbidden`` or ``unavailable``.
+        detail: what exactly is wrong, for a person.
+    """
+
+    error: str
+    reason: str
+    detail: str
