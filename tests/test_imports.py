@@ -27,6 +27,7 @@ FORBIDDEN = {
 DOMAIN = (
     *("models", "trafficapp.windows", "trafficapp.alerts", "trafficapp.roads", "trafficapp.forecast"),
     *("trafficapp.notifications", "trafficapp.analytics", "trafficapp.topics"),
+    *("trafficapp.areas.reading", "trafficapp.areas.literals"),
     *("trafficapp.engine.state_rows", "trafficapp.engine.forgetting"),
 )
 ENGINES_AND_CLIENTS = frozenset(
@@ -50,7 +51,7 @@ SHARED_ROOMS = (
 FLOORS = ("trafficapp.stores", "trafficapp", "agents", "web")
 SUBJECTS = frozenset(
     {
-        *("windows", "cameras", "alerts", "roads", "forecast", "notifications", "administration", "analytics"),
+        *("windows", "cameras", "alerts", "roads", "areas", "forecast", "notifications", "administration", "analytics"),
         *("reports", "simulation", "sources", "training", "upkeep"),
     }
 )

@@ -35,8 +35,8 @@ class AreaMessage(Struct, frozen=True, kw_only=True):
     location: str | None = None
     longitude: Longitude | None = None
     latitude: Latitude | None = None
-    total_in_area: Count | None | UnsetType = UNSET
-    numbers_of_cars: Count | None | UnsetType = UNSET
+    total_in_area: Count | UnsetType | None = UNSET
+    numbers_of_cars: Count | UnsetType | None = UNSET
     estimated_max_people: Count | None = None
     label: str | None = None
     type: str | None = None

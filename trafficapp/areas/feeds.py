@@ -1,7 +1,7 @@
 """The feeds of area counters: two topics of one form, and the checked readings that come of both.
 
-``traffic_data`` is what counters send themselves, ``ws_incoming`` what comes through the WebSocket ``/ws``, and what older
-installations write. Producers use any key and partition; checked readings stand by their stream in an inner topic.
+``traffic_data`` is what counters send themselves, ``ws_incoming`` what comes through the WebSocket ``/ws``, and what
+older installations write. Producers use any key and partition; checked readings stand by their stream in an inner topic.
 """
 
 from __future__ import annotations
@@ -39,6 +39,26 @@ _MESSAGE = AreaMessage(
     estimated_max_people=40,
     label="normal",
     type="car",
+)
+
+AREA_DATA = Feed(
+    name="area-counters",
+    summary="Counts of vehicles in areas, as their counters send them.",
+    topic="traffic_data",
+    shape=AreaMessage,
+    sample=_MESSAGE,
+    key="stream_id",
+    checks=_checks,
+)
+
+AREA_INCOMING = Feed(
+    name="area-counters-incoming",
+    summary="The same under the name that older installations use, and what comes through the WebSocket /ws.",
+    topic="ws_incoming",
+    shape=AreaMessage,
+    sample=_MESSAGE,
+    key="stream_id",
+    checks=_checks,
 )
 
 #: ``area:{stream_id}:current``: `AreaReading` as JSON.

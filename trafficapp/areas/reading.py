@@ -1,7 +1,7 @@
 """Reads what area counters send: checks it, and brings it to one form.
 
-Which fields there are beyond those of the contract, and which of them a message must have, follows from the columns that
-are configured (`trafficapp.settings.areas`). Whether a message is accepted follows from its record alone.
+Which fields there are beyond those of the contract, and which of them a message must have, follows from the columns
+that are configured (`trafficapp.settings.areas`). Whether a message is accepted follows from its record alone.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from models.timestamps import from_epoch_us, rfc3339
 from trafficapp.analytics.local_hours import time_zone
 from trafficapp.settings.areas import AREA_COLUMNS, AreaColumnType, AreaSettings
 
-_REAL, _WHOLE, _LARGE = float, Annotated[int, Meta(ge=-(2**31), lt=2**31)], Annotated[int, Meta(ge=-(2**63), lt=2**63)]
+_WHOLE, _LARGE = Annotated[int, Meta(ge=-(2**31), lt=2**31)], Annotated[int, Meta(ge=-(2**63), lt=2**63)]
 #: What a field of a configured column may be; texts that say more are looked at in `AreaReader._more`.
 _TYPES: Final[dict[AreaColumnType, Any]] = {
     "text": str,
     "timestamptz": str | int | float,
-    "double precision": _REAL,
+    "double precision": float,
     "integer": _WHOLE,
     "bigint": _LARGE,
     "boolean": bool,
     "uuid": str,
     "jsonb": Any,
-    "double precision[]": list[_REAL | None],
+    "double precision[]": list[float | None],
 }
 _NUMBERS: Final[dict[str, Callable[[Any], Any]]] = {
     "longitude": number,
@@ -92,9 +92,7 @@ class AreaReader:
         self._more_names = tuple(more)
         self._more_times = tuple(name for name, kind in more.items() if kind == "timestamptz")
         self._more_ids = tuple(name for name, kind in more.items() if kind == "uuid")
-        self._numbers = _NUMBERS | {
-            name: _NUMBER_TYPES[kind] for name, kind in more.items() if kind in _NUMBER_TYPES
-        }
+        self._numbers = _NUMBERS | {name: _NUMBER_TYPES[kind] for name, kind in more.items() if kind in _NUMBER_TYPES}
         self._texts = (*_TEXTS, *(name for name, kind in more.items() if kind == "text"))
         self._never_null = tuple(
             name for name in settings.conflict if name not in ("stream_id", "timestamp", "day_month_year")

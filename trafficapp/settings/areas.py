@@ -52,7 +52,9 @@ _SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid",
 def wrong_column_name(name: str) -> str | None:
     """What is wrong with the name of a column of ``traffic_data``; None when nothing is."""
     if not _IS_NAME(name):
-        return f"{name[:64]!r} is no name of a column: small letters, digits and _, not beginning with a digit, 63 at most"
+        return (
+            f"{name[:64]!r} is no name of a column: small letters, digits and _, not beginning with a digit, 63 at most"
+        )
     if name in _SYSTEM_COLUMNS:
         return f"{name} is a column that Postgres itself has"
     if name in ADDRESS_COLUMNS:

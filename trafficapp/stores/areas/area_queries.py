@@ -27,7 +27,9 @@ _HISTORY = """
       AND ($4::timestamptz IS NULL OR read_at > $4 OR reading_id > $5::uuid)
     ORDER BY read_at, reading_id LIMIT $6
 """
-_AREAS = 'SELECT *, to_jsonb(traffic_data) AS whole FROM traffic_data WHERE stream_id = $1 ORDER BY "timestamp" DESC LIMIT 1'
+_AREAS = (
+    'SELECT *, to_jsonb(traffic_data) AS whole FROM traffic_data WHERE stream_id = $1 ORDER BY "timestamp" DESC LIMIT 1'
+)
 
 _NO_FIELDS_OF_A_COUNTER = frozenset({*AREA_COLUMNS, *Area.__struct_fields__})
 
