@@ -1,7 +1,7 @@
 """The feeds of area counters: two topics of one form, and the checked readings that come of both.
 
 ``traffic_data`` is what counters send themselves, ``ws_incoming`` what comes through the WebSocket ``/ws``, and what
-older installations write. Producers use any key and partition; checked readings stand by their stream in an inner topic.
+older installations write. Producers use any key and partition; checked readings stand by their stream in a topic here.
 """
 
 from __future__ import annotations

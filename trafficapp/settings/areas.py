@@ -52,9 +52,7 @@ _SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid",
 def wrong_column_name(name: str) -> str | None:
     """What is wrong with the name of a column of ``traffic_data``; None when nothing is."""
     if not _IS_NAME(name):
-        return (
-            f"{name[:64]!r} is no name of a column: small letters, digits and _, not beginning with a digit, 63 at most"
-        )
+        return f"{name[:64]!r} is no name of a column: up to 63 small letters, digits and _, not a digit first"
     if name in _SYSTEM_COLUMNS:
         return f"{name} is a column that Postgres itself has"
     if name in ADDRESS_COLUMNS:
@@ -93,8 +91,8 @@ class AreaSettings(Section):
 
     ingest_needs_token: bool = Field(
         False,
-        description="Whether /ws takes readings only from callers with the role operator. Off, since area counters send "
-        "no token and servers listen on 127.0.0.1 unless told otherwise.",
+        description="Whether /ws takes readings only from callers with the role operator. Off, since area counters "
+        "send no token and servers listen on 127.0.0.1 unless told otherwise.",
     )
     ingest_message_bytes: int = Field(
         16_384, ge=1024, le=1 << 20, description="Longest message that /ws reads; a reading has some hundred bytes."
@@ -113,8 +111,8 @@ class AreaSettings(Section):
         1.0,
         ge=0,
         le=60,
-        description="So long a new client of /ws is listened to before it is told of vehicles, so that who sends at once "
-        "hears its answers only.",
+        description="So long a new client of /ws is listened to before it is told of vehicles, so that who sends at "
+        "once hears its answers only.",
     )
 
     @field_validator("time_zone")

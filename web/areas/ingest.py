@@ -1,8 +1,8 @@
 """``/ws``: readings of area counters in, an answer to each; and vehicles to those who only listen.
 
-Two kinds of clients share the address, and nothing but what they do tells them apart: counters send and read an answer to
-each message, the map of the transit system sends nothing and is told of vehicles. So a new client is listened to for a
-moment before it is told of any: a counter that sends at once reads its answer first, as it expects.
+Two kinds of clients share the address, and nothing but what they do tells them apart: counters send and read an answer
+to each message, the map of the transit system sends nothing and is told of vehicles. So a new client is listened to for
+a moment before it is told of any: a counter that sends at once reads its answer first, as it expects.
 """
 
 from __future__ import annotations

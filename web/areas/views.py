@@ -55,8 +55,8 @@ async def one_area(request: web.Request, path: AreaPath) -> web.Response:
 async def history(request: web.Request, path: AreaPath, query: HistoryQuery) -> web.Response:
     """Readings of an area of a span of time, oldest first.
 
-    Every one with `from <= timestamp < to`, each once however often it came; by default of the last 24 hours. `more` has
-    the fields of this installation beyond those that all counters tell.
+    Every one with `from <= timestamp < to`, each once however often it came; by default of the last 24 hours. `more`
+    has the fields of this installation beyond those that all counters tell.
     """
     span = query.span(DEFAULT_SPAN)
     after = parameters.time_cursor(request)

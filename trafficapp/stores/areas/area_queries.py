@@ -42,7 +42,8 @@ async def readings(
     Args:
         pool: of `trafficapp.stores.postgres.connection.create_pool`.
         stream_id: of the area.
-        since, until: aware; ``[since, until)`` on read_at.
+        since: aware, of read_at.
+        until: likewise, exclusive.
         limit: so many at most, at least 1.
         after: the page before ended here.
     """

@@ -1,7 +1,7 @@
 """Readings of area counters into ``area_readings``, and each area as of its newest one into ``traffic_data``.
 
-The readings are rows of any feed. The table of areas is written in the same transaction; its columns are a setting. While
-the table lacks what the settings name, the sink waits, as for a schema that is not there yet: nothing is lost.
+The readings are rows of any feed. The table of areas is written in the same transaction; its columns are a setting.
+While the table lacks what the settings name, the sink waits, as for a schema that is not there yet: nothing is lost.
 """
 
 from __future__ import annotations
