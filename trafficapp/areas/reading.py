@@ -25,7 +25,7 @@ from models.timestamps import from_epoch_us, rfc3339
 from trafficapp.analytics.local_hours import time_zone
 from trafficapp.settings.areas import AREA_COLUMNS, AreaColumnType, AreaSettings
 
-_WHOLE, _LARGE = Annotated[int, Meta(ge=-(2**31), lt=2**31)], Annotated[int, Meta(ge=-(2**63), lt=2**63)]
+_WHOLE, _LARGE = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)], Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 #: What a field of a configured column may be; texts that say more are looked at in `AreaReader._more`.
 _TYPES: Final[dict[AreaColumnType, Any]] = {
     "text": str,

@@ -1,8 +1,8 @@
 """The row of an area in ``traffic_data``: which columns a reading fills, as the settings say, and the statement.
 
 The newest reading of an area says all that is updated, null included: what is not known any more is not known. An
-older one changes nothing, and of two of the same time the one that came later counts, as everywhere. The address belongs
-to the place: it stays with it, and goes when the place changes.
+older one changes nothing, and of two of the same time the one that came later counts, as everywhere. The address stays
+with the place, and goes when the place changes.
 """
 
 from __future__ import annotations
