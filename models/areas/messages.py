@@ -10,8 +10,9 @@ from models.cameras.detections import Timestamp
 
 #: What the column ``integer`` of Postgres holds of counts.
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-Latitude = Annotated[float, Meta(ge=-90, le=90)]
-Longitude = Annotated[float, Meta(ge=-180, le=180)]
+#: What is no place is refused with a hint, so decoding lets it pass.
+Latitude = Annotated[float, Meta(extra_json_schema={"minimum": -90, "maximum": 90})]
+Longitude = Annotated[float, Meta(extra_json_schema={"minimum": -180, "maximum": 180})]
 
 
 class AreaMessage(Struct, frozen=True, kw_only=True):

@@ -143,7 +143,8 @@ def test_a_stream_has_one_name(told: str) -> None:
         ("invalid_field", {"total_in_area": True}),
         ("invalid_field", {"total_in_area": "many"}),
         ("invalid_field", {"estimated_max_people": "1.5"}),
-        ("invalid_field", {"latitude": 105.8201, "longitude": 21.0031}),
+        ("invalid_place", {"latitude": 105.8201, "longitude": 21.0031}),
+        ("invalid_place", {"longitude": -180.1}),
         ("invalid_field", {"latitude": "NaN"}),
         ("invalid_field", {"latitude": None}),
         ("invalid_field", {"longitude": ...}),
@@ -156,6 +157,15 @@ def test_a_stream_has_one_name(told: str) -> None:
 )
 def test_what_is_wrong_is_refused_with_the_reason(reason: str, changes: dict[str, Any]) -> None:
     assert refused(**changes).reason == reason
+
+
+def test_places_outside_of_the_city_are_refused_and_swapped_ones_with_a_hint() -> None:
+    reader = AreaReader(area_settings(), (20.5, 105.2, 21.4, 106.1))
+    assert read(reader) == read()
+    assert read(reader, latitude=None, longitude=None)
+    assert refused(reader, latitude=10.8, longitude=106.6).reason == "outside_city"
+    assert "swapped" in refused(reader, latitude=105.8201, longitude=21.0031).detail
+    assert "swapped" in refused(AreaReader(area_settings(), (20, 30, 21, 40)), latitude=35, longitude=20.5).detail
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from models.areas.messages import AreaMessage
 from models.areas.readings import AreaReading
 from trafficapp.areas.reading import AreaReader
-from trafficapp.feeds.declaration import Check, Column, Current, Feed, History
+from trafficapp.feeds.declaration import Check, Column, Convert, Current, Feed, History, Sends
 from trafficapp.settings import Settings
 
 #: How long an area without a newer reading counts as known; counters send one in some seconds.
@@ -25,7 +25,11 @@ def area_readings(settings: Settings) -> str:
 
 
 def _checks(settings: Settings) -> Check:
-    return AreaReader(settings.areas).check
+    return AreaReader(settings.areas, settings.city.bounds).check
+
+
+def _by_stream(_: Settings) -> Convert:
+    return lambda reading, _: [(reading.stream_id, reading)]
 
 
 _STREAM_ID = "5b0f5a34-8a2c-4c55-9d4e-2f4f1a7f6a10"
@@ -39,26 +43,6 @@ _MESSAGE = AreaMessage(
     estimated_max_people=40,
     label="normal",
     type="car",
-)
-
-AREA_DATA = Feed(
-    name="area-counters",
-    summary="Counts of vehicles in areas, as their counters send them.",
-    topic="traffic_data",
-    shape=AreaMessage,
-    sample=_MESSAGE,
-    key="stream_id",
-    checks=_checks,
-)
-
-AREA_INCOMING = Feed(
-    name="area-counters-incoming",
-    summary="The same under the name that older installations use, and what comes through the WebSocket /ws.",
-    topic="ws_incoming",
-    shape=AreaMessage,
-    sample=_MESSAGE,
-    key="stream_id",
-    checks=_checks,
 )
 
 #: ``area:{stream_id}:current``: `AreaReading` as JSON.
@@ -85,8 +69,10 @@ AREAS = Feed(
         type="car",
     ),
     key="stream_id",
-    future_seconds=lambda settings: settings.areas.future_seconds,
+    # what is too far ahead was refused before
+    future_seconds=None,
     is_ours=True,
+    any_clock=True,
     current=AREA_DOCUMENTS,
     history=History(
         table="area_readings",
@@ -109,4 +95,26 @@ AREAS = Feed(
         days=lambda settings: settings.areas.readings_days,
     ),
     path="/api/areas",
+)
+
+AREA_DATA = Feed(
+    name="area-counters",
+    summary="Counts of vehicles in areas, as their counters send them.",
+    topic="traffic_data",
+    shape=AreaMessage,
+    sample=_MESSAGE,
+    key="stream_id",
+    sends=Sends(to=AREAS, messages=_by_stream),
+    checks=_checks,
+)
+
+AREA_INCOMING = Feed(
+    name="area-counters-incoming",
+    summary="The same under the name that older installations use, and what comes through the WebSocket /ws.",
+    topic="ws_incoming",
+    shape=AreaMessage,
+    sample=_MESSAGE,
+    key="stream_id",
+    sends=Sends(to=AREAS, messages=_by_stream),
+    checks=_checks,
 )

@@ -23,7 +23,9 @@ from models.form import read_form
 from models.text_numbers import number, whole_number
 from models.timestamps import from_epoch_us, rfc3339
 from trafficapp.analytics.local_hours import time_zone
+from trafficapp.feeds.places import check_place
 from trafficapp.settings.areas import AREA_COLUMNS, AreaColumnType, AreaSettings
+from trafficapp.settings.city import Bounds
 
 _WHOLE, _LARGE = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)], Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 #: What a field of a configured column may be; texts that say more are looked at in `AreaReader._more`.
@@ -80,12 +82,14 @@ class AreaReader:
 
     Args:
         settings: columns, zone, and how far ahead of its record a reading may be.
+        bounds: of the city; None is the world.
 
     Raises:
         UnknownZone: the zone is none.
     """
 
-    def __init__(self, settings: AreaSettings) -> None:
+    def __init__(self, settings: AreaSettings, bounds: Bounds | None = None) -> None:
+        self._bounds = bounds
         self._zone = time_zone(settings.time_zone)
         self._future_us = None if settings.future_seconds is None else round(settings.future_seconds * 1e6)
         more = settings.more_columns
@@ -125,7 +129,9 @@ class AreaReader:
                 f"timestamp {rfc3339(time_us)} is more than {self._future_us / 1e6:g} s ahead of the record's "
                 f"{rfc3339(record_us)}",
             )
-        if (told.latitude is None) != (told.longitude is None):
+        if told.latitude is not None and told.longitude is not None:
+            check_place(told.latitude, told.longitude, self._bounds)
+        elif told.latitude is not None or told.longitude is not None:
             raise Rejected("invalid_field", "latitude and longitude belong together, and one of them is missing")
         more = self._more(told) if self._more_names else {}
         rest = (

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from trafficapp.areas.feeds import AREA_DATA, AREA_INCOMING, AREAS
 from trafficapp.feeds.declaration import Feed
 from trafficapp.roads.feeds import NOTIFIED, PREDICTED, ROAD_SPEEDS, ROADS
 
-FEEDS: tuple[Feed[Any], ...] = (ROAD_SPEEDS, ROADS, PREDICTED, NOTIFIED)
+FEEDS: tuple[Feed[Any], ...] = (
+    *(ROAD_SPEEDS, ROADS, PREDICTED, NOTIFIED),
+    *(AREA_DATA, AREA_INCOMING, AREAS),
+)

@@ -18,11 +18,8 @@ from trafficapp.stores.areas.area_rows import TABLE, AreaRowMaker, upsert
 from trafficapp.stores.feeds.rows_sink import RowBatch, RowsSink
 from trafficapp.stores.feeds.table import Row
 from trafficapp.stores.postgres.rows import columns_of, write_all
-from trafficapp.stores.postgres.time_partitions import TimePartition, month_partition
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from trafficapp.stores.postgres.connection import Connection
     from trafficapp.stores.postgres.sink import SinkCounters
 
@@ -70,10 +67,6 @@ class HistoryAreasSink(RowsSink):
         self.new_batch = lambda: AreaBatch(maker)
         self._upsert = upsert(settings.areas)
         self._conflict = ", ".join(settings.areas.conflict)
-
-    def _partition(self, day: datetime) -> TimePartition:
-        """Counters may tell any time of the past: each could claim a day, and there are fewer months."""
-        return month_partition(self._history.table, day)
 
     async def write(self, connection: Connection, batch: RowBatch, counters: SinkCounters, isolating: bool) -> None:
         """Insert readings that are new, replace areas that were read earlier."""
