@@ -43,26 +43,22 @@ class AreaMessage(Struct, frozen=True, kw_only=True):
     type: str | None = None
 
 
-class Accepted(Struct, frozen=True, kw_only=True):
-    """The answer to a reading that is kept from now on: Kafka has it.
+class IngestAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to a message: it is kept from now on, since Kafka has it, or it was not taken.
 
     Attributes:
-        timestamp: of the reading, RFC 3339.
-    """
-
-    status: Literal["accepted"] = "accepted"
-    stream_id: str
-    timestamp: str
-
-
-class NotAccepted(Struct, frozen=True, kw_only=True):
-    """The answer to a message that was not taken.
-
-    Attributes:
-        reason: a stable word; for a message that is wrong that of dead letters, else ``forbidden`` or ``unavailable``.
+        status: of what was taken; what was not has none.
+        stream_id: of the reading that was taken.
+        timestamp: likewise, RFC 3339.
+        error: what became of it, in words that clients know, where it was not taken.
+        reason: a stable word for that; for a message that is wrong the one of dead letters, else ``forbidden`` or
+            ``unavailable``.
         detail: what exactly is wrong, for a person.
     """
 
-    error: str
-    reason: str
-    detail: str
+    status: Literal["accepted"] | None = None
+    stream_id: str | None = None
+    timestamp: str | None = None
+    error: str | None = None
+    reason: str | None = None
+    detail: str | None = None

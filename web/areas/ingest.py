@@ -16,7 +16,7 @@ from typing import TypeAlias
 import msgspec
 from aiohttp import web
 
-from models.areas.messages import Accepted, NotAccepted
+from models.areas.messages import IngestAnswer
 from models.cameras.detections import Rejected
 from trafficapp.areas.feeds import AREA_INCOMING
 from trafficapp.areas.literals import json_of_literal
@@ -42,7 +42,7 @@ _WRONG, _NOT_STORED, _FORBIDDEN = "Invalid message format", "Not stored", "Not a
 _encode = msgspec.json.Encoder().encode
 
 #: An answer, or what it depends on: the answer if all goes well, Kafka's word, and until when that is waited for.
-_Answer: TypeAlias = "NotAccepted | tuple[Accepted, asyncio.Future[None], float]"
+_Answer: TypeAlias = "IngestAnswer | tuple[IngestAnswer, asyncio.Future[None], float]"
 
 
 class AreaIngest:
@@ -98,10 +98,10 @@ class AreaIngest:
         try:
             answer = self._handed_in(data, may_send)
         except Rejected as error:
-            answer = NotAccepted(error=_WRONG, reason=error.reason, detail=error.detail)
+            answer = IngestAnswer(error=_WRONG, reason=error.reason, detail=error.detail)
         except TooManyWaiting:
             answer = _not_stored("too many messages wait for Kafka")
-        self._outcomes.labels(NAME, answer.reason if isinstance(answer, NotAccepted) else "accepted").inc()
+        self._outcomes.labels(NAME, answer.reason if isinstance(answer, IngestAnswer) else "accepted").inc()
         return answer
 
     def operations(self) -> list[Operation]:
@@ -111,7 +111,7 @@ class AreaIngest:
                 f"GET {self.clients.route}",
                 self.live,
                 Tag.LIVE,
-                Accepted | NotAccepted,
+                IngestAnswer,
                 errors=SOCKET_ERRORS,
                 websocket=True,
             )
@@ -119,7 +119,7 @@ class AreaIngest:
 
     def _handed_in(self, data: str | bytes, may_send: bool) -> _Answer:
         if not may_send:
-            return NotAccepted(error=_FORBIDDEN, reason="forbidden", detail="readings need a token of an operator")
+            return IngestAnswer(error=_FORBIDDEN, reason="forbidden", detail="readings need a token of an operator")
         value = data.encode() if isinstance(data, str) else data
         most = self.settings.ingest_message_bytes
         if len(value) > most:
@@ -135,7 +135,7 @@ class AreaIngest:
         reading = accepted.message
         # by its stream, so that readings of a stream keep their order
         done = self.deliveries.send(reading.stream_id.encode(), value)
-        answer = Accepted(stream_id=reading.stream_id, timestamp=reading.timestamp)
+        answer = IngestAnswer(status="accepted", stream_id=reading.stream_id, timestamp=reading.timestamp)
         return answer, done, time.monotonic() + self.settings.ingest_answer_seconds
 
 
@@ -207,7 +207,7 @@ def _text(data: str | bytes) -> str:
 
 
 async def _told(answer: _Answer) -> bytes:
-    if isinstance(answer, NotAccepted):
+    if isinstance(answer, IngestAnswer):
         return _encode(answer)
     accepted, done, until = answer
     # waiting for it does not cancel it: who sends and leaves at once has sent
@@ -222,5 +222,5 @@ async def _told(answer: _Answer) -> bytes:
     return _encode(accepted)
 
 
-def _not_stored(why: str) -> NotAccepted:
-    return NotAccepted(error=_NOT_STORED, reason="unavailable", detail=f"{why}; send it again")
+def _not_stored(why: str) -> IngestAnswer:
+    return IngestAnswer(error=_NOT_STORED, reason="unavailable", detail=f"{why}; send it again")

@@ -26,7 +26,7 @@ from trafficapp.engine.telemetry import Telemetry
 from trafficapp.feeds.declaration import Current
 from trafficapp.settings import load_settings
 from trafficapp.stores.redis.connection import connect
-from trafficapp.topics import LIVE_VEHICLES, declared_topics
+from trafficapp.topics import LIVE_VEHICLES, topics_of
 from web.application import setup
 from web.areas import deliveries
 from web.serving.context import WebContext
@@ -53,13 +53,13 @@ async def worker(redis_server: RedisServer, kafka: str, auth: Any = None, **area
     settings = load_settings(
         app_id=f"areas-{secrets.token_hex(3)}",
         redis={"url": redis_server.url},
-        kafka={"bootstrap_servers": kafka, "partitions": 2},
+        kafka={"bootstrap_servers": kafka},
         postgres={"url": "postgresql://127.0.0.1:9/nowhere"},
         auth=auth or {},
         areas={"listen_seconds": 0.3, **areas},
     )
     if kafka != "127.0.0.1:9":
-        await create_topics(settings, declared_topics(settings, [AREA_INCOMING]))
+        await create_topics(settings, topics_of(AREA_INCOMING, settings))
     context = WebContext(
         settings=settings,
         telemetry=Telemetry("streams", "test"),
