@@ -27,7 +27,8 @@ FORBIDDEN = {
 DOMAIN = (
     *("models", "trafficapp.windows", "trafficapp.alerts", "trafficapp.roads", "trafficapp.forecast"),
     *("trafficapp.notifications", "trafficapp.analytics", "trafficapp.topics", "trafficapp.movement"),
-    *("trafficapp.fleet",),
+    *("trafficapp.areas.reading", "trafficapp.areas.literals", "trafficapp.transit", "trafficapp.riders"),
+    *("trafficapp.fleet", "trafficapp.incidents", "trafficapp.weather", "trafficapp.city"),
     *("trafficapp.engine.state_rows", "trafficapp.engine.forgetting"),
 )
 ENGINES_AND_CLIENTS = frozenset(
@@ -60,8 +61,8 @@ FLOORS = ("trafficapp.stores", "trafficapp", "agents", "web")
 SUBJECTS = frozenset(
     {
         *("windows", "cameras", "alerts", "roads", "forecast", "notifications", "administration", "analytics"),
-        *("reports", "simulation", "sources", "training", "upkeep", "movement"),
-        *("fleet",),
+        *("areas", "transit", "riders", "fleet", "movement", "incidents", "weather", "still_cameras", "city"),
+        *("reports", "simulation", "sources", "training", "upkeep"),
     }
 )
 MOST_MODULES_IN_A_ROOM = 20

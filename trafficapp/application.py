@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from trafficapp.areas.feeds import AREAS
 from trafficapp.commands import inspection, roles
 from trafficapp.engine.app import TrafficApp
 from trafficapp.feeds.declaration import Feed
@@ -76,7 +77,7 @@ def _with_agents(settings: Settings, feeds: Sequence[Feed[Any]]) -> TrafficApp:
     app = TrafficApp(settings, feeds)
     for module in _ROLES[settings.worker.role]:
         import_module(module).register(app)
-    import_module("agents.feeds").register(app, {ROADS.name: _keep_roads})
+    import_module("agents.feeds").register(app, {ROADS.name: _keep_roads, AREAS.name: _keep_areas})
     if settings.worker.role == "feeds":
         import_module("agents.rules").register(app, import_module("agents.feeds").check(app))
     return app
@@ -86,6 +87,12 @@ def _keep_roads(settings: Settings, should_stop: Callable[[], bool]) -> RowsSink
     from trafficapp.stores.roads.observations_sink import HistoryRoadsSink
 
     return HistoryRoadsSink(settings, should_stop)
+
+
+def _keep_areas(settings: Settings, should_stop: Callable[[], bool]) -> RowsSink:
+    from trafficapp.stores.areas.areas_sink import HistoryAreasSink
+
+    return HistoryAreasSink(settings, should_stop)
 
 
 def _in_role(settings: Settings, role: str, feeds: Sequence[Feed[Any]]) -> TrafficApp:

@@ -27,6 +27,7 @@ _SECTIONS: dict[str, dict[str, _Place]] = {
         "topics": _Place("trafficapp.commands.set_up", "topics", "Create the Kafka topics, or begin one anew."),
         "migrate": _Place("trafficapp.commands.history_database", "migrate", "Bring the database up to date."),
         "cameras": _Place("trafficapp.cameras.commands", "cameras", "Where cameras stand and which roads they see."),
+        "areas": _Place("trafficapp.areas.commands", "areas", "Columns and key of the table of area counters."),
         "graph": _Place("trafficapp.roads.files.commands", "graph", "Import the road graph of your city."),
         "token": _Place("web.auth.token_command", "token", "Print a token for one person."),
     },

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from redis.asyncio import Redis
 
+from trafficapp.topics import LIVE_VEHICLES
 from web import administration
 from web.alerts import actions as alert_actions
 from web.alerts import export as alert_export
 from web.alerts import views as alerts
+from web.areas import views as areas
+from web.areas.ingest import AreaIngest
 from web.auth.access import AUTHORITY, Access, Authority, warn_of_public_reads
 from web.cameras import analytics, current, dashboard, history, maps
 from web.cameras import predictions as camera_predictions
 from web.documents import views as documents
-from web.feeds.views import views_of
 from web.fleet import trajectories
 from web.fleet.locations import FleetViews
+from web.feeds.socket import DocumentFeed
+from web.feeds.views import FeedViews, views_of
 from web.roads import current as roads
 from web.roads import exports as road_exports
 from web.roads import feed_roads, prediction_accuracy, routes, simulated_spans
@@ -59,8 +63,9 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     route_cache = RouteCache(context.redis, settings.roads.route_cache_seconds)
     feed_views = views_of(context.feeds, settings, telemetry, connect_feed)
     heard_feeds = [views.heard for views in feed_views if views.heard is not None]
+    ingest = AreaIngest(settings, telemetry, context.publisher.outbox, _vehicles(feed_views))
     socket_clients = (
-        *(*sockets.clients.values(), event_sockets.clients, notification_views.clients),
+        *(*sockets.clients.values(), event_sockets.clients, notification_views.clients, ingest.clients),
         *(views.clients for views in feed_views),
     )
     pings = Tasks()
@@ -80,6 +85,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         planning.start()
         for heard in heard_feeds:
             heard.start()
+        ingest.start()
         pings.start(*(clients.keep_awake() for clients in socket_clients))
         context.registry.start()
 
@@ -87,6 +93,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         await asyncio.gather(feed.stop(), events.stop(), road_notices.stop(), planning.stop(), pings.stop())
         await asyncio.gather(*(heard.stop() for heard in heard_feeds))
         await asyncio.gather(*(clients.close_all() for clients in socket_clients))
+        await ingest.stop()
 
     async def close_clients(_: web.Application) -> None:
         # Faust cleans up twice
@@ -116,6 +123,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *road_exports.operations(planning),
         *analytics.operations(),
         *road_trends.operations(),
+        *areas.operations(),
         *simulated_spans.operations(),
         *predictions_roads.operations(),
         *prediction_accuracy.operations(),
@@ -127,11 +135,17 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *sockets.operations(),
         *event_sockets.operations(),
         *notification_views.operations(),
+        *ingest.operations(),
         *(operation for views in feed_views for operation in views.operations()),
     ]
     mount(web_app, [*operations, *documents.operations()])
     documents.prepare(web_app)
     web_app.add_routes([*pages.routes(), *documents.routes()])
+
+
+def _vehicles(feed_views: Iterable[FeedViews]) -> DocumentFeed | None:
+    """What is told of the newest state of each vehicle, where a feed tells it."""
+    return next((views.heard for views in feed_views if views.topic == LIVE_VEHICLES), None)
 
 
 def _redis_up(client: Redis) -> Callable[[], Awaitable[bool]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from trafficapp.areas.feeds import AREA_DATA, AREA_INCOMING, AREAS
 from trafficapp.feeds.declaration import Feed
 from trafficapp.fleet.feeds import CARS, POSITIONS, TRACKERS
 from trafficapp.movement.feeds import QUALITY
@@ -13,4 +14,5 @@ FEEDS: tuple[Feed[Any], ...] = (
     *(ROAD_SPEEDS, ROADS, PREDICTED, NOTIFIED),
     *(CARS, TRACKERS, POSITIONS),
     *(QUALITY,),
+    *(AREA_DATA, AREA_INCOMING, AREAS),
 )

@@ -25,6 +25,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableSource
 
+from trafficapp.settings.areas import AreaSettings as AreaSettings
 from trafficapp.settings.city import CitySettings as CitySettings
 from trafficapp.settings.deployed_names import NAMES, WrongName, settings_of
 from trafficapp.settings.due_times import NIGHTLY_PATTERN
@@ -399,6 +400,7 @@ class Settings(BaseSettings):
     notifications: NotificationSettings = Field(default_factory=NotificationSettings)
     movement: MovementSettings = Field(default_factory=MovementSettings)
     fleet: FleetSettings = Field(default_factory=FleetSettings)
+    areas: AreaSettings = Field(default_factory=AreaSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     backup: BackupSettings = Field(default_factory=BackupSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)

@@ -63,6 +63,7 @@ class FeedViews:
         self, feed: Feed[Any], current: Current, settings: Settings, telemetry: Telemetry, connect: Callable[[], Redis]
     ) -> None:
         self._feed, self._current = feed, current
+        self.topic = feed.topic_in(settings)
         self._pages = DocumentPages(feed, f"what is current of {feed.name}")
         self.heard: DocumentFeed | None = None
         if current.channel is not None:

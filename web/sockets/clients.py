@@ -14,7 +14,7 @@ import resource
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
@@ -47,6 +47,10 @@ _OTHER_FILES = 1024
 
 #: What the connection itself may hold unsent; what is beyond waits in the queue.
 _UNSENT_BYTES = 32 * 1024
+
+
+#: Takes a message of a client, text or bytes; the next one is read when it returns.
+Hear: TypeAlias = "Callable[[SocketClient, str | bytes], Awaitable[None]]"
 
 
 def allow_connections(connections: int) -> None:
@@ -83,6 +87,7 @@ class SocketClient:
         self._more = asyncio.Event()
         self._less = asyncio.Event()
         self._ping_unanswered = False
+        self._answers_only = False
         self._writing = False
         self._closed = False
         self._closing: asyncio.Task[None] | None = None
@@ -91,8 +96,11 @@ class SocketClient:
         self._writer = asyncio.create_task(self._write())
 
     def offer(self, message: bytes, frame: bytes | None = None) -> bool:
-        """Send or queue a message; False when there is no room. A client that is being cut takes no more."""
-        if self._closed:
+        """Send or queue a message that everybody is told; False when there is no room.
+
+        A client that is being cut takes no more, nor does one that wants answers only.
+        """
+        if self._closed or self._answers_only:
             return True
         if frame is not None and self._transport is not None and self._is_idle(self._transport):
             # spares the writer's turn, which costs more than the rest
@@ -110,6 +118,13 @@ class SocketClient:
             await self._less.wait()
         if not self._closed:
             self._put(WSMsgType.TEXT, message)
+
+    def want_answers_only(self) -> None:
+        """From now on tell it only what is put for it; what it was to be told before and waits is dropped."""
+        self._answers_only = True
+        self._queue = deque(waiting for waiting in self._queue if waiting[0] is not WSMsgType.TEXT)
+        self._queued_bytes = 0
+        self._less.set()
 
     def ping(self) -> bool:
         """Ask whether the client still reads; False when it has not answered the time before."""
@@ -193,10 +208,14 @@ class SocketClients:
         route: its path.
         settings: how many clients, how much may wait for each, how often they are pinged.
         telemetry: counts them.
+        incoming_bytes: a client that sends a longer message is closed with 1009.
     """
 
-    def __init__(self, route: str, settings: Settings, telemetry: Telemetry) -> None:
+    def __init__(
+        self, route: str, settings: Settings, telemetry: Telemetry, incoming_bytes: int = _MAX_INCOMING_BYTES
+    ) -> None:
         self.route = route
+        self._incoming_bytes = incoming_bytes
         self._settings = settings
         self._clients: set[SocketClient] = set()
         #: places taken: by each client, by all, by those without a token
@@ -210,6 +229,7 @@ class SocketClients:
         request: web.Request,
         attend: Callable[[SocketClient], Awaitable[None]],
         leave: Callable[[SocketClient], None],
+        hear: Hear | None = None,
     ) -> web.StreamResponse:
         """Accept a client and keep its connection until it ends.
 
@@ -217,13 +237,14 @@ class SocketClients:
             request: the handshake.
             attend: makes the client one of those who are told; may send it something first, and take its time.
             leave: the client is gone.
+            hear: takes what the client says, one message at a time; without it nobody listens.
 
         Raises:
             ProblemError: 426, it is no handshake; 429, 503, there are too many clients of this caller, of all.
         """
-        socket = _handshake(request)
+        socket = _handshake(request, self._incoming_bytes)
         with self._place(request):
-            return await self._serve(request, socket, attend, leave)
+            return await self._serve(request, socket, attend, leave, hear)
 
     async def _serve(
         self,
@@ -231,6 +252,7 @@ class SocketClients:
         socket: web.WebSocketResponse,
         attend: Callable[[SocketClient], Awaitable[None]],
         leave: Callable[[SocketClient], None],
+        hear: Hear | None,
     ) -> web.StreamResponse:
         await socket.prepare(request)
         web_settings = self._settings.web
@@ -240,7 +262,7 @@ class SocketClients:
         attending = asyncio.create_task(self._attend(client, attend))
         expiry = _expire_with(caller_of(request), client)
         try:
-            await self._hear(client)
+            await self._hear(client, hear)
         finally:
             if expiry is not None:
                 expiry.cancel()
@@ -307,8 +329,8 @@ class SocketClients:
             logger.exception("a client of %s cannot be served", self.route)
             await client.close(WSCloseCode.INTERNAL_ERROR, "the fault is ours")
 
-    async def _hear(self, client: SocketClient) -> None:
-        """Clients have nothing to say but pings and pongs; aiohttp answers the close."""
+    async def _hear(self, client: SocketClient, hear: Hear | None) -> None:
+        """Most clients have nothing to say but pings and pongs; aiohttp answers the close."""
         message: Any
         async for message in client.socket:
             if message.type is WSMsgType.PONG:
@@ -316,15 +338,19 @@ class SocketClients:
             elif message.type is WSMsgType.PING:
                 with contextlib.suppress(ConnectionError):
                     await client.socket.pong(message.data)
+            elif hear is not None and message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                # its pong may wait behind much that it sent
+                client.answered()
+                await hear(client, message.data)
 
 
-def _handshake(request: web.Request) -> web.WebSocketResponse:
+def _handshake(request: web.Request, incoming_bytes: int) -> web.WebSocketResponse:
     socket = web.WebSocketResponse(
         protocols=SOCKET_PROTOCOLS,
         timeout=CLOSE_WITHIN_SECONDS,
         autoping=False,
         compress=False,  # the same bytes for everybody
-        max_msg_size=_MAX_INCOMING_BYTES,
+        max_msg_size=incoming_bytes,
         writer_limit=_UNSENT_BYTES // 2,
     )
     if not socket.can_prepare(request).ok:

@@ -39,6 +39,9 @@ class RowBatch:
         """Take a row in, in place of an earlier one of the same key."""
         self.rows[key] = row
 
+    def leave(self, message: Any) -> None:
+        """A message has the key of a row that stays."""
+
 
 class RowsSink(HistorySink[RowBatch]):
     """Keeps the history of a feed.
@@ -81,6 +84,8 @@ class RowsSink(HistorySink[RowBatch]):
             counters.repeated += known is not None
             if known is None or (maker.newest_by is not None and known[maker.newest_by] <= row[maker.newest_by]):
                 batch.put(key, row, accepted.message)
+            else:
+                batch.leave(accepted.message)
         return batch, counters
 
     async def ensure_partitions(self, connection: Connection, batch: RowBatch) -> None:

@@ -1,0 +1,1 @@
+"""Area counters: how many vehicles stand in an area, as its counter says."""

@@ -1,0 +1,1 @@
+"""Area counters: every reading, and each area as of its newest one."""

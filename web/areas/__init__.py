@@ -1,0 +1,1 @@
+"""Area counters over HTTP and WebSocket."""
