@@ -53,7 +53,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     event_sockets = EventSockets(events, settings, telemetry)
     road_notices = NotificationFeed(connect_feed)
     notification_views = NotificationViews(road_notices, settings, telemetry)
-    planning = RoutePlanning(settings.roads, telemetry, context.redis, connect_feed)
+    planning = RoutePlanning(settings.roads, telemetry, context.redis, connect_feed, settings.weather)
     route_cache = RouteCache(context.redis, settings.roads.route_cache_seconds)
     feed_views = views_of(context.feeds, settings, telemetry, connect_feed)
     heard_feeds = [views.heard for views in feed_views if views.heard is not None]

@@ -28,8 +28,8 @@ class Level(NamedTuple):
     colour: str | None = None
 
 
-#: What a reading says of one kind of weather: the highest level whose threshold is reached, 0 is none; the highest level
-#: that holds on if it was reached before, at least as high; and the value that was measured, None where words say it.
+#: What a reading says of one kind of weather: the highest level whose threshold is reached, 0 is none; the highest
+#: level that holds on if it was reached before, at least as high; what was measured, None where words say it.
 Judged: TypeAlias = tuple[int, int, float | None]
 
 

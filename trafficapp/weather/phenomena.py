@@ -8,7 +8,7 @@ from models.weather.current import Phenomenon
 from models.weather.observed import WeatherObserved
 from trafficapp.settings import WeatherFactorSettings, WeatherSettings
 from trafficapp.weather.air_quality import index_of_pm2_5, whole_index
-from trafficapp.weather.condition_words import NO_WORDS, ConditionWords, condition_words
+from trafficapp.weather.condition_words import NO_WORDS, condition_words
 
 _MINUTES_PER_HOUR = 60.0
 
