@@ -7,7 +7,7 @@ the nearest station that is current and within reach; where there is none nothin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -154,3 +154,26 @@ class EdgePlaces:
             edges, found = tree.query_nearest(self._points, max_distance=reach_m, all_matches=False)
             station_of[edges] = found
         return RoadWeather(tuple(stations[number] for number in kept.tolist()), station_of)
+
+
+class WeatherOfRoads:
+    """The weather of roads, by the edges that they are on.
+
+    Args:
+        weather: of the edges.
+        position_of_edge: of the graph.
+        edges: of each road, with the share of each that it covers.
+    """
+
+    def __init__(
+        self,
+        weather: RoadWeather,
+        position_of_edge: Mapping[str, int],
+        edges: Mapping[str, Sequence[tuple[str, float]]],
+    ) -> None:
+        self._weather, self._position, self._edges = weather, position_of_edge, edges
+
+    def of_road(self, road_id: str) -> StationWeather | None:
+        """The station of the middle one of a road's edges; None for a road that is not on the graph."""
+        known = [place for name, _ in self._edges.get(road_id, ()) if (place := self._position.get(name)) is not None]
+        return self._weather.of_edge(known[len(known) // 2]) if known else None
