@@ -117,8 +117,8 @@ class Current:
         seconds: how long a document is kept after it was sent.
         channel: on which documents are told that are newer than what was there; None when nobody is told.
         sent: name of the field that says when it was sent, RFC 3339; None where the record's own time says so.
-        of_other_clocks: whether times of a feed of ours follow clocks of producers, which may run ahead: nothing is left
-            out for that then, and keys are unlisted by when documents were put.
+        of_other_clocks: whether times of a feed of ours follow clocks of producers, which may run ahead: nothing is
+            left out for that then, and keys are unlisted by when documents were put.
         as_of: given the settings, what turns a document into what it is at a time, aware; for those that say how old
             they are.
     """

@@ -6,5 +6,6 @@ from typing import Any
 
 from trafficapp.feeds.declaration import Feed
 from trafficapp.roads.feeds import NOTIFIED, PREDICTED, ROAD_SPEEDS, ROADS
+from trafficapp.weather.feeds import WEATHER_FEEDS
 
-FEEDS: tuple[Feed[Any], ...] = (ROAD_SPEEDS, ROADS, PREDICTED, NOTIFIED)
+FEEDS: tuple[Feed[Any], ...] = (ROAD_SPEEDS, ROADS, PREDICTED, NOTIFIED, *WEATHER_FEEDS)
