@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from models.form import read_form
 from models.text_numbers import number
 
 #: What was ever measured on earth is well within (WMO, World Weather and Climate Extremes Archive: -89.2 to 56.7 °C,
@@ -57,22 +56,13 @@ class WeatherReading(Struct, frozen=True, kw_only=True, gc=False):
 _NUMBERS = (
     *("temperature", "humidity", "wind_speed", "wind_gust", "precipitation", "visibility", "airQualityIndex", "pm2_5"),
 )
-_decode = msgspec.json.Decoder(WeatherReading).decode
-
-
-def decode_reading(value: bytes | None) -> WeatherReading:
-    """Read a message; numbers may be written as text.
-
-    Raises:
-        Rejected: it has not the form of one.
-    """
-    return read_form(value, WeatherReading, _decode, ("device_id",), forgive_reading)
 
 
 def forgive_reading(message: dict[str, Any]) -> None:
     """Take numbers that are written as text for numbers; what says none is left as it is, to be refused."""
     for name in _NUMBERS:
-        message[name] = _number(message.get(name))
+        if name in message:
+            message[name] = _number(message[name])
     location = message.get("location")
     if isinstance(location, list):
         message["location"] = [_number(part) for part in location]

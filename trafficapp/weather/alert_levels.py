@@ -27,6 +27,11 @@ class Level(NamedTuple):
     severity: AlertSeverity
     colour: str | None = None
 
+    @property
+    def title(self) -> str:
+        """The same as a title; a band of the air does not say what it is of."""
+        return f"{self.name[0].upper()}{self.name[1:]}" if self.colour is None else f"Air: {self.name}"
+
 
 #: What a reading says of one kind of weather: the highest level whose threshold is reached, 0 is none; the highest
 #: level that holds on if it was reached before, at least as high; what was measured, None where words say it.

@@ -28,10 +28,19 @@ from trafficapp.weather.topics import WEATHER_ALERTS, WEATHER_CURRENT
 
 
 class _Station(Struct, omit_defaults=True):
-    """What is remembered of a station; the state row."""
+    """What is remembered of a station; the state row.
+
+    Attributes:
+        reading: the newest.
+        received_us: when it came, by the time of its record.
+        heard_us: likewise by the partition's clock, which measures silence.
+        is_current: whether it was told as current last.
+        courses: of alerts, by type; those that are calm are left out.
+    """
 
     reading: WeatherObserved
     received_us: int
+    heard_us: int
     is_current: bool = True
     courses: dict[str, Course] = {}
 
@@ -70,7 +79,7 @@ class WeatherStations:
         name, record_us = message.station, when.record_us
         station = self._stations.get(name)
         if station is None:
-            station = self._stations[name] = _Station(message, record_us)
+            station = self._stations[name] = _Station(message, record_us, when.clock_us)
             self._look_again(name, station)
         elif message.observed_us < station.reading.observed_us:
             if record_us - station.received_us <= self._current_us:
@@ -81,6 +90,7 @@ class WeatherStations:
             return []
         was_current, station.is_current = station.is_current, True
         station.reading, station.received_us = message, max(station.received_us, record_us)
+        station.heard_us = when.clock_us
         if not was_current:
             self._look_again(name, station)
         self._changed.add(name)
@@ -102,7 +112,7 @@ class WeatherStations:
                 continue  # it came back, and is looked at another time
             station = self._stations[name]
             if self._due_us(station) <= clock_us:
-                yield from self._fell_silent(name, station, clock_us - station.received_us)
+                yield from self._fell_silent(name, station, clock_us - station.heard_us)
             if name in self._stations:
                 self._look_again(name, station)
 
@@ -120,10 +130,10 @@ class WeatherStations:
     def _due_us(self, station: _Station) -> int:
         """When silence changes something."""
         if station.is_current:
-            return station.received_us + self._current_us + 1
+            return station.heard_us + self._current_us + 1
         if any(course.level for course in station.courses.values()):
-            return station.received_us + self._silent_us
-        return station.received_us + self._forget_us
+            return station.heard_us + self._silent_us
+        return station.heard_us + self._forget_us
 
     def _fell_silent(self, name: str, station: _Station, silent_us: int) -> Iterator[Told]:
         self._changed.add(name)
@@ -197,7 +207,7 @@ class WeatherStations:
             state=state,
             severity=level.severity,
             subject=reading.station,
-            title=f"{rule.title} is over" if over else f"{rule.title}: {level.name}",
+            title=f"{rule.title} is over" if over else level.title,
             message=f"Station {reading.station}: {'over, ' if over else level.name + ', '}{why}",
             timestamp=rfc3339(at_us),
             opened_at=rfc3339(course.opened_us),
