@@ -42,6 +42,7 @@ from web.sockets.notification_feed import NotificationFeed
 from web.sockets.subscription import Tasks
 from web.sockets.window_feed import LiveFeed
 from web.sockets.windows import MetricsSockets
+from web.weather import history as weather_history
 
 
 def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[[], Redis]) -> None:
@@ -59,7 +60,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     event_sockets = EventSockets(events, settings, telemetry)
     road_notices = NotificationFeed(connect_feed)
     notification_views = NotificationViews(road_notices, settings, telemetry)
-    planning = RoutePlanning(settings.roads, telemetry, context.redis, connect_feed)
+    planning = RoutePlanning(settings.roads, telemetry, context.redis, connect_feed, settings.weather)
     route_cache = RouteCache(context.redis, settings.roads.route_cache_seconds)
     feed_views = views_of(context.feeds, settings, telemetry, connect_feed)
     heard_feeds = [views.heard for views in feed_views if views.heard is not None]
@@ -130,6 +131,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *camera_predictions.operations(settings),
         *FleetViews().operations(),
         *trajectories.operations(),
+        *weather_history.operations(),
         *health.operations(),
         Operation("GET /metrics", exposition, Tag.OPERATION, access=Access.OPEN, content_type="text/plain"),
         *sockets.operations(),

@@ -47,7 +47,9 @@ from trafficapp.state_logs import road_forecast_state_log
 from trafficapp.stores.redis.connection import connect
 from trafficapp.stores.roads.published_graph import GraphPublisher
 from trafficapp.stores.roads.recent_routes import RecentRoutes, recent_routes
+from trafficapp.stores.weather.city_weather import CityWeather
 from trafficapp.topics import CITY_PARTITIONS, DEAD_LETTERS, NOTIFICATIONS, PREDICTIONS, road_observations
+from trafficapp.weather.road_weather import WeatherOfRoads
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +79,7 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
         predictor: CityPredictor,
         graph: GraphPublisher,
         redis: Redis,
+        weather: CityWeather,
     ) -> None:
         super().__init__(state, settings.kafka.session_timeout_seconds)
         self._settings = settings
@@ -85,6 +88,7 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
         self._predictor = predictor
         self._graph = graph
         self._redis = redis
+        self._weather = weather
         self._notices = RoadNotices(settings.notifications)
         self._closed_us = round(settings.roads.closed_seconds * MICROSECONDS_PER_SECOND)
         self._paces: dict[int, Pace] = {}
@@ -183,7 +187,8 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
         await self._tell(partition)
         predictions: list[RoadPrediction] = []
         if states.roads:
-            moment = await asyncio.to_thread(self._moment, one)
+            weather = await self._weather.of_roads(states.edges())
+            moment = await asyncio.to_thread(self._moment, one, weather)
             predicted = await self._predict(partition, moment)
             predictions = predicted.predictions
             await self._put_graph(states, predicted, from_epoch_us(moment.made_at_us))
@@ -265,7 +270,7 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
             await asyncio.sleep(0)
         await acknowledged(sent, topic)
 
-    def _moment(self, one: Owned[CityRoads]) -> CityMoment:
+    def _moment(self, one: Owned[CityRoads], weather: WeatherOfRoads | None) -> CityMoment:
         """All roads now: by our clock, or by that of the feed's newest record where it is ahead."""
         states = one.states
         now = max(time.time(), states.source_ms / 1000 + time.monotonic() - one.applied)
@@ -283,6 +288,7 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
             closed=frozenset(
                 road_id for road_id, road in states.roads.items() if road.is_closed(now_us, self._closed_us)
             ),
+            weather=weather,
         )
 
     async def _write_state(self, partition: int, one: Owned[CityRoads]) -> None:
@@ -339,8 +345,10 @@ def register(app: TrafficApp) -> None:
     redis = connect(settings.redis.url.get_secret_value())
     app.close_at_end(redis.aclose)
     predictor = CityPredictor(CityModel(settings.forecast.models_dir, settings.forecast.step_seconds))
-    graph = GraphPublisher(redis, app.outbox, city_graph(settings.roads), settings.roads.city)
-    sink = RoadForecastsSink(settings, app.outbox, state, app.telemetry, predictor, graph, redis)
+    roads = city_graph(settings.roads)
+    graph = GraphPublisher(redis, app.outbox, roads, settings.roads.city)
+    weather = CityWeather(redis, settings.weather, roads)
+    sink = RoadForecastsSink(settings, app.outbox, state, app.telemetry, predictor, graph, redis, weather)
     app.read_in_runs(road_observations(settings), sink, name="road_forecasts", partitions=CITY_PARTITIONS)
     app.keep_state(sink)
 

@@ -31,6 +31,7 @@ class RoadPrediction(Struct, frozen=True, kw_only=True, gc=False):
         step_start: begin of the newest step of the speeds that it was made from.
         step_speed_kmh: mean of the newest step with a measurement, the last value that the model is compared with; None
             when there is none that is recent.
+        weather_factor: what bad weather leaves of the usual speed, where that is what is predicted; else None.
     """
 
     event_id: str
@@ -49,6 +50,7 @@ class RoadPrediction(Struct, frozen=True, kw_only=True, gc=False):
     confidences: list[float | None]
     step_start: str
     step_speed_kmh: float | None = None
+    weather_factor: float | None = None
 
 
 encode_prediction = msgspec.json.Encoder().encode

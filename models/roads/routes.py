@@ -81,6 +81,22 @@ class AvoidedRoad(Struct, frozen=True, kw_only=True):
     where: Literal["start", "way", "end"]
 
 
+class RouteWeather(Struct, frozen=True, kw_only=True):
+    """The weather around a station, which slows those roads there whose speed was not measured.
+
+    Attributes:
+        station: its name, as in ``/api/weather``.
+        phenomena: what slows them, such as ``heavy_rain``.
+        speed_factor: what is left of usual speeds and free flow.
+        received_at: when its reading came, RFC 3339 UTC.
+    """
+
+    station: str
+    phenomena: list[str]
+    speed_factor: float
+    received_at: str
+
+
 class RouteAnswer(Struct, frozen=True, kw_only=True):
     """The quickest route, and up to two others worth a choice.
 
@@ -95,6 +111,7 @@ class RouteAnswer(Struct, frozen=True, kw_only=True):
         origin_moved_m: how far the recommended route begins from the origin, in metres.
         destination_moved_m: how far it ends from the destination, in metres.
         moved_note: why it begins or ends on another road than the nearest; null when it does not.
+        weather: stations whose weather slows roads of the city that were not measured, the worst first; ten at most.
     """
 
     recommended_route: RecommendedRoute
@@ -107,6 +124,7 @@ class RouteAnswer(Struct, frozen=True, kw_only=True):
     origin_moved_m: float
     destination_moved_m: float
     moved_note: str | None
+    weather: list[RouteWeather] = []
 
 
 encode_route_answer = msgspec.json.Encoder().encode

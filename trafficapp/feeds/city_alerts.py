@@ -37,6 +37,7 @@ def alert_feed(topic: str, summary: str, shape: type[_Alert], sample: _Alert, pa
         future_seconds=None,
         retention_hours=lambda settings: settings.retention.alert_topic_days * 24,
         is_ours=True,
+        any_clock=True,
         place=lambda alert: _place(alert.latitude, alert.longitude),
         current=Current(
             document=f"alert:{topic}:{{key}}",

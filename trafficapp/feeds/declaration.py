@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -41,6 +42,10 @@ COLUMN_TYPES = frozenset(
         *("boolean", "uuid", "jsonb", "double precision[]"),
     }
 )
+
+
+#: In place of a field's name: a column that has the time of the record, by the broker's clock.
+RECORD_TIME = "record time"
 
 
 class Checked(Protocol):
@@ -69,7 +74,7 @@ class Column:
     Attributes:
         type: as Postgres names it: ``text``, ``timestamptz``, ``double precision``, ``integer``, ``bigint``,
             ``boolean``, ``uuid``, ``jsonb`` or ``double precision[]``.
-        of: name of the field that it is filled from, where that is another than the column's.
+        of: name of the field that it is filled from, where that is another than the column's; or `RECORD_TIME`.
     """
 
     type: str
@@ -112,6 +117,8 @@ class Current:
         seconds: how long a document is kept after it was sent.
         channel: on which documents are told that are newer than what was there; None when nobody is told.
         sent: name of the field that says when it was sent, RFC 3339; None where the record's own time says so.
+        as_of: given the settings, what turns a document into what it is at a time, aware; for those that say how old
+            they are.
     """
 
     document: str
@@ -119,6 +126,7 @@ class Current:
     seconds: int
     channel: str | None = None
     sent: str | None = None
+    as_of: Callable[[Settings], Callable[[bytes, datetime], bytes]] | None = None
 
     @property
     def reaches_back_seconds(self) -> float:
@@ -127,7 +135,7 @@ class Current:
 
     @property
     def put_at(self) -> str:
-        """Sorted set of natural keys of a feed that others send, scored by when a document was put, in epoch seconds.
+        """Sorted set of natural keys of a feed by other clocks, scored by when a document was put, in epoch seconds.
 
         By it keys are unlisted: the times of documents are those of the producers' clocks.
         """
@@ -215,6 +223,8 @@ class Feed(Generic[Message]):
         rekey: whether producers may use any key and partitioner: messages then go on by their natural key.
         sends: what goes on to rules or to another feed; producers may then use any key and partitioner.
         place: where a message is of, (latitude, longitude) in degrees, or None; see the setting ``city.bounds``.
+        forgive: mends what producers write otherwise in a message as JSON has it, such as numbers as text; it is called
+            only for messages that have not the form.
         is_ours: whether this application sends it. What is ours is not refused with a letter, but told in the log.
         any_clock: of what is ours: its times are those of producers whose clocks nobody guards. Stores then believe
             them as they believe what others send.
@@ -239,6 +249,7 @@ class Feed(Generic[Message]):
     rekey: bool = False
     sends: Sends | None = None
     place: Callable[[Message], tuple[float, float] | None] | None = None
+    forgive: Callable[[dict[str, Any]], None] | None = None
     is_ours: bool = False
     any_clock: bool = False
     checks: Callable[[Settings], Check] | None = None
@@ -260,7 +271,7 @@ class Feed(Generic[Message]):
         named = {self.key, *filter(None, [self.time])}
         if self.history is not None:
             columns = self.history.columns
-            sources = {column.of or name for name, column in columns.items()}
+            sources = {column.of or name for name, column in columns.items()} - {RECORD_TIME}
             if self.time not in sources:
                 raise ValueError(f"{self.name}: no column of the table has the {self.time}")
             named |= sources
@@ -285,7 +296,7 @@ class Feed(Generic[Message]):
         if (history := self.history) is not None:
             special = (*history.key, *filter(None, (history.newest_by, history.partitioned_by)))
             # that the time is there is looked at in every message
-            never_null = {history.columns[column].of or column for column in special} - {self.time}
+            never_null = {history.columns[column].of or column for column in special} - {self.time, RECORD_TIME}
         try:
             check_shape(self.shape, texts, never_null)
             if self.time is not None:

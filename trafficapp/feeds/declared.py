@@ -9,10 +9,12 @@ from trafficapp.feeds.declaration import Feed
 from trafficapp.fleet.feeds import CARS, POSITIONS, TRACKERS
 from trafficapp.movement.feeds import QUALITY
 from trafficapp.roads.feeds import NOTIFIED, PREDICTED, ROAD_SPEEDS, ROADS
+from trafficapp.weather.feeds import WEATHER_FEEDS
 
 FEEDS: tuple[Feed[Any], ...] = (
     *(ROAD_SPEEDS, ROADS, PREDICTED, NOTIFIED),
     *(CARS, TRACKERS, POSITIONS),
     *(QUALITY,),
     *(AREA_DATA, AREA_INCOMING, AREAS),
+    *WEATHER_FEEDS,
 )

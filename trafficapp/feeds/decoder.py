@@ -89,7 +89,7 @@ class FeedDecoder(Generic[Message]):
                 accepted = self._by_rules(self._checks(key, value, record_us))
             else:
                 accepted = self._by_fields(key, value, record_us)
-            return accepted if self.feed.is_ours else self._keepable(accepted, len(value or b""))
+            return accepted if self.feed.is_ours else self._keepable(accepted, len(value or b""), record_us)
         except _FAULTS as error:
             # one message stops no others, whatever is odd about it
             raise Rejected("invalid_field", f"{type(error).__name__}: {error}") from None
@@ -136,7 +136,7 @@ class FeedDecoder(Generic[Message]):
             raise Rejected("invalid_field", f"{self.feed.key}: 1 to {LONGEST_KEY} characters are taken, not {len(key)}")
         return key
 
-    def _keepable(self, accepted: Accepted, size: int) -> Accepted:
+    def _keepable(self, accepted: Accepted, size: int, record_us: int) -> Accepted:
         """A message that every store can keep, with its row.
 
         Raises:
@@ -154,12 +154,13 @@ class FeedDecoder(Generic[Message]):
         if self._row is None:
             return accepted
         try:
-            return accepted._replace(row=self._row(message))
+            return accepted._replace(row=self._row(message, record_us))
         except MALFORMED as error:
             raise Rejected("invalid_field", f"the table cannot hold {error}") from None
 
     def _read_form(self, value: bytes | None) -> Message:
-        return read_form(value, self.feed.shape, self._decode, texts=(self.feed.key_name,))
+        forgive = self.feed.forgive or _forgive_nothing
+        return read_form(value, self.feed.shape, self._decode, (self.feed.key_name,), forgive)
 
     def _read_ours(self, value: bytes | None) -> Message:
         """What we send has exactly the form that we give it."""
@@ -194,7 +195,11 @@ def event_id_of(log: NewestLog, message: Any) -> str:
     return event_id
 
 
-def _row_maker(feed: Feed[Any], zone: tzinfo) -> Callable[[Any], tuple[Any, ...]] | None:
+def _forgive_nothing(message: dict[str, Any]) -> None:
+    """Leave a message as it is."""
+
+
+def _row_maker(feed: Feed[Any], zone: tzinfo) -> Callable[[Any, int], tuple[Any, ...]] | None:
     """What makes rows, for a feed with a table."""
     if feed.history is None:
         return None

@@ -36,6 +36,8 @@ from trafficapp.settings.roads import HereSettings as HereSettings
 from trafficapp.settings.roads import NotificationSettings as NotificationSettings
 from trafficapp.settings.roads import RoadSettings as RoadSettings
 from trafficapp.settings.sections import Seconds, Section
+from trafficapp.settings.weather import WeatherFactorSettings as WeatherFactorSettings
+from trafficapp.settings.weather import WeatherSettings as WeatherSettings
 
 Role = Literal["streams", "alerts", "roads", "feeds", "history", "live"]
 
@@ -407,6 +409,8 @@ class Settings(BaseSettings):
     admin: AdminSettings = Field(default_factory=AdminSettings)
     auth: AuthSettings = Field(default_factory=AuthSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
+    weather: WeatherSettings = Field(default_factory=WeatherSettings)
+    weather_factors: WeatherFactorSettings = Field(default_factory=WeatherFactorSettings)
 
     @classmethod
     def settings_customise_sources(

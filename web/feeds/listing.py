@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 from aiohttp import web
 
 from trafficapp.feeds.declaration import Feed
-from trafficapp.stores.feeds.current import CurrentDocuments
+from trafficapp.stores.feeds.current import CurrentDocuments, current_of
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.from_redis import RedisAway, from_redis
@@ -47,19 +48,29 @@ class DocumentPages:
         Raises:
             ProblemError: 404 with what is missing, or 503.
         """
-        found = await self._ask(CurrentDocuments(request.app[CONTEXT].redis, self._feed).documents([key]))
+        context = request.app[CONTEXT]
+        found = await self._ask(CurrentDocuments(context.redis, self._feed).documents([key]))
         if not found:
             raise ProblemError(HTTPStatus.NOT_FOUND, missing)
-        return json_answer(b"[" + found[0] + b"]")
+        return json_answer(b"[" + self._as_of_now(context, found)[0] + b"]")
 
     async def _page(self, context: WebContext, after: str | None, limit: int) -> KeyedPage:
         documents = CurrentDocuments(context.redis, self._feed)
 
         async def read() -> KeyedPage:
             keys, last = await documents.page_of_keys(after, limit)
-            return KeyedPage(b"[" + b",".join(await documents.documents(keys)) + b"]", last)
+            found = self._as_of_now(context, await documents.documents(keys))
+            return KeyedPage(b"[" + b",".join(found) + b"]", last)
 
         return await self._ask(read())
+
+    def _as_of_now(self, context: WebContext, documents: list[bytes]) -> list[bytes]:
+        """Documents that say how old they are do so now."""
+        declared = current_of(self._feed).as_of
+        if declared is None:
+            return documents
+        as_of, now = declared(context.settings), datetime.now(UTC)
+        return [as_of(document, now) for document in documents]
 
     async def _ask(self, answer: Awaitable[_Result]) -> _Result:
         try:

@@ -27,11 +27,13 @@ from trafficapp.roads.routing.routes import RoutePlanner
 from trafficapp.roads.routing.search import Conditions
 from trafficapp.roads.routing.usual_speeds import UsualSpeeds, decode_usual
 from trafficapp.roads.routing.weights import travel_times
-from trafficapp.settings import RoadSettings
+from trafficapp.settings import RoadSettings, WeatherSettings
 from trafficapp.stores.redis.connection import UNAVAILABLE
 from trafficapp.stores.roads.published_graph import graph_channel, graph_key, profile_key
+from trafficapp.weather.road_weather import RoadWeather
 from web.roads.closed_roads import ClosedConditions, closed_now
 from web.roads.usual_conditions import UsualConditions
+from web.roads.weather_now import WeatherNow
 from web.serving.problems import ProblemError
 from web.sockets.subscription import Subscription, Tasks
 
@@ -46,10 +48,11 @@ PREDICTED_AHEAD = timedelta(minutes=30)
 
 @dataclass(frozen=True, eq=False)
 class Speeds:
-    """Published speeds, ready for questions."""
+    """Published speeds, ready for questions, and the weather that slows those roads that were not measured."""
 
     published: PublishedSpeeds
     conditions: Conditions
+    weather: RoadWeather | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +67,7 @@ class Outlook:
         free_flow_kmh: of each edge as last told, what congestion is measured against; None when never told.
         as_if_open: the same without anything closed; None where nothing is.
         closed_at: closed edges, and when that was told last.
+        weather: that slows roads whose speed is not measured; None when none does.
     """
 
     conditions: Conditions
@@ -73,14 +77,18 @@ class Outlook:
     free_flow_kmh: Floats | None
     as_if_open: Conditions | None = None
     closed_at: Mapping[int, datetime] = field(default_factory=dict)
+    weather: RoadWeather | None = None
 
     @property
     def version(self) -> str:
-        """The version of its speeds, and where something is closed, a name for what."""
-        if not self.closed_at:
-            return self.conditions.version
-        closed = ",".join(map(str, sorted(self.closed_at)))
-        return f"{self.conditions.version} {hashlib.blake2b(closed.encode(), digest_size=8).hexdigest()}"
+        """The version of its speeds, and where something is closed or slowed by weather, a name for what."""
+        parts = [self.conditions.version]
+        if self.closed_at:
+            closed = ",".join(map(str, sorted(self.closed_at)))
+            parts.append(hashlib.blake2b(closed.encode(), digest_size=8).hexdigest())
+        if self.weather is not None:
+            parts.append(f"weather:{self.weather.version}")
+        return " ".join(parts)
 
 
 class RoutePlanning:
@@ -91,18 +99,25 @@ class RoutePlanning:
         telemetry: learns what is in use.
         redis: for looking now and then; closed by its owner.
         connect: makes a client for the subscription.
+        weather: settings of the weather.
     """
 
     def __init__(
-        self, settings: RoadSettings, telemetry: Telemetry, redis: Redis, connect: Callable[[], Redis]
+        self,
+        settings: RoadSettings,
+        telemetry: Telemetry,
+        redis: Redis,
+        connect: Callable[[], Redis],
+        weather: WeatherSettings,
     ) -> None:
-        self._settings = settings
+        self._settings, self._weather_settings = settings, weather
         self._telemetry = telemetry
         self._redis = redis
         self._planner: RoutePlanner | None = None
         self._why_not = "the road graph is being loaded"
         self._free_flow: Conditions | None = None
         self._speeds: Speeds | None = None
+        self._weather: WeatherNow | None = None
         self._usual: UsualSpeeds | None = None
         self._at_time_of_day = UsualConditions()
         self._closed_conditions = ClosedConditions()
@@ -165,15 +180,22 @@ class RoutePlanning:
         free_kmh = None if speeds is None else speeds.published.free_flow_kmh
         if why is None and speeds is not None and departure - now <= PREDICTED_AHEAD:
             ahead = (departure - speeds.published.made_at).total_seconds()
-            return Outlook(speeds.conditions, max(ahead, 0.0), "predictions", caveat(speeds.published), free_kmh)
+            note = _joined(caveat(speeds.published), speeds.weather)
+            return Outlook(speeds.conditions, max(ahead, 0.0), "predictions", note, free_kmh, weather=speeds.weather)
         if why is None:
             why = f"the departure is later than predictions reach ({PREDICTED_AHEAD.seconds // 60} minutes)"
+        weather = None if self._weather is None else self._weather.at(departure, now)
         if self._usual is None:
             assert self._free_flow is not None  # noqa: S101 - it is there when the planner is
-            return Outlook(self._free_flow, 0.0, "free_flow", f"{why}; roads are taken to flow freely", free_kmh)
-        conditions, since = await self._at_time_of_day.of(self.planner, self._usual, departure)
-        note = f"{why}; roads are taken to be as usual at this time of day"
-        return Outlook(conditions, (departure - since).total_seconds(), "usual_speeds", note, free_kmh)
+            conditions = self._free_flow
+            if weather is not None:
+                conditions = await self._at_time_of_day.free_flow(self.planner, weather)
+            note = _joined(f"{why}; roads are taken to flow freely", weather)
+            return Outlook(conditions, 0.0, "free_flow", note, free_kmh, weather=weather)
+        conditions, since = await self._at_time_of_day.of(self.planner, self._usual, departure, weather)
+        note = _joined(f"{why}; roads are taken to be as usual at this time of day", weather)
+        begun_seconds = (departure - since).total_seconds()
+        return Outlook(conditions, begun_seconds, "usual_speeds", note, free_kmh, weather=weather)
 
     def _doubt(self, now: datetime) -> str | None:
         """Why the published speeds are not used, None when they are."""
@@ -186,8 +208,9 @@ class RoutePlanning:
     async def _run(self) -> None:
         while self._planner is None:
             try:
-                self._planner = await asyncio.to_thread(lambda: RoutePlanner(city_graph(self._settings)))
-                self._free_flow = self._planner.conditions
+                planner = await asyncio.to_thread(lambda: RoutePlanner(city_graph(self._settings)))
+                self._weather = await asyncio.to_thread(WeatherNow, self._weather_settings, planner.graph)
+                self._planner, self._free_flow = planner, planner.conditions
             except GraphError as error:
                 self._why_not = f"there are no routes: {error}"
                 logger.error("the road graph cannot be loaded: %s", error)
@@ -210,6 +233,7 @@ class RoutePlanning:
             Exception: one of `UNAVAILABLE`.
         """
         async with self._taking:
+            await self._look_at_weather(client)
             for key, take in ((graph_key, self._take_speeds), (profile_key, self._take_usual)):
                 name = key(self._settings.city)
                 # a document begins with its version and its publisher
@@ -221,6 +245,18 @@ class RoutePlanning:
                 if content is not None:
                     await self._take(name, content, take)
                 self._seen[name] = mark
+
+    async def _look_at_weather(self, client: Redis) -> None:
+        """Take over the weather; the newest speeds are made ready again in another one."""
+        weather = self._weather
+        if weather is None:
+            return
+        before = weather.newest.version
+        try:
+            await weather.look(client)
+        finally:
+            if weather.newest.version != before and self._speeds is not None:
+                await asyncio.to_thread(self._use_speeds, self._speeds.published)
 
     async def _take(self, name: str, content: bytes, take: Callable[[bytes], None]) -> None:
         try:
@@ -240,13 +276,22 @@ class RoutePlanning:
         last = self._speeds
         if last is not None and published.is_older_than(last.published):
             return
+        self._use_speeds(published)
+
+    def _use_speeds(self, published: PublishedSpeeds) -> None:
+        """Make speeds ready in the weather that is now: it slows what is not told."""
+        planner = self.planner
         # what is closed is told by itself; a closure that grows old says nothing of the speed there
         speeds_kmh = published.speeds_kmh.copy()
         speeds_kmh[:, list(published.closed_at)] = nan
-        times = travel_times(planner.graph, speeds_kmh, published.horizons_seconds)
+        weather = None if self._weather is None or not self._weather.newest.version else self._weather.newest
+        factors = None if weather is None else weather.factors
+        times = travel_times(planner.graph, speeds_kmh, published.horizons_seconds, factors)
+        if times.known.all() and not published.sources.get("time_of_day", 0):
+            weather = None  # every speed was measured, or predicted from measured ones
         conditions = planner.prepare(times, published.version)
         planner.use(conditions)
-        self._speeds = Speeds(published, conditions)
+        self._speeds = Speeds(published, conditions, weather)
 
     def _take_usual(self, content: bytes) -> None:
         self._usual = decode_usual(self.planner.graph, content)
@@ -254,3 +299,8 @@ class RoutePlanning:
     def _age_seconds(self) -> float:
         speeds = self._speeds
         return nan if speeds is None else (datetime.now(UTC) - speeds.published.made_at).total_seconds()
+
+
+def _joined(note: str | None, weather: RoadWeather | None) -> str | None:
+    """A note, and what is to be told of the weather."""
+    return "; ".join(filter(None, (note, None if weather is None else weather.note()))) or None

@@ -21,6 +21,7 @@ from models.roads.routes import (
     RouteCongestionSummary,
     RouteQuestion,
     RouteWaypoint,
+    RouteWeather,
     encode_route_answer,
 )
 from models.timestamps import epoch_us, from_epoch_us, rfc3339
@@ -28,6 +29,7 @@ from trafficapp.roads.graph.index import OffTheMap
 from trafficapp.roads.graph.road_graph import RoadGraph
 from trafficapp.roads.routing.congestion import RouteCongestion
 from trafficapp.roads.routing.routes import Avoided, Place, Recommendation, Route, Unreachable
+from trafficapp.weather.road_weather import RoadWeather
 from web.roads.route_cache import KeptAnswer, RouteCache, rounded
 from web.roads.route_planning import Outlook, RoutePlanning
 from web.serving.answers import json_answer
@@ -45,6 +47,9 @@ _LEVELS = {"low": "Light traffic", "medium": "Slow traffic", "high": "Heavy cong
 _FREELY_MINUTES = 1.0
 _FREELY_SHARE = 0.2
 
+#: Stations that an answer names.
+_MOST_STATIONS = 10
+
 
 class Routes:
     """The view."""
@@ -59,7 +64,9 @@ class Routes:
 
         `departure_time` is `now` or ISO 8601, up to seven days ahead. Up to 30 minutes ahead each road is taken at the
         speed predicted for the time at which a vehicle gets there; later ones at the usual speed of that day and time
-        of day, as all are while nothing was measured lately; where nothing is known roads flow freely. `speeds_from`
+        of day, as all are while nothing was measured lately; where nothing is known roads flow freely. In bad weather
+        roads that were not measured are slower, up to an hour ahead: as the nearest current station has it, `weather`
+        and `note` say so. `speeds_from`
         and `note` say which it was, `known_share` for how much of the way a speed is known. Alternatives differ from
         the recommended route and from each other in 30 % of their length at least and are at most 1.5 times as long, in
         time and in kilometres. An answer may be repeated for five minutes while the graph has the same version; `Age`
@@ -141,6 +148,7 @@ def written(found: Recommendation, outlook: Outlook, departure: datetime, graph:
             origin_moved_m=round(found.origin_moved_m, 1),
             destination_moved_m=round(found.destination_moved_m, 1),
             moved_note="; ".join(_moved(found)) or None,
+            weather=[] if outlook.weather is None else list(_weather(outlook.weather)),
         )
     )
 
@@ -158,6 +166,17 @@ def avoided_roads(avoided: Avoided, closed_at: Mapping[int, datetime], graph: Ro
         )
         for number, (name, edges) in enumerate(pieces)
     ]
+
+
+def _weather(weather: RoadWeather) -> Iterator[RouteWeather]:
+    """Stations that slow roads."""
+    for one in weather.slowing[:_MOST_STATIONS]:
+        yield RouteWeather(
+            station=one.station,
+            phenomena=list(one.phenomena),
+            speed_factor=one.factor,
+            received_at=rfc3339(epoch_us(one.received_at)),
+        )
 
 
 def _moved(found: Recommendation) -> Iterator[str]:

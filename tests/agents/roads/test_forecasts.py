@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from redis.asyncio import Redis
 
 from agents.roads.forecasts import RoadForecastsSink
@@ -21,6 +22,7 @@ from models.roads.notifications import RoadNotification, decode_notification
 from models.roads.predictions import RoadPrediction, decode_prediction
 from models.roads.route_updates import decode_route_update
 from models.timestamps import rfc3339
+from models.weather.current import encode_current_weather
 from tests.forecast.city.city_model import city_model
 from tests.forecast.city.observations import observation, records
 from tests.forecast.synthetic import ROADS
@@ -35,6 +37,7 @@ from trafficapp.settings import Settings, load_settings
 from trafficapp.state_logs import road_forecast_state_log
 from trafficapp.stores.redis.connection import connect
 from trafficapp.stores.roads.published_graph import GraphPublisher, graph_key
+from trafficapp.stores.weather.city_weather import CityWeather
 from trafficapp.topics import (
     DEAD_LETTERS,
     NOTIFICATIONS,
@@ -43,6 +46,7 @@ from trafficapp.topics import (
     declared_topics,
     road_observations,
 )
+from trafficapp.weather.feeds import CURRENT_WEATHER
 
 NOWHERE = Path("nowhere")
 
@@ -101,10 +105,10 @@ async def owner(city: City, redis: Redis) -> AsyncIterator[RoadForecastsSink]:
     """A process that owns the city's partition; at its end it is gone as if killed."""
     settings, outbox = city.settings, Outbox(city.settings)
     model = CityModel(settings.forecast.models_dir, settings.forecast.step_seconds, shipped=NOWHERE)
-    graph = GraphPublisher(redis, outbox, city_graph(settings.roads), f"c{secrets.token_hex(4)}")
-    sink = RoadForecastsSink(
-        settings, outbox, road_forecast_state_log(settings, outbox), Telemetry(), CityPredictor(model), graph, redis
-    )
+    roads, state = city_graph(settings.roads), road_forecast_state_log(settings, outbox)
+    graph = GraphPublisher(redis, outbox, roads, f"c{secrets.token_hex(4)}")
+    weather = CityWeather(redis, settings.weather, roads)
+    sink = RoadForecastsSink(settings, outbox, state, Telemetry(), CityPredictor(model), graph, redis, weather)
     starts = await sink.load([0])
     assert starts[0] <= city.offset
     rounds = asyncio.create_task(sink.make_rounds(lambda: False))
@@ -286,3 +290,37 @@ async def test_a_model_of_other_steps_is_not_used(city: City, redis: Redis) -> N
         (told,) = await until(city, 1)
     assert (told[0].source, told[0].predicted_speed_30min) == ("last_value", 40)
     assert "trained with steps of 300 s, those of the settings are 600 s" in told[0].note
+
+
+async def test_a_silent_road_is_predicted_slower_in_bad_weather_and_what_is_measured_is_not(
+    city: City, redis: Redis
+) -> None:
+    model = city_model(city.settings.forecast.models_dir)
+    graph = city_graph(city.settings.roads)
+    edge, now = str(graph.edge_ids[0]), time.time()
+    place = int(graph.shape_offsets[0])
+    station = f"s{secrets.token_hex(4)}"
+    current = structs.replace(
+        CURRENT_WEATHER.sample,
+        station=station,
+        received_at=rfc3339(round((now - 60) * 1e6)),
+        latitude=float(graph.shape_lat[place]),
+        longitude=float(graph.shape_lon[place]),
+        phenomena=["heavy_snow"],
+        speed_factor=0.6,
+    )
+    await redis.set(f"weather:{station}", encode_current_weather(current))
+    await redis.zadd("weather:stations", {station: now})
+    silent = observation(ROADS[0], now - 1500, 50.0, 1, edges=[(edge, 1.0)])
+    measured = observation(ROADS[1], now, 50.0, 2, edges=[(edge, 1.0)])
+    try:
+        async with owner(city, redis) as sink:
+            await sink.apply(0, city.feed([silent, measured]), lambda: True)
+            (told,) = await until(city, 1)
+    finally:
+        await redis.delete(f"weather:{station}", "weather:stations")
+    by_road = {one.road_id: one for one in told}
+    assert (by_road[ROADS[0]].source, by_road[ROADS[0]].weather_factor) == ("time_of_day", 0.6)
+    assert by_road[ROADS[0]].note.endswith(f"40 % slower for heavy snow (station {station})")
+    assert (by_road[ROADS[1]].source, by_road[ROADS[1]].weather_factor) == ("model", None)
+    assert model.name == by_road[ROADS[1]].model_version

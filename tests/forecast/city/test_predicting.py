@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -20,6 +21,7 @@ from trafficapp.forecast.artifacts.registry import POINTER, ModelRegistry, Promo
 from trafficapp.forecast.artifacts.shipped import SHIPPED_OF_CAMERAS, CityModel
 from trafficapp.forecast.city.predicting import CityMoment, CityPredictor, speeds_of
 from trafficapp.forecast.quantities import SPEED
+from trafficapp.weather.road_weather import StationWeather, WeatherOfRoads
 
 LAST_TIME = 1_772_530_200 // 300 * 300
 NOWHERE = Path("nowhere")
@@ -150,3 +152,34 @@ def test_roads_keep_their_order_and_those_of_which_nothing_is_known_are_left_out
     assert len({one.event_id for one in predicted.predictions}) == len(roads) - 1
     assert isinstance(predicted.model, Artifact)
     assert ModelRegistry(made.parent).promotion() is not None
+
+
+class _Icy:
+    """Every road but the fourth is beside a station that says ice; that one has fair weather."""
+
+    def of_road(self, road_id: str) -> StationWeather | None:
+        told_at = datetime.fromtimestamp(LAST_TIME, UTC)
+        if road_id == ROADS[3]:
+            return StationWeather("fair", 44.5, 11.3, told_at, (), 1.0)
+        return StationWeather("station-7", 44.5, 11.3, told_at, ("ice",), 0.6)
+
+
+def test_bad_weather_slows_what_is_usual_and_nothing_that_was_measured(made: Path) -> None:
+    asked = moment()
+    recent = asked.recent_kmh.copy()
+    recent[:, 2:4] = np.nan  # silent for an hour
+    asked = replace(asked, recent_kmh=recent, closed=frozenset({ROADS[5]}))
+    predictor = CityPredictor(CityModel(made.parent, 300, NOWHERE))
+    fair = predictor.predict(asked).predictions
+    icy = predictor.predict(replace(asked, weather=cast(WeatherOfRoads, _Icy()))).predictions
+    assert [one.source for one in icy] == ["model", "model", "time_of_day", "time_of_day", "model", "closed"]
+    for place in (0, 1, 3, 4, 5):
+        assert icy[place] == fair[place]
+    one, other = icy[2], fair[2]
+    assert one.weather_factor == 0.6
+    assert one.note == f"{other.note}, 40 % slower for ice (station station-7)"
+    for name in ("predicted_speed_10min", "predicted_speed_20min", "predicted_speed_30min"):
+        assert getattr(one, name) == pytest.approx(0.6 * getattr(other, name), abs=0.01)
+    for name in ("low_kmh", "high_kmh"):
+        assert getattr(one, name) == pytest.approx([0.6 * kmh for kmh in getattr(other, name)], abs=0.01)
+    assert one.current_speed is None

@@ -21,6 +21,7 @@ from trafficapp.forecast.artifacts.shipped import HORIZONS_MINUTES
 from trafficapp.forecast.baselines import filled_forward
 from trafficapp.forecast.clock import Floats
 from trafficapp.forecast.serving import STALE_STEPS, Forecast, Forecaster, ServingModel, Source
+from trafficapp.weather.road_weather import StationWeather, WeatherOfRoads
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class CityMoment:
         step_seconds: length of a step.
         current_kmh: the newest measured speed of each road.
         closed: roads on which nobody may drive.
+        weather: of the roads; None when it is not known, or slows nobody.
     """
 
     made_at_us: int
@@ -58,6 +60,7 @@ class CityMoment:
     step_seconds: int
     current_kmh: tuple[float, ...]
     closed: frozenset[str] = frozenset()
+    weather: WeatherOfRoads | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +142,8 @@ def speeds_of(predictions: Iterable[RoadPrediction]) -> dict[str, list[float | N
 def predictions_of(forecast: Forecast, moment: CityMoment) -> list[RoadPrediction]:
     """The predictions of a forecast; roads of which nothing can be said are left out.
 
-    A closed road stays closed, whatever the forecast says: its speeds are 0.
+    A closed road stays closed, whatever the forecast says: its speeds are 0. What is usual at this time of day is
+    slower in bad weather; measured speeds, and what is predicted from them, have the weather in them already.
     """
     at = [forecast.horizons_minutes.index(minutes) for minutes in HORIZONS_MINUTES]
     speeds: list[list[float]] = np.round(forecast.speeds_kmh[:, at].astype(np.float64), 2).tolist()
@@ -155,8 +159,14 @@ def predictions_of(forecast: Forecast, moment: CityMoment) -> list[RoadPredictio
             told.append(_of_closed(road_id, moment.made_at_us, timestamp, step_start))
             continue
         since = int(forecast.since_steps[place])
+        sure, note = confidences[place], _note(forecast, source, since, moment.step_seconds)
+        weather = _slowing(moment, road_id) if source is Source.TIME_OF_DAY else None
+        if weather is not None:
+            speeds[place] = [round(speed * weather.factor, 2) for speed in speeds[place]]
+            for bound in (low, high):
+                bound[place] = [None if kmh is None else round(kmh * weather.factor, 2) for kmh in bound[place]]
+            note = f"{note}, {100 * (1 - weather.factor):.0f} % slower for {weather.words} (station {weather.station})"
         ten, twenty, thirty = speeds[place]
-        sure = confidences[place]
         told.append(
             RoadPrediction(
                 event_id=_event_id(road_id, moment.made_at_us),
@@ -169,15 +179,22 @@ def predictions_of(forecast: Forecast, moment: CityMoment) -> list[RoadPredictio
                 prediction_confidence=min((one for one in sure if one is not None), default=None),
                 model_version=forecast.model_of(place),
                 source=_SOURCES[source],
-                note=_note(forecast, source, since, moment.step_seconds),
+                note=note,
                 low_kmh=low[place],
                 high_kmh=high[place],
                 confidences=sure,
                 step_start=step_start,
                 step_speed_kmh=round(float(step_means[place]), 2) if since < STALE_STEPS else None,
+                weather_factor=None if weather is None else weather.factor,
             )
         )
     return told
+
+
+def _slowing(moment: CityMoment, road_id: str) -> StationWeather | None:
+    """The weather of a road, if it slows it."""
+    weather = None if moment.weather is None else moment.weather.of_road(road_id)
+    return weather if weather is not None and weather.factor < 1 else None
 
 
 def _event_id(road_id: str, made_at_us: int) -> str:

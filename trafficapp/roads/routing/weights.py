@@ -79,13 +79,16 @@ class TravelTimes:
         return rows
 
 
-def free_flow(graph: RoadGraph) -> TravelTimes:
-    """Travel times when nothing is known."""
-    return travel_times(graph, np.full((1, graph.edge_count), np.nan), (0.0,))
+def free_flow(graph: RoadGraph, left_of_free_flow: Floats | None = None) -> TravelTimes:
+    """Travel times when nothing is known; ``left_of_free_flow`` as of `travel_times`."""
+    return travel_times(graph, np.full((1, graph.edge_count), np.nan), (0.0,), left_of_free_flow)
 
 
 def travel_times(
-    graph: RoadGraph, speeds_kmh: Floats, horizons_seconds: Sequence[float] = HORIZONS_SECONDS
+    graph: RoadGraph,
+    speeds_kmh: Floats,
+    horizons_seconds: Sequence[float] = HORIZONS_SECONDS,
+    left_of_free_flow: Floats | None = None,
 ) -> TravelTimes:
     """Travel times from speeds.
 
@@ -96,6 +99,7 @@ def travel_times(
         graph: the road graph.
         speeds_kmh: shape (horizons, edges), NaN where not told.
         horizons_seconds: for when the speeds are, seconds from now, ascending from 0.
+        left_of_free_flow: of each edge, what weather leaves of free flow where no speed is told; None leaves all of it.
 
     Raises:
         ValueError: the shape is not (horizons, edges), or the horizons do not ascend from 0.
@@ -114,7 +118,8 @@ def travel_times(
     for number in range(len(speeds) - 2, -1, -1):
         _fill(speeds[number], speeds[number + 1])
     known = ~np.isnan(speeds[0])
-    speeds = np.where(known, speeds, graph.free_flow_kmh)
+    free_flow_kmh = graph.free_flow_kmh if left_of_free_flow is None else graph.free_flow_kmh * left_of_free_flow
+    speeds = np.where(known, speeds, free_flow_kmh)
     seconds = graph.length_m / np.clip(speeds, SLOWEST_KMH, fastest_kmh(graph.free_flow_kmh)) * 3.6
     for array in (seconds, speeds, known):
         array.setflags(write=False)

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any, TypeAlias
 
 from models.records import MALFORMED
-from trafficapp.feeds.declaration import Feed, History, number_in
+from trafficapp.feeds.declaration import RECORD_TIME, Feed, History, number_in
 from trafficapp.settings import Settings
 from trafficapp.stores.feeds.column_values import check_key, convert_of
 from trafficapp.stores.postgres.retention import KeptTable
@@ -59,21 +59,31 @@ class RowMaker:
     """
 
     def __init__(self, feed: Feed[Any], history: History, zone: tzinfo) -> None:
-        self._values = attrgetter(feed.key, *(column.of or name for name, column in history.columns.items()))
+        sources = [column.of or name for name, column in history.columns.items()]
+        # the key stands in the place of what no field says
+        self._values = attrgetter(feed.key, *(feed.key if source == RECORD_TIME else source for source in sources))
+        self._of_record = [place for place, source in enumerate(sources) if source == RECORD_TIME]
         self._converts = [(name, convert_of(column.type, zone)) for name, column in history.columns.items()]
         places = list(history.columns).index
         self._key = [places(name) for name in history.key]
         self.newest_by = None if history.newest_by is None else places(history.newest_by)
         self.cut_by = None if history.partitioned_by is None else places(history.partitioned_by)
 
-    def row(self, message: Any) -> Row:
+    def row(self, message: Any, record_us: int) -> Row:
         """The row of a message.
+
+        Args:
+            message: the feed's shape.
+            record_us: the time of its record, microseconds since the epoch.
 
         Raises:
             ValueError: a column cannot hold a value, or an index the key; with the name of the column.
         """
         values: list[Any] = []
-        for (name, convert), value in zip(self._converts, self._values(message)[1:], strict=True):
+        told: Iterable[Any] = self._values(message)[1:]
+        if self._of_record:
+            told = [max(record_us, 0) / 1e6 if place in self._of_record else value for place, value in enumerate(told)]
+        for (name, convert), value in zip(self._converts, told, strict=True):
             try:
                 values.append(None if value is None else convert(value))
             except MALFORMED as error:

@@ -1,0 +1,1 @@
+"""Shapes of weather and air."""

@@ -1,0 +1,13 @@
+"""Readings of weather stations."""
+
+from __future__ import annotations
+
+from trafficapp.stores.migrations import run_sql
+
+revision = "0018"
+down_revision = "0012"
+
+
+def upgrade() -> None:
+    """Make the table."""
+    run_sql("0018_weather.sql")

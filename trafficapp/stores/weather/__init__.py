@@ -1,0 +1,1 @@
+"""Postgres and Redis of weather and air."""
