@@ -8,6 +8,7 @@ from trafficapp.areas.feeds import AREA_DATA, AREA_INCOMING, AREAS
 from trafficapp.feeds.declaration import Feed
 from trafficapp.fleet.feeds import CARS, POSITIONS, TRACKERS
 from trafficapp.movement.feeds import QUALITY
+from trafficapp.incidents import feeds as incidents
 from trafficapp.roads.feeds import NOTIFIED, PREDICTED, ROAD_SPEEDS, ROADS
 from trafficapp.weather.feeds import WEATHER_FEEDS
 
@@ -17,4 +18,5 @@ FEEDS: tuple[Feed[Any], ...] = (
     *(QUALITY,),
     *(AREA_DATA, AREA_INCOMING, AREAS),
     *WEATHER_FEEDS,
+    *incidents.FEEDS,
 )

@@ -31,6 +31,7 @@ from trafficapp.settings.deployed_names import NAMES, WrongName, settings_of
 from trafficapp.settings.due_times import NIGHTLY_PATTERN
 from trafficapp.settings.fleet import FleetSettings as FleetSettings
 from trafficapp.settings.movement import MovementSettings as MovementSettings
+from trafficapp.settings.incidents import IncidentSettings as IncidentSettings
 from trafficapp.settings.roads import ForecastSettings as ForecastSettings
 from trafficapp.settings.roads import HereSettings as HereSettings
 from trafficapp.settings.roads import NotificationSettings as NotificationSettings
@@ -403,6 +404,7 @@ class Settings(BaseSettings):
     movement: MovementSettings = Field(default_factory=MovementSettings)
     fleet: FleetSettings = Field(default_factory=FleetSettings)
     areas: AreaSettings = Field(default_factory=AreaSettings)
+    incidents: IncidentSettings = Field(default_factory=IncidentSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     backup: BackupSettings = Field(default_factory=BackupSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
