@@ -28,6 +28,7 @@ from pydantic_settings import SettingsError as UnreadableSource
 from trafficapp.settings.city import CitySettings as CitySettings
 from trafficapp.settings.deployed_names import NAMES, WrongName, settings_of
 from trafficapp.settings.due_times import NIGHTLY_PATTERN
+from trafficapp.settings.riders import RiderSettings as RiderSettings
 from trafficapp.settings.roads import ForecastSettings as ForecastSettings
 from trafficapp.settings.roads import HereSettings as HereSettings
 from trafficapp.settings.roads import NotificationSettings as NotificationSettings
@@ -392,6 +393,7 @@ class Settings(BaseSettings):
     events: EventSettings = Field(default_factory=EventSettings)
     city: CitySettings = Field(default_factory=CitySettings)
     roads: RoadSettings = Field(default_factory=RoadSettings)
+    riders: RiderSettings = Field(default_factory=RiderSettings)
     here: HereSettings = Field(default_factory=HereSettings)
     forecast: ForecastSettings = Field(default_factory=ForecastSettings)
     notifications: NotificationSettings = Field(default_factory=NotificationSettings)
