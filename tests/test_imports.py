@@ -27,7 +27,7 @@ FORBIDDEN = {
 DOMAIN = (
     *("models", "trafficapp.windows", "trafficapp.alerts", "trafficapp.roads", "trafficapp.forecast"),
     *("trafficapp.notifications", "trafficapp.analytics", "trafficapp.topics"),
-    *("trafficapp.engine.state_rows", "trafficapp.engine.forgetting"),
+    *("trafficapp.engine.state_rows", "trafficapp.engine.forgetting", "trafficapp.riders", "trafficapp.still_cameras"),
 )
 ENGINES_AND_CLIENTS = frozenset(
     {
@@ -59,7 +59,7 @@ FLOORS = ("trafficapp.stores", "trafficapp", "agents", "web")
 SUBJECTS = frozenset(
     {
         *("windows", "cameras", "alerts", "roads", "forecast", "notifications", "administration", "analytics"),
-        *("reports", "simulation", "sources", "training", "upkeep"),
+        *("reports", "simulation", "sources", "training", "upkeep", "riders", "still_cameras"),
     }
 )
 MOST_MODULES_IN_A_ROOM = 20

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from trafficapp.feeds.declaration import Feed
+from trafficapp.riders.feeds import SURGES, TAPS, WINDOWS
 from trafficapp.roads.feeds import NOTIFIED, PREDICTED, ROAD_SPEEDS, ROADS
 
-FEEDS: tuple[Feed[Any], ...] = (ROAD_SPEEDS, ROADS, PREDICTED, NOTIFIED)
+_OF_ROADS = (ROAD_SPEEDS, ROADS, PREDICTED, NOTIFIED)
+_OF_RIDERS = (TAPS, WINDOWS, SURGES)
+
+FEEDS: tuple[Feed[Any], ...] = (*_OF_ROADS, *_OF_RIDERS)
