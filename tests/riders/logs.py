@@ -11,7 +11,7 @@ from models.dead_letters import DeadLetter, decode_dead_letter
 from models.riders.taps import ZoneTap
 from models.riders.windows import RiderWindow, SurgeAlert
 from models.timestamps import epoch_us
-from tests.riders.oracle import Limits, Opened, Tap, Tick, Window
+from tests.riders.oracle import Limits, Opened, Read, Tap, Tick, Window
 from trafficapp.feeds.rules import Told, When
 from trafficapp.riders.cells import station_of
 from trafficapp.riders.surges import PartitionZones, surge_rules
@@ -58,11 +58,13 @@ class Applied:
         self.rules = PartitionZones(surge_rules(self.riders), dict(self.rows))
         return self.rules
 
-    def apply(self, *log: Tap | Tick) -> None:
+    def apply(self, *log: Tap | Tick | Read) -> None:
         for entry in log:
             self.number += 1
             if isinstance(entry, Tick):
                 self._take(self.rules.tick(entry.clock_us))
+            elif isinstance(entry, Read):
+                self._take(self.rules.read("rider-taps", *entry))
             else:
                 self._take(self.rules.apply(zone_tap(entry, self.number), When(entry.record_us, entry.clock_us)))
 
@@ -112,4 +114,4 @@ class Applied:
 def zone_tap(tap: Tap, offset: int = 0) -> ZoneTap:
     """A tap as intake sends it on."""
     station_id = station_of(tap.zone) or "s1"
-    return ZoneTap(tap.zone, tap.event_id, tap.time_us, station_id, 44.4993, 11.3266, 0, offset)
+    return ZoneTap(tap.zone, tap.event_id, tap.time_us, station_id, 44.4993, 11.3266, tap.partition, offset)

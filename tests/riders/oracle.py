@@ -23,6 +23,15 @@ class Tap(NamedTuple):
     time_us: int
     record_us: int
     clock_us: int
+    partition: int = 0
+
+
+class Read(NamedTuple):
+    """A partition of the feed, which has so many, was read up to a time of the broker."""
+
+    partition: int
+    partitions: int
+    time_us: int
 
 
 class Tick(NamedTuple):
@@ -39,7 +48,7 @@ class Limits:
     lateness: float = 10
     idle: float = 90
     future: float = 60
-    jump: float = 120
+    jump: float = 10
     surge_taps: int = 10
     factor: str = "2"
     weeks: int = 8
@@ -79,6 +88,8 @@ class Known:
     waiting_us: int | None = None
     moved_clock_us: int = 0
     heard_us: int = 0
+    moves: list[tuple[int, int]] = field(default_factory=list)
+    settled_us: int | None = None
     final: list[Window] = field(default_factory=list)
     surges: dict[int, tuple[int, int, float | None]] = field(default_factory=dict)
 
@@ -103,18 +114,35 @@ class Oracle:
         self.late: list[int] = []
         self._zones: dict[str, Known] = {}
         self._number = -1
+        self._read: dict[int, int] = {}
+        self._partitions = 0
 
-    def read(self, log: Iterable[Tap | Tick]) -> Oracle:
+    def read(self, log: Iterable[Tap | Tick | Read]) -> Oracle:
         for entry in log:
             self._number += 1
             if isinstance(entry, Tap):
+                self._settle(entry.partition, entry.record_us)
                 self._tap(entry)
+            elif isinstance(entry, Read):
+                self._partitions = entry.partitions
+                self._settle(entry.partition, entry.time_us)
             else:
                 self._tick(entry.clock_us)
         return self
 
     def _us(self, seconds: float) -> int:
         return round(seconds * SECOND_US)
+
+    def _settle(self, partition: int, time_us: int) -> None:
+        """What a tap said of its zone's time counts once every partition was read beyond that tap."""
+        self._read[partition] = max(self._read.get(partition, 0), time_us)
+        if not self._partitions or len(self._read) < self._partitions:
+            return
+        for name, zone in self._zones.items():
+            moved = [to_us for record_us, to_us in zone.moves if record_us < min(self._read.values())]
+            zone.settled_us = max([zone.settled_us or 0, *moved]) or None
+            if zone.settled_us is not None:
+                self._close(name, zone.settled_us - self._us(self.limits.lateness))
 
     def _tap(self, tap: Tap) -> None:
         zone = self._zones.setdefault(tap.zone, Known(tap.clock_us))
@@ -129,25 +157,23 @@ class Oracle:
         if self._is_far(zone, tap.time_us) and zone.waiting_us is not None and not is_again:
             waiting_us = zone.waiting_us
             if tap.time_us != waiting_us and tap.time_us >= waiting_us - jump_us:
-                self._move(zone, waiting_us if zone.time_us is None else min(waiting_us, tap.time_us))
+                to_us = waiting_us if zone.time_us is None else min(waiting_us, tap.time_us)
+                self._move(zone, to_us, tap.record_us)
         ends_us = start_us + size_us
-        is_past = zone.time_us is not None and ends_us + self._us(self.limits.lateness) <= zone.time_us
+        is_past = zone.settled_us is not None and ends_us + self._us(self.limits.lateness) <= zone.settled_us
         newest_final = max((window.start_us for window in zone.final), default=None)
         is_closed = not is_open and newest_final is not None and start_us <= newest_final
         if is_past or is_closed:
             self.late.append(self._number)
-            self._close_past(tap.zone)
             return
         if is_again:
             zone.repeated.append(start_us)
-            self._close_past(tap.zone)
             return
         zone.counted.append((tap.time_us, tap.event_id))
         if self._is_far(zone, tap.time_us):
             zone.waiting_us = tap.time_us
         elif zone.time_us is not None and tap.time_us > zone.time_us:
-            self._move(zone, tap.time_us)
-        self._close_past(tap.zone)
+            self._move(zone, tap.time_us, tap.record_us)
         taps = len(of_window) + 1
         limit, usual = self._limit(zone, start_us)
         if start_us not in zone.surges and taps > self.limits.surge_taps and taps > limit:
@@ -157,13 +183,9 @@ class Oracle:
     def _is_far(self, zone: Known, time_us: int) -> bool:
         return zone.time_us is None or time_us - zone.time_us > self._us(self.limits.jump)
 
-    def _move(self, zone: Known, time_us: int) -> None:
+    def _move(self, zone: Known, time_us: int, record_us: int) -> None:
         zone.time_us, zone.waiting_us, zone.moved_clock_us = time_us, None, zone.heard_clock_us
-
-    def _close_past(self, name: str) -> None:
-        zone = self._zones[name]
-        if zone.time_us is not None:
-            self._close(name, zone.time_us - self._us(self.limits.lateness))
+        zone.moves.append((record_us, time_us))
 
     def _close(self, name: str, until_us: int) -> None:
         """Windows that end by a time are final, in the order of time."""
@@ -193,7 +215,7 @@ class Oracle:
                 lead_us = zone.waiting_us - zone.waiting_us % size_us - zone.heard_us
                 lead_us = 0 if lead_us <= self._us(self.limits.jump) else min(lead_us, self._us(self.limits.future))
                 if silent_us >= self._us(self.limits.idle) + lead_us:
-                    self._move(zone, zone.waiting_us)
+                    self._move(zone, zone.waiting_us, 0)
             last_us, time_us = starts[-1], zone.time_us
             if time_us is not None and last_us > time_us:
                 lead_us = min(last_us - time_us, self._us(self.limits.future))
@@ -203,6 +225,9 @@ class Oracle:
                     zone.time_us = waits if there else last_us
                     zone.waiting_us, zone.moved_clock_us = None, clock_us
             if zone.time_us is not None:
+                # of a silent zone everything was read
+                zone.settled_us = zone.time_us
+                zone.moves.clear()
                 self._close(name, zone.time_us - zone.time_us % size_us + size_us)
 
     # ------------------------------------------------------------------ what is usual

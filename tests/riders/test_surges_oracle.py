@@ -1,4 +1,4 @@
-"""Whatever taps come, in whatever order, and wherever a process ends: windows, surges and late taps are the oracle's."""
+"""Whatever taps come, in whatever order, wherever a process ends: windows, surges and late taps are the oracle's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.riders.logs import Applied, settings_of
-from tests.riders.oracle import SECOND_US, Limits, Oracle, Tap, Tick
+from tests.riders.oracle import SECOND_US, Limits, Oracle, Read, Tap, Tick
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -22,30 +22,39 @@ OFF_S = (0, 0, 0, 0, 0, -3, -12, -70, -200, 40, 130, 300)
 
 
 @st.composite
-def logs(draw: st.DrawFn) -> list[Tap | Tick]:
+def logs(draw: st.DrawFn) -> list[Tap | Tick | Read]:
     """Taps with repeats and disorder, gaps and clocks that are wrong; ticks between them, and silence at the end."""
-    log: list[Tap | Tick] = []
+    log: list[Tap | Tick | Read] = []
     now_us = T0_US
     clock_us = draw(st.sampled_from([0, T0_US]))
+    partitions = draw(st.integers(1, 3))
+    behind_us = [draw(st.sampled_from([0, 0, 3, 30, 400])) * SECOND_US for _ in range(partitions)]
     for number in range(draw(st.integers(1, 40))):
         now_us += round(draw(st.sampled_from(STEPS_S)) * SECOND_US)
-        if draw(st.integers(0, 4)) == 0:
-            clock_us = max(clock_us, now_us)
+        what = draw(st.integers(0, 9))
+        if what < 2:
+            clock_us = max(clock_us, now_us - max(behind_us))
             log.append(Tick(clock_us))
             continue
+        if what < 4:
+            partition = draw(st.integers(0, partitions - 1))
+            log.append(Read(partition, partitions, now_us - behind_us[partition]))
+            continue
+        partition = draw(st.integers(0, partitions - 1))
+        record_us = now_us - behind_us[partition]
         earlier = [one for one in log if isinstance(one, Tap)]
         if earlier and draw(st.integers(0, 5)) == 0:
             again = draw(st.sampled_from(earlier))
-            log.append(again._replace(record_us=now_us, clock_us=clock_us))
+            log.append(again._replace(record_us=record_us, clock_us=clock_us, partition=partition))
             continue
-        time_us = now_us + round(draw(st.sampled_from(OFF_S)) * SECOND_US)
+        time_us = record_us + round(draw(st.sampled_from(OFF_S)) * SECOND_US)
         event_id = f"e{draw(st.integers(0, 5))}" if draw(st.booleans()) else f"n{number}"
-        log.append(Tap(draw(st.sampled_from(ZONES)), event_id, time_us, now_us, clock_us))
+        log.append(Tap(draw(st.sampled_from(ZONES)), event_id, time_us, record_us, clock_us, partition))
     clock_us = max(clock_us, now_us)
     return [*log, *(Tick(clock_us + 30 * second * SECOND_US) for second in range(1, 9))]
 
 
-def assert_is_the_oracles(log: list[Tap | Tick], limits: Limits, ends: set[int]) -> Applied:
+def assert_is_the_oracles(log: list[Tap | Tick | Read], limits: Limits, ends: set[int]) -> Applied:
     """Compare; after some entries another process goes on with what was remembered."""
     applied, oracle = Applied(settings_of(limits)), Oracle(limits).read(log)
     for number, entry in enumerate(log):
@@ -62,7 +71,9 @@ def assert_is_the_oracles(log: list[Tap | Tick], limits: Limits, ends: set[int])
 
 @PATIENT
 @given(log=logs(), surge_taps=st.integers(0, 3), ends=st.sets(st.integers(0, 45), max_size=6))
-def test_windows_surges_and_late_taps_are_the_oracles(log: list[Tap | Tick], surge_taps: int, ends: set[int]) -> None:
+def test_windows_surges_and_late_taps_are_the_oracles(
+    log: list[Tap | Tick | Read], surge_taps: int, ends: set[int]
+) -> None:
     applied = assert_is_the_oracles(log, Limits(surge_taps=surge_taps), ends)
     # every tap is in a window, came again, or has a letter
     taps = sum(isinstance(entry, Tap) for entry in log)
@@ -80,7 +91,7 @@ def test_what_is_usual_is_the_oracles(weeks: list[list[int]], zone: str, factor:
     limits = Limits(size=900, idle=1000, surge_taps=0, factor=factor, weeks=4, zone=ZoneInfo(zone))
     # seven weeks from the middle of October on: clocks are changed meanwhile
     began_us = 1_791_878_400 * SECOND_US
-    log: list[Tap | Tick] = []
+    log: list[Tap | Tick | Read] = [Read(0, 1, began_us)]
     for week, seconds in enumerate(weeks):
         base_us = began_us + week * WEEK_S * SECOND_US
         for number, second in enumerate(sorted(seconds)):

@@ -126,7 +126,9 @@ async def test_each_tap_takes_effect_once_in_its_zones_whatever_ends_the_process
         windows = [decode_window(record.value or b"") for record in await told_of(place, RIDER_WINDOWS, zone)]
         surges = [decode_surge(record.value or b"") for record in await told_of(place, SURGE_ALERTS, zone)]
         letters = [letter for letter in await place.letters() if letter.topic == TAPS.topic_in(place.settings)]
-        late = [letter for letter in await place.told("traffic.dead-letters") if station_id.encode() in (letter.key or b"")]
+        late = [
+            letter for letter in await place.told("traffic.dead-letters") if station_id.encode() in (letter.key or b"")
+        ]
     assert [(one.window_start, one.tap_count, one.repeated, one.is_surge) for one in windows] == [
         (rfc3339(now_us), 14, 3, True),
         (rfc3339(now_us + MINUTE_US), 2, 0, False),

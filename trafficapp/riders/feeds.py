@@ -43,7 +43,7 @@ def _zone_taps(settings: Settings) -> Convert:
     return messages
 
 
-RIDERS = Rules(
+RIDERS: Rules[ZoneTap] = Rules(
     name="riders",
     summary="Windows of cells and stations in which riders tap on, and surges.",
     key="zone",

@@ -11,13 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from trafficapp.riders.event_ids import EventIds
+from trafficapp.riders.reading import Reading
 from trafficapp.riders.zones import Zone, ZoneState
 
 _ZONE, _IDS, _HOUR = b"z", b"i", b"h"
+_READING = b"r"
 _WINDOW_AND_PIECE = struct.Struct(">qI")
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(ZoneState).decode
+_decode_reading = msgspec.msgpack.Decoder(Reading).decode
 
 
 class ZoneRows:
@@ -28,6 +31,11 @@ class ZoneRows:
         self._windows: dict[tuple[str, int], None] = {}
         self._hours: dict[tuple[str, int], None] = {}
         self._gone: dict[bytes, None] = {}
+        self._reading: Reading | None = None
+
+    def read(self, reading: Reading) -> None:
+        """The feed was read on."""
+        self._reading = reading
 
     def changed(self, name: str) -> None:
         """A zone changed."""
@@ -67,8 +75,16 @@ class ZoneRows:
                 yield _ids_key(name, start_us, piece), content
         for name, hour_of_week in self._hours:
             yield _hour_key(name, hour_of_week), zones[name].hours[hour_of_week]
+        if self._reading is not None:
+            yield _READING, _encode(self._reading)
+            self._reading = None
         for changes in (self._gone, self._zones, self._windows, self._hours):
             changes.clear()
+
+
+def reading_of(rows: Mapping[bytes, bytes]) -> Reading:
+    """How far the feed was read."""
+    return _decode_reading(rows[_READING]) if _READING in rows else Reading()
 
 
 def zones_of(rows: Mapping[bytes, bytes]) -> dict[str, Zone]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from heapq import heapify, heappop, heappush
 
 from models.riders.taps import ZoneTap
 from models.timestamps import rfc3339
 from trafficapp.analytics.local_hours import time_zone
 from trafficapp.feeds.rules import MakeRules, Told, When
 from trafficapp.riders.event_ids import id_of
-from trafficapp.riders.rows import ZoneRows, zones_of
+from trafficapp.riders.rows import ZoneRows, reading_of, zones_of
 from trafficapp.riders.telling import Telling
 from trafficapp.riders.usual import UsualRules
 from trafficapp.riders.zones import Became, OpenWindow, Zone, ZoneState, ZoneWindower
@@ -45,7 +46,7 @@ class SurgeRules:
 
 
 class PartitionZones:
-    """The zones of a partition, a `trafficapp.feeds.rules.PartitionRules`.
+    """The zones of a partition, a `trafficapp.feeds.rules.ReadRules`.
 
     Args:
         rules: for all zones.
@@ -57,47 +58,32 @@ class PartitionZones:
         self._zones = zones_of(rows)
         self._open = {name: None for name, zone in sorted(self._zones.items()) if zone.state.windows}
         self._rows = ZoneRows()
+        self._reading = reading_of(rows)
+        #: Zones that wait for the feed to be read so far, by the broker's time.
+        self._moved = [(zone.state.moves[0][0], name) for name, zone in self._zones.items() if zone.state.moves]
+        heapify(self._moved)
         #: The hour of the partition's clock in which it was looked who is to be forgotten.
         self._looked = -1
 
     def apply(self, message: ZoneTap, when: When) -> Iterable[Told]:
         """Count a tap in its zone."""
-        name = message.zone
-        zone = self._zones.get(name) or self._meet(message)
-        if zone is None:
-            return (self._refused(message, when, "too_many_zones", f"{self._rules.max_zones:,} zones are known"),)
-        state = zone.state
-        state.clock_us = when.clock_us
-        if not state.newest_us:
-            state.heard_us = when.record_us
-        start_us = message.time_us - message.time_us % self._rules.telling.size_us
-        became = self._windower.add(zone, message.time_us, id_of(message.event_id))
-        if became is Became.LATE:
-            self._rows.changed(name)
-            told = self._refused(message, when, "late", f"the window of {rfc3339(message.time_us)} of {name} is final")
-            # it may have confirmed a tap that waited
-            return (told, *self._finish_due(name, zone))
-        self._rows.counted(name, start_us)
-        self._open[name] = None
-        if became is Became.FULL:
-            detail = f"{name} has all the taps that are held of a window, {self._windower.max_taps:,}"
-            return (self._refused(message, when, "zone_full", detail), *self._finish_due(name, zone))
-        told_before = self._finish_due(name, zone)
-        window = state.windows[start_us] if became is Became.COUNTED else None
-        if window is not None and window.taps > self._rules.usual.surge_taps and not window.surged_us:
-            if window.limit < 0:
-                self._look_up(zone, start_us, window)
-            if window.taps > window.limit:
-                window.surged_us = message.time_us
-                return (*told_before, self._rules.telling.opened(name, state, start_us, window))
-        return told_before
+        settled = self._settle(message.partition, when.record_us)
+        followed = self._count(message, when)
+        return (*settled, followed) if followed is not None else settled
+
+    def read(self, feed: str, partition: int, partitions: int, time_us: int) -> Iterable[Told]:
+        """Finish windows that waited for a partition of the feed to be read so far."""
+        self._reading.partitions = partitions
+        return self._settle(partition, time_us)
 
     def tick(self, clock_us: int) -> Iterable[Told]:
         """Finish windows of zones that are silent; forget zones that were for long."""
         for name in list(self._open):
             zone = self._zones[name]
             self._begin_clock(name, zone.state, clock_us)
-            yield from self._finish(name, zone, self._windower.close_silent(zone, clock_us))
+            if (final := self._windower.close_silent(zone, clock_us)) is not None:
+                self._rows.changed(name)
+                yield from self._finish(name, zone, final)
         if (hour := clock_us // _LOOK_US) != self._looked:
             self._looked = hour
             self._forget(clock_us, hour * _LOOK_US - self._rules.forget_us)
@@ -106,17 +92,61 @@ class PartitionZones:
         """What is to be remembered of zones that changed."""
         return self._rows.take(self._zones)
 
+    def _settle(self, partition: int, time_us: int) -> tuple[Told, ...]:
+        """Take in how far a partition of the feed was read; what follows for zones whose taps were read by then."""
+        read_us = self._reading.heard(partition, time_us)
+        self._rows.read(self._reading)
+        if not self._moved or self._moved[0][0] >= read_us:
+            return ()
+        told: list[Told] = []
+        while self._moved and self._moved[0][0] < read_us:
+            _, name = heappop(self._moved)
+            zone = self._zones.get(name)
+            if zone is not None and zone.state.moves and zone.state.moves[0][0] < read_us:
+                told += self._finish(name, zone, self._windower.close_settled(zone, read_us))
+                self._rows.changed(name)
+                if zone.state.moves:
+                    heappush(self._moved, (zone.state.moves[0][0], name))
+        return tuple(told)
+
+    def _count(self, tap: ZoneTap, when: When) -> Told | None:
+        name, rules = tap.zone, self._rules
+        zone = self._zones.get(name) or self._meet(tap)
+        if zone is None:
+            return self._refused(tap, when, "too_many_zones", f"{rules.max_zones:,} zones are known")
+        state = zone.state
+        state.clock_us = when.clock_us
+        if not state.newest_us:
+            state.heard_us = when.record_us
+        moves = len(state.moves)
+        became = self._windower.add(zone, tap.time_us, when.record_us, id_of(tap.event_id))
+        if state.moves and (len(state.moves) != moves or state.moves[0][0] == when.record_us):
+            heappush(self._moved, (state.moves[0][0], name))
+        if became is Became.LATE:
+            self._rows.changed(name)
+            return self._refused(tap, when, "late", f"the window of {rfc3339(tap.time_us)} of {name} is final")
+        start_us = tap.time_us - tap.time_us % rules.telling.size_us
+        self._rows.counted(name, start_us)
+        self._open[name] = None
+        if became is Became.FULL:
+            detail = f"{name} has all the taps that are held of a window, {self._windower.max_taps:,}"
+            return self._refused(tap, when, "zone_full", detail)
+        window = state.windows[start_us]
+        if window.surged_us or window.taps <= rules.usual.surge_taps:
+            return None
+        if window.limit < 0:
+            self._look_up(zone, start_us, window)
+        if window.taps <= window.limit:
+            return None
+        window.surged_us = tap.time_us
+        return rules.telling.opened(name, state, start_us, window)
+
     def _meet(self, tap: ZoneTap) -> Zone | None:
         if len(self._zones) >= self._rules.max_zones:
             return None
         state = ZoneState(latitude=tap.latitude, longitude=tap.longitude)
         zone = self._zones[tap.zone] = Zone(state)
         return zone
-
-    def _finish_due(self, name: str, zone: Zone) -> tuple[Told, ...]:
-        if not self._windower.is_due(zone):
-            return ()
-        return tuple(self._finish(name, zone, self._windower.close_final(zone)))
 
     def _finish(self, name: str, zone: Zone, final: Iterator[tuple[int, OpenWindow]]) -> Iterator[Told]:
         """Tell windows that are final, and learn from them."""

@@ -42,6 +42,8 @@ class ZoneState(Struct, array_like=True):
         windows: open windows by their start.
         latitude, longitude: of the tap by which it was met, degrees.
         first_hour: local hour of its first final window; None before there is one.
+        settled_us: its time as far as every partition of the feed was read up to the tap that moved it there.
+        moves: broker's times of taps that moved its time beyond that, and to where; both ascend.
     """
 
     newest_us: int = 0
@@ -55,6 +57,8 @@ class ZoneState(Struct, array_like=True):
     latitude: float = 0.0
     longitude: float = 0.0
     first_hour: int | None = None
+    settled_us: int = 0
+    moves: list[tuple[int, int]] = struct_field(default_factory=list)
 
 
 class ZoneTime(Timeline[ZoneState]):
@@ -100,21 +104,42 @@ class ZoneWindower:
     clock: EventClock
     max_taps: int
 
-    def add(self, zone: Zone, time_us: int, one: bytes) -> Became:
+    def add(self, zone: Zone, time_us: int, record_us: int, one: bytes) -> Became:
         """Count a tap.
 
         Args:
             zone: where; its clock and the time it was heard are set.
             time_us: when.
+            record_us: the broker's time.
             one: the tap's id.
         """
+        before_us = zone.state.newest_us
+        became = self._add(zone, time_us, one)
+        if zone.state.newest_us > before_us:
+            self._moved(zone.state, record_us)
+        return became
+
+    def _moved(self, state: ZoneState, record_us: int) -> None:
+        """Remember by which tap the zone's time moved; only where the watermark came into another window."""
+        moves, time_us = state.moves, state.newest_us
+        size_us, lateness_us = self.clock.size_us, self.clock.lateness_us
+        last_us = moves[-1][1] if moves else state.settled_us
+        if (time_us - lateness_us) // size_us == (last_us - lateness_us) // size_us and not (
+            moves and record_us < moves[-1][0]
+        ):
+            return
+        while moves and moves[-1][0] >= record_us:
+            moves.pop()
+        moves.append((record_us, time_us))
+
+    def _add(self, zone: Zone, time_us: int, one: bytes) -> Became:
         state, jump_us = zone.state, self.clock.jump_us
         start_us = time_us - time_us % self.clock.size_us
         ids = zone.ids.get(start_us)
         is_repeated = ids is not None and one in ids
         if state.waiting_us and not is_repeated and time_us - state.newest_us > jump_us:
             TIME.confirm(state, time_us, jump_us)
-        if is_final(state, start_us, is_open=ids is not None, clock=self.clock):
+        if is_final(start_us, state.settled_us, state.closed_until_us, is_open=ids is not None, clock=self.clock):
             return Became.LATE
         if is_repeated:
             state.windows[start_us].repeated += 1
@@ -136,20 +161,31 @@ class ZoneWindower:
             TIME.move(state, time_us)
         return became
 
-    def is_due(self, zone: Zone) -> bool:
-        """Whether windows are final by the zone's time."""
-        return zone.state.newest_us >= zone.state.final_us
+    def close_settled(self, zone: Zone, read_us: int) -> Iterator[tuple[int, OpenWindow]]:
+        """Take out windows that are final by the zone's time, oldest first, each with its start.
 
-    def close_final(self, zone: Zone) -> Iterator[tuple[int, OpenWindow]]:
-        """Take out windows that are final by the zone's time, oldest first, each with its start."""
-        return take_final(zone.state, zone.state.newest_us - self.clock.lateness_us, self.clock)
+        Args:
+            zone: which one.
+            read_us: every partition of the feed was read to here, by the broker's time.
+        """
+        state = zone.state
+        while state.moves and state.moves[0][0] < read_us:
+            state.settled_us = state.moves.pop(0)[1]
+        if state.settled_us < state.final_us:
+            return iter(())
+        return take_final(state, state.settled_us - self.clock.lateness_us, self.clock)
 
-    def close_silent(self, zone: Zone, clock_us: int) -> Iterator[tuple[int, OpenWindow]]:
-        """Likewise those that are final since the zone is silent.
+    def close_silent(self, zone: Zone, clock_us: int) -> Iterator[tuple[int, OpenWindow]] | None:
+        """Likewise those that are final since the zone is silent, of which all was read; None while it is not silent.
 
         Args:
             zone: which one.
             clock_us: of the partition.
         """
-        until_us = TIME.silent_until_us(zone.state, zone.state.windows, clock_us, self.clock)
-        return iter(()) if until_us is None else take_final(zone.state, until_us, self.clock)
+        state = zone.state
+        until_us = TIME.silent_until_us(state, state.windows, clock_us, self.clock)
+        if until_us is None:
+            return None
+        state.settled_us = state.newest_us
+        state.moves.clear()
+        return take_final(state, until_us, self.clock)

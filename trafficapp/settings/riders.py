@@ -35,9 +35,9 @@ class RiderSettings(Section):
     )
     future_guard_seconds: Seconds = Field(60.0, description="How far a tap may be ahead of its record.")
     jump_seconds: Seconds = Field(
-        120.0,
+        10.0,
         description="A tap further ahead of all that its zone said before moves the zone's time only once another tap "
-        "confirms it: two windows.",
+        "confirms it, as for cameras.",
     )
     surge_taps: int = Field(
         10, ge=0, description="More taps in a window are a surge: what StreamCity's own query asks for."

@@ -145,17 +145,18 @@ def has_begun(source: Source, silent_us: int, clock: EventClock) -> bool:
     return lead_us <= clock.jump_us or silent_us >= clock.idle_us + min(lead_us, clock.future_us)
 
 
-def is_final(source: Source, start_us: int, *, is_open: bool, clock: EventClock) -> bool:
+def is_final(start_us: int, time_us: int, closed_until_us: int, *, is_open: bool, clock: EventClock) -> bool:
     """Whether a window takes nothing more, so that what comes for it is late.
 
     Args:
-        source: its state.
         start_us: start of the window.
-        is_open: whether something was counted in it that was not taken out yet.
+        time_us: the source's time.
+        closed_until_us: windows of it that end here or before were taken out.
+        is_open: whether something was counted in the window that was not taken out yet.
         clock: the rules.
     """
-    return start_us + clock.size_us + clock.lateness_us <= source.newest_us or (
-        not is_open and start_us + clock.size_us <= source.closed_until_us
+    return start_us + clock.size_us + clock.lateness_us <= time_us or (
+        not is_open and start_us + clock.size_us <= closed_until_us
     )
 
 
