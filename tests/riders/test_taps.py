@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from models.cameras.detections import Rejected
+from models.dead_letters import decode_dead_letter
 from models.riders.taps import ZoneTap
 from models.timestamps import epoch_us, rfc3339
 from tests.feeds.rules_place import RulesPlace, rules_place
@@ -18,11 +19,12 @@ from tests.riders.logs import decode_surge, decode_window
 from trafficapp.feeds.declaration import Origin
 from trafficapp.feeds.decoder import FeedDecoder
 from trafficapp.riders.feeds import RIDERS, SURGES, TAPS, WINDOWS
-from trafficapp.riders.telling import RIDER_WINDOWS, SURGE_ALERTS
+from trafficapp.riders.telling import RIDER_TAPS, RIDER_WINDOWS, SURGE_ALERTS
 from trafficapp.settings import Settings, load_settings
+from trafficapp.topics import DEAD_LETTERS
 
 NOON_US = epoch_us("2026-01-14T12:00:00Z")
-MINUTE_US = 60_000_000
+SECOND_US = 1_000_000
 
 #: As StreamCity's producer sends it.
 TAP = {
@@ -102,49 +104,52 @@ def test_what_cannot_be_true_is_refused_with_the_reason(changed: dict[str, Any],
 
 
 async def test_each_tap_takes_effect_once_in_its_zones_whatever_ends_the_process(kafka_bootstrap: str) -> None:
-    now_us = epoch_us(datetime.now(UTC)) // MINUTE_US * MINUTE_US - 10 * MINUTE_US
-    async with rules_place([TAPS], RIDERS, [WINDOWS, SURGES], kafka_bootstrap) as place:
+    clock_us = epoch_us(datetime.now(UTC))
+    begin_us = clock_us // (10 * SECOND_US) * 10 * SECOND_US - 600 * SECOND_US
+    riders = {"window_seconds": 10, "allowed_lateness_seconds": 2, "idle_timeout_seconds": 12}
+    async with rules_place([TAPS], RIDERS, [WINDOWS, SURGES], kafka_bootstrap, riders=riders) as place:
         station_id = f"ST-{place.settings.app_id}"
 
         def tap(number: int, second: float, **changed: Any) -> bytes:
-            told = {"event_id": f"{station_id}-{number}", "timestamp": rfc3339(now_us + round(second * 1e6))}
+            told = {"event_id": f"{station_id}-{number}", "timestamp": rfc3339(begin_us + round(second * 1e6))}
             return json.dumps(TAP | {"station_id": station_id} | told | changed).encode()
 
-        # fourteen taps of the first minute, three of them twice; two of the next
-        first = [tap(number, number) for number in range(14)]
+        # fourteen taps of the first window, three of them twice; two of the next. They come through two partitions,
+        # one of which is read to its end before the other
+        first = [tap(number, number / 2) for number in range(14)]
         await place.send("rider-taps", *first[:12])
-        await place.settle(clock_us=now_us)
+        await place.settle(clock_us)
         await place.begin()
-        await place.send("rider-taps", *first[12:], *first[:3], tap(20, 61), tap(21, 75))
-        await place.settle(clock_us=now_us)
-        # the first minute is final: this one is late
-        await place.send("rider-taps", tap(30, 59), b"{", tap(31, 60, latitude=120))
-        await place.settle(clock_us=now_us)
-        for seconds in range(10, 200, 10):
-            await place.settle(clock_us=now_us + seconds * 1_000_000)
+        await place.send("rider-taps", *first[12:], *first[:3], tap(20, 11), tap(21, 12.5))
+        # both were read beyond whatever time these came at
+        await place.settle(clock_us + 600 * SECOND_US)
+        # the first window is final: this one is late
+        await place.send("rider-taps", tap(30, 9), b"{", tap(31, 12, latitude=120))
+        for seconds in (610, 620, 630):
+            await place.settle(clock_us + seconds * SECOND_US)
         zone = f"station:{station_id}"
         windows = [decode_window(record.value or b"") for record in await told_of(place, RIDER_WINDOWS, zone)]
         surges = [decode_surge(record.value or b"") for record in await told_of(place, SURGE_ALERTS, zone)]
-        letters = [letter for letter in await place.letters() if letter.topic == TAPS.topic_in(place.settings)]
-        late = [
-            letter for letter in await place.told("traffic.dead-letters") if station_id.encode() in (letter.key or b"")
-        ]
+        letters = [letter.reason for letter in await place.letters()]
+        late = [decode_dead_letter(record.value or b"") for record in await place.told(DEAD_LETTERS)]
     assert [(one.window_start, one.tap_count, one.repeated, one.is_surge) for one in windows] == [
-        (rfc3339(now_us), 14, 3, True),
-        (rfc3339(now_us + MINUTE_US), 2, 0, False),
+        (rfc3339(begin_us), 14, 3, True),
+        (rfc3339(begin_us + 10 * SECOND_US), 2, 0, False),
     ]
     assert [(one.state, one.revision, one.tap_count, one.window_start_ms) for one in surges] == [
-        ("opened", 0, 11, now_us // 1000),
-        ("resolved", 1, 14, now_us // 1000),
+        ("opened", 0, 11, begin_us // 1000),
+        ("resolved", 1, 14, begin_us // 1000),
     ]
     assert len({one.alert_id for one in surges}) == 1
-    raw = json.loads(msgspec.json.encode(surges[1]))
-    assert raw["TAP_COUNT"] == 14
-    assert raw["WINDOW_END"] - raw["WINDOW_START"] == 60_000
-    assert raw["GEOHASH"] == "srbj4k"
-    assert Counter(letter.reason for letter in letters) == {"not_json": 1, "invalid_place": 1}
+    told = json.loads(msgspec.json.encode(surges[1]))
+    assert (told["TAP_COUNT"], told["WINDOW_END"] - told["WINDOW_START"], told["GEOHASH"]) == (14, 10_000, "srbj4j")
+    assert Counter(letters) == {"not_json": 1, "invalid_place": 1}
     # the cell and the station each say that it came too late
-    assert [json.loads(letter.value or b"")["reason"] for letter in late] == ["late", "late"]
+    late = [letter for letter in late if letter.key == f"{station_id}-30".encode()]
+    assert [(letter.reason, letter.topic, json.loads(letter.value or b"")["station_id"]) for letter in late] == [
+        ("late", RIDER_TAPS, station_id)
+    ] * 2
+    assert len({(letter.partition, letter.offset) for letter in late}) == 1
 
 
 async def told_of(place: RulesPlace, topic: str, zone: str) -> list[Any]:
