@@ -25,6 +25,7 @@ from typing import Any, TypeAlias
 import msgspec
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
+from msgspec import Struct
 
 from models.cameras.detections import TICK_HEADER, Rejected
 from models.dead_letters import dead_letter_of, encode_dead_letter
@@ -35,7 +36,7 @@ from trafficapp.engine.state_rows import UNTOLD, SourceLog
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.engine.transactions import Outgoing, TransactionalSink
 from trafficapp.feeds.clock import Tick, encode_tick
-from trafficapp.feeds.declaration import Convert, Current, Feed, NewestLog
+from trafficapp.feeds.declaration import Convert, Current, Feed, NewestLog, Origin
 from trafficapp.feeds.decoder import Accepted, FeedDecoder
 from trafficapp.feeds.rules import Rules
 from trafficapp.settings import Settings
@@ -69,9 +70,11 @@ class FeedIntake(TransactionalSink):
         self._inner_topic = feed.kept_topic_in(settings)
         self._sends = feed.sends
         self._convert: Convert | None = None
+        self._topic_of: Callable[[Struct], str] = lambda _: self._inner_topic
         if feed.sends is not None:
-            self._inner_topic = feed.sends.topic_in(settings)
-            self._convert = feed.sends.messages(settings)
+            self._convert, self._topic_of = feed.sends.messages(settings), feed.sends.topic_in(settings)
+            if isinstance(feed.sends.to, Rules):
+                self._inner_topic = feed.sends.to.topic_in(settings)
         self._letter_partitions = settings.kafka.partitions
         self._log_partitions = feed.partitions_in(settings)
         self._counted: dict[int, Counter[str]] = {}
@@ -105,7 +108,7 @@ class FeedIntake(TransactionalSink):
                 if (reason := why_unreadable(record)) is not None:
                     raise Rejected(UNREADABLE_REASON, reason)
                 accepted = self._decoder.check(record.key, record.value, record.timestamp * 1000)
-                sent_on = self._sent_on(accepted, record)
+                sent_on = self._sent_on(accepted, partition, record)
             except Rejected as error:
                 counted[error.reason] += 1
                 letter = dead_letter_of(self.topic, partition, record, error)
@@ -113,14 +116,19 @@ class FeedIntake(TransactionalSink):
                 yield Outgoing(DEAD_LETTERS, letter.key, encode_dead_letter(letter), place)
                 continue
             counted["accepted"] += 1
-            for key, value in sent_on:
-                yield Outgoing(self._inner_topic, key.encode(), value, None, record.timestamp)
+            for topic, key, value in sent_on:
+                yield Outgoing(topic, key.encode(), value, None, record.timestamp)
 
-    def _sent_on(self, accepted: Accepted, record: ConsumerRecord) -> list[tuple[str, bytes]]:
-        """What goes on of a message, with its key."""
-        if self._convert is not None:
-            return [(key, _encode(one)) for key, one in self._convert(accepted.message, accepted.time_us)]
-        return [(accepted.key, record.value)] if self._feed.rekey else []
+    def _sent_on(self, accepted: Accepted, partition: int, record: ConsumerRecord) -> list[tuple[str, str, bytes]]:
+        """What goes on of a message: topic, key and value of each."""
+        if self._sends is None or self._convert is None:
+            return [(self._inner_topic, accepted.key, record.value)] if self._feed.rekey else []
+        if self._sends.with_origin:
+            origin = Origin(partition, record.offset, record.timestamp * 1000)
+            messages = self._convert(accepted.message, accepted.time_us, origin)
+        else:
+            messages = self._convert(accepted.message, accepted.time_us)
+        return [(self._topic_of(one), key, _encode(one)) for key, one in messages]
 
     def release(self, partitions: Collection[int]) -> None:
         """Forget partitions."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -27,8 +27,8 @@ from trafficapp.engine.kafka import groupless_consumer
 from trafficapp.engine.state_rows import UNTOLD, SourceLog, continued
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.engine.transactions import Outgoing, TransactionalSink
-from trafficapp.feeds.clock import ClockState, SilenceClock, decode_tick
-from trafficapp.feeds.rules import TICK_SECONDS, PartitionRules, Rules, When
+from trafficapp.feeds.clock import ClockState, SilenceClock, Tick, decode_tick
+from trafficapp.feeds.rules import TICK_SECONDS, PartitionRules, ReadRules, Rules, Told, When
 from trafficapp.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -116,8 +116,9 @@ class RulesSink(TransactionalSink):
             try:
                 if (reason := why_unreadable(record)) is not None:
                     raise ValueError(reason)
+                told: Iterable[Told]
                 if any(name == TICK_HEADER for name, _ in record.headers):
-                    told = rules.tick(clock.clock_us) if clock.take(decode_tick(record.value or b"")) else ()
+                    told = _told_by_tick(rules, clock, decode_tick(record.value or b""))
                 else:
                     message = decode(record.value or b"")
                     one.taken += 1
@@ -176,6 +177,16 @@ class RulesSink(TransactionalSink):
                 for tp, records in (await consumer.getmany(timeout_ms=500)).items():
                     _take_in(found[tp.partition], records)
         return found
+
+
+def _told_by_tick(rules: PartitionRules[Any], clock: SilenceClock, tick: Tick) -> list[Told]:
+    """What follows from a tick: by how far its feed was read, and by the clock, if that moved."""
+    told: list[Told] = []
+    if isinstance(rules, ReadRules):
+        told += rules.read(tick.feed, tick.partition, tick.partitions, tick.time_us)
+    if clock.take(tick):
+        told += rules.tick(clock.clock_us)
+    return told
 
 
 def _take_in(rows: dict[bytes, bytes], records: Sequence[ConsumerRecord]) -> None:

@@ -29,7 +29,7 @@ DOMAIN = (
     *("trafficapp.notifications", "trafficapp.analytics", "trafficapp.topics", "trafficapp.movement"),
     *("trafficapp.areas.reading", "trafficapp.areas.literals", "trafficapp.transit", "trafficapp.riders"),
     *("trafficapp.fleet", "trafficapp.incidents", "trafficapp.weather", "trafficapp.city"),
-    *("trafficapp.engine.state_rows", "trafficapp.engine.forgetting"),
+    *("trafficapp.still_cameras", "trafficapp.engine.state_rows", "trafficapp.engine.forgetting"),
 )
 ENGINES_AND_CLIENTS = frozenset(
     {

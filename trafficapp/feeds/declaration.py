@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
 
@@ -178,8 +178,17 @@ class NewestLog:
         return self.known.replace("{id}", event_id)
 
 
-#: Given a message that was accepted and its time, microseconds since the epoch: what is sent on, each with its key.
-Convert: TypeAlias = Callable[[Any, int], Iterable[tuple[str, Struct]]]
+class Origin(NamedTuple):
+    """Where a message stands in its topic, and the broker's time of its record, microseconds since the epoch."""
+
+    partition: int
+    offset: int
+    record_us: int
+
+
+#: Given a message that was accepted and its time, microseconds since the epoch, and its `Origin` if that is asked for:
+#: what is sent on, each with its key.
+Convert: TypeAlias = Callable[..., Iterable[tuple[str, Struct]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,17 +196,24 @@ class Sends:
     """What of a feed goes on, in the same transaction as its letters.
 
     Attributes:
-        to: rules that read it, or a feed of ours with the stores; several feeds may send to one.
+        to: rules that read it, or a feed of ours with the stores, or several of these, each of which gets what has its
+            shape; several feeds may send to one.
         messages: given the settings, what turns a message into those that are sent on; what it refuses by raising
             `models.cameras.detections.Rejected` becomes a dead letter.
+        with_origin: whether it is told the `Origin` as well.
     """
 
-    to: Rules[Any] | Feed[Any]
+    to: Rules[Any] | Feed[Any] | tuple[Feed[Any], ...]
     messages: Callable[[Settings], Convert]
+    with_origin: bool = False
 
-    def topic_in(self, settings: Settings) -> str:
-        """Where it goes."""
-        return self.to.topic_in(settings)
+    def topic_in(self, settings: Settings) -> Callable[[Struct], str]:
+        """Where a message goes."""
+        if not isinstance(self.to, tuple):
+            topic = self.to.topic_in(settings)
+            return lambda _: topic
+        topics = {feed.shape: feed.topic_in(settings) for feed in self.to}
+        return lambda message: topics[type(message)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from trafficapp.feeds.declaration import Feed
 from trafficapp.fleet.feeds import CARS, POSITIONS, TRACKERS
 from trafficapp.movement.feeds import QUALITY
 from trafficapp.incidents import feeds as incidents
+from trafficapp.riders.feeds import SURGES, TAPS, WINDOWS
 from trafficapp.roads.feeds import NOTIFIED, PREDICTED, ROAD_SPEEDS, ROADS
 from trafficapp.weather.feeds import WEATHER_FEEDS
 
@@ -17,6 +18,7 @@ FEEDS: tuple[Feed[Any], ...] = (
     *(CARS, TRACKERS, POSITIONS),
     *(QUALITY,),
     *(AREA_DATA, AREA_INCOMING, AREAS),
+    *(TAPS, WINDOWS, SURGES),
     *WEATHER_FEEDS,
     *incidents.FEEDS,
 )

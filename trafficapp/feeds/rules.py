@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from trafficapp.settings import Settings
@@ -61,6 +61,15 @@ class PartitionRules(Protocol[_Inner]):
 
     def changed_rows(self) -> Iterable[tuple[bytes, bytes | None]]:
         """What is to be remembered of each key that changed since the last call: key and row; None forgets it."""
+        ...
+
+
+@runtime_checkable
+class ReadRules(PartitionRules[_Inner], Protocol[_Inner]):
+    """Rules that also follow how far each partition of their feeds was read."""
+
+    def read(self, feed: str, partition: int, partitions: int, time_us: int) -> Iterable[Told]:
+        """Of a partition of a feed that has so many, all was read that had come by a time; what follows, in order."""
         ...
 
 

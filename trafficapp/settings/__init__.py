@@ -32,6 +32,7 @@ from trafficapp.settings.due_times import NIGHTLY_PATTERN
 from trafficapp.settings.fleet import FleetSettings as FleetSettings
 from trafficapp.settings.movement import MovementSettings as MovementSettings
 from trafficapp.settings.incidents import IncidentSettings as IncidentSettings
+from trafficapp.settings.riders import RiderSettings as RiderSettings
 from trafficapp.settings.roads import ForecastSettings as ForecastSettings
 from trafficapp.settings.roads import HereSettings as HereSettings
 from trafficapp.settings.roads import NotificationSettings as NotificationSettings
@@ -398,6 +399,7 @@ class Settings(BaseSettings):
     events: EventSettings = Field(default_factory=EventSettings)
     city: CitySettings = Field(default_factory=CitySettings)
     roads: RoadSettings = Field(default_factory=RoadSettings)
+    riders: RiderSettings = Field(default_factory=RiderSettings)
     here: HereSettings = Field(default_factory=HereSettings)
     forecast: ForecastSettings = Field(default_factory=ForecastSettings)
     notifications: NotificationSettings = Field(default_factory=NotificationSettings)

@@ -14,7 +14,7 @@ from models.cameras.detections import FrameDetection
 from models.cameras.window_rows import WindowRow
 from trafficapp.windows.accumulator import NO_LANE, Accumulator, union
 from trafficapp.windows.camera_state import CameraState, OpenWindow
-from trafficapp.windows.camera_time import believe, confirm, has_begun, move_or_wait, move_to_last
+from trafficapp.windows.camera_time import CAMERA_TIME
 from trafficapp.windows.clock import EventClock
 from trafficapp.windows.congestion import CongestionScale
 from trafficapp.windows.holding import (
@@ -29,9 +29,7 @@ from trafficapp.windows.holding import (
 )
 from trafficapp.windows.places import drop_places, forget_places, places_matter, speed_by_places, wait, wait_no_more
 from trafficapp.windows.speed import SpeedEstimator
-
-#: The camera's time that makes the next window final, when none is open: it never comes.
-NEVER_US = 1 << 62
+from trafficapp.windows.timeline import next_final_us, take_final
 
 
 class NotCounted(NamedTuple):
@@ -81,11 +79,11 @@ class Windower:
             what was not counted; None when everything was.
         """
         if not picture:
-            move_or_wait(camera, time_us, self.jump_us)
+            CAMERA_TIME.move_or_wait(camera, time_us, self.jump_us)
             return None
         is_far = time_us - camera.newest_us > self.jump_us
         if is_far and camera.waiting_us and not self._is_repeated(camera, time_us, frame_id, picture):
-            confirm(camera, time_us, self.jump_us)
+            CAMERA_TIME.confirm(camera, time_us, self.jump_us)
             is_far = time_us - camera.newest_us > self.jump_us
         start_us = time_us - time_us % self.size_us
         window = camera.windows.get(start_us)
@@ -109,7 +107,7 @@ class Windower:
         if camera.held_bytes > MAX_CAMERA_BYTES and not _made_room(camera):
             camera.full += len(names)
             # its time counts, so that windows become final and make room
-            move_or_wait(camera, time_us, self.jump_us)
+            CAMERA_TIME.move_or_wait(camera, time_us, self.jump_us)
             return NotCounted(repeated, full=len(names))
         if window is None:
             window = self._open(camera, start_us)
@@ -209,15 +207,8 @@ class Windower:
 
         Those that lie beyond the camera's time stay for as long as the camera may still be on its way there.
         """
-        silent_us = partition_clock_us - camera.clock_us
-        if not camera.windows or silent_us < self.clock.idle_us:
-            return iter(())
-        if not camera.newest_us and has_begun(camera, silent_us, self.clock):
-            believe(camera)
-        last_us = max(camera.windows)
-        if last_us > camera.newest_us and not move_to_last(camera, last_us, partition_clock_us, self.clock):
-            last_us = self.clock.window_start(camera.newest_us)
-        return self._close(camera, camera_id, last_us + self.size_us, changes, partition_clock_us)
+        until_us = CAMERA_TIME.silent_until_us(camera, camera.windows, partition_clock_us, self.clock)
+        return iter(()) if until_us is None else self._close(camera, camera_id, until_us, changes, partition_clock_us)
 
     def _is_repeated(self, camera: CameraState, time_us: int, frame_id: int, picture: Sequence[FrameDetection]) -> bool:
         """Whether all of a picture was counted before, in a window that is open."""
@@ -228,7 +219,7 @@ class Windower:
     def _open(self, camera: CameraState, start_us: int) -> OpenWindow:
         window = camera.windows[start_us] = OpenWindow(held_bytes=WINDOW_BYTES)
         camera.held_bytes += WINDOW_BYTES
-        camera.final_us = min(camera.final_us or NEVER_US, start_us + self.open_us)
+        camera.final_us = next_final_us(camera, start_us, self.clock)
         if camera.sightings:
             # here and not at closing, which depends on how records came in runs; an event of a window that is still
             # open may lag this far: no place that it could use is dropped
@@ -239,15 +230,10 @@ class Windower:
     def _close(
         self, camera: CameraState, camera_id: str, limit_us: int, changes: Sequence[Thresholds], clock_us: int
     ) -> Iterator[list[WindowRow]]:
-        size_us = self.size_us
-        final = sorted(start for start in camera.windows if start + size_us <= limit_us)
-        camera.final_us = min((s for s in camera.windows if s + size_us > limit_us), default=NEVER_US) + self.open_us
-        for start_us in final:
-            window = camera.windows.pop(start_us)
+        for start_us, window in take_final(camera, limit_us, self.clock):
             camera.held_bytes -= window.held_bytes
             camera.finished += 1
             camera.finished_clock_us = clock_us
-            camera.closed_until_us = max(camera.closed_until_us, start_us + size_us)
             yield self._rows(camera_id, start_us, window, changes)
 
     def _rows(

@@ -1,0 +1,1 @@
+"""Shapes of what is known of riders: taps, windows of zones, surges."""
