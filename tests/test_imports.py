@@ -27,6 +27,7 @@ FORBIDDEN = {
 DOMAIN = (
     *("models", "trafficapp.windows", "trafficapp.alerts", "trafficapp.roads", "trafficapp.forecast"),
     *("trafficapp.notifications", "trafficapp.analytics", "trafficapp.topics", "trafficapp.movement"),
+    *("trafficapp.transit",),
     *("trafficapp.engine.state_rows", "trafficapp.engine.forgetting"),
 )
 ENGINES_AND_CLIENTS = frozenset(
@@ -51,7 +52,7 @@ FLOORS = ("trafficapp.stores", "trafficapp", "agents", "web")
 SUBJECTS = frozenset(
     {
         *("windows", "cameras", "alerts", "roads", "forecast", "notifications", "administration", "analytics"),
-        *("reports", "simulation", "sources", "training", "upkeep", "movement"),
+        *("reports", "simulation", "sources", "training", "upkeep", "movement", "transit"),
     }
 )
 MOST_MODULES_IN_A_ROOM = 20

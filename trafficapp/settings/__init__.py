@@ -33,6 +33,7 @@ from trafficapp.settings.roads import HereSettings as HereSettings
 from trafficapp.settings.roads import NotificationSettings as NotificationSettings
 from trafficapp.settings.roads import RoadSettings as RoadSettings
 from trafficapp.settings.sections import Seconds, Section
+from trafficapp.settings.transit import TransitSettings as TransitSettings
 
 Role = Literal["streams", "alerts", "roads", "history", "live"]
 
@@ -391,6 +392,7 @@ class Settings(BaseSettings):
     forecast: ForecastSettings = Field(default_factory=ForecastSettings)
     notifications: NotificationSettings = Field(default_factory=NotificationSettings)
     movement: MovementSettings = Field(default_factory=MovementSettings)
+    transit: TransitSettings = Field(default_factory=TransitSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     backup: BackupSettings = Field(default_factory=BackupSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
