@@ -3,7 +3,7 @@
 ==========  ======================================================================================
 role        what it does for a feed
 ==========  ======================================================================================
-streams     writes dead letters; sends messages on by their natural key, where the feed asks for it
+feeds       writes dead letters; sends messages on by their natural key, to rules, or to another feed
 history     rows in Postgres
 live        documents or a log in Redis
 ==========  ======================================================================================
@@ -22,10 +22,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import msgspec
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 
-from models.cameras.detections import Rejected
+from models.cameras.detections import TICK_HEADER, Rejected
 from models.dead_letters import dead_letter_of, encode_dead_letter
 from models.records import UNREADABLE_REASON, why_unreadable
 from trafficapp.engine.app import TrafficApp
@@ -33,8 +34,10 @@ from trafficapp.engine.kafka import aiokafka_config, partitions_of
 from trafficapp.engine.state_rows import UNTOLD, SourceLog
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.engine.transactions import Outgoing, TransactionalSink
-from trafficapp.feeds.declaration import Current, Feed, NewestLog
-from trafficapp.feeds.decoder import FeedDecoder
+from trafficapp.feeds.clock import Tick, encode_tick
+from trafficapp.feeds.declaration import Convert, Current, Feed, NewestLog
+from trafficapp.feeds.decoder import Accepted, FeedDecoder
+from trafficapp.feeds.rules import Rules
 from trafficapp.settings import Settings
 from trafficapp.stores.feeds.documents_sink import DocumentsSink
 from trafficapp.stores.feeds.log_sink import LogSink
@@ -42,6 +45,8 @@ from trafficapp.stores.feeds.rows_sink import RowsSink
 from trafficapp.stores.redis.connection import connect
 from trafficapp.stores.redis.read_back import KafkaReadBack
 from trafficapp.topics import DEAD_LETTERS
+
+_encode = msgspec.json.Encoder().encode
 
 #: Makes the history sink of a feed that writes more than its rows; told when to stop waiting.
 MakeSink: TypeAlias = Callable[[Settings, Callable[[], bool]], RowsSink]
@@ -62,8 +67,22 @@ class FeedIntake(TransactionalSink):
         self._decoder = FeedDecoder(feed, settings)
         self._telemetry = telemetry
         self._inner_topic = feed.kept_topic_in(settings)
+        self._sends = feed.sends
+        self._convert: Convert | None = None
+        if feed.sends is not None:
+            self._inner_topic = feed.sends.topic_in(settings)
+            self._convert = feed.sends.messages(settings)
         self._letter_partitions = settings.kafka.partitions
+        self._log_partitions = feed.partitions_in(settings)
         self._counted: dict[int, Counter[str]] = {}
+        #: By partition: a time, and the offset up to which everything had come by then.
+        self._due: dict[int, tuple[int, int]] = {}
+
+    @property
+    def tick_seconds(self) -> float | None:
+        """How often whoever reads what is sent on is told the time; None when nobody is."""
+        to = None if self._sends is None else self._sends.to
+        return to.tick_seconds if isinstance(to, Rules) else None
 
     async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:
         """Take over partitions, and ask how many the topic of letters has: it may not be made as the settings say."""
@@ -75,6 +94,7 @@ class FeedIntake(TransactionalSink):
                 self._outage.met(error)
                 await self._outage.pause()
         self._letter_partitions = len(found) or self._letter_partitions
+        self._log_partitions = log.partitions or self._log_partitions
         return await super().load(partitions, log)
 
     def outcome(self, partition: int, records: Sequence[ConsumerRecord]) -> Iterator[Outgoing]:
@@ -85,6 +105,7 @@ class FeedIntake(TransactionalSink):
                 if (reason := why_unreadable(record)) is not None:
                     raise Rejected(UNREADABLE_REASON, reason)
                 accepted = self._decoder.check(record.key, record.value, record.timestamp * 1000)
+                sent_on = self._sent_on(accepted, record)
             except Rejected as error:
                 counted[error.reason] += 1
                 letter = dead_letter_of(self.topic, partition, record, error)
@@ -92,8 +113,45 @@ class FeedIntake(TransactionalSink):
                 yield Outgoing(DEAD_LETTERS, letter.key, encode_dead_letter(letter), place)
                 continue
             counted["accepted"] += 1
-            if self._feed.rekey:
-                yield Outgoing(self._inner_topic, accepted.key.encode(), record.value, None, record.timestamp)
+            for key, value in sent_on:
+                yield Outgoing(self._inner_topic, key.encode(), value, None, record.timestamp)
+
+    def _sent_on(self, accepted: Accepted, record: ConsumerRecord) -> list[tuple[str, bytes]]:
+        """What goes on of a message, with its key."""
+        if self._convert is not None:
+            return [(key, _encode(one)) for key, one in self._convert(accepted.message, accepted.time_us)]
+        return [(accepted.key, record.value)] if self._feed.rekey else []
+
+    def release(self, partitions: Collection[int]) -> None:
+        """Forget partitions."""
+        super().release(partitions)
+        for number in partitions:
+            self._due.pop(number, None)
+
+    def partitions_without_tick(self) -> list[int]:
+        """Ours, but for those of which a time is known at which all that had come is not read yet."""
+        return [number for number in self._owned if number not in self._due]
+
+    async def send_ticks(self, now_us: int, ends: Mapping[int, int], next_offset: Callable[[int], int | None]) -> None:
+        """Tell the time of partitions that were read up to it.
+
+        Args:
+            now_us: microseconds since the epoch.
+            ends: offsets behind all that had come by then.
+            next_offset: how far a partition is.
+        """
+        self._due |= {number: (now_us, end) for number, end in ends.items() if number in self._owned}
+        inner = len(await partitions_of(self._settings, self._inner_topic)) if self._due else 0
+        for number, (time_us, end) in list(self._due.items()):
+            if (next_offset(number) or 0) < end:
+                continue
+            self._due.pop(number, None)
+            value = encode_tick(Tick(self._feed.name, number, self._log_partitions, time_us))
+            ticks = [
+                Outgoing(self._inner_topic, None, value, place, time_us // 1000, ((TICK_HEADER, b""),))
+                for place in range(inner)
+            ]
+            await self.send_apart(number, ticks)
 
     def sent(self, partition: int) -> None:
         """Count what came of a run."""
@@ -114,8 +172,6 @@ def register(app: TrafficApp, sinks: Mapping[str, MakeSink]) -> None:
     refuse_clashes(app.feeds, app.settings)
     role = app.settings.worker.role
     for feed in app.feeds:
-        if role == "streams" and feed.is_checked:
-            check(app, feed)
         if role == "history" and feed.history is not None:
             keep_history(app, feed, sinks.get(feed.name))
         if role == "live" and feed.current is not None:
@@ -141,11 +197,17 @@ def refuse_clashes(feeds: Iterable[Feed[Any]], settings: Settings) -> None:
             owners[what] = feed
 
 
-def check(app: TrafficApp, feed: Feed[Any]) -> None:
-    """Check what producers send."""
-    sink = FeedIntake(feed, app.settings, app.telemetry)
-    app.read_in_runs(sink.topic, sink, name=f"check_{_word(feed)}", partitions=feed.partitions)
-    app.close_at_end(sink.close)
+def check(app: TrafficApp) -> list[FeedIntake]:
+    """Check what producers send, in the role ``feeds``."""
+    found = []
+    for feed in app.feeds:
+        if feed.is_checked:
+            sink = FeedIntake(feed, app.settings, app.telemetry)
+            partitions = feed.partitions_in(app.settings)
+            app.read_in_runs(sink.topic, sink, name=f"check_{_word(feed)}", partitions=partitions)
+            app.close_at_end(sink.close)
+            found.append(sink)
+    return found
 
 
 def keep_history(app: TrafficApp, feed: Feed[Any], make: MakeSink | None = None) -> None:
@@ -156,7 +218,7 @@ def keep_history(app: TrafficApp, feed: Feed[Any], make: MakeSink | None = None)
         return bool(app.should_stop)
 
     sink = RowsSink(feed, app.settings, should_stop) if make is None else make(app.settings, should_stop)
-    app.read_in_runs(sink.topic, sink, name=name, partitions=feed.partitions)
+    app.read_in_runs(sink.topic, sink, name=name, partitions=feed.partitions_in(app.settings))
     app.telemetry.watch_sink(name, sink.is_waiting)
     app.close_at_end(sink.close)
 
@@ -173,7 +235,7 @@ def keep_current(app: TrafficApp, feed: Feed[Any], current: Current | NewestLog)
         app.telemetry.sink_rows.labels(name).inc,
         on_dropped=lambda reason: app.telemetry.events_dropped.labels(reason).inc(),
     )
-    app.read_in_runs(sink.topic, sink, name=name, partitions=feed.partitions)
+    app.read_in_runs(sink.topic, sink, name=name, partitions=feed.partitions_in(app.settings))
     app.telemetry.watch_sink(name, sink.is_waiting)
     app.close_at_end(client.aclose)
 

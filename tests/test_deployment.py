@@ -117,7 +117,7 @@ def test_images_have_a_version(services: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("service", "role"),
-    [("worker", "streams"), *((role, role) for role in ("alerts", "roads", "history", "live"))],
+    [("worker", "streams"), *((role, role) for role in ("alerts", "roads", "feeds", "history", "live"))],
 )
 def test_a_worker_reads_what_compose_gives_it(
     services: dict[str, Any], service: str, role: str, monkeypatch: pytest.MonkeyPatch

@@ -45,7 +45,15 @@ PURE_PARTS_OF_THE_ENGINE = ("trafficapp.engine.state_rows", "trafficapp.engine.f
 #: What serves all subjects of its floor, and therefore imports none of them.
 SHARED_ROOMS = (
     *("trafficapp.engine", "trafficapp.batching", "trafficapp.settings", "trafficapp.stores.postgres"),
-    *("trafficapp.stores.redis", "trafficapp.stores.feeds", "agents.feeds", "web.serving", "web.auth", "web.feeds"),
+    *(
+        "trafficapp.stores.redis",
+        "trafficapp.stores.feeds",
+        "agents.feeds",
+        "agents.rules",
+        "web.serving",
+        "web.auth",
+        "web.feeds",
+    ),
 )
 #: The subjects of a floor, below it.
 FLOORS = ("trafficapp.stores", "trafficapp", "agents", "web")

@@ -26,6 +26,7 @@ _ROLES: dict[str, tuple[str, ...]] = {
     "streams": ("agents.cameras.windows", "agents.cameras.finished_windows"),
     "alerts": ("agents.alerts",),
     "roads": ("agents.roads.feed", "agents.roads.forecasts"),
+    "feeds": (),
     "history": (
         "agents.history",
         "agents.publications",
@@ -76,6 +77,8 @@ def _with_agents(settings: Settings, feeds: Sequence[Feed[Any]]) -> TrafficApp:
     for module in _ROLES[settings.worker.role]:
         import_module(module).register(app)
     import_module("agents.feeds").register(app, {ROADS.name: _keep_roads})
+    if settings.worker.role == "feeds":
+        import_module("agents.rules").register(app, import_module("agents.feeds").check(app))
     return app
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from trafficapp.feeds.declaration import Feed, number_in
+from trafficapp.feeds.declaration import Feed, number_in, rules_of
 from trafficapp.settings import Settings
 
 EVENTS_RAW = "traffic.events.raw"
@@ -131,7 +131,13 @@ def declared_topics(settings: Settings, feeds: Iterable[Feed[Any]] = ()) -> list
         TopicDeclaration(road_forecast_changelog(settings), "road_id", CITY_PARTITIONS, copies, changelog | large),
     ]
     declared = {topic.name: topic for topic in listed}
+    feeds = list(feeds)
     declared |= {topic.name: topic for feed in feeds for topic in topics_of(feed, settings)}
+    for rules in rules_of(feeds):
+        partitions = rules.partitions_in(settings)
+        inner = TopicDeclaration(rules.topic_in(settings), rules.key, partitions, copies, retention | large)
+        kept = TopicDeclaration(rules.changelog_in(settings), rules.key, partitions, copies, changelog | large)
+        declared |= {inner.name: inner, kept.name: kept}
     return list(declared.values())
 
 
@@ -139,7 +145,7 @@ def topics_of(feed: Feed[Any], settings: Settings) -> list[TopicDeclaration]:
     """The topics of a feed: that which producers write, and the one by natural key where there is one."""
     hours = settings.retention.topic_hours if feed.retention_hours is None else feed.retention_hours
     retention = {"retention.ms": str(int(number_in(hours, settings) * _HOUR_MS))}
-    partitions = feed.partitions or settings.kafka.partitions
+    partitions = feed.partitions_in(settings)
     copies = settings.kafka.replication_factor
     # what is ahead is judged by the broker's clock; behind it a record keeps the time that it got there
     stamped = {} if feed.is_ours else {TIMESTAMP_TYPE: "LogAppendTime"}

@@ -13,16 +13,15 @@ from trafficapp.application import create_app
 from trafficapp.feeds.declaration import Feed
 from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import load_settings
-from trafficapp.topics import EVENTS_RAW
 
 #: Goes on by its natural key, for readers of their own.
 BARE = replace(PARKING_BAYS, name="bare", topic="bare", current=None, history=None, path=None)
 
 
 def test_a_feed_that_is_only_keyed_anew_is_checked() -> None:
-    app = create_app(load_settings(), [*FEEDS, BARE])
-    assert "bare" in app.run_readers
-    assert "bare" not in create_app(load_settings(), [*FEEDS, replace(BARE, rekey=False)]).run_readers
+    settings = load_settings(worker={"role": "feeds"})
+    assert "bare" in create_app(settings, [*FEEDS, BARE]).run_readers
+    assert "bare" not in create_app(settings, [*FEEDS, replace(BARE, rekey=False)]).run_readers
 
 
 @pytest.mark.parametrize(
@@ -35,12 +34,11 @@ def test_a_feed_that_is_only_keyed_anew_is_checked() -> None:
             replace(BARE, topic="trafficapp-parking-bays-by-key"),
             "have the same topic trafficapp-parking-bays-by-key",
         ),
-        (replace(BARE, topic=EVENTS_RAW), f"check_bare cannot read {EVENTS_RAW}: another agent of the same role"),
     ],
 )
 def test_feeds_that_take_something_from_each_other_are_refused(other: Feed[Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):
-        create_app(load_settings(), [*FEEDS, PARKING_BAYS, other])
+        create_app(load_settings(worker={"role": "feeds"}), [*FEEDS, PARKING_BAYS, other])
 
 
 def test_feeds_that_have_nothing_in_common_are_not_refused() -> None:

@@ -179,7 +179,7 @@ def test_lists_say_of_which_role_they_are_and_can_show_another_or_all(tmp_path: 
     roads = json.loads(faust(tmp_path, "--json", "agents", "--role", "roads").stdout)
     assert {row["role"] for row in roads} == {"roads"}
     every = json.loads(faust(tmp_path, "--json", "agents", "--all").stdout)
-    assert {row["role"] for row in every} == {"streams", "alerts", "roads", "history", "live"}
+    assert {row["role"] for row in every} == {"streams", "alerts", "roads", "feeds", "history", "live"}
     assert [row for row in every if row["role"] == "roads"] == roads
     tables = json.loads(faust(tmp_path, "--json", "tables", "--all").stdout)
     assert {"camera_state", "alert_state", "road_feed_state"} <= {row["name"] for row in tables}

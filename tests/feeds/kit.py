@@ -116,7 +116,7 @@ class FeedOwes(ABC):
     def test_its_topics_are_declared(self) -> None:
         settings = load_settings()
         declared = {topic.name: topic for topic in declared_topics(settings, [self.feed])}
-        assert declared[self.feed.topic_in(settings)].partitions == self.feed.partitions or settings.kafka.partitions
+        assert declared[self.feed.topic_in(settings)].partitions == self.feed.partitions_in(settings)
         assert self.feed.kept_topic_in(settings) in declared
 
     async def test_it_is_in_the_documents(self, place: Place) -> None:

@@ -88,7 +88,7 @@ async def test_a_feed_in_workers(stack: Endpoints, database_url: str, tmp_path: 
     bays = [bay(number) for number in range(30)]
     checking, keeping, live = free_port(), free_port(), free_port()
     with ExitStack() as processes:
-        for role, port in (("streams", checking), ("history", keeping), ("live", live)):
+        for role, port in (("feeds", checking), ("history", keeping), ("live", live)):
             processes.enter_context(worker(settings, stack, role, port, tmp_path))
         async with (
             ClientSession() as session,

@@ -105,7 +105,7 @@ def test_up_plays_the_city_on_given_servers_and_brings_a_killed_worker_back(
             assert "[INFO]" in (tmp_path / "data" / "logs" / "worker-1.log").read_text()
             children = psutil.Process(process.pid).children()
             roles = sorted(child.environ().get("TRAFFICAPP_WORKER__ROLE", "source") for child in children)
-            assert roles == ["alerts", "history", "live", "roads", "source", "streams"]
+            assert roles == ["alerts", "feeds", "history", "live", "roads", "source", "streams"]
             wait_for_forty_cameras_and_all_roads(web_port)
             streams = next(c for c in children if c.environ().get("TRAFFICAPP_WORKER__ROLE") == "streams")
             streams.kill()
@@ -177,6 +177,6 @@ def test_every_worker_has_a_port_of_its_own() -> None:
         chosen = workers.choose_workers(3, first)
     assert [(worker.name, worker.role) for worker in chosen] == [
         *(("worker-1", "streams"), ("worker-2", "streams"), ("worker-3", "streams")),
-        *(("history", "history"), ("live", "live"), ("alerts", "alerts"), ("roads", "roads")),
+        *(("history", "history"), ("live", "live"), ("alerts", "alerts"), ("roads", "roads"), ("feeds", "feeds")),
     ]
-    assert len({worker.web_port for worker in chosen} - {first}) == 7
+    assert len({worker.web_port for worker in chosen} - {first}) == 8

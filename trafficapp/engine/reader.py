@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 #: Runs of one partition that may wait for their turn; more only costs memory.
 _WAITING_RUNS = 2
 
+#: Of runs that are applied as one, no other is added beyond so many records.
+_RECORDS_TOGETHER = 4000
+
 #: A hole that seeking back has not closed for this long ends the process.
 _HOLE_SECONDS = 20.0
 _SEEK_AGAIN_SECONDS = 2.0
@@ -71,12 +74,14 @@ class _Loaded:
 
     Attributes:
         next_offset: the record to be applied next.
+        held: a run that was taken and does not go on where the one before it ended.
     """
 
     partition: int
     next_offset: int
     runs: asyncio.Queue[Run] = field(default_factory=lambda: asyncio.Queue(_WAITING_RUNS))
     worker: asyncio.Task[None] | None = None
+    held: Run | None = None
     hole: _Hole | None = None
 
     def drain(self) -> None:
@@ -102,6 +107,7 @@ class RunReader:
         self._log_start = log_start
         self._watcher = watcher
         self._takes_unreadable = bool(getattr(sink, "takes_unreadable", False))
+        self._takes_runs_together = bool(getattr(sink, "takes_runs_together", False))
         self._seek_back: SeekBack | None = None
         self._loaded: dict[int, _Loaded] = {}
         self._asked_for: set[int] = set()
@@ -160,15 +166,21 @@ class RunReader:
     async def _work(self, loaded: _Loaded) -> None:
         try:
             while True:
-                run = await loaded.runs.get()
+                run, loaded.held = loaded.held or await loaded.runs.get(), None
                 if not await self._is_due(loaded, run):
                     continue
-                records = self._wanted(loaded, run)
+                records, end = self._wanted(loaded, run), run.end
+                while self._takes_runs_together and len(records) < _RECORDS_TOGETHER and not loaded.runs.empty():
+                    more = loaded.runs.get_nowait()
+                    if more.begin != end:
+                        loaded.held = more
+                        break
+                    records, end = [*records, *self._wanted(loaded, more)], more.end
                 if records:
                     await self.sink.apply(loaded.partition, records, lambda: self._owns(loaded))
                 if not self._owns(loaded):
                     return
-                loaded.next_offset = run.end
+                loaded.next_offset = end
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException:

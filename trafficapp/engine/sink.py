@@ -16,7 +16,8 @@ class RunSink(Protocol):
     The consumer group's committed offsets are only a report for people: on every assignment the sink
     says where to read on, and it is never given a record twice or after a hole.
 
-    Records that cannot be read (`models.records`) are left out, unless the sink has a true ``takes_unreadable``.
+    Records that cannot be read (`models.records`) are left out, unless the sink has a true ``takes_unreadable``. Runs
+    that wait are given as one to a sink that has a true ``takes_runs_together``.
     """
 
     async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:

@@ -6,6 +6,8 @@ What follows from a declaration:
 * ``shape``, ``key``, ``time``, ``zone``, ``future_seconds``: the decoder, `trafficapp.feeds.decoder`; what it refuses
   becomes a dead letter with the reason.
 * ``rekey``: an inner topic with one order per key, whatever partitioner the producers use, `agents.feeds`.
+* ``sends``: what goes on to rules that know what came before, `trafficapp.feeds.rules`, or to a feed of ours.
+* ``place``: where it happened; what is outside the city's bounds is refused.
 * ``history``: rows in Postgres, `trafficapp.stores.feeds.rows_sink`, and how long
   they stay.
 * ``current``: documents or a log in Redis, `trafficapp.stores.feeds`.
@@ -17,12 +19,13 @@ A feed is switched on by standing in `trafficapp.feeds.declared.FEEDS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
 
+from trafficapp.feeds.rules import Rules
 from trafficapp.feeds.shapes import check_shape, check_time, written_name
 from trafficapp.settings import Settings
 
@@ -167,6 +170,28 @@ class NewestLog:
         return self.known.replace("{id}", event_id)
 
 
+#: Given a message that was accepted and its time, microseconds since the epoch: what is sent on, each with its key.
+Convert: TypeAlias = Callable[[Any, int], Iterable[tuple[str, Struct]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sends:
+    """What of a feed goes on, in the same transaction as its letters.
+
+    Attributes:
+        to: rules that read it, or a feed of ours with the stores; several feeds may send to one.
+        messages: given the settings, what turns a message into those that are sent on; what it refuses by raising
+            `models.cameras.detections.Rejected` becomes a dead letter.
+    """
+
+    to: Rules[Any] | Feed[Any]
+    messages: Callable[[Settings], Convert]
+
+    def topic_in(self, settings: Settings) -> str:
+        """Where it goes."""
+        return self.to.topic_in(settings)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed(Generic[Message]):
     """A feed.
@@ -179,14 +204,17 @@ class Feed(Generic[Message]):
         sample: a valid message; its time is replaced by that of the asker.
         key: name of the field with the natural key, a text; the record key is the same, unless ``rekey``.
         time: name of the field that says when it happened: ISO 8601, or epoch seconds or milliseconds. It takes texts
-            at least, since a document has its time as RFC 3339.
+            at least, since a document has its time as RFC 3339. None where messages tell no time: that of the record
+            counts, and such a feed has no stores of its own.
         zone: IANA name of the zone that times without an offset are of, or where the settings have it.
         future_seconds: a message whose time is further ahead of its record is refused; None refuses none: for producers
             whose clocks run ahead without end. What is newest is then newest by their clock. Or where the settings
             have it.
-        partitions: of the topic; None is that of the settings.
+        partitions: of the topic, or where the settings have it; None is what they have for feeds of a city.
         retention_hours: of the topic; None is that of the settings.
         rekey: whether producers may use any key and partitioner: messages then go on by their natural key.
+        sends: what goes on to rules or to another feed; producers may then use any key and partitioner.
+        place: where a message is of, (latitude, longitude) in degrees, or None; see the setting ``city.bounds``.
         is_ours: whether this application sends it. What is ours is not refused with a letter, but told in the log.
         checks: reads and checks a message by rules of the feed's own, in place of all that follows from the fields.
         current: what Redis keeps.
@@ -201,12 +229,14 @@ class Feed(Generic[Message]):
     shape: type[Message]
     sample: Message
     key: str
-    time: str = "timestamp"
+    time: str | None = "timestamp"
     zone: str | Callable[[Settings], str] = "UTC"
     future_seconds: float | Callable[[Settings], float | None] | None = 60.0
-    partitions: int | None = None
+    partitions: int | Callable[[Settings], int] | None = None
     retention_hours: Number | None = None
     rekey: bool = False
+    sends: Sends | None = None
+    place: Callable[[Message], tuple[float, float] | None] | None = None
     is_ours: bool = False
     checks: Callable[[Settings], Check] | None = None
     current: Current | NewestLog | None = None
@@ -220,7 +250,11 @@ class Feed(Generic[Message]):
             ValueError: with what is wrong.
         """
         fields = set(self.shape.__struct_fields__)
-        named = {self.key, self.time}
+        if self.time is None and self.is_kept:
+            raise ValueError(f"{self.name}: stores need a time of each message")
+        if self.sends is not None and self.rekey:
+            raise ValueError(f"{self.name}: what is sent on is keyed anew already")
+        named = {self.key, *filter(None, [self.time])}
         if self.history is not None:
             columns = self.history.columns
             sources = {column.of or name for name, column in columns.items()}
@@ -251,7 +285,8 @@ class Feed(Generic[Message]):
             never_null = {history.columns[column].of or column for column in special} - {self.time}
         try:
             check_shape(self.shape, texts, never_null)
-            check_time(self.sample, self.time)
+            if self.time is not None:
+                check_time(self.sample, self.time)
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
 
@@ -261,9 +296,9 @@ class Feed(Generic[Message]):
         return written_name(self.shape, self.key)
 
     @property
-    def time_name(self) -> str:
-        """What producers call the time, likewise."""
-        return written_name(self.shape, self.time)
+    def time_name(self) -> str | None:
+        """What producers call the time, likewise; None when they tell none."""
+        return None if self.time is None else written_name(self.shape, self.time)
 
     @property
     def is_kept(self) -> bool:
@@ -275,6 +310,12 @@ class Feed(Generic[Message]):
         """Whether its topic is one that only this application reads."""
         return self.is_ours and not isinstance(self.topic, str)
 
+    def partitions_in(self, settings: Settings) -> int:
+        """How many partitions the topic has when it is made, and the one by natural key."""
+        if self.partitions is None:
+            return settings.city.partitions
+        return self.partitions(settings) if callable(self.partitions) else self.partitions
+
     def zone_in(self, settings: Settings) -> str:
         """IANA name of the zone that times without an offset are of."""
         return self.zone if isinstance(self.zone, str) else self.zone(settings)
@@ -285,8 +326,13 @@ class Feed(Generic[Message]):
 
     @property
     def is_checked(self) -> bool:
-        """Whether the role ``streams`` checks what producers send."""
-        return (self.is_kept or self.rekey) and not self.is_ours
+        """Whether the role ``feeds`` checks what producers send."""
+        return (self.is_kept or self.takes_any_key) and not self.is_ours
+
+    @property
+    def takes_any_key(self) -> bool:
+        """Whether producers may choose keys and partitions as they like."""
+        return self.rekey or self.sends is not None
 
     def intake_in(self, settings: Settings) -> str:
         """Name of the consumer group, and of the producers, of what checks it."""
@@ -304,6 +350,12 @@ class Feed(Generic[Message]):
 def inner_topic(settings: Settings, name: str) -> str:
     """The topic by natural key of a feed of that name."""
     return f"{settings.app_id}-{name}-by-key"
+
+
+def rules_of(feeds: Iterable[Feed[Any]]) -> list[Rules[Any]]:
+    """The rules that feeds send to, each once."""
+    found = [feed.sends.to for feed in feeds if feed.sends is not None]
+    return list({rules.name: rules for rules in found if isinstance(rules, Rules)}.values())
 
 
 def number_in(number: Number, settings: Settings) -> float:

@@ -19,6 +19,7 @@ from models.records import MALFORMED
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.analytics.local_hours import time_zone
 from trafficapp.feeds.declaration import Checked, Feed, Message, NewestLog
+from trafficapp.feeds.places import check_place
 from trafficapp.settings import Settings
 
 #: Characters of a natural key, which names keys and rows.
@@ -68,7 +69,9 @@ class FeedDecoder(Generic[Message]):
         self.future_us = None if ahead is None else round(ahead * 1e6)
         self._row = _row_maker(feed, self.zone)
         #: Whether a record must have the natural key: else it may stand in the partition of another one.
-        self._is_keyed = not feed.rekey and not feed.is_ours
+        self._is_keyed = not feed.takes_any_key and not feed.is_ours
+        self._place = None if feed.is_ours else feed.place
+        self._bounds = settings.city.bounds
 
     def check(self, key: bytes | None, value: bytes | None, record_us: int) -> Accepted:
         """Read a record as producers send it.
@@ -96,7 +99,9 @@ class FeedDecoder(Generic[Message]):
         return Accepted(checked.message, self._known_key(key), checked.time_us)
 
     def _by_fields(self, key: bytes | None, value: bytes | None, record_us: int) -> Accepted:
-        accepted = self.read(value)
+        accepted = self.read(value, record_us)
+        if self._place is not None and (place := self._place(accepted.message)) is not None:
+            check_place(*place, self._bounds)
         if self._is_keyed and key != accepted.key.encode():
             raise Rejected("key_mismatch", f"the record key is not the {self.feed.key} {accepted.key!r}")
         if self.future_us is not None and accepted.time_us - record_us > self.future_us:
@@ -107,15 +112,20 @@ class FeedDecoder(Generic[Message]):
             )
         return accepted
 
-    def read(self, value: bytes | None) -> Accepted:
+    def read(self, value: bytes | None, record_us: int = 0) -> Accepted:
         """Read a message without its record.
+
+        Args:
+            value: of the record.
+            record_us: the time of a message that tells none, microseconds since the epoch.
 
         Raises:
             Rejected: likewise.
         """
         message = self._read_ours(value) if self.feed.is_ours else self._read_form(value)
         key = self._known_key(getattr(message, self.feed.key))
-        return Accepted(message, key, self._time_us(getattr(message, self.feed.time)))
+        time_us = record_us if self.feed.time is None else self._time_us(getattr(message, self.feed.time))
+        return Accepted(message, key, time_us)
 
     def document(self, accepted: Accepted) -> bytes:
         """A message as it is shown: its time in UTC."""
@@ -159,7 +169,7 @@ class FeedDecoder(Generic[Message]):
             raise Rejected("unreadable", str(error)) from None
 
     def _time_us(self, told: Any, field: str | None = None) -> int:
-        field = field or self.feed.time
+        field = field or self.feed.time or ""
         if told is None:
             raise Rejected("missing_field", f"{field} says no time")
         try:
@@ -195,7 +205,9 @@ def _row_maker(feed: Feed[Any], zone: tzinfo) -> Callable[[Any], tuple[Any, ...]
 
 
 def at_time(feed: Feed[_Read], message: _Read, time_us: int) -> _Read:
-    """A message with another time."""
+    """A message with another time, if it tells one."""
+    if feed.time is None:
+        return message
     return structs.replace(message, **{feed.time: rfc3339(time_us)})
 
 

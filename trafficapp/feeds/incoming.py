@@ -65,16 +65,16 @@ class Example:
     Attributes:
         form: its name, where messages have several forms.
         message: the documented values.
-        time: the field that says when.
+        time: the field that says when; None when it does not say.
     """
 
     form: str
     message: Mapping[str, Any]
-    time: str = "timestamp"
+    time: str | None = "timestamp"
 
     def as_of(self, time_us: int) -> dict[str, Any]:
         """The message of a time, in microseconds since the epoch."""
-        return {**self.message, self.time: rfc3339(time_us)}
+        return dict(self.message) if self.time is None else {**self.message, self.time: rfc3339(time_us)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,8 @@ class _FeedJudge:
         self._decoder = FeedDecoder(feed, settings)
 
     def time_us(self, value: bytes) -> int | None:
+        if self._decoder.feed.time is None:
+            return None
         try:
             return self._decoder.read(value).time_us
         except Rejected:
@@ -134,8 +136,8 @@ def incoming_of(feed: Feed[Any], settings: Settings) -> Incoming:
         shapes=(feed.shape,),
         examples=lambda _: (example,),
         judge=lambda chosen: _FeedJudge(feed, chosen),
-        partitions=feed.partitions,
-        any_key=feed.rekey,
+        partitions=feed.partitions_in(settings),
+        any_key=feed.takes_any_key,
     )
 
 

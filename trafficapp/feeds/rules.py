@@ -40,7 +40,8 @@ class When(NamedTuple):
     Attributes:
         record_us: the broker's time of the record that the producer sent.
         clock_us: the partition's clock, which measures silence. It only goes on while everything that was sent before
-            was read, so neither an outage nor a backlog makes anybody look silent; it may be behind real time.
+            was read, so neither an outage nor a backlog makes anybody look silent; it may be behind real time. Before
+            anything was told of it, it is the time of the record.
     """
 
     record_us: int
@@ -77,7 +78,7 @@ class Rules(Generic[Inner]):
         key: what the key is, for people.
         shape: of the inner messages: a struct, or a union of tagged structs.
         make: given the settings, what makes the rules of a partition. What is costly may be made once in it.
-        partitions: of the inner topic; None is that of the settings. 1 where everything belongs together.
+        partitions: of the inner topic; None is what the settings have for feeds of a city. 1 where all belong together.
         tick_seconds: how often the clock is told on; None for rules without silence.
     """
 
@@ -99,4 +100,4 @@ class Rules(Generic[Inner]):
 
     def partitions_in(self, settings: Settings) -> int:
         """How many partitions both have."""
-        return self.partitions or settings.kafka.partitions
+        return self.partitions or settings.city.partitions

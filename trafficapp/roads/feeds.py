@@ -72,6 +72,7 @@ ROAD_SPEEDS = Feed(
         coordinates=[[11.3266, 44.4993], [11.3216, 44.5012]],
     ),
     key="road_id",
+    partitions=lambda settings: settings.kafka.partitions,
     checks=_checks,
 )
 

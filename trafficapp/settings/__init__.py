@@ -25,6 +25,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableSource
 
+from trafficapp.settings.city import CitySettings as CitySettings
 from trafficapp.settings.deployed_names import NAMES, WrongName, settings_of
 from trafficapp.settings.due_times import NIGHTLY_PATTERN
 from trafficapp.settings.movement import MovementSettings as MovementSettings
@@ -35,7 +36,7 @@ from trafficapp.settings.roads import RoadSettings as RoadSettings
 from trafficapp.settings.sections import Seconds, Section
 from trafficapp.settings.transit import TransitSettings as TransitSettings
 
-Role = Literal["streams", "alerts", "roads", "history", "live"]
+Role = Literal["streams", "alerts", "roads", "feeds", "history", "live"]
 
 
 class SettingsError(Exception):
@@ -127,7 +128,9 @@ class WorkerSettings(Section):
     """What this process does and how it hands records to agents."""
 
     role: Role = Field(
-        "streams", description="streams: windows; alerts: alerts; history: Postgres; live: Redis. All serve the web."
+        "streams",
+        description="streams: windows; alerts: alerts; roads: roads and forecasts; feeds: the city's other feeds; "
+        "history: Postgres; live: Redis. All serve the web.",
     )
     run_records: int = Field(4000, ge=1, le=100_000, description="Records handed to an agent at once, at most.")
     exit_on_stall_seconds: float = Field(
@@ -261,7 +264,9 @@ class RetentionSettings(Section):
     rollup_days: float = Field(730.0, gt=0, description="Days of the sums by the hour.")
     roads_days: float = Field(90.0, gt=0, description="Days of road observations.")
     predictions_days: float = Field(30.0, gt=0, description="Days of predictions.")
-    notifications_days: float = Field(365.0, gt=0, description="Days of notifications about roads.")
+    notifications_days: float = Field(
+        365.0, gt=0, description="Days of notifications about roads, and of alerts of the city's feeds."
+    )
     sweep_seconds: Seconds = Field(3600.0, description="Interval between sweeps.")
     topic_hours: float = Field(24.0, gt=0, description="Hours that records stay in the Kafka topics.")
     alert_topic_days: float = Field(
@@ -387,6 +392,7 @@ class Settings(BaseSettings):
     speed: SpeedSettings = Field(default_factory=SpeedSettings)
     alerts: AlertSettings = Field(default_factory=AlertSettings)
     events: EventSettings = Field(default_factory=EventSettings)
+    city: CitySettings = Field(default_factory=CitySettings)
     roads: RoadSettings = Field(default_factory=RoadSettings)
     here: HereSettings = Field(default_factory=HereSettings)
     forecast: ForecastSettings = Field(default_factory=ForecastSettings)

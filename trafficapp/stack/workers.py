@@ -38,7 +38,7 @@ class Worker:
 
 
 def choose_workers(count: int, web_port: int | None, remembered: ports.RememberedPorts | None = None) -> list[Worker]:
-    """Return `count` workers of role streams, then one each of history, live, alerts and roads, with free web ports.
+    """Return `count` workers of role streams, then one of each other role, with free web ports.
 
     The streams workers' ports count up from `web_port`, the others' from 100 above; taken ones are replaced.
 
@@ -48,7 +48,7 @@ def choose_workers(count: int, web_port: int | None, remembered: ports.Remembere
         remembered: the data folder's ports; they stay what they are unless `web_port` is another than before.
     """
     wanted = [(f"worker-{number + 1}", "streams", number) for number in range(count)]
-    single = ("history", "live", "alerts", "roads")
+    single = ("history", "live", "alerts", "roads", "feeds")
     wanted += [(role, role, SINK_PORT_OFFSET + number) for number, role in enumerate(single)]
     if remembered is None:
         first, taken, chosen = web_port or WEB_PORT, list[int](), list[Worker]()

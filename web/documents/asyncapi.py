@@ -78,8 +78,8 @@ _TOPICS = (
 
 def _topic_of(feed: Feed[Any], settings: Settings) -> _Topic:
     """The topic of a feed, as it is declared."""
-    action, key = (_SEND if feed.is_ours else _RECEIVE), ("any" if feed.rekey else feed.key_name)
-    return _Topic(feed.topic_in(settings), action, key, feed.summary, (feed.shape,), feed.partitions)
+    action, key = (_SEND if feed.is_ours else _RECEIVE), ("any" if feed.takes_any_key else feed.key_name)
+    return _Topic(feed.topic_in(settings), action, key, feed.summary, (feed.shape,), feed.partitions_in(settings))
 
 
 def describe(operations: Iterable[Operation], settings: Settings, feeds: Iterable[Feed[Any]] = FEEDS) -> dict[str, Any]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import asyncpg
 import psycopg
@@ -10,8 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from trafficapp.cli import main
-from trafficapp.stores.migrations import migrate
+from trafficapp.stores.migrations import migrate, versions
 
+#: The newest step, as its file is called.
+HEAD = max(path.name[:4] for path in Path(versions.__path__[0]).glob("[0-9]*.py"))
 TABLES = {"traffic_events", "traffic_metrics", "sink_offsets", "cameras", "time_partitions", "metrics_1m", "metrics_1h"}
 
 
@@ -28,7 +31,7 @@ def test_processes_that_migrate_at_once_make_one_schema(database_url: str) -> No
     with ThreadPoolExecutor(3) as threads:
         here = list(threads.map(migrate, [database_url] * 3))
     there = [process.communicate(timeout=60)[0].strip() for process in processes]
-    assert here + there == ["0011"] * 6
+    assert here + there == [HEAD] * 6
     assert _tables(database_url) >= TABLES
 
 
@@ -36,7 +39,7 @@ def test_a_second_migration_changes_nothing(database_url: str) -> None:
     migrate(database_url)
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("INSERT INTO cameras (camera_id) VALUES ('kept')")
-        assert migrate(database_url) == "0011"
+        assert migrate(database_url) == HEAD
         assert connection.execute("SELECT camera_id FROM cameras").fetchall() == [("kept",)]
 
 
@@ -44,7 +47,7 @@ def test_the_command_migrates(database_url: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("DATABASE_URL", database_url)
     result = CliRunner().invoke(main, ["migrate"])
     assert result.exit_code == 0, result.output
-    assert "the schema is at revision 0011" in result.output
+    assert f"the schema is at revision {HEAD}" in result.output
 
 
 def test_the_command_says_which_server_is_not_up(monkeypatch: pytest.MonkeyPatch) -> None:

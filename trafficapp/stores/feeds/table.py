@@ -93,9 +93,9 @@ def partition_of(history: History, day: datetime) -> TimePartition:
 
 
 def kept_tables(feeds: Iterable[Feed[Any]], settings: Settings) -> list[KeptTable]:
-    """The tables of feeds, with how long their rows are kept."""
-    return [
-        KeptTable(
+    """The tables of feeds, each once, with how long their rows are kept."""
+    found = {
+        feed.history.table: KeptTable(
             feed.history.table,
             timedelta(days=number_in(feed.history.days, settings)),
             None if feed.history.partitioned_by is not None else feed.history.key,
@@ -103,4 +103,5 @@ def kept_tables(feeds: Iterable[Feed[Any]], settings: Settings) -> list[KeptTabl
         )
         for feed in feeds
         if feed.history is not None
-    ]
+    }
+    return list(found.values())

@@ -1,0 +1,246 @@
+"""Agents of rules that know what came before: what follows from messages of feeds, role ``feeds``.
+
+What a run leads to, what is to be remembered of it and the offset behind it are one Kafka transaction
+(`trafficapp.engine.transactions`). Whoever takes a partition over shuts out the one before, reads what was remembered
+to its end, and goes on behind it: the state is that of exactly the records before the offset, so nothing is told twice
+and nothing left out. The offset stands with the state, too, since the broker forgets offsets of what is quiet for long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+from msgspec import Struct
+
+from agents.feeds import FeedIntake
+from models.cameras.detections import TICK_HEADER
+from models.records import MALFORMED, why_unreadable
+from trafficapp.engine.app import TrafficApp
+from trafficapp.engine.kafka import groupless_consumer
+from trafficapp.engine.state_rows import UNTOLD, SourceLog, continued
+from trafficapp.engine.telemetry import Telemetry
+from trafficapp.engine.transactions import Outgoing, TransactionalSink
+from trafficapp.feeds.clock import ClockState, SilenceClock, decode_tick
+from trafficapp.feeds.rules import TICK_SECONDS, PartitionRules, Rules, When
+from trafficapp.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+#: Key of the row that says how far a partition is; no key of rules begins with NUL.
+_PLACE_KEY = b"\x00place"
+
+_FETCH_BYTES = 4 << 20
+
+
+class _Place(Struct):
+    """How far the rules of a partition are.
+
+    Attributes:
+        next_offset: of the inner record to be applied next.
+        log: id of the inner topic.
+        partitions: how many it has.
+        clock: of the partition.
+    """
+
+    next_offset: int
+    log: str
+    partitions: int
+    clock: ClockState
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_place = msgspec.msgpack.Decoder(_Place).decode
+
+
+class _Partition:
+    """The rules of a partition that is ours, its clock, and the log that its records are of."""
+
+    def __init__(self, rules: PartitionRules[Any], clock: SilenceClock, log: SourceLog) -> None:
+        self.rules, self.clock, self.log = rules, clock, log
+        self.taken = 0
+        self.unreadable = 0
+
+
+class RulesSink(TransactionalSink):
+    """Applies rules to what feeds send on, and sends what follows.
+
+    Args:
+        rules: the declaration.
+        feeds: names of those who send to it.
+        settings: of the process.
+        telemetry: of the process.
+    """
+
+    def __init__(self, rules: Rules[Any], feeds: Collection[str], settings: Settings, telemetry: Telemetry) -> None:
+        super().__init__(settings, rules.topic_in(settings), f"{settings.app_id}-{rules.name}-rules")
+        self._declared, self._feeds, self._telemetry = rules, tuple(feeds), telemetry
+        self._changelog = rules.changelog_in(settings)
+        self._make = rules.make(settings)
+        self._decode = msgspec.json.Decoder(rules.shape).decode
+        self._partitions: dict[int, _Partition] = {}
+
+    async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:
+        """Take over partitions: what was remembered of them says where to read on."""
+        await super().load(partitions, log)
+        rows = await self._remembered(partitions)
+        for number in partitions:
+            known = rows[number]
+            place = _Place(0, "", 0, ClockState())
+            if (row := known.pop(_PLACE_KEY, None)) is not None:
+                place = _decode_place(row)
+            there = continued(SourceLog(place.log, place.partitions), log)
+            made = await asyncio.to_thread(self._make, number, known)
+            clock = SilenceClock(self._feeds, self._declared.tick_seconds or TICK_SECONDS, place.clock)
+            self._partitions[number] = _Partition(made, clock, there)
+            self._owned[number].next_offset = place.next_offset
+        return {number: self._owned[number].next_offset for number in partitions}
+
+    def release(self, partitions: Collection[int]) -> None:
+        """Forget partitions."""
+        super().release(partitions)
+        for number in partitions:
+            self._partitions.pop(number, None)
+
+    def outcome(self, partition: int, records: Sequence[ConsumerRecord]) -> Iterator[Outgoing]:
+        """What follows from a run, then what is to be remembered."""
+        one = self._partitions[partition]
+        rules, clock, decode = one.rules, one.clock, self._decode
+        for record in records:
+            try:
+                if (reason := why_unreadable(record)) is not None:
+                    raise ValueError(reason)
+                if any(name == TICK_HEADER for name, _ in record.headers):
+                    told = rules.tick(clock.clock_us) if clock.take(decode_tick(record.value or b"")) else ()
+                else:
+                    message = decode(record.value or b"")
+                    one.taken += 1
+                    record_us = record.timestamp * 1000
+                    told = rules.apply(message, When(record_us, clock.clock_us or record_us))
+            except MALFORMED as error:
+                # before the rules saw it: nobody but us writes here
+                one.unreadable += 1
+                logger.error("%s-%d: offset %d was left out: %s", self.topic, partition, record.offset, error)
+                continue
+            for topic, key, value in told:
+                yield Outgoing(topic, key, value)
+        for key, row in rules.changed_rows():
+            yield Outgoing(self._changelog, key, row, partition)
+        place = _Place(records[-1].offset + 1, one.log.id, one.log.partitions, clock.state)
+        yield Outgoing(self._changelog, _PLACE_KEY, _encode(place), partition)
+
+    def sent(self, partition: int) -> None:
+        """Count what came of a run."""
+        one = self._partitions.get(partition)
+        if one is None:
+            return
+        counted = self._telemetry.feed_messages
+        counted.labels(self._declared.name, "applied").inc(one.taken)
+        if one.unreadable:
+            counted.labels(self._declared.name, "unreadable").inc(one.unreadable)
+        one.taken = one.unreadable = 0
+
+    async def _remembered(self, partitions: Collection[int]) -> dict[int, dict[bytes, bytes]]:
+        """The newest row of each key; waits for the broker."""
+        while True:
+            began = time.monotonic()
+            try:
+                found = await self._read(partitions)
+            except (KafkaError, OSError) as error:
+                self._outage.met(error)
+                await self._outage.pause()
+                continue
+            self._outage.over()
+            count = sum(map(len, found.values()))
+            taken = time.monotonic() - began
+            logger.info("read %d rows of %s, partitions %s, in %.2f s", count, self._changelog, [*partitions], taken)
+            return found
+
+    async def _read(self, partitions: Collection[int]) -> dict[int, dict[bytes, bytes]]:
+        found: dict[int, dict[bytes, bytes]] = {number: {} for number in partitions}
+        tps = [TopicPartition(self._changelog, number) for number in partitions]
+        async with groupless_consumer(
+            self._settings, auto_offset_reset="earliest", max_partition_fetch_bytes=_FETCH_BYTES, fetch_max_wait_ms=50
+        ) as consumer:
+            consumer.assign(tps)
+            ends = await consumer.end_offsets(tps)
+            for tp in tps:
+                consumer.seek(tp, 0)
+            while [tp for tp in tps if await consumer.position(tp) < ends[tp]]:
+                for tp, records in (await consumer.getmany(timeout_ms=500)).items():
+                    _take_in(found[tp.partition], records)
+        return found
+
+
+def _take_in(rows: dict[bytes, bytes], records: Sequence[ConsumerRecord]) -> None:
+    for record in records:
+        if record.key is None or why_unreadable(record) is not None:
+            logger.error("%s-%d: offset %d is no row, skipped", record.topic, record.partition, record.offset)
+        elif record.value is None:
+            rows.pop(record.key, None)
+        else:
+            rows[record.key] = record.value
+
+
+class Ticks:
+    """Tells the clocks of rules on: what had come into feeds by a time was read.
+
+    Args:
+        app: which reads them.
+        intakes: of feeds that send to rules with a clock.
+    """
+
+    def __init__(self, app: TrafficApp, intakes: Sequence[FeedIntake]) -> None:
+        self._app, self._intakes = app, intakes
+
+    async def send(self) -> None:
+        """Look how far feeds are, and tell what was reached; while the broker is away, nothing."""
+        wanted = {intake: intake.partitions_without_tick() for intake in self._intakes}
+        tps = [TopicPartition(intake.topic, number) for intake, numbers in wanted.items() for number in numbers]
+        now_us = time.time_ns() // 1000
+        ends: dict[TopicPartition, int] = {}
+        if tps:
+            try:
+                ends = await self._ends(tps)
+            except (KafkaError, OSError) as error:
+                logger.info("looking how far the feeds are failed: %s", error)
+                return
+        for intake in self._intakes:
+            known = {number: ends[TopicPartition(intake.topic, number)] for number in wanted[intake]}
+            await intake.send_ticks(now_us, known, self._app.run_readers[intake.topic].next_offset)
+
+    async def _ends(self, tps: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        async with groupless_consumer(self._app.settings) as consumer:
+            found: dict[TopicPartition, int] = await _end_offsets(consumer, tps)
+            return found
+
+
+async def _end_offsets(consumer: AIOKafkaConsumer, tps: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    return dict(await consumer.end_offsets(list(tps)))
+
+
+def register(app: TrafficApp, intakes: Sequence[FeedIntake]) -> None:
+    """Put the rules that feeds send to on an application of the role ``feeds``."""
+    senders: dict[str, list[str]] = {}
+    declared: dict[str, Rules[Any]] = {}
+    for feed in app.feeds:
+        if feed.sends is not None and isinstance(feed.sends.to, Rules):
+            senders.setdefault(feed.sends.to.name, []).append(feed.name)
+            declared[feed.sends.to.name] = feed.sends.to
+    for name, rules in declared.items():
+        sink = RulesSink(rules, senders[name], app.settings, app.telemetry)
+        app.read_in_runs(sink.topic, sink, name=f"rules_{name}", partitions=rules.partitions_in(app.settings))
+        app.close_at_end(sink.close)
+    timed = [intake for intake in intakes if intake.tick_seconds is not None]
+    if timed:
+        ticks = Ticks(app, timed)
+
+        @app.timer(interval=min(intake.tick_seconds or TICK_SECONDS for intake in timed))
+        async def tick() -> None:
+            await ticks.send()

@@ -1,0 +1,190 @@
+"""Rules over the messages of a feed: each takes effect once, whatever ends the process, and silence is told once."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Struct
+
+from models.cameras.detections import Rejected
+from tests.feeds.parking_bays import PARKING_BAYS, ParkingBay
+from tests.feeds.rules_place import RulesPlace, rules_place
+from trafficapp.engine.state_rows import PartitionsChanged, SourceLog
+from trafficapp.feeds.declaration import Convert, Sends
+from trafficapp.feeds.rules import Rules, Told, When
+from trafficapp.settings import Settings
+
+SECOND = 1_000_000
+#: The bay is silent after this time of the clock.
+SILENT_US = 60 * SECOND
+
+
+class Seen(Struct, frozen=True):
+    """A bay as the rules hear of it."""
+
+    bay_id: str
+    occupied: bool
+
+
+class Remembered(Struct):
+    """What the rules remember of a bay."""
+
+    changes: int
+    occupied: bool
+    heard_us: int
+    silent: bool = False
+
+
+class Bays:
+    """Counts how often a bay changed, and tells each bay that is silent."""
+
+    def __init__(self, topic: str, rows: Mapping[bytes, bytes]) -> None:
+        self._topic = topic
+        self._bays = {key.decode(): msgspec.msgpack.decode(row, type=Remembered) for key, row in rows.items()}
+        self._changed = set[str]()
+
+    def apply(self, message: Seen, when: When) -> Iterable[Told]:
+        bay = self._bays.get(message.bay_id)
+        if bay is None:
+            bay = self._bays[message.bay_id] = Remembered(0, message.occupied, when.clock_us)
+        self._changed.add(message.bay_id)
+        bay.heard_us, bay.silent = when.clock_us, False
+        if message.occupied != bay.occupied:
+            bay.occupied, bay.changes = message.occupied, bay.changes + 1
+            yield Told(self._topic, message.bay_id.encode(), f"changed {bay.changes}".encode())
+
+    def tick(self, clock_us: int) -> Iterable[Told]:
+        for bay_id, bay in self._bays.items():
+            if not bay.silent and clock_us - bay.heard_us > SILENT_US:
+                bay.silent = True
+                self._changed.add(bay_id)
+                yield Told(self._topic, bay_id.encode(), b"silent")
+
+    def changed_rows(self) -> Iterable[tuple[bytes, bytes | None]]:
+        changed, self._changed = self._changed, set()
+        for bay_id in sorted(changed):
+            yield bay_id.encode(), msgspec.msgpack.encode(self._bays[bay_id])
+
+
+def told_topic(settings: Settings) -> str:
+    return f"{settings.app_id}-told"
+
+
+def make(settings: Settings) -> Callable[[int, Mapping[bytes, bytes]], Bays]:
+    return lambda partition, rows: Bays(told_topic(settings), rows)
+
+
+def convert(settings: Settings) -> Convert:
+    def messages(bay: ParkingBay, time_us: int) -> Iterable[tuple[str, Struct]]:
+        if bay.lat > 44.9:
+            raise Rejected("no_bays_there", "nobody parks in the hills")
+        yield bay.bay_id, Seen(bay.bay_id, bay.occupied)
+
+    return messages
+
+
+RULES = Rules(name="bays", summary="Changes of bays.", key="bay_id", shape=Seen, make=make)
+FEED = replace(
+    PARKING_BAYS,
+    rekey=False,
+    current=None,
+    history=None,
+    path=None,
+    place=lambda bay: (bay.lat, bay.lon),
+    sends=Sends(to=RULES, messages=convert),
+)
+TOLD = replace(
+    PARKING_BAYS, name="told", topic=told_topic, rekey=False, is_ours=True, current=None, history=None, path=None
+)
+
+
+def bay(bay_id: str, *, occupied: bool, **others: Any) -> bytes:
+    message = {"bay_id": bay_id, "occupied": occupied, "timestamp": "2026-01-14T12:00:00Z", "lat": 44.5, "lon": 11.3}
+    return json.dumps(message | others).encode()
+
+
+@pytest.fixture
+async def place(kafka_bootstrap: str) -> AsyncIterator[RulesPlace]:
+    bounds = {"bounds": [44.0, 11.0, 45.0, 12.0]}
+    async with rules_place([FEED], RULES, [TOLD], kafka_bootstrap, city=bounds) as made:
+        yield made
+
+
+async def words(place: RulesPlace) -> list[tuple[str, str]]:
+    found = await place.told(told_topic(place.settings))
+    return sorted(((record.key or b"").decode(), (record.value or b"").decode()) for record in found)
+
+
+async def test_each_message_takes_effect_once_whatever_ends_the_process(
+    place: RulesPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = FEED.name
+    for key in (None, b"\xff"):
+        await place.send(name, *(bay(f"bay-{number}", occupied=False) for number in range(5)), key=key)
+    await place.settle()
+    await place.send(name, *(bay(f"bay-{number}", occupied=True) for number in range(5)), key=b"one")
+    for lost in ("send_offsets_to_transaction", "commit_transaction"):
+        # a process that ends in the middle of a transaction, before or behind what it sent
+        await place.begin()
+        assert place.rules is not None
+        for owned in place.rules._owned.values():
+
+            async def end(*_: Any) -> None:
+                raise SystemExit
+
+            monkeypatch.setattr(owned.producer, lost, end)
+        with pytest.raises(SystemExit):
+            await place.settle()
+    assert await words(place) == []
+    for _ in range(3):
+        await place.begin()
+        await place.settle()
+    assert await words(place) == [(f"bay-{number}", "changed 1") for number in range(5)]
+
+
+async def test_silence_is_told_once_and_not_while_something_is_unread(place: RulesPlace) -> None:
+    name, begin = FEED.name, time.time_ns() // 1000
+    await place.send(name, bay("a", occupied=False), bay("b", occupied=False))
+    for step in range(8):
+        if step == 3:
+            await place.begin()
+        if step > 3:
+            await place.send(name, bay("b", occupied=False))
+        await place.settle(begin + step * 10 * SECOND)
+    assert await words(place) == [("a", "silent")]
+    # an outage of an hour, after which all are heard again
+    await place.settle(begin + 3600 * SECOND)
+    assert await words(place) == [("a", "silent")]
+
+
+async def test_what_is_refused_has_a_letter_with_the_reason(place: RulesPlace) -> None:
+    await place.send(
+        FEED.name,
+        bay("hills", occupied=True, lat=44.95, lon=11.3),
+        bay("swapped", occupied=True, lat=11.3, lon=44.5),
+        bay("nowhere", occupied=True, lat=44.5, lon=13.0),
+        b"no json",
+        bay("right", occupied=True),
+    )
+    await place.settle()
+    letters = await place.letters()
+    assert sorted(letter.reason for letter in letters) == ["no_bays_there", "not_json", "outside_city", "outside_city"]
+    assert sum("they look swapped" in (letter.detail or "") for letter in letters) == 1
+
+
+async def test_a_topic_with_other_partitions_is_refused(place: RulesPlace) -> None:
+    await place.send(FEED.name, bay("a", occupied=False))
+    await place.settle()
+    assert place.rules is not None
+    log = SourceLog(partitions=4)
+    await place.rules.load([0, 1], log)
+    await place.send(FEED.name, bay("a", occupied=True))
+    await place.settle()
+    with pytest.raises(PartitionsChanged):
+        await place.rules.load([0, 1], SourceLog(partitions=5))
