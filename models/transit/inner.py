@@ -22,11 +22,13 @@ class Position(Struct, frozen=True, array_like=True, tag="p", gc=False):
 
 
 class RouteOf(Struct, frozen=True, array_like=True, tag="r", gc=False):
-    """The route that a vehicle serves."""
+    """The route that a vehicle serves; points are latitude and longitude."""
 
     vehicle_id: str
     route_id: str
+    vehicle_type: str | None
     path: list[tuple[float, float]]
+    minutes: float | None
 
 
 TransitMessage: TypeAlias = Position | RouteOf

@@ -8,12 +8,12 @@ from msgspec import Meta, Struct
 
 from models.transit.vehicles import VehicleStatus
 
-Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
+_Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
 _Word = Annotated[str, Meta(min_length=1, max_length=64)]
-Latitude = Annotated[float, Meta(ge=-90, le=90)]
-Longitude = Annotated[float, Meta(ge=-180, le=180)]
+#: [latitude, longitude], and an altitude from those who have one.
+_Point = Annotated[list[float], Meta(min_length=2, max_length=3)]
 
-#: A path has as many points as the longest of GTFS shapes that we know, some thousands, or fewer.
+#: Shapes of real schedules have some hundreds of points, the longest a few thousand.
 MOST_POINTS = 10_000
 
 
@@ -30,10 +30,10 @@ class VehicleLocation(Struct, frozen=True, kw_only=True, gc=False):
         timestamp: when that was so: ISO 8601, or epoch seconds or milliseconds.
     """
 
-    vehicle_id: Identifier
+    vehicle_id: _Identifier
     type: _Word
-    latitude: Latitude
-    longitude: Longitude
+    latitude: float
+    longitude: float
     status: VehicleStatus
     timestamp: str | int | float
     passenger_count: Annotated[int, Meta(ge=0, le=100_000)] | None = None
@@ -50,8 +50,8 @@ class VehicleRoute(Struct, frozen=True, kw_only=True, gc=False):
         expected_travel_time_minutes: from its beginning to its end; may be missing.
     """
 
-    route_id: Identifier
-    vehicle_id: Identifier
-    path: Annotated[list[tuple[Latitude, Longitude]], Meta(min_length=2, max_length=MOST_POINTS)]
+    route_id: _Identifier
+    vehicle_id: _Identifier
+    path: Annotated[list[_Point], Meta(min_length=2, max_length=MOST_POINTS)]
     vehicle_type: _Word | None = None
     expected_travel_time_minutes: Annotated[float, Meta(gt=0, le=100_000)] | None = None

@@ -64,6 +64,30 @@ class TransitVehicle(Struct, frozen=True, kw_only=True, gc=False):
     plausible: bool = True
 
 
+class TransitRoute(Struct, frozen=True, kw_only=True, gc=False):
+    """A route, as it was told last.
+
+    Attributes:
+        route_id: as the schedule calls it.
+        vehicle_id: of the vehicle that serves it.
+        vehicle_type: such as ``bus``; null when it was not told.
+        path: points as [latitude, longitude], degrees WGS 84, in driving direction.
+        length_m: of the path, metres.
+        is_closed: whether it ends where it begins, and is driven round and round.
+        expected_travel_time_minutes: from its beginning to its end; null when it was not told.
+        timestamp: when it was told, RFC 3339.
+    """
+
+    route_id: str
+    vehicle_id: str
+    vehicle_type: str | None
+    path: list[tuple[float, float]]
+    length_m: float
+    is_closed: bool
+    expected_travel_time_minutes: float | None
+    timestamp: str
+
+
 class LiveVehicleRow(Struct, frozen=True, kw_only=True, gc=False, rename="upper"):
     """A row of ``LIVE_VEHICLE_TABLE``, with the names that ksqlDB gives its columns."""
 

@@ -14,7 +14,7 @@ from trafficapp.settings.movement import MovementSettings
 from trafficapp.settings.transit import TransitSettings
 from trafficapp.transit.partition import LIVE_VEHICLE_TABLE, TransitPartition
 
-VEHICLES = "vehicles"
+VEHICLES, ROUTES = "vehicles", "routes"
 ALERTS = frozenset({"delay_alerts", "breakdown_alerts", "quality_alerts"})
 
 
@@ -41,7 +41,7 @@ class Rig:
 
     def restart(self) -> None:
         """A new process, from what was to be remembered."""
-        self.rules = TransitPartition(self.settings, self.movement, VEHICLES, dict(self.rows))
+        self.rules = TransitPartition(self.settings, self.movement, VEHICLES, ROUTES, dict(self.rows))
 
     def take(self, event: Event | RouteOf, record_us: int = 0) -> list[Told]:
         """What follows from one event."""

@@ -75,8 +75,9 @@ class BreakdownRule:
         vehicle.breakdown = None
         alert.revision += 1
         silent_us = clock_us - vehicle.heard_us
+        at_us = vehicle.record_us + silent_us
         message = f"Vehicle is forgotten. No update for {whole_seconds(silent_us)} seconds."
-        return vehicle_alert("breakdown", vehicle_id, vehicle, alert, "resolved", clock_us, message, silent_us)
+        return vehicle_alert("breakdown", vehicle_id, vehicle, alert, "resolved", at_us, message, silent_us)
 
     def _stood_us(self, vehicle: Vehicle) -> int:
         """How long it has been in service where it is."""

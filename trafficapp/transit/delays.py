@@ -53,14 +53,15 @@ class DelayRule:
         silent_us = clock_us - vehicle.heard_us
         is_severe = silent_us >= self.critical_us
         if vehicle.delay is None:
-            vehicle.delay = vehicle.raised(vehicle.heard_us + self.after_us, clock_us, is_severe)
+            vehicle.delay = vehicle.raised(vehicle.record_us + self.after_us, clock_us, is_severe)
         else:
             vehicle.delay.revision += 1
             vehicle.delay.told_us, vehicle.delay.is_severe = clock_us, is_severe
         state: AlertState = "opened" if vehicle.delay.revision == 0 else "updated"
         # the words of StreamCity's delay_detection.sql
         message = f"Vehicle may be delayed. No update for {whole_seconds(silent_us)} seconds."
-        return vehicle_alert("delay", vehicle_id, vehicle, vehicle.delay, state, clock_us, message, silent_us)
+        at_us = vehicle.record_us + silent_us
+        return vehicle_alert("delay", vehicle_id, vehicle, vehicle.delay, state, at_us, message, silent_us)
 
     def over(self, vehicle_id: str, vehicle: Vehicle, clock_us: int, is_forgotten: bool = False) -> VehicleAlert | None:
         """The step that ends a delay, if there is one: the vehicle speaks again, or nobody waits for it any more.
@@ -82,4 +83,5 @@ class DelayRule:
             message = f"Vehicle is forgotten. No update for {seconds} seconds."
         else:
             message = f"Vehicle is heard of again. No update for {seconds} seconds before."
-        return vehicle_alert("delay", vehicle_id, vehicle, delay, "resolved", clock_us, message, silent_us)
+        at_us = vehicle.record_us + silent_us
+        return vehicle_alert("delay", vehicle_id, vehicle, delay, "resolved", at_us, message, silent_us)

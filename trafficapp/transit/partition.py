@@ -9,7 +9,7 @@ import msgspec
 
 from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
 from models.transit.inner import Position, RouteOf, TransitMessage
-from models.transit.vehicles import LiveVehicleRow, TransitVehicle, VehicleAlert
+from models.transit.vehicles import LiveVehicleRow, TransitRoute, TransitVehicle, VehicleAlert
 from trafficapp.feeds.rules import Told, When
 from trafficapp.movement.plausibility import QUALITY_ALERTS, Movement, MovementRule, Verdict, quality_alert
 from trafficapp.settings.movement import MovementSettings
@@ -22,7 +22,7 @@ from trafficapp.transit.path import RoutePath
 from trafficapp.transit.progress import Progress, ProgressRule
 from trafficapp.transit.state import Route, Vehicle, read_row, route_row, vehicle_row
 
-#: Key: vehicle_id. Value: `LiveVehicleRow`; null for a vehicle that is forgotten. StreamCity reads it.
+#: Key: vehicle_id. Value: `LiveVehicleRow`; null for a vehicle that is forgotten. StreamCity's dashboard reads it.
 LIVE_VEHICLE_TABLE = "LIVE_VEHICLE_TABLE"
 
 #: Vehicles are one kind in the names of alerts: what type they are may change.
@@ -43,6 +43,7 @@ class TransitPartition:
         settings: about transit.
         movement: about what a vehicle can do.
         vehicles_topic: where the newest states are told.
+        routes_topic: where routes are told, completed.
         rows: what was to be remembered.
     """
 
@@ -51,9 +52,10 @@ class TransitPartition:
         settings: TransitSettings,
         movement: MovementSettings,
         vehicles_topic: str,
+        routes_topic: str,
         rows: Mapping[bytes, bytes],
     ) -> None:
-        self._vehicles_topic = vehicles_topic
+        self._vehicles_topic, self._routes_topic = vehicles_topic, routes_topic
         self._capacity = settings.capacity
         self._closed_within_m = settings.closed_within_m
         self._forget_us = round(settings.forget_hours * _HOUR_US)
@@ -82,7 +84,7 @@ class TransitPartition:
         """Take a message in; what follows from it, in order."""
         told: list[Told] = []
         if isinstance(message, RouteOf):
-            self._take_route(message, when)
+            self._take_route(message, when, told)
         else:
             self._take_position(message, when, told)
         self._wait_for(message.vehicle_id)
@@ -112,20 +114,29 @@ class TransitPartition:
 
     # ------------------------------------------------------------------ messages
 
-    def _take_route(self, message: RouteOf, when: When) -> None:
+    def _take_route(self, message: RouteOf, when: When, told: list[Told]) -> None:
         vehicle_id, before = message.vehicle_id, self._routes.get(message.vehicle_id)
         if before is not None and when.record_us < before.told_us:
             return
-        is_other = before is None or before.path != message.path
         self._routes[vehicle_id] = Route(message.route_id, message.path, when.record_us, when.clock_us)
         self._changed_routes.add(vehicle_id)
-        self._wait_for(vehicle_id)
-        if is_other:
+        if before is None or before.path != message.path:
             self._paths.pop(vehicle_id, None)
-            vehicle = self._vehicles.get(vehicle_id)
-            if vehicle is not None:
+            if (vehicle := self._vehicles.get(vehicle_id)) is not None:
                 vehicle.progress = None
                 self._changed_vehicles.add(vehicle_id)
+        path = self._paths[vehicle_id] = RoutePath(message.path, self._closed_within_m)
+        shown = TransitRoute(
+            route_id=message.route_id,
+            vehicle_id=vehicle_id,
+            vehicle_type=message.vehicle_type,
+            path=message.path,
+            length_m=round(path.length_m, 1),
+            is_closed=path.is_closed,
+            expected_travel_time_minutes=message.minutes,
+            timestamp=rfc3339(when.record_us),
+        )
+        told.append(Told(self._routes_topic, message.route_id.encode(), _encode(shown)))
 
     def _take_position(self, position: Position, when: When, told: list[Told]) -> None:
         vehicle_id, clock_us = position.vehicle_id, when.clock_us
@@ -133,12 +144,12 @@ class TransitPartition:
         vehicle = self._vehicles.get(vehicle_id)
         silent_us, verdict = 0, None
         if vehicle is None:
-            self._vehicles[vehicle_id] = vehicle = _met(position, clock_us)
+            self._vehicles[vehicle_id] = vehicle = _met(position, when)
             vehicle.progress = self._advanced(vehicle_id, vehicle, None, 0)
         else:
             silent_us = clock_us - vehicle.heard_us
             delay = self._delay.over(vehicle_id, vehicle, clock_us)
-            vehicle.heard_us = clock_us
+            vehicle.heard_us, vehicle.record_us = clock_us, max(when.record_us, vehicle.record_us)
             if delay is not None:
                 told.append(_told(DELAY_ALERTS, vehicle_id, delay))
             if not _is_news(position, vehicle):
@@ -176,7 +187,7 @@ class TransitPartition:
 
     def _state(self, vehicle_id: str, vehicle: Vehicle, last_updated: str) -> Told:
         """The newest state of a vehicle, to be shown."""
-        word, percentage = occupancy(vehicle.type, vehicle.passengers, self._capacity)
+        word, percentage = occupancy(vehicle.type.lower(), vehicle.passengers, self._capacity)
         progress, route = vehicle.progress, self._routes.get(vehicle_id)
         at_m = rounds = share = off_m = None
         path = None if progress is None else self._path(vehicle_id)
@@ -199,7 +210,7 @@ class TransitPartition:
             progress_share=None if share is None else round(share, 4),
             rounds=rounds,
             off_route_m=off_m,
-            delayed_since=None if vehicle.delay is None else rfc3339(vehicle.heard_us),
+            delayed_since=None if vehicle.delay is None else rfc3339(vehicle.record_us),
             broken_down_since=None if vehicle.breakdown is None else rfc3339(vehicle.breakdown.opened_us),
             plausible=vehicle.movement.opened_us is None,
         )
@@ -253,7 +264,7 @@ class TransitPartition:
             self._changed_routes.add(vehicle_id)
 
 
-def _met(position: Position, clock_us: int) -> Vehicle:
+def _met(position: Position, when: When) -> Vehicle:
     """A vehicle that was not known."""
     latitude, longitude, time_us = position.latitude, position.longitude, position.time_us
     return Vehicle(
@@ -263,8 +274,9 @@ def _met(position: Position, clock_us: int) -> Vehicle:
         passengers=position.passengers,
         status=position.status,
         time_us=time_us,
-        met_us=clock_us,
-        heard_us=clock_us,
+        met_us=when.clock_us,
+        heard_us=when.clock_us,
+        record_us=when.record_us,
         stood_at=(latitude, longitude),
         stood_us=time_us,
         movement=Movement(time_us, latitude, longitude),

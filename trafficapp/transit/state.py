@@ -37,6 +37,7 @@ class Vehicle(Struct, array_like=True):
         time_us: its own time of the newest state.
         met_us: the partition's clock when it was first heard of, or again after it was forgotten.
         heard_us: the partition's clock when it was last heard of.
+        record_us: the broker's time of that message: the clock may be behind it, and is not told to people.
         stood_at: latitude and longitude of where it may stand.
         stood_us: its own time since when it has been there, in service.
         movement: whether its places can be true.
@@ -54,6 +55,7 @@ class Vehicle(Struct, array_like=True):
     time_us: int
     met_us: int
     heard_us: int
+    record_us: int
     stood_at: tuple[float, float]
     stood_us: int
     movement: Movement
