@@ -144,7 +144,9 @@ def stands_for(seen: Sequence[tuple[int, Said]], limits: Limits) -> int:
     """How long a vehicle has been in service at one place, of all that it said by now."""
     there = None
     for _, one in seen:
-        if there is None or one.status != "in_service" or metres(there, one) > limits.moved_m:
+        if one.status != "in_service":
+            there = None
+        elif there is None or metres(there, one) > limits.moved_m:
             there = one
     return 0 if there is None else seen[-1][1].at_us - there.at_us
 

@@ -81,7 +81,10 @@ class BreakdownRule:
 
     def _stood_us(self, vehicle: Vehicle) -> int:
         """How long it has been in service where it is."""
-        if vehicle.status == "in_service":
+        if vehicle.status != "in_service":
+            vehicle.stood_us = None
+            return 0
+        if vehicle.stood_us is not None:
             metres = metres_between(*vehicle.stood_at, vehicle.latitude, vehicle.longitude)
             if metres <= self.moved_m:
                 return vehicle.time_us - vehicle.stood_us

@@ -39,7 +39,7 @@ class Vehicle(Struct, array_like=True):
         heard_us: the partition's clock when it was last heard of.
         record_us: the broker's time of that message: the clock may be behind it, and is not told to people.
         stood_at: latitude and longitude of where it may stand.
-        stood_us: its own time since when it has been there, in service.
+        stood_us: its own time since when it has been there, in service; None while it is not in service.
         movement: whether its places can be true.
         progress: on the path of its route.
         delay: the open alert.
@@ -57,7 +57,7 @@ class Vehicle(Struct, array_like=True):
     heard_us: int
     record_us: int
     stood_at: tuple[float, float]
-    stood_us: int
+    stood_us: int | None
     movement: Movement
     progress: Progress | None = None
     delay: OpenAlert | None = None
