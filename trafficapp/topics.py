@@ -76,11 +76,26 @@ quiet_cameras = OwnTopic("quiet-cameras")
 #: The topic of checked road observations; it has one partition.
 road_observations = OwnTopic("road-observations")
 
+#: The topic of the newest states of vehicles of public transport, with all that is known of them.
+live_vehicles = OwnTopic("live-vehicles")
+
+#: The topic of the routes of vehicles of public transport, completed.
+transit_routes = OwnTopic("transit-routes")
+
 #: The changelog topic of the table ``road_feed_state``, partitioned like ``traffic-raw``.
 road_feed_changelog = OwnTopic("roads-road_feed_state-changelog")
 
 #: The changelog topic of the table ``road_forecast_state``; it has one partition.
 road_forecast_changelog = OwnTopic("roads-road_forecast_state-changelog")
+
+
+#: Whoever reads such a topic from its beginning reads little more than one record of each key.
+_NEWEST_OF_EACH = {
+    CLEANUP_POLICY: "compact",
+    "segment.ms": str(_HOUR_MS // 6),
+    "segment.bytes": str(64 << 20),
+    "min.cleanable.dirty.ratio": "0.1",
+}
 
 
 def how_to_begin_anew(topic: str) -> str:
@@ -151,7 +166,8 @@ def topics_of(feed: Feed[Any], settings: Settings) -> list[TopicDeclaration]:
     copies = settings.kafka.replication_factor
     # what is ahead is judged by the broker's clock; behind it a record keeps the time that it got there
     stamped = {} if feed.is_ours else {TIMESTAMP_TYPE: "LogAppendTime"}
-    outer = TopicDeclaration(feed.topic_in(settings), feed.key, partitions, copies, retention | stamped)
+    kept = _NEWEST_OF_EACH if feed.compacted else retention
+    outer = TopicDeclaration(feed.topic_in(settings), feed.key, partitions, copies, kept | stamped)
     if not feed.rekey:
         return [outer]
     # a message that came compressed goes on as it is

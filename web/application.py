@@ -48,6 +48,7 @@ from web.sockets.notification_feed import NotificationFeed
 from web.sockets.subscription import Tasks
 from web.sockets.window_feed import LiveFeed
 from web.sockets.windows import MetricsSockets
+from web.transit import vehicles as transit_vehicles
 from web.weather import history as weather_history
 
 
@@ -153,6 +154,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *FleetViews().operations(),
         *trajectories.operations(),
         *weather_history.operations(),
+        *transit_vehicles.operations(),
         *health.operations(),
         Operation("GET /metrics", exposition, Tag.OPERATION, access=Access.OPEN, content_type="text/plain"),
         *sockets.operations(),

@@ -152,6 +152,17 @@ def test_what_the_stores_cannot_keep_is_refused(reason: str, changes: dict[str, 
     assert refused.value.reason == reason
 
 
+@pytest.mark.parametrize(
+    ("told", "count"), [("12", 12), ("12.0", 12), (12.0, 12), ("1e2", 100), ("12.5", None), ("", None), (True, None)]
+)
+def test_numbers_that_are_written_as_text_are_numbers(told: Any, count: int | None) -> None:
+    if count is None:
+        with pytest.raises(Rejected, match="count"):
+            check(count=told)
+    else:
+        assert row(count=told)["count"] == count
+
+
 @pytest.mark.parametrize("event_id", ["", "x" * 257])
 def test_an_id_that_cannot_name_a_key_is_refused(event_id: str) -> None:
     feed = replace(ODD, current=LOG, history=None)

@@ -236,6 +236,7 @@ class Feed(Generic[Message]):
             have it.
         partitions: of the topic, or where the settings have it; None is what they have for feeds of a city.
         retention_hours: of the topic; None is that of the settings.
+        compacted: whether the topic keeps the newest record of each record key, however old it is, instead.
         rekey: whether producers may use any key and partitioner: messages then go on by their natural key.
         sends: what goes on to rules or to another feed; producers may then use any key and partitioner.
         place: where a message is of, (latitude, longitude) in degrees, or None; see the setting ``city.bounds``.
@@ -262,6 +263,7 @@ class Feed(Generic[Message]):
     future_seconds: float | Callable[[Settings], float | None] | None = 60.0
     partitions: int | Callable[[Settings], int] | None = None
     retention_hours: Number | None = None
+    compacted: bool = False
     rekey: bool = False
     sends: Sends | None = None
     place: Callable[[Message], tuple[float, float] | None] | None = None

@@ -7,10 +7,11 @@ from typing import Any
 from trafficapp.areas.feeds import AREA_DATA, AREA_INCOMING, AREAS
 from trafficapp.feeds.declaration import Feed
 from trafficapp.fleet.feeds import CARS, POSITIONS, TRACKERS
-from trafficapp.movement.feeds import QUALITY
 from trafficapp.incidents import feeds as incidents
+from trafficapp.movement.feeds import QUALITY
 from trafficapp.riders.feeds import SURGES, TAPS, WINDOWS
 from trafficapp.roads.feeds import NOTIFIED, PREDICTED, ROAD_SPEEDS, ROADS
+from trafficapp.transit.feeds import TRANSIT_FEEDS
 from trafficapp.weather.feeds import WEATHER_FEEDS
 
 FEEDS: tuple[Feed[Any], ...] = (
@@ -19,6 +20,7 @@ FEEDS: tuple[Feed[Any], ...] = (
     *(QUALITY,),
     *(AREA_DATA, AREA_INCOMING, AREAS),
     *(TAPS, WINDOWS, SURGES),
+    *TRANSIT_FEEDS,
     *WEATHER_FEEDS,
     *incidents.FEEDS,
 )

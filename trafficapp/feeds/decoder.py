@@ -7,6 +7,7 @@ agent that writes dead letters, the sinks and ``trafficapp feeds check`` all dec
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, tzinfo
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -16,10 +17,12 @@ from msgspec import Struct, structs
 from models.cameras.detections import MAX_MESSAGE_BYTES, Rejected, event_time_us
 from models.form import read_form
 from models.records import MALFORMED
+from models.text_numbers import number, whole_number
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.analytics.local_hours import time_zone
 from trafficapp.feeds.declaration import Checked, Feed, Message, NewestLog
 from trafficapp.feeds.places import check_place
+from trafficapp.feeds.shapes import number_fields
 from trafficapp.settings import Settings
 
 #: Characters of a natural key, which names keys and rows.
@@ -68,6 +71,7 @@ class FeedDecoder(Generic[Message]):
         ahead = feed.future_seconds_in(settings)
         self.future_us = None if ahead is None else round(ahead * 1e6)
         self._row = _row_maker(feed, self.zone)
+        self._numbers = number_fields(feed.shape)
         #: Whether a record must have the natural key: else it may stand in the partition of another one.
         self._is_keyed = not feed.takes_any_key and not feed.is_ours
         self._place = None if feed.is_ours else feed.place
@@ -159,8 +163,16 @@ class FeedDecoder(Generic[Message]):
             raise Rejected("invalid_field", f"the table cannot hold {error}") from None
 
     def _read_form(self, value: bytes | None) -> Message:
-        forgive = self.feed.forgive or _forgive_nothing
-        return read_form(value, self.feed.shape, self._decode, (self.feed.key_name,), forgive)
+        return read_form(value, self.feed.shape, self._decode, (self.feed.key_name,), self._forgive)
+
+    def _forgive(self, message: dict[str, Any]) -> None:
+        """Numbers that are written as text are numbers; what is none stays as it is, and is refused."""
+        if self.feed.forgive is not None:
+            self.feed.forgive(message)
+        for name, is_whole in self._numbers.items():
+            with suppress(ValueError):
+                if (told := message.get(name)) is not None:
+                    message[name] = (whole_number if is_whole else number)(told)
 
     def _read_ours(self, value: bytes | None) -> Message:
         """What we send has exactly the form that we give it."""
@@ -193,10 +205,6 @@ def event_id_of(log: NewestLog, message: Any) -> str:
     if not 0 < len(event_id) <= LONGEST_KEY:
         raise Rejected("invalid_field", f"{log.id}: 1 to {LONGEST_KEY} characters are taken, not {len(event_id)}")
     return event_id
-
-
-def _forgive_nothing(message: dict[str, Any]) -> None:
-    """Leave a message as it is."""
 
 
 def _row_maker(feed: Feed[Any], zone: tzinfo) -> Callable[[Any, int], tuple[Any, ...]] | None:

@@ -27,11 +27,11 @@ TICK_SECONDS = 5.0
 
 
 class Told(NamedTuple):
-    """A record to send: a topic's name, its key and its value."""
+    """A record to send: a topic's name, its key and its value; None in a compacted topic forgets the key."""
 
     topic: str
     key: bytes
-    value: bytes
+    value: bytes | None
 
 
 class When(NamedTuple):

@@ -36,6 +36,17 @@ def check_shape(shape: type[Struct], texts: Iterable[str], never_null: Iterable[
         raise ValueError(f"{', '.join(wrong)} of {shape.__name__} must not be null")
 
 
+def number_fields(shape: type[Struct]) -> dict[str, bool]:
+    """What fields that are numbers, and no texts, are called in messages; and whether they are whole numbers."""
+    found = {}
+    for field in _struct(shape).fields:
+        kinds = _plain_kinds(field.type)
+        numbers = [kind for kind in kinds if isinstance(kind, inspect.IntType | inspect.FloatType)]
+        if numbers and len(numbers) == len(kinds):
+            found[field.encode_name] = all(isinstance(kind, inspect.IntType) for kind in numbers)
+    return found
+
+
 def check_time(sample: Struct, field: str) -> None:
     """Try whether a field takes times as documents have them: a document is read again.
 
@@ -55,6 +66,15 @@ def _struct(shape: type[Struct]) -> inspect.StructType:
     if not isinstance(found, inspect.StructType):
         raise TypeError(f"{shape.__name__} is no shape")
     return found
+
+
+def _plain_kinds(kind: inspect.Type) -> list[inspect.Type]:
+    """What a value may be, but for null."""
+    if isinstance(kind, inspect.Metadata):
+        return _plain_kinds(kind.type)
+    if isinstance(kind, inspect.UnionType):
+        return [plain for one in kind.types for plain in _plain_kinds(one)]
+    return [] if isinstance(kind, inspect.NoneType) else [kind]
 
 
 def _is_text(kind: inspect.Type) -> bool:

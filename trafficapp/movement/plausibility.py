@@ -111,7 +111,9 @@ class MovementRule:
         return movement.close() if movement.possible >= self.calm else None
 
 
-def quality_alert(kind: str, subject: str, movement: Movement, verdict: Verdict, note: str = "") -> CityAlert:
+def quality_alert(
+    kind: str, subject: str, movement: Movement, verdict: Verdict, note: str = "", met_us: int = 0
+) -> CityAlert:
     """What is told of a verdict.
 
     Args:
@@ -121,6 +123,8 @@ def quality_alert(kind: str, subject: str, movement: Movement, verdict: Verdict,
         movement: of the vehicle, after the move.
         verdict: what the rule said.
         note: why it is over, where it is not that the vehicle moves as one can.
+        met_us: by the partition's clock, when the vehicle was met. One that is forgotten and tells its old times again
+            raises another alert.
     """
     is_over = verdict.step == "resolved"
     if is_over:
@@ -129,7 +133,7 @@ def quality_alert(kind: str, subject: str, movement: Movement, verdict: Verdict,
         message = f"{kind} {subject} jumps about: its places are too far apart for the time between them"
     at = rfc3339(movement.time_us)
     return CityAlert(
-        alert_id=alert_id_of(IMPLAUSIBLE_MOVEMENT, f"{kind}\0{subject}", verdict.opened_us),
+        alert_id=alert_id_of(IMPLAUSIBLE_MOVEMENT, f"{kind}\0{subject}\0{met_us}", verdict.opened_us),
         revision=int(is_over),
         alert_type=IMPLAUSIBLE_MOVEMENT,
         state=verdict.step,

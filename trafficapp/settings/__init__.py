@@ -30,14 +30,15 @@ from trafficapp.settings.city import CitySettings as CitySettings
 from trafficapp.settings.deployed_names import NAMES, WrongName, settings_of
 from trafficapp.settings.due_times import NIGHTLY_PATTERN
 from trafficapp.settings.fleet import FleetSettings as FleetSettings
-from trafficapp.settings.movement import MovementSettings as MovementSettings
 from trafficapp.settings.incidents import IncidentSettings as IncidentSettings
+from trafficapp.settings.movement import MovementSettings as MovementSettings
 from trafficapp.settings.riders import RiderSettings as RiderSettings
 from trafficapp.settings.roads import ForecastSettings as ForecastSettings
 from trafficapp.settings.roads import HereSettings as HereSettings
 from trafficapp.settings.roads import NotificationSettings as NotificationSettings
 from trafficapp.settings.roads import RoadSettings as RoadSettings
 from trafficapp.settings.sections import Seconds, Section
+from trafficapp.settings.transit import TransitSettings as TransitSettings
 from trafficapp.settings.weather import WeatherFactorSettings as WeatherFactorSettings
 from trafficapp.settings.weather import WeatherSettings as WeatherSettings
 
@@ -407,6 +408,7 @@ class Settings(BaseSettings):
     fleet: FleetSettings = Field(default_factory=FleetSettings)
     areas: AreaSettings = Field(default_factory=AreaSettings)
     incidents: IncidentSettings = Field(default_factory=IncidentSettings)
+    transit: TransitSettings = Field(default_factory=TransitSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     backup: BackupSettings = Field(default_factory=BackupSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)

@@ -1,0 +1,1 @@
+"""Vehicles of public transport: where they are on their routes, late, broken down, full. No Faust, no clients."""

@@ -1,0 +1,1 @@
+"""Vehicles of public transport; their lists and sockets are those of `web.feeds`."""
