@@ -29,6 +29,7 @@ DOMAIN = (
     *("trafficapp.notifications", "trafficapp.analytics", "trafficapp.topics", "trafficapp.movement"),
     *("trafficapp.areas.reading", "trafficapp.areas.literals", "trafficapp.transit", "trafficapp.riders"),
     *("trafficapp.fleet", "trafficapp.incidents", "trafficapp.weather", "trafficapp.city"),
+    *("trafficapp.geocoding.addresses", "trafficapp.geocoding.offline_places"),
     *("trafficapp.still_cameras", "trafficapp.engine.state_rows", "trafficapp.engine.forgetting"),
 )
 ENGINES_AND_CLIENTS = frozenset(
@@ -61,8 +62,8 @@ FLOORS = ("trafficapp.stores", "trafficapp", "agents", "web")
 SUBJECTS = frozenset(
     {
         *("windows", "cameras", "alerts", "roads", "forecast", "notifications", "administration", "analytics"),
-        *("areas", "transit", "riders", "fleet", "movement", "incidents", "weather", "still_cameras", "city"),
-        *("reports", "simulation", "sources", "training", "upkeep"),
+        *("areas", "transit", "riders", "fleet", "movement", "incidents", "weather", "still_cameras"),
+        *("reports", "simulation", "sources", "training", "upkeep", "geocoding", "city"),
     }
 )
 MOST_MODULES_IN_A_ROOM = 20

@@ -32,9 +32,11 @@ _ROLES: dict[str, tuple[str, ...]] = {
         "agents.history",
         "agents.publications",
         "agents.roads.prediction_scores",
+        "agents.geocoding",
         "agents.upkeep",
     ),
     "live": ("agents.live",),
+    "clickhouse": (),
 }
 
 

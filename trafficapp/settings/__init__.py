@@ -27,12 +27,14 @@ from pydantic_settings import SettingsError as UnreadableSource
 
 from trafficapp.settings.areas import AreaSettings as AreaSettings
 from trafficapp.settings.city import CitySettings as CitySettings
+from trafficapp.settings.clickhouse import ClickHouseSettings as ClickHouseSettings
 from trafficapp.settings.deployed_names import NAMES, WrongName, settings_of
 from trafficapp.settings.due_times import NIGHTLY_PATTERN
 from trafficapp.settings.fleet import FleetSettings as FleetSettings
 from trafficapp.settings.incidents import IncidentSettings as IncidentSettings
 from trafficapp.settings.movement import MovementSettings as MovementSettings
 from trafficapp.settings.riders import RiderSettings as RiderSettings
+from trafficapp.settings.geocoding import GeocodingSettings as GeocodingSettings
 from trafficapp.settings.roads import ForecastSettings as ForecastSettings
 from trafficapp.settings.roads import HereSettings as HereSettings
 from trafficapp.settings.roads import NotificationSettings as NotificationSettings
@@ -42,7 +44,7 @@ from trafficapp.settings.transit import TransitSettings as TransitSettings
 from trafficapp.settings.weather import WeatherFactorSettings as WeatherFactorSettings
 from trafficapp.settings.weather import WeatherSettings as WeatherSettings
 
-Role = Literal["streams", "alerts", "roads", "feeds", "history", "live"]
+Role = Literal["streams", "alerts", "roads", "feeds", "history", "live", "clickhouse"]
 
 
 class SettingsError(Exception):
@@ -136,7 +138,7 @@ class WorkerSettings(Section):
     role: Role = Field(
         "streams",
         description="streams: windows; alerts: alerts; roads: roads and forecasts; feeds: the city's other feeds; "
-        "history: Postgres; live: Redis. All serve the web.",
+        "history: Postgres; live: Redis; clickhouse: ClickHouse. All serve the web.",
     )
     run_records: int = Field(4000, ge=1, le=100_000, description="Records handed to an agent at once, at most.")
     exit_on_stall_seconds: float = Field(
@@ -411,6 +413,8 @@ class Settings(BaseSettings):
     transit: TransitSettings = Field(default_factory=TransitSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     backup: BackupSettings = Field(default_factory=BackupSettings)
+    geocoding: GeocodingSettings = Field(default_factory=GeocodingSettings)
+    clickhouse: ClickHouseSettings = Field(default_factory=ClickHouseSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
     admin: AdminSettings = Field(default_factory=AdminSettings)
     auth: AuthSettings = Field(default_factory=AuthSettings)
