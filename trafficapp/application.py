@@ -33,7 +33,7 @@ _ROLES: dict[str, tuple[str, ...]] = {
         "agents.roads.prediction_scores",
         "agents.upkeep",
     ),
-    "live": ("agents.live",),
+    "live": ("agents.live", "agents.city"),
 }
 
 
