@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, get_args
 
@@ -20,7 +21,7 @@ from models.city.traffic import CitySummary, RoadTraffic
 from models.fleet.positions import VehicleLocation
 from models.incidents.current import ActiveEmergency, Incident
 from models.records import MALFORMED
-from models.timestamps import now_us, rfc3339
+from models.timestamps import rfc3339
 from models.weather.current import WeatherNow
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.settings import Settings
@@ -63,7 +64,7 @@ class RealtimeQuery(Struct, frozen=True, kw_only=True):
 
 def message(kind: RealtimeType, data: Any) -> bytes:
     """A message of now."""
-    return _encode(RealtimeMessage(type=kind, data=data, timestamp=rfc3339(now_us())))
+    return _encode(RealtimeMessage(type=kind, data=data, timestamp=rfc3339(time.time_ns() // 1000)))
 
 
 class CityChannel(HeardChannel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated
@@ -21,7 +22,7 @@ from models.city.realtime import (
     Stats,
 )
 from models.city.traffic import CitySummary, RoadTraffic
-from models.timestamps import now_us, rfc3339
+from models.timestamps import rfc3339
 from trafficapp.stores.city.overview import SUMMARY_KEY, counts, road_key
 from web.auth.access import Access
 from web.serving.answers import json_answer
@@ -59,7 +60,7 @@ class CityViews:
             service="trafficapp",
             status="healthy" if answers else "degraded",
             components=Components(RedisComponent(answers, answers), SocketsComponent(self._connections())),
-            timestamp=rfc3339(now_us()),
+            timestamp=rfc3339(time.time_ns() // 1000),
         )
         return json_answer(_encode(found))
 
@@ -73,7 +74,9 @@ class CityViews:
         """
         found = await self._get(request, SUMMARY_KEY)
         if found is None:
-            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "nothing was reckoned yet; a worker of the role live does")
+            raise ProblemError(
+                HTTPStatus.SERVICE_UNAVAILABLE, "nothing was reckoned yet; a worker of the role live does"
+            )
         return json_answer(found)
 
     async def road(self, request: web.Request, path: RoadPath) -> web.Response:
@@ -103,7 +106,7 @@ class CityViews:
         found = Stats(
             data_points=DataPoints(vehicles, emergencies, roads),
             api_status=ApiStatus(self._connections(), answers),
-            timestamp=rfc3339(now_us()),
+            timestamp=rfc3339(time.time_ns() // 1000),
         )
         return json_answer(_encode(found))
 
