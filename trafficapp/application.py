@@ -35,7 +35,7 @@ _ROLES: dict[str, tuple[str, ...]] = {
         "agents.geocoding",
         "agents.upkeep",
     ),
-    "live": ("agents.live",),
+    "live": ("agents.live", "agents.city"),
     "clickhouse": (),
 }
 

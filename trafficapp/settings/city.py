@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from pydantic import Field, field_validator
 
-from trafficapp.settings.sections import Section
+from trafficapp.settings.sections import Seconds, Section
 
 #: South, west, north, east, degrees WGS 84.
 Bounds: TypeAlias = tuple[float, float, float, float]
@@ -26,6 +26,11 @@ class CitySettings(Section):
         le=256,
         description="Partitions of topics of the city's feeds that do not exist yet. One does some thousand messages "
         "a second; more than needed cost a transaction each.",
+    )
+
+    summary_seconds: Seconds = Field(5.0, description="How often traffic in the whole city is reckoned.")
+    present_seconds: Seconds = Field(
+        300.0, description="A vehicle counts as on its road for this long after its last fix, by the broker's clock."
     )
 
     @field_validator("bounds")

@@ -53,6 +53,8 @@ class DocumentFeed(HeardChannel):
         super().__init__(connect, channel)
         self._feed, self._seconds = feed, current.seconds
         self._decoder = FeedDecoder(feed, settings)
+        #: Called with each document that is told, besides the clients.
+        self.on_told: list[Callable[[bytes], None]] = []
         #: By natural key, in the order in which they were heard. What Redis cannot have any more is forgotten: else a
         #: producer whose clock was set back would not be told until it catches up.
         self._newest: OrderedDict[str, _Told] = OrderedDict()
@@ -92,6 +94,8 @@ class DocumentFeed(HeardChannel):
         self._newest[read.key] = _Told(self._number, read.time_us, message, now)
         self._newest.move_to_end(read.key)
         self._broadcaster.send(message, self._clients)
+        for hear in self.on_told:
+            hear(message)
 
     def _forget(self, before: float) -> None:
         """Forget what was heard earlier."""

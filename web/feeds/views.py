@@ -13,12 +13,14 @@ from trafficapp.engine.telemetry import Telemetry
 from trafficapp.feeds.declaration import Current, Feed
 from trafficapp.feeds.decoder import LONGEST_KEY
 from trafficapp.settings import Settings
+from web.feeds.forms import Form, place_of
 from web.feeds.listing import MAX_DOCUMENTS, DocumentPages
 from web.feeds.socket import DocumentFeed
 from web.serving import parameters
 from web.serving.answers import NEXT_PAGE
 from web.serving.operations import Operation, Tag
 from web.serving.problems import unavailable
+from web.serving.shapes import Name
 from web.serving.shared_pages import MAX_AGE_SECONDS
 from web.sockets.clients import SocketClient, SocketClients
 from web.sockets.windows import SOCKET_ERRORS
@@ -35,11 +37,18 @@ interruption between worker and Redis the newest of each key follows. A client t
 
 
 class ListQuery(Struct, frozen=True, kw_only=True):
-    """One key, or which ones in order of the keys."""
+    """One key, or which ones in order of the keys; ``format`` is that of the list."""
 
     key: Annotated[str, Meta(min_length=1, max_length=LONGEST_KEY)] | None = None
     limit: Annotated[int, Meta(ge=1, le=MAX_DOCUMENTS)] = DEFAULT_DOCUMENTS
     cursor: str | None = None
+    format: Form = "json"
+
+
+class PlacedListQuery(ListQuery, frozen=True, kw_only=True):
+    """Likewise, and ``zone`` is the id or name of a zone: those in it."""
+
+    zone: Name | None = None
 
 
 class SocketQuery(Struct, frozen=True, kw_only=True):
@@ -72,11 +81,18 @@ class FeedViews:
 
     async def listed(self, request: web.Request, query: ListQuery) -> web.Response:
         """The newest documents."""
+        return await self._listed(request, query, None)
+
+    async def listed_by_zone(self, request: web.Request, query: PlacedListQuery) -> web.Response:
+        """The newest documents, of a zone."""
+        return await self._listed(request, query, query.zone)
+
+    async def _listed(self, request: web.Request, query: ListQuery, zone: str | None) -> web.Response:
         after = parameters.cursor(request, str)
         if query.key is not None:
             missing = f"nothing was told of {query.key!r} in the last {self._current.seconds} s"
-            return await self._pages.one(request, query.key, missing)
-        return await self._pages.page(request, after, query.limit)
+            return await self._pages.one(request, query.key, missing, query.format)
+        return await self._pages.page(request, after, query.limit, query.format, zone)
 
     async def live(self, request: web.Request, query: SocketQuery) -> web.StreamResponse:
         """Documents as they come."""
@@ -94,11 +110,12 @@ class FeedViews:
         feed, summary = self._feed, self._feed.summary.rstrip(".")
         about = (
             f"The newest of each `{feed.key}` of the last {self._current.seconds} seconds, in order of it. "
-            f"`key` asks for one. At most {MAX_AGE_SECONDS:g} s old."
+            f"`key` asks for one. At most {MAX_AGE_SECONDS:g} s old. `format` is `json`, `csv` (a header line, what has "
+            "parts as JSON) or `geojson` (a point each)."
         )
         listed = Operation(
             f"GET {feed.path or ''}",
-            self.listed,
+            self.listed if place_of(feed) is None else self.listed_by_zone,
             Tag.CURRENT,
             list[feed.shape],  # type: ignore[name-defined]
             words=f"{summary}.\n\n{about}",

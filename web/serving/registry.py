@@ -8,13 +8,13 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from redis.asyncio import Redis
 
 from trafficapp.administration.registered import RegisteredCamera, RegisteredZone
-from trafficapp.administration.zones import places_inside
+from trafficapp.administration.zones import LonLat, places_inside
 from trafficapp.stores.cameras.registry_queries import REGISTRY_CHANNEL, registered
 from web.serving.database import Database
 from web.serving.problems import ProblemError, unavailable
@@ -32,6 +32,10 @@ _FIRST_LOAD_WITHIN_SECONDS = 3.0
 _RETRY_SECONDS = 2.0
 
 
+#: A zone's ring, closed.
+Ring: TypeAlias = tuple[LonLat, ...]
+
+
 class Place(NamedTuple):
     """Where something is, WGS 84."""
 
@@ -45,6 +49,7 @@ class _Known:
 
     cameras: Mapping[str, RegisteredCamera] = field(default_factory=dict)
     zones: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    rings: Mapping[str, Ring] = field(default_factory=dict)
 
 
 class Registry:
@@ -106,15 +111,24 @@ class Registry:
         """
         if zone is None:
             return None
+        return (await self._known_with(zone)).zones[zone]
+
+    async def ring_of(self, zone: str) -> Ring:
+        """The closed ring of a zone, given by id or name.
+
+        Raises:
+            ProblemError: 404, there is no such zone; 503, Postgres was never there to ask.
+        """
+        return (await self._known_with(zone)).rings[zone]
+
+    async def _known_with(self, zone: str) -> _Known:
         await self.need()
-        chosen = self.cameras_in(zone)
-        if chosen is None and time.monotonic() - self._loaded_at > LOOK_AGAIN_SECONDS:
+        if self.cameras_in(zone) is None and time.monotonic() - self._loaded_at > LOOK_AGAIN_SECONDS:
             # another worker may have made it a moment ago
             await self.refresh()
-            chosen = self.cameras_in(zone)
-        if chosen is None:
+        if self._known is None or zone not in self._known.zones:
             raise ProblemError(404, f"there is no zone {zone!r}")
-        return chosen
+        return self._known
 
     async def need(self) -> None:
         """Return once it was read.
@@ -183,8 +197,10 @@ def _known(cameras: list[RegisteredCamera], zones: list[RegisteredZone]) -> _Kno
             places.append((camera.longitude, camera.latitude))
     standing, names = np.array(places, dtype=float).reshape(-1, 2), np.array(ids, dtype=object)
     by_key: dict[str, frozenset[str]] = {}
+    rings: dict[str, Ring] = {}
     for zone in zones:
         inside = frozenset(names[places_inside(zone.ring, standing)])
         by_key[zone.name] = inside
         by_key[str(zone.id)] = inside  # names are no numbers, so nothing is hidden
-    return _Known({camera.camera_id: camera for camera in cameras}, by_key)
+        rings[zone.name] = rings[str(zone.id)] = tuple(zone.ring)
+    return _Known({camera.camera_id: camera for camera in cameras}, by_key, rings)

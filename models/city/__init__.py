@@ -1,0 +1,1 @@
+"""Shapes of a city as a whole."""

@@ -1,0 +1,1 @@
+"""A city as a whole in Redis."""
