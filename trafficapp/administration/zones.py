@@ -51,7 +51,7 @@ def places_inside(ring: Sequence[LonLat], places: np.ndarray) -> np.ndarray:
             continue
         if y1 > y2:
             # both zones of a border reckon with the same numbers
-            x1, y1, x2, y2 = x2, y2, x1, y1  # noqa: PLW2901
+            x1, y1, x2, y2 = x2, y2, x1, y1
         spans = (y1 <= y) & (y < y2)
         inside ^= spans & (x < x1 + (y - y1) / (y2 - y1) * (x2 - x1))
     return inside

@@ -31,10 +31,10 @@ from trafficapp.settings.clickhouse import ClickHouseSettings as ClickHouseSetti
 from trafficapp.settings.deployed_names import NAMES, WrongName, settings_of
 from trafficapp.settings.due_times import NIGHTLY_PATTERN
 from trafficapp.settings.fleet import FleetSettings as FleetSettings
+from trafficapp.settings.geocoding import GeocodingSettings as GeocodingSettings
 from trafficapp.settings.incidents import IncidentSettings as IncidentSettings
 from trafficapp.settings.movement import MovementSettings as MovementSettings
 from trafficapp.settings.riders import RiderSettings as RiderSettings
-from trafficapp.settings.geocoding import GeocodingSettings as GeocodingSettings
 from trafficapp.settings.roads import ForecastSettings as ForecastSettings
 from trafficapp.settings.roads import HereSettings as HereSettings
 from trafficapp.settings.roads import NotificationSettings as NotificationSettings

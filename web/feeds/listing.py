@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Awaitable
-from datetime import UTC, datetime
-||||||| fcc246e
-from collections.abc import Awaitable
-=======
 import asyncio
 from collections.abc import Awaitable, Sequence
->>>>>>> city
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,15 +15,9 @@ from aiohttp import hdrs, web
 from models.records import MALFORMED
 from trafficapp.administration.zones import places_inside
 from trafficapp.feeds.declaration import Feed
-<<<<<<< HEAD
 from trafficapp.stores.feeds.current import CurrentDocuments, current_of
-||||||| fcc246e
-from trafficapp.stores.feeds.current import CurrentDocuments
-=======
-from trafficapp.stores.feeds.current import CurrentDocuments
 from web.feeds.forms import CONTENT_TYPES, Form, in_form, place_of
 from web.serving import parameters
->>>>>>> city
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.from_redis import RedisAway, from_redis
@@ -104,41 +92,26 @@ class DocumentPages:
         found = await self._ask(CurrentDocuments(context.redis, self._feed).documents([key]))
         if not found:
             raise ProblemError(HTTPStatus.NOT_FOUND, missing)
-<<<<<<< HEAD
-        return json_answer(b"[" + self._as_of_now(context, found)[0] + b"]")
-||||||| fcc246e
-        return json_answer(b"[" + found[0] + b"]")
-=======
-        response = json_answer(in_form(form, self._feed, found))
+        response = json_answer(in_form(form, self._feed, self._as_of_now(context, found)))
         response.content_type = CONTENT_TYPES[form]
         return response
->>>>>>> city
 
     async def _page(self, context: WebContext, wanted: _Wanted) -> KeyedPage:
         documents = CurrentDocuments(context.redis, self._feed)
 
         async def read() -> KeyedPage:
-<<<<<<< HEAD
-            keys, last = await documents.page_of_keys(after, limit)
-            found = self._as_of_now(context, await documents.documents(keys))
-            return KeyedPage(b"[" + b",".join(found) + b"]", last)
-||||||| fcc246e
-            keys, last = await documents.page_of_keys(after, limit)
-            return KeyedPage(b"[" + b",".join(await documents.documents(keys)) + b"]", last)
-=======
             if wanted.ring is None:
                 keys, last = await documents.page_of_keys(wanted.after, wanted.limit)
                 found = await documents.documents(keys)
             else:
                 found, last = await self._in_zone(documents, wanted, wanted.ring)
+            found = self._as_of_now(context, found)
             if wanted.form == "json":
                 return KeyedPage(in_form("json", self._feed, found), last)
             return KeyedPage(await asyncio.to_thread(in_form, wanted.form, self._feed, found), last)
->>>>>>> city
 
         return await self._ask(read())
 
-<<<<<<< HEAD
     def _as_of_now(self, context: WebContext, documents: list[bytes]) -> list[bytes]:
         """Documents that say how old they are do so now."""
         declared = current_of(self._feed).as_of
@@ -146,8 +119,7 @@ class DocumentPages:
             return documents
         as_of, now = declared(context.settings), datetime.now(UTC)
         return [as_of(document, now) for document in documents]
-||||||| fcc246e
-=======
+
     async def _in_zone(
         self, documents: CurrentDocuments, wanted: _Wanted, ring: Ring
     ) -> tuple[list[bytes], str | None]:
@@ -179,7 +151,6 @@ class DocumentPages:
                 places.append((place[1], place[0]))
         inside = places_inside(ring, np.array(places, dtype=float).reshape(-1, 2))
         return [one for one, is_inside in zip(read, inside, strict=True) if is_inside]
->>>>>>> city
 
     async def _ask(self, answer: Awaitable[_Result]) -> _Result:
         try:

@@ -110,8 +110,8 @@ class FeedViews:
         feed, summary = self._feed, self._feed.summary.rstrip(".")
         about = (
             f"The newest of each `{feed.key}` of the last {self._current.seconds} seconds, in order of it. "
-            f"`key` asks for one. At most {MAX_AGE_SECONDS:g} s old. `format` is `json`, `csv` (a header line, what has "
-            "parts as JSON) or `geojson` (a point each)."
+            f"`key` asks for one. At most {MAX_AGE_SECONDS:g} s old. `format` is `json`, `csv` (a header line, what "
+            "has parts as JSON) or `geojson` (a point each)."
         )
         listed = Operation(
             f"GET {feed.path or ''}",
