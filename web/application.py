@@ -21,6 +21,8 @@ from web.areas.ingest import AreaIngest
 from web.auth.access import AUTHORITY, Access, Authority, warn_of_public_reads
 from web.cameras import analytics, current, dashboard, history, maps
 from web.cameras import predictions as camera_predictions
+from web.city.realtime import Realtime
+from web.city.views import CityViews
 from web.documents import views as documents
 from web.feeds.socket import DocumentFeed
 from web.feeds.views import FeedViews, views_of
@@ -81,9 +83,12 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     route_cache = RouteCache(context.redis, settings.roads.route_cache_seconds)
     feed_views = views_of(context.feeds, settings, telemetry, connect_feed)
     heard_feeds = [views.heard for views in feed_views if views.heard is not None]
+    heard_by_name = {views.feed.name: views.heard for views in feed_views if views.heard is not None}
+    realtime = Realtime(settings, telemetry, connect_feed, context.feeds, heard_by_name)
     ingest = AreaIngest(settings, telemetry, context.publisher.outbox, _vehicles(feed_views))
     socket_clients = (
         *(*sockets.clients.values(), event_sockets.clients, notification_views.clients, ingest.clients),
+        realtime.clients,
         *(views.clients for views in feed_views),
     )
     pings = Tasks()
@@ -105,12 +110,13 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         for heard in heard_feeds:
             heard.start()
         ingest.start()
+        realtime.start()
         pings.start(*(clients.keep_awake() for clients in socket_clients))
         context.registry.start()
 
     async def close_sockets(_: web.Application) -> None:
         await asyncio.gather(feed.stop(), events.stop(), road_notices.stop(), planning.stop(), incidents.stop())
-        await pings.stop()
+        await asyncio.gather(pings.stop(), realtime.stop())
         await asyncio.gather(*(heard.stop() for heard in heard_feeds))
         await asyncio.gather(*(clients.close_all() for clients in socket_clients))
         await ingest.stop()
@@ -155,12 +161,14 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *trajectories.operations(),
         *weather_history.operations(),
         *transit_vehicles.operations(),
+        *CityViews(lambda: sum(clients.count for clients in socket_clients)).operations(),
         *health.operations(),
         Operation("GET /metrics", exposition, Tag.OPERATION, access=Access.OPEN, content_type="text/plain"),
         *sockets.operations(),
         *event_sockets.operations(),
         *notification_views.operations(),
         *ingest.operations(),
+        *realtime.operations(),
         *(operation for views in feed_views for operation in views.operations()),
     ]
     mount(web_app, [*operations, *documents.operations()])

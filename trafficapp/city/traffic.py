@@ -19,8 +19,8 @@ REACH_M = 25.0
 METRES_PER_DEGREE = 0.25
 MOST_DEGREES = 90.0
 
-#: Shares of the speed of free flow from which on a level holds; Highway Capacity Manual 6th ed., exhibit 16-3, levels
-#: of service of urban streets, has 0.85, 0.67, 0.50, 0.40 and 0.30 for A to E. What is light here is A and B, and so on.
+#: Shares of the speed of free flow from which on a level holds. The Highway Capacity Manual, 6th ed., exhibit 16-3, has
+#: 0.85, 0.67, 0.50, 0.40 and 0.30 for levels of service A to E of urban streets: light is A and B, and so on.
 LEVELS: tuple[tuple[float, CityCongestionLevel], ...] = ((0.67, "light"), (0.50, "moderate"), (0.30, "heavy"))
 
 #: A standing road takes no time without end to drive over.

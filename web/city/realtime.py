@@ -8,24 +8,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Annotated, Any, get_args
 
 import msgspec
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 from msgspec import Meta, Struct
 from redis.asyncio import Redis
 
 from models.city.realtime import RealtimeMessage, RealtimeType
 from models.city.traffic import CitySummary, RoadTraffic
 from models.fleet.positions import VehicleLocation
-from models.incidents.current import ActiveEmergency, Incident
+from models.incidents.current import ActiveEmergency
 from models.records import MALFORMED
 from models.timestamps import rfc3339
-from models.weather.current import WeatherNow
+from models.weather.current import CurrentWeather
 from trafficapp.engine.telemetry import Telemetry
+from trafficapp.feeds.declaration import Current, Feed
+from trafficapp.fleet.feeds import POSITIONS
+from trafficapp.incidents.feeds import EMERGENCY_STEPS
 from trafficapp.settings import Settings
 from trafficapp.stores.city.overview import CHANNEL, SUMMARY_KEY, CityTold
+from trafficapp.weather.feeds import CURRENT_WEATHER
 from web.feeds.socket import DocumentFeed
 from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError, unavailable
@@ -100,7 +105,8 @@ class Realtime:
         settings: of the process.
         telemetry: of the process.
         connect: makes a client for a subscription, one that does not connect again by itself.
-        heard: documents by the type that they are told as: vehicles, emergencies, weather; started by their owners.
+        feeds: those that are switched on.
+        heard: what this worker hears anyway, by names of feeds; its owner starts it.
     """
 
     def __init__(
@@ -108,27 +114,38 @@ class Realtime:
         settings: Settings,
         telemetry: Telemetry,
         connect: Callable[[], Redis],
-        heard: Mapping[RealtimeType, DocumentFeed],
+        feeds: Iterable[Feed[Any]],
+        heard: Mapping[str, DocumentFeed],
     ) -> None:
-        self.clients = SocketClients("/ws/realtime", settings, telemetry)
+        # to these clients "going away" means not to come back
+        self.clients = SocketClients("/ws/realtime", settings, telemetry, stop_code=WSCloseCode.SERVICE_RESTART)
         self.channel = CityChannel(connect)
+        self._own: list[DocumentFeed] = []
         self._broadcaster = Broadcaster()
         self._tasks = Tasks()
         self._wanted: dict[SocketClient, frozenset[str]] = {}
         #: By type and natural key, the newest documents that were not told yet.
         self._gathered: dict[RealtimeType, dict[str, Any]] = {}
-        for kind, feed in heard.items():
-            feed.on_told.append(lambda document, kind=kind: self._gather(kind, document))  # type: ignore[misc]
+        for feed in feeds:
+            kind, current = _KINDS.get(feed.name), feed.current
+            if kind is None or not isinstance(current, Current) or current.channel is None:
+                continue
+            told = heard.get(feed.name)
+            if told is None:
+                told = DocumentFeed(feed, current, current.channel, settings, connect)
+                self._own.append(told)
+            told.on_told.append(partial(self._gather, kind))
         self.channel.on_told.append(self._reckoned)
 
     def start(self) -> None:
         """Begin to listen and to tell."""
-        self.channel.start()
+        for heard in (self.channel, *self._own):
+            heard.start()
         self._tasks.start(self._tell(), self._broadcaster.run())
 
     async def stop(self) -> None:
         """Stop both."""
-        await asyncio.gather(self.channel.stop(), self._tasks.stop())
+        await asyncio.gather(self._tasks.stop(), *(heard.stop() for heard in (self.channel, *self._own)))
 
     async def live(self, request: web.Request, query: RealtimeQuery) -> web.StreamResponse:
         """The city as it changes.
@@ -137,8 +154,8 @@ class Realtime:
         `/api/emergencies/active`, with those that are resolved), `weather` (as in `/api/weather`) and `traffic` (as in
         `/api/traffic/live/{road_id}`) have lists of what changed within the last second; `city_analytics` (as
         `/api/analytics/city-summary`) comes every five seconds, and first of all. `types` names some of them, separated
-        by commas. `{"type": "ping"}` is answered with a `pong`; whatever else a client says is not. Every reason to close
-        but a stopping worker is one to come back: 1013 to a client that reads too slowly, 4401 when its token ended.
+        by commas. `{"type": "ping"}` is answered with a `pong`; whatever else a client says is not. A client that reads
+        too slowly is cut with 1013, one whose token ended with 4401; a worker that stops closes with 1012.
         """
         wanted = _types(query.types)
         if not await self.channel.knows_within(_KNOWN_WITHIN_SECONDS):
@@ -219,21 +236,26 @@ def _types(names: str | None) -> frozenset[str]:
     return wanted
 
 
-def _shown_as(
-    shape: type[Struct], key: str, show: Callable[[Any], Struct] = lambda one: one
-) -> Callable[[bytes], tuple[str, Struct]]:
+def _shown_as(shape: type[Struct], key: str) -> Callable[[bytes], tuple[str, Struct]]:
     decode = msgspec.json.Decoder(shape).decode
 
     def read(document: bytes) -> tuple[str, Struct]:
         one = decode(document)
-        return getattr(one, key), show(one)
+        return getattr(one, key), one
 
     return read
 
 
+#: What documents of feeds are told as.
+_KINDS: Mapping[str, RealtimeType] = {
+    POSITIONS.name: "vehicles",
+    EMERGENCY_STEPS.name: "emergencies",
+    CURRENT_WEATHER.name: "weather",
+}
+
 #: Turns documents into what is shown of them, with their keys.
 _SHOWN: Mapping[str, Callable[[bytes], tuple[str, Struct]]] = {
     "vehicles": _shown_as(VehicleLocation, "vehicle_id"),
-    "emergencies": _shown_as(Incident, "incident_id", ActiveEmergency.of),
-    "weather": _shown_as(WeatherNow, "station"),
+    "emergencies": _shown_as(ActiveEmergency, "incident_id"),
+    "weather": _shown_as(CurrentWeather, "station"),
 }

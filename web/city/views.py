@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
@@ -121,10 +121,10 @@ class CityViews:
 
     async def _get(self, request: web.Request, key: str) -> bytes | None:
         try:
-            found: bytes | None = await from_redis(request.app[CONTEXT].redis.get(key))
+            found: Any = await from_redis(request.app[CONTEXT].redis.get(key))
         except RedisAway:
             raise unavailable("Redis, which holds how traffic flows,") from None
-        return found
+        return None if found is None else bytes(found)
 
     async def _redis_answers(self, request: web.Request) -> bool:
         try:

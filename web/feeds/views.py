@@ -71,7 +71,7 @@ class FeedViews:
     def __init__(
         self, feed: Feed[Any], current: Current, settings: Settings, telemetry: Telemetry, connect: Callable[[], Redis]
     ) -> None:
-        self._feed, self._current = feed, current
+        self.feed, self._current = feed, current
         self.topic = feed.topic_in(settings)
         self._pages = DocumentPages(feed, f"what is current of {feed.name}")
         self.heard: DocumentFeed | None = None
@@ -107,7 +107,7 @@ class FeedViews:
 
     def operations(self) -> list[Operation]:
         """What these views answer."""
-        feed, summary = self._feed, self._feed.summary.rstrip(".")
+        feed, summary = self.feed, self.feed.summary.rstrip(".")
         about = (
             f"The newest of each `{feed.key}` of the last {self._current.seconds} seconds, in order of it. "
             f"`key` asks for one. At most {MAX_AGE_SECONDS:g} s old. `format` is `json`, `csv` (a header line, what "

@@ -209,12 +209,18 @@ class SocketClients:
         settings: how many clients, how much may wait for each, how often they are pinged.
         telemetry: counts them.
         incoming_bytes: a client that sends a longer message is closed with 1009.
+        stop_code: clients are closed with when the worker stops.
     """
 
     def __init__(
-        self, route: str, settings: Settings, telemetry: Telemetry, incoming_bytes: int = _MAX_INCOMING_BYTES
+        self,
+        route: str,
+        settings: Settings,
+        telemetry: Telemetry,
+        incoming_bytes: int = _MAX_INCOMING_BYTES,
+        stop_code: int = WSCloseCode.GOING_AWAY,
     ) -> None:
-        self.route = route
+        self.route, self.stop_code = route, stop_code
         self._incoming_bytes = incoming_bytes
         self._settings = settings
         self._clients: set[SocketClient] = set()
@@ -223,6 +229,11 @@ class SocketClients:
         self._taken = self._strangers = 0
         self._count = telemetry.websocket_clients.labels(route)
         self._cut_count = telemetry.websocket_clients_cut.labels(route)
+
+    @property
+    def count(self) -> int:
+        """How many there are now."""
+        return len(self._clients)
 
     async def serve(
         self,
@@ -290,10 +301,7 @@ class SocketClients:
     async def close_all(self) -> None:
         """Tell every client that the worker stops."""
         await asyncio.gather(
-            *(
-                client.close(WSCloseCode.GOING_AWAY, "the worker stops", _STOP_WITHIN_SECONDS)
-                for client in list(self._clients)
-            )
+            *(client.close(self.stop_code, "the worker stops", _STOP_WITHIN_SECONDS) for client in list(self._clients))
         )
 
     @contextlib.contextmanager

@@ -17,6 +17,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -29,7 +30,7 @@ from models.roads.current import RoadObservation
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
 from trafficapp.city.traffic import CityTraffic, LocatedVehicle, ObservedRoad, RoadMap, city_traffic
 from trafficapp.fleet.feeds import POSITIONS
-from trafficapp.incidents.feeds import EMERGENCIES
+from trafficapp.incidents.feeds import EMERGENCY_STEPS
 from trafficapp.roads.feeds import ROADS
 from trafficapp.settings import Settings
 from trafficapp.stores.feeds.current import CurrentDocuments, current_of
@@ -68,6 +69,13 @@ class _Located(Struct):
     received_at: str
 
 
+class _Emergency(Struct):
+    """What is read of an emergency."""
+
+    status: str
+
+
+_decode_emergency = msgspec.json.Decoder(_Emergency).decode
 _decode_road = msgspec.json.Decoder(RoadObservation).decode
 _decode_vehicle = msgspec.json.Decoder(_Located).decode
 
@@ -113,7 +121,7 @@ class CityReckoning:
             located += 1
             if now_us - vehicle.time_us <= self._present_us:
                 vehicles.append(vehicle)
-        emergencies = len(await CurrentDocuments(self._client, EMERGENCIES).keys())
+        emergencies = await active_emergencies(self._client)
         traffic = await asyncio.to_thread(self._traffic, roads, vehicles)
         told = CityTold(
             traffic.summary(located, emergencies, now_us),
@@ -171,6 +179,19 @@ async def _documents(current: CurrentDocuments) -> AsyncIterator[bytes]:
             yield document
 
 
+async def active_emergencies(client: Redis) -> int:
+    """How many emergencies go on.
+
+    Raises:
+        RedisError: Redis does not answer.
+    """
+    count = 0
+    async for document in _documents(CurrentDocuments(client, EMERGENCY_STEPS)):
+        with suppress(*MALFORMED):
+            count += _decode_emergency(document).status != "resolved"
+    return count
+
+
 async def counts(client: Redis) -> tuple[int, int, int]:
     """Vehicles, emergencies and roads that Redis has, about: what has just expired may be counted.
 
@@ -178,7 +199,7 @@ async def counts(client: Redis) -> tuple[int, int, int]:
         RedisError: Redis does not answer.
     """
     async with client.pipeline(transaction=False) as pipeline:
-        for feed in (POSITIONS, EMERGENCIES, ROADS):
+        for feed in (POSITIONS, EMERGENCY_STEPS, ROADS):
             pipeline.zcard(current_of(feed).listed)
         found: Any = await pipeline.execute()
     vehicles, emergencies, roads = map(int, found)

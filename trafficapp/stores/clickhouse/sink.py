@@ -172,7 +172,7 @@ class ClickHouseSink:
         for record in records:
             try:
                 accepted = self._decoder.check(record.key, record.value, record.timestamp * 1000)
-                row = self._maker.row(accepted.message) if accepted.row is None else accepted.row
+                row = accepted.row or self._maker.row(accepted.message, record.timestamp * 1000)
             except (Rejected, *MALFORMED) as error:
                 # what others send is refused elsewhere, with a letter
                 level = logging.ERROR if self._feed.is_ours else logging.DEBUG
