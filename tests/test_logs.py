@@ -9,7 +9,6 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import sys
 import threading
 import warnings
@@ -21,6 +20,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.ports import free_port
 from trafficapp import logs
 from trafficapp.logs import JsonFormatter
 from trafficapp.stores.migrations import migrate
@@ -100,8 +100,7 @@ async def test_a_worker_from_its_first_line_to_its_last(
 ) -> None:
     """The same worker shows when it lives and when it is ready."""
     await asyncio.to_thread(migrate, database_url)
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as other:
-        port, metrics_port = server.getsockname()[1], other.getsockname()[1]
+    port, metrics_port = free_port(), free_port()
     url = f"http://127.0.0.1:{port}"
     environment = os.environ | {
         "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,

@@ -19,8 +19,8 @@ from models.alerts import AlertEvent, decode_alert_event
 from models.cameras.quiet_cameras import AFTER_QUIET_HEADER, QuietCamera, encode_quiet_camera
 from models.cameras.window_rows import WindowRow, encode_window_row
 from models.timestamps import epoch_us
-from tests.agents.cameras.test_pipeline import free_port
 from tests.alerts.windows import end_us, fresh, records, spelled, steps, window
+from tests.ports import free_port
 from tests.verification.log import read_log
 from trafficapp.engine.kafka import create_topics
 from trafficapp.settings import Settings, load_settings

@@ -19,7 +19,7 @@ from aiohttp import ClientError, ClientSession
 from aiokafka import AIOKafkaProducer
 
 from models.cameras.window_rows import encode_window_row
-from tests.agents.cameras.test_pipeline import free_port
+from tests.ports import free_port
 from tests.stores.redis.redis_server import RedisServer
 from tests.stores.redis.rows import window_row
 from trafficapp.engine.kafka import create_topics

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import logging
-import socket
 import urllib.request
 from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from trafficapp.engine.metrics_port import serve_metrics
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.settings import WebSettings
 from trafficapp.stack.workers import Worker, worker_spec
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def families(port: int) -> dict[str, str]:

@@ -20,9 +20,9 @@ from aiohttp import ClientError, ClientSession
 from aiokafka import AIOKafkaProducer
 
 from models.timestamps import rfc3339
-from tests.agents.cameras.test_pipeline import free_port
 from tests.feeds.parking_bays import PARKING_BAYS, TABLE
 from tests.feeds.place import until
+from tests.ports import free_port
 from tests.stores.postgres.fixtures import Connection
 from trafficapp.commands.inspection import newest_dead_letters
 from trafficapp.engine.kafka import create_topics

@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from tests.ports import free_port
 from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import RoadSettings
 from trafficapp.stack import workers
@@ -78,8 +79,7 @@ def wait_for_forty_cameras_and_all_roads(web_port: int, seconds: float = 60) -> 
 def test_up_plays_the_city_on_given_servers_and_brings_a_killed_worker_back(
     stack: Endpoints, database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        web_port = server.getsockname()[1] % 64000
+    web_port = free_port(room=150)  # the workers behind the first one have ports up to a hundred higher
     given = Endpoints(stack.kafka_bootstrap_servers, database_url, redis_url)
     command = [sys.executable, "-m", "trafficapp.cli", "up", "--data-dir", str(tmp_path / "data")]
     environment = {**os.environ, **given.environment(), "TRAFFICAPP_APP_ID": f"test-up-{os.getpid()}"}

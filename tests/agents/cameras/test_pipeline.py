@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from urllib.parse import quote
 import pytest
 
 from models.cameras.window_rows import decode_window_row
+from tests.ports import free_port
 from tests.verification.compare import Comparison, FoundRow, compare_rows, found_row, read_topic
 from tests.verification.letters import compare_dead_letters
 from tests.verification.log import LogRecord, end_offsets, read_log
@@ -47,12 +47,6 @@ _RUN = secrets.token_hex(3)
 #: The names of the first three begin alike; the last one falls silent.
 CAMERAS = (f"t{_RUN}", f"t{_RUN}/1", f"t{_RUN}é 2")
 SILENT = f"t{_RUN}-silent"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def event(camera_id: str, time_ms: int, frame_id: int, **fields: object) -> dict[str, object]:

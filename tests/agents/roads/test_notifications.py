@@ -18,7 +18,7 @@ from redis import Redis
 
 from models.roads.notifications import RoadNotification, encode_notification
 from models.timestamps import rfc3339
-from tests.agents.cameras.test_pipeline import free_port
+from tests.ports import free_port
 from tests.stores.roads.notifications import notification
 from trafficapp.engine.kafka import create_topics
 from trafficapp.roads.feeds import NOTIFICATION_LOG

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import time
 from shutil import which
 
 from redis import Redis
 from redis.exceptions import RedisError
+
+from tests.ports import free_port
 
 
 def _binary() -> str:
@@ -25,9 +26,7 @@ class RedisServer:
     """Keeps nothing on disk, so a kill loses everything."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
