@@ -5,7 +5,9 @@ Tests that train lie in folders named torch. Where torch is not installed they a
 
 from __future__ import annotations
 
+import compileall
 import itertools
+import json
 import os
 import secrets
 import signal
@@ -22,7 +24,11 @@ import pytest
 from psycopg import sql
 from redis import Redis
 
+from tests.ports import free_port
 from trafficapp.stack.servers.endpoints import Endpoints
+from trafficapp.stack.servers.ports import FILE_NAME
+
+ROOT = Path(__file__).parent.parent
 
 _redis_numbers = itertools.cycle(range(1, 16))
 
@@ -34,6 +40,13 @@ _TESTS_THAT_TRAIN = sorted(Path(__file__).parent.glob("*/torch"))
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave out what cannot even be imported here; whoever names such a folder gets its errors."""
     return True if _MISSING and collection_path in _TESTS_THAT_TRAIN else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile our packages once: where PYTHONDONTWRITEBYTECODE is set, each of the many processes would do it again."""
+    if not hasattr(config, "workerinput"):
+        for package in ("models", "trafficapp", "agents", "web"):
+            compileall.compile_dir(ROOT / package, quiet=2)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -76,7 +89,12 @@ def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
 
 @contextmanager
 def embedded_stack(folder: Path) -> Iterator[Endpoints]:
-    """Servers that keep everything in a folder."""
+    """Servers that keep everything in a folder, on ports that are nobody's usual ones.
+
+    Postgres need not wait for the disk: tests kill servers, not machines.
+    """
+    ports = {name: free_port() for name in ("kafka", "kafka-controller", "postgres", "redis")}
+    (folder / FILE_NAME).write_text(json.dumps(ports), encoding="ascii")
     command = [sys.executable, "-m", "trafficapp.stack.commands", "stack", "--data-dir", str(folder)]
     log = folder.with_suffix(".log")
     with (
@@ -86,7 +104,11 @@ def embedded_stack(folder: Path) -> Iterator[Endpoints]:
         ) as process,
     ):
         try:
-            yield _read_exports(process, log)
+            endpoints = _read_exports(process, log)
+            with psycopg.connect(str(endpoints.database_url), autocommit=True) as server:
+                server.execute("ALTER SYSTEM SET fsync = off")
+                server.execute("SELECT pg_reload_conf()")
+            yield endpoints
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
