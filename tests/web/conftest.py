@@ -77,17 +77,24 @@ def redis_server() -> Iterator[RedisServer]:
     server.kill()
 
 
-@pytest.fixture
-def settings(redis_server: RedisServer) -> Settings:
-    """Settings whose Kafka and Postgres are not there."""
+def settings_of(
+    server: RedisServer, kafka: str = "127.0.0.1:9", database_url: str = "postgresql://127.0.0.1:9/nowhere"
+) -> Settings:
+    """Settings of a worker, whose Kafka and Postgres are not there unless they are named."""
     return load_settings(
-        redis={"url": redis_server.url},
-        kafka={"bootstrap_servers": "127.0.0.1:9"},
-        postgres={"url": "postgresql://127.0.0.1:9/nowhere"},
+        redis={"url": server.url},
+        kafka={"bootstrap_servers": kafka},
+        postgres={"url": database_url},
         web={"client_queue_messages": 8, "max_connections_per_socket_route": 4},
         admin={"api_key": ADMIN_KEY},
         limits={"requests_per_second": 10_000, "burst": 10_000},
     )
+
+
+@pytest.fixture
+def settings(redis_server: RedisServer) -> Settings:
+    """Settings whose Kafka and Postgres are not there."""
+    return settings_of(redis_server)
 
 
 @pytest.fixture
@@ -97,19 +104,9 @@ async def worker(settings: Settings, redis_server: RedisServer) -> AsyncIterator
 
 
 @pytest.fixture
-async def history_worker(
-    settings: Settings, redis_server: RedisServer, database_url: str, kafka_bootstrap: str
-) -> AsyncIterator[Worker]:
+async def history_worker(redis_server: RedisServer, database_url: str, kafka_bootstrap: str) -> AsyncIterator[Worker]:
     """A worker behind which everything is there."""
-    complete = load_settings(
-        redis=settings.redis,
-        web=settings.web,
-        admin=settings.admin,
-        limits=settings.limits,
-        kafka={"bootstrap_servers": kafka_bootstrap},
-        postgres={"url": database_url},
-    )
-    async for worker in _serve(complete, redis_server):
+    async for worker in _serve(settings_of(redis_server, kafka_bootstrap, database_url), redis_server):
         yield worker
 
 

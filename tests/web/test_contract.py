@@ -16,9 +16,10 @@ import pytest
 from models.timestamps import epoch_us, rfc3339
 from tests.stores.alerts.alert_messages import alert_event, keep_open, store
 from tests.stores.redis.fixtures import an_hour_back
+from tests.stores.redis.redis_server import RedisServer
 from tests.stores.roads.notifications import notification, notification_records
 from tests.stores.roads.observations import observation
-from tests.web.conftest import Worker
+from tests.web.conftest import Worker, serving, settings_of
 from tests.web.stored import (
     keep_detections,
     keep_notifications,
@@ -119,9 +120,21 @@ AT_LEAST: list[tuple[str, bool, str]] = [
 ]
 
 
-@pytest.fixture
-async def filled(history_worker: Worker, database_url: str) -> AsyncIterator[Worker]:
-    """A worker that knows something of everything."""
+@pytest.fixture(scope="module")
+async def everything(database_url: str, kafka_bootstrap: str) -> AsyncIterator[Worker]:
+    """A worker behind which everything is there."""
+    server = RedisServer()
+    server.start()
+    try:
+        async with serving(settings_of(server, kafka_bootstrap, database_url), server) as worker:
+            yield worker
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+async def filled(everything: Worker, database_url: str) -> Worker:
+    """A worker that knows something of everything; no test changes what another looks at."""
     await asyncio.to_thread(migrate, database_url)
     connection = await asyncpg.connect(database_url)
     await connection.execute(
@@ -136,22 +149,22 @@ async def filled(history_worker: Worker, database_url: str) -> AsyncIterator[Wor
     await connection.execute(
         "INSERT INTO monitoring_zones (name, polygon) VALUES ('centre', '[[11,44],[12,44],[12,45],[11,45],[11,44]]')"
     )
-    settings = history_worker.context.settings
+    settings = everything.context.settings
     window = recent_window("cam_1")
     # the shipped model of cameras knows cam_01
     await keep_windows(settings, window, recent_window("cam_01", 13))
-    await history_worker.put(window)
+    await everything.put(window)
     await keep_detections(settings, {"camera_id": "cam_1"})
     alert = alert_event("now", triggered_at=rfc3339(epoch_us(datetime.now(UTC))))
     await store(connection, alert)
-    await keep_open(history_worker.context.redis, alert)
-    await put_roads(history_worker.context.redis, observation())
+    await keep_open(everything.context.redis, alert)
+    await put_roads(everything.context.redis, observation())
     now = {"timestamp": rfc3339(epoch_us(datetime.now(UTC)) - 1_000_000)}
     await keep_roads(settings, observation(**now))
     await keep_notifications(settings, notification(**now))
-    assert await history_worker.context.registry.refresh()
-    yield history_worker
+    assert await everything.context.registry.refresh()
     await connection.close()
+    return everything
 
 
 async def fields(worker: Worker, path: str, is_list: bool) -> list[str]:
