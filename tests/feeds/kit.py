@@ -134,11 +134,10 @@ class FeedOwes(ABC):
     async def test_a_message_becomes_a_row_a_document_and_a_message_of_the_socket(self, place: Place) -> None:
         messages = [self.message(key, 60 - number, number) for number, key in enumerate("abcabca")]
         newest = {one[self.feed.key]: one for one in messages}
-        async with place.api() as client, client.ws_connect(place.socket_path) as socket:
-            await asyncio.sleep(0.5)  # the subscription stands
+        async with place.api() as client, place.socket(client) as socket:
             await place.send(*messages)
             await place.settle()
-            found = await told(socket)
+            found = await told(socket, len(newest))
         assert await self.keys_and_times(place) == self.sent(*messages)
         assert {one[self.feed.key]: one for one in found} == newest
         assert await place.listed() == await place.listed("?limit=1") == [newest[key] for key in sorted(newest)]
@@ -151,28 +150,26 @@ class FeedOwes(ABC):
         await place.settle()
         async with place.api() as client:
             async with client.ws_connect(place.socket_path) as socket:
-                assert sorted(map(json.dumps, await told(socket))) == sorted(map(json.dumps, [one, other]))
+                assert sorted(map(json.dumps, await told(socket, 2))) == sorted(map(json.dumps, [one, other]))
             async with client.ws_connect(f"{place.socket_path}?snapshot=false") as socket:
-                assert await told(socket, 0.5) == []
+                assert await told(socket, 0) == []
 
     async def test_a_repeat_changes_nothing(self, place: Place) -> None:
         message = self.message()
-        async with place.api() as client, client.ws_connect(place.socket_path) as socket:
-            await asyncio.sleep(0.5)
+        async with place.api() as client, place.socket(client) as socket:
             for _ in range(2):
                 await place.send(message, message)
                 await place.settle()
-            assert await told(socket) == [message]
+            assert await told(socket, 1) == [message]
         assert await self.keys_and_times(place) == self.sent(message)
 
     async def test_a_late_one_is_kept_and_is_not_current(self, place: Place) -> None:
         newer, older = self.message(seconds_ago=30), self.message(seconds_ago=50, number=1)
-        async with place.api() as client, client.ws_connect(place.socket_path) as socket:
-            await asyncio.sleep(0.5)
+        async with place.api() as client, place.socket(client) as socket:
             for message in (newer, older):
                 await place.send(message)
                 await place.settle()
-            assert await told(socket) == [newer]
+            assert await told(socket, 1) == [newer]
         assert await place.listed() == [newer]
         kept = [newer] if self.history.newest_by is not None else [newer, older]
         assert await self.keys_and_times(place) == self.sent(*kept)
@@ -281,7 +278,7 @@ class FeedOwes(ABC):
                 await place.put(proxy.url)
                 assert proxy.cuts == 1
             await place.put()
-            while message := await channel.get_message(timeout=1):
+            while message := await channel.get_message(timeout=10 if len(heard) < len(messages) else 0.4):
                 heard.append(json.loads(message["data"])[self.feed.key])
         await client.aclose()
         assert sorted(heard) == [one[self.feed.key] for one in messages]

@@ -24,7 +24,7 @@ from models.records import PlainRecord
 from tests.stores.redis.redis_server import RedisServer
 from trafficapp.engine.kafka import aiokafka_config, create_topics, groupless_consumer, partitions_of
 from trafficapp.engine.telemetry import Telemetry
-from trafficapp.feeds.declaration import Feed
+from trafficapp.feeds.declaration import Current, Feed
 from trafficapp.settings import Settings, load_settings
 from trafficapp.stores.feeds.documents_sink import DocumentsSink
 from trafficapp.stores.feeds.rows_sink import RowsSink
@@ -187,14 +187,31 @@ class Place:
                     path = str(answer.links["next"]["url"].relative()) if "next" in answer.links else ""
         return found
 
+    @asynccontextmanager
+    async def socket(self, client: TestClient[web.Request, web.Application]) -> AsyncIterator[ClientWebSocketResponse]:
+        """A socket of a worker that hears of what is put from now on."""
+        assert isinstance(self.feed.current, Current)
+        channel = self.feed.current.channel
+        redis = connect(self.redis_server.url)
+
+        async def is_heard() -> bool:
+            return any(count for _, count in await redis.pubsub_numsub(channel))
+
+        try:
+            async with client.ws_connect(self.socket_path) as socket:
+                await until(is_heard)
+                yield socket
+        finally:
+            await redis.aclose()
+
     @property
     def socket_path(self) -> str:
         return f"/ws{(self.feed.path or '').removeprefix('/api')}"
 
 
-async def told(socket: ClientWebSocketResponse, seconds: float = 1.0) -> list[dict[str, Any]]:
-    """What a socket tells until it is silent for so long."""
-    found = []
+async def told(socket: ClientWebSocketResponse, least: int, seconds: float = 0.4) -> list[dict[str, Any]]:
+    """What a socket tells: so many are waited for, and whatever else comes until it is silent for so long."""
+    found = [json.loads(await socket.receive_str(timeout=15)) for _ in range(least)]
     with suppress(TimeoutError):
         while True:
             found.append(json.loads(await socket.receive_str(timeout=seconds)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -54,12 +53,11 @@ class TestBaysWhoseClocksRunAhead(FeedOwes):
         minutes = {"years": -3_000_000, "days": -4000, "behind": 4000, "far-behind": 3_000_000}
         rounds = [self.message("rounds", -600 * number, number) for number in range(20)]
         others = [self.message(key, 60 * ahead) for key, ahead in minutes.items()]
-        async with place.api() as client, client.ws_connect(place.socket_path) as socket:
-            await asyncio.sleep(0.5)
+        async with place.api() as client, place.socket(client) as socket:
             for message in (*rounds[:10], *others, *rounds[10:]):
                 await place.send(message)
             await place.settle()
-            found = await told(socket)
+            found = await told(socket, len(others) + 1)
         newest = {one[self.feed.key]: one for one in (*others, rounds[-1])}
         assert {one[self.feed.key]: one for one in found} == newest
         assert await place.listed() == [newest[key] for key in sorted(newest)]
