@@ -8,19 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from trafficapp.stack import children, workers
 from trafficapp.stack.servers import ports
 
 
 @pytest.fixture
 def taken_port() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server.getsockname()[1]
+    port = free_port(room=2)
+    with socket.create_server(("127.0.0.1", port)):
+        yield port
 
 
-def test_a_free_preferred_port_is_taken(taken_port: int) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        free = server.getsockname()[1]
+def test_a_free_preferred_port_is_taken() -> None:
+    free = free_port()
     assert ports.choose(free) == free
 
 
@@ -42,8 +43,7 @@ def test_a_port_given_away_before_is_not_given_twice() -> None:
 
 def test_a_port_that_another_process_has_chosen_is_not_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        free = server.getsockname()[1]
+    free = free_port()
     other = f"from trafficapp.stack.servers import ports; print(ports.choose({free}), flush=True); input()"
     with subprocess.Popen(  # noqa: S603 - our own code
         [sys.executable, "-c", other], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -56,11 +56,6 @@ def test_a_port_that_another_process_has_chosen_is_not_chosen(tmp_path: Path, mo
         process.kill()
     assert ports.choose(free) == free
     assert ports.choose(free) == free
-
-
-def free_port() -> int:
-    """A port that no client is given by the system."""
-    return next(port for port in range(21000, 30000) if ports.is_free(port) and ports.is_free(port + 1))
 
 
 def test_ports_stay_the_same_at_the_next_start(tmp_path: Path, taken_port: int) -> None:
@@ -84,7 +79,7 @@ def test_a_port_that_was_taken_meanwhile_is_told_and_the_new_one_kept(tmp_path: 
 
 
 def test_no_two_processes_have_one_port_and_that_is_not_told_as_taken(tmp_path: Path) -> None:
-    preferred = free_port()
+    preferred = free_port(room=2)
     remembered = ports.RememberedPorts(tmp_path)
     assert remembered.choose("one", preferred) != remembered.choose("two", preferred)
     assert remembered.taken == []
@@ -108,7 +103,7 @@ def test_what_cannot_be_read_is_not_remembered(tmp_path: Path, text: str) -> Non
 
 
 def test_another_port_is_one_that_no_client_is_given(taken_port: int) -> None:
-    preferred = free_port()
+    preferred = free_port(room=2)
     with socket.create_server(("127.0.0.1", preferred)):
         assert preferred < ports.choose(preferred) <= preferred + ports.PORTS_TRIED
 
@@ -126,12 +121,20 @@ def test_what_a_killed_run_left_on_a_port_is_ended(tmp_path: Path) -> None:
 
 
 def test_workers_have_the_same_ports_again_unless_another_is_asked_for(tmp_path: Path) -> None:
-    first = free_port()
+    first = free_port(room=400)
     with socket.create_server(("127.0.0.1", first + 1)):
         chosen = workers.choose_workers(2, first, ports.RememberedPorts(tmp_path))
     assert chosen[0].web_port == first
     assert chosen[1].web_port != first + 1
     for asked in (None, first):
         assert workers.choose_workers(2, asked, ports.RememberedPorts(tmp_path)) == chosen
-    elsewhere = workers.choose_workers(2, first + 1000, ports.RememberedPorts(tmp_path))
-    assert [worker.web_port for worker in elsewhere[:3]] == [first + 1000, first + 1001, first + 1100]
+    elsewhere = workers.choose_workers(2, first + 200, ports.RememberedPorts(tmp_path))
+    assert [worker.web_port for worker in elsewhere[:3]] == [first + 200, first + 201, first + 300]
+
+
+def test_what_was_chosen_is_let_go_at_the_end_without_a_word() -> None:
+    code = f"from trafficapp.stack.servers import ports; print(ports.choose({(port := free_port())}))"
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert (int(done.stdout), done.stderr) == (port, "")

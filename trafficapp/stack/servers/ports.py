@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import signal
 import socket
 from collections.abc import Collection
 from pathlib import Path
-from typing import IO
 
 from trafficapp.stack import children
 from trafficapp.stack.servers.data_dir import user_cache_dir
@@ -19,8 +19,8 @@ FIRST_OF_USERS, LAST_PORT = 1024, 65535
 PORTS_TRIED = 300
 FILE_NAME = "ports.json"
 
-#: Locks on ports that this process has chosen; the kernel lets go of them however the process ends.
-_reserved: dict[int, IO[bytes]] = {}
+#: Descriptors of locks on ports that this process has chosen; the kernel lets go of them however the process ends.
+_reserved: dict[int, int] = {}
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
@@ -143,14 +143,14 @@ def _reserve(port: int) -> bool:
     folder = user_cache_dir() / "ports"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / f"{port}.lock").open("wb")
+        lock = os.open(folder / f"{port}.lock", os.O_WRONLY | os.O_CREAT, 0o644)
     except OSError:
         # two that start at the same moment may meet then, and the later one says that the port is taken
         return True
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        lock.close()
+        os.close(lock)
         return False
     _reserved[port] = lock
     return True
