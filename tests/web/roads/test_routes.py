@@ -237,7 +237,9 @@ async def test_congestion_is_measured_against_the_free_flow_of_the_feed(
     limits = dict(zip(GRAPH.edge_ids.tolist(), GRAPH.free_flow_kmh.tolist(), strict=True))
     fifth = {edge: limit * 0.2 for edge, limit in limits.items()}
     everywhere = np.tile(np.array(list(fifth.values())), (288, 1))
-    await publisher.publish_profile(ROADS, list(fifth), everywhere, None, "Europe/Rome", datetime.now(UTC))
+    # versions are of seconds: that of the speeds must be another one
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    await publisher.publish_profile(ROADS, list(fifth), everywhere, None, "Europe/Rome", an_hour_ago)
     speeds: dict[str, list[float | None]] = {edge: [speed] * 4 for edge, speed in fifth.items()}
     for days, free_flow_kmh, level, text in ((1, fifth, "low", "Flows freely."), (2, limits, "high", "Heavy")):
         version = await publish(publisher, speeds, free_flow_kmh)

@@ -305,6 +305,8 @@ async def test_a_replay_waits_for_a_slow_reader_instead_of_cutting_it(worker: Wo
         seq = (await received(connection))["seq"]
     for number in range(100):
         await emit(worker.context.redis, "admin_broadcast", json.dumps([number, "x" * 50_000]).encode())
+    # what the worker had not heard of yet would be no part of the replay
+    await heard(worker)
     async with worker.client.ws_connect(f"/ws/events?resume_after={seq}") as connection:
         await asyncio.sleep(0.3)
         assert [(await received(connection))["data"][0] for _ in range(100)] == list(range(100))
