@@ -8,7 +8,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeAlias
 
 import click
 import msgspec
@@ -30,6 +32,9 @@ NOWHERE = {
 }
 
 
+WITHOUT = "test_without_its_server_a_command_says_so_in_a_sentence"
+
+
 def run(tmp_path: Path, module: str, *arguments: str, servers: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     folder = ["--datadir", str(tmp_path)] if module == "faust" else []
     return subprocess.run(  # noqa: S603 - our own command
@@ -47,30 +52,50 @@ def faust(tmp_path: Path, *arguments: str, servers: Mapping[str, str] = NOWHERE)
     return run(tmp_path, "faust", "-A", "trafficapp", *arguments, servers=servers)
 
 
-@pytest.mark.parametrize(
-    ("server", "module", "arguments"),
-    [
-        ("Kafka", "faust", "-A trafficapp dead-letters"),
-        ("Kafka", "faust", "-A trafficapp camera cam_01"),
-        ("Kafka", "faust", "-A trafficapp --json dead-letters"),
-        ("Kafka", "trafficapp.cli", "dead-letters"),
-        ("Kafka", "trafficapp.cli", "camera cam_01 --json"),
-        ("Kafka", "trafficapp.cli", "feeds"),
-        ("Kafka", "trafficapp.cli", "feeds --json"),
-        ("Kafka", "trafficapp.cli", "topics create --wait-seconds 0.5"),
-        ("Kafka", "trafficapp.cli", f"topics begin-anew {EVENTS_RAW}"),
-        ("Postgres", "trafficapp.cli", "cameras list"),
-        ("Postgres", "trafficapp.cli", "cameras import --demo"),
-        ("Postgres", "trafficapp.cli", "migrate --wait-seconds 0"),
-        ("Postgres", "trafficapp.cli", "retention run --wait-seconds 0"),
-        ("Postgres", "trafficapp.cli", "rollups rebuild --from 2026-01-01 --to 2026-01-02 --wait-seconds 0"),
-        ("Postgres", "trafficapp.cli", "simulate --history 1h"),
-    ],
-)
+WITHOUT_SERVERS = [
+    ("Kafka", "faust", "-A trafficapp dead-letters"),
+    ("Kafka", "faust", "-A trafficapp camera cam_01"),
+    ("Kafka", "faust", "-A trafficapp --json dead-letters"),
+    ("Kafka", "trafficapp.cli", "dead-letters"),
+    ("Kafka", "trafficapp.cli", "camera cam_01 --json"),
+    ("Kafka", "trafficapp.cli", "feeds"),
+    ("Kafka", "trafficapp.cli", "feeds --json"),
+    ("Kafka", "trafficapp.cli", "topics create --wait-seconds 0.5"),
+    ("Kafka", "trafficapp.cli", f"topics begin-anew {EVENTS_RAW}"),
+    ("Postgres", "trafficapp.cli", "cameras list"),
+    ("Postgres", "trafficapp.cli", "cameras import --demo"),
+    ("Postgres", "trafficapp.cli", "migrate --wait-seconds 0"),
+    ("Postgres", "trafficapp.cli", "retention run --wait-seconds 0"),
+    ("Postgres", "trafficapp.cli", "rollups rebuild --from 2026-01-01 --to 2026-01-02 --wait-seconds 0"),
+    ("Postgres", "trafficapp.cli", "simulate --history 1h"),
+]
+Ended: TypeAlias = "Future[subprocess.CompletedProcess[str]]"
+
+
+@pytest.fixture(scope="module")
+def without_servers(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, Ended]]:
+    """What the commands of the tests that run come to; most of them wait for their server, and do so side by side."""
+    wanted = [
+        item.callspec.params
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.module is request.module and item.originalname == WITHOUT
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        yield {
+            one["arguments"]: pool.submit(
+                run, tmp_path_factory.mktemp("without"), one["module"], *one["arguments"].split(), servers=NOWHERE
+            )
+            for one in wanted
+        }
+
+
+@pytest.mark.parametrize(("server", "module", "arguments"), WITHOUT_SERVERS)
 def test_without_its_server_a_command_says_so_in_a_sentence(
-    server: str, module: str, arguments: str, tmp_path: Path
+    server: str, module: str, arguments: str, without_servers: Mapping[str, Ended]
 ) -> None:
-    ended = run(tmp_path, module, *arguments.split(), servers=NOWHERE)
+    ended = without_servers[arguments].result()
     assert ended.returncode not in (0, None)
     assert "Traceback" not in ended.stderr + ended.stdout
     last = ended.stderr.strip().splitlines()[-1]
