@@ -142,6 +142,9 @@ async def test_a_batch_is_predicted_at_once_and_everything_follows(city: City, r
         for run in (city.feed(first[:3]), city.feed(first[3:])):
             await sink.apply(0, run, lambda: True)
         (told,) = await until(city, 1)
+        async with asyncio.timeout(20):
+            while not city.told(ROUTE_UPDATES) or len(city.notifications()) < 2:  # noqa: ASYNC110 - others write them
+                await asyncio.sleep(0.05)
         await asyncio.sleep(0.5)
         assert len(city.rounds()) == 1
     assert [(one.road_id, one.source, one.model_version, one.note) for one in told[:6]] == [
