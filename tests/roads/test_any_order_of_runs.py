@@ -104,7 +104,7 @@ def rows_of(feed: PartitionRoads) -> list[tuple[bytes, bytes]]:
     return [row for row in feed.all_rows() if not is_forgotten(row[1])]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_any_runs_and_any_take_over(seed: int) -> None:
     chance = random.Random(seed)

@@ -269,13 +269,13 @@ def test_missing_and_extra_rows_are_told() -> None:
 
 
 @given(logs())
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 def test_the_quick_oracle_says_what_the_slow_one_says(log: list[Entry]) -> None:
     assert_quick_is_slow(log, Limits())
 
 
 @given(bounded_logs())
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_so_it_does_when_cameras_are_forgotten(log_and_limits: tuple[list[Entry], Limits]) -> None:
     assert_quick_is_slow(*log_and_limits)
 

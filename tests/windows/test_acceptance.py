@@ -128,7 +128,7 @@ def looked_at_alone(record: PlainRecord) -> tuple[list[tuple[object, ...]], Coun
     return rows, refused
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=150)
 @given(logs())
 def test_history_and_windows_accept_the_same(log: list[PlainRecord]) -> None:
     alone = [looked_at_alone(record) for record in log]

@@ -96,7 +96,7 @@ def last_ms(log: list[Entry]) -> int:
 
 
 @given(shuffled_within_lateness())
-@settings(PATIENT, max_examples=80)
+@settings(PATIENT, max_examples=40)
 def test_any_order_within_the_lateness_gives_the_rows_of_the_sorted_order(arrived: list[Picture]) -> None:
     end = silence(last_ms([*arrived]), EVERYTHING_CLOSED_S)
     applied = one_by_one([*arrived, *end])
@@ -110,13 +110,13 @@ def test_any_order_within_the_lateness_gives_the_rows_of_the_sorted_order(arrive
 
 
 @given(logs())
-@settings(PATIENT, max_examples=120)
+@settings(PATIENT, max_examples=80)
 def test_any_log_gives_the_rows_dead_letters_and_counters_of_the_oracle(log: list[Entry]) -> None:
     assert_is_the_oracles([*log, *silence(last_ms(log), EVERYTHING_CLOSED_S)])
 
 
 @given(bounded_logs())
-@settings(PATIENT, max_examples=50)
+@settings(PATIENT, max_examples=30)
 def test_few_cameras_that_are_forgotten_soon_are_the_oracles(log_and_limits: tuple[list[Entry], Limits]) -> None:
     assert_is_the_oracles(*log_and_limits)
 

@@ -81,7 +81,7 @@ def state_rows(windows: WholeWindows) -> dict[bytes, bytes]:
 
 
 @given(logs(), st.lists(st.integers(1, 12), max_size=30))
-@settings(PATIENT, max_examples=100)
+@settings(PATIENT, max_examples=60)
 def test_any_log_in_any_runs(log: list[Entry], lengths: list[int]) -> None:
     assert_the_same([*log, *silence(last_ms(log), 30)], lengths, Limits())
 

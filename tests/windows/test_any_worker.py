@@ -177,7 +177,7 @@ def test_state_survives_being_written_and_read_between_any_runs(log: list[Entry]
 
 
 @given(with_silences, st.lists(steps, max_size=40), st.data())
-@settings(PATIENT, max_examples=200)
+@settings(PATIENT, max_examples=120)
 def test_any_prefix_of_a_changelog_that_two_workers_wrote_leads_to_the_same_end(
     log: list[Entry], plan: list[tuple[int, str, int]], data: st.DataObject
 ) -> None:

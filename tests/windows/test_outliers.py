@@ -58,7 +58,7 @@ def assert_costs_nothing(log: list[Entry], outlier: Outlier) -> None:
 
 
 @given(disturbed())
-@settings(PATIENT, max_examples=150)
+@settings(PATIENT, max_examples=80)
 def test_at_any_place_of_a_stream(disturbed: Disturbed) -> None:
     assert_costs_nothing(*disturbed)
 

@@ -67,7 +67,7 @@ SEEN_ONCE = in_order(shot(0), shot(3), shot(5.5))
 
 
 @given(disturbed())
-@settings(PATIENT, max_examples=100)
+@settings(PATIENT, max_examples=60)
 @example((SEEN_ONCE, Disturbance(((8, 50 * _MINUTE_MS),))))
 @example((SEEN_ONCE, Disturbance(((8, -50 * _MINUTE_MS),))))
 def test_one_wrong_tick_moves_what_silence_decides_by_two_seconds_at_most(
@@ -126,7 +126,7 @@ def test_a_record_stands_as_far_behind_its_tick_as_the_broker_says_and_two_secon
 
 
 @given(disturbed())
-@settings(PATIENT, max_examples=60)
+@settings(PATIENT, max_examples=40)
 def test_logs_with_wrong_ticks_are_the_oracle_s(log_and_disturbance: tuple[list[Entry], Disturbance]) -> None:
     log, disturbance = log_and_disturbance
     assert_is_the_oracles(disturbance.applied_to(log)[0])

@@ -159,7 +159,7 @@ def known(states: CityRoads) -> dict[str, Any]:
     return {"windows": windows, "roads": sorted(states.roads.items()), "rows": rows}
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(seed=st.integers(0, 2**32))
 def test_whoever_owns_the_partition(seed: int) -> None:
     chance = random.Random(seed)
