@@ -1,0 +1,125 @@
+"""All feeds of a city at once while processes are killed: ``python -m tests.verification.city --seed N``.
+
+Plain librdkafka clients (crc32) send a seeded plan with every codec, with random or missing keys, and with dirt. The
+roles feeds, history and live, Kafka, Postgres and Redis are killed with SIGKILL at moments chosen by the seed. Then
+tables, Redis keys, dead letters and told alerts must be what the plan and the order of the log say; each part says in
+its docstring what is compared exactly and what in bounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import sys
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from tests.verification.city_compare import Found
+from tests.verification.city_fleet import FleetPart
+from tests.verification.city_plan import BOUNDS, ZONE, Plan, Senders, Sent
+from tests.verification.compare import Comparison, report
+from tests.verification.deployment import Deployment, VerificationError, deployed, until
+
+KILLED = ("feeds", "feeds", "history", "live", "kafka", "postgres", "redis")
+SETTINGS = {
+    "TRAFFICAPP_CITY__BOUNDS": str(list(BOUNDS)),
+    "TRAFFICAPP_FLEET__TIME_ZONE": ZONE,
+}
+_BACK_SECONDS = 120.0
+_SETTLED_SECONDS = 150.0
+
+
+class Part(Protocol):
+    """The feeds of one subject."""
+
+    topics: tuple[str, ...]
+
+    def batch(self, number: int, now_us: int) -> list[Sent]:
+        """What is sent in second `number`."""
+        ...
+
+    def compare(self, found: Found) -> list[Comparison]:
+        """What is there against what must be."""
+        ...
+
+
+PARTS = {"fleet": FleetPart}
+
+
+async def send(deployment: Deployment, plan: Plan, parts: Sequence[Part], seconds: int) -> Senders:
+    """Send a batch of every part each second, in one order of chance."""
+    senders = Senders(deployment.bootstrap_servers, plan.chance)
+    for number in range(seconds):
+        due = time.monotonic() + 1
+        now_us = time.time_ns() // 1000
+        batch = [sent for part in parts for sent in part.batch(number, now_us)]
+        plan.chance.shuffle(batch)
+        for sent in batch:
+            senders.send(sent)
+        await asyncio.sleep(max(due - time.monotonic(), 0))
+    left = await asyncio.to_thread(senders.flush, _BACK_SECONDS)
+    if left or senders.failed:
+        raise VerificationError(f"{left + senders.failed:,} messages were not acknowledged")
+    return senders
+
+
+async def kill_some(deployment: Deployment, seed: int, run_seconds: float) -> None:
+    """Kill every process of the list once it is there, at moments of chance."""
+    chance, began = random.Random(seed), time.monotonic()
+    for at, name in sorted((chance.uniform(0.1, 0.95) * run_seconds, name) for name in KILLED):
+        await asyncio.sleep(max(began + at - time.monotonic(), 0))
+        await until(lambda name=name: deployment.supervisor.pid(name) is not None, _BACK_SECONDS, 0.05)  # type: ignore[misc]
+        await deployment.supervisor.kill(name)
+        print(f"  {time.monotonic() - began:6.1f} s  {name} killed", flush=True)
+
+
+async def settled(found: Found, parts: Sequence[Part]) -> list[Comparison]:
+    """Compare until all is equal, and then once more for what nobody expects; the last comparison if time is up."""
+
+    def compare() -> list[Comparison]:
+        return [one for part in parts for one in part.compare(found)]
+
+    began = time.monotonic()
+    result: list[Comparison] = []
+    while time.monotonic() - began < _SETTLED_SECONDS:
+        await asyncio.sleep(5)
+        result = await asyncio.to_thread(compare)
+        if all(one.equal for one in result):
+            print(f"everything was there {time.monotonic() - began:.0f} s after the last message", flush=True)
+            await asyncio.sleep(8)
+            return await asyncio.to_thread(compare)
+    return result
+
+
+async def run(seed: int, seconds: int, kills: bool, names: Sequence[str]) -> bool:
+    """Make the check; True when everything is right."""
+    plan = Plan(seed)
+    parts: list[Part] = [PARTS[name](plan, seconds) for name in names]
+    async with deployed(0, own_servers=True, settings=SETTINGS) as deployment:
+        killing = kill_some(deployment, seed, seconds) if kills else asyncio.sleep(0)
+        senders, _ = await asyncio.gather(send(deployment, plan, parts, seconds), killing)
+        print(f"seed {seed}: {senders.acknowledged:,} messages acknowledged", flush=True)
+        result = await settled(Found(deployment, plan), parts)
+        equal = report(result)
+        if not equal:
+            print(f"the lines of the processes are in {deployment.logs}")
+        return equal
+
+
+def main() -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    parser.add_argument("--seconds", type=int, default=90)
+    parser.add_argument("--no-kills", action="store_true", help="leave all processes alone")
+    parser.add_argument("--only", nargs="+", choices=sorted(PARTS), default=list(PARTS), help="these subjects alone")
+    arguments = parser.parse_args()
+    equal = asyncio.run(run(arguments.seed, arguments.seconds, not arguments.no_kills, arguments.only))
+    print(f"seed {arguments.seed}: " + ("exact" if equal else "NOT exact"), flush=True)
+    return 0 if equal else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
