@@ -13,19 +13,31 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from tests.verification import city_riders, city_transit
+from tests.verification.city_alerts import AlertsPart
+from tests.verification.city_areas import AreasPart
 from tests.verification.city_compare import Found
 from tests.verification.city_fleet import FleetPart
+from tests.verification.city_incidents import IncidentsPart
 from tests.verification.city_plan import BOUNDS, ZONE, Plan, Senders, Sent
+from tests.verification.city_riders import RidersPart
+from tests.verification.city_transit import TransitPart
+from tests.verification.city_weather import WeatherPart
 from tests.verification.compare import Comparison, report
 from tests.verification.deployment import Deployment, VerificationError, deployed, until
 
 KILLED = ("feeds", "feeds", "history", "live", "kafka", "postgres", "redis")
 SETTINGS = {
     "TRAFFICAPP_CITY__BOUNDS": str(list(BOUNDS)),
-    "TRAFFICAPP_FLEET__TIME_ZONE": ZONE,
+    **{f"TRAFFICAPP_{one}__TIME_ZONE": ZONE for one in ("FLEET", "AREAS", "WEATHER", "TRANSIT", "RIDERS", "INCIDENTS")},
+    "TRAFFICAPP_TRANSIT__DELAY_SECONDS": str(city_transit.DELAY_SECONDS),
+    "TRAFFICAPP_RIDERS__WINDOW_SECONDS": str(city_riders.WINDOW_SECONDS),
+    "TRAFFICAPP_RIDERS__ALLOWED_LATENESS_SECONDS": str(city_riders.LATENESS_SECONDS),
+    "TRAFFICAPP_RIDERS__IDLE_TIMEOUT_SECONDS": str(city_riders.IDLE_SECONDS),
+    "TRAFFICAPP_RIDERS__SURGE_TAPS": str(city_riders.SURGE_TAPS),
 }
 _BACK_SECONDS = 120.0
 _SETTLED_SECONDS = 150.0
@@ -45,7 +57,15 @@ class Part(Protocol):
         ...
 
 
-PARTS = {"fleet": FleetPart}
+PARTS: dict[str, Callable[[Plan, int], Part]] = {
+    "fleet": FleetPart,
+    "areas": AreasPart,
+    "weather": WeatherPart,
+    "transit": TransitPart,
+    "riders": RidersPart,
+    "incidents": IncidentsPart,
+    "alerts": AlertsPart,
+}
 
 
 async def send(deployment: Deployment, plan: Plan, parts: Sequence[Part], seconds: int) -> Senders:

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -63,9 +64,11 @@ class Found:
                     found[key] = json.loads(value)
         return found
 
-    def letters(self, *topics: str) -> list[Comparison]:
-        """Dead letters of topics against what had to be refused."""
+    def letters(self, *topics: str, leave_out: str = "") -> list[Comparison]:
+        """Dead letters of topics against what had to be refused, but for a reason that follows from more than them."""
         letters = self.topic(DEAD_LETTERS)
+        if leave_out:
+            letters = [letter for letter in letters if json.loads(letter.value or b"")["reason"] != leave_out]
         found = []
         for topic in topics:
             log = self.raw(topic)
@@ -124,3 +127,9 @@ def _is_near(right: Any, found: Any, tolerance: float) -> bool:
     if tolerance and isinstance(right, int | float) and isinstance(found, int | float):
         return abs(right - found) <= tolerance * max(1.0, abs(right))
     return bool(right == found)
+
+
+def us_of(at: str | datetime) -> int:
+    """Microseconds since the epoch of a time, aware or RFC 3339."""
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return round(moment.timestamp() * 1e6)

@@ -9,12 +9,11 @@ vehicles that jump at every fix have one that is open, those that drive have non
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import Any
 
 from models.fleet.fixes import Fix
 from tests.fleet import oracle
-from tests.verification.city_compare import Found, compare_counted, compare_near
+from tests.verification.city_compare import Found, compare_counted, compare_near, us_of
 from tests.verification.city_plan import BOUNDS, Plan, Sent, with_, without
 from tests.verification.compare import Comparison
 
@@ -119,7 +118,7 @@ class FleetPart:
             "SELECT vehicle_id, observed_at, feed, latitude, longitude, speed_kmh AS speed, direction, "
             "computed_speed_kmh AS computed_speed FROM vehicle_positions"
         )
-        table = {(row["vehicle_id"], _us(row["observed_at"]), row["feed"]): row for row in rows}
+        table = {(row["vehicle_id"], us_of(row["observed_at"]), row["feed"]): row for row in rows}
         return compare_near("table vehicle_positions", right, table, _TOLERANCES)
 
     def _documents(self, found: Found, records: dict[str, list[dict[str, Any]]]) -> Comparison:
@@ -144,11 +143,7 @@ def _jumps(name: str) -> bool:
 
 
 def _plain(record: dict[str, Any]) -> dict[str, Any]:
-    return {**record, "time_us": _us(datetime.fromisoformat(record["timestamp"]))}
-
-
-def _us(at: datetime) -> int:
-    return round(at.timestamp() * 1e6)
+    return {**record, "time_us": us_of(record["timestamp"])}
 
 
 def _numbered(records: dict[str, list[dict[str, Any]]]) -> dict[Any, dict[str, Any]]:
