@@ -108,6 +108,10 @@ bench-routes: setup-dev ## Compare routes with scipy and networkx, and measure t
 bench-chain: setup-dev ## Measure 1,247 roads from feed to predictions, graph and screen; writes build/chain.json
 	$(BIN)/python -m tests.bench.chain $(ARGS)
 
+.PHONY: bench-city
+bench-city: setup-dev ## Measure all feeds of a city: µs a message by role, 20,000 a second for five minutes; writes build/city.json
+	$(BIN)/python -m tests.bench.city $(ARGS)
+
 .PHONY: bench-forecast
 bench-forecast: setup-train ## Fit every model with three seeds and compare them; writes build/forecast.json
 	$(BIN)/python -m tests.bench.forecast $(ARGS)
@@ -152,6 +156,10 @@ verify-alerts: setup-dev ## Waves of congestion, flapping and silence while work
 .PHONY: verify-roads
 verify-roads: setup-dev ## A road feed with jams and dirt while processes are killed: everything that follows from it (SEED=n)
 	$(BIN)/python -m tests.verification.roads $(SEED_OPTION) $(ARGS)
+
+.PHONY: verify-city
+verify-city: setup-dev ## All feeds of a city with dirt while processes are killed: tables, keys, letters, alerts (SEED=n)
+	$(BIN)/python -m tests.verification.city $(SEED_OPTION) $(ARGS)
 
 .PHONY: verify-rebalance
 verify-rebalance: setup-dev ## Workers join, stop, freeze and are killed under load (RUNS=20 SEED=n ARGS=--all)

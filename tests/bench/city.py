@@ -1,0 +1,248 @@
+"""All feeds of a city at a rate, and what a message of each costs: ``python -m tests.bench.city``.
+
+The real servers, and a worker of each of the roles feeds, history and live. Two measurements, both in
+``build/city.json``:
+
+* **costs**: of each feed alone so many messages are sent at once; CPU time of each process from before the first until
+  nothing is behind, less what it takes when nothing comes, divided by the messages: intake, rules, tables and
+  documents, with the clients of Kafka, Postgres and Redis.
+* **load**: all feeds by their shares at a rate for some time. How many records each role is behind, every two seconds;
+  CPU time and memory of each process.
+
+The roles' servers run on the same cores, so the rate that is held says less than the µs per message.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import psutil
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.city_messages import SOURCES, mixed, of_one
+from tests.bench.servers import running
+from trafficapp.settings import load_settings
+from trafficapp.stack import workers
+from trafficapp.stack.servers import data_dir
+from trafficapp.stack.supervisor import Supervisor
+
+ROLES = ("feeds", "history", "live")
+RESULT = Path("build") / "city.json"
+_IDLE_SECONDS = 5.0
+_PATIENCE_SECONDS = 300.0
+_LOOK_SECONDS = 2.0
+#: Behind the last record of a partition stand the ends of transactions of all who write there, which nobody reads.
+_MARKERS = 8
+
+
+class Lag:
+    """How far consumer groups are behind the topics they read."""
+
+    def __init__(self, bootstrap_servers: str, app_id: str) -> None:
+        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+        self._app_id = app_id
+        self.partitions = 0
+
+    def records(self) -> int:
+        """Of all groups together; a partition of which nothing was reported is behind by all that it holds."""
+        found = self._admin.list_consumer_groups().result().valid
+        groups = [one.group_id for one in found if one.group_id.startswith(self._app_id)]
+        places: dict[str, list[TopicPartition]] = {}
+        for group in groups:
+            asked = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+            places[group] = asked[group].result().topic_partitions
+        wanted = {TopicPartition(one.topic, one.partition) for ones in places.values() for one in ones}
+        ends = self._admin.list_offsets({one: OffsetSpec.latest() for one in wanted}) if wanted else {}
+        self.partitions = len(wanted)
+        end_of = {(one.topic, one.partition): result.result().offset for one, result in ends.items()}
+        return sum(
+            max(end_of[one.topic, one.partition] - max(one.offset, 0), 0) for ones in places.values() for one in ones
+        )
+
+
+@dataclass
+class Place:
+    """Servers and workers of a measurement."""
+
+    supervisor: Supervisor
+    bootstrap_servers: str
+    lag: Lag
+    idle: dict[str, float] = field(default_factory=dict)
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """CPU time of each role's process so far."""
+        times = {role: self._process(role).cpu_times() for role in ROLES}
+        return {role: one.user + one.system for role, one in times.items()}
+
+    def memory_mib(self) -> dict[str, float]:
+        """Resident memory of each role's process."""
+        return {role: round(self._process(role).memory_info().rss / 2**20, 1) for role in ROLES}
+
+    async def caught_up(self) -> None:
+        """Wait until nothing but ends of transactions is behind, for a second.
+
+        Raises:
+            TimeoutError: that takes too long.
+        """
+        in_a_row = 0
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while in_a_row < 3:
+                behind = await asyncio.to_thread(self.lag.records)
+                in_a_row = in_a_row + 1 if behind <= _MARKERS * self.lag.partitions else 0
+                await asyncio.sleep(0.5)
+
+    async def measure_idle(self) -> None:
+        """CPU seconds a second of processes that nothing is sent to."""
+        before = self.cpu_seconds()
+        await asyncio.sleep(_IDLE_SECONDS)
+        self.idle = {role: (now - before[role]) / _IDLE_SECONDS for role, now in self.cpu_seconds().items()}
+
+    def _process(self, role: str) -> psutil.Process:
+        return psutil.Process(self.supervisor.pid(role))
+
+
+def producer(bootstrap_servers: str) -> Producer:
+    """A plain client that is quick."""
+    return Producer(
+        {"bootstrap.servers": bootstrap_servers, "linger.ms": 20, "compression.type": "lz4", "log_level": 0}
+        | {"queue.buffering.max.messages": 500_000}
+    )
+
+
+def send(client: Producer, messages: Iterator[tuple[str, bytes, bytes]]) -> int:
+    """Hand messages over."""
+    count = 0
+    for topic, key, value in messages:
+        client.produce(topic, value, key or None)
+        count += 1
+        if count % 100 == 0:
+            client.poll(0)
+    return count
+
+
+async def costs(place: Place, count: int) -> dict[str, dict[str, float]]:
+    """µs of CPU per message of each feed alone, by role."""
+    found: dict[str, dict[str, float]] = {}
+    client = producer(place.bootstrap_servers)
+    for source in SOURCES:
+        number = count if source.share >= 0.01 else count // 10
+        # what is new about keys is not the cost of a message
+        await asyncio.to_thread(send, client, islice(of_one(source), min(number, 2_000)))
+        await asyncio.to_thread(client.flush)
+        await place.caught_up()
+        before, began = place.cpu_seconds(), time.monotonic()
+        await asyncio.to_thread(send, client, islice(of_one(source), number))
+        await asyncio.to_thread(client.flush)
+        await place.caught_up()
+        seconds, after = time.monotonic() - began, place.cpu_seconds()
+        found[source.topic] = {
+            role: round(max(after[role] - before[role] - place.idle[role] * seconds, 0) / number * 1e6, 1)
+            for role in ROLES
+        }
+        print(f"{source.topic}: {number:,} messages in {seconds:.0f} s, {found[source.topic]}", flush=True)
+    return found
+
+
+async def load(place: Place, rate: int, seconds: int) -> dict[str, Any]:
+    """All feeds at a rate; what is behind, every few seconds."""
+    client, messages = producer(place.bootstrap_servers), mixed()
+    before, began, sent = place.cpu_seconds(), time.monotonic(), 0
+    behind: list[int] = []
+
+    async def look() -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            behind.append(await asyncio.to_thread(place.lag.records))
+
+    looking = asyncio.create_task(look())
+    try:
+        while (passed := time.monotonic() - began) < seconds:
+            due = round(rate * (passed + 0.1)) - sent
+            sent += await asyncio.to_thread(send, client, islice(messages, due))
+            await asyncio.sleep(0.1)
+    finally:
+        looking.cancel()
+    took = time.monotonic() - began
+    await asyncio.to_thread(client.flush)
+    await place.caught_up()
+    until, after = time.monotonic() - began, place.cpu_seconds()
+    return {
+        "messages": sent,
+        "seconds": round(took, 1),
+        "messages_per_second": round(sent / took),
+        "caught_up_after_seconds": round(until - took, 1),
+        "records_behind": behind,
+        "cpu_us_per_message": {role: round((after[role] - before[role]) / sent * 1e6, 1) for role in ROLES},
+        "memory_mib": place.memory_mib(),
+    }
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print it as tables."""
+    console = Console()
+    if result["costs"]:
+        table = Table(title="µs of CPU per message")
+        for column in ("feed", *ROLES, "all"):
+            table.add_column(column, justify="left" if column == "feed" else "right")
+        for topic, cost in result["costs"].items():
+            table.add_row(topic, *(f"{cost[role]:.1f}" for role in ROLES), f"{sum(cost.values()):.1f}")
+        console.print(table)
+    one = result["load"]
+    if not one:
+        return
+    most = max(one["records_behind"], default=0)
+    console.print(
+        f"{one['messages']:,} messages in {one['seconds']} s, {one['messages_per_second']:,} a second; "
+        f"at most {most:,} records behind, caught up {one['caught_up_after_seconds']} s after the last"
+    )
+    for role in ROLES:
+        console.print(f"{role}: {one['cpu_us_per_message'][role]} µs a message, {one['memory_mib'][role]} MiB")
+
+
+async def measure(folder: Path, rate: int, seconds: int, count: int) -> dict[str, Any]:
+    """Both measurements; without messages or seconds one is left out."""
+    async with running(folder) as (supervisor, environment):
+        chosen = [one for one in workers.choose_workers(0, 6466) if one.role in ROLES]
+        supervisor.add_group([workers.worker_spec(one, folder, environment) for one in chosen])
+        await supervisor.start_all()
+        bootstrap_servers = environment["KAFKA_BOOTSTRAP_SERVERS"]
+        place = Place(supervisor, bootstrap_servers, Lag(bootstrap_servers, load_settings().app_id))
+        await asyncio.sleep(_IDLE_SECONDS)
+        await place.measure_idle()
+        return {
+            "idle_cpu_share": {role: round(share, 3) for role, share in place.idle.items()},
+            "costs": await costs(place, count) if count else {},
+            "load": await load(place, rate, seconds) if seconds else {},
+        }
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rate", type=int, default=20_000, help="messages a second of all feeds together")
+    parser.add_argument("--seconds", type=int, default=300)
+    parser.add_argument("--count", type=int, default=50_000, help="messages of each feed alone; 0 leaves costs out")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="trafficapp-bench-city-", ignore_cleanup_errors=True) as path:
+        Path(path).chmod(0o755)
+        folder = data_dir.prepare(Path(path))
+        result = asyncio.run(measure(folder, arguments.rate, arguments.seconds, arguments.count))
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    show(result)
+
+
+if __name__ == "__main__":
+    main()
