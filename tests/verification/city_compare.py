@@ -23,11 +23,16 @@ from trafficapp.topics import DEAD_LETTERS
 
 @dataclass
 class Found:
-    """Reads what is there now; topics that producers wrote are read once."""
+    """Reads what is there now: topics that producers wrote once, others once a look."""
 
     deployment: Deployment
     plan: Plan
     sent: dict[str, list[LogRecord]] = field(default_factory=dict)
+    looked_at: dict[str, list[LogRecord]] = field(default_factory=dict)
+
+    def look_again(self) -> None:
+        """Forget what topics of ours held."""
+        self.looked_at.clear()
 
     def raw(self, topic: str) -> list[LogRecord]:
         """What producers wrote."""
@@ -42,7 +47,9 @@ class Found:
 
     def topic(self, name: str) -> list[LogRecord]:
         """All records of a topic, without ticks."""
-        return list(read_log(self.deployment.bootstrap_servers, name))
+        if name not in self.looked_at:
+            self.looked_at[name] = list(read_log(self.deployment.bootstrap_servers, name))
+        return self.looked_at[name]
 
     def documents(self, name: str) -> list[dict[str, Any]]:
         """All records of a topic that are JSON objects."""

@@ -16,7 +16,6 @@ from tests.transit import oracle
 from tests.verification.city_compare import Found, compare_counted, compare_near, us_of
 from tests.verification.city_plan import BOUNDS, Plan, Sent, with_, without
 from tests.verification.compare import Comparison
-from tests.verification.log import read_log
 
 _PLACES, _ROUTES = "vehicle_locations", "vehicle_routes"
 _VEHICLES = 20
@@ -117,7 +116,7 @@ class TransitPart:
         right = {(one["vehicle_id"], one["time_us"]): {name: one[name] for name in _FIELDS} for one in says}
         newest = {name: _newest(said) for name, said in heard.items()}
         live = {}
-        for record in read_log(found.deployment.bootstrap_servers, "LIVE_VEHICLE_TABLE"):
+        for record in found.topic("LIVE_VEHICLE_TABLE"):
             row = {name.lower(): value for name, value in json.loads(record.value or b"").items()}
             live[(record.key or b"").decode()] = {**row, "time_us": us_of(row["last_updated"])}
         documents = found.redis_documents(f"transit:vehicle:{name}" for name in newest)

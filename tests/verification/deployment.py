@@ -7,7 +7,7 @@ import secrets
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,7 +158,11 @@ class Deployment:
 
 @asynccontextmanager
 async def deployed(
-    worker_count: int = 1, *, own_servers: bool = False, settings: Mapping[str, str] | None = None
+    worker_count: int = 1,
+    *,
+    own_servers: bool = False,
+    settings: Mapping[str, str] | None = None,
+    roles: Collection[str] | None = None,
 ) -> AsyncIterator[Deployment]:
     """Start a pipeline and stop it at the end.
 
@@ -168,6 +172,7 @@ async def deployed(
         worker_count: workers of role streams.
         own_servers: start servers in any case, so that they can be killed.
         settings: further environment variables of every process.
+        roles: those of which there are workers; None are all.
 
     Raises:
         VerificationError: the topics hold records already.
@@ -197,6 +202,7 @@ async def deployed(
             await workers.run_to_end("migrate", ["migrate"], environment, output.line)
             await workers.run_to_end("topics", ["topics", "create"], environment, output.line)
             chosen = workers.choose_workers(worker_count, 6166)
+            chosen = [worker for worker in chosen if roles is None or worker.role in roles]
             supervisor.add_group([workers.worker_spec(worker, folder, environment) for worker in chosen])
             await supervisor.start_all()
             yield Deployment(

@@ -92,7 +92,8 @@ def _bounds(consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
 def _read(consumer: Consumer, partition: int, first: int, end: int) -> Iterator[LogRecord]:
     position = first
     while position < end:
-        for message in consumer.consume(min(end - position, 10_000), timeout=1.0):
+        # it waits for so many, and ends of transactions are none
+        for message in consumer.consume(min(end - position, 10_000), timeout=0.1):
             error = message.error()
             if error is not None:
                 if error.code() == KafkaError._PARTITION_EOF:
