@@ -21,7 +21,7 @@ _SPOILT = (
     without("stream_id"),
     without("timestamp"),
     without("total_in_area"),
-    without("latitude"),
+    without("latitude", "invalid_field"),  # of a place there is both or none
     with_("latitude", None),
     with_("stream_id", "nobody"),
     with_("total_in_area", -3),

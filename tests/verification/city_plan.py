@@ -115,9 +115,9 @@ class Plan:
 Spoilt = tuple[Callable[[dict[str, Any]], object], str]
 
 
-def without(field: str) -> Spoilt:
+def without(field: str, reason: str = "missing_field") -> Spoilt:
     """A field is missing."""
-    return lambda message: message.pop(field), "missing_field"
+    return lambda message: message.pop(field), reason
 
 
 def with_(field: str, value: Any, reason: str = "invalid_field") -> Spoilt:

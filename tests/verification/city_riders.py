@@ -68,7 +68,7 @@ class RidersPart:
                 if plan.is_dirty():
                     found += plan.dirty(_TOPIC, event_id, message, _SPOILT)
                     continue
-                says = {"event_id": event_id, "time_us": time_us, "zones": (f"station:{station}", _geohash(*place, 5))}
+                says = {"event_id": event_id, "time_us": time_us, "zones": (f"station:{station}", geohash(*place, 5))}
                 found += plan.clean(_TOPIC, event_id, message, says)
         return found
 
@@ -159,7 +159,7 @@ class RidersPart:
         return compare_counted("steps of surges", steps, there)
 
 
-def _geohash(latitude: float, longitude: float, characters: int) -> str:
+def geohash(latitude: float, longitude: float, characters: int) -> str:
     """By halves, longitude first (Niemeyer's scheme)."""
     spans = [[-180.0, 180.0], [-90.0, 90.0]]
     bits = ""
