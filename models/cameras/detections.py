@@ -281,9 +281,14 @@ def event_time_us(timestamp: Timestamp, zone: tzinfo = UTC) -> int:
         time_us = timestamp * 1000
     else:
         time_us = epoch_us(timestamp, zone)
-    if not 0 <= time_us < _TIMES_END_US:
+    if not is_event_time(time_us):
         raise ValueError(f"timestamp {timestamp} is before 1970 or beyond the year 9998")
     return time_us
+
+
+def is_event_time(time_us: int) -> bool:
+    """Whether something can have happened at a time, microseconds since the epoch."""
+    return 0 <= time_us < _TIMES_END_US
 
 
 def time_us_of(message: Detection | Frame) -> int:

@@ -71,6 +71,7 @@ class FeedDecoder(Generic[Message]):
         ahead = feed.future_seconds_in(settings)
         self.future_us = None if ahead is None else round(ahead * 1e6)
         self._row = _row_maker(feed, self.zone)
+        self._texts = (feed.key_name,)
         self._numbers = number_fields(feed.shape)
         #: Whether a record must have the natural key: else it may stand in the partition of another one.
         self._is_keyed = not feed.takes_any_key and not feed.is_ours
@@ -158,12 +159,14 @@ class FeedDecoder(Generic[Message]):
         if self._row is None:
             return accepted
         try:
-            return accepted._replace(row=self._row(message, record_us))
+            # the time was read already, unless rules of the feed's own say it
+            time_us = accepted.time_us if self._checks is None else None
+            return Accepted(message, accepted.key, accepted.time_us, self._row(message, record_us, time_us))
         except MALFORMED as error:
             raise Rejected("invalid_field", f"the table cannot hold {error}") from None
 
     def _read_form(self, value: bytes | None) -> Message:
-        return read_form(value, self.feed.shape, self._decode, (self.feed.key_name,), self._forgive)
+        return read_form(value, self.feed.shape, self._decode, self._texts, self._forgive)
 
     def _forgive(self, message: dict[str, Any]) -> None:
         """Numbers that are written as text are numbers; what is none stays as it is, and is refused."""
@@ -207,7 +210,7 @@ def event_id_of(log: NewestLog, message: Any) -> str:
     return event_id
 
 
-def _row_maker(feed: Feed[Any], zone: tzinfo) -> Callable[[Any, int], tuple[Any, ...]] | None:
+def _row_maker(feed: Feed[Any], zone: tzinfo) -> Callable[[Any, int, int | None], tuple[Any, ...]] | None:
     """What makes rows, for a feed with a table."""
     if feed.history is None:
         return None

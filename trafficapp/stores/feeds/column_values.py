@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from models.cameras.detections import event_time_us
-from trafficapp.stores.postgres.rows import storable
+from trafficapp.stores.postgres.rows import NUL, storable
 from trafficapp.stores.postgres.sink import postgres_time
 
 Convert: TypeAlias = Callable[[Any], Any]
@@ -25,8 +25,13 @@ MOST_LEVELS: Final = 100
 #: Bytes of the texts of a row's key; an entry of an index of Postgres holds 2,704.
 LONGEST_KEY_BYTES: Final = 2048
 
+_MOST_BYTES_A_CHARACTER: Final = 4
+
 #: Bits of the whole numbers of Postgres.
 _BITS = {"integer": 32, "bigint": 64}
+
+#: Every whole number of Postgres holds those below.
+_SMALL: Final = 1 << 31
 
 _encode = msgspec.json.Encoder().encode
 
@@ -61,24 +66,33 @@ def check_key(values: tuple[Any, ...]) -> None:
     Raises:
         ValueError: they are too long for an index.
     """
-    size = sum(len(value.encode()) for value in values if isinstance(value, str))
+    texts = [value for value in values if isinstance(value, str)]
+    if sum(map(len, texts)) * _MOST_BYTES_A_CHARACTER <= LONGEST_KEY_BYTES:
+        return
+    size = sum(len(value.encode()) for value in texts)
     if size > LONGEST_KEY_BYTES:
         raise ValueError(f"the texts of a row's key have {size:,} bytes, and {LONGEST_KEY_BYTES:,} are taken")
 
 
 def _text(value: Any) -> str:
     """A text as it is, else as JSON has it."""
+    if type(value) is str:
+        return value if NUL not in value else storable(value)
     plain = value if isinstance(value, str) else _plain(value)
     return storable(plain if isinstance(plain, str) else _encode(plain).decode())
 
 
 def _real(value: Any) -> float:
+    if type(value) is float:
+        return value
     if not isinstance(value, int | float):
         raise ValueError(f"{str(value)[:64]!r} is no number")
     return float(value)
 
 
 def _whole(value: Any, bits: int) -> int:
+    if type(value) is int and -_SMALL <= value < _SMALL:
+        return value
     if not isinstance(value, int | float) or value != int(value):
         raise ValueError(f"{str(value)[:64]!r} is no whole number")
     if not -(1 << bits - 1) <= value < 1 << bits - 1:

@@ -71,7 +71,7 @@ class RowsSink(HistorySink[RowBatch]):
         for record in records:
             try:
                 accepted = self._decoder.check(record.key, record.value, record.timestamp * 1000)
-                row = accepted.row or maker.row(accepted.message, record.timestamp * 1000)
+                row = accepted.row or maker.row(accepted.message, record.timestamp * 1000, accepted.time_us)
             except (Rejected, *MALFORMED) as error:
                 # what others send is refused elsewhere, with a letter
                 level = logging.ERROR if self._feed.is_ours else logging.DEBUG

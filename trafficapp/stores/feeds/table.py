@@ -7,12 +7,14 @@ from datetime import datetime, timedelta, tzinfo
 from operator import attrgetter
 from typing import Any, TypeAlias
 
+from models.cameras.detections import is_event_time
 from models.records import MALFORMED
 from trafficapp.feeds.declaration import RECORD_TIME, Feed, History, number_in
 from trafficapp.settings import Settings
-from trafficapp.stores.feeds.column_values import check_key, convert_of
+from trafficapp.stores.feeds.column_values import Convert, check_key, convert_of
 from trafficapp.stores.postgres.retention import KeptTable
 from trafficapp.stores.postgres.rows import column_arrays
+from trafficapp.stores.postgres.sink import postgres_time
 from trafficapp.stores.postgres.time_partitions import TimePartition, day_partition
 
 Row: TypeAlias = tuple[Any, ...]
@@ -62,39 +64,66 @@ class RowMaker:
         sources = [column.of or name for name, column in history.columns.items()]
         # the key stands in the place of what no field says
         self._values = attrgetter(feed.key, *(feed.key if source == RECORD_TIME else source for source in sources))
-        self._of_record = [place for place, source in enumerate(sources) if source == RECORD_TIME]
-        self._converts = [(name, convert_of(column.type, zone)) for name, column in history.columns.items()]
+        self._of_record = [place for place, source in enumerate(sources, 1) if source == RECORD_TIME]
+        self._of_time = [place for place, source in enumerate(sources, 1) if source == feed.time]
+        self._names = list(history.columns)
+        self._converts = [convert_of(column.type, zone) for column in history.columns.values()]
+        self._timed = [
+            _as_it_is if place in self._of_time else convert for place, convert in enumerate(self._converts, 1)
+        ]
         places = list(history.columns).index
         self._key = [places(name) for name in history.key]
         self.newest_by = None if history.newest_by is None else places(history.newest_by)
         self.cut_by = None if history.partitioned_by is None else places(history.partitioned_by)
 
-    def row(self, message: Any, record_us: int) -> Row:
+    def row(self, message: Any, record_us: int, time_us: int | None = None) -> Row:
         """The row of a message.
 
         Args:
             message: the feed's shape.
             record_us: the time of its record, microseconds since the epoch.
+            time_us: what the field of its time says, likewise, where that was read already.
 
         Raises:
             ValueError: a column cannot hold a value, or an index the key; with the name of the column.
         """
-        values: list[Any] = []
-        told: Iterable[Any] = self._values(message)[1:]
-        if self._of_record:
-            told = [max(record_us, 0) / 1e6 if place in self._of_record else value for place, value in enumerate(told)]
-        for (name, convert), value in zip(self._converts, told, strict=True):
-            try:
-                values.append(None if value is None else convert(value))
-            except MALFORMED as error:
-                raise ValueError(f"{name}: {error}") from None
-        row = tuple(values)
+        told = list(self._values(message))
+        for place in self._of_record:
+            told[place] = max(record_us, 0) / 1e6
+        del told[0]
+        if time_us is None or not is_event_time(time_us):
+            converts = self._converts
+        else:
+            converts = self._timed
+            stored = postgres_time(time_us)
+            for place in self._of_time:
+                told[place - 1] = stored
+        try:
+            row = tuple(
+                [None if value is None else convert(value) for convert, value in zip(converts, told, strict=True)]
+            )
+        except MALFORMED:
+            raise ValueError(self._fault(converts, told)) from None
         check_key(self.key(row))
         return row
+
+    def _fault(self, converts: Iterable[Convert], told: Iterable[Any]) -> str:
+        """Which column cannot hold its value, and why."""
+        for name, convert, value in zip(self._names, converts, told, strict=True):
+            try:
+                if value is not None:
+                    convert(value)
+            except MALFORMED as error:
+                return f"{name}: {error}"
+        return "a value that no column holds"
 
     def key(self, row: Row) -> Row:
         """What no two rows have alike."""
         return tuple(row[place] for place in self._key)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def partition_of(history: History, day: datetime) -> TimePartition:
