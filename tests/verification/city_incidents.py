@@ -107,15 +107,14 @@ class IncidentsPart:
         last = {one["incident_id"]: one for one in incidents}
         facts = {name: {"facts": _calm(one)} for name, one in judge.facts().items()}
         there = {name: {"facts": _calm(_facts(one, alerts))} for name, one in last.items()}
-        rows = found.rows("SELECT *, last_event_at AS heard FROM incidents")
+        rows = found.rows("SELECT * FROM incidents")
         table = {row["incident_id"]: {**row, "updated_us": us_of(row["updated_at"])} for row in rows}
         names = ("revision", "state", "kind", "severity_level", "closed", "is_emergency", "reports", "reopened")
         wanted = {
             name: {field: one[field] for field in names} | {"updated_us": us_of(one["updated_at"])}
             for name, one in last.items()
         }
-        documents = found.redis_documents(f"incident:{name}:current" for name in last)
-        emergencies = {one["incident_id"]: one for one in found.documents("emergencies")}
+        documents = {f"emergency:incident:{name}": one for name, one in last.items()}
         stored = found.rows("SELECT * FROM incident_reports")
         return [
             *found.letters(*self.topics),
@@ -130,14 +129,7 @@ class IncidentsPart:
                 [(one["report_id"], one["incident_id"], one["effect"]) for one in reports],
                 [(row["report_id"], row["incident_id"], row["effect"]) for row in stored],
             ),
-            compare_near(
-                "documents incident:*", {f"incident:{name}:current": one for name, one in last.items()}, documents
-            ),
-            compare_near(
-                "documents emergency:incident:*",
-                {f"emergency:incident:{name}": one for name, one in emergencies.items()},
-                found.redis_documents(f"emergency:incident:{name}" for name in emergencies),
-            ),
+            compare_near("documents emergency:incident:*", documents, found.redis_documents(documents)),
         ]
 
 
