@@ -27,6 +27,7 @@ FORBIDDEN = {
 DOMAIN = (
     *("models", "trafficapp.windows", "trafficapp.alerts", "trafficapp.roads", "trafficapp.forecast"),
     *("trafficapp.notifications", "trafficapp.analytics", "trafficapp.topics", "trafficapp.movement"),
+    *("trafficapp.fleet",),
     *("trafficapp.engine.state_rows", "trafficapp.engine.forgetting"),
 )
 ENGINES_AND_CLIENTS = frozenset(
@@ -60,6 +61,7 @@ SUBJECTS = frozenset(
     {
         *("windows", "cameras", "alerts", "roads", "forecast", "notifications", "administration", "analytics"),
         *("reports", "simulation", "sources", "training", "upkeep", "movement"),
+        *("fleet",),
     }
 )
 MOST_MODULES_IN_A_ROOM = 20

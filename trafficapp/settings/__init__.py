@@ -28,6 +28,7 @@ from pydantic_settings import SettingsError as UnreadableSource
 from trafficapp.settings.city import CitySettings as CitySettings
 from trafficapp.settings.deployed_names import NAMES, WrongName, settings_of
 from trafficapp.settings.due_times import NIGHTLY_PATTERN
+from trafficapp.settings.fleet import FleetSettings as FleetSettings
 from trafficapp.settings.movement import MovementSettings as MovementSettings
 from trafficapp.settings.roads import ForecastSettings as ForecastSettings
 from trafficapp.settings.roads import HereSettings as HereSettings
@@ -397,6 +398,7 @@ class Settings(BaseSettings):
     forecast: ForecastSettings = Field(default_factory=ForecastSettings)
     notifications: NotificationSettings = Field(default_factory=NotificationSettings)
     movement: MovementSettings = Field(default_factory=MovementSettings)
+    fleet: FleetSettings = Field(default_factory=FleetSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     backup: BackupSettings = Field(default_factory=BackupSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)

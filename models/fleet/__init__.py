@@ -1,0 +1,1 @@
+"""Shapes of connected cars and trackers."""

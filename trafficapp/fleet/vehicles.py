@@ -1,0 +1,278 @@
+"""One vehicle of each device, whichever of its feeds speaks: what follows from a fix.
+
+Each fix becomes one record of where the vehicle is then. Order is that of event times, which are the devices' own and
+may run ahead of the clock without end; how long a device is silent is measured by the partition's clock.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from math import atan2, cos, degrees, radians
+
+import msgspec
+from msgspec import Struct
+
+from models.fleet.fixes import FEEDS, Fix, FleetFeed
+from models.fleet.positions import SaidByFeed, VehiclePosition
+from models.timestamps import MICROSECONDS_PER_SECOND, from_epoch_us
+from trafficapp.feeds.rules import Told, When
+from trafficapp.movement.distance import metres_between
+from trafficapp.movement.plausibility import QUALITY_ALERTS, Movement, MovementRule, Verdict, quality_alert
+from trafficapp.settings import FleetSettings, MovementSettings
+
+#: Key: vehicle_id. Value: `VehiclePosition`.
+VEHICLE_POSITIONS = "vehicle-positions"
+
+#: What alerts call such a vehicle; names of buses are of another world.
+KIND = "vehicle"
+
+_encode = msgspec.json.Encoder().encode
+#: Both feeds of a device say the same time, and records of a batch have the broker's time of it.
+_time = lru_cache(1024)(from_epoch_us)
+_RANKS = {feed: rank for rank, feed in enumerate(FEEDS)}
+_KMH_PER_METRE_AND_US = 3.6 * MICROSECONDS_PER_SECOND
+
+
+class _Place(Struct, array_like=True, gc=False):
+    time_us: int
+    latitude: float
+    longitude: float
+
+
+class _Vehicle(Struct, array_like=True):
+    """What is remembered of a device; its state row.
+
+    Attributes:
+        heard_us: the partition's clock when it was heard last.
+        newest_heard_us: the same of its newest place.
+        movement: its newest place, and whether it jumps about.
+        rank: of the feed that said the newest place; 0 counts before 1.
+        said: what each feed said last.
+        before: the place before the newest time.
+        computed_kmh: from there to the newest place.
+        bearing: the way from there to the newest place, degrees; None when it is too near.
+        heading_before: what was known of its direction before the newest time, degrees.
+        heading: what is known of it now.
+    """
+
+    heard_us: int
+    newest_heard_us: int
+    movement: Movement
+    rank: int
+    said: dict[FleetFeed, SaidByFeed]
+    before: _Place | None = None
+    computed_kmh: float | None = None
+    bearing: float | None = None
+    heading_before: float | None = None
+    heading: float | None = None
+    make: str | None = None
+    model: str | None = None
+    year: int | None = None
+    fuel_type: str | None = None
+    vehicle_type: str | None = None
+
+
+class FleetRules:
+    """The rule in numbers, made once."""
+
+    def __init__(self, fleet: FleetSettings, movement: MovementSettings) -> None:
+        self.movement = MovementRule.of(movement)
+        self.direction_from_m = fleet.direction_from_m
+        self.set_back_us = fleet.set_back_seconds * MICROSECONDS_PER_SECOND
+        self.forget_us = round(fleet.forget_hours * 3600 * MICROSECONDS_PER_SECOND)
+
+
+class PartitionFleet:
+    """All devices of a partition; see `trafficapp.feeds.rules.PartitionRules`.
+
+    Args:
+        rules: of the settings.
+        rows: what was to be remembered.
+    """
+
+    def __init__(self, rules: FleetRules, rows: Mapping[bytes, bytes]) -> None:
+        self._rules = rules
+        read = [(key.decode(), _decode_row(row)) for key, row in rows.items()]
+        #: The one that was heard last stands last.
+        self._vehicles = OrderedDict(sorted(read, key=lambda one: one[1].heard_us))
+        self._changed: dict[str, None] = {}
+
+    def apply(self, message: Fix, when: When) -> Iterator[Told]:
+        """Take a fix in: where the vehicle is, and what is to be said of its moves."""
+        device_id, rank, clock_us = message.device_id, _RANKS[message.feed], when.clock_us
+        self._changed[device_id] = None
+        vehicle = self._vehicles.get(device_id)
+        verdict = None
+        at = _time(message.time_us)
+        said = SaidByFeed(at, message.latitude, message.longitude, message.speed_kmh, message.heading)
+        if vehicle is None:
+            movement = Movement(message.time_us, message.latitude, message.longitude)
+            vehicle = self._vehicles[device_id] = _Vehicle(clock_us, clock_us, movement, rank, {})
+        else:
+            self._vehicles.move_to_end(device_id)
+            vehicle.heard_us = clock_us
+            newest_us = vehicle.movement.time_us
+            if message.time_us > newest_us:
+                verdict = self._advance(vehicle, message, rank, clock_us)
+            elif message.time_us < newest_us:
+                if clock_us - vehicle.newest_heard_us < self._rules.set_back_us:
+                    yield _late(vehicle, message, said, when)
+                    return
+                _set_back(vehicle, message, rank, clock_us)
+            else:
+                known = vehicle.said.get(message.feed)
+                if known is not None and known.timestamp == at:
+                    return  # the same once more
+                if rank < vehicle.rank:
+                    self._correct(vehicle, message, rank)
+        vehicle.said[message.feed] = said
+        _describe(vehicle, message)
+        yield _newest(vehicle, message, said, when)
+        if verdict is not None:
+            yield _alert(device_id, vehicle.movement, verdict)
+
+    def tick(self, clock_us: int) -> Iterator[Told]:
+        """Forget who was not heard for long."""
+        vehicles, oldest_us = self._vehicles, clock_us - self._rules.forget_us
+        while vehicles:
+            device_id, vehicle = next(iter(vehicles.items()))
+            if vehicle.heard_us > oldest_us:
+                return
+            del vehicles[device_id]
+            self._changed[device_id] = None
+            verdict = vehicle.movement.close()
+            if verdict is not None:
+                yield _alert(device_id, vehicle.movement, verdict, f"{KIND} {device_id} was not heard any more")
+
+    def changed_rows(self) -> Iterator[tuple[bytes, bytes | None]]:
+        """Each device that changed since the last call."""
+        changed, self._changed = self._changed, {}
+        for device_id in changed:
+            vehicle = self._vehicles.get(device_id)
+            yield device_id.encode(), None if vehicle is None else _encode(vehicle)
+
+    def _advance(self, vehicle: _Vehicle, fix: Fix, rank: int, clock_us: int) -> Verdict | None:
+        """Go to a newer place."""
+        movement = vehicle.movement
+        vehicle.before = _Place(movement.time_us, movement.latitude, movement.longitude)
+        vehicle.heading_before = vehicle.heading
+        vehicle.rank, vehicle.newest_heard_us = rank, clock_us
+        verdict = self._rules.movement.move(movement, fix.time_us, fix.latitude, fix.longitude)
+        self._compute(vehicle, vehicle.before)
+        return verdict
+
+    def _correct(self, vehicle: _Vehicle, fix: Fix, rank: int) -> None:
+        """Take the place of another feed of the same time."""
+        vehicle.movement.latitude, vehicle.movement.longitude = fix.latitude, fix.longitude
+        vehicle.rank = rank
+        if vehicle.before is not None:
+            self._compute(vehicle, vehicle.before)
+
+    def _compute(self, vehicle: _Vehicle, before: _Place) -> None:
+        """What the newest place and the one before say of speed and direction."""
+        newest = vehicle.movement
+        metres = metres_between(before.latitude, before.longitude, newest.latitude, newest.longitude)
+        vehicle.computed_kmh = round(metres / (newest.time_us - before.time_us) * _KMH_PER_METRE_AND_US, 2)
+        vehicle.bearing = _bearing(before, newest) if metres >= self._rules.direction_from_m else None
+
+
+def _decode_row(row: bytes) -> _Vehicle:
+    return _row_decoder.decode(row)
+
+
+_row_decoder = msgspec.json.Decoder(_Vehicle)
+
+
+def _set_back(vehicle: _Vehicle, fix: Fix, rank: int, clock_us: int) -> None:
+    """Begin anew at an earlier time: how far it moved meanwhile is not known. An open alert stays open."""
+    movement = vehicle.movement
+    movement.time_us, movement.latitude, movement.longitude = fix.time_us, fix.latitude, fix.longitude
+    movement.jumps &= ~1
+    vehicle.newest_heard_us, vehicle.rank, vehicle.said = clock_us, rank, {}
+    vehicle.before = vehicle.computed_kmh = vehicle.bearing = vehicle.heading_before = None
+
+
+def _describe(vehicle: _Vehicle, fix: Fix) -> None:
+    """Take over what a fix says of the vehicle."""
+    if fix.feed == "vehicle_data":
+        vehicle.make = fix.make or vehicle.make
+        vehicle.model = fix.model or vehicle.model
+        vehicle.year = fix.year or vehicle.year
+        vehicle.fuel_type = fix.fuel_type or vehicle.fuel_type
+    else:
+        vehicle.vehicle_type = fix.vehicle_type or vehicle.vehicle_type
+
+
+def _newest(vehicle: _Vehicle, fix: Fix, said: SaidByFeed, when: When) -> Told:
+    """Where a vehicle is: what all feeds say of the newest time, the first that says it; else what its way says."""
+    speed_kmh = heading = None
+    for feed in FEEDS:
+        one = vehicle.said.get(feed)
+        if one is not None and one.timestamp == said.timestamp:
+            speed_kmh = one.speed if speed_kmh is None else speed_kmh
+            heading = one.direction if heading is None else heading
+    if heading is None:
+        heading = vehicle.heading_before if vehicle.bearing is None else vehicle.bearing
+    vehicle.heading = heading
+    computed_kmh, movement = vehicle.computed_kmh, vehicle.movement
+    place = movement.latitude, movement.longitude, computed_kmh if speed_kmh is None else speed_kmh, heading
+    return _told(vehicle, place, computed_kmh, not movement.jumps & 1, vehicle.said, fix, said, when)
+
+
+def _late(vehicle: _Vehicle, fix: Fix, said: SaidByFeed, when: When) -> Told:
+    """Where a vehicle was before its newest place: as that fix alone says it, since nobody knows what lay between."""
+    known = vehicle.said.get(fix.feed)
+    if known is None or known.timestamp < said.timestamp:
+        vehicle.said[fix.feed] = said
+    place = fix.latitude, fix.longitude, fix.speed_kmh, fix.heading
+    return _told(vehicle, place, None, True, {fix.feed: said}, fix, said, when)
+
+
+def _told(
+    vehicle: _Vehicle,
+    place: tuple[float, float, float | None, float | None],
+    computed_kmh: float | None,
+    plausible: bool,
+    feeds: dict[FleetFeed, SaidByFeed],
+    fix: Fix,
+    said: SaidByFeed,
+    when: When,
+) -> Told:
+    latitude, longitude, speed_kmh, heading = place
+    position = VehiclePosition(
+        vehicle_id=fix.device_id,
+        latitude=latitude,
+        longitude=longitude,
+        speed=speed_kmh,
+        direction=heading,
+        timestamp=said.timestamp,
+        received_at=_time(when.record_us),
+        computed_speed=computed_kmh,
+        plausible=plausible,
+        make=vehicle.make,
+        model=vehicle.model,
+        year=vehicle.year,
+        fuel_type=vehicle.fuel_type,
+        vehicle_type=vehicle.vehicle_type,
+        feeds=feeds,
+        feed=fix.feed,
+        fix_latitude=fix.latitude,
+        fix_longitude=fix.longitude,
+        fix_speed=fix.speed_kmh,
+        fix_direction=fix.heading,
+    )
+    return Told(VEHICLE_POSITIONS, fix.device_id.encode(), _encode(position))
+
+
+def _bearing(from_: _Place, to: Movement) -> float:
+    """The way from a place to one nearby, degrees clockwise from north in [0, 360)."""
+    east = (to.longitude - from_.longitude + 180) % 360 - 180
+    shrunk = east * cos(radians((from_.latitude + to.latitude) / 2))
+    return round(degrees(atan2(shrunk, to.latitude - from_.latitude)), 1) % 360.0
+
+
+def _alert(device_id: str, movement: Movement, verdict: Verdict, note: str = "") -> Told:
+    alert = quality_alert(KIND, device_id, movement, verdict, note)
+    return Told(QUALITY_ALERTS, device_id.encode(), _encode(alert))
