@@ -17,6 +17,7 @@ ROADS_RAW = "traffic-raw"
 PREDICTIONS = "traffic-predictions"
 ROUTE_UPDATES = "route-updates"
 NOTIFICATIONS = "traffic-notifications"
+VEHICLE_DATA = "vehicle_data"
 GPS_DATA = "gps_data"
 
 #: All roads of a city are predicted together, so their checked observations meet in one partition: decision 0013.
@@ -122,7 +123,6 @@ def declared_topics(settings: Settings, feeds: Iterable[Feed[Any]] = ()) -> list
         TopicDeclaration(camera_state_changelog(settings), "camera_id", partitions, copies, changelog | large),
         TopicDeclaration(alert_state_changelog(settings), "camera_id", partitions, copies, changelog),
         TopicDeclaration(ROADS_RAW, "road_id", partitions, copies, retention | stamped),
-        TopicDeclaration(GPS_DATA, "random id", partitions, copies, retention),
         TopicDeclaration(road_observations(settings), "road_id", CITY_PARTITIONS, copies, retention),
         TopicDeclaration(PREDICTIONS, "road_id", CITY_PARTITIONS, copies, retention),
         TopicDeclaration(ROUTE_UPDATES, "none", CITY_PARTITIONS, copies, retention),

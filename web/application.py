@@ -18,6 +18,8 @@ from web.cameras import analytics, current, dashboard, history, maps
 from web.cameras import predictions as camera_predictions
 from web.documents import views as documents
 from web.feeds.views import views_of
+from web.fleet import trajectories
+from web.fleet.locations import FleetViews
 from web.roads import current as roads
 from web.roads import exports as road_exports
 from web.roads import feed_roads, prediction_accuracy, routes, simulated_spans
@@ -118,6 +120,8 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *predictions_roads.operations(),
         *prediction_accuracy.operations(),
         *camera_predictions.operations(settings),
+        *FleetViews().operations(),
+        *trajectories.operations(),
         *health.operations(),
         Operation("GET /metrics", exposition, Tag.OPERATION, access=Access.OPEN, content_type="text/plain"),
         *sockets.operations(),

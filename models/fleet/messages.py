@@ -31,6 +31,7 @@ class TrackerMessage(Struct, kw_only=True, frozen=True, gc=False):
 
     Attributes:
         device_id: whose vehicle it is; the same device may send as a connected car, too.
+        id: of the message, a new one for each; nothing follows from it.
         timestamp: when it was there: ISO 8601, or epoch seconds or milliseconds.
         location: latitude and longitude, degrees WGS 84.
         speed: km/h; None when it was not measured.
@@ -44,6 +45,7 @@ class TrackerMessage(Struct, kw_only=True, frozen=True, gc=False):
     speed: _Number | None = None
     direction: _Number | None = None
     vehicle_type: Any = None
+    id: Any = None
 
 
 class CarMessage(Struct, kw_only=True, frozen=True, gc=False):
@@ -63,6 +65,7 @@ class CarMessage(Struct, kw_only=True, frozen=True, gc=False):
     model: Any = None
     year: Any = None
     fuel_type: Any = None
+    id: Any = None
 
 
 def place_of(message: TrackerMessage | CarMessage) -> tuple[float, float]:

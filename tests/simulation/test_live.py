@@ -17,7 +17,7 @@ from trafficapp.roads.graph.earth import metres_along
 from trafficapp.simulation.city import City
 from trafficapp.simulation.live import LiveCity, clock_shift, daylight_hour
 from trafficapp.simulation.views import CameraView
-from trafficapp.topics import EVENTS_RAW, GPS_DATA, ROADS_RAW
+from trafficapp.topics import EVENTS_RAW, GPS_DATA, ROADS_RAW, VEHICLE_DATA
 
 START = datetime(2026, 11, 18, 7, 30, tzinfo=UTC)
 MINUTES = 10
@@ -79,6 +79,23 @@ def test_probes_drive_where_they_say_at_the_speeds_of_the_roads(city: City, sent
     assert lon.max() < city.graph.shape_lon.max() + 0.001
     mean = np.mean([m["current_speed"] for _, m in sent[ROADS_RAW]])
     assert 5 < np.mean([fix["speed"] for fix in fixes]) < mean
+
+
+def test_connected_cars_tell_what_their_trackers_tell(sent: Messages) -> None:
+    cars = {(car["device_id"], car["timestamp"]): car for _, car in sent[VEHICLE_DATA]}
+    trackers = {(fix["device_id"], fix["timestamp"]): fix for _, fix in sent[GPS_DATA]}
+    assert len(cars) > 100
+    assert len(cars) < len(trackers) / 3
+    for moment, car in cars.items():
+        fix = trackers[moment]
+        assert (car["location"], car["direction"]) == (fix["location"], fix["direction"])
+        assert car["speed"] == pytest.approx(fix["speed"], abs=0.051)
+        assert fix["vehicle_type"] == "car"
+        assert car["id"] != fix["id"]
+    makes = defaultdict(set)
+    for car in cars.values():
+        makes[car["device_id"]].add((car["make"], car["model"], car["year"], car["fuel_type"]))
+    assert all(len(told) == 1 for told in makes.values())
 
 
 def test_the_past_hour_of_the_feed_comes_first_one_speed_a_step(sent: Messages) -> None:

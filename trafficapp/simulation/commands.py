@@ -95,7 +95,7 @@ def _send(
     from trafficapp.sources.delivery import DeliveryError
     from trafficapp.sources.pacing import Pace
     from trafficapp.sources.sending import send_all
-    from trafficapp.topics import EVENTS_RAW, GPS_DATA, ROADS_RAW
+    from trafficapp.topics import EVENTS_RAW, GPS_DATA, ROADS_RAW, VEHICLE_DATA
 
     zone, now = ZoneInfo(settings.roads.zone), datetime.now(UTC)
     hour = daylight_hour(now, zone) if start_hour == "day" else None if start_hour is None else int(start_hour)
@@ -113,7 +113,7 @@ def _send(
         messages = takewhile(lambda message: message.event_time_us < end_us, messages)
     try:
         seconds = None if duration is None else duration.total_seconds()
-        more = (ROADS_RAW, GPS_DATA)
+        more = (ROADS_RAW, GPS_DATA, VEHICLE_DATA)
         delivery = send_all(settings, EVENTS_RAW, messages, Pace(1.0), more_topics=more, seconds=seconds)
     except (DeliveryError, KafkaException) as error:
         raise click.ClickException(f"cannot send: {error}") from None

@@ -1,8 +1,9 @@
-"""GPS probes: positions that some of the simulated vehicles tell every few seconds."""
+"""Positions that some of the simulated vehicles tell every few seconds: all by a tracker, some by the car as well."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import orjson
@@ -12,10 +13,19 @@ from trafficapp.roads.graph.road_graph import RoadGraph
 from trafficapp.simulation.city import Floats, Integers
 from trafficapp.simulation.vehicles import FLEET, VEHICLES_PER_PROBE, Fleet
 from trafficapp.sources.outgoing import Outgoing
-from trafficapp.topics import GPS_DATA
+from trafficapp.topics import GPS_DATA, VEHICLE_DATA
 
 FIX_SECONDS = 5
 NOISE_M = 5.0
+
+#: Of so many probes in cars one is a connected car, which tells by itself what its tracker tells.
+PROBES_PER_CONNECTED_CAR = 4
+_MODELS = (
+    ("Fiat", "Panda", "Hybrid"),
+    ("Dacia", "Sandero", "LPG"),
+    ("Toyota", "Yaris", "Hybrid"),
+    ("Tesla", "Model 3", "Electric"),
+)
 
 _METRES_PER_DEGREE = 111_195.0
 
@@ -52,6 +62,10 @@ class Probes:
                 "vehicle_type": FLEET[int(fleet.kind[vehicle])][0],
             }
             yield Outgoing(time_us, str(message["id"]).encode(), orjson.dumps(message), 0, GPS_DATA)
+            number = int(probe[telling[place]])
+            if message["vehicle_type"] == "car" and number % PROBES_PER_CONNECTED_CAR == 0:
+                car = _of_the_car(message, number // PROBES_PER_CONNECTED_CAR)
+                yield Outgoing(time_us, str(car["id"]).encode(), orjson.dumps(car), 0, VEHICLE_DATA)
 
     def _places(self, edges: Integers, position_m: Floats) -> tuple[Floats, Floats, Floats]:
         """Latitude, longitude and heading so far along the lines of edges."""
@@ -69,3 +83,18 @@ class Probes:
             )
             found[:, place] = np.interp(along, driven, lat), np.interp(along, driven, lon), np.degrees(heading) % 360
         return found[0], found[1], found[2]
+
+
+def _of_the_car(message: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """What a car tells of the same moment as its tracker; its speed in steps, as it comes from the wheels."""
+    make, model, fuel = _MODELS[number % len(_MODELS)]
+    told = {name: message[name] for name in ("device_id", "timestamp", "location", "direction")}
+    return {
+        **told,
+        "id": f"{message['id']}-car",
+        "speed": round(message["speed"], 1),
+        "make": make,
+        "model": model,
+        "year": 2018 + number % 8,
+        "fuel_type": fuel,
+    }

@@ -156,6 +156,16 @@ async def authorise_acknowledging(request: web.Request) -> None:
         await authorise(request, Access.OPERATE)
 
 
+async def authorise_private(request: web.Request) -> None:
+    """The same for what is private: where tokens are known, an operator's; without any it is read like the rest.
+
+    Raises:
+        ProblemError: as `authorise`.
+    """
+    knows_tokens = request.config_dict[AUTHORITY].knows_tokens
+    await authorise(request, Access.OPERATE if knows_tokens else Access.READ)
+
+
 def warn_of_public_reads(settings: Settings) -> None:
     """Say it aloud when everybody on the network may read."""
     if not settings.auth.public_reads or _is_loopback(settings.web.host):

@@ -221,6 +221,8 @@ def _answer(operation: Operation, schemas: Schemas) -> Schema:
         answer["content"] = {operation.content_type: {"schema": {"type": "string"}}}
     elif operation.status != HTTPStatus.NO_CONTENT:
         answer["content"] = {operation.content_type: {}}
+    for other in operation.other_types:
+        answer["content"][other] = {"schema": {"type": "string"}} if other.startswith("text/") else {}
     return answer
 
 

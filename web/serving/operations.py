@@ -53,6 +53,7 @@ class Operation:
         authorise: lets a request pass in another way than `access` says, where a setting asks for that.
         status: of the successful answer.
         content_type: of the successful answer.
+        other_types: content types of the other forms in which the caller may ask for it.
         errors: further statuses that the view itself may answer with; those of access, limits and shapes are
             added by themselves.
         headers: headers of the successful answer worth telling, by name with a sentence.
@@ -69,6 +70,7 @@ class Operation:
     authorise: Callable[[web.Request], Awaitable[None]] | None = None
     status: int = 200
     content_type: str = "application/json"
+    other_types: tuple[str, ...] = ()
     errors: tuple[int, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     websocket: bool = False

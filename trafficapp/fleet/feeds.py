@@ -1,0 +1,143 @@
+"""The feeds of cars and trackers, and where their vehicles are."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from models.fleet.fixes import Fix
+from models.fleet.messages import CarMessage, TrackerMessage, place_of
+from models.fleet.positions import SaidByFeed, VehiclePosition
+from trafficapp.feeds.declaration import Column, Current, Feed, History, Sends
+from trafficapp.feeds.rules import MakeRules, Rules
+from trafficapp.fleet.intake import car_fixes, tracker_fixes
+from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, FleetRules, PartitionFleet
+from trafficapp.settings import Settings
+from trafficapp.topics import GPS_DATA, VEHICLE_DATA
+
+_NOON = datetime(2026, 1, 14, 12, tzinfo=UTC)
+_PLACE = (44.4985, 11.3175)
+
+
+def _make(settings: Settings) -> MakeRules:
+    rules = FleetRules(settings.fleet, settings.movement)
+    return lambda _, rows: PartitionFleet(rules, rows)
+
+
+FLEET = Rules(
+    name="fleet",
+    summary="Two feeds of a device become one vehicle.",
+    key="device_id",
+    shape=Fix,
+    make=_make,
+)
+
+CARS = Feed(
+    name="vehicle-data",
+    summary="Where connected cars are, how fast, which way; and what they are.",
+    topic=VEHICLE_DATA,
+    shape=CarMessage,
+    sample=CarMessage(
+        id="b6a0a3c5-0b1e-4b9f-8a53-6f2d5f1c9a10",
+        device_id="car-17",
+        timestamp="2026-01-14T12:00:00Z",
+        location=list(_PLACE),
+        speed=34.2,
+        direction="North-East",
+        make="Fiat",
+        model="Panda",
+        year=2024,
+        fuel_type="Hybrid",
+    ),
+    key="device_id",
+    zone=lambda settings: settings.fleet.time_zone,
+    future_seconds=None,
+    sends=Sends(to=FLEET, messages=car_fixes),
+    place=place_of,
+)
+
+TRACKERS = Feed(
+    name="gps-data",
+    summary="Where trackers are, how fast, which way. A device may be a connected car, too.",
+    topic=GPS_DATA,
+    shape=TrackerMessage,
+    sample=TrackerMessage(
+        id="0c1f8f6e-3f0e-4b5e-9d0a-1f4c52c0b7aa",
+        device_id="car-17",
+        timestamp="2026-01-14T12:00:00Z",
+        speed=33.0,
+        location=list(_PLACE),
+        direction=45.0,
+        vehicle_type="private",
+    ),
+    key="device_id",
+    zone=lambda settings: settings.fleet.gps_zone,
+    future_seconds=None,
+    sends=Sends(to=FLEET, messages=tracker_fixes),
+    place=place_of,
+)
+
+#: ``vehicle:location:{vehicle_id}``: `VehiclePosition` as JSON; expires an hour after its fix came. Vehicles of transit
+#: are of another world and stand elsewhere: a bus and a car may have the same id.
+LOCATED = Current(
+    document="vehicle:location:{key}",
+    listed="vehicles:located",
+    seconds=3600,
+    channel="vehicles:locations",
+    sent="received_at",
+)
+
+POSITIONS = Feed(
+    name="vehicle-positions",
+    summary="Where vehicles are, one record for each fix of a connected car or tracker.",
+    topic=VEHICLE_POSITIONS,
+    shape=VehiclePosition,
+    sample=VehiclePosition(
+        vehicle_id="car-17",
+        latitude=_PLACE[0],
+        longitude=_PLACE[1],
+        speed=34.2,
+        direction=45.0,
+        timestamp=_NOON,
+        received_at=_NOON,
+        computed_speed=33.7,
+        plausible=True,
+        make="Fiat",
+        model="Panda",
+        year=2024,
+        fuel_type="Hybrid",
+        vehicle_type="private",
+        feeds={
+            "vehicle_data": SaidByFeed(_NOON, *_PLACE, 34.2, 45.0),
+            "gps_data": SaidByFeed(_NOON, *_PLACE, 33.0, 45.0),
+        },
+        feed="vehicle_data",
+        fix_latitude=_PLACE[0],
+        fix_longitude=_PLACE[1],
+        fix_speed=34.2,
+        fix_direction=45.0,
+    ),
+    key="vehicle_id",
+    future_seconds=None,
+    is_ours=True,
+    any_clock=True,
+    current=LOCATED,
+    history=History(
+        table="vehicle_positions",
+        columns={
+            "vehicle_id": Column("text"),
+            "observed_at": Column("timestamptz", of="timestamp"),
+            "feed": Column("text"),
+            "latitude": Column("double precision", of="fix_latitude"),
+            "longitude": Column("double precision", of="fix_longitude"),
+            "speed_kmh": Column("double precision", of="fix_speed"),
+            "direction": Column("double precision", of="fix_direction"),
+            "computed_speed_kmh": Column("double precision", of="computed_speed"),
+            "plausible": Column("boolean"),
+            "received_at": Column("timestamptz"),
+        },
+        key=("vehicle_id", "observed_at", "feed"),
+        partitioned_by="observed_at",
+        days=lambda settings: settings.fleet.history_days,
+    ),
+    path="/api/vehicles",
+)

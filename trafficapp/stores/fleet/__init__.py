@@ -1,0 +1,1 @@
+"""Connected cars and trackers: where they are, and where they were."""

@@ -1,0 +1,1 @@
+"""Views of connected cars and trackers: where they are, and where they were."""
