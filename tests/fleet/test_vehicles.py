@@ -276,6 +276,15 @@ def test_what_is_heard_keeps_a_device_also_when_it_is_late_or_repeated() -> None
     assert fleet.rows.keys() == {b"car-1"}
 
 
+def test_a_device_that_was_heard_before_the_clock_was_told_anything_is_not_forgotten_at_once() -> None:
+    fleet = Fleet()
+    fleet.apply(fix(0), clock_us=0, record_us=NOON)
+    fleet.tick(NOON + SECOND)
+    assert fleet.rows.keys() == {b"car-1"}
+    fleet.tick(NOON + 24 * HOUR)
+    assert fleet.rows == {}
+
+
 def test_rows_are_those_that_changed() -> None:
     fleet = PartitionFleet(RULES, {})
     list(fleet.apply(fix(0), When(NOON, NOON)))

@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from trafficapp.feeds.declaration import Feed
+from trafficapp.fleet.feeds import CARS, POSITIONS, TRACKERS
+from trafficapp.movement.feeds import QUALITY
 from trafficapp.roads.feeds import NOTIFIED, PREDICTED, ROAD_SPEEDS, ROADS
 
-FEEDS: tuple[Feed[Any], ...] = (ROAD_SPEEDS, ROADS, PREDICTED, NOTIFIED)
+FEEDS: tuple[Feed[Any], ...] = (
+    *(ROAD_SPEEDS, ROADS, PREDICTED, NOTIFIED),
+    *(CARS, TRACKERS, POSITIONS),
+    *(QUALITY,),
+)

@@ -23,7 +23,7 @@ def _make(settings: Settings) -> MakeRules:
     return lambda _, rows: PartitionFleet(rules, rows)
 
 
-FLEET = Rules(
+FLEET: Rules[Fix] = Rules(
     name="fleet",
     summary="Two feeds of a device become one vehicle.",
     key="device_id",

@@ -101,7 +101,9 @@ class PartitionFleet:
 
     def apply(self, message: Fix, when: When) -> Iterator[Told]:
         """Take a fix in: where the vehicle is, and what is to be said of its moves."""
-        device_id, rank, clock_us = message.device_id, _RANKS[message.feed], when.clock_us
+        device_id, rank = message.device_id, _RANKS[message.feed]
+        # before its first tick the clock of a partition shows nothing
+        clock_us = when.clock_us or when.record_us
         self._changed[device_id] = None
         vehicle = self._vehicles.get(device_id)
         verdict = None

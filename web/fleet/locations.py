@@ -29,6 +29,11 @@ _decode = msgspec.json.Decoder(VehicleLocation).decode
 _encode = msgspec.json.Encoder().encode
 
 
+class _Cursor(Struct, array_like=True):
+    seconds: float
+    vehicle_id: str
+
+
 class LocationsQuery(Struct, frozen=True, kw_only=True):
     """How many vehicles."""
 
@@ -51,11 +56,14 @@ class FleetViews:
         One entry for each connected car and tracker that was heard in the last hour, by the times that they say
         themselves. `speed` in km/h, `direction` in degrees clockwise from north. At most one second old.
         """
-        after = parameters.cursor(request, Position)
+        place = parameters.cursor(request, _Cursor)
+        after = None if place is None else (place.seconds, place.vehicle_id)
         context = request.app[CONTEXT]
         body, last = await self._shared.get((after, query.limit), lambda: _locations(context, query.limit, after))
-        headers = {} if last is None else {hdrs.LINK: parameters.next_link(request, last)}
-        return json_answer(body, headers)
+        response = json_answer(body)
+        if last is not None:
+            response.headers[hdrs.LINK] = parameters.next_link(request, _Cursor(*last))
+        return response
 
     async def vehicles(self, request: web.Request, query: ListQuery) -> web.Response:
         """All that is known of vehicles.
