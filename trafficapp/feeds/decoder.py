@@ -64,6 +64,8 @@ class FeedDecoder(Generic[Message]):
         self.feed = feed
         self.zone = time_zone(feed.zone_in(settings))
         self._decode = msgspec.json.Decoder(feed.shape).decode
+        #: Found once: it is asked of each message.
+        self._texts = (feed.key_name,)
         self._checks = feed.checks(settings) if feed.checks is not None else None
         ahead = feed.future_seconds_in(settings)
         self.future_us = None if ahead is None else round(ahead * 1e6)
@@ -159,7 +161,7 @@ class FeedDecoder(Generic[Message]):
             raise Rejected("invalid_field", f"the table cannot hold {error}") from None
 
     def _read_form(self, value: bytes | None) -> Message:
-        return read_form(value, self.feed.shape, self._decode, texts=(self.feed.key_name,))
+        return read_form(value, self.feed.shape, self._decode, texts=self._texts)
 
     def _read_ours(self, value: bytes | None) -> Message:
         """What we send has exactly the form that we give it."""
