@@ -43,7 +43,12 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile our packages once: where PYTHONDONTWRITEBYTECODE is set, each of the many processes would do it again."""
+    """Spare the processes that tests start what takes longer than they live.
+
+    Packages are compiled once: where PYTHONDONTWRITEBYTECODE is set, each process would do it again. Kafka is
+    compiled by the quick one of Java's compilers alone.
+    """
+    os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
     if not hasattr(config, "workerinput"):
         for package in ("models", "trafficapp", "agents", "web"):
             compileall.compile_dir(ROOT / package, quiet=2)

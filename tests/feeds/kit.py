@@ -137,7 +137,7 @@ class FeedOwes(ABC):
         async with place.api() as client, place.socket(client) as socket:
             await place.send(*messages)
             await place.settle()
-            found = await told(socket, len(newest))
+            found = await told(socket, least=len(newest))
         assert await self.keys_and_times(place) == self.sent(*messages)
         assert {one[self.feed.key]: one for one in found} == newest
         assert await place.listed() == await place.listed("?limit=1") == [newest[key] for key in sorted(newest)]
@@ -150,9 +150,9 @@ class FeedOwes(ABC):
         await place.settle()
         async with place.api() as client:
             async with client.ws_connect(place.socket_path) as socket:
-                assert sorted(map(json.dumps, await told(socket, 2))) == sorted(map(json.dumps, [one, other]))
+                assert sorted(map(json.dumps, await told(socket, least=2))) == sorted(map(json.dumps, [one, other]))
             async with client.ws_connect(f"{place.socket_path}?snapshot=false") as socket:
-                assert await told(socket, 0) == []
+                assert await told(socket) == []
 
     async def test_a_repeat_changes_nothing(self, place: Place) -> None:
         message = self.message()
@@ -160,7 +160,7 @@ class FeedOwes(ABC):
             for _ in range(2):
                 await place.send(message, message)
                 await place.settle()
-            assert await told(socket, 1) == [message]
+            assert await told(socket, least=1) == [message]
         assert await self.keys_and_times(place) == self.sent(message)
 
     async def test_a_late_one_is_kept_and_is_not_current(self, place: Place) -> None:
@@ -169,7 +169,7 @@ class FeedOwes(ABC):
             for message in (newer, older):
                 await place.send(message)
                 await place.settle()
-            assert await told(socket, 1) == [newer]
+            assert await told(socket, least=1) == [newer]
         assert await place.listed() == [newer]
         kept = [newer] if self.history.newest_by is not None else [newer, older]
         assert await self.keys_and_times(place) == self.sent(*kept)

@@ -209,8 +209,8 @@ class Place:
         return f"/ws{(self.feed.path or '').removeprefix('/api')}"
 
 
-async def told(socket: ClientWebSocketResponse, least: int, seconds: float = 0.4) -> list[dict[str, Any]]:
-    """What a socket tells: so many are waited for, and whatever else comes until it is silent for so long."""
+async def told(socket: ClientWebSocketResponse, seconds: float = 0.4, *, least: int = 0) -> list[dict[str, Any]]:
+    """What a socket tells: so many at least are waited for, and what else comes until it is silent for so long."""
     found = [json.loads(await socket.receive_str(timeout=15)) for _ in range(least)]
     with suppress(TimeoutError):
         while True:

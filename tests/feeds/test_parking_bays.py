@@ -57,7 +57,7 @@ class TestBaysWhoseClocksRunAhead(FeedOwes):
             for message in (*rounds[:10], *others, *rounds[10:]):
                 await place.send(message)
             await place.settle()
-            found = await told(socket, len(others) + 1)
+            found = await told(socket, least=len(others) + 1)
         newest = {one[self.feed.key]: one for one in (*others, rounds[-1])}
         assert {one[self.feed.key]: one for one in found} == newest
         assert await place.listed() == [newest[key] for key in sorted(newest)]

@@ -218,6 +218,8 @@ class TransactionalSink(ABC):
             acknowledgements: list[asyncio.Future[object]] = []
             for (topic, number), records in batches.items():
                 acknowledgements += await _send_batches(producer, topic, number, records)
+            for acknowledgement in acknowledgements:
+                acknowledgement.add_done_callback(_retrieve)
             place = TopicPartition(self.topic, partition)
             await producer.send_offsets_to_transaction({place: OffsetAndMetadata(end, owned.log_id)}, self._name)
             for acknowledgement in acknowledgements:
@@ -241,6 +243,12 @@ class TransactionalSink(ABC):
 
     async def _offsets(self) -> dict[TopicPartition, OffsetAndMetadata]:
         return await kept_offsets(self._settings, self._name)
+
+
+def _retrieve(acknowledgement: asyncio.Future[object]) -> None:
+    """Look at what became of a batch: a transaction may fail before anybody waits for it."""
+    if not acknowledgement.cancelled():
+        acknowledgement.exception()
 
 
 async def _by_partition(

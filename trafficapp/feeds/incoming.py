@@ -108,6 +108,7 @@ class _FeedJudge:
 
     def __init__(self, feed: Feed[Any], settings: Settings) -> None:
         self._decoder = FeedDecoder(feed, settings)
+        self._convert = None if feed.sends is None else feed.sends.messages(settings)
 
     def time_us(self, value: bytes) -> int | None:
         if self._decoder.feed.time is None:
@@ -119,7 +120,10 @@ class _FeedJudge:
 
     def judge(self, value: bytes, sent_us: int) -> Verdict:
         try:
-            self._decoder.check(told_key(value, self._decoder.feed.key_name), value, sent_us)
+            accepted = self._decoder.check(told_key(value, self._decoder.feed.key_name), value, sent_us)
+            if self._convert is not None:
+                # what cannot be sent on is refused as well
+                list(self._convert(accepted.message, accepted.time_us))
         except Rejected as error:
             return Verdict(refusals(error), accepted=False)
         return Verdict((), accepted=True)
