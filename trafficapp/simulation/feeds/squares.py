@@ -54,7 +54,8 @@ class Squares:
             np.maximum.at(self._end_m[square], edges[near], along[near])
         lanes_m = (np.maximum(self._end_m - self._begin_m, 0.0) * graph.lanes).sum(1)
         self._room = np.maximum(lanes_m / 1000 * LANE_JAM_VPKM, 1).round().astype(int).tolist()
-        self._told = [
+        self._places = [(float(graph.node_lat[node]), float(graph.node_lon[node])) for node in self._nodes]
+        self._told: list[dict[str, object]] = [
             {
                 "stream_id": str(uuid.uuid5(_NAMESPACE, str(graph.node_ids[node]))),
                 "location": f"Square at junction {graph.node_ids[node]}",
@@ -78,8 +79,8 @@ class Squares:
         if second % TELL_SECONDS:
             return
         inside = (fleet.position_m >= self._begin_m[:, fleet.edge]) & (fleet.position_m <= self._end_m[:, fleet.edge])
-        for told, room, cars in zip(self._told, self._room, inside.sum(1).tolist(), strict=True):
-            here = (told["latitude"], told["longitude"])
+        squares = zip(self._told, self._places, self._room, inside.sum(1).tolist(), strict=True)
+        for told, here, room, cars in squares:
             total = cars + sum(metres_between(*here, *place) <= RADIUS_M for place in buses)
             message = {
                 **told,
