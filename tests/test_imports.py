@@ -28,6 +28,7 @@ DOMAIN = (
     *("models", "trafficapp.windows", "trafficapp.alerts", "trafficapp.roads", "trafficapp.forecast"),
     *("trafficapp.notifications", "trafficapp.analytics", "trafficapp.topics"),
     *("trafficapp.engine.state_rows", "trafficapp.engine.forgetting"),
+    *("trafficapp.geocoding.addresses", "trafficapp.geocoding.offline_places"),
 )
 ENGINES_AND_CLIENTS = frozenset(
     {
@@ -59,7 +60,7 @@ FLOORS = ("trafficapp.stores", "trafficapp", "agents", "web")
 SUBJECTS = frozenset(
     {
         *("windows", "cameras", "alerts", "roads", "forecast", "notifications", "administration", "analytics"),
-        *("reports", "simulation", "sources", "training", "upkeep"),
+        *("reports", "simulation", "sources", "training", "upkeep", "geocoding"),
     }
 )
 MOST_MODULES_IN_A_ROOM = 20

@@ -31,6 +31,7 @@ _ROLES: dict[str, tuple[str, ...]] = {
         "agents.history",
         "agents.publications",
         "agents.roads.prediction_scores",
+        "agents.geocoding",
         "agents.upkeep",
     ),
     "live": ("agents.live",),

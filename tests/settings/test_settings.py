@@ -45,6 +45,9 @@ DEPLOYED = [
     ("RETENTION_METRICS_DAYS", "60", "retention.metrics_days", 60.0),
     ("SPEED_TRACKER_PIXEL_TO_METER", "0.07", "speed.pixel_to_meter", 0.07),
     ("HERE_API_KEY", "key", "here.api_key", "key"),
+    ("GEOCODING_API_URL", "https://nominatim.example.org/", "geocoding.url", "https://nominatim.example.org/"),
+    ("GEOCODING_API_KEY", "key", "geocoding.api_key", "key"),
+    ("GEOCODING_TIMEOUT", "5", "geocoding.timeout_seconds", 5.0),
     ("CONGESTION_THRESHOLD_LOW", "0.25", "congestion.threshold_moderate", 0.25),
     ("CONGESTION_THRESHOLD_MODERATE", "0.5", "congestion.threshold_high", 0.5),
     ("CONGESTION_THRESHOLD_HIGH", "0.9", "congestion.threshold_severe", 0.9),
@@ -57,6 +60,7 @@ postgres: {url: "postgresql://file/x"}
 redis: {url: "redis://file/0"}
 admin: {api_key: file}
 here: {api_key: file}
+geocoding: {url: "http://file", api_key: file, timeout_seconds: 7}
 windows: {size_seconds: 7, allowed_lateness_seconds: 7}
 retention: {events_hours: 7, metrics_days: 7}
 speed: {pixel_to_meter: 0.7}
@@ -148,6 +152,8 @@ def test_calibrations_of_cameras_join_what_the_file_says_of_them(
         ("MAX_VEHICLE_COUNT", "0"),
         ("MAX_VEHICLE_COUNT", "2.5"),
         ("PROCESSOR_METRICS_PORT", "70000"),
+        ("GEOCODING_API_URL", "nominatim.example.org"),
+        ("GEOCODING_TIMEOUT", "soon"),
         ("PROCESSOR_METRICS_PORT", "tcp://10.0.0.1:9100"),
         ("CAMERA_CALIBRATIONS", "cam_01=0.04"),
         ("CAMERA_CALIBRATIONS", "[0.04]"),

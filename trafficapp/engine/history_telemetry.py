@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from models.roads.prediction_accuracy import HorizonAccuracy
 
@@ -64,3 +64,20 @@ class UpkeepTelemetry:
         if succeeded_at is not None:
             self._succeeded.labels(name).set(succeeded_at.timestamp())
         self._failed.labels(name).set(failed)
+
+
+class GeocodingTelemetry:
+    """Requests to the service outside, and rows that got an address.
+
+    Args:
+        registry: of the process.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "b2_geocoding_requests_total",
+            "Requests for addresses, by what came of them",
+            ["outcome"],
+            registry=registry,
+        )
+        self.rows = Counter("b2_geocoding_rows_total", "Rows that were named, by source", ["source"], registry=registry)

@@ -34,6 +34,9 @@ NAMES: dict[str, tuple[str, str]] = {
     "PROCESSOR_METRICS_PORT": ("web", "metrics_port"),
     "ADMIN_API_KEY": ("admin", "api_key"),
     "HERE_API_KEY": ("here", "api_key"),
+    "GEOCODING_API_URL": ("geocoding", "url"),
+    "GEOCODING_API_KEY": ("geocoding", "api_key"),
+    "GEOCODING_TIMEOUT": ("geocoding", "timeout_seconds"),
 }
 
 #: JSON: metres a pixel stands for, by camera_id.
