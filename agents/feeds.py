@@ -6,6 +6,7 @@ role        what it does for a feed
 feeds       writes dead letters; sends messages on by their natural key, to rules, or to another feed
 history     rows in Postgres
 live        documents or a log in Redis
+clickhouse  rows in ClickHouse, where the settings have one
 ==========  ======================================================================================
 
 All of them decide by `trafficapp.feeds.decoder` which messages are accepted, so none needs to be told by another.
@@ -38,7 +39,9 @@ from trafficapp.feeds.clock import Tick, encode_tick
 from trafficapp.feeds.declaration import Convert, Current, Feed, NewestLog
 from trafficapp.feeds.decoder import Accepted, FeedDecoder
 from trafficapp.feeds.rules import Rules
-from trafficapp.settings import Settings
+from trafficapp.settings import Settings, SettingsError
+from trafficapp.stores.clickhouse.sink import ClickHouseSink
+from trafficapp.stores.clickhouse.tables import kept_feeds
 from trafficapp.stores.feeds.documents_sink import DocumentsSink
 from trafficapp.stores.feeds.log_sink import LogSink
 from trafficapp.stores.feeds.rows_sink import RowsSink
@@ -176,6 +179,9 @@ def register(app: TrafficApp, sinks: Mapping[str, MakeSink]) -> None:
             keep_history(app, feed, sinks.get(feed.name))
         if role == "live" and feed.current is not None:
             keep_current(app, feed, feed.current)
+    if role == "clickhouse":
+        for feed in feeds_of_clickhouse(app):
+            keep_in_clickhouse(app, feed)
 
 
 def refuse_clashes(feeds: Iterable[Feed[Any]], settings: Settings) -> None:
@@ -238,6 +244,29 @@ def keep_current(app: TrafficApp, feed: Feed[Any], current: Current | NewestLog)
     app.read_in_runs(sink.topic, sink, name=name, partitions=feed.partitions_in(app.settings))
     app.telemetry.watch_sink(name, sink.is_waiting)
     app.close_at_end(client.aclose)
+
+
+def feeds_of_clickhouse(app: TrafficApp) -> list[Feed[Any]]:
+    """The feeds that are kept in ClickHouse; none where there is none.
+
+    Raises:
+        SettingsError: the settings name a feed that cannot be kept there.
+    """
+    if app.settings.clickhouse.url is None:
+        return []
+    try:
+        return kept_feeds(app.feeds, app.settings)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def keep_in_clickhouse(app: TrafficApp, feed: Feed[Any]) -> None:
+    """Keep rows in ClickHouse."""
+    name = f"clickhouse_{_word(feed)}"
+    sink = ClickHouseSink(feed, app.settings, lambda: bool(app.should_stop))
+    app.read_in_runs(sink.topic, sink, name=name, partitions=feed.partitions_in(app.settings))
+    app.telemetry.watch_sink(name, sink.is_waiting)
+    app.close_at_end(sink.close)
 
 
 def _word(feed: Feed[Any]) -> str:

@@ -35,6 +35,7 @@ _ROLES: dict[str, tuple[str, ...]] = {
         "agents.upkeep",
     ),
     "live": ("agents.live",),
+    "clickhouse": (),
 }
 
 

@@ -26,6 +26,7 @@ _SECTIONS: dict[str, dict[str, _Place]] = {
         "settings": _Place("trafficapp.commands.set_up", "settings", "Every setting: value, variable and meaning."),
         "topics": _Place("trafficapp.commands.set_up", "topics", "Create the Kafka topics, or begin one anew."),
         "migrate": _Place("trafficapp.commands.history_database", "migrate", "Bring the database up to date."),
+        "clickhouse": _Place("trafficapp.commands.clickhouse", "clickhouse", "Tables in ClickHouse, if you have one."),
         "cameras": _Place("trafficapp.cameras.commands", "cameras", "Where cameras stand and which roads they see."),
         "graph": _Place("trafficapp.roads.files.commands", "graph", "Import the road graph of your city."),
         "token": _Place("web.auth.token_command", "token", "Print a token for one person."),

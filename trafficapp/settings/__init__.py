@@ -26,6 +26,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as UnreadableSource
 
 from trafficapp.settings.city import CitySettings as CitySettings
+from trafficapp.settings.clickhouse import ClickHouseSettings as ClickHouseSettings
 from trafficapp.settings.deployed_names import NAMES, WrongName, settings_of
 from trafficapp.settings.due_times import NIGHTLY_PATTERN
 from trafficapp.settings.geocoding import GeocodingSettings as GeocodingSettings
@@ -35,7 +36,7 @@ from trafficapp.settings.roads import NotificationSettings as NotificationSettin
 from trafficapp.settings.roads import RoadSettings as RoadSettings
 from trafficapp.settings.sections import Seconds, Section
 
-Role = Literal["streams", "alerts", "roads", "feeds", "history", "live"]
+Role = Literal["streams", "alerts", "roads", "feeds", "history", "live", "clickhouse"]
 
 
 class SettingsError(Exception):
@@ -129,7 +130,7 @@ class WorkerSettings(Section):
     role: Role = Field(
         "streams",
         description="streams: windows; alerts: alerts; roads: roads and forecasts; feeds: the city's other feeds; "
-        "history: Postgres; live: Redis. All serve the web.",
+        "history: Postgres; live: Redis; clickhouse: ClickHouse. All serve the web.",
     )
     run_records: int = Field(4000, ge=1, le=100_000, description="Records handed to an agent at once, at most.")
     exit_on_stall_seconds: float = Field(
@@ -396,6 +397,7 @@ class Settings(BaseSettings):
     here: HereSettings = Field(default_factory=HereSettings)
     forecast: ForecastSettings = Field(default_factory=ForecastSettings)
     notifications: NotificationSettings = Field(default_factory=NotificationSettings)
+    clickhouse: ClickHouseSettings = Field(default_factory=ClickHouseSettings)
     geocoding: GeocodingSettings = Field(default_factory=GeocodingSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     backup: BackupSettings = Field(default_factory=BackupSettings)

@@ -1,0 +1,1 @@
+"""Rows of feeds in ClickHouse, over its HTTP interface."""
