@@ -60,7 +60,8 @@ FLOORS = ("trafficapp.stores", "trafficapp", "agents", "web")
 SUBJECTS = frozenset(
     {
         *("windows", "cameras", "alerts", "roads", "forecast", "notifications", "administration", "analytics"),
-        *("reports", "simulation", "sources", "training", "upkeep", "geocoding"),
+        *("reports", "simulation", "sources", "training", "upkeep"),
+        "geocoding",
     }
 )
 MOST_MODULES_IN_A_ROOM = 20

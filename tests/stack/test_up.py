@@ -180,3 +180,4 @@ def test_every_worker_has_a_port_of_its_own() -> None:
         *(("history", "history"), ("live", "live"), ("alerts", "alerts"), ("roads", "roads"), ("feeds", "feeds")),
     ]
     assert len({worker.web_port for worker in chosen} - {first}) == 8
+    assert workers.choose_workers(1, first, with_clickhouse=True)[-1].role == "clickhouse"

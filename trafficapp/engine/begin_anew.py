@@ -104,6 +104,8 @@ def plan(
                 lambda: _forget_offsets(settings, topic, logs[topic]),
             )
         )
+    if settings.clickhouse.url is not None:
+        steps += asyncio.run(_clickhouse_steps(settings, topic, logs[topic], feeds))
     for group in [feed.intake_in(settings) for feed in feeds if feed.is_checked and feed.topic_in(settings) == topic]:
         foreign = asyncio.run(_foreign_to_group(settings, group, topic, logs[topic]))
         if foreign:
@@ -118,6 +120,34 @@ def plan(
             )
     if not steps:
         raise CannotBegin(f"nothing is kept of {topic} that would have to begin anew")
+    return steps
+
+
+async def _clickhouse_steps(settings: Settings, topic: str, log: SourceLog, feeds: Iterable[Feed[Any]]) -> list[Step]:
+    """What is to be done where ClickHouse keeps offsets of another topic of that name."""
+    # with a client, which those who have no ClickHouse do without
+    from trafficapp.stores.clickhouse.begin_anew import begin, foreign_partitions
+    from trafficapp.stores.clickhouse.client import NETWORK, ClickHouseError
+    from trafficapp.stores.clickhouse.tables import kept_feeds
+
+    steps = []
+    for feed in kept_feeds(feeds, settings):
+        if feed.kept_topic_in(settings) != topic:
+            continue
+        try:
+            numbers = await foreign_partitions(feed, settings, log)
+        except (ClickHouseError, *NETWORK) as error:
+            raise CannotBegin(f"ClickHouse at {settings.clickhouse.url} cannot be asked: {error}") from None
+        if numbers:
+            steps.append(
+                Step(
+                    f"let rows of {feed.name} in ClickHouse begin at the beginning of the partitions "
+                    f"{', '.join(map(str, numbers))}: their offsets are not of the topic {topic} that is there",
+                    lambda feed=feed, numbers=numbers: asyncio.run(  # type: ignore[misc]
+                        begin(feed, settings, log, numbers)
+                    ),
+                )
+            )
     return steps
 
 

@@ -102,7 +102,8 @@ def up(worker_count: int, web_port: int | None, source: str, no_demo: bool, data
         output = held.enter_context(_log_output(folder, verbose, json_lines))
         remembered = RememberedPorts(folder)
         specs, endpoints = _plan(folder, given, output, remembered)
-        chosen = workers.choose_workers(worker_count, web_port, remembered)
+        with_clickhouse = load_settings().clickhouse.url is not None
+        chosen = workers.choose_workers(worker_count, web_port, remembered, with_clickhouse=with_clickhouse)
         _tell_taken(remembered, output)
         everything = _Up(given, endpoints, chosen, folder, output, None if no_demo else source)
         asyncio.run(everything.run(specs))
@@ -161,6 +162,13 @@ class _Up:
             workers.run_to_end("migrate", ["migrate"], environment, output.line),
             workers.run_to_end("topics", ["topics", "create"], environment, output.line),
         )
+        if any(worker.role == workers.CLICKHOUSE for worker in self.chosen):
+            arguments = ["clickhouse", "create", "--wait-seconds", "5"]
+            try:
+                await workers.run_to_end(workers.CLICKHOUSE, arguments, environment, output.line)
+            except StackError as error:
+                # the others go on without it; its worker waits until the tables are there
+                output.note(str(error).splitlines()[-1])
         if source is not None:
             arguments = ["cameras", "import", "--demo", "--only-new"]
             await workers.run_to_end("cameras", arguments, environment, output.line)

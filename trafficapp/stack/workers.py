@@ -22,6 +22,8 @@ _FIRST_WEB_PORT = "web-port"
 SIMULATED_CLOCK = "simulated city: "
 SIMULATION, RECORDING = SOURCES = ("simulation", "recording")
 FIRST_WORKER = "worker-1"
+#: Name and role of the worker that keeps rows there.
+CLICKHOUSE = "clickhouse"
 READY_TIMEOUT_SECONDS = 120.0
 # A worker ends itself when it cannot be sure of its state, also again and again while the broker is away: there is
 # no number of ends that would be too many.
@@ -37,7 +39,13 @@ class Worker:
     web_port: int
 
 
-def choose_workers(count: int, web_port: int | None, remembered: ports.RememberedPorts | None = None) -> list[Worker]:
+def choose_workers(
+    count: int,
+    web_port: int | None,
+    remembered: ports.RememberedPorts | None = None,
+    *,
+    with_clickhouse: bool = False,
+) -> list[Worker]:
     """Return `count` workers of role streams, then one of each other role, with free web ports.
 
     The streams workers' ports count up from `web_port`, the others' from 100 above; taken ones are replaced.
@@ -46,9 +54,10 @@ def choose_workers(count: int, web_port: int | None, remembered: ports.Remembere
         count: streams workers.
         web_port: None: as at the last start on the data folder.
         remembered: the data folder's ports; they stay what they are unless `web_port` is another than before.
+        with_clickhouse: whether rows also go to a ClickHouse.
     """
     wanted = [(f"worker-{number + 1}", "streams", number) for number in range(count)]
-    single = ("history", "live", "alerts", "roads", "feeds")
+    single = ("history", "live", "alerts", "roads", "feeds", *([CLICKHOUSE] if with_clickhouse else []))
     wanted += [(role, role, SINK_PORT_OFFSET + number) for number, role in enumerate(single)]
     if remembered is None:
         first, taken, chosen = web_port or WEB_PORT, list[int](), list[Worker]()

@@ -25,6 +25,7 @@ from trafficapp.engine.state_rows import SourceLog, TopicMadeAnew
 from trafficapp.feeds.declaration import Column, Feed, History
 from trafficapp.settings import Settings, load_settings
 from trafficapp.stack.servers import ports
+from trafficapp.stores.clickhouse.begin_anew import begin, foreign_partitions
 from trafficapp.stores.clickhouse.client import ClickHouse, ClickHouseError
 from trafficapp.stores.clickhouse.sink import ClickHouseSink
 from trafficapp.stores.clickhouse.tables import kept_feeds, statements
@@ -408,13 +409,26 @@ async def test_a_server_that_refuses_us_is_waited_for_and_says_why(
     assert PASSWORD not in repr(settings_of(server.url))
 
 
-async def test_offsets_of_another_topic_of_the_name_are_refused(make: Make, client: ClickHouse) -> None:
+async def test_offsets_of_another_topic_of_the_name_are_refused(
+    server: ClickHouseServer, make: Make, client: ClickHouse
+) -> None:
     sink = make()
     await sink.load([0], LOG)
     await sink.apply(0, odds(range(5)), owned)
+    other, settings = SourceLog("another", 4), settings_of(server.url)
     with pytest.raises(TopicMadeAnew):
-        await make().load([0, 1], SourceLog("another", 4))
-    assert await make().load([1], SourceLog("another", 4)) == {1: 0}
+        await make().load([0, 1], other)
+    assert await make().load([1], other) == {1: 0}
+    # what `trafficapp topics begin-anew` does
+    assert await foreign_partitions(ODDS, settings, LOG) == []
+    assert await foreign_partitions(ODDS, settings, other) == [0]
+    await begin(ODDS, settings, other, [0])
+    assert await foreign_partitions(ODDS, settings, other) == []
+    following = make()
+    assert await following.load([0, 1], other) == {0: 0, 1: 0}
+    await following.apply(0, odds(range(7)), owned)
+    assert await names(client, final="FINAL") == told(odds(range(7)))
+    assert await make().load([0], other) == {0: 7}
 
 
 async def test_a_server_that_knows_less_than_before_is_noticed(
