@@ -19,6 +19,8 @@ RIDER_TAPPED_ON = "rider_tapped_on"
 PEAK_RIDERS_PER_HOUR = 280.0
 #: So many times as many come to a hub as to another stop.
 _HUB_WEIGHT = 5.0
+#: So long people have come to stops before the start: as long as they wait on average.
+_WAITED_SECONDS = 360.0
 #: Who finds so many waiting before them goes on foot.
 _MOST_WAITING = 60
 #: Gates and phones are found within so many degrees of their station.
@@ -33,14 +35,15 @@ class Riders:
         stops: of all routes, in order of their numbers.
         chance: the source of chance.
         ids: of messages.
+        demand: how many are under way at the start, as a share of the morning peak.
     """
 
-    def __init__(self, stops: Sequence[Stop], chance: np.random.Generator, ids: MessageIds) -> None:
+    def __init__(self, stops: Sequence[Stop], chance: np.random.Generator, ids: MessageIds, demand: float) -> None:
         self._chance, self._ids = chance, ids
         weights = np.array([_HUB_WEIGHT if stop.is_hub else 1.0 for stop in stops])
         self._share = weights / weights.sum()
         #: How many wait at each stop.
-        self.waiting = np.zeros(len(stops), np.int64)
+        self.waiting = chance.poisson(PEAK_RIDERS_PER_HOUR / 3600 * demand * self._share * _WAITED_SECONDS)
 
     def come(self, demand: float) -> None:
         """Let come who comes to the stops in a second.
