@@ -43,7 +43,6 @@ def alert_feed(topic: str, summary: str, shape: type[_Alert], sample: _Alert, pa
             listed=f"alerts:{topic}",
             seconds=CURRENT_SECONDS,
             channel=f"alerts:{topic}:told",
-            of_other_clocks=True,
         ),
         history=History(
             table="city_alerts",

@@ -117,8 +117,6 @@ class Current:
         seconds: how long a document is kept after it was sent.
         channel: on which documents are told that are newer than what was there; None when nobody is told.
         sent: name of the field that says when it was sent, RFC 3339; None where the record's own time says so.
-        of_other_clocks: whether times of a feed of ours follow clocks of producers, which may run ahead: nothing is
-            left out for that then, and keys are unlisted by when documents were put.
         as_of: given the settings, what turns a document into what it is at a time, aware; for those that say how old
             they are.
     """
@@ -128,7 +126,6 @@ class Current:
     seconds: int
     channel: str | None = None
     sent: str | None = None
-    of_other_clocks: bool = False
     as_of: Callable[[Settings], Callable[[bytes, datetime], bytes]] | None = None
 
     @property
@@ -138,7 +135,7 @@ class Current:
 
     @property
     def put_at(self) -> str:
-        """Sorted set of natural keys of a feed by other clocks, scored by when a document was put, in epoch seconds.
+        """Sorted set of natural keys of a feed that others send, scored by when a document was put, in epoch seconds.
 
         By it keys are unlisted: the times of documents are those of the producers' clocks.
         """
