@@ -226,6 +226,8 @@ class Feed(Generic[Message]):
         forgive: mends what producers write otherwise in a message as JSON has it, such as numbers as text; it is called
             only for messages that have not the form.
         is_ours: whether this application sends it. What is ours is not refused with a letter, but told in the log.
+        any_clock: of what is ours: its times are those of producers whose clocks nobody guards. Stores then believe
+            them as they believe what others send.
         checks: reads and checks a message by rules of the feed's own, in place of all that follows from the fields.
         current: what Redis keeps.
         history: what Postgres keeps.
@@ -249,6 +251,7 @@ class Feed(Generic[Message]):
     place: Callable[[Message], tuple[float, float] | None] | None = None
     forgive: Callable[[dict[str, Any]], None] | None = None
     is_ours: bool = False
+    any_clock: bool = False
     checks: Callable[[Settings], Check] | None = None
     current: Current | NewestLog | None = None
     history: History | None = None
@@ -310,6 +313,11 @@ class Feed(Generic[Message]):
     def time_name(self) -> str | None:
         """What producers call the time, likewise; None when they tell none."""
         return None if self.time is None else written_name(self.shape, self.time)
+
+    @property
+    def has_our_clock(self) -> bool:
+        """Whether its times are about those of our clock, since we send it."""
+        return self.is_ours and not self.any_clock
 
     @property
     def is_kept(self) -> bool:
