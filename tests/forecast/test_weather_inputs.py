@@ -90,8 +90,8 @@ def test_a_step_has_what_had_come_when_it_ended_and_was_not_too_old() -> None:
         came(5.0, "b", 44.6, temperature=10.0),
     ]
     found = weather_of_steps(readings, FIRST, 10, STEP, MIDDLE, SETTINGS)[:, 1]
-    # a's second reading is 15 minutes old when step 3 ends, then only b's; that of step 5 is old when step 8 ends
-    assert [None if isnan(one) else one for one in found.tolist()] == [1, 2, 2, 2, -1, 0, 0, 0, None, None]
+    # a's second reading is 15 minutes old when step 3 ends, b's second when step 7 does
+    assert [None if isnan(one) else one for one in found.tolist()] == [1, 2, 2, 2, None, 0, 0, 0, None, None]
     assert np.isnan(weather_of_steps([], FIRST, 3, STEP, MIDDLE, SETTINGS)).all()
 
 
