@@ -156,7 +156,7 @@ def test_as_json_every_line_of_everybody_is_an_object(
             assert process.wait(60) == 0
     told = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     assert all(one.keys() >= {"time", "level", "logger", "message", "role", "process"} for one in told)
-    assert {"up", "migrate", "topics", "worker-1", "history", "live", "alerts", "roads"} == {
+    assert {"up", "migrate", "topics", "worker-1", "history", "live", "alerts", "roads", "feeds"} == {
         one["process"] for one in told
     }
     assert {one["role"] for one in told if one["process"] == "worker-1"} == {"streams"}
