@@ -148,7 +148,7 @@ class TransitPartition:
             vehicle.progress = self._advanced(vehicle_id, vehicle, None, 0)
         else:
             silent_us = clock_us - vehicle.heard_us
-            delay = self._delay.over(vehicle_id, vehicle, clock_us)
+            delay = None if vehicle.delay is None else self._delay.over(vehicle_id, vehicle, when)
             vehicle.heard_us, vehicle.record_us = clock_us, max(when.record_us, vehicle.record_us)
             if delay is not None:
                 told.append(_told(DELAY_ALERTS, vehicle_id, delay))
@@ -250,7 +250,7 @@ class TransitPartition:
             yield self._state(vehicle_id, vehicle, rfc3339(vehicle.time_us))
 
     def _forget(self, vehicle_id: str, vehicle: Vehicle, clock_us: int) -> Iterator[Told]:
-        if (delay := self._delay.over(vehicle_id, vehicle, clock_us, is_forgotten=True)) is not None:
+        if (delay := self._delay.forgotten(vehicle_id, vehicle, clock_us)) is not None:
             yield _told(DELAY_ALERTS, vehicle_id, delay)
         if (broken := self._breakdown.forgotten(vehicle_id, vehicle, clock_us)) is not None:
             yield _told(BREAKDOWN_ALERTS, vehicle_id, broken)
