@@ -67,8 +67,8 @@ class TransitPartition:
         self._vehicles: dict[str, Vehicle] = {}
         self._routes: dict[str, Route] = {}
         self._paths: dict[str, RoutePath] = {}  # made when they are first needed
-        self._changed_vehicles: set[str] = set()
-        self._changed_routes: set[str] = set()
+        self._changed_vehicles: dict[str, None] = {}  # as sets, in order
+        self._changed_routes: dict[str, None] = {}
         for key, row in rows.items():
             vehicle_id, read = read_row(key, row)
             if isinstance(read, Vehicle):
@@ -119,12 +119,12 @@ class TransitPartition:
         if before is not None and when.record_us < before.told_us:
             return
         self._routes[vehicle_id] = Route(message.route_id, message.path, when.record_us, when.clock_us)
-        self._changed_routes.add(vehicle_id)
+        self._changed_routes[vehicle_id] = None
         if before is None or before.path != message.path:
             self._paths.pop(vehicle_id, None)
             if (vehicle := self._vehicles.get(vehicle_id)) is not None:
                 vehicle.progress = None
-                self._changed_vehicles.add(vehicle_id)
+                self._changed_vehicles[vehicle_id] = None
         path = self._paths[vehicle_id] = RoutePath(message.path, self._closed_within_m)
         shown = TransitRoute(
             route_id=message.route_id,
@@ -140,7 +140,7 @@ class TransitPartition:
 
     def _take_position(self, position: Position, when: When, told: list[Told]) -> None:
         vehicle_id, clock_us = position.vehicle_id, when.clock_us
-        self._changed_vehicles.add(vehicle_id)
+        self._changed_vehicles[vehicle_id] = None
         vehicle = self._vehicles.get(vehicle_id)
         silent_us, verdict = 0, None
         if vehicle is None:
@@ -241,11 +241,11 @@ class TransitPartition:
             if clock_us >= self._due_us(vehicle_id):
                 del self._routes[vehicle_id]
                 self._paths.pop(vehicle_id, None)
-                self._changed_routes.add(vehicle_id)
+                self._changed_routes[vehicle_id] = None
         elif clock_us - vehicle.heard_us >= self._forget_us:
             yield from self._forget(vehicle_id, vehicle, clock_us)
         elif (delay := self._delay.missed(vehicle_id, vehicle, clock_us)) is not None:
-            self._changed_vehicles.add(vehicle_id)
+            self._changed_vehicles[vehicle_id] = None
             yield _told(DELAY_ALERTS, vehicle_id, delay)
             yield self._state(vehicle_id, vehicle, rfc3339(vehicle.time_us))
 
@@ -259,10 +259,10 @@ class TransitPartition:
         yield Told(LIVE_VEHICLE_TABLE, vehicle_id.encode(), None)
         del self._vehicles[vehicle_id]
         self._paths.pop(vehicle_id, None)
-        self._changed_vehicles.add(vehicle_id)
+        self._changed_vehicles[vehicle_id] = None
         if (route := self._routes.get(vehicle_id)) is not None:
             self._routes[vehicle_id] = msgspec.structs.replace(route, used_us=clock_us)
-            self._changed_routes.add(vehicle_id)
+            self._changed_routes[vehicle_id] = None
 
 
 def _met(position: Position, when: When) -> Vehicle:
