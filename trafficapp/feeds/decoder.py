@@ -67,6 +67,8 @@ class FeedDecoder(Generic[Message]):
         self.feed = feed
         self.zone = time_zone(feed.zone_in(settings))
         self._decode = msgspec.json.Decoder(feed.shape).decode
+        #: Found once: it is asked of each message.
+        self._texts = (feed.key_name,)
         self._checks = feed.checks(settings) if feed.checks is not None else None
         ahead = feed.future_seconds_in(settings)
         self.future_us = None if ahead is None else round(ahead * 1e6)
@@ -163,7 +165,7 @@ class FeedDecoder(Generic[Message]):
             raise Rejected("invalid_field", f"the table cannot hold {error}") from None
 
     def _read_form(self, value: bytes | None) -> Message:
-        return read_form(value, self.feed.shape, self._decode, (self.feed.key_name,), self._forgive)
+        return read_form(value, self.feed.shape, self._decode, self._texts, self._forgive)
 
     def _forgive(self, message: dict[str, Any]) -> None:
         """Numbers that are written as text are numbers; what is none stays as it is, and is refused."""
