@@ -18,7 +18,6 @@ from models.timestamps import epoch_us, rfc3339
 from tests.areas.counters import NOON_US, STREAM, area_settings, encoded, reading
 from trafficapp.areas.reading import AreaReader
 
-
 READER = AreaReader(area_settings())
 UNGUARDED = AreaReader(area_settings(future_seconds=None))
 

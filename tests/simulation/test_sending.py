@@ -11,6 +11,7 @@ from models.roads.messages import decode_road_message
 from tests.verification.log import end_offsets, read_log
 from trafficapp.cli import main
 from trafficapp.engine.kafka import create_topics
+from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import load_settings
 from trafficapp.simulation.city import City
 from trafficapp.topics import EVENTS_RAW, GPS_DATA, ROADS_RAW, declared_topics
@@ -20,7 +21,7 @@ async def test_feed_cameras_and_probes_arrive(
     kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch, city: City
 ) -> None:
     settings = load_settings(kafka={"bootstrap_servers": kafka_bootstrap})
-    await create_topics(settings, declared_topics(settings))
+    await create_topics(settings, declared_topics(settings, FEEDS))
     topics = (ROADS_RAW, EVENTS_RAW, GPS_DATA)
     first = {topic: end_offsets(kafka_bootstrap, topic) for topic in topics}
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka_bootstrap)
