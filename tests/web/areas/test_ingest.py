@@ -26,7 +26,7 @@ from trafficapp.engine.telemetry import Telemetry
 from trafficapp.feeds.declaration import Current
 from trafficapp.settings import load_settings
 from trafficapp.stores.redis.connection import connect
-from trafficapp.topics import LIVE_VEHICLES, topics_of
+from trafficapp.topics import live_vehicles, topics_of
 from web.application import setup
 from web.areas import deliveries
 from web.auth.callers import CALLER, Caller, CallerRole
@@ -39,7 +39,7 @@ from web.sockets.clients import SocketClient, SocketClients
 Client = TestClient[web.Request, web.Application]
 
 #: What stands for the newest state of a vehicle.
-VEHICLES = replace(PARKING_BAYS, topic=LIVE_VEHICLES, rekey=False)
+VEHICLES = replace(PARKING_BAYS, topic=live_vehicles, rekey=False)
 
 
 @pytest.fixture(scope="module")
