@@ -36,6 +36,7 @@ from web.sockets.notification_feed import NotificationFeed
 from web.sockets.subscription import Tasks
 from web.sockets.window_feed import LiveFeed
 from web.sockets.windows import MetricsSockets
+from web.still_cameras import snapshot as still_snapshots
 
 
 def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[[], Redis]) -> None:
@@ -118,6 +119,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *predictions_roads.operations(),
         *prediction_accuracy.operations(),
         *camera_predictions.operations(settings),
+        *still_snapshots.operations(),
         *health.operations(),
         Operation("GET /metrics", exposition, Tag.OPERATION, access=Access.OPEN, content_type="text/plain"),
         *sockets.operations(),

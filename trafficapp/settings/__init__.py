@@ -34,6 +34,7 @@ from trafficapp.settings.roads import HereSettings as HereSettings
 from trafficapp.settings.roads import NotificationSettings as NotificationSettings
 from trafficapp.settings.roads import RoadSettings as RoadSettings
 from trafficapp.settings.sections import Seconds, Section
+from trafficapp.settings.still_cameras import StillCameraSettings as StillCameraSettings
 
 Role = Literal["streams", "alerts", "roads", "feeds", "history", "live"]
 
@@ -394,6 +395,7 @@ class Settings(BaseSettings):
     city: CitySettings = Field(default_factory=CitySettings)
     roads: RoadSettings = Field(default_factory=RoadSettings)
     riders: RiderSettings = Field(default_factory=RiderSettings)
+    still_cameras: StillCameraSettings = Field(default_factory=StillCameraSettings)
     here: HereSettings = Field(default_factory=HereSettings)
     forecast: ForecastSettings = Field(default_factory=ForecastSettings)
     notifications: NotificationSettings = Field(default_factory=NotificationSettings)
