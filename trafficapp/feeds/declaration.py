@@ -232,6 +232,8 @@ class Feed(Generic[Message]):
         sends: what goes on to rules or to another feed; producers may then use any key and partitioner.
         place: where a message is of, (latitude, longitude) in degrees, or None; see the setting ``city.bounds``.
         is_ours: whether this application sends it. What is ours is not refused with a letter, but told in the log.
+        any_clock: of what is ours: its times are those of producers whose clocks nobody guards. Stores then believe
+            them as they believe what others send.
         checks: reads and checks a message by rules of the feed's own, in place of all that follows from the fields.
         current: what Redis keeps.
         history: what Postgres keeps.
@@ -254,6 +256,7 @@ class Feed(Generic[Message]):
     sends: Sends | None = None
     place: Callable[[Message], tuple[float, float] | None] | None = None
     is_ours: bool = False
+    any_clock: bool = False
     checks: Callable[[Settings], Check] | None = None
     current: Current | NewestLog | None = None
     history: History | None = None
@@ -315,6 +318,11 @@ class Feed(Generic[Message]):
     def time_name(self) -> str | None:
         """What producers call the time, likewise; None when they tell none."""
         return None if self.time is None else written_name(self.shape, self.time)
+
+    @property
+    def has_our_clock(self) -> bool:
+        """Whether its times are about those of our clock, since we send it."""
+        return self.is_ours and not self.any_clock
 
     @property
     def is_kept(self) -> bool:

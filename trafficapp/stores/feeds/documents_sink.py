@@ -107,10 +107,11 @@ class DocumentsSink(FeedRedisSink[NewestDocuments, Document]):
 
     def shared(self) -> Sequence[Any]:
         """The sorted set; how long keys stay in it, the channel, and where it stands when keys were put."""
-        self._current, is_ours = current_of(self._feed), self._feed.is_ours
+        self._current = current_of(self._feed)
         self._ahead_us = max(_AHEAD_US, self._decoder.future_us or 0)
         seconds = max(_LISTED_SECONDS, self._current.seconds)
-        return self._current.listed, seconds, self._current.channel or "", "" if is_ours else self._current.put_at
+        put_at = "" if self._feed.has_our_clock else self._current.put_at
+        return self._current.listed, seconds, self._current.channel or "", put_at
 
     def new_memory(self) -> NewestDocuments:
         """No document."""
@@ -167,7 +168,7 @@ class DocumentsSink(FeedRedisSink[NewestDocuments, Document]):
             now_us = round(now * MICROSECONDS_PER_SECOND)
             newest_us = max(now_us, min(record.timestamp * 1000, now_us + _RECORD_AHEAD_US))
             # what others send was judged by the feed's own guard, or has none
-            if self._feed.is_ours and (
+            if self._feed.has_our_clock and (
                 sent_us - newest_us > _AHEAD_US or accepted.time_us - max(sent_us, now_us) > self._ahead_us
             ):
                 self.leave_out(record, "future", "it is ahead of its time")

@@ -97,7 +97,7 @@ class RowsSink(HistorySink[RowBatch]):
 
     def _partition(self, day: datetime) -> TimePartition:
         """Where no guard refuses times, one producer could claim each day of the century: there are fewer months."""
-        if self._decoder.future_us is None and not self._feed.is_ours:
+        if self._decoder.future_us is None and not self._feed.has_our_clock:
             return month_partition(self._history.table, day)
         return partition_of(self._history, day)
 
