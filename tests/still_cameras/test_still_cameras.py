@@ -125,7 +125,7 @@ async def test_what_cameras_say_is_kept_and_their_pictures_are_shown(
     assert "sandbox" in headers["Content-Security-Policy"]
     for path in ("b%2F%C3%BC", "c", "unknown"):
         status, headers, _ = answers[path]
-        assert (status, headers["Content-Type"]) == (404, "application/problem+json; charset=utf-8")
+        assert (status, headers["Content-Type"]) == (404, "application/problem+json")
 
 
 async def heard_by(redis_server: RedisServer) -> bool:

@@ -97,6 +97,7 @@ STILL_CAMERAS = Feed(
     key="camera_id",
     future_seconds=None,
     is_ours=True,
+    any_clock=True,
     current=Current(
         document="still_camera:{key}:current",
         listed="still_cameras:known",
@@ -144,6 +145,7 @@ STILL_SNAPSHOTS = Feed(
     # as long as a picture is current, an emptied Redis can be filled again
     retention_hours=_CURRENT_SECONDS / 3600,
     is_ours=True,
+    any_clock=True,
     current=Current(
         document="still_camera:{key}:snapshot", listed="still_cameras:with_snapshot", seconds=_CURRENT_SECONDS
     ),
