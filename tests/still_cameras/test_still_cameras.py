@@ -15,13 +15,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from models.timestamps import epoch_us, rfc3339
-from tests.feeds.place import Place, place_of, told, until
+from tests.feeds.place import Place, place_of, told
 from tests.still_cameras.test_snapshots import HTML, JPEG, PNG
 from tests.stores.redis.redis_server import RedisServer
 from trafficapp.engine.kafka import create_topics
 from trafficapp.still_cameras.feeds import STILL_CAMERA_MESSAGES, STILL_CAMERAS, STILL_SNAPSHOTS
 from trafficapp.stores.migrations import migrate
-from trafficapp.stores.redis.connection import connect
 from trafficapp.topics import declared_topics
 
 ROME = ZoneInfo("Europe/Rome")
@@ -78,22 +77,22 @@ async def test_what_cameras_say_is_kept_and_their_pictures_are_shown(
     later = now + timedelta(seconds=30)
     async with still_cameras(database_url, kafka_bootstrap, redis_server) as places:
         cameras, said, pictures = places["cameras"], places[STILL_CAMERAS.name], places[STILL_SNAPSHOTS.name]
-        async with said.api() as client, client.ws_connect(said.socket_path) as socket:
-            await until(lambda: heard_by(redis_server))
-            await cameras.send(
-                message("a", now, snapshot=b64(JPEG)),
-                message("a", later, snapshot=b64(PNG), id=7, device_id=None),
-                message("a", now - timedelta(seconds=30), snapshot=b64(JPEG)),
-                message("b/ü", now, snapshot="https://cameras.example/b.jpg", location=["44.5", "11.3"], speed="3"),
-                message("c", now, snapshot=b64(HTML), direction=270, location=None),
-                key=b"random",
-            )
-            await cameras.check()
-            for place in (said, pictures):
-                await place.put()
-            await said.keep()
-            heard = await told(socket)
-            rows = {(row["camera_id"], row["observed_at"]): row for row in await said.rows()}
+        await cameras.send(
+            message("a", now, snapshot=b64(JPEG)),
+            message("a", later, snapshot=b64(PNG), id=7, device_id=None),
+            message("a", now - timedelta(seconds=30), snapshot=b64(JPEG)),
+            message("b/ü", now, snapshot="https://cameras.example/b.jpg", location=["44.5", "11.3"], speed="3"),
+            message("c", now, snapshot=b64(HTML), direction=270, location=None),
+            key=b"random",
+        )
+        await cameras.check()
+        for place in (said, pictures):
+            await place.put()
+        await said.keep()
+        rows = {(row["camera_id"], row["observed_at"]): row for row in await said.rows()}
+        async with said.api() as client:
+            async with client.ws_connect(said.socket_path) as socket:
+                heard = await told(socket)
             answers = {}
             for path in ("a", "b%2F%C3%BC", "c", "unknown"):
                 async with client.get(f"/api/still-cameras/{path}/snapshot") as answer:
@@ -126,16 +125,6 @@ async def test_what_cameras_say_is_kept_and_their_pictures_are_shown(
     for path in ("b%2F%C3%BC", "c", "unknown"):
         status, headers, _ = answers[path]
         assert (status, headers["Content-Type"]) == (404, "application/problem+json")
-
-
-async def heard_by(redis_server: RedisServer) -> bool:
-    """Whether a worker listens for what cameras say."""
-    client = connect(redis_server.url)
-    try:
-        assert STILL_CAMERAS.current is not None
-        return bool((await client.pubsub_numsub("still_cameras:told"))[0][1])
-    finally:
-        await client.aclose()
 
 
 async def test_what_is_too_large_or_wrong_is_refused_with_the_reason_and_costs_no_neighbour(
