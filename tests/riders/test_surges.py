@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import given, settings
@@ -35,7 +35,11 @@ def tick(second: float) -> Tick:
     return Tick(BEGIN_US + round(second * SECOND_US))
 
 
-def applied(*log: Tap | Tick | Read, limits: Limits | None = None) -> Applied:
+#: What a log has.
+Entry: TypeAlias = Tap | Tick | Read
+
+
+def applied(*log: Entry, limits: Limits | None = None) -> Applied:
     """What comes of a log, which is what the oracle says whether another process takes over everywhere or nowhere."""
     assert_is_the_oracles(list(log), limits or Limits(), set(range(len(log))))
     return assert_is_the_oracles(list(log), limits or Limits(), set())
@@ -47,7 +51,7 @@ def counted(made: Applied) -> list[tuple[float, int]]:
 
 
 def test_a_surge_is_opened_by_the_first_tap_beyond_the_limit_and_told_to_the_end() -> None:
-    log = [read(0), *(tap(number, number) for number in range(12)), tap(3, 13), read(14)]
+    log: list[Entry] = [read(0), *(tap(number, number) for number in range(12)), tap(3, 13), read(14)]
     made = applied(*log)
     assert [(number, alert.state, alert.tap_count) for number, alert in made.surges] == [(11, "opened", 11)]
     made = applied(*log, tick(0), tick(60), tick(120))
@@ -78,7 +82,17 @@ def test_a_repeat_counts_once_in_a_window_and_again_in_another_one() -> None:
 
 
 def test_a_late_tap_is_told_as_a_dead_letter_and_changes_nothing() -> None:
-    log = [read(0), tap(1, 58), tap(2, 64), tap(3, 71), read(72), tap(4, 59, at=73), tick(73), tick(200), tick(300)]
+    log: list[Entry] = [
+        read(0),
+        tap(1, 58),
+        tap(2, 64),
+        tap(3, 71),
+        read(72),
+        tap(4, 59, at=73),
+        tick(73),
+        tick(200),
+        tick(300),
+    ]
     made = applied(*log)
     assert counted(made) == [(0, 1), (60, 2)]
     ((number, letter),) = made.letters
@@ -100,7 +114,7 @@ def test_a_late_tap_is_told_as_a_dead_letter_and_changes_nothing() -> None:
 
 
 def test_a_late_tap_is_heard_too_so_its_zone_is_not_silent() -> None:
-    log = [read(0), tap(1, 58), tap(2, 64), tap(3, 71), read(72), tap(4, 59, at=120), tick(165)]
+    log: list[Entry] = [read(0), tap(1, 58), tap(2, 64), tap(3, 71), read(72), tap(4, 59, at=120), tick(165)]
     assert counted(applied(*log)) == [(0, 1)]
     assert counted(applied(*log, tick(215))) == [(0, 1), (60, 2)]
 
@@ -109,7 +123,7 @@ def test_no_window_is_final_before_every_partition_was_read_so_far() -> None:
     # after an outage partition 0 is read faster than partition 1
     ahead = [tap(number, 5 * number) for number in range(40)]
     behind = [tap(100 + number, 5 * number, partition=1) for number in range(40)]
-    log = [read(0, 0, 2), *ahead, read(200, 0, 2), *behind, read(200, 1, 2), tick(200), tick(400)]
+    log: list[Entry] = [read(0, 0, 2), *ahead, read(200, 0, 2), *behind, read(200, 1, 2), tick(200), tick(400)]
     made = applied(*log)
     assert made.letters == []
     assert counted(made) == [(0, 24), (60, 24), (120, 24), (180, 8)]
@@ -118,7 +132,7 @@ def test_no_window_is_final_before_every_partition_was_read_so_far() -> None:
 
 
 def test_what_an_earlier_record_of_another_partition_says_of_the_time_counts_from_then_on() -> None:
-    log = [
+    log: list[Entry] = [
         *(read(0, 0, 2), read(0, 1, 2)),
         *(tap(number, 8 * number) for number in range(10)),
         # two windows on, by a record that came later than all of the other partition
@@ -136,9 +150,9 @@ def test_a_zone_that_was_heard_before_the_first_tick_is_silent_from_there_on() -
     assert counted(applied(read(0), early, tick(1000), tick(1091))) == [(0, 1)]
 
 
-def weeks(count: int, taps: int) -> list[Tap | Tick | Read]:
+def weeks(count: int, taps: int) -> list[Entry]:
     """The hour that begins with the minute after, in some weeks, with so many taps in each of its quarters."""
-    log: list[Tap | Tick | Read] = []
+    log: list[Entry] = []
     for week in range(count):
         for quarter in range(4):
             second = week * WEEK_S + 60 + 900 * quarter
@@ -159,7 +173,7 @@ def weeks(count: int, taps: int) -> list[Tap | Tick | Read]:
 def test_what_is_usual_is_learned_by_the_hour_of_the_week(known: int, usual: float | None, limit: int) -> None:
     assert BEGIN_US % (3600 * SECOND_US) == 59 * 60 * SECOND_US, "a minute before an hour"
     # the zone is known from the hour before on
-    log = [read(0), tap(8000, 10), *weeks(known, 7)]
+    log: list[Entry] = [read(0), tap(8000, 10), *weeks(known, 7)]
     log += [tap(9000 + number, known * WEEK_S + 120 + number) for number in range(16)]
     log += [tick(known * WEEK_S + 120), tick(known * WEEK_S + 3000)]
     made = applied(*log, limits=Limits(size=900, idle=1000))
@@ -169,7 +183,13 @@ def test_what_is_usual_is_learned_by_the_hour_of_the_week(known: int, usual: flo
 
 
 def test_the_hour_in_which_a_zone_is_met_first_is_no_whole_one() -> None:
-    log = [read(0), *weeks(2, 7), tap(9000, 2 * WEEK_S + 120), tick(2 * WEEK_S + 120), tick(2 * WEEK_S + 3000)]
+    log: list[Entry] = [
+        read(0),
+        *weeks(2, 7),
+        tap(9000, 2 * WEEK_S + 120),
+        tick(2 * WEEK_S + 120),
+        tick(2 * WEEK_S + 3000),
+    ]
     made = applied(*log, limits=Limits(size=900, idle=1000))
     assert made.windows[-1][1].usual_taps is None
 

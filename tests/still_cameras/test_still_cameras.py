@@ -131,7 +131,7 @@ async def test_what_is_too_large_or_wrong_is_refused_with_the_reason_and_costs_n
     database_url: str, kafka_bootstrap: str, redis_server: RedisServer
 ) -> None:
     now = datetime.fromtimestamp(int(time.time()), UTC)
-    wrong = {
+    wrong: dict[str, dict[str, Any]] = {
         "snapshot_too_large": {"snapshot": b64(JPEG + bytes(256 << 10))},
         "missing_field": {"camera_id": None},
         "invalid_timestamp": {"timestamp": "soon"},

@@ -93,9 +93,14 @@ class RiderFeed:
         """The next taps."""
         return [self._next() for _ in range(count)]
 
+    @property
+    def end_us(self) -> int:
+        """Ten windows behind the taps that were made."""
+        return self.begin_us + self._sent * self.pace_us + 10 * self.window_us
+
     def last(self) -> list[Message]:
-        """Taps ten windows on, which make the windows of all others final; theirs stay open, and are not looked at."""
-        end_us = self.begin_us + self._sent * self.pace_us + 10 * self.window_us
+        """Taps from `end_us` on, which make the windows of all others final; theirs stay open, and are not looked at."""
+        end_us = self.end_us
         found = []
         for number in range(4):
             for station, (latitude, longitude) in enumerate(_STATIONS):
