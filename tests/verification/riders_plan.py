@@ -99,7 +99,7 @@ class RiderFeed:
         return self.begin_us + self._sent * self.pace_us + 10 * self.window_us
 
     def last(self) -> list[Message]:
-        """Taps from `end_us` on, which make the windows of all others final; theirs stay open, and are not looked at."""
+        """Taps from `end_us` on, which make the windows of all others final; theirs stay open."""
         end_us = self.end_us
         found = []
         for number in range(4):
