@@ -36,13 +36,15 @@ _BATCH = 500
 #: Event time between two taps.
 _PACE_US = 72_000
 _DISORDER_SECONDS, _LATENESS_SECONDS = 60, 120
-_SURGE_TAPS = 10
+#: So that about half of the windows are surges.
+_SURGE_TAPS = 40
 _BACK_SECONDS = 120.0
 _PATIENCE_SECONDS = 180.0
 _KILLED = ("feeds", "feeds-2", "feeds", "feeds-2", "feeds", "history", "live")
 _SETTINGS = {
     "TRAFFICAPP_RIDERS__ALLOWED_LATENESS_SECONDS": str(_LATENESS_SECONDS),
     "TRAFFICAPP_RIDERS__IDLE_TIMEOUT_SECONDS": "3600",
+    "TRAFFICAPP_RIDERS__SURGE_TAPS": str(_SURGE_TAPS),
 }
 _LATE = re.compile(r"the window of (\S+) of (\S+) is final").fullmatch
 
