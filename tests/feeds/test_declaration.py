@@ -16,13 +16,14 @@ from tests.feeds.parking_bays import PARKING_BAYS
 from trafficapp.feeds.declaration import Feed
 from trafficapp.feeds.declared import FEEDS
 from trafficapp.feeds.decoder import FeedDecoder, sample_of
-from trafficapp.roads.feeds import NOTIFICATION_LOG, ROADS
+from trafficapp.roads.feeds import NOTIFICATION_LOG, NOTIFIED, PREDICTED, ROAD_SPEEDS, ROADS
 from trafficapp.settings import load_settings
 from trafficapp.stores.feeds.table import kept_tables, statement
 from trafficapp.stores.postgres.retention import KeptTable
-from trafficapp.topics import GPS_DATA, MAX_RECORD_BYTES, TIMESTAMP_TYPE, declared_topics, topics_of
+from trafficapp.topics import MAX_RECORD_BYTES, ROUTE_UPDATES, TIMESTAMP_TYPE, declared_topics, topics_of
 
 NOON_US = epoch_us("2026-07-01T12:00:00Z")
+ROAD_FEEDS = (ROAD_SPEEDS, ROADS, PREDICTED, NOTIFIED)
 
 
 @pytest.mark.parametrize("feed", FEEDS, ids=lambda feed: feed.name)
@@ -31,7 +32,7 @@ def test_a_sample_of_every_feed_is_accepted(feed: Feed[Any]) -> None:
     assert FeedDecoder(feed, load_settings()).check(*sample_of(feed, now), epoch_us(now)).time_us == epoch_us(now)
 
 
-@pytest.mark.parametrize("feed", FEEDS, ids=lambda feed: feed.name)
+@pytest.mark.parametrize("feed", ROAD_FEEDS, ids=lambda feed: feed.name)
 def test_the_topics_of_roads_are_those_of_their_feeds(feed: Feed[Any]) -> None:
     settings = load_settings(retention={"topic_hours": 7, "alert_topic_days": 3}, kafka={"partitions": 5})
     declared = {topic.name: topic for topic in declared_topics(settings)}
@@ -47,11 +48,11 @@ def test_no_topic_is_declared_twice() -> None:
 
 def test_a_feed_declares_its_topic_whoever_knew_it_before() -> None:
     settings = load_settings()
-    feed = replace(PARKING_BAYS, topic=GPS_DATA, partitions=7, retention_hours=3)
+    feed = replace(PARKING_BAYS, topic=ROUTE_UPDATES, partitions=7, retention_hours=3)
     declared = {topic.name: topic for topic in declared_topics(settings, [*FEEDS, feed])}
-    assert declared[GPS_DATA] == topics_of(feed, settings)[0]
-    assert (declared[GPS_DATA].partitions, declared[GPS_DATA].config["retention.ms"]) == (7, "10800000")
-    assert declared[GPS_DATA].config[TIMESTAMP_TYPE] == "LogAppendTime"
+    assert declared[ROUTE_UPDATES] == topics_of(feed, settings)[0]
+    assert (declared[ROUTE_UPDATES].partitions, declared[ROUTE_UPDATES].config["retention.ms"]) == (7, "10800000")
+    assert declared[ROUTE_UPDATES].config[TIMESTAMP_TYPE] == "LogAppendTime"
 
 
 def test_an_inner_topic_takes_what_came_compressed() -> None:
@@ -110,7 +111,8 @@ def test_how_long_rows_are_kept_is_declared() -> None:
     tables = {table.name: table for table in kept_tables([*FEEDS, PARKING_BAYS], settings)}
     assert tables["notifications"] == KeptTable("notifications", timedelta(days=11), ("event_id",), "notified_at")
     assert tables["parking_bays"] == KeptTable("parking_bays", timedelta(days=30), None, "observed_at")
-    assert set(tables) == {"notifications", "predictions", "road_observations", "parking_bays"}
+    assert set(tables) >= {"notifications", "predictions", "road_observations", "parking_bays"}
+    assert len(tables) == len({feed.history.table for feed in [*FEEDS, PARKING_BAYS] if feed.history is not None})
 
 
 def test_only_the_newest_row_is_kept_where_that_is_declared() -> None:
