@@ -50,6 +50,7 @@ from web.sockets.notification_feed import NotificationFeed
 from web.sockets.subscription import Tasks
 from web.sockets.window_feed import LiveFeed
 from web.sockets.windows import MetricsSockets
+from web.still_cameras import snapshot as still_snapshots
 from web.transit import vehicles as transit_vehicles
 from web.weather import history as weather_history
 
@@ -162,6 +163,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *weather_history.operations(),
         *transit_vehicles.operations(),
         *CityViews(lambda: sum(clients.count for clients in socket_clients)).operations(),
+        *still_snapshots.operations(),
         *health.operations(),
         Operation("GET /metrics", exposition, Tag.OPERATION, access=Access.OPEN, content_type="text/plain"),
         *sockets.operations(),
