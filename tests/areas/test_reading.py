@@ -18,7 +18,6 @@ from models.timestamps import epoch_us, rfc3339
 from tests.areas.counters import NOON_US, STREAM, area_settings, encoded, reading
 from trafficapp.areas.reading import AreaReader
 
-
 READER = AreaReader(area_settings())
 UNGUARDED = AreaReader(area_settings(future_seconds=None))
 
@@ -81,6 +80,7 @@ def test_a_time_without_an_offset_is_of_the_zone_of_the_settings() -> None:
         ("2025-12-01T20:21:42+00:00", "Asia/Ho_Chi_Minh", "02_12_2025"),
         (1764620502, "Asia/Ho_Chi_Minh", "02_12_2025"),
         ("20251202T032142+0700", "UTC", "02_12_2025"),
+        ("2025-12-01T23:30:00-0200", "Asia/Ho_Chi_Minh", "01_12_2025"),
     ],
 )
 def test_the_day_is_that_of_where_the_counter_stands(told: Any, zone: str, day: str) -> None:

@@ -31,8 +31,8 @@ LONGEST_KEY = 256
 #: A document may be so many times longer than its message was: ``1e15`` is written in full.
 _MOST_TIMES_LONGER = 8
 
-#: What rules and fields raise on values that nobody thought of.
-_FAULTS = (*MALFORMED, AttributeError, LookupError, ArithmeticError)
+#: What rules, fields and conversions raise on values that nobody thought of.
+FAULTS = (*MALFORMED, AttributeError, LookupError, ArithmeticError)
 
 _Read = TypeVar("_Read", bound=Struct)
 
@@ -96,7 +96,7 @@ class FeedDecoder(Generic[Message]):
             else:
                 accepted = self._by_fields(key, value, record_us)
             return accepted if self.feed.is_ours else self._keepable(accepted, len(value or b""), record_us)
-        except _FAULTS as error:
+        except FAULTS as error:
             # one message stops no others, whatever is odd about it
             raise Rejected("invalid_field", f"{type(error).__name__}: {error}") from None
 
