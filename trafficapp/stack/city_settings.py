@@ -7,7 +7,7 @@ import json
 from trafficapp.settings import Settings
 
 #: Sections with a zone of times that have no offset.
-_ZONED = ("fleet", "transit", "riders", "incidents", "weather", "areas")
+_ZONED = ("fleet", "transit", "riders", "incidents", "weather", "areas", "still_cameras")
 #: The city ends so far outside of its road graph, degrees: places are noisy, and riders stand beside the road.
 _MARGIN_DEGREES = 0.01
 

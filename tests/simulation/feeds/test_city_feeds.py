@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import orjson
 import pytest
+from PIL import Image
 
 from models.timestamps import epoch_us
 from trafficapp.feeds.declared import FEEDS
@@ -27,6 +30,7 @@ from trafficapp.simulation.feeds.city_feeds import FEED_TOPICS, CityFeeds
 from trafficapp.simulation.feeds.forms import FeedZones
 from trafficapp.simulation.feeds.incidents import EMERGENCY_INCIDENTS, TRAFFIC_INCIDENTS
 from trafficapp.simulation.feeds.lines import Line, bus_lines
+from trafficapp.simulation.feeds.pictures import TRAFFIC_CAMERA_DATA
 from trafficapp.simulation.feeds.riders import RIDER_TAPPED_ON
 from trafficapp.simulation.feeds.squares import RADIUS_M, TRAFFIC_DATA
 from trafficapp.simulation.live import LiveCity
@@ -42,7 +46,7 @@ START = datetime(2026, 11, 18, 7, 30, tzinfo=UTC)
 #: An hour before the city's traffic day begins nobody is under way, so its traffic is computed at once.
 EARLY = datetime(2026, 11, 18, 2, 30, tzinfo=UTC)
 ROME = ZoneInfo("Europe/Rome")
-ZONES = FeedZones(ROME, ROME, ROME, ROME)
+ZONES = FeedZones(ROME, ROME, ROME, ROME, ROME)
 
 
 @dataclass
@@ -219,6 +223,21 @@ def test_squares_count_who_is_around(city: City, traffic: Traffic, told: Told) -
         assert square["total_in_area"] == pytest.approx(sum(around), abs=3)
     assert sum(square["total_in_area"] for square in first) > 10
     assert all(each.key is None for each in told.outgoing if each.topic == TRAFFIC_DATA)
+
+
+def test_still_cameras_show_who_is_around(told: Told) -> None:
+    counted = told.of(TRAFFIC_DATA)[:4]
+    for square, told_by in zip(counted, told.of(TRAFFIC_CAMERA_DATA)[:4], strict=True):
+        assert told_by["location"] == [square["latitude"], square["longitude"]]
+        assert told_by["timestamp"] == "2026-11-18T08:30:00"
+        png = Image.open(io.BytesIO(base64.b64decode(told_by["snapshot"], validate=True)))
+        png.load()
+        assert (png.format, png.size) == ("PNG", (96, 96))
+        shades = [shade for _, shade in png.getcolors() or ()]
+        assert len(shades) == (3 if square["total_in_area"] else 2)
+        dark = sum(count for count, shade in png.getcolors() or () if shade == min(shades))
+        # a vehicle is a dot of nine pixels; some stand side by side
+        assert dark <= 9 * square["total_in_area"]
 
 
 def test_rain_is_told_as_it_slows(city: City) -> None:

@@ -14,6 +14,7 @@ from trafficapp.simulation.feeds.buses import VEHICLE_LOCATIONS, VEHICLE_ROUTES,
 from trafficapp.simulation.feeds.forms import FeedZones, LocalClock, MessageIds
 from trafficapp.simulation.feeds.incidents import EMERGENCY_INCIDENTS, TRAFFIC_INCIDENTS, Desks
 from trafficapp.simulation.feeds.lines import bus_lines
+from trafficapp.simulation.feeds.pictures import TRAFFIC_CAMERA_DATA, StillCameras
 from trafficapp.simulation.feeds.riders import RIDER_TAPPED_ON, Riders
 from trafficapp.simulation.feeds.squares import TRAFFIC_DATA, Squares
 from trafficapp.simulation.feeds.weather import Stations
@@ -24,7 +25,7 @@ from trafficapp.weather.topics import WEATHER_DATA
 #: Where the messages go.
 FEED_TOPICS = (
     *(VEHICLE_ROUTES, VEHICLE_LOCATIONS, RIDER_TAPPED_ON, TRAFFIC_INCIDENTS, EMERGENCY_INCIDENTS),
-    *(WEATHER_DATA, TRAFFIC_DATA),
+    *(WEATHER_DATA, TRAFFIC_DATA, TRAFFIC_CAMERA_DATA),
 )
 
 
@@ -61,6 +62,7 @@ class CityFeeds:
         self._desks = Desks(city.graph, shift, LocalClock(zones.incidents), ids)
         self._stations = Stations(city.graph, seed, LocalClock(zones.weather), ids)
         self._squares = Squares(city, LocalClock(zone))
+        self._cameras = StillCameras(city.graph, self._squares, LocalClock(zones.still_cameras), ids)
 
     def messages(
         self, chance: DayChance, played: datetime, speed_kmh: Floats, fleet: Fleet, time_us: int
@@ -82,4 +84,5 @@ class CityFeeds:
         yield from self._desks.reports(chance, played, time_us)
         yield from self._stations.readings(self._second, local, chance.rain_mm_h(played), demand, time_us)
         yield from self._squares.counts(fleet, [bus.place for bus in self.buses.buses], self._second, time_us)
+        yield from self._cameras.pictures(fleet, self._second, time_us)
         self._second += 1

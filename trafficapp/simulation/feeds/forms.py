@@ -70,12 +70,14 @@ class FeedZones:
         trackers: of trackers.
         incidents: of the emergency desk.
         weather: of weather stations.
+        still_cameras: of still cameras.
     """
 
     cars: ZoneInfo = _UTC
     trackers: ZoneInfo = _UTC
     incidents: ZoneInfo = _UTC
     weather: ZoneInfo = _UTC
+    still_cameras: ZoneInfo = _UTC
 
     @classmethod
     def of(cls, settings: Settings) -> FeedZones:
@@ -85,6 +87,7 @@ class FeedZones:
             trackers=ZoneInfo(settings.fleet.gps_zone),
             incidents=ZoneInfo(settings.incidents.time_zone),
             weather=ZoneInfo(settings.weather.time_zone),
+            still_cameras=ZoneInfo(settings.still_cameras.time_zone),
         )
 
 

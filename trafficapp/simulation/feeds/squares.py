@@ -11,7 +11,7 @@ import orjson
 from trafficapp.movement.distance import metres_between
 from trafficapp.roads.graph.earth import metres_along
 from trafficapp.roads.graph.road_graph import RoadGraph
-from trafficapp.simulation.city import LANE_JAM_VPKM, City, Floats
+from trafficapp.simulation.city import LANE_JAM_VPKM, City, Floats, Integers
 from trafficapp.simulation.feeds.forms import LocalClock
 from trafficapp.simulation.vehicles import Fleet
 from trafficapp.sources.outgoing import Outgoing
@@ -36,6 +36,10 @@ class Squares:
     Args:
         city: the city.
         clock: of the counters.
+
+    Attributes:
+        places: latitude and longitude of the middle of each square.
+        lines: latitudes and longitudes of places on the roads around each.
     """
 
     def __init__(self, city: City, clock: LocalClock) -> None:
@@ -48,13 +52,15 @@ class Squares:
         samples = [_samples(graph, edge) for edge in range(graph.edge_count)]
         lat, lon, along = np.concatenate(samples, axis=1)
         edges = np.repeat(np.arange(graph.edge_count), [sample.shape[1] for sample in samples])
+        self.lines: list[tuple[Floats, Floats]] = []
         for square, node in enumerate(self._nodes):
             near = metres_along(lat, lon, graph.node_lat[node], graph.node_lon[node]) <= RADIUS_M
             np.minimum.at(self._begin_m[square], edges[near], along[near])
             np.maximum.at(self._end_m[square], edges[near], along[near])
+            self.lines.append((lat[near], lon[near]))
         lanes_m = (np.maximum(self._end_m - self._begin_m, 0.0) * graph.lanes).sum(1)
         self._room = np.maximum(lanes_m / 1000 * LANE_JAM_VPKM, 1).round().astype(int).tolist()
-        self._places = [(float(graph.node_lat[node]), float(graph.node_lon[node])) for node in self._nodes]
+        self.places = [(float(graph.node_lat[node]), float(graph.node_lon[node])) for node in self._nodes]
         self._told: list[dict[str, object]] = [
             {
                 "stream_id": str(uuid.uuid5(_NAMESPACE, str(graph.node_ids[node]))),
@@ -64,6 +70,11 @@ class Squares:
             }
             for node in self._nodes
         ]
+
+    def around(self, square: int, fleet: Fleet) -> Integers:
+        """Which vehicles are at a square."""
+        begin_m, end_m = self._begin_m[square, fleet.edge], self._end_m[square, fleet.edge]
+        return np.flatnonzero((fleet.position_m >= begin_m) & (fleet.position_m <= end_m))
 
     def counts(
         self, fleet: Fleet, buses: Sequence[tuple[float, float]], second: int, time_us: int
@@ -78,10 +89,8 @@ class Squares:
         """
         if second % TELL_SECONDS:
             return
-        inside = (fleet.position_m >= self._begin_m[:, fleet.edge]) & (fleet.position_m <= self._end_m[:, fleet.edge])
-        squares = zip(self._told, self._places, self._room, inside.sum(1).tolist(), strict=True)
-        for told, here, room, cars in squares:
-            total = cars + sum(metres_between(*here, *place) <= RADIUS_M for place in buses)
+        for square, (told, here, room) in enumerate(zip(self._told, self.places, self._room, strict=True)):
+            total = len(self.around(square, fleet)) + sum(metres_between(*here, *place) <= RADIUS_M for place in buses)
             message = {
                 **told,
                 "timestamp": self._clock.with_offset(time_us),
