@@ -28,6 +28,7 @@ from pydantic_settings import SettingsError as UnreadableSource
 from trafficapp.settings.city import CitySettings as CitySettings
 from trafficapp.settings.deployed_names import NAMES, WrongName, settings_of
 from trafficapp.settings.due_times import NIGHTLY_PATTERN
+from trafficapp.settings.incidents import IncidentSettings as IncidentSettings
 from trafficapp.settings.roads import ForecastSettings as ForecastSettings
 from trafficapp.settings.roads import HereSettings as HereSettings
 from trafficapp.settings.roads import NotificationSettings as NotificationSettings
@@ -395,6 +396,7 @@ class Settings(BaseSettings):
     here: HereSettings = Field(default_factory=HereSettings)
     forecast: ForecastSettings = Field(default_factory=ForecastSettings)
     notifications: NotificationSettings = Field(default_factory=NotificationSettings)
+    incidents: IncidentSettings = Field(default_factory=IncidentSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     backup: BackupSettings = Field(default_factory=BackupSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
