@@ -26,7 +26,7 @@ FORBIDDEN = {
 #: Modules of the domain, with everything below them.
 DOMAIN = (
     *("models", "trafficapp.windows", "trafficapp.alerts", "trafficapp.roads", "trafficapp.forecast"),
-    *("trafficapp.notifications", "trafficapp.analytics", "trafficapp.topics"),
+    *("trafficapp.notifications", "trafficapp.analytics", "trafficapp.topics", "trafficapp.incidents"),
     *("trafficapp.engine.state_rows", "trafficapp.engine.forgetting"),
 )
 ENGINES_AND_CLIENTS = frozenset(
@@ -59,7 +59,7 @@ FLOORS = ("trafficapp.stores", "trafficapp", "agents", "web")
 SUBJECTS = frozenset(
     {
         *("windows", "cameras", "alerts", "roads", "forecast", "notifications", "administration", "analytics"),
-        *("reports", "simulation", "sources", "training", "upkeep"),
+        *("incidents", "reports", "simulation", "sources", "training", "upkeep"),
     }
 )
 MOST_MODULES_IN_A_ROOM = 20

@@ -392,10 +392,11 @@ class IncidentRules:
                 incident.told_clock_us = clock_us
                 self._known.wait_for(incident)
                 return
-            at_us = max(over_us, incident.updated_us)
+            # what was heard last made a step; the clock may be far behind the broker's
+            at_us = incident.updated_us + self._expiry_us(incident)
             self._clear(incident, _EXPIRY, at_us, over_us)
         elif incident.state == "cleared":
-            at_us = max(incident.closed_clock_us + self._reopen_us, incident.updated_us)
+            at_us = incident.updated_us + self._reopen_us
             incident.state, incident.normal_us = "normal", at_us
         else:
             self._known.forget(incident)
