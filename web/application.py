@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from redis.asyncio import Redis
 
+from trafficapp.incidents.feeds import INCIDENT_STEPS
 from web import administration
 from web.alerts import actions as alert_actions
 from web.alerts import export as alert_export
@@ -18,6 +20,10 @@ from web.cameras import analytics, current, dashboard, history, maps
 from web.cameras import predictions as camera_predictions
 from web.documents import views as documents
 from web.feeds.views import views_of
+from web.incidents import actions as incident_actions
+from web.incidents.on_roads import IncidentsOnRoads
+from web.incidents.reports import Reports
+from web.incidents.views import IncidentViews
 from web.roads import current as roads
 from web.roads import exports as road_exports
 from web.roads import feed_roads, prediction_accuracy, routes, simulated_spans
@@ -53,7 +59,9 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     event_sockets = EventSockets(events, settings, telemetry)
     road_notices = NotificationFeed(connect_feed)
     notification_views = NotificationViews(road_notices, settings, telemetry)
-    planning = RoutePlanning(settings.roads, telemetry, context.redis, connect_feed)
+    incidents = IncidentsOnRoads(INCIDENT_STEPS, settings, connect_feed)
+    slows_ahead = timedelta(minutes=settings.incidents.slows_ahead_minutes)
+    planning = RoutePlanning(settings.roads, telemetry, context.redis, connect_feed, incidents.effects, slows_ahead)
     route_cache = RouteCache(context.redis, settings.roads.route_cache_seconds)
     feed_views = views_of(context.feeds, settings, telemetry, connect_feed)
     heard_feeds = [views.heard for views in feed_views if views.heard is not None]
@@ -75,6 +83,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         feed.start()
         events.start()
         road_notices.start()
+        incidents.start()
         planning.start()
         for heard in heard_feeds:
             heard.start()
@@ -82,7 +91,8 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         context.registry.start()
 
     async def close_sockets(_: web.Application) -> None:
-        await asyncio.gather(feed.stop(), events.stop(), road_notices.stop(), planning.stop(), pings.stop())
+        await asyncio.gather(feed.stop(), events.stop(), road_notices.stop(), planning.stop(), incidents.stop())
+        await pings.stop()
         await asyncio.gather(*(heard.stop() for heard in heard_feeds))
         await asyncio.gather(*(clients.close_all() for clients in socket_clients))
 
@@ -112,6 +122,9 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *feed_roads.operations(),
         *routes.operations(planning, route_cache),
         *road_exports.operations(planning),
+        *Reports(settings).operations(),
+        *incident_actions.operations(),
+        *IncidentViews(planning, settings, context.feeds).operations(),
         *analytics.operations(),
         *road_trends.operations(),
         *simulated_spans.operations(),

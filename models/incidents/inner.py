@@ -44,6 +44,7 @@ class Report(Struct, frozen=True, kw_only=True, tag="report", omit_defaults=True
 class Action(Struct, frozen=True, kw_only=True, tag="action", omit_defaults=True):
     """What an operator did, see `models.incidents.messages.OperatorAction`."""
 
+    action_id: str
     incident_id: str
     action: ActionWord
     by: str

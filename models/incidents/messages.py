@@ -93,6 +93,7 @@ class OperatorAction(Struct, frozen=True, kw_only=True):
     """What an operator did about an incident (``incident_actions``).
 
     Attributes:
+        action_id: given by the API; told twice it counts once.
         incident_id: which.
         action: what.
         by: who.
@@ -101,6 +102,7 @@ class OperatorAction(Struct, frozen=True, kw_only=True):
         unit_id: who is on the way, or there.
     """
 
+    action_id: _Id
     incident_id: _Id
     action: ActionWord
     by: Annotated[str, Meta(min_length=1, max_length=256)]

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from models.incidents.kinds import SeverityClass
+
 #: From speed to free flow, as of the road-speed feed.
 RouteCongestionLevel = Literal["low", "medium", "high"]
 #: predictions: measured and predicted speeds; usual_speeds: those of the time of day; free_flow: nothing is known.
@@ -81,6 +83,29 @@ class AvoidedRoad(Struct, frozen=True, kw_only=True):
     where: Literal["start", "way", "end"]
 
 
+class RouteIncident(Struct, frozen=True, kw_only=True):
+    """An incident on a route, or one that a route keeps off.
+
+    Attributes:
+        incident_id: to be asked for at ``/api/incidents?key=``.
+        incident_type: in the reporter's words.
+        severity: its class.
+        road_name: of the road that it is on.
+        closed: whether nobody may drive there.
+        speed_share: what is left of the speed there; null where it is closed.
+        where: ``route``, it is on the recommended one; ``avoided``, the quickest route would lead past it, were it not
+            there.
+    """
+
+    incident_id: str
+    incident_type: str
+    severity: SeverityClass
+    road_name: str
+    closed: bool
+    speed_share: float | None
+    where: Literal["route", "avoided"]
+
+
 class RouteAnswer(Struct, frozen=True, kw_only=True):
     """The quickest route, and up to two others worth a choice.
 
@@ -92,6 +117,7 @@ class RouteAnswer(Struct, frozen=True, kw_only=True):
         speeds_from: which speeds were used.
         note: why these are not the predictions, or which of them are none of a model; null when all are.
         avoided: closed roads that the routes keep off, in the order in which one would meet them.
+        incidents: those that the recommended route meets, in its order, then those that it keeps off.
         origin_moved_m: how far the recommended route begins from the origin, in metres.
         destination_moved_m: how far it ends from the destination, in metres.
         moved_note: why it begins or ends on another road than the nearest; null when it does not.
@@ -104,6 +130,7 @@ class RouteAnswer(Struct, frozen=True, kw_only=True):
     speeds_from: SpeedSource
     note: str | None
     avoided: list[AvoidedRoad]
+    incidents: list[RouteIncident]
     origin_moved_m: float
     destination_moved_m: float
     moved_note: str | None

@@ -55,6 +55,7 @@ class City:
         return self._take(self.rules.tick(NOON + round(until * SECOND)))
 
     def act(self, action: Any, at: float, incident_id: str = "a", **changes: Any) -> list[Told]:
+        changes = {"action_id": f"{action} {at}"} | changes
         return self.say(Action(incident_id=incident_id, action=action, by="op", **changes), at)
 
     def restart(self) -> None:
@@ -251,6 +252,16 @@ def test_what_makes_no_sense_changes_nothing(steps: list[str], impossible: str) 
         city.act(step, 10)
     assert city.act(impossible, 20) == []
     assert city.act("clear", 20, incident_id="unknown") == []
+
+
+def test_an_action_that_is_told_twice_counts_once() -> None:
+    city = City()
+    city.say(report("a"))
+    city.act("clear", 10, action_id="1")
+    city.act("reopen", 20, action_id="2")
+    city.restart()
+    assert city.act("clear", 30, action_id="1") == []
+    assert city.incidents["a"].state == "verified"
 
 
 # ---------------------------------------------------------------------- reopening

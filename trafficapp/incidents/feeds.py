@@ -115,6 +115,7 @@ def _of_citizen(_: Settings) -> Convert:
 def _of_operator(_: Settings) -> Convert:
     def convert(said: OperatorAction, __: int) -> Iterable[tuple[str, Struct]]:
         action = Action(
+            action_id=said.action_id,
             incident_id=said.incident_id,
             action=said.action,
             by=said.by,
@@ -197,7 +198,9 @@ OPERATORS = Feed(
     summary="What operators did about incidents, through the API.",
     topic=OPERATOR_ACTIONS,
     shape=OperatorAction,
-    sample=OperatorAction(incident_id="inc-4711", action="clear", by="operator-1", timestamp=_NOON),
+    sample=OperatorAction(
+        action_id=_SAMPLE_ID, incident_id="inc-4711", action="clear", by="operator-1", timestamp=_NOON
+    ),
     key="incident_id",
     partitions=CITY_PARTITIONS,
     sends=Sends(to=INCIDENT_RULES, messages=_of_operator),

@@ -71,6 +71,7 @@ class IncidentMemory(Struct, kw_only=True, omit_defaults=True):
         generation: how often reports opened it again: what was claimed before counts no more.
         touched: the higher the later it was heard.
         is_placed: whether reports near it are found to be of it.
+        acted: ids of the newest actions, by which repeats are known.
         closed_clock_us: since when it is cleared, normal or rejected.
     """
 
@@ -114,6 +115,7 @@ class IncidentMemory(Struct, kw_only=True, omit_defaults=True):
     touched: int = 0
     is_placed: bool = True
     units: list[str] = field(default_factory=list)
+    acted: list[str] = field(default_factory=list)
     revision: int = -1
     alert: AlertMemory | None = None
 

@@ -290,10 +290,11 @@ class IncidentRules:
 
     def _act(self, action: Action, when: When) -> None:
         incident = self._known.get(action.incident_id)
-        if incident is None or incident.state not in POSSIBLE_IN[action.action]:
+        if incident is None or incident.state not in POSSIBLE_IN[action.action] or action.action_id in incident.acted:
             return
         if action.action == "reopen" and not self._may_reopen(incident, when):
             return
+        incident.acted = [*incident.acted[1 - _RECENT :], action.action_id]
         if action.level is not None:
             incident.found_level = action.level
         if action.action in {"confirm", "respond"}:

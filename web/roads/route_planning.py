@@ -19,6 +19,8 @@ from redis.asyncio import Redis
 
 from models.roads.routes import SpeedSource
 from trafficapp.engine.telemetry import Telemetry
+from trafficapp.incidents.effects import Effects
+from trafficapp.roads.graph.index import RoadIndex
 from trafficapp.roads.graph.road_graph import Floats, GraphError
 from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.roads.routing.credibility import caveat, why_unusable
@@ -30,7 +32,7 @@ from trafficapp.roads.routing.weights import travel_times
 from trafficapp.settings import RoadSettings
 from trafficapp.stores.redis.connection import UNAVAILABLE
 from trafficapp.stores.roads.published_graph import graph_channel, graph_key, profile_key
-from web.roads.closed_roads import ClosedConditions, closed_now
+from web.roads.closed_roads import ClosedConditions, InTheWay, closed_now
 from web.roads.usual_conditions import UsualConditions
 from web.serving.problems import ProblemError
 from web.sockets.subscription import Subscription, Tasks
@@ -42,6 +44,8 @@ _LOOK_SECONDS = 20.0
 _LOAD_AGAIN_SECONDS = 30.0
 #: Predictions are for so long from now on; later, roads are as usual at that time of day.
 PREDICTED_AHEAD = timedelta(minutes=30)
+
+_NO_EFFECTS = Effects()
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +66,9 @@ class Outlook:
         source: what they are made of.
         note: why they are not the predictions, or what else is to be told with them; None when nothing is.
         free_flow_kmh: of each edge as last told, what congestion is measured against; None when never told.
-        as_if_open: the same without anything closed; None where nothing is.
+        as_if_open: the same without anything in the way; None where nothing is.
         closed_at: closed edges, and when that was told last.
+        effects: what incidents do.
     """
 
     conditions: Conditions
@@ -73,14 +78,16 @@ class Outlook:
     free_flow_kmh: Floats | None
     as_if_open: Conditions | None = None
     closed_at: Mapping[int, datetime] = field(default_factory=dict)
+    effects: Effects = _NO_EFFECTS
 
     @property
     def version(self) -> str:
-        """The version of its speeds, and where something is closed, a name for what."""
-        if not self.closed_at:
-            return self.conditions.version
-        closed = ",".join(map(str, sorted(self.closed_at)))
-        return f"{self.conditions.version} {hashlib.blake2b(closed.encode(), digest_size=8).hexdigest()}"
+        """The version of its speeds, and where something is in the way, a name for what."""
+        names = [self.conditions.version]
+        if self.closed_at:
+            closed = ",".join(map(str, sorted(self.closed_at)))
+            names.append(hashlib.blake2b(closed.encode(), digest_size=8).hexdigest())
+        return " ".join(filter(None, [*names, self.effects.name]))
 
 
 class RoutePlanning:
@@ -91,11 +98,20 @@ class RoutePlanning:
         telemetry: learns what is in use.
         redis: for looking now and then; closed by its owner.
         connect: makes a client for the subscription.
+        effects: given the index of the graph, what incidents do to it now.
+        slows_ahead: departures up to so far ahead meet what incidents slow now.
     """
 
     def __init__(
-        self, settings: RoadSettings, telemetry: Telemetry, redis: Redis, connect: Callable[[], Redis]
+        self,
+        settings: RoadSettings,
+        telemetry: Telemetry,
+        redis: Redis,
+        connect: Callable[[], Redis],
+        effects: Callable[[RoadIndex], Effects] = lambda _: _NO_EFFECTS,
+        slows_ahead: timedelta = timedelta(hours=1),
     ) -> None:
+        self._effects, self._slows_ahead = effects, slows_ahead
         self._settings = settings
         self._telemetry = telemetry
         self._redis = redis
@@ -144,21 +160,45 @@ class RoutePlanning:
 
     def closed(self, now: datetime) -> Mapping[int, datetime]:
         """Edges on which nobody may drive, and when that was told last."""
-        published = None if self._speeds is None else self._speeds.published
-        return closed_now(published, now, self._settings.closed_seconds)
+        return self._closed(self.effects(), now)
 
-    async def outlook(self, departure: datetime, now: datetime) -> Outlook:
+    def _closed(self, effects: Effects, now: datetime) -> Mapping[int, datetime]:
+        published = None if self._speeds is None else self._speeds.published
+        by_feed = closed_now(published, now, self._settings.closed_seconds)
+        by_incidents = effects.closed_at
+        if not by_incidents:
+            return by_feed
+        both = by_feed.keys() & by_incidents.keys()
+        return {**by_feed, **by_incidents, **{edge: max(by_feed[edge], by_incidents[edge]) for edge in both}}
+
+    def effects(self) -> Effects:
+        """What incidents do to the roads now; nothing while the graph is not there yet."""
+        return _NO_EFFECTS if self._planner is None else self._effects(self._planner.index)
+
+    async def outlook(self, departure: datetime, now: datetime, passing: str | None = None) -> Outlook:
         """What is known of the roads at a departure. What is closed now is so whenever one starts.
+
+        Args:
+            departure: when, aware.
+            now: aware.
+            passing: id of an incident that is no obstacle: for those who are sent to it.
 
         Raises:
             ProblemError: 503, the graph is not there yet.
         """
-        planner, closed_at = self.planner, self.closed(now)
+        planner, effects = self.planner, self.effects()
+        if passing is not None:
+            effects = effects.without(passing)
+        closed_at = self._closed(effects, now)
         outlook = await self._with_all_open(departure, now)
-        if not closed_at:
+        shares = effects.shares if departure - now <= self._slows_ahead else {}
+        if not closed_at and not shares:
             return outlook
-        conditions = await self._closed_conditions.of(planner, outlook.conditions, frozenset(closed_at))
-        return replace(outlook, conditions=conditions, as_if_open=outlook.conditions, closed_at=closed_at)
+        is_measured = outlook.source == "predictions"
+        in_the_way = InTheWay(frozenset(closed_at), frozenset(shares.items()), is_measured)
+        conditions = await self._closed_conditions.of(planner, outlook.conditions, in_the_way)
+        as_if_open = outlook.conditions
+        return replace(outlook, conditions=conditions, as_if_open=as_if_open, closed_at=closed_at, effects=effects)
 
     async def _with_all_open(self, departure: datetime, now: datetime) -> Outlook:
         why, speeds = self._doubt(now), self._speeds

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from itertools import groupby
-from typing import cast
+from typing import Literal, cast
 
 import msgspec
 from aiohttp import hdrs, web
@@ -19,6 +19,7 @@ from models.roads.routes import (
     RecommendedRoute,
     RouteAnswer,
     RouteCongestionSummary,
+    RouteIncident,
     RouteQuestion,
     RouteWaypoint,
     encode_route_answer,
@@ -66,7 +67,9 @@ class Routes:
         says how old it is. Where the roads next to a place are an island (no way leads from them, or to them), the
         nearest place is taken from which or to which one does; `origin_moved_m` and `destination_moved_m` say how far
         the route begins and ends from the places, `moved_note` why. 404: a place with no road near enough, or no way
-        from one to the other.
+        from one to the other. Incidents that are verified count within seconds: nobody drives where one closes the
+        road, and past others it takes longer; `incidents` has those that the recommended route meets (`route`) or keeps
+        off (`avoided`).
         """
         now = datetime.now(UTC)
         departure = departure_of(body.departure_time, now)
@@ -138,6 +141,7 @@ def written(found: Recommendation, outlook: Outlook, departure: datetime, graph:
             speeds_from=outlook.source,
             note=outlook.note,
             avoided=[] if found.avoided is None else avoided_roads(found.avoided, outlook.closed_at, graph),
+            incidents=incidents_met(found, outlook, graph),
             origin_moved_m=round(found.origin_moved_m, 1),
             destination_moved_m=round(found.destination_moved_m, 1),
             moved_note="; ".join(_moved(found)) or None,
@@ -158,6 +162,30 @@ def avoided_roads(avoided: Avoided, closed_at: Mapping[int, datetime], graph: Ro
         )
         for number, (name, edges) in enumerate(pieces)
     ]
+
+
+def incidents_met(found: Recommendation, outlook: Outlook, graph: RoadGraph) -> list[RouteIncident]:
+    """Incidents on the recommended route, and those that it keeps off; each once."""
+    met: dict[str, RouteIncident] = {}
+    ways: tuple[tuple[Literal["route", "avoided"], tuple[int, ...]], ...]
+    ways = ("route", found.recommended.edges), ("avoided", found.as_if_open)
+    for where, way in ways:
+        for edge in way:
+            for effect in outlook.effects.on_edge.get(edge, ()):
+                incident = effect.incident
+                met.setdefault(
+                    incident.incident_id,
+                    RouteIncident(
+                        incident_id=incident.incident_id,
+                        incident_type=incident.incident_type,
+                        severity=incident.severity,
+                        road_name=graph.road_name(edge),
+                        closed=effect.speed_share is None,
+                        speed_share=effect.speed_share,
+                        where=where,
+                    ),
+                )
+    return list(met.values())
 
 
 def _moved(found: Recommendation) -> Iterator[str]:

@@ -31,6 +31,7 @@ class Tag(StrEnum):
     ALERTS = "Alerts"
     ANALYTICS = "Analytics"
     ROADS = "Roads"
+    INCIDENTS = "Incidents"
     LIVE = "Live"
     ADMINISTRATION = "Administration"
     OPERATION = "Operation"

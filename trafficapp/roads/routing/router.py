@@ -79,6 +79,9 @@ class Metric(Protocol):
     ) -> tuple[Floats, Floats]:
         """Quickest times from the origins to the end of each via edge, and on to the destinations; inf for none."""
 
+    def seconds_from(self, edges: Integers, destinations: Sequence[State]) -> Floats:
+        """Quickest times from the end of each edge to the destinations, in rounded milliseconds; inf for none."""
+
     def updated(self, seconds_by_edge: Mapping[int, float]) -> Metric:
         """New travel times that differ in some edges; these stay as they are."""
 
@@ -153,6 +156,11 @@ class CchMetric:
         there = routingkit_cch.CCHOneToMany(self._metric, pinned).distances_from_multi(self.whole(origins))
         on = routingkit_cch.CCHManyToOne(self._metric, pinned).distances_to_multi(self.whole(destinations))
         return _in_seconds(there), _in_seconds(on)
+
+    def seconds_from(self, edges: Integers, destinations: Sequence[State]) -> Floats:
+        """See ``Metric``."""
+        to_all = routingkit_cch.CCHManyToOne(self._metric, self._checked(edges.tolist()))
+        return _in_seconds(to_all.distances_to_multi(self.whole(destinations)))
 
     def updated(self, seconds_by_edge: Mapping[int, float]) -> CchMetric:
         """See ``Metric``."""

@@ -74,6 +74,8 @@ class Recommendation:
         origin_moved_m: how far the recommended route begins from the place that was asked for.
         destination_moved_m: how far it ends from the place that was asked for.
         detached: which of the places lie on roads that no way leads from, or to, so that others were taken.
+        as_if_open: positions of the edges of the way that would be the quickest were nothing in the way; empty when
+            nothing is, or nobody asked.
     """
 
     version: str
@@ -83,6 +85,7 @@ class Recommendation:
     origin_moved_m: float = 0.0
     destination_moved_m: float = 0.0
     detached: tuple[End, ...] = ()
+    as_if_open: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +160,7 @@ class RoutePlanner:
             limit_m: how far a place may be from a road.
             under: travel times from `prepare`; those in use unless given.
             free_flow_kmh: of each edge, what congestion is measured against, NaN where only the graph knows.
-            as_if_open: the same travel times without anything closed, to tell what is avoided; None tells nothing.
+            as_if_open: the same travel times without anything in the way, to tell what is avoided; None tells nothing.
 
         Raises:
             InvalidPlace: a place that is not on the globe.
@@ -169,7 +172,8 @@ class RoutePlanner:
             raise ValueError(f"a departure {departure_seconds} s after now")
         conditions = under or self._conditions
         asked = origin, destination, departure_seconds, limit_m
-        avoided = None if as_if_open is None else self._avoided(conditions, self._drives(as_if_open, *asked)[1][0])
+        undisturbed = None if as_if_open is None else self._drives(as_if_open, *asked)[1][0]
+        avoided = None if undisturbed is None else self._avoided(conditions, undisturbed)
         try:
             ends, drives, detached = self._drives(conditions, *asked)
         except Unreachable as error:
@@ -181,7 +185,10 @@ class RoutePlanner:
         origin_m, destination_m = (
             place.distance_m for place in (ends.origin_of(chosen[0]), ends.destination_of(chosen[0]))
         )
-        return Recommendation(conditions.version, routes[0], routes[1:], avoided, origin_m, destination_m, detached)
+        return Recommendation(
+            *(conditions.version, routes[0], routes[1:], avoided, origin_m, destination_m, detached),
+            as_if_open=() if undisturbed is None else undisturbed.edges,
+        )
 
     def _avoided(self, conditions: Conditions, drive: Drive) -> Avoided | None:
         """What is closed of a drive."""

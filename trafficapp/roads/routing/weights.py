@@ -8,7 +8,7 @@ time-dependent flow speeds, 2000), so nobody who starts later arrives earlier.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -27,6 +27,8 @@ SLOWEST_KMH = 2.0
 FASTEST_TO_FREE_FLOW = 1.25
 #: A speed above this is a mistake and not a speed.
 IMPOSSIBLE_KMH = 250.0
+#: What is slowed takes no longer than this, as long as a router can tell.
+_LONGEST_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +130,34 @@ def closed_to_traffic(times: TravelTimes, edges: Collection[int]) -> TravelTimes
     seconds[:, list(edges)] = inf
     seconds.setflags(write=False)
     return replace(times, seconds=seconds)
+
+
+def slowed(times: TravelTimes, graph: RoadGraph, shares: Mapping[int, float], *, are_measured: bool) -> TravelTimes:
+    """The same travel times where something beside the road slows traffic, such as an accident.
+
+    Where a speed was measured, what slows it is in it already or will be soon: it is only held below the share of free
+    flow. Elsewhere the share of the usual speed is left.
+
+    Args:
+        times: travel times.
+        graph: theirs.
+        shares: what is left of the speed of edges, above 0 and up to 1.
+        are_measured: whether known speeds are of now, and not usual ones.
+    """
+    edges = list(shares)
+    left = np.array(list(shares.values()))
+    seconds, speeds = times.seconds.copy(), times.speeds_kmh.copy()
+    now = seconds[:, edges]
+    later = now / left
+    if are_measured:
+        held = np.maximum(now, graph.free_flow_seconds[edges] / left)
+        later = np.where(times.known[edges], held, later)
+    # what is slow is not closed
+    seconds[:, edges] = np.where(np.isinf(now), now, np.minimum(later, np.maximum(now, _LONGEST_SECONDS)))
+    speeds[:, edges] = np.minimum(speeds[:, edges], graph.length_m[edges] / seconds[:, edges] * 3.6)
+    for array in (seconds, speeds):
+        array.setflags(write=False)
+    return replace(times, seconds=seconds, speeds_kmh=speeds)
 
 
 def fastest_kmh(free_flow_kmh: Floats) -> Floats:

@@ -1,0 +1,1 @@
+"""Incidents in Postgres and units in Redis, beyond what every feed has."""
