@@ -158,14 +158,21 @@ class IncidentMemory(Struct, kw_only=True, omit_defaults=True):
 
     def weigh(self, severities: Severities) -> None:
         """Draw from the claims what it is and how bad: doubtful ones count only where there are no others."""
-        names = [name for name in self.claims if not name.startswith(_DOUBTFUL)] or list(self.claims)
-        if not names:
+        claims = self.claims
+        if len(claims) == 1:
+            (name,) = claims
+            kind, _, level = name.removeprefix(_DOUBTFUL).partition(":")
+            self.kind, self.closes = kind, kind == "road_closure"  # type: ignore[assignment]
+            self.level = self.found_level or int(level)
+        elif claims:
+            names = [name for name in claims if not name.startswith(_DOUBTFUL)] or list(claims)
+            split = [name.removeprefix(_DOUBTFUL).split(":") for name in names]
+            kinds: list[Kind] = [kind for kind, _ in split]  # type: ignore[misc]
+            self.kind = min(kinds, key=RANK.__getitem__)
+            self.level = self.found_level or max(int(level) for _, level in split)
+            self.closes = "road_closure" in kinds
+        else:
             return
-        split = [name.removeprefix(_DOUBTFUL).split(":") for name in names]
-        kinds: list[Kind] = [kind for kind, _ in split]  # type: ignore[misc]
-        self.kind = min(kinds, key=RANK.__getitem__)
-        self.level = self.found_level or max(int(level) for _, level in split)
-        self.closes = "road_closure" in kinds
         self.severity_class = severities.class_of(self.level)
         self.is_emergency = self.is_emergency or (self.verified and self.severity_class == "critical")
 

@@ -20,9 +20,9 @@ from tests.stores.redis.redis_server import RedisServer
 from tests.web.conftest import Worker, serving
 from tests.web.roads.test_closed_roads import EDGE, middle
 from tests.web.roads.test_routes import DESTINATION, GRAPH, QUESTION, ask, loaded, put, soon
-from trafficapp.feeds.declaration import Current, Feed
+from trafficapp.feeds.declaration import Current
 from trafficapp.feeds.declared import FEEDS
-from trafficapp.incidents.feeds import EMERGENCY_STEPS, INCIDENT_STEPS
+from trafficapp.incidents.feeds import INCIDENT_STEPS
 from trafficapp.settings import Settings
 from trafficapp.stores.incidents.units import LOCATIONS
 
@@ -40,9 +40,9 @@ def on_the_road(incident_id: str = "i", **changes: Any) -> Incident:
     return incident(incident_id, **{**place, "updated_at": now(), **changes})
 
 
-async def tell(worker: Worker, one: Incident, feed: Feed[Any] = INCIDENT_STEPS) -> None:
+async def tell(worker: Worker, one: Incident) -> None:
     """As the live sink does."""
-    current, document = feed.current, msgspec.json.encode(one)
+    current, document = INCIDENT_STEPS.current, msgspec.json.encode(one)
     assert isinstance(current, Current)
     redis = worker.context.redis
     await redis.set(current.key_of(one.incident_id), document, ex=7200)
@@ -231,11 +231,12 @@ async def test_active_emergencies_are_what_the_citys_dashboard_reads(city_worker
     assert await (await client.get("/api/emergencies/active")).json() == []
     changes = {"status": "responding", "state": "responding", "incident_type": "Theft", "severity": "low"}
     for one in (
-        on_the_road("b"),
-        on_the_road("a", **changes),
-        on_the_road("over", state="normal", status="resolved"),
+        on_the_road("b", is_emergency=True),
+        on_the_road("a", is_emergency=True, **changes),
+        on_the_road("over", is_emergency=True, state="normal", status="resolved"),
+        on_the_road("c"),
     ):
-        await tell(city_worker, one, EMERGENCY_STEPS)
+        await tell(city_worker, one)
 
     async def are_there() -> bool:
         return bool(await (await client.get("/api/emergencies/active")).json())
