@@ -10,6 +10,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.web.conftest import Worker
+from trafficapp.feeds.declared import FEEDS
 from trafficapp.topics import (
     ALERTS,
     CITY_PARTITIONS,
@@ -120,7 +121,8 @@ async def test_asyncapi_says_topics_and_sockets(worker: Worker) -> None:
     sockets = {operation.path for operation in worker.client.app[OPERATIONS] if operation.websocket}
     addresses = {channel["address"]: channel for channel in described["channels"].values()}
     ours = {PREDICTIONS, ROUTE_UPDATES, NOTIFICATIONS}
-    assert addresses.keys() == {EVENTS_RAW, ROADS_RAW, METRICS, ALERTS, DEAD_LETTERS} | ours | sockets
+    feeds = {feed.topic for feed in FEEDS if isinstance(feed.topic, str)}
+    assert addresses.keys() == {EVENTS_RAW, ROADS_RAW, METRICS, ALERTS, DEAD_LETTERS} | ours | feeds | sockets
     assert addresses[EVENTS_RAW]["messages"].keys() == {"Detection", "FlatDetection", "Frame"}
     for topic in ours:
         assert addresses[topic]["bindings"]["kafka"]["partitions"] == CITY_PARTITIONS
