@@ -13,7 +13,7 @@ import orjson
 
 from trafficapp.roads.graph.earth import FlatMap
 from trafficapp.roads.graph.road_graph import RoadGraph
-from trafficapp.simulation.city import Floats
+from trafficapp.simulation.city import Floats, Integers
 from trafficapp.simulation.feeds.forms import LocalClock, MessageIds
 from trafficapp.simulation.feeds.squares import RADIUS_M, Squares
 from trafficapp.simulation.probes import places_along
@@ -76,11 +76,12 @@ class StillCameras:
             }
             yield Outgoing(time_us, str(message["id"]).encode(), orjson.dumps(message), 0, TRAFFIC_CAMERA_DATA)
 
-    def _pixels(self, middle: tuple[float, float], lat: Floats, lon: Floats) -> npt.NDArray[np.int64]:
+    def _pixels(self, middle: tuple[float, float], lat: Floats, lon: Floats) -> Integers:
         """Rows and columns of places; north is up."""
         east_north = self._flat.metres(lat, lon) - self._flat.metres(np.array(middle[0]), np.array(middle[1]))
         column, row = (east_north * (1, -1) / _METRES_PER_PIXEL + PIXELS / 2).T.astype(np.int64)
-        return np.clip(np.array([row, column]), 1, PIXELS - 2)
+        pixels: Integers = np.clip(np.array([row, column]), 1, PIXELS - 2)
+        return pixels
 
 
 def png(picture: _Picture) -> bytes:
@@ -100,7 +101,7 @@ def png(picture: _Picture) -> bytes:
     return _PNG + b"".join(chunks)
 
 
-def _dotted(picture: _Picture, pixels: npt.NDArray[np.int64], shade: int) -> _Picture:
+def _dotted(picture: _Picture, pixels: Integers, shade: int) -> _Picture:
     """The same picture with dots of three by three pixels."""
     row, column = pixels
     for down in (-1, 0, 1):
