@@ -293,13 +293,3 @@ def test_the_same_seed_tells_the_same(city: City, traffic: Traffic, told: Told) 
 def test_without_feeds_there_are_trackers_and_cameras_alone(city: City, views: tuple[CameraView, ...]) -> None:
     live = LiveCity(city, views, 5, ROME, has_feeds=False)
     assert {message.topic for message in until(live, seconds=5)} == {ROADS_RAW, EVENTS_RAW, GPS_DATA}
-
-
-def test_what_is_set_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRAFFICAPP_WEATHER__TIME_ZONE", "UTC")
-    found = city_environment(load_settings())
-    assert found["TRAFFICAPP_FLEET__TIME_ZONE"] == "Europe/Rome"
-    assert "TRAFFICAPP_WEATHER__TIME_ZONE" not in found
-    assert found["TRAFFICAPP_CITY__BOUNDS"] == "[44.4796, 11.2944, 44.5171, 11.3417]"
-    monkeypatch.setenv("TRAFFICAPP_CITY__BOUNDS", "[44.0, 11.0, 45.0, 12.0]")
-    assert "TRAFFICAPP_CITY__BOUNDS" not in city_environment(load_settings())
