@@ -29,7 +29,7 @@ _STOP_SECONDS, _LONGEST_STOP_SECONDS = 8, 45
 _REST_SECONDS = 75
 #: So many of those in it get off at a stop, and at a hub.
 _GET_OFF, _GET_OFF_AT_HUB = 0.1, 0.3
-#: Once in so long a bus breaks down, or its radio fails; chosen so that somebody who watches sees one or two an hour.
+#: Once in so long a bus breaks down, or its radio fails; chosen so that somebody who watches sees some of both an hour.
 _BREAKS_SECONDS = _FAILS_SECONDS = 4 * 3600.0
 #: How long that lasts; one that is silent is missed after two minutes.
 _BROKEN_SECONDS, _SILENT_SECONDS = (360, 900), (150, 420)
