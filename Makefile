@@ -161,6 +161,10 @@ verify-roads: setup-dev ## A road feed with jams and dirt while processes are ki
 verify-city: setup-dev ## All feeds of a city with dirt while processes are killed: tables, keys, letters, alerts (SEED=n)
 	$(BIN)/python -m tests.verification.city $(SEED_OPTION) $(ARGS)
 
+.PHONY: verify-riders
+verify-riders: setup-dev ## 200,000 taps of riders with repeats and disorder while workers are killed: every window and surge (SEED=n)
+	$(BIN)/python -m tests.verification.riders $(SEED_OPTION) $(ARGS)
+
 .PHONY: verify-rebalance
 verify-rebalance: setup-dev ## Workers join, stop, freeze and are killed under load (RUNS=20 SEED=n ARGS=--all)
 	$(BIN)/python -m tests.verification.rebalance --runs $(RUNS) $(SEED_OPTION) $(ARGS)

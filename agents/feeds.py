@@ -38,7 +38,7 @@ from trafficapp.engine.telemetry import Telemetry
 from trafficapp.engine.transactions import Outgoing, TransactionalSink
 from trafficapp.feeds.clock import Tick, encode_tick
 from trafficapp.feeds.declaration import Convert, Current, Feed, NewestLog, Origin
-from trafficapp.feeds.decoder import Accepted, FeedDecoder
+from trafficapp.feeds.decoder import FAULTS, Accepted, FeedDecoder
 from trafficapp.feeds.rules import Rules
 from trafficapp.settings import Settings, SettingsError
 from trafficapp.stores.clickhouse.sink import ClickHouseSink
@@ -126,12 +126,14 @@ class FeedIntake(TransactionalSink):
         """What goes on of a message: topic, key and value of each."""
         if self._sends is None or self._convert is None:
             return [(self._inner_topic, accepted.key, record.value)] if self._feed.rekey else []
+        told: tuple[Any, ...] = accepted.message, accepted.time_us
         if self._sends.with_origin:
-            origin = Origin(partition, record.offset, record.timestamp * 1000)
-            messages = self._convert(accepted.message, accepted.time_us, origin)
-        else:
-            messages = self._convert(accepted.message, accepted.time_us)
-        return [(self._topic_of(one), key, _encode(one)) for key, one in messages]
+            told = *told, Origin(partition, record.offset, record.timestamp * 1000)
+        try:
+            return [(self._topic_of(one), key, _encode(one)) for key, one in self._convert(*told)]
+        except FAULTS as error:
+            # one message stops no others, whatever is odd about it
+            raise Rejected("invalid_field", f"{type(error).__name__}: {error}") from None
 
     def release(self, partitions: Collection[int]) -> None:
         """Forget partitions."""

@@ -20,7 +20,6 @@ NOTIFICATIONS = "traffic-notifications"
 VEHICLE_DATA = "vehicle_data"
 GPS_DATA = "gps_data"
 #: The newest state of each vehicle of the transit system; its map on ``/ws`` is told of it.
-LIVE_VEHICLES = "LIVE_VEHICLE_TABLE"
 
 #: All roads of a city are predicted together, so their checked observations meet in one partition: decision 0013.
 CITY_PARTITIONS = 1

@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from redis.asyncio import Redis
 
 from trafficapp.incidents.feeds import INCIDENT_STEPS
-from trafficapp.topics import LIVE_VEHICLES
+from trafficapp.topics import live_vehicles
 from web import administration
 from web.alerts import actions as alert_actions
 from web.alerts import export as alert_export
@@ -50,6 +50,7 @@ from web.sockets.notification_feed import NotificationFeed
 from web.sockets.subscription import Tasks
 from web.sockets.window_feed import LiveFeed
 from web.sockets.windows import MetricsSockets
+from web.still_cameras import snapshot as still_snapshots
 from web.transit import vehicles as transit_vehicles
 from web.weather import history as weather_history
 
@@ -85,7 +86,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     heard_feeds = [views.heard for views in feed_views if views.heard is not None]
     heard_by_name = {views.feed.name: views.heard for views in feed_views if views.heard is not None}
     realtime = Realtime(settings, telemetry, connect_feed, context.feeds, heard_by_name)
-    ingest = AreaIngest(settings, telemetry, context.publisher.outbox, _vehicles(feed_views))
+    ingest = AreaIngest(settings, telemetry, context.publisher.outbox, _vehicles(feed_views, live_vehicles(settings)))
     socket_clients = (
         *(*sockets.clients.values(), event_sockets.clients, notification_views.clients, ingest.clients),
         realtime.clients,
@@ -162,6 +163,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *weather_history.operations(),
         *transit_vehicles.operations(),
         *CityViews(lambda: sum(clients.count for clients in socket_clients)).operations(),
+        *still_snapshots.operations(),
         *health.operations(),
         Operation("GET /metrics", exposition, Tag.OPERATION, access=Access.OPEN, content_type="text/plain"),
         *sockets.operations(),
@@ -176,9 +178,9 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     web_app.add_routes([*pages.routes(), *documents.routes()])
 
 
-def _vehicles(feed_views: Iterable[FeedViews]) -> DocumentFeed | None:
+def _vehicles(feed_views: Iterable[FeedViews], topic: str) -> DocumentFeed | None:
     """What is told of the newest state of each vehicle, where a feed tells it."""
-    return next((views.heard for views in feed_views if views.topic == LIVE_VEHICLES), None)
+    return next((views.heard for views in feed_views if views.topic == topic), None)
 
 
 def _redis_up(client: Redis) -> Callable[[], Awaitable[bool]]:

@@ -289,6 +289,7 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
                 road_id for road_id, road in states.roads.items() if road.is_closed(now_us, self._closed_us)
             ),
             weather=weather,
+            weather_numbers=self._weather.numbers(),
         )
 
     async def _write_state(self, partition: int, one: Owned[CityRoads]) -> None:

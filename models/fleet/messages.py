@@ -118,14 +118,18 @@ def direction_of(message: TrackerMessage | CarMessage) -> float | None:
 
 def words_of(told: Any) -> str | None:
     """What describes a vehicle, as a text; None when it says nothing."""
-    if isinstance(told, bool) or not isinstance(told, str | int | float):
+    if type(told) is str:
+        return told.strip()[:MOST_CHARACTERS] or None
+    if isinstance(told, bool) or not isinstance(told, int | float):
         return None
-    return str(told).strip()[:MOST_CHARACTERS] or None
+    return str(told)
 
 
 def year_of(told: Any) -> int | None:
     """A year of four digits; None when it is none."""
-    text = str(told).strip() if isinstance(told, str | int) and not isinstance(told, bool) else ""
+    if type(told) is int:
+        return told if 1000 <= told <= 9999 else None
+    text = told.strip() if isinstance(told, str) else ""
     return int(text) if len(text) == 4 and text.isascii() and text.isdigit() else None
 
 

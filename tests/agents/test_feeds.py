@@ -12,7 +12,7 @@ from tests.feeds.parking_bays import PARKING_BAYS
 from trafficapp.application import create_app
 from trafficapp.feeds.declaration import Feed
 from trafficapp.feeds.declared import FEEDS
-from trafficapp.settings import load_settings
+from trafficapp.settings import SettingsError, load_settings
 
 #: Goes on by its natural key, for readers of their own.
 BARE = replace(PARKING_BAYS, name="bare", topic="bare", current=None, history=None, path=None)
@@ -22,6 +22,20 @@ def test_a_feed_that_is_only_keyed_anew_is_checked() -> None:
     settings = load_settings(worker={"role": "feeds"})
     assert "bare" in create_app(settings, [*FEEDS, BARE]).run_readers
     assert "bare" not in create_app(settings, [*FEEDS, replace(BARE, rekey=False)]).run_readers
+
+
+def test_what_clickhouse_keeps_is_a_setting() -> None:
+    def readers(**clickhouse: Any) -> set[str]:
+        settings = load_settings(worker={"role": "clickhouse"}, clickhouse=clickhouse)
+        return set(create_app(settings, [*FEEDS, PARKING_BAYS, BARE]).run_readers)
+
+    url = "http://127.0.0.1:8123"
+    assert readers() == set()
+    assert readers(url=url, feeds=["parking-bays"]) == {"trafficapp-parking-bays-by-key"}
+    assert readers(url=url) >= {"trafficapp-parking-bays-by-key", "traffic-predictions"}
+    assert "bare" not in readers(url=url)
+    with pytest.raises(SettingsError, match=r"clickhouse\.feeds names bare; feeds with a history are: "):
+        readers(url=url, feeds=["bare"])
 
 
 @pytest.mark.parametrize(

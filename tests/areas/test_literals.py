@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.cameras.detections import Rejected
@@ -31,6 +31,7 @@ def test_a_reading_means_the_same_as_in_json() -> None:
     assert json.loads(json_of_literal(f"  {message!r}\n")) == json.loads(json.dumps(message))
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.text(), _VALUES, max_size=5))
 def test_whatever_python_writes_of_json_is_read(message: dict[str, Any]) -> None:
     assert json.loads(json_of_literal(repr(message))) == message

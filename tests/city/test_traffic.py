@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from trafficapp.city.traffic import CityTraffic, LocatedVehicle, ObservedRoad, RoadMap, city_traffic, level_of
@@ -67,6 +68,11 @@ def test_the_city_is_as_fast_as_somebody_who_drives_over_each_road() -> None:
     assert found.congested_roads == 1
     assert city_traffic([road("unknown", speed_kmh=None)], []).average_speed_kmh is None
     assert city_traffic([], [vehicle(0.0, 0.0)]).roads == []
+
+
+def test_the_whole_city_can_be_sent_as_json() -> None:
+    found = city_traffic([road("flows", speed_kmh=30.0)], [])
+    assert msgspec.json.decode(msgspec.json.encode(found.summary(0, 0, 0)))["average_city_speed"] == 30.0
 
 
 def test_a_standing_road_does_not_stop_the_city_for_ever() -> None:

@@ -14,6 +14,8 @@ from models.cameras.detections import Rejected
 from models.fleet.compass import heading_of
 from models.fleet.fixes import Fix
 from models.fleet.messages import CarMessage, TrackerMessage
+from trafficapp.feeds.incoming import incoming_of
+from trafficapp.fleet.feeds import CARS
 from trafficapp.fleet.intake import car_fixes, tracker_fixes
 from trafficapp.settings import load_settings
 
@@ -145,3 +147,11 @@ def test_what_is_not_there_at_all_is_refused() -> None:
         value = json.dumps({key: told for key, told in CAR.items() if key != name})
         with pytest.raises(msgspec.ValidationError, match=name):
             msgspec.json.decode(value, type=CarMessage)
+
+
+def test_whoever_checks_a_file_is_told_what_would_be_refused() -> None:
+    judge = incoming_of(CARS, load_settings()).judge(load_settings())
+    found = [judge.judge(json.dumps(CAR | change).encode(), 0) for change in ({}, {"direction": "up"}, {"speed": 999})]
+    assert [[refusal.reason for refusal in verdict.refused] for verdict in found] == [
+        *([], ["invalid_field"], ["impossible_speed"])
+    ]

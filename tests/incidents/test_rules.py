@@ -69,8 +69,10 @@ class City:
             elif topic == ALERTS:
                 self.alerts.append(msgspec.json.decode(value, type=IncidentAlert))
             else:
-                kept = self.incidents if topic == INCIDENTS else self.emergencies
-                kept[key.decode()] = msgspec.json.decode(value, type=Incident)
+                assert topic == INCIDENTS
+                one = self.incidents[key.decode()] = msgspec.json.decode(value, type=Incident)
+                if one.is_emergency:
+                    self.emergencies[key.decode()] = one
         for key, row in self.rules.changed_rows():
             if row is None:
                 self.rows.pop(key, None)

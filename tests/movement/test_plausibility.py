@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from math import isclose
+from math import asin, cos, isclose, radians, sin, sqrt
 
 import pytest
 from hypothesis import given, settings
@@ -136,6 +136,18 @@ def test_distances_are_those_of_a_globe(one: tuple[float, float], other: tuple[f
     metres = metres_between(*one, *other)
     assert 0 <= metres <= 20_015_115
     assert isclose(metres, metres_between(*other, *one), abs_tol=1e-3)
+
+
+@given(_degrees, st.floats(-0.19, 0.19), st.floats(-0.19, 0.19))
+def test_near_places_are_as_far_apart_as_on_a_globe(one: tuple[float, float], north: float, east: float) -> None:
+    latitude, longitude = one[0] * 0.99, one[1]
+    other_latitude, other_longitude = latitude + north, longitude + east
+    across, along = sin(radians(north) / 2), sin(radians(east) / 2)
+    chord = across**2 + cos(radians(latitude)) * cos(radians(other_latitude)) * along**2
+    metres = 2 * 6_371_008.8 * asin(sqrt(chord))
+    assert isclose(
+        metres_between(latitude, longitude, other_latitude, other_longitude), metres, rel_tol=1e-5, abs_tol=1e-3
+    )
 
 
 @pytest.mark.parametrize(

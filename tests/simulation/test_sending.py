@@ -14,15 +14,18 @@ from trafficapp.engine.kafka import create_topics
 from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import load_settings
 from trafficapp.simulation.city import City
+from trafficapp.simulation.feeds.buses import VEHICLE_LOCATIONS, VEHICLE_ROUTES
+from trafficapp.simulation.feeds.city_feeds import FEED_TOPICS
+from trafficapp.simulation.feeds.pictures import TRAFFIC_CAMERA_DATA
+from trafficapp.simulation.feeds.squares import TRAFFIC_DATA
 from trafficapp.topics import EVENTS_RAW, GPS_DATA, ROADS_RAW, declared_topics
+from trafficapp.weather.topics import WEATHER_DATA
 
 
-async def test_feed_cameras_and_probes_arrive(
-    kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch, city: City
-) -> None:
+async def test_all_feeds_arrive(kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch, city: City) -> None:
     settings = load_settings(kafka={"bootstrap_servers": kafka_bootstrap})
     await create_topics(settings, declared_topics(settings, FEEDS))
-    topics = (ROADS_RAW, EVENTS_RAW, GPS_DATA)
+    topics = (ROADS_RAW, EVENTS_RAW, GPS_DATA, *FEED_TOPICS)
     first = {topic: end_offsets(kafka_bootstrap, topic) for topic in topics}
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka_bootstrap)
     arguments = ["--duration", "20s", "--past-minutes", "55", "--start-hour", "8", "--incident", "b63[1]@5s/20min"]
@@ -39,6 +42,11 @@ async def test_feed_cameras_and_probes_arrive(
     # on a side street nobody may come along within these seconds
     assert len({record.key for record in sent[EVENTS_RAW]}) >= 36
     assert len(sent[GPS_DATA]) > 10
+    # ten buses every five seconds, three stations and four squares
+    told = {topic: len(records) for topic, records in sent.items()}
+    assert (told[VEHICLE_ROUTES] >= 10, told[VEHICLE_LOCATIONS] >= 20, told[WEATHER_DATA] >= 3) == (True, True, True)
+    assert {record.key for record in sent[VEHICLE_ROUTES]} > {b"route-11-1", b"route-33-2"}
+    assert (told[TRAFFIC_DATA] >= 4, told[TRAFFIC_CAMERA_DATA] >= 4) == (True, True)
 
 
 def test_an_incident_on_no_road_is_refused() -> None:

@@ -156,6 +156,13 @@ def test_a_path_without_a_length_is_refused(points: lines.Places) -> None:
         RoutePath(points, 100)
 
 
+def test_a_path_may_come_back_on_the_same_line() -> None:
+    path = path_of([(0, 0), (400, 0), (1000, 0), (600, 0), (0, 0)])
+    drive = [(50.0 * n, 0.0) for n in range(20)] + [(1000 - 50.0 * n, 0.0) for n in range(19)]
+    on = [one.at_m for one in followed(path, lines.places(drive), 5)]
+    assert on == pytest.approx([50 * n for n in range(39)], abs=1)
+
+
 def test_points_that_are_there_twice_change_nothing() -> None:
     line = lines.places(lines.loop())
     doubled = [place for place in line for _ in range(2)]

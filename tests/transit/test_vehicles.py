@@ -218,6 +218,23 @@ def test_another_route_begins_anew_and_the_same_one_told_again_does_not() -> Non
     assert on == [("r1", 1500), ("r1", 1500), ("r2", 500)]
 
 
+def test_the_same_route_told_again_keeps_rounds_and_the_branch_that_the_vehicle_is_on() -> None:
+    rig, line = Rig(), lines.out_and_back()
+    drive = lines.drive(line, metres=1.8 * lines.length_of(line), kmh=36, seconds=5)
+    for second, (_, at) in enumerate(drive):
+        if second in (100, 170):
+            rig.take(route(line), (NOW + second) * S)
+            rig.settle()
+            rig.restart()
+        if second == 0:
+            rig.take(route(line), NOW * S)
+        rig.take(said(5 * second, at))
+        rig.settle()
+    shown = rig.table(VEHICLES)["7"]
+    assert shown["rounds"] == 1
+    assert shown["progress_share"] == pytest.approx(0.8, abs=0.01)
+
+
 def test_a_route_that_was_told_earlier_does_not_replace_a_later_one() -> None:
     rig = Rig()
     rig.take(route(lines.straight(), "newer"), NOW * S)

@@ -238,7 +238,7 @@ def _quiet(worker_count: int) -> frozenset[str]:
     """No process writes to the terminal: what a check prints is its result."""
     streams = {f"worker-{number + 1}" for number in range(worker_count)}
     servers = {"kafka", "postgres", "redis", "migrate", "topics"}
-    return frozenset(servers | streams | {"alerts", "roads", "roads-2", "feeds", "history", "live"})
+    return frozenset(servers | streams | {"alerts", "roads", "roads-2", "feeds", "feeds-2", "history", "live"})
 
 
 async def until(condition: Callable[[], bool], timeout_seconds: float, poll_seconds: float = 0.25) -> float | None:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -14,6 +15,8 @@ from tests.stores.redis.fixtures import an_hour_back
 from tests.stores.redis.redis_server import RedisServer
 from tests.stores.redis.rows import records
 from trafficapp.engine.telemetry import Telemetry
+from trafficapp.feeds.declaration import Feed
+from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import Settings, load_settings
 from trafficapp.stores.cameras.live_sink import LiveSink
 from trafficapp.stores.redis.connection import connect
@@ -45,7 +48,11 @@ class Worker:
 
 
 async def _serve(
-    settings: Settings, server: RedisServer, local: LocalCurrent | None = None, channels_url: str | None = None
+    settings: Settings,
+    server: RedisServer,
+    local: LocalCurrent | None = None,
+    channels_url: str | None = None,
+    feeds: Sequence[Feed[Any]] = FEEDS,
 ) -> AsyncIterator[Worker]:
     context = WebContext(
         settings=settings,
@@ -54,6 +61,7 @@ async def _serve(
         database=Database(settings.postgres),
         kafka_up=kafka_answers(settings.kafka),
         local_current=local,
+        feeds=feeds,
     )
     application = web.Application()
     setup(application, context, lambda: connect(channels_url or server.url, retries=0))

@@ -79,16 +79,14 @@ def set_key() -> None:
 
     Of rows that have the same name then, the newest stays.
     """
-    import asyncpg
-
     from trafficapp.stores.areas import area_table
 
     settings = settings_or_message()
     names = settings.areas.conflict
     try:
         gone = _asked(settings, lambda connection: area_table.set_key(connection, names))
-    except asyncpg.NotNullViolationError as error:
-        raise click.ClickException(f"a row cannot be named by {', '.join(names)}: {error}") from None
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
     click.echo(f"{', '.join(names)} name a row; {gone:,} older rows went")
 
 

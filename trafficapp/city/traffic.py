@@ -74,7 +74,7 @@ class RoadMap:
         latitudes = np.concatenate([line[:, 1] for line in kept.values()]) if kept else np.zeros(1)
         self._scale = np.array([np.cos(np.radians(latitudes.mean())), 1.0]) * _METRES_PER_DEGREE_OF_LATITUDE
         self._lines = [shapely.LineString(line * self._scale) for line in kept.values()]
-        self.lengths_m = dict(zip(self.road_ids, map(shapely.length, self._lines), strict=True))
+        self.lengths_m: dict[str, float] = dict(zip(self.road_ids, shapely.length(self._lines).tolist(), strict=True))
         self._tree = shapely.STRtree(self._lines)
 
     def roads_of(self, vehicles: Sequence[LocatedVehicle]) -> list[str | None]:

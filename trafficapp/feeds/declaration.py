@@ -135,7 +135,7 @@ class Current:
 
     @property
     def put_at(self) -> str:
-        """Sorted set of natural keys of a feed by other clocks, scored by when a document was put, in epoch seconds.
+        """Sorted set of natural keys of a feed that others send, scored by when a document was put, in epoch seconds.
 
         By it keys are unlisted: the times of documents are those of the producers' clocks.
         """

@@ -31,8 +31,8 @@ LONGEST_KEY = 256
 #: A document may be so many times longer than its message was: ``1e15`` is written in full.
 _MOST_TIMES_LONGER = 8
 
-#: What rules and fields raise on values that nobody thought of.
-_FAULTS = (*MALFORMED, AttributeError, LookupError, ArithmeticError)
+#: What rules, fields and conversions raise on values that nobody thought of.
+FAULTS = (*MALFORMED, AttributeError, LookupError, ArithmeticError)
 
 _Read = TypeVar("_Read", bound=Struct)
 
@@ -67,11 +67,12 @@ class FeedDecoder(Generic[Message]):
         self.feed = feed
         self.zone = time_zone(feed.zone_in(settings))
         self._decode = msgspec.json.Decoder(feed.shape).decode
+        #: Found once: it is asked of each message.
+        self._texts = (feed.key_name,)
         self._checks = feed.checks(settings) if feed.checks is not None else None
         ahead = feed.future_seconds_in(settings)
         self.future_us = None if ahead is None else round(ahead * 1e6)
         self._row = _row_maker(feed, self.zone)
-        self._texts = (feed.key_name,)
         self._numbers = number_fields(feed.shape)
         #: Whether a record must have the natural key: else it may stand in the partition of another one.
         self._is_keyed = not feed.takes_any_key and not feed.is_ours
@@ -95,7 +96,7 @@ class FeedDecoder(Generic[Message]):
             else:
                 accepted = self._by_fields(key, value, record_us)
             return accepted if self.feed.is_ours else self._keepable(accepted, len(value or b""), record_us)
-        except _FAULTS as error:
+        except FAULTS as error:
             # one message stops no others, whatever is odd about it
             raise Rejected("invalid_field", f"{type(error).__name__}: {error}") from None
 

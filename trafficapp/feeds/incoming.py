@@ -13,7 +13,7 @@ import msgspec
 
 from models.cameras.detections import Rejected
 from models.timestamps import rfc3339
-from trafficapp.feeds.declaration import Feed
+from trafficapp.feeds.declaration import Feed, Origin
 from trafficapp.feeds.decoder import FeedDecoder
 from trafficapp.settings import Settings
 
@@ -108,6 +108,8 @@ class _FeedJudge:
 
     def __init__(self, feed: Feed[Any], settings: Settings) -> None:
         self._decoder = FeedDecoder(feed, settings)
+        self._convert = None if feed.sends is None else feed.sends.messages(settings)
+        self._with_origin = feed.sends is not None and feed.sends.with_origin
 
     def time_us(self, value: bytes) -> int | None:
         if self._decoder.feed.time is None:
@@ -119,7 +121,11 @@ class _FeedJudge:
 
     def judge(self, value: bytes, sent_us: int) -> Verdict:
         try:
-            self._decoder.check(told_key(value, self._decoder.feed.key_name), value, sent_us)
+            accepted = self._decoder.check(told_key(value, self._decoder.feed.key_name), value, sent_us)
+            if self._convert is not None:
+                # what cannot be sent on is refused as well
+                origin = (Origin(0, 0, sent_us),) if self._with_origin else ()
+                list(self._convert(accepted.message, accepted.time_us, *origin))
         except Rejected as error:
             return Verdict(refusals(error), accepted=False)
         return Verdict((), accepted=True)

@@ -27,8 +27,11 @@ CLOCK_COLUMNS = 2 * len(_HARMONICS)
 _WRITTEN = {"mean_kmh": "mean", "deviation_kmh": "deviation"}
 
 
-class FeatureLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=_WRITTEN):
-    """All that decides about features besides graph and profile. It is a part of every artifact."""
+class FeatureLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename=_WRITTEN):
+    """All that decides about features besides graph and profile. It is a part of every artifact.
+
+    What has a default is left out where it has it: artifacts from before it was there are the same as ever.
+    """
 
     quantity: Quantity
     input_steps: int
@@ -37,6 +40,8 @@ class FeatureLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     zone: str
     mean_kmh: float
     deviation_kmh: float
+    #: Inputs of the weather, `trafficapp.forecast.weather_inputs.WEATHER_INPUTS`, or none.
+    weather: tuple[str, ...] = ()
 
     @property
     def horizons_minutes(self) -> tuple[float, ...]:
@@ -53,6 +58,8 @@ class FeatureLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
             *(f"usual_{steps}_ago" for steps in list(back)[::_PAST_EVERY]),
             *(f"usual_in_{steps}" for steps in self.horizon_steps),
             *("missing_share", "steps_since_known"),
+            *(f"weather_{name}" for name in self.weather),
+            *(("weather_known",) if self.weather else ()),
         )
 
     def scale(self, speeds_kmh: Floats) -> Floats:
@@ -73,7 +80,12 @@ class Features(NamedTuple):
 
 
 def build_features(
-    layout: FeatureLayout, neighbours: Floats, usual: UsualSpeeds, recent_kmh: Floats, last_times: Integers
+    layout: FeatureLayout,
+    neighbours: Floats,
+    usual: UsualSpeeds,
+    recent_kmh: Floats,
+    last_times: Integers,
+    weather: Floats | None = None,
 ) -> Features:
     """Features of some moments.
 
@@ -83,6 +95,8 @@ def build_features(
         usual: the usual speeds: of an artifact when serving, without the own day when training.
         recent_kmh: shape (moments, input steps, roads), the newest last, NaN where nothing was measured.
         last_times: when the newest step of each moment began, in seconds since the epoch.
+        weather: of the newest step of each moment, shape (moments, inputs of the layout), NaN where it is not known;
+            None where nothing is known of any.
     """
     scaled = layout.scale(recent_kmh)
     known: Bools = np.isfinite(scaled)
@@ -95,8 +109,18 @@ def build_features(
     seen = np.asarray(known.any(1))
     missing = np.stack([1 - known.mean(1), since / layout.input_steps], 1)
     columns = [own, near.reshape(moments, -1, roads), usual_past, usual_coming, missing]
+    if layout.weather:
+        told = np.full((moments, len(layout.weather)), np.nan, np.float32) if weather is None else weather
+        columns.append(np.repeat(_weather_columns(told)[:, :, None], roads, 2))
     values = np.concatenate(columns, 1, dtype=np.float32).transpose(0, 2, 1)
     return Features(np.ascontiguousarray(values), clock_columns(last_times, layout.zone), seen)
+
+
+def _weather_columns(weather: Floats) -> Floats:
+    """What is known of the weather, 0 where nothing is, and whether anything is; shape (moments, inputs + 1)."""
+    known: Bools = np.isfinite(weather)
+    columns: Floats = np.concatenate([np.where(known, weather, 0), known.any(1, keepdims=True)], 1, dtype=np.float32)
+    return columns
 
 
 def clock_columns(times: Integers, zone: str) -> Floats:

@@ -79,18 +79,21 @@ class Forecaster:
         self._promoted = promoted
         self._horizons_minutes = horizons_minutes
 
-    def forecast(self, road_ids: tuple[str, ...], recent_kmh: Floats, last_time: int) -> Forecast:
+    def forecast(
+        self, road_ids: tuple[str, ...], recent_kmh: Floats, last_time: int, weather: Floats | None = None
+    ) -> Forecast:
         """Predict all roads at once. This computes for some milliseconds: not for an event loop.
 
         Args:
             road_ids: the roads of the columns, in any order, also such as the model does not know.
             recent_kmh: shape (steps, roads), the newest last, NaN where nothing was measured.
             last_time: when the newest step began, in seconds since the epoch.
+            weather: as of `trafficapp.forecast.artifacts.artifact.Artifact.predict`.
         """
         artifact = self._promoted.current()
         if artifact is None:
             return self._without_model(road_ids, recent_kmh, last_time)
-        return _with_model(artifact, road_ids, recent_kmh, last_time, self._promoted.refusal or "")
+        return _with_model(artifact, road_ids, recent_kmh, last_time, self._promoted.refusal or "", weather)
 
     def _without_model(self, road_ids: tuple[str, ...], recent_kmh: Floats, last_time: int) -> Forecast:
         horizons = len(self._horizons_minutes)
@@ -113,7 +116,12 @@ def steps_since_known(recent_kmh: Floats) -> Integers:
 
 
 def _with_model(
-    artifact: Artifact, road_ids: tuple[str, ...], recent_kmh: Floats, last_time: int, note: str
+    artifact: Artifact,
+    road_ids: tuple[str, ...],
+    recent_kmh: Floats,
+    last_time: int,
+    note: str,
+    weather: Floats | None,
 ) -> Forecast:
     about = artifact.about
     place = {road: index for index, road in enumerate(about.road_ids)}
@@ -125,7 +133,7 @@ def _with_model(
     speeds, low, high, confidence = (
         np.full((len(road_ids), len(about.layout.horizon_steps)), np.nan, np.float32) for _ in range(4)
     )
-    for source, (name, answer) in _answers(artifact, of_model, last_time, sources).items():
+    for source, (name, answer) in _answers(artifact, of_model, last_time, sources, weather).items():
         certain = artifact.knowledge.calibrations[name].judge(answer[None], _hour(artifact, last_time))
         chosen = (sources == source) & (at >= 0)
         speeds[chosen] = answer[at[chosen]]
@@ -157,12 +165,12 @@ def _sources(since: Integers, known_road: npt.NDArray[np.bool_]) -> Integers:
 
 
 def _answers(
-    artifact: Artifact, recent_kmh: Floats, last_time: int, sources: Integers
+    artifact: Artifact, recent_kmh: Floats, last_time: int, sources: Integers, weather: Floats | None
 ) -> dict[Source, tuple[str, Floats]]:
     """What those who answer say, shape (the model's roads, horizons)."""
     answers: dict[Source, tuple[str, Floats]] = {}
     if (sources == Source.MODEL).any():
-        answers[Source.MODEL] = (_CALIBRATION[Source.MODEL], artifact.predict(recent_kmh, last_time)[0])
+        answers[Source.MODEL] = (_CALIBRATION[Source.MODEL], artifact.predict(recent_kmh, last_time, weather)[0])
     if (sources == Source.TIME_OF_DAY).any():
         ahead = np.array(artifact.about.layout.horizon_steps, np.int64) * artifact.about.layout.step_seconds
         usual = time_of_day(artifact.knowledge.smooth, np.array([last_time], np.int64), ahead)[0]

@@ -23,7 +23,7 @@ from models.incidents.messages import (
 from trafficapp.feeds.city_alerts import alert_feed
 from trafficapp.feeds.declaration import Column, Convert, Current, Feed, History, Sends
 from trafficapp.feeds.rules import PartitionRules, Rules
-from trafficapp.incidents.rules import ALERTS, EMERGENCIES, INCIDENTS, REPORTS, IncidentRules
+from trafficapp.incidents.rules import ALERTS, INCIDENTS, REPORTS, IncidentRules
 from trafficapp.settings import Settings
 from trafficapp.topics import CITY_PARTITIONS
 
@@ -263,7 +263,7 @@ INCIDENT_STEPS = Feed(
     place=_place,
     path="/api/incidents",
     current=Current(
-        document="incident:{key}:current",
+        document="emergency:incident:{key}",
         listed="incidents:known",
         seconds=CURRENT_SECONDS,
         channel="traffic:incidents",
@@ -283,13 +283,10 @@ INCIDENT_STEPS = Feed(
             "is_emergency": _TRUTH,
             "latitude": _REAL,
             "longitude": _REAL,
-            "heading": _REAL,
             "description": _TEXT,
             "state": _TEXT,
             "happened_at": Column("timestamptz", of="timestamp"),
-            "last_event_at": _TIME,
             "reports": _WHOLE,
-            "sources": Column("jsonb"),
             "verified_at": _TIME,
             "responding_at": _TIME,
             "cleared_at": _TIME,
@@ -298,7 +295,6 @@ INCIDENT_STEPS = Feed(
             "verified_by": _TEXT,
             "cleared_by": _TEXT,
             "reopened": _WHOLE,
-            "units": Column("jsonb"),
             "detection_seconds": _REAL,
             "verification_seconds": _REAL,
             "response_seconds": _REAL,
@@ -309,26 +305,6 @@ INCIDENT_STEPS = Feed(
         key=("incident_id", "reported_at"),
         newest_by="updated_at",
         days=lambda settings: settings.incidents.incidents_days,
-    ),
-)
-
-EMERGENCY_STEPS = Feed(
-    name="emergencies",
-    summary="The same of emergencies alone.",
-    topic=EMERGENCIES,
-    shape=Incident,
-    sample=_SAMPLE,
-    key="incident_id",
-    time="updated_at",
-    partitions=CITY_PARTITIONS,
-    future_seconds=None,
-    is_ours=True,
-    place=_place,
-    current=Current(
-        document="emergency:incident:{key}",
-        listed="emergencies:known",
-        seconds=CURRENT_SECONDS,
-        channel="traffic:emergencies",
     ),
 )
 
@@ -410,4 +386,4 @@ ALERTED = alert_feed(
 )
 
 #: All of them, those that others send first.
-FEEDS = (DESK, EMERGENCY_DESK, CITIZENS, OPERATORS, INCIDENT_STEPS, EMERGENCY_STEPS, REPORTED, ALERTED)
+FEEDS = (DESK, EMERGENCY_DESK, CITIZENS, OPERATORS, INCIDENT_STEPS, REPORTED, ALERTED)

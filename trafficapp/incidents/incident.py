@@ -158,14 +158,21 @@ class IncidentMemory(Struct, kw_only=True, omit_defaults=True):
 
     def weigh(self, severities: Severities) -> None:
         """Draw from the claims what it is and how bad: doubtful ones count only where there are no others."""
-        names = [name for name in self.claims if not name.startswith(_DOUBTFUL)] or list(self.claims)
-        if not names:
+        claims = self.claims
+        if len(claims) == 1:
+            (name,) = claims
+            kind, _, level = name.removeprefix(_DOUBTFUL).partition(":")
+            self.kind, self.closes = kind, kind == "road_closure"  # type: ignore[assignment]
+            self.level = self.found_level or int(level)
+        elif claims:
+            names = [name for name in claims if not name.startswith(_DOUBTFUL)] or list(claims)
+            split = [name.removeprefix(_DOUBTFUL).split(":") for name in names]
+            kinds: list[Kind] = [kind for kind, _ in split]  # type: ignore[misc]
+            self.kind = min(kinds, key=RANK.__getitem__)
+            self.level = self.found_level or max(int(level) for _, level in split)
+            self.closes = "road_closure" in kinds
+        else:
             return
-        split = [name.removeprefix(_DOUBTFUL).split(":") for name in names]
-        kinds: list[Kind] = [kind for kind, _ in split]  # type: ignore[misc]
-        self.kind = min(kinds, key=RANK.__getitem__)
-        self.level = self.found_level or max(int(level) for _, level in split)
-        self.closes = "road_closure" in kinds
         self.severity_class = severities.class_of(self.level)
         self.is_emergency = self.is_emergency or (self.verified and self.severity_class == "critical")
 
@@ -173,7 +180,14 @@ class IncidentMemory(Struct, kw_only=True, omit_defaults=True):
 
     def document(self) -> Incident:
         """As it is told."""
-        first_us = self.first_us
+        first_us, reported_us, verified_us, cleared_us = (
+            self.first_us,
+            self.reported_us,
+            self.verified_us,
+            self.cleared_us,
+        )
+        reported_at = rfc3339(reported_us)
+        timestamp = rfc3339(first_us)
         return Incident(
             incident_id=self.incident_id,
             revision=self.revision,
@@ -189,26 +203,26 @@ class IncidentMemory(Struct, kw_only=True, omit_defaults=True):
             description=self.description,
             state=self.state,
             status=_STATUS[self.state],
-            timestamp=rfc3339(first_us),
-            last_event_at=rfc3339(self.last_us),
+            timestamp=timestamp,
+            last_event_at=timestamp if self.last_us == first_us else rfc3339(self.last_us),
             reports=self.reports,
             sources=self.sources,
-            reported_at=rfc3339(self.reported_us),
-            verified_at=_told(self.verified_us),
+            reported_at=reported_at,
+            verified_at=reported_at if verified_us == reported_us else _told(verified_us),
             responding_at=_told(self.responding_us),
-            cleared_at=_told(self.cleared_us),
+            cleared_at=_told(cleared_us),
             normal_at=_told(self.normal_us),
             rejected_at=_told(self.rejected_us),
             verified_by=self.verified_by,
             cleared_by=self.cleared_by,
             reopened=self.reopened,
             units=self.units,
-            detection_seconds=_between(first_us, self.reported_us),
-            verification_seconds=_between(self.reported_us, self.verified_us),
-            response_seconds=_between(self.verified_us, self.responding_us),
-            clearance_seconds=_between(self.reported_us, self.cleared_us),
-            recovery_seconds=_between(self.cleared_us, self.normal_us),
-            updated_at=rfc3339(self.updated_us),
+            detection_seconds=_between(first_us, reported_us),
+            verification_seconds=_between(reported_us, verified_us),
+            response_seconds=_between(verified_us, self.responding_us),
+            clearance_seconds=_between(reported_us, cleared_us),
+            recovery_seconds=_between(cleared_us, self.normal_us),
+            updated_at=reported_at if self.updated_us == reported_us else rfc3339(self.updated_us),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from math import inf
 
 import msgspec
 
@@ -166,6 +167,11 @@ class KnownIncidents:
         if known is None or due_us < known:
             self._scheduled[incident.incident_id] = due_us
             heapq.heappush(self._due, (due_us, incident.number, incident.incident_id))
+
+    @property
+    def next_due_us(self) -> float:
+        """Nothing is due before."""
+        return self._due[0][0] if self._due else inf
 
     def due(self, clock_us: int) -> Iterator[IncidentMemory]:
         """Those of which something is due, in the order of time; each is to be changed, or to be forgotten."""

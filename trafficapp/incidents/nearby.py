@@ -6,7 +6,6 @@ one of at most eight cubes, at the poles and at 180 degrees, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import cos, floor, radians, sin
 from typing import NamedTuple, TypeAlias
 
@@ -32,6 +31,9 @@ class _Place(NamedTuple):
     point: _Point
     cube: _Cube
     number: int
+
+
+_NONE: dict[str, _Place] = {}
 
 
 class Nearby:
@@ -82,27 +84,21 @@ class Nearby:
     def find(self, lat: float, lon: float) -> list[Near]:
         """All within reach of a place, in degrees: the nearest first, of equals that which was opened first."""
         x, y, z = point_of(lat, lon)
-        farthest = self._reach * self._reach
-        found = [
-            Near(squared, place.number, incident_id)
-            for inside in self._around(x, y, z)
-            for incident_id, place in inside.items()
-            if (squared := (place.point[0] - x) ** 2 + (place.point[1] - y) ** 2 + (place.point[2] - z) ** 2)
-            <= farthest
-        ]
+        reach, side, cubes = self._reach, self._side, self._cubes
+        farthest = reach * reach
+        found: list[Near] = []
+        # the edges of the box around the reach; both are mostly in one cube
+        ys = {floor((y - reach) / side), floor((y + reach) / side)}
+        zs = {floor((z - reach) / side), floor((z + reach) / side)}
+        for i in {floor((x - reach) / side), floor((x + reach) / side)}:
+            for j in ys:
+                for k in zs:
+                    for incident_id, ((a, b, c), _, number) in cubes.get((i, j, k), _NONE).items():
+                        squared = (a - x) ** 2 + (b - y) ** 2 + (c - z) ** 2
+                        if squared <= farthest:
+                            found.append(Near(squared, number, incident_id))
         found.sort()
         return found
-
-    def _around(self, x: float, y: float, z: float) -> Iterator[dict[str, _Place]]:
-        reach, side, cubes = self._reach, self._side, self._cubes
-        ys = (floor((y - reach) / side), floor((y + reach) / side))
-        zs = (floor((z - reach) / side), floor((z + reach) / side))
-        for i in range(floor((x - reach) / side), floor((x + reach) / side) + 1):
-            for j in range(ys[0], ys[1] + 1):
-                for k in range(zs[0], zs[1] + 1):
-                    inside = cubes.get((i, j, k))
-                    if inside is not None:
-                        yield inside
 
 
 def point_of(lat: float, lon: float) -> _Point:

@@ -29,8 +29,6 @@ from trafficapp.settings import IncidentSettings
 
 #: Every step of an incident; the key is the incident_id.
 INCIDENTS = "incidents"
-#: The same of emergencies.
-EMERGENCIES = "emergencies"
 #: Every report, with the incident that it is of.
 REPORTS = "incident_reports"
 #: Alerts about verified incidents that are bad.
@@ -358,8 +356,6 @@ class IncidentRules:
         incident.told_clock_us = max(incident.told_clock_us, clock_us)
         key, value = incident.incident_id.encode(), _encode(incident.document())
         self._told.append(Told(INCIDENTS, key, value))
-        if incident.is_emergency:
-            self._told.append(Told(EMERGENCIES, key, value))
         self._known.changed(incident)
 
     # ------------------------------------------------------------------ time
@@ -379,8 +375,9 @@ class IncidentRules:
 
     def _pass(self, clock_us: int) -> None:
         """Time has passed."""
-        for incident in self._known.due(clock_us):
-            self._fall_due(incident, clock_us)
+        if self._known.next_due_us <= clock_us:
+            for incident in self._known.due(clock_us):
+                self._fall_due(incident, clock_us)
 
     def _fall_due(self, incident: IncidentMemory, clock_us: int) -> None:
         if incident.is_open:
@@ -414,11 +411,7 @@ class IncidentRules:
 
 def report_id_of(report: Report) -> str:
     """The id of a report: the same for all that say the same."""
-    told = (
-        f"{report.source}\0{report.source_id}\0{report.message_id}\0{report.time_us}\0{report.lat!r}\0{report.lon!r}\0"
-        f"{report.word}\0{report.level}\0{report.resolved}\0{report.heading}\0{report.description}"
-    )
-    return blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return blake2b(_encode(report), digest_size=16).hexdigest()
 
 
 def _told_report(

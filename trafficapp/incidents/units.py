@@ -67,7 +67,7 @@ def nearest_units(
     states = [question.on(metric) for _, question in known]
     edges = np.array(sorted({state.edge for one in states for state in one.origins}), np.int64)
     # the destinations are those of one place, whoever asks
-    there = metric.seconds_from(edges, states[0].destinations) if len(edges) else np.empty(0)
+    there = metric.seconds_from(edges, states[0].destinations)
     from_edge = dict(zip(edges.tolist(), there.tolist(), strict=True))
     for (unit, question), one in zip(known, states, strict=True):
         seconds = min((state.seconds + from_edge[state.edge] for state in one.origins), default=inf)

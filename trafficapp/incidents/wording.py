@@ -23,6 +23,8 @@ def step_of_alert(incident: IncidentMemory) -> IncidentAlert | None:
     One is open while the incident is verified, going on, and of a class that is alerted.
     """
     alert = incident.alert
+    if alert is None and incident.severity_class not in ALERTED:
+        return None
     due = incident.verified and incident.is_open and incident.severity_class in ALERTED
     if alert is None or not alert.is_open:
         if not due:

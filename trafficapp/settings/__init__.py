@@ -40,6 +40,7 @@ from trafficapp.settings.roads import HereSettings as HereSettings
 from trafficapp.settings.roads import NotificationSettings as NotificationSettings
 from trafficapp.settings.roads import RoadSettings as RoadSettings
 from trafficapp.settings.sections import Seconds, Section
+from trafficapp.settings.still_cameras import StillCameraSettings as StillCameraSettings
 from trafficapp.settings.transit import TransitSettings as TransitSettings
 from trafficapp.settings.weather import WeatherFactorSettings as WeatherFactorSettings
 from trafficapp.settings.weather import WeatherSettings as WeatherSettings
@@ -403,6 +404,7 @@ class Settings(BaseSettings):
     city: CitySettings = Field(default_factory=CitySettings)
     roads: RoadSettings = Field(default_factory=RoadSettings)
     riders: RiderSettings = Field(default_factory=RiderSettings)
+    still_cameras: StillCameraSettings = Field(default_factory=StillCameraSettings)
     here: HereSettings = Field(default_factory=HereSettings)
     forecast: ForecastSettings = Field(default_factory=ForecastSettings)
     notifications: NotificationSettings = Field(default_factory=NotificationSettings)

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from models.weather.observed import WeatherObserved
+from trafficapp.settings import WeatherFactorSettings, WeatherSettings
 from trafficapp.simulation.city import City, Floats
 from trafficapp.simulation.flow import MinuteInputs
+from trafficapp.weather.phenomena import Weather, speed_factor
 
 #: A traffic day begins at this local hour, when roads are empty; days then know nothing of each other.
 FIRST_HOUR = 3
@@ -40,8 +44,10 @@ _CAPACITY_DEVIATION, _CAPACITY_MEMORY_MINUTES = 0.07, 20.0
 _SPEED_FOLLOWS = 0.4
 _EVENING_TILT = 0.20
 _RAINY_DAYS = 0.3
-#: Rain as in the Highway Capacity Manual: a tenth less capacity, some percent slower.
-_RAIN_CAPACITY, _RAIN_SPEED, _RAIN_RAMP_MINUTES = 0.10, 0.08, 20.0
+#: Rain as in the Highway Capacity Manual: a tenth less capacity where it rains hardest.
+_RAIN_CAPACITY, _RAIN_RAMP_MINUTES = 0.10, 20.0
+#: How much that is: heavy rain begins at 7.6 mm an hour (AMS Glossary of Meteorology).
+_HARDEST_RAIN_MM_H = 10.0
 _INCIDENTS_A_DAY = 24.0
 _LEAST_LOSS, _MOST_LOSS = 0.55, 0.95
 _SHORTEST_MINUTES, _LONGEST_MINUTES = 15.0, 60.0
@@ -119,12 +125,22 @@ class DayChance:
         moment = self.first + timedelta(minutes=minute)
         usual, evening = self._usual(moment)
         entry_vph = self._city.entry_vph * usual * self._level * (1 + evening * self._tilt) * np.maximum(entries, 0.2)
-        free_speed = (1 - _RAIN_SPEED * rain) * np.clip(1 + _SPEED_FOLLOWS * (capacity - 1), 0.8, 1.07)
+        slower = rain_speed_share(_mm_h(rain))
+        free_speed = slower * np.clip(1 + _SPEED_FOLLOWS * (capacity - 1), 0.8, 1.07)
         capacity = np.clip(capacity * (1 - _RAIN_CAPACITY * rain), 0.3, 1.15)
         for incident in self.incidents:
             if incident.start <= moment < incident.end:
                 capacity[incident.edge] *= 1 - incident.capacity_loss
         return MinuteInputs(entry_vph[None], capacity[None], free_speed[None])
+
+    def rain_mm_h(self, moment: datetime) -> float:
+        """How much it rains at a moment of the day, mm an hour, as stations tell it."""
+        minute = int((moment.astimezone(UTC) - self.first).total_seconds()) // 60
+        return _mm_h(float(self._rain[min(max(minute, 0), self.minutes - 1)]))
+
+    def demand(self, moment: datetime) -> float:
+        """How many are under way at a moment, as a share of the morning peak."""
+        return self._usual(moment)[0] * self._level
 
     def measurement(self) -> np.random.Generator:
         """The source of errors of measurement on this day."""
@@ -164,6 +180,17 @@ class DayChance:
 
     def _stream(self, purpose: int) -> np.random.Generator:
         return np.random.default_rng([*self._seed, purpose])
+
+
+@lru_cache(maxsize=256)
+def rain_speed_share(mm_h: float) -> float:
+    """What rain leaves of free speeds: what `trafficapp.weather` says of a station that measures as much."""
+    reading = WeatherObserved(station="", observed_us=0, latitude=0.0, longitude=0.0, precipitation=mm_h)
+    return speed_factor(Weather(reading, WeatherSettings()).phenomena, WeatherFactorSettings())
+
+
+def _mm_h(rain: float) -> float:
+    return round(_HARDEST_RAIN_MM_H * rain, 1)
 
 
 def _profile(weekday: int) -> tuple[float, ...]:

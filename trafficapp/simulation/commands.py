@@ -19,6 +19,8 @@ from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import Settings
 from trafficapp.simulation.chance import Incident
 from trafficapp.simulation.city import City, bologna
+from trafficapp.simulation.feeds.city_feeds import FEED_TOPICS
+from trafficapp.simulation.feeds.forms import FeedZones
 from trafficapp.simulation.live import LiveCity, clock_shift, daylight_hour
 from trafficapp.simulation.options import AskedIncident, DurationType, IncidentType, StartHourType
 from trafficapp.simulation.span import STEP_MINUTES, Span
@@ -41,6 +43,8 @@ _MINUTE = timedelta(minutes=1)
 @click.option("--duration", type=DurationType(), help="Stop after so long, such as 10min.")
 @click.option("--incident", "asked", type=IncidentType(), multiple=True, metavar="EDGE@+120s/20min",
               help="Block a road so long after the start, for so long; may be given again.")  # fmt: skip
+@click.option("--without-feeds", is_flag=True,
+              help="Send road speeds, cameras and GPS trackers only; no other feeds of a city.")  # fmt: skip
 @click.option("--history", "length", type=DurationType(), help="Do not send; make so much of the past, such as 14d.")
 @click.option("--to", type=MomentType(), help="Where that past ends; now unless told.")
 @click.option("--windows", "windows_length", type=DurationType(), default="6h", show_default=True,
@@ -51,10 +55,10 @@ _MINUTE = timedelta(minutes=1)
 @click.option("--links-out", type=_FILE, help="Parquet of which roads follow each other: from_road, to_road, weight.")
 def simulate(
     seed: int, feed_seconds: int, past_minutes: int, start_hour: str | None, duration: timedelta | None,
-    asked: tuple[AskedIncident, ...], length: timedelta | None, to: datetime | None, windows_length: timedelta,
-    add: bool, out: Path | None, cameras_out: Path | None, links_out: Path | None,
+    asked: tuple[AskedIncident, ...], without_feeds: bool, length: timedelta | None, to: datetime | None,
+    windows_length: timedelta, add: bool, out: Path | None, cameras_out: Path | None, links_out: Path | None,
 ) -> None:  # fmt: skip
-    """Simulate the traffic of Bologna: road speeds, cameras and GPS probes that agree with each other.
+    """Simulate the traffic of Bologna: road speeds, cameras, GPS probes and a city's other feeds that agree.
 
     Sends them to Kafka as if they were measured now, until Ctrl-C. With --history it fills an empty database with days
     of the past instead, or writes files to train from. The same seed gives the same days.
@@ -70,7 +74,7 @@ def simulate(
         if length is None:
             return
     if length is None:
-        _send(settings, city, views, seed, feed_seconds, past_minutes, start_hour, duration, asked)
+        _send(settings, city, views, seed, feed_seconds, past_minutes, start_hour, duration, asked, without_feeds)
         return
     span = _span(settings, length, to, seed)
     if out or cameras_out:
@@ -87,7 +91,7 @@ def scales_of(settings: Settings, views: Sequence[CameraView]) -> list[Congestio
 
 def _send(
     settings: Settings, city: City, views: Sequence[CameraView], seed: int, feed_seconds: int, past_minutes: int,
-    start_hour: str | None, duration: timedelta | None, asked: Sequence[AskedIncident],
+    start_hour: str | None, duration: timedelta | None, asked: Sequence[AskedIncident], without_feeds: bool,
 ) -> None:  # fmt: skip
     """Send in real time; exit code 1 when a message was not acknowledged."""
     from confluent_kafka import KafkaException
@@ -104,7 +108,8 @@ def _send(
     clock = "as on the clock" if not shift else f"while the clock says {now.astimezone(zone):%A %H:%M}"
     click.echo(f"simulated city: {played.astimezone(zone):%A %H:%M} local time, {clock}; seed {seed}", err=True)
     incidents = [_incident(city, each, played) for each in asked]
-    live = LiveCity(city, views, seed, zone, incidents, shift, feed_seconds, past_minutes)
+    zones, has_feeds = FeedZones.of(settings), not without_feeds
+    live = LiveCity(city, views, seed, zone, incidents, shift, feed_seconds, past_minutes, zones, has_feeds)
     if past_minutes:
         click.echo(f"sending the feed of the last {past_minutes} minutes first, one speed every 5 minutes", err=True)
     messages = live.messages()
@@ -113,7 +118,7 @@ def _send(
         messages = takewhile(lambda message: message.event_time_us < end_us, messages)
     try:
         seconds = None if duration is None else duration.total_seconds()
-        more = (ROADS_RAW, GPS_DATA, VEHICLE_DATA)
+        more = (ROADS_RAW, GPS_DATA, *((VEHICLE_DATA, *FEED_TOPICS) if has_feeds else ()))
         delivery = send_all(settings, EVENTS_RAW, messages, Pace(1.0), more_topics=more, seconds=seconds)
     except (DeliveryError, KafkaException) as error:
         raise click.ClickException(f"cannot send: {error}") from None

@@ -134,6 +134,11 @@ class CityNow:
         self._seed, self._incidents = seed, incidents
         self._day: date | None = None
 
+    @property
+    def chance(self) -> DayChance:
+        """What makes the day of the moment that was asked last."""
+        return self._chance
+
     def at(self, moment: datetime) -> tuple[MinuteTraffic, Floats]:
         """Traffic of the minute a moment is in, and the speeds that the feed tells of it, km/h.
 

@@ -1,4 +1,4 @@
-"""The simulated city as it sends: feed, cameras and probes, second by second."""
+"""The simulated city as it sends: road speeds, cameras, probes and its other feeds, second by second."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from trafficapp.simulation.city import City, Floats
 from trafficapp.simulation.days import CityNow
 from trafficapp.simulation.detections import Cameras
 from trafficapp.simulation.feed import Feed
+from trafficapp.simulation.feeds.city_feeds import CityFeeds
+from trafficapp.simulation.feeds.forms import FeedZones, LocalClock, MessageIds
 from trafficapp.simulation.probes import Probes
 from trafficapp.simulation.vehicles import Vehicles
 from trafficapp.simulation.views import CameraView
 from trafficapp.sources.outgoing import Outgoing
 
 _SECOND_US = 1_000_000
+_UTC = FeedZones()
 _MINUTE = timedelta(minutes=1)
 _STEP_MINUTES = 5
 _FRIDAY = 4
@@ -63,6 +66,8 @@ class LiveCity:
         shift: the city's time less the clock.
         feed_seconds: interval of the feed.
         past_minutes: of the feed that are sent at the start, one observation a step of five minutes.
+        zones: in which producers write times that have no offset.
+        has_feeds: whether there are more than road speeds, cameras and trackers.
     """
 
     city: City
@@ -73,6 +78,8 @@ class LiveCity:
     shift: timedelta = timedelta(0)
     feed_seconds: int = 60
     past_minutes: int = 0
+    zones: FeedZones = _UTC
+    has_feeds: bool = True
 
     def messages(self, first_at_us: int | None = None) -> Iterator[Outgoing]:
         """Yield messages without end in the order they are due.
@@ -91,7 +98,11 @@ class LiveCity:
         chance = np.random.default_rng([self.seed, first_at_us // _SECOND_US])
         vehicles = Vehicles(self.city, traffic, chance)
         name = f"v{first_at_us // _SECOND_US:x}-"
-        cameras, probes = Cameras(self.city.graph, self.views, name, chance), Probes(self.city.graph, name, chance)
+        cameras = Cameras(self.city.graph, self.views, name, chance)
+        ids = MessageIds(np.random.default_rng([self.seed, first_at_us // _SECOND_US, 9]))
+        clocks = LocalClock(self.zones.trackers), LocalClock(self.zones.cars)
+        probes = Probes(self.city.graph, name, chance, ids, clocks, with_cars=self.has_feeds)
+        feeds = self._feeds(now, first_at_us) if self.has_feeds else None
         second_us = first_at_us
         while True:
             traffic, measured = now.at(self._played(second_us))
@@ -100,7 +111,14 @@ class LiveCity:
             fleet = vehicles.step(traffic)
             yield from cameras.picture(fleet, second_us)
             yield from probes.fixes(fleet, second_us)
+            if feeds is not None:
+                played = self._played(second_us)
+                yield from feeds.messages(now.chance, played, traffic.speed_kmh[0], fleet, second_us)
             second_us += _SECOND_US
+
+    def _feeds(self, now: CityNow, first_at_us: int) -> CityFeeds:
+        demand = now.chance.demand(self._played(first_at_us))
+        return CityFeeds(self.city, self.seed, self.zone, self.zones, self.shift, first_at_us, demand)
 
     def _played(self, time_us: int) -> datetime:
         return from_epoch_us(time_us).astimezone(UTC) + self.shift

@@ -81,10 +81,15 @@ def stack(data_dir: Path, reset: bool, verbose: bool) -> None:
               help="Port of the first worker's page and API; the others count up.")  # fmt: skip
 @click.option("--source", type=click.Choice(workers.SOURCES), default=workers.SIMULATION, show_default=True,
               help="What the demo plays: the simulated city, or ten recorded minutes of its cameras.")  # fmt: skip
+@click.option("--without-feeds", is_flag=True,
+              help="The simulated city sends road speeds, cameras and GPS trackers only.")  # fmt: skip
 @click.option("--no-demo", is_flag=True, help="Play nothing; wait for your own events.")
 @data_dir_option
 @verbose_option
-def up(worker_count: int, web_port: int | None, source: str, no_demo: bool, data_dir: Path, verbose: bool) -> None:
+def up(
+    worker_count: int, web_port: int | None, source: str, without_feeds: bool, no_demo: bool, data_dir: Path,
+    verbose: bool,
+) -> None:  # fmt: skip
     """Start everything: servers, tables, topics, workers and a simulated city with forty cameras.
 
     Prints three export lines for other shells, then "ready" and the addresses to open, which stay the same at the next
@@ -105,7 +110,8 @@ def up(worker_count: int, web_port: int | None, source: str, no_demo: bool, data
         with_clickhouse = load_settings().clickhouse.url is not None
         chosen = workers.choose_workers(worker_count, web_port, remembered, with_clickhouse=with_clickhouse)
         _tell_taken(remembered, output)
-        everything = _Up(given, endpoints, chosen, folder, output, None if no_demo else source)
+        playing = None if no_demo else source
+        everything = _Up(given, endpoints, chosen, folder, output, playing, with_feeds=not without_feeds)
         asyncio.run(everything.run(specs))
 
 
@@ -130,6 +136,7 @@ class _Up:
         chosen: the workers.
         folder: where data is stored.
         source: what the demo plays, None for no demo.
+        with_feeds: whether the simulated city has its other feeds.
     """
 
     given: Endpoints
@@ -138,6 +145,7 @@ class _Up:
     folder: Path
     output: LogOutput
     source: str | None
+    with_feeds: bool = True
 
     async def run(self, specs: list[ProcessSpec]) -> None:
         """Run it all with these servers until it is stopped."""
@@ -156,7 +164,9 @@ class _Up:
     async def _start(self, supervisor: Supervisor, stages: _Stages) -> None:
         """Start it stage by stage; return when everything is there."""
         source, output, environment = self.source, self.output, self.endpoints.environment()
-        await asyncio.gather(supervisor.start_all(), _wait_for_given(self.given, output))
+        _, _, city = await asyncio.gather(
+            supervisor.start_all(), _wait_for_given(self.given, output), asyncio.to_thread(self._city)
+        )
         stages.reached("the servers answer", "tables and topics")
         await asyncio.gather(
             workers.run_to_end("migrate", ["migrate"], environment, output.line),
@@ -173,10 +183,11 @@ class _Up:
             arguments = ["cameras", "import", "--demo", "--only-new"]
             await workers.run_to_end("cameras", arguments, environment, output.line)
         stages.reached("tables and topics are there", "the workers")
+        environment |= city
         together = [workers.worker_spec(worker, self.folder, environment) for worker in self.chosen]
         if source is not None:
             # beside the workers: its first window takes longer than they do
-            together.append(workers.source_spec(source, self.folder, environment))
+            together.append(workers.source_spec(source, self.folder, environment, self.with_feeds))
         supervisor.add_group(together)
         await supervisor.start_all()
         playing = "" if source is None else f"; the {source} of Bologna plays"
@@ -188,6 +199,14 @@ class _Up:
                 output.note(
                     f"no window has arrived for {FIRST_WINDOW_SECONDS:.0f} s; see the files in {output.log_dir}"
                 )
+
+    def _city(self) -> dict[str, str]:
+        """What the feeds of the simulated city need to be set to."""
+        from trafficapp.stack.city_settings import city_environment
+
+        if self.source != workers.SIMULATION or not self.with_feeds:
+            return {}
+        return city_environment(load_settings())
 
 
 class _Stages:

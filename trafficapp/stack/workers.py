@@ -102,14 +102,18 @@ def worker_spec(worker: Worker, data_dir: Path, environment: Mapping[str, str]) 
     )
 
 
-def source_spec(source: str, data_dir: Path, environment: Mapping[str, str]) -> ProcessSpec:
+def source_spec(source: str, data_dir: Path, environment: Mapping[str, str], with_feeds: bool = True) -> ProcessSpec:
     """Describe the demo source, one of `SOURCES`.
 
-    The simulated city also sends the speeds of the last hour, from which models predict at once. The shipped recording
+    The simulated city also sends the speeds of the last hour, from which models predict at once, and other feeds of a
+    city (`trafficapp.simulation.feeds`) unless it is without them. The shipped recording
     is played again and again at its own pace, as if it were now.
     """
     arguments = {
-        SIMULATION: ["simulate", "--past-minutes", "55", "--start-hour", "day"],
+        SIMULATION: [
+            *("simulate", "--past-minutes", "55", "--start-hour", "day"),
+            *(() if with_feeds else ("--without-feeds",)),
+        ],
         RECORDING: ["replay", "--speed", "1", "--loop", "--shift-to-now"],
     }[source]
     return ProcessSpec(

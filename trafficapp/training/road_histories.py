@@ -11,11 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trafficapp.forecast.learning.history import HistoryError, SpeedHistory, often_measured, read_history
+from trafficapp.forecast.weather_inputs import middle_of
 from trafficapp.roads.graph.road_graph import GraphError
 from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import RoadSettings, Settings
 from trafficapp.stores.postgres.connection import address_of
 from trafficapp.stores.roads.history import StoredHistory, Watch, links_on_graph, read_road_history
+from trafficapp.stores.weather.history import read_weather
 
 #: In the place of a file of links: those of the road graph that the settings name.
 GRAPH = "graph"
@@ -45,7 +47,7 @@ def from_postgres(settings: Settings, since: datetime | None, until: datetime | 
     try:
         graph = city_graph(settings.roads)
         forecast = settings.forecast
-        return read_road_history(
+        found = read_road_history(
             url,
             graph,
             settings.roads.zone,
@@ -55,6 +57,11 @@ def from_postgres(settings: Settings, since: datetime | None, until: datetime | 
             watch,
             zeros_are_missing=forecast.zero_speeds == "missing",
         )
+        history = found.history
+        with psycopg.connect(url, connect_timeout=10, application_name="trafficapp train") as connection:
+            span = (history.start, len(history.speeds_kmh), history.step_seconds)
+            weather = read_weather(connection, middle_of(graph), *span, settings.weather)
+        return replace(found, history=replace(history, weather=weather))
     except GraphError as error:
         raise HistoryError(str(error)) from None
     except psycopg.Error as error:

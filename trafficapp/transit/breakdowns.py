@@ -59,8 +59,8 @@ class BreakdownRule:
             alert.is_severe, alert.told_us = True, clock_us
             state, message = "updated", _SAYS_SO
         else:
-            # one that said so is repaired, whether or not it drives already
-            if stands and not alert.is_severe:
+            # one that said so is repaired, whether or not it drives already: how long it stands is counted anew
+            if stands:
                 return None
             vehicle.breakdown = None
             alert.revision += 1

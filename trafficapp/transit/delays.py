@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from models.city_alerts import AlertState
 from models.timestamps import MICROSECONDS_PER_SECOND
 from models.transit.vehicles import VehicleAlert
+from trafficapp.feeds.rules import When
 from trafficapp.settings.transit import TransitSettings
 from trafficapp.transit.alerts import vehicle_alert, whole_seconds
 from trafficapp.transit.state import Vehicle
@@ -63,25 +64,29 @@ class DelayRule:
         at_us = vehicle.record_us + silent_us
         return vehicle_alert("delay", vehicle_id, vehicle, vehicle.delay, state, at_us, message, silent_us)
 
-    def over(self, vehicle_id: str, vehicle: Vehicle, clock_us: int, is_forgotten: bool = False) -> VehicleAlert | None:
-        """The step that ends a delay, if there is one: the vehicle speaks again, or nobody waits for it any more.
+    def over(self, vehicle_id: str, vehicle: Vehicle, when: When) -> VehicleAlert | None:
+        """The step that ends a delay at a message of the vehicle, if there is one.
 
         Args:
             vehicle_id: of the vehicle.
             vehicle: as it was when it fell silent.
-            clock_us: the partition's clock.
-            is_forgotten: whether it still says nothing.
+            when: it is heard of again.
         """
-        delay = vehicle.delay
-        if delay is None:
-            return None
-        vehicle.delay = None
-        delay.revision += 1
+        silent_us = when.clock_us - vehicle.heard_us
+        message = f"Vehicle is heard of again after {whole_seconds(silent_us)} seconds."
+        return _ended(vehicle_id, vehicle, when.record_us, message, silent_us)
+
+    def forgotten(self, vehicle_id: str, vehicle: Vehicle, clock_us: int) -> VehicleAlert | None:
+        """The step that ends a delay of a vehicle that nobody waits for any more, if there is one."""
         silent_us = clock_us - vehicle.heard_us
-        seconds = whole_seconds(silent_us)
-        if is_forgotten:
-            message = f"Vehicle is forgotten. No update for {seconds} seconds."
-        else:
-            message = f"Vehicle is heard of again. No update for {seconds} seconds before."
-        at_us = vehicle.record_us + silent_us
-        return vehicle_alert("delay", vehicle_id, vehicle, delay, "resolved", at_us, message, silent_us)
+        message = f"Vehicle is forgotten. No update for {whole_seconds(silent_us)} seconds."
+        return _ended(vehicle_id, vehicle, vehicle.record_us + silent_us, message, silent_us)
+
+
+def _ended(vehicle_id: str, vehicle: Vehicle, at_us: int, message: str, silent_us: int) -> VehicleAlert | None:
+    delay = vehicle.delay
+    if delay is None:
+        return None
+    vehicle.delay = None
+    delay.revision += 1
+    return vehicle_alert("delay", vehicle_id, vehicle, delay, "resolved", at_us, message, silent_us)

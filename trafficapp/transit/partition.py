@@ -67,8 +67,8 @@ class TransitPartition:
         self._vehicles: dict[str, Vehicle] = {}
         self._routes: dict[str, Route] = {}
         self._paths: dict[str, RoutePath] = {}  # made when they are first needed
-        self._changed_vehicles: set[str] = set()
-        self._changed_routes: set[str] = set()
+        self._changed_vehicles: dict[str, None] = {}  # as sets, in order
+        self._changed_routes: dict[str, None] = {}
         for key, row in rows.items():
             vehicle_id, read = read_row(key, row)
             if isinstance(read, Vehicle):
@@ -119,12 +119,12 @@ class TransitPartition:
         if before is not None and when.record_us < before.told_us:
             return
         self._routes[vehicle_id] = Route(message.route_id, message.path, when.record_us, when.clock_us)
-        self._changed_routes.add(vehicle_id)
+        self._changed_routes[vehicle_id] = None
         if before is None or before.path != message.path:
             self._paths.pop(vehicle_id, None)
             if (vehicle := self._vehicles.get(vehicle_id)) is not None:
                 vehicle.progress = None
-                self._changed_vehicles.add(vehicle_id)
+                self._changed_vehicles[vehicle_id] = None
         path = self._paths[vehicle_id] = RoutePath(message.path, self._closed_within_m)
         shown = TransitRoute(
             route_id=message.route_id,
@@ -140,7 +140,7 @@ class TransitPartition:
 
     def _take_position(self, position: Position, when: When, told: list[Told]) -> None:
         vehicle_id, clock_us = position.vehicle_id, when.clock_us
-        self._changed_vehicles.add(vehicle_id)
+        self._changed_vehicles[vehicle_id] = None
         vehicle = self._vehicles.get(vehicle_id)
         silent_us, verdict = 0, None
         if vehicle is None:
@@ -148,7 +148,7 @@ class TransitPartition:
             vehicle.progress = self._advanced(vehicle_id, vehicle, None, 0)
         else:
             silent_us = clock_us - vehicle.heard_us
-            delay = self._delay.over(vehicle_id, vehicle, clock_us)
+            delay = None if vehicle.delay is None else self._delay.over(vehicle_id, vehicle, when)
             vehicle.heard_us, vehicle.record_us = clock_us, max(when.record_us, vehicle.record_us)
             if delay is not None:
                 told.append(_told(DELAY_ALERTS, vehicle_id, delay))
@@ -192,9 +192,10 @@ class TransitPartition:
         at_m = rounds = share = off_m = None
         path = None if progress is None else self._path(vehicle_id)
         if progress is not None and path is not None:
-            off_m = round(progress.off_m, 1)
+            off_m = _tenths(progress.off_m)
             if progress.at_m is not None:
-                at_m, rounds, share = round(progress.at_m, 1), progress.rounds, progress.at_m / path.length_m
+                at_m, rounds = _tenths(progress.at_m), progress.rounds
+                share = int(progress.at_m / path.length_m * 10_000 + 0.5) / 10_000
         shown = TransitVehicle(
             vehicle_id=vehicle_id,
             type=vehicle.type,
@@ -207,7 +208,7 @@ class TransitPartition:
             occupancy_percentage=percentage,
             route_id=None if route is None else route.route_id,
             progress_m=at_m,
-            progress_share=None if share is None else round(share, 4),
+            progress_share=share,
             rounds=rounds,
             off_route_m=off_m,
             delayed_since=None if vehicle.delay is None else rfc3339(vehicle.record_us),
@@ -240,16 +241,16 @@ class TransitPartition:
             if clock_us >= self._due_us(vehicle_id):
                 del self._routes[vehicle_id]
                 self._paths.pop(vehicle_id, None)
-                self._changed_routes.add(vehicle_id)
+                self._changed_routes[vehicle_id] = None
         elif clock_us - vehicle.heard_us >= self._forget_us:
             yield from self._forget(vehicle_id, vehicle, clock_us)
         elif (delay := self._delay.missed(vehicle_id, vehicle, clock_us)) is not None:
-            self._changed_vehicles.add(vehicle_id)
+            self._changed_vehicles[vehicle_id] = None
             yield _told(DELAY_ALERTS, vehicle_id, delay)
             yield self._state(vehicle_id, vehicle, rfc3339(vehicle.time_us))
 
     def _forget(self, vehicle_id: str, vehicle: Vehicle, clock_us: int) -> Iterator[Told]:
-        if (delay := self._delay.over(vehicle_id, vehicle, clock_us, is_forgotten=True)) is not None:
+        if (delay := self._delay.forgotten(vehicle_id, vehicle, clock_us)) is not None:
             yield _told(DELAY_ALERTS, vehicle_id, delay)
         if (broken := self._breakdown.forgotten(vehicle_id, vehicle, clock_us)) is not None:
             yield _told(BREAKDOWN_ALERTS, vehicle_id, broken)
@@ -258,10 +259,10 @@ class TransitPartition:
         yield Told(LIVE_VEHICLE_TABLE, vehicle_id.encode(), None)
         del self._vehicles[vehicle_id]
         self._paths.pop(vehicle_id, None)
-        self._changed_vehicles.add(vehicle_id)
+        self._changed_vehicles[vehicle_id] = None
         if (route := self._routes.get(vehicle_id)) is not None:
             self._routes[vehicle_id] = msgspec.structs.replace(route, used_us=clock_us)
-            self._changed_routes.add(vehicle_id)
+            self._changed_routes[vehicle_id] = None
 
 
 def _met(position: Position, when: When) -> Vehicle:
@@ -299,6 +300,11 @@ def _is_news(position: Position, vehicle: Vehicle) -> bool:
         or position.passengers != vehicle.passengers
         or position.kind != vehicle.type
     )
+
+
+def _tenths(metres: float) -> float:
+    """Metres to a decimeter; four times as fast as `round`."""
+    return int(metres * 10 + 0.5) / 10
 
 
 def _live_row(position: Position, last_updated: str) -> LiveVehicleRow:

@@ -84,9 +84,9 @@ class Route(Struct, array_like=True, frozen=True):
     used_us: int
 
 
-_encode = msgspec.json.Encoder().encode
-_read_vehicle = msgspec.json.Decoder(Vehicle).decode
-_read_route = msgspec.json.Decoder(Route).decode
+_encode = msgspec.msgpack.Encoder().encode
+_read_vehicle = msgspec.msgpack.Decoder(Vehicle).decode
+_read_route = msgspec.msgpack.Decoder(Route).decode
 
 
 def vehicle_row(vehicle_id: str, vehicle: Vehicle | None) -> tuple[bytes, bytes | None]:

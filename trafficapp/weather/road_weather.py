@@ -18,6 +18,7 @@ import shapely
 
 from models.timestamps import epoch_us, from_epoch_us
 from models.weather.current import CurrentWeather, Phenomenon
+from models.weather.observed import WeatherObserved
 from trafficapp.roads.graph.earth import FlatMap
 from trafficapp.roads.graph.road_graph import Floats, Integers, RoadGraph
 
@@ -33,6 +34,7 @@ class StationWeather(NamedTuple):
         received_at: when its newest reading came, aware.
         phenomena: what slows roads around it.
         factor: what is left of usual speeds.
+        reading: all that it told; None where nobody needs it.
     """
 
     station: str
@@ -41,6 +43,7 @@ class StationWeather(NamedTuple):
     received_at: datetime
     phenomena: tuple[Phenomenon, ...]
     factor: float
+    reading: WeatherObserved | None = None
 
     @property
     def words(self) -> str:
@@ -57,6 +60,21 @@ def station_weather(current: CurrentWeather) -> StationWeather:
         from_epoch_us(epoch_us(current.received_at)),
         tuple(current.phenomena),
         current.speed_factor,
+        WeatherObserved(
+            station=current.station,
+            observed_us=epoch_us(current.timestamp),
+            latitude=current.latitude,
+            longitude=current.longitude,
+            temperature=current.temperature,
+            condition=current.weather_condition,
+            humidity=current.humidity,
+            wind_speed=current.wind_speed,
+            wind_gust=current.wind_gust,
+            precipitation=current.precipitation,
+            visibility=current.visibility,
+            air_quality_index=current.air_quality_index,
+            pm2_5=current.pm2_5,
+        ),
     )
 
 

@@ -207,6 +207,9 @@ class Windower:
 
         Those that lie beyond the camera's time stay for as long as the camera may still be on its way there.
         """
+        if partition_clock_us - camera.clock_us < self.clock.idle_us:
+            # most are not silent, at most ticks
+            return iter(())
         until_us = CAMERA_TIME.silent_until_us(camera, camera.windows, partition_clock_us, self.clock)
         return iter(()) if until_us is None else self._close(camera, camera_id, until_us, changes, partition_clock_us)
 

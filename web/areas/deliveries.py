@@ -7,6 +7,7 @@ A message that nobody waits for any more, and that was not sent yet, is not sent
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict, deque
 from typing import TypeAlias
 
@@ -15,6 +16,8 @@ from aiokafka.partitioner import murmur2
 
 from trafficapp.engine.outbox import Outbox
 from trafficapp.stores.outage import Outage
+
+logger = logging.getLogger(__name__)
 
 #: Messages of all clients of a worker that may wait for Kafka; further ones are refused at once.
 MOST_WAITING = 10_000
@@ -47,7 +50,7 @@ class Deliveries:
         """Hand a message in.
 
         Returns:
-            done when Kafka has acknowledged it; a `KafkaError` when it was not taken. Cancelled, it is not sent, unless
+            done when Kafka has acknowledged it; an exception when it was not taken. Cancelled, it is not sent, unless
             that has begun.
 
         Raises:
@@ -81,8 +84,12 @@ class Deliveries:
                 parts[numbers[(murmur2(one[0]) & 0x7FFFFFFF) % len(numbers)]].append(one)
             await asyncio.gather(*(self._send_part(number, part) for number, part in parts.items()))
             self._outage.over()
-        except (KafkaError, OSError) as error:
-            self._outage.met(error)
+        except Exception as error:
+            # whatever it is, those who send later are served
+            if isinstance(error, KafkaError | OSError):
+                self._outage.met(error)
+            else:
+                logger.exception("messages for %s cannot be sent", self._topic)
             for _, _, done in messages:
                 if not done.done():
                     done.set_exception(error)

@@ -20,14 +20,14 @@ from redis.asyncio import Redis
 from models.city.realtime import RealtimeMessage, RealtimeType
 from models.city.traffic import CitySummary, RoadTraffic
 from models.fleet.positions import VehicleLocation
-from models.incidents.current import ActiveEmergency
+from models.incidents.current import ActiveEmergency, Incident
 from models.records import MALFORMED
 from models.timestamps import rfc3339
 from models.weather.current import CurrentWeather
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.feeds.declaration import Current, Feed
 from trafficapp.fleet.feeds import POSITIONS
-from trafficapp.incidents.feeds import EMERGENCY_STEPS
+from trafficapp.incidents.feeds import INCIDENT_STEPS
 from trafficapp.settings import Settings
 from trafficapp.stores.city.overview import CHANNEL, SUMMARY_KEY, CityTold
 from trafficapp.weather.feeds import CURRENT_WEATHER
@@ -58,6 +58,7 @@ class _Said(Struct):
     type: str
 
 
+_decode_incident = msgspec.json.Decoder(Incident).decode
 _decode_said = msgspec.json.Decoder(_Said).decode
 
 
@@ -193,7 +194,8 @@ class Realtime:
         except MALFORMED as error:
             logger.warning("what is told of %s cannot be read: %s", kind, error)
             return
-        self._gathered.setdefault(kind, {})[key] = shown
+        if shown is not None:
+            self._gathered.setdefault(kind, {})[key] = shown
 
     def _reckoned(self, told: CityTold) -> None:
         if not self._wanted:
@@ -236,10 +238,19 @@ def _types(names: str | None) -> frozenset[str]:
     return wanted
 
 
-def _shown_as(shape: type[Struct], key: str) -> Callable[[bytes], tuple[str, Struct]]:
+def _emergency(document: bytes) -> tuple[str, Struct | None]:
+    """An incident, if it is an emergency."""
+    one = _decode_incident(document)
+    if not one.is_emergency:
+        return one.incident_id, None
+    shown = {name: getattr(one, name) for name in ActiveEmergency.__struct_fields__}
+    return one.incident_id, ActiveEmergency(**shown)
+
+
+def _shown_as(shape: type[Struct], key: str) -> Callable[[bytes], tuple[str, Struct | None]]:
     decode = msgspec.json.Decoder(shape).decode
 
-    def read(document: bytes) -> tuple[str, Struct]:
+    def read(document: bytes) -> tuple[str, Struct | None]:
         one = decode(document)
         return getattr(one, key), one
 
@@ -249,13 +260,13 @@ def _shown_as(shape: type[Struct], key: str) -> Callable[[bytes], tuple[str, Str
 #: What documents of feeds are told as.
 _KINDS: Mapping[str, RealtimeType] = {
     POSITIONS.name: "vehicles",
-    EMERGENCY_STEPS.name: "emergencies",
+    INCIDENT_STEPS.name: "emergencies",
     CURRENT_WEATHER.name: "weather",
 }
 
 #: Turns documents into what is shown of them, with their keys.
-_SHOWN: Mapping[str, Callable[[bytes], tuple[str, Struct]]] = {
+_SHOWN: Mapping[str, Callable[[bytes], tuple[str, Struct | None]]] = {
     "vehicles": _shown_as(VehicleLocation, "vehicle_id"),
-    "emergencies": _shown_as(ActiveEmergency, "incident_id"),
+    "emergencies": _emergency,
     "weather": _shown_as(CurrentWeather, "station"),
 }

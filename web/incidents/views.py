@@ -18,7 +18,7 @@ from models.incidents.effects import IncidentEffect, NearUnit
 from models.incidents.measures import IncidentMeasures
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.feeds.declaration import Feed
-from trafficapp.incidents.feeds import EMERGENCY_STEPS
+from trafficapp.incidents.feeds import INCIDENT_STEPS
 from trafficapp.incidents.units import nearest_units
 from trafficapp.roads.graph.index import OffTheMap
 from trafficapp.roads.routing.routes import Place
@@ -180,13 +180,13 @@ class IncidentViews:
 
 async def _active(context: WebContext, after: str | None, limit: int) -> list[ActiveEmergency]:
     """So many emergencies that are going on, behind one of them."""
-    current = CurrentDocuments(context.redis, EMERGENCY_STEPS)
+    current = CurrentDocuments(context.redis, INCIDENT_STEPS)
     keys = [key for key in await current.keys() if after is None or key > after]
     found: list[ActiveEmergency] = []
     for first in range(0, len(keys), _KEYS_AT_ONCE):
         for document in await current.documents(keys[first : first + _KEYS_AT_ONCE]):
             incident = _decode(document)
-            if incident.status != "resolved":
+            if incident.is_emergency and incident.status != "resolved":
                 found.append(
                     ActiveEmergency(
                         **{name: getattr(incident, name) for name in ActiveEmergency.__struct_fields__},

@@ -28,6 +28,8 @@ from trafficapp.stores.areas.areas_sink import HistoryAreasSink
 NOON = datetime(2025, 12, 2, 8, 21, 42, tzinfo=UTC)
 OTHER = "6c0f5a34-8a2c-4c55-9d4e-2f4f1a7f6a10"
 
+READER = AreaReader(load_settings().areas)
+
 Make = Callable[..., HistoryAreasSink]
 
 
@@ -47,7 +49,7 @@ async def make(database: Connection, settings: Settings) -> AsyncIterator[Make]:
 
 def said(settings: Settings | None = None, seconds: int = 0, **changes: Any) -> AreaReading:
     """A reading so many seconds after noon."""
-    reader = AreaReader((settings or load_settings()).areas)
+    reader = READER if settings is None else AreaReader(settings.areas)
     told = {"timestamp": (NOON + timedelta(seconds=seconds)).isoformat(), **changes}
     return reader.check(None, encoded(**told), NOON_US).message
 
@@ -218,6 +220,17 @@ async def test_what_cannot_be_kept_costs_no_neighbour(make: Make, database: Conn
     parts = await database.fetch("SELECT DISTINCT tableoid::regclass::text FROM area_readings ORDER BY 1")
     assert [row[0] for row in parts] == ["area_readings_1985", "area_readings_202512"]
     assert sink.counters.unreadable == 2
+
+
+async def test_what_was_read_when_a_column_was_another_one_costs_no_neighbour(make: Make, database: Connection) -> None:
+    was = load_settings(areas={"columns": {**AREA_COLUMNS, "gate": "text"}})
+    await add_column(database, "gate", "integer")
+    await (sink := make(columns={**AREA_COLUMNS, "gate": "integer"})).load([0])
+    await sink.apply(0, records(said(was, gate="north"), said(stream_id=OTHER)), owned)
+    assert await counts(database, "stream_id::text, gate") == [(OTHER, None)]
+    assert await database.fetchval("SELECT count(*) FROM area_readings") == 2
+    assert sink.counters.unstorable == 1
+    await database.execute("ALTER TABLE traffic_data DROP gate")
 
 
 async def test_history_is_read_in_pages(make: Make, pool: Pool, database: Connection) -> None:

@@ -33,8 +33,11 @@ from trafficapp.forecast.learning.scores import Score
 from trafficapp.forecast.neighbours import RoadLinks, neighbour_matrices
 from trafficapp.forecast.profiles import DayProfile, slot_seconds
 from trafficapp.forecast.quantities import Quantity
+from trafficapp.forecast.weather_inputs import WEATHER_INPUTS
 
 FORMAT_VERSION = 2
+#: Of artifacts whose model takes the weather as well: what reads only the other one must not try.
+WEATHER_FORMAT_VERSION = 3
 DESCRIPTION, NETWORK, ARRAYS = "model.json", "model.onnx", "arrays.npz"
 
 #: Begin of the name of a folder that is not finished.
@@ -86,11 +89,12 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, eq=False)
 class SelfTest:
-    """Recent speeds (steps, roads), when they were, and what the network said in training (roads, horizons)."""
+    """Recent speeds (steps, roads), when, what the network said in training (roads, horizons), and the weather."""
 
     recent_kmh: Floats
     last_time: int
     said_kmh: Floats
+    weather: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,20 +118,24 @@ class Artifact:
     neighbours: Floats
     network: OnnxNetwork
 
-    def predict(self, recent_kmh: Floats, last_time: int) -> tuple[Floats, np.typing.NDArray[np.bool_]]:
+    def predict(
+        self, recent_kmh: Floats, last_time: int, weather: Floats | None = None
+    ) -> tuple[Floats, np.typing.NDArray[np.bool_]]:
         """Predictions of all roads in one call.
 
         Args:
             recent_kmh: shape (steps, roads), NaN where nothing was measured.
             last_time: when the newest step began, in seconds since the epoch.
+            weather: the numbers of `trafficapp.forecast.weather_inputs`, for models that take them; None when nothing
+                is known.
 
         Returns:
             Speeds in km/h, shape (roads, horizons); and for which roads they mean something.
         """
         layout = self.about.layout
-        features = build_features(
-            layout, self.neighbours, self.knowledge.smooth, recent_kmh[None], np.array([last_time], np.int64)
-        )
+        told = None if weather is None else weather[None]
+        times = np.array([last_time], np.int64)
+        features = build_features(layout, self.neighbours, self.knowledge.smooth, recent_kmh[None], times, told)
         return layout.speeds(self.network.run(features.roads, features.clock))[0], features.seen[0]
 
 
@@ -173,8 +181,9 @@ def describe(path: Path) -> Description:
     """
     try:
         about = msgspec.json.decode((path / DESCRIPTION).read_bytes(), type=Description)
-        if about.format_version != FORMAT_VERSION:
-            raise ArtifactError(f"{path}: format {about.format_version}, this program reads {FORMAT_VERSION}")
+        if about.format_version != format_version_of(about.layout):
+            read = f"{FORMAT_VERSION}, and {WEATHER_FORMAT_VERSION} with weather"
+            raise ArtifactError(f"{path}: format {about.format_version}, this program reads {read}")
         if about.digest != _digest(about):
             raise ArtifactError(f"{path}: {DESCRIPTION} was altered after it was written")
         if about.version != path.name:
@@ -204,11 +213,16 @@ def load(path: Path) -> Artifact:
         raise ArtifactError(f"{path}: {error}") from None
     artifact = Artifact(about, knowledge, neighbour_matrices(knowledge.links), network)
     test = knowledge.self_test
-    said, _ = artifact.predict(test.recent_kmh, test.last_time)
+    said, _ = artifact.predict(test.recent_kmh, test.last_time, test.weather)
     off = float(np.abs(said - test.said_kmh).max())
     if not off <= about.quantity.self_test_tolerance:
         raise ArtifactError(f"{path}: the self-test failed, {off:.3g} {about.quantity.unit}".rstrip() + " off")
     return artifact
+
+
+def format_version_of(layout: FeatureLayout) -> int:
+    """The format of an artifact, which says which features it has."""
+    return WEATHER_FORMAT_VERSION if layout.weather else FORMAT_VERSION
 
 
 def code_hash() -> str:
@@ -236,6 +250,8 @@ def _packed(knowledge: Knowledge) -> bytes:
         **_profile_arrays("smooth", knowledge.smooth),
         **_profile_arrays("plain", knowledge.plain),
     }
+    if knowledge.self_test.weather is not None:
+        arrays["test_weather"] = knowledge.self_test.weather
     for name in _CALIBRATED:
         # Half precision, a thousandth of the error at most: these are the largest arrays.
         arrays[f"usual_error_{name}"] = knowledge.calibrations[name].usual_error_kmh.astype(np.float16)
@@ -280,7 +296,7 @@ def _unpacked(content: bytes, about: Description) -> Knowledge:
         _profile("plain", arrays, layout),
         LinearAr(arrays["linear_weights"]),
         calibrations,
-        SelfTest(arrays["test_recent"], int(arrays["test_last_time"]), arrays["test_said"]),
+        SelfTest(arrays["test_recent"], int(arrays["test_last_time"]), arrays["test_said"], arrays.get("test_weather")),
     )
 
 
@@ -302,6 +318,8 @@ def _check_shapes(about: Description, knowledge: Knowledge) -> None:
     for name, (found, wanted) in shapes.items():
         if found != wanted:
             raise NetworkError(f"{name} have shape {found}, where {wanted} is needed")
+    if layout.weather not in ((), WEATHER_INPUTS):
+        raise NetworkError("it was trained with other inputs of the weather than this program has; train again")
     if layout.columns != about.columns:
         raise NetworkError("it was trained with other features than this program builds; train again")
     if knowledge.links.graph_hash(about.road_ids) != about.graph_hash:

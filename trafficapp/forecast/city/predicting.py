@@ -51,6 +51,7 @@ class CityMoment:
         current_kmh: the newest measured speed of each road.
         closed: roads on which nobody may drive.
         weather: of the roads; None when it is not known, or slows nobody.
+        weather_numbers: of the city, for models that take them; None when nothing is known.
     """
 
     made_at_us: int
@@ -61,6 +62,7 @@ class CityMoment:
     current_kmh: tuple[float, ...]
     closed: frozenset[str] = frozenset()
     weather: WeatherOfRoads | None = None
+    weather_numbers: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +116,7 @@ class CityPredictor:
 
     @staticmethod
     def _forecast(forecaster: Forecaster, moment: CityMoment) -> Forecast:
-        return forecaster.forecast(moment.road_ids, moment.recent_kmh, moment.last_time)
+        return forecaster.forecast(moment.road_ids, moment.recent_kmh, moment.last_time, moment.weather_numbers)
 
 
 class _Failed:

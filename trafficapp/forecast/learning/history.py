@@ -32,7 +32,11 @@ class HistoryError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class SpeedHistory:
-    """Mean speed of each road in each step, NaN where none was measured."""
+    """Mean speed of each road in each step, NaN where none was measured.
+
+    ``weather`` has the numbers of `trafficapp.forecast.weather_inputs` in each step, NaN where they are not known; None
+    where nobody asked.
+    """
 
     road_ids: tuple[str, ...]
     start: datetime
@@ -41,6 +45,7 @@ class SpeedHistory:
     zone: str
     links: RoadLinks
     quantity: Quantity = SPEED
+    weather: Floats | None = None
 
     def __post_init__(self) -> None:
         if self.speeds_kmh.ndim != 2 or self.speeds_kmh.shape[1] != len(self.road_ids):
@@ -49,6 +54,8 @@ class SpeedHistory:
             raise HistoryError(f"links of {self.links.road_count} roads do not fit {len(self.road_ids)} roads")
         if len(set(self.road_ids)) != len(self.road_ids):
             raise HistoryError("a road is there twice")
+        if self.weather is not None and len(self.weather) != len(self.speeds_kmh):
+            raise HistoryError(f"weather of {len(self.weather)} steps does not fit {len(self.speeds_kmh)} steps")
         if self.start.tzinfo is None:
             raise HistoryError("the start has no time zone")
 

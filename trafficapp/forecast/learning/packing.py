@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from trafficapp.forecast.artifacts.artifact import (
-    FORMAT_VERSION,
     Description,
     Knowledge,
     SelfTest,
     code_hash,
+    format_version_of,
     save,
     version_of,
 )
@@ -60,7 +60,7 @@ def write_artifact(candidate: Candidate, folder: Path, source: str, made_at: dat
     made_at = made_at or datetime.now(UTC)
     data, history = candidate.data, candidate.data.history
     about = Description(
-        format_version=FORMAT_VERSION,
+        format_version=format_version_of(data.layout),
         version=version_of(candidate.kind, made_at),
         kind=candidate.kind,
         made_at=made_at,
@@ -118,4 +118,6 @@ def _self_test(candidate: Candidate) -> SelfTest:
     """The last moment there is, with the usual speeds that there are when serving."""
     data, moment = candidate.data.as_served(), candidate.data.split.test[-1:]
     said = candidate.predict(data, moment)
-    return SelfTest(data.recent(moment)[0], int(data.history.times[moment][0]), said[0])
+    weather = data.weather(moment)
+    told = None if weather is None else weather[0]
+    return SelfTest(data.recent(moment)[0], int(data.history.times[moment][0]), said[0], told)

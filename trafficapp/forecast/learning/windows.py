@@ -18,7 +18,7 @@ from trafficapp.forecast.baselines import (
 )
 from trafficapp.forecast.clock import Floats, Integers
 from trafficapp.forecast.features import FeatureLayout, Features, build_features
-from trafficapp.forecast.learning.history import HistoryError, SpeedHistory
+from trafficapp.forecast.learning.history import LEAST_SHARE, HistoryError, SpeedHistory
 from trafficapp.forecast.neighbours import neighbour_matrices
 from trafficapp.forecast.profiles import (
     DayProfile,
@@ -29,6 +29,7 @@ from trafficapp.forecast.profiles import (
     weekends_apart,
 )
 from trafficapp.forecast.quantities import SPEED, Quantity
+from trafficapp.forecast.weather_inputs import WEATHER_INPUTS
 
 TRAIN_SHARE, VALIDATION_SHARE = 0.7, 0.1
 
@@ -86,10 +87,19 @@ class TrainingData:
         speeds: Floats = self.history.speeds_kmh[moments[:, None] + np.array(self.layout.horizon_steps)]
         return speeds.transpose(0, 2, 1)
 
+    def weather(self, moments: Integers) -> Floats | None:
+        """The weather of the newest step, shape (moments, inputs); None for a model without it."""
+        weather = self.history.weather
+        if not self.layout.weather or weather is None:
+            return None
+        chosen: Floats = weather[moments]
+        return chosen
+
     def features(self, moments: Integers) -> Features:
         """Inputs of a model. The days of the training part see the usual speeds of the others."""
         times = self.history.times[moments]
-        return build_features(self.layout, self.neighbours, self.held_out, self.recent(moments), times)
+        recent, weather = self.recent(moments), self.weather(moments)
+        return build_features(self.layout, self.neighbours, self.held_out, recent, times, weather)
 
     def as_served(self) -> TrainingData:
         """The same with features as they are when serving: no day is held out of the usual speeds."""
@@ -142,9 +152,18 @@ def prepare(history: SpeedHistory, horizons_minutes: tuple[float, ...]) -> Train
         zone=history.zone,
         mean_kmh=float(np.nanmean(known)),
         deviation_kmh=float(np.nanstd(known)),
+        weather=_weather_inputs(history, len(known)),
     )
     seen = (known, times, history.zone, history.step_seconds, weekends_apart(times, history.zone))
     neighbours = neighbour_matrices(history.links)
     return TrainingData(
         history, layout, split, neighbours, plain_profile(*seen), smooth_profile(*seen), held_out_profile(*seen)
     )
+
+
+def _weather_inputs(history: SpeedHistory, steps: int) -> tuple[str, ...]:
+    """The inputs of the weather, where enough of it is known in the steps to learn from."""
+    weather = history.weather
+    if weather is None or np.isfinite(weather[:steps]).any(1).mean() < LEAST_SHARE:
+        return ()
+    return WEATHER_INPUTS

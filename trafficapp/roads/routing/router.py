@@ -159,6 +159,9 @@ class CchMetric:
 
     def seconds_from(self, edges: Integers, destinations: Sequence[State]) -> Floats:
         """See ``Metric``."""
+        if not len(edges) or not destinations:
+            # over nothing the library panics
+            return np.full(len(edges), inf)
         to_all = routingkit_cch.CCHManyToOne(self._metric, self._checked(edges.tolist()))
         return _in_seconds(to_all.distances_to_multi(self.whole(destinations)))
 

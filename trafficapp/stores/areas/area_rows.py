@@ -67,9 +67,6 @@ class AreaRowMaker:
     def __init__(self, settings: AreaSettings, zone: tzinfo) -> None:
         columns = settings.columns
         self._converts = [(name, convert_of(kind, zone)) for name, kind in columns.items()]
-        places = list(columns).index
-        self._key = [places(name) for name in settings.conflict]
-        self.newest_by = places("timestamp")
 
     def row(self, reading: AreaReading) -> Row:
         """The row of a reading.
@@ -79,10 +76,6 @@ class AreaRowMaker:
         """
         values = [(convert, value_of(reading, name)) for name, convert in self._converts]
         return tuple(None if value is None else convert(value) for convert, value in values)
-
-    def key(self, row: Row) -> Row:
-        """What no two rows have alike."""
-        return tuple(row[place] for place in self._key)
 
 
 def _of(table: str, names: Collection[str]) -> str:

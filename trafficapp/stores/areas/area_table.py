@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import asyncpg
+
 from trafficapp.settings.areas import AREA_COLUMNS, AreaColumnType, wrong_column_name
 from trafficapp.stores.areas.area_rows import TABLE
 
@@ -76,7 +78,7 @@ async def set_key(connection: Connection, names: Sequence[str]) -> int:
         how many rows went.
 
     Raises:
-        asyncpg.NotNullViolationError: a row has no value for one of them.
+        ValueError: a row has no value for one of them.
         asyncpg.LockNotAvailableError: the table was in use all the time.
     """
     key = ", ".join(f'"{name}"' for name in names)
@@ -93,5 +95,8 @@ async def set_key(connection: Connection, names: Sequence[str]) -> int:
         gone = int((await connection.execute(older)).rpartition(" ")[2])
         for row in await connection.fetch(_KEY):
             await connection.execute(f'ALTER TABLE {TABLE} DROP CONSTRAINT "{row["conname"]}"')
-        await connection.execute(f"ALTER TABLE {TABLE} ADD CONSTRAINT {TABLE}_pkey PRIMARY KEY ({key})")
+        try:
+            await connection.execute(f"ALTER TABLE {TABLE} ADD CONSTRAINT {TABLE}_pkey PRIMARY KEY ({key})")
+        except asyncpg.NotNullViolationError as error:
+            raise ValueError(f"{', '.join(names)} cannot name all rows: {error}") from None
     return gone

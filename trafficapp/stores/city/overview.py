@@ -30,7 +30,7 @@ from models.roads.current import RoadObservation
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
 from trafficapp.city.traffic import CityTraffic, LocatedVehicle, ObservedRoad, RoadMap, city_traffic
 from trafficapp.fleet.feeds import POSITIONS
-from trafficapp.incidents.feeds import EMERGENCY_STEPS
+from trafficapp.incidents.feeds import INCIDENT_STEPS
 from trafficapp.roads.feeds import ROADS
 from trafficapp.settings import Settings
 from trafficapp.stores.feeds.current import CurrentDocuments, current_of
@@ -70,9 +70,10 @@ class _Located(Struct):
 
 
 class _Emergency(Struct):
-    """What is read of an emergency."""
+    """What is read of an incident."""
 
     status: str
+    is_emergency: bool
 
 
 _decode_emergency = msgspec.json.Decoder(_Emergency).decode
@@ -186,21 +187,22 @@ async def active_emergencies(client: Redis) -> int:
         RedisError: Redis does not answer.
     """
     count = 0
-    async for document in _documents(CurrentDocuments(client, EMERGENCY_STEPS)):
+    async for document in _documents(CurrentDocuments(client, INCIDENT_STEPS)):
         with suppress(*MALFORMED):
-            count += _decode_emergency(document).status != "resolved"
+            one = _decode_emergency(document)
+            count += one.is_emergency and one.status != "resolved"
     return count
 
 
 async def counts(client: Redis) -> tuple[int, int, int]:
-    """Vehicles, emergencies and roads that Redis has, about: what has just expired may be counted.
+    """Vehicles, emergencies that go on, and roads; of vehicles and roads what has just expired may be counted.
 
     Raises:
         RedisError: Redis does not answer.
     """
     async with client.pipeline(transaction=False) as pipeline:
-        for feed in (POSITIONS, EMERGENCY_STEPS, ROADS):
+        for feed in (POSITIONS, ROADS):
             pipeline.zcard(current_of(feed).listed)
         found: Any = await pipeline.execute()
-    vehicles, emergencies, roads = map(int, found)
-    return vehicles, emergencies, roads
+    vehicles, roads = map(int, found)
+    return vehicles, await active_emergencies(client), roads

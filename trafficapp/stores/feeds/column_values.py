@@ -5,6 +5,7 @@ Postgres would refuse the same values, but only when a message was accepted long
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable
 from datetime import tzinfo
@@ -26,6 +27,8 @@ MOST_LEVELS: Final = 100
 LONGEST_KEY_BYTES: Final = 2048
 
 _MOST_BYTES_A_CHARACTER: Final = 4
+
+_IS_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 
 #: Bits of the whole numbers of Postgres.
 _BITS = {"integer": 32, "bigint": 64}
@@ -53,7 +56,7 @@ def convert_of(kind: str, zone: tzinfo) -> Convert:
         "timestamptz": lambda value: postgres_time(event_time_us(value, zone)),
         "double precision": _real,
         "boolean": _truth,
-        "uuid": lambda value: value if isinstance(value, uuid.UUID) else uuid.UUID(str(value)),
+        "uuid": _uuid,
         "jsonb": _json,
         "double precision[]": _array,
     }
@@ -80,6 +83,13 @@ def _text(value: Any) -> str:
         return value if NUL not in value else storable(value)
     plain = value if isinstance(value, str) else _plain(value)
     return storable(plain if isinstance(plain, str) else _encode(plain).decode())
+
+
+def _uuid(value: Any) -> str | uuid.UUID:
+    """One that is written as it should be is taken as it is: making an object of it costs more than all else."""
+    if isinstance(value, uuid.UUID) or (isinstance(value, str) and _IS_UUID(value)):
+        return value
+    return uuid.UUID(str(value))
 
 
 def _real(value: Any) -> float:

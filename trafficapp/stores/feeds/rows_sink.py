@@ -39,8 +39,8 @@ class RowBatch:
         """Take a row in, in place of an earlier one of the same key."""
         self.rows[key] = row
 
-    def leave(self, message: Any) -> None:
-        """A message has the key of a row that stays."""
+    def leave(self, row: Row, message: Any) -> None:
+        """A message comes to a row whose key another one has, which stays."""
 
 
 class RowsSink(HistorySink[RowBatch]):
@@ -85,7 +85,7 @@ class RowsSink(HistorySink[RowBatch]):
             if known is None or (maker.newest_by is not None and known[maker.newest_by] <= row[maker.newest_by]):
                 batch.put(key, row, accepted.message)
             else:
-                batch.leave(accepted.message)
+                batch.leave(row, accepted.message)
         return batch, counters
 
     async def ensure_partitions(self, connection: Connection, batch: RowBatch) -> None:

@@ -11,8 +11,11 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+import numpy as np
 from redis.asyncio import Redis
 
+from trafficapp.forecast.clock import Floats
+from trafficapp.forecast.weather_inputs import middle_of, nearest_reading, weather_numbers
 from trafficapp.roads.graph.road_graph import RoadGraph
 from trafficapp.settings import WeatherSettings
 from trafficapp.stores.redis.connection import UNAVAILABLE
@@ -44,7 +47,7 @@ class CityWeather:
 
     def __init__(self, redis: Redis, settings: WeatherSettings, graph: RoadGraph) -> None:
         self._redis, self._settings, self._graph = redis, settings, graph
-        self._places = EdgePlaces(graph)
+        self._places, self._middle = EdgePlaces(graph), middle_of(graph)
         self._stations: tuple[StationWeather, ...] = ()
         self._weather: RoadWeather | None = None
         self._looked_at = -_LOOK_AGAIN_SECONDS
@@ -59,6 +62,12 @@ class CityWeather:
         if self._weather is None or not self._weather.version:
             return None
         return WeatherOfRoads(self._weather, self._graph.position_of_edge, edges)
+
+    def numbers(self) -> Floats | None:
+        """The weather of the city as models take it, as it was looked up last; None when nothing is known."""
+        readings = (one.reading for one in self._stations if one.reading is not None)
+        nearest = nearest_reading(readings, self._middle, self._settings.station_reach_km)
+        return None if nearest is None else np.array(weather_numbers(nearest, self._settings), np.float32)
 
     async def _look(self) -> None:
         now = datetime.now(UTC)

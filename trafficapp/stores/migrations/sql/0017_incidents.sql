@@ -13,13 +13,10 @@ CREATE TABLE incidents (
     is_emergency         boolean          NOT NULL,
     latitude             double precision NOT NULL,
     longitude            double precision NOT NULL,
-    heading              double precision,
     description          text             NOT NULL,
     state                text             NOT NULL,
     happened_at          timestamptz      NOT NULL,
-    last_event_at        timestamptz      NOT NULL,
     reports              integer          NOT NULL,
-    sources              jsonb            NOT NULL,
     verified_at          timestamptz,
     responding_at        timestamptz,
     cleared_at           timestamptz,
@@ -28,7 +25,6 @@ CREATE TABLE incidents (
     verified_by          text,
     cleared_by           text,
     reopened             integer          NOT NULL,
-    units                jsonb            NOT NULL,
     detection_seconds    double precision,
     verification_seconds double precision,
     response_seconds     double precision,
@@ -39,7 +35,7 @@ CREATE TABLE incidents (
 
 COMMENT ON TABLE incidents IS 'Incidents as of their newest step; kept incidents.incidents_days.';
 COMMENT ON COLUMN incidents.reported_at IS
-    'When the first report came in, by the broker''s clock, as all times here but happened_at and last_event_at.';
+    'When the first report came in, by the broker''s clock, as all times here but happened_at.';
 COMMENT ON COLUMN incidents.happened_at IS 'When it happened, as its reports say.';
 
 CREATE INDEX incidents_reported_at ON incidents (reported_at);

@@ -5,7 +5,7 @@ from __future__ import annotations
 from trafficapp.stores.migrations import run_sql
 
 revision = "0020"
-down_revision = "0018"
+down_revision = "0019"
 
 
 def upgrade() -> None:

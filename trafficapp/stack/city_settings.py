@@ -1,0 +1,43 @@
+"""What the settings of the city's feeds are while the simulated city sends them, where nobody said anything else."""
+
+from __future__ import annotations
+
+import json
+
+from trafficapp.settings import Settings
+
+#: Sections with a zone of times that have no offset.
+_ZONED = ("fleet", "transit", "riders", "incidents", "weather", "areas", "still_cameras")
+#: The city ends so far outside of its road graph, degrees: places are noisy, and riders stand beside the road.
+_MARGIN_DEGREES = 0.01
+
+
+def city_environment(settings: Settings) -> dict[str, str]:
+    """Variables that name the bounds of the simulated city and the zone of its producers.
+
+    Takes some tenths of a second.
+
+    Args:
+        settings: what is set stays as it is.
+    """
+    from trafficapp.roads.graph.road_graph import GraphError
+    from trafficapp.roads.graph.shipped import city_graph
+
+    found = {
+        f"TRAFFICAPP_{section.upper()}__TIME_ZONE": settings.roads.zone
+        for section in _ZONED
+        if "time_zone" not in getattr(settings, section).model_fields_set
+    }
+    if "bounds" not in settings.city.model_fields_set:
+        try:
+            graph = city_graph(settings.roads)
+        except GraphError:
+            return found  # the source says what is wrong with it
+        south, north = float(graph.shape_lat.min()), float(graph.shape_lat.max())
+        west, east = float(graph.shape_lon.min()), float(graph.shape_lon.max())
+        outermost = (
+            *(south - _MARGIN_DEGREES, west - _MARGIN_DEGREES),
+            *(north + _MARGIN_DEGREES, east + _MARGIN_DEGREES),
+        )
+        found["TRAFFICAPP_CITY__BOUNDS"] = json.dumps([round(degrees, 4) for degrees in outermost])
+    return found

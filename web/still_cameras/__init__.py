@@ -1,0 +1,1 @@
+"""What the API offers of still cameras beside what it offers of every feed."""
