@@ -376,6 +376,17 @@ def test_alerts_follow_verified_incidents_that_are_bad() -> None:
     assert len(city.alerts) == 4
 
 
+def test_an_alert_that_is_raised_again_at_once_is_another_one() -> None:
+    city = City()
+    for second in range(3):
+        # all of it within a millisecond of the broker
+        city.say(emergency("a", 2 * second, description="on"), at=0)
+        city.say(emergency("a", 2 * second + 1, resolved=True), at=0)
+    steps = [(one.alert_id, one.state, one.revision) for one in city.alerts]
+    assert [step[1:] for step in steps] == [("opened", 0), ("resolved", 1)] * 3
+    assert len({alert_id for alert_id, _, _ in steps}) == 3
+
+
 # ---------------------------------------------------------------------- expiry
 
 

@@ -29,7 +29,9 @@ def step_of_alert(incident: IncidentMemory) -> IncidentAlert | None:
     if alert is None or not alert.is_open:
         if not due:
             return None
-        incident.alert = AlertMemory(incident.updated_us, 0, incident.severity_class)
+        # reports that come at once have one time, and an alert that is over does not go on
+        opened_us = incident.updated_us if alert is None else max(incident.updated_us, alert.opened_us + 1)
+        incident.alert = AlertMemory(opened_us, 0, incident.severity_class)
         return _step(incident, incident.alert, "opened")
     if not due:
         alert.is_open, alert.revision = False, alert.revision + 1
