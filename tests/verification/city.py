@@ -24,6 +24,7 @@ from tests.verification.city_fleet import FleetPart
 from tests.verification.city_incidents import IncidentsPart
 from tests.verification.city_plan import BOUNDS, ZONE, Plan, Senders, Sent
 from tests.verification.city_riders import RidersPart
+from tests.verification.city_still_cameras import StillCamerasPart
 from tests.verification.city_transit import TransitPart
 from tests.verification.city_weather import WeatherPart
 from tests.verification.compare import Comparison, report
@@ -33,7 +34,10 @@ ROLES = ("feeds", "history", "live")
 KILLED = ("feeds", "feeds", "history", "live", "kafka", "postgres", "redis")
 SETTINGS = {
     "TRAFFICAPP_CITY__BOUNDS": str(list(BOUNDS)),
-    **{f"TRAFFICAPP_{one}__TIME_ZONE": ZONE for one in ("FLEET", "AREAS", "WEATHER", "TRANSIT", "RIDERS", "INCIDENTS")},
+    **{
+        f"TRAFFICAPP_{one}__TIME_ZONE": ZONE
+        for one in ("FLEET", "AREAS", "WEATHER", "TRANSIT", "RIDERS", "INCIDENTS", "STILL_CAMERAS")
+    },
     "TRAFFICAPP_TRANSIT__DELAY_SECONDS": str(city_transit.DELAY_SECONDS),
     "TRAFFICAPP_RIDERS__WINDOW_SECONDS": str(city_riders.WINDOW_SECONDS),
     "TRAFFICAPP_RIDERS__ALLOWED_LATENESS_SECONDS": str(city_riders.LATENESS_SECONDS),
@@ -65,6 +69,7 @@ PARTS: dict[str, Callable[[Plan, int], Part]] = {
     "transit": TransitPart,
     "riders": RidersPart,
     "incidents": IncidentsPart,
+    "still_cameras": StillCamerasPart,
     "alerts": AlertsPart,
 }
 

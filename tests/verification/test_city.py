@@ -59,7 +59,10 @@ def test_the_same_seed_sends_the_same() -> None:
 
 def test_every_message_of_the_plan_is_judged_as_it_is_meant() -> None:
     """Before anything runs: what the plan calls dirty is refused for that reason, the rest is accepted."""
-    zones = {name: {"time_zone": "Asia/Jakarta"} for name in ("fleet", "areas", "weather", "transit", "riders")}
+    zones = {
+        name: {"time_zone": "Asia/Jakarta"}
+        for name in ("fleet", "areas", "weather", "transit", "riders", "still_cameras")
+    }
     settings = load_settings(city={"bounds": BOUNDS}, incidents={"time_zone": "Asia/Jakarta"}, **zones)
     feeds = {feed.topic_in(settings): feed for feed in FEEDS if not feed.is_ours}
     decoders = {topic: FeedDecoder(feed, settings) for topic, feed in feeds.items()}
