@@ -159,7 +159,8 @@ class RoutePath:
             if heading is not None and heading[0] * ux + heading[1] * uy < 0:
                 cost += noise_m
             if cost < best.cost_m:
-                best = Found(along, off, cost)
+                # rounding may end it behind the end
+                best = Found(min(along, length_m), off, cost)
         return best
 
     def _near(self, x: float, y: float, more_m: float) -> Iterable[_Piece]:

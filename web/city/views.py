@@ -23,7 +23,7 @@ from models.city.realtime import (
 )
 from models.city.traffic import CitySummary, RoadTraffic
 from models.timestamps import rfc3339
-from trafficapp.stores.city.overview import SUMMARY_KEY, counts, road_key
+from trafficapp.stores.city.overview import SUMMARY_KEY, CityReckoning, counts, road_key
 from web.auth.access import Access
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT
@@ -74,9 +74,14 @@ class CityViews:
         """
         found = await self._get(request, SUMMARY_KEY)
         if found is None:
-            raise ProblemError(
-                HTTPStatus.SERVICE_UNAVAILABLE, "nothing was reckoned yet; a worker of the role live does"
-            )
+            # nobody did for ten minutes: no worker of the role live is there, or it has only just begun
+            context = request.app[CONTEXT]
+            reckoning = CityReckoning(context.redis, context.settings)
+            try:
+                told = await from_redis(reckoning.reckon(time.time_ns() // 1000))
+            except RedisAway:
+                raise unavailable("Redis, which holds how traffic flows,") from None
+            found = _encode(told.summary)
         return json_answer(found)
 
     async def road(self, request: web.Request, path: RoadPath) -> web.Response:

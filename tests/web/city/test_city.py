@@ -84,9 +84,9 @@ async def get(worker: Worker, path: str, status: int = 200) -> Any:
 
 
 async def test_the_dashboard_asks_for_what_it_shows(city: Worker) -> None:
-    assert await get(city, "/api/vehicles/locations?limit=100") == []
-    assert await get(city, "/api/emergencies/active") == []
-    assert (await get(city, "/api/analytics/city-summary", 503))["status"] == 503
+    assert await get(city, "/api/traffic/live/slow", 404)
+    empty = await get(city, "/api/analytics/city-summary")
+    assert (empty["total_vehicles"], empty["average_city_speed"], empty["congested_roads"]) == (0, None, 0)
     for one in (road("slow", 10.0), road("fast", 50.0)):
         await tell(city, ROADS, one)
     for one in (vehicle("here"), vehicle("there", direction=180.0), vehicle("gone", seconds_ago=900.0)):

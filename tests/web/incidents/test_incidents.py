@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,17 +13,15 @@ from msgspec import Struct
 
 from models.incidents.current import Incident
 from models.timestamps import epoch_us, rfc3339
-from tests.feeds.parking_bays import PARKING_BAYS
 from tests.incidents.places import incident
 from tests.stores.redis.redis_server import RedisServer
 from tests.web.conftest import Worker, serving
 from tests.web.roads.test_closed_roads import EDGE, middle
 from tests.web.roads.test_routes import DESTINATION, GRAPH, QUESTION, ask, loaded, put, soon
 from trafficapp.feeds.declaration import Current
-from trafficapp.feeds.declared import FEEDS
+from trafficapp.fleet.feeds import LOCATED
 from trafficapp.incidents.feeds import INCIDENT_STEPS
 from trafficapp.settings import Settings
-from trafficapp.stores.incidents.units import LOCATIONS
 
 SECOND = timedelta(seconds=1)
 HERE = middle(EDGE)
@@ -61,25 +58,10 @@ class Located(Struct, frozen=True, kw_only=True):
     received_at: str | None = None
 
 
-VEHICLES = replace(
-    PARKING_BAYS,
-    name="located",
-    topic="located",
-    shape=Located,
-    sample=Located(vehicle_id="v", latitude=44.5, longitude=11.3, timestamp="2026-01-14T12:00:00Z"),
-    key="vehicle_id",
-    is_ours=True,
-    rekey=False,
-    history=None,
-    path=None,
-    current=Current(document=LOCATIONS, listed="located", seconds=3600),
-)
-
-
 @pytest.fixture
 async def city_worker(settings: Settings, redis_server: RedisServer) -> AsyncIterator[Worker]:
     """A worker that knows where vehicles are."""
-    async with serving(settings, redis_server, feeds=(*FEEDS, VEHICLES)) as worker:
+    async with serving(settings, redis_server) as worker:
         await loaded(worker.client)
         yield worker
 
@@ -186,8 +168,8 @@ async def test_a_worker_that_starts_later_knows_what_is_in_the_way(
 
 async def locate(worker: Worker, *vehicles: Located) -> None:
     for one in vehicles:
-        await worker.context.redis.set(f"vehicle:location:{one.vehicle_id}", msgspec.json.encode(one), ex=3600)
-        await worker.context.redis.zadd("located", {one.vehicle_id: epoch_us(one.timestamp) / 1e6})
+        await worker.context.redis.set(LOCATED.key_of(one.vehicle_id), msgspec.json.encode(one), ex=3600)
+        await worker.context.redis.zadd(LOCATED.listed, {one.vehicle_id: epoch_us(one.timestamp) / 1e6})
 
 
 def located(vehicle_id: str, kind: str | None, place: dict[str, float] = DESTINATION, **changes: Any) -> Located:
