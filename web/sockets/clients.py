@@ -119,6 +119,15 @@ class SocketClient:
         if not self._closed:
             self._put(WSMsgType.TEXT, message)
 
+    async def drained(self) -> bool:
+        """Wait until nothing waits for the client any more; whether that took any time."""
+        waited = False
+        while self._queue and not self._closed:
+            waited = True
+            self._less.clear()
+            await self._less.wait()
+        return waited
+
     def want_answers_only(self) -> None:
         """From now on tell it only what is put for it; what it was to be told before and waits is dropped."""
         self._answers_only = True

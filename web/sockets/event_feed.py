@@ -106,6 +106,9 @@ class EventFeed:
         if resume_after is not None:
             try:
                 seq = await self._replay(client, wanted, resume_after)
+                # who still has to read what it missed must not be cut for what everybody is told meanwhile
+                while await client.drained() or seq != self._seq:
+                    seq = await self._replay(client, wanted, seq)
                 missed = False
             except EventsMissed:
                 pass
