@@ -8,11 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import lru_cache
 
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 
 from models.alerts import AlertEvent, encode_alert_event
 from models.cameras.detections import UNDECODABLE
@@ -22,7 +20,7 @@ from trafficapp.alerts.camera import Absence
 from trafficapp.alerts.partition import PartitionAlerts
 from trafficapp.alerts.rules import causes_of
 from trafficapp.engine.app import TrafficApp
-from trafficapp.engine.kafka import end_offsets, offsets_at_time
+from trafficapp.engine.kafka import end_offsets, home_partition, offsets_at_time
 from trafficapp.engine.outbox import Outbox
 from trafficapp.engine.state import StateLog
 from trafficapp.engine.state_rows import UNTOLD, SourceLog
@@ -155,12 +153,6 @@ def absence_of(settings: Settings) -> Absence:
     # a camera is forgotten so long after its newest record, and its last window may be written this much later
     written_us = _us(windows.idle_timeout_seconds + windows.future_guard_seconds + _MARGIN_SECONDS)
     return Absence(remembering.lasting_windows, remembering.made_up_us - written_us, remembering.forget_us - written_us)
-
-
-@lru_cache(maxsize=1 << 16)
-def home_partition(key: bytes, partitions: int) -> int:
-    """The partition that Kafka's clients choose for a key, those of librdkafka aside."""
-    return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 def _us(seconds: float) -> int:

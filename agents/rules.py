@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from msgspec import Struct
 
@@ -228,12 +228,7 @@ class Ticks:
 
     async def _ends(self, tps: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         async with groupless_consumer(self._app.settings) as consumer:
-            found: dict[TopicPartition, int] = await _end_offsets(consumer, tps)
-            return found
-
-
-async def _end_offsets(consumer: AIOKafkaConsumer, tps: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-    return dict(await consumer.end_offsets(list(tps)))
+            return dict(await consumer.end_offsets(list(tps)))
 
 
 def register(app: TrafficApp, intakes: Sequence[FeedIntake]) -> None:

@@ -109,6 +109,11 @@ class ActiveEmergency(Struct, frozen=True, kw_only=True):
     status: EmergencyStatus
     timestamp: str
 
+    @classmethod
+    def of(cls, incident: Incident) -> ActiveEmergency:
+        """An incident as it is shown there."""
+        return cls(**{name: getattr(incident, name) for name in cls.__struct_fields__})
+
 
 class IncidentReport(Struct, frozen=True, kw_only=True):
     """A report with the incident that it is of.

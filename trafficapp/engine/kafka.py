@@ -8,11 +8,13 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, OffsetAndMetadata, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
+from aiokafka.partitioner import murmur2
 
 from trafficapp.batching.fetching import install
 from trafficapp.settings import Settings
@@ -139,6 +141,12 @@ async def groupless_consumer(place: Place, **options: Any) -> AsyncIterator[AIOK
         with suppress(TimeoutError):
             async with asyncio.timeout(_STOP_SECONDS):
                 await consumer.stop()
+
+
+@lru_cache(maxsize=1 << 16)
+def home_partition(key: bytes, partitions: int) -> int:
+    """The partition that Kafka's clients choose for a key, those of librdkafka aside."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 async def partitions_of(settings: Settings, topic: str) -> list[int]:

@@ -19,14 +19,12 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord, OffsetAndMetadata, TopicPartition
 from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
-from aiokafka.partitioner import murmur2
 
-from trafficapp.engine.kafka import aiokafka_config, kept_offsets
+from trafficapp.engine.kafka import aiokafka_config, home_partition, kept_offsets
 from trafficapp.engine.state_rows import UNTOLD, SourceLog
 from trafficapp.settings import Settings
 from trafficapp.stores.outage import Outage
@@ -263,7 +261,7 @@ async def _by_partition(
             count = counts.get(one.topic)
             if count is None:
                 count = counts[one.topic] = len(await producer.partitions_for(one.topic))
-            number = position % count if one.key is None else _partition_of(one.key, count)
+            number = position % count if one.key is None else home_partition(one.key, count)
         found[one.topic, number].append(one)
     return found
 
@@ -286,9 +284,3 @@ async def _send_batches(
     if batch.record_count():
         acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
     return acknowledgements
-
-
-@lru_cache(maxsize=1 << 16)
-def _partition_of(key: bytes, partitions: int) -> int:
-    """Where every producer of Kafka's own puts a key."""
-    return int(murmur2(key) & 0x7FFFFFFF) % partitions

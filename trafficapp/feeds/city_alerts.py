@@ -38,7 +38,6 @@ def alert_feed(topic: str, summary: str, shape: type[_Alert], sample: _Alert, pa
         retention_hours=lambda settings: settings.retention.alert_topic_days * 24,
         is_ours=True,
         any_clock=True,
-        place=lambda alert: _place(alert.latitude, alert.longitude),
         current=Current(
             document=f"alert:{topic}:{{key}}",
             listed=f"alerts:{topic}",
@@ -67,7 +66,3 @@ def alert_feed(topic: str, summary: str, shape: type[_Alert], sample: _Alert, pa
         ),
         path=path,
     )
-
-
-def _place(latitude: float | None, longitude: float | None) -> tuple[float, float] | None:
-    return None if latitude is None or longitude is None else (latitude, longitude)

@@ -244,10 +244,6 @@ _SAMPLE = Incident(
 )
 
 
-def _place(incident: Incident) -> tuple[float, float]:
-    return incident.latitude, incident.longitude
-
-
 INCIDENT_STEPS = Feed(
     name="incidents",
     summary="Incidents, each step of one; of an incident the newest counts.",
@@ -260,7 +256,6 @@ INCIDENT_STEPS = Feed(
     future_seconds=None,
     retention_hours=lambda settings: settings.retention.alert_topic_days * 24,
     is_ours=True,
-    place=_place,
     path="/api/incidents",
     current=Current(
         document="emergency:incident:{key}",

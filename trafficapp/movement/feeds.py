@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from models.city_alerts import CityAlert, alert_id_of
 from trafficapp.feeds.city_alerts import alert_feed
 from trafficapp.movement.plausibility import IMPLAUSIBLE_MOVEMENT, QUALITY_ALERTS
 
 _NOON = "2026-01-14T12:00:00Z"
 
-#: Times are those of vehicles, whose clocks may run ahead without end.
-QUALITY = replace(
-    alert_feed(
-        QUALITY_ALERTS,
-        "Vehicles whose places are not to be trusted: one alert for one that jumps about, over when it drives again.",
-        CityAlert,
-        CityAlert(
-            alert_id=alert_id_of(IMPLAUSIBLE_MOVEMENT, "vehicle\0car-17", 0),
-            revision=0,
-            alert_type=IMPLAUSIBLE_MOVEMENT,
-            state="opened",
-            severity="WARNING",
-            subject="car-17",
-            title="Implausible movement",
-            message="vehicle car-17 jumps about: its places are too far apart for the time between them",
-            timestamp=_NOON,
-            opened_at=_NOON,
-            latitude=44.4985,
-            longitude=11.3175,
-        ),
-        "/api/quality/alerts",
+QUALITY = alert_feed(
+    QUALITY_ALERTS,
+    "Vehicles whose places are not to be trusted: one alert for one that jumps about, over when it drives again.",
+    CityAlert,
+    CityAlert(
+        alert_id=alert_id_of(IMPLAUSIBLE_MOVEMENT, "vehicle\0car-17", 0),
+        revision=0,
+        alert_type=IMPLAUSIBLE_MOVEMENT,
+        state="opened",
+        severity="WARNING",
+        subject="car-17",
+        title="Implausible movement",
+        message="vehicle car-17 jumps about: its places are too far apart for the time between them",
+        timestamp=_NOON,
+        opened_at=_NOON,
+        latitude=44.4985,
+        longitude=11.3175,
     ),
-    any_clock=True,
+    "/api/quality/alerts",
 )

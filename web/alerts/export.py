@@ -7,9 +7,7 @@ connection to Postgres nor a transaction.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated
 
@@ -20,6 +18,7 @@ from models.alerts import EXPORTED_COLUMNS, AlertRow
 from trafficapp.stores.alerts.queries import AlertFilter, AlertsPage, Position, end_of_page
 from trafficapp.stores.alerts.queries import alerts as stored_alerts
 from web.alerts.views import SpanQuery, link, span_filter
+from web.feeds.forms import csv_lines, no_formula
 from web.serving import parameters
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag
@@ -34,8 +33,6 @@ _ROWS_AT_ONCE = 500
 
 #: Columns with words of people or of systems around us.
 _FREE_TEXT = tuple(COLUMNS.index(name) for name in ("camera_id", "road_segment", "title", "message", "acknowledged_by"))
-#: A spreadsheet takes a cell that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class ExportQuery(SpanQuery, frozen=True, kw_only=True):
@@ -83,19 +80,12 @@ async def _page(context: WebContext, wanted: AlertFilter, after: Position | None
     return await context.database.ask(lambda pool: stored_alerts(pool, wanted, _ROWS_AT_ONCE, after, last))
 
 
-def csv_lines(rows: Iterable[Iterable[object]]) -> bytes:
-    """Lines as RFC 4180 has them; None is an empty cell."""
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
-    return text.getvalue().encode()
-
-
 def _cells(row: AlertRow) -> list[object]:
     cells: list[object] = [getattr(row, name) for name in COLUMNS]
     for place in _FREE_TEXT:
         cell = cells[place]
-        if isinstance(cell, str) and cell.startswith(_FORMULA):
-            cells[place] = f"'{cell}"
+        if isinstance(cell, str):
+            cells[place] = no_formula(cell)
     return cells
 
 

@@ -12,8 +12,8 @@ from collections import defaultdict, deque
 from typing import TypeAlias
 
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 
+from trafficapp.engine.kafka import home_partition
 from trafficapp.engine.outbox import Outbox
 from trafficapp.stores.outage import Outage
 
@@ -81,7 +81,7 @@ class Deliveries:
             numbers = await self._outbox.partitions_for(self._topic)
             parts = defaultdict[int, list[_Waiting]](list)
             for one in messages:
-                parts[numbers[(murmur2(one[0]) & 0x7FFFFFFF) % len(numbers)]].append(one)
+                parts[numbers[home_partition(one[0], len(numbers))]].append(one)
             await asyncio.gather(*(self._send_part(number, part) for number, part in parts.items()))
             self._outage.over()
         except Exception as error:

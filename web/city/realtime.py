@@ -243,8 +243,7 @@ def _emergency(document: bytes) -> tuple[str, Struct | None]:
     one = _decode_incident(document)
     if not one.is_emergency:
         return one.incident_id, None
-    shown = {name: getattr(one, name) for name in ActiveEmergency.__struct_fields__}
-    return one.incident_id, ActiveEmergency(**shown)
+    return one.incident_id, ActiveEmergency.of(one)
 
 
 def _shown_as(shape: type[Struct], key: str) -> Callable[[bytes], tuple[str, Struct | None]]:

@@ -55,17 +55,25 @@ def _told_place(message: Any) -> tuple[float, float] | None:
 
 def _as_csv(shape: type[Struct], messages: Iterable[Struct]) -> bytes:
     """RFC 4180: a header line, then a line each; what has parts is JSON, what is null empty."""
+    lines = ([_cell(getattr(message, name)) for name in shape.__struct_fields__] for message in messages)
+    return csv_lines([shape.__struct_encode_fields__, *lines])
+
+
+def csv_lines(rows: Iterable[Iterable[object]]) -> bytes:
+    """Lines as RFC 4180 has them; None is an empty cell."""
     text = io.StringIO(newline="")
-    lines = csv.writer(text, lineterminator="\r\n")
-    lines.writerow(shape.__struct_encode_fields__)
-    for message in messages:
-        lines.writerow([_cell(getattr(message, name)) for name in shape.__struct_fields__])
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
     return text.getvalue().encode()
+
+
+def no_formula(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _cell(value: Any) -> str | float | None:
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
+        return no_formula(value)
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
         return value
     return msgspec.json.encode(value).decode().strip('"')

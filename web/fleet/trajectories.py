@@ -14,8 +14,8 @@ from models.fleet.positions import TrajectoryPoint
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.stores.fleet.trajectories import newest_time
 from trafficapp.stores.fleet.trajectories import trajectory as stored_points
-from web.alerts.export import csv_lines
 from web.auth.access import Access, authorise_private
+from web.feeds.forms import csv_lines
 from web.serving import parameters
 from web.serving.answers import NEXT_PAGE
 from web.serving.context import CONTEXT, WebContext

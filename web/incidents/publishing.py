@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 
+from trafficapp.engine.kafka import home_partition
 from trafficapp.engine.outbox import Outbox
 from web.serving.problems import unavailable
 
@@ -23,7 +23,7 @@ async def publish(outbox: Outbox, topic: str, key: bytes, value: bytes) -> None:
     try:
         async with asyncio.timeout(ACKNOWLEDGED_WITHIN_SECONDS):
             partitions = await outbox.partitions_for(topic)
-            partition = partitions[(murmur2(key) & 0x7FFFFFFF) % len(partitions)]
+            partition = partitions[home_partition(key, len(partitions))]
             await asyncio.gather(*await outbox.send(topic, partition, [(key, value)]))
     except (TimeoutError, KafkaError, OSError):
         raise unavailable("Kafka, which takes reports,") from None

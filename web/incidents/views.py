@@ -187,11 +187,7 @@ async def _active(context: WebContext, after: str | None, limit: int) -> list[Ac
         for document in await current.documents(keys[first : first + _KEYS_AT_ONCE]):
             incident = _decode(document)
             if incident.is_emergency and incident.status != "resolved":
-                found.append(
-                    ActiveEmergency(
-                        **{name: getattr(incident, name) for name in ActiveEmergency.__struct_fields__},
-                    )
-                )
+                found.append(ActiveEmergency.of(incident))
         if len(found) >= limit:
             break
     return found[:limit]

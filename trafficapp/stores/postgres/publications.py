@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 from msgspec import Struct
 from redis.asyncio import Redis
 
+from trafficapp.engine.kafka import home_partition
 from trafficapp.engine.outbox import Outbox
 from trafficapp.stores.redis.connection import UNAVAILABLE
 from trafficapp.stores.redis.event_log import KEPT_EVENTS, emit
@@ -211,7 +211,7 @@ class Publisher:
         partitions = await self.outbox.partitions_for(publication.topic)
         key = None if publication.key is None else publication.key.encode()
         if publication.partitions == "key":
-            partitions = [partitions[(murmur2(key or b"") & 0x7FFFFFFF) % len(partitions)]]
+            partitions = [partitions[home_partition(key or b"", len(partitions))]]
         headers = [(name, value.encode()) for name, value in publication.headers.items()]
         acknowledgements: list[asyncio.Future[Any]] = []
         for partition in partitions:
