@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from models.city_alerts import alert_id_of
 from models.transit.inner import TransitMessage
 from models.transit.messages import VehicleLocation, VehicleRoute
@@ -215,16 +213,12 @@ DELAYS = alert_feed(
     "/api/transit/delays",
 )
 
-#: Times are those of vehicles, whose clocks may be ahead.
-BREAKDOWNS = replace(
-    alert_feed(
-        BREAKDOWN_ALERTS,
-        "Vehicles of public transport that say that they have broken down, or do not move in service.",
-        VehicleAlert,
-        _sample("breakdown", "Vehicle broken down", "Vehicle has broken down. Its status is broken_down.", 5),
-        "/api/transit/breakdowns",
-    ),
-    any_clock=True,
+BREAKDOWNS = alert_feed(
+    BREAKDOWN_ALERTS,
+    "Vehicles of public transport that say that they have broken down, or do not move in service.",
+    VehicleAlert,
+    _sample("breakdown", "Vehicle broken down", "Vehicle has broken down. Its status is broken_down.", 5),
+    "/api/transit/breakdowns",
 )
 
 TRANSIT_FEEDS = (VEHICLE_LOCATIONS, VEHICLE_ROUTES, LIVE_TABLE, LIVE_VEHICLES, ROUTES, DELAYS, BREAKDOWNS)

@@ -7,7 +7,6 @@ the newest goes into Redis; steps of alerts into both.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import datetime
 
 from msgspec import Struct, structs
@@ -171,32 +170,29 @@ CURRENT_WEATHER = Feed(
     ),
 )
 
-WEATHER_ALERTED = replace(
-    alert_feed(
-        WEATHER_ALERTS,
-        "Alerts about weather and air: bad air, heavy rain, fog, ice, wind.",
-        WeatherAlert,
-        WeatherAlert(
-            alert_id="4d2ee43c-7c20-5bb4-9d0e-3dc0a2f1b2d5",
-            revision=0,
-            alert_type="heavy_rain",
-            state="opened",
-            severity="WARNING",
-            subject="station-7",
-            title="Heavy rain",
-            message="Station station-7: heavy rain, 8.2 mm/h",
-            timestamp=_NOON,
-            opened_at=_NOON,
-            latitude=44.4949,
-            longitude=11.3426,
-            station="station-7",
-            level="heavy rain",
-            value=8.2,
-            unit="mm/h",
-        ),
-        "/api/weather/alerts",
+WEATHER_ALERTED = alert_feed(
+    WEATHER_ALERTS,
+    "Alerts about weather and air: bad air, heavy rain, fog, ice, wind.",
+    WeatherAlert,
+    WeatherAlert(
+        alert_id="4d2ee43c-7c20-5bb4-9d0e-3dc0a2f1b2d5",
+        revision=0,
+        alert_type="heavy_rain",
+        state="opened",
+        severity="WARNING",
+        subject="station-7",
+        title="Heavy rain",
+        message="Station station-7: heavy rain, 8.2 mm/h",
+        timestamp=_NOON,
+        opened_at=_NOON,
+        latitude=44.4949,
+        longitude=11.3426,
+        station="station-7",
+        level="heavy rain",
+        value=8.2,
+        unit="mm/h",
     ),
-    any_clock=True,
+    "/api/weather/alerts",
 )
 
 WEATHER_FEEDS = (WEATHER_READINGS, CURRENT_WEATHER, WEATHER_ALERTED)
