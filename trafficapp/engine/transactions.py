@@ -17,12 +17,13 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord, OffsetAndMetadata, TopicPartition
-from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from trafficapp.engine.kafka import aiokafka_config, home_partition, kept_offsets
 from trafficapp.engine.state_rows import UNTOLD, SourceLog
@@ -63,11 +64,16 @@ class Outgoing(NamedTuple):
 
 @dataclass(slots=True)
 class _Owned:
-    """A source partition that is ours, and the one producer that may send for it."""
+    """A source partition that is ours, and the one producer that may send for it.
+
+    Attributes:
+        shut_out: what the broker said when another took over; such a producer begins no transaction any more.
+    """
 
     producer: AIOKafkaProducer
     next_offset: int
     log_id: str
+    shut_out: KafkaError | None = None
     sending: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -210,19 +216,34 @@ class TransactionalSink(ABC):
         task.add_done_callback(self._closing.discard)
 
     async def _send(self, partition: int, owned: _Owned, outgoing: Iterable[Outgoing], end: int) -> None:
-        producer = owned.producer
+        if owned.shut_out is not None:
+            raise owned.shut_out
+        try:
+            await self._send_by(owned.producer, partition, outgoing, OffsetAndMetadata(end, owned.log_id))
+        except (ProducerFenced, InvalidProducerEpoch) as error:
+            owned.shut_out = error
+            raise
+        owned.next_offset = end
+
+    async def _send_by(
+        self, producer: AIOKafkaProducer, partition: int, outgoing: Iterable[Outgoing], end: OffsetAndMetadata
+    ) -> None:
         batches = await _by_partition(producer, outgoing)
-        async with producer.transaction():
-            acknowledgements: list[asyncio.Future[object]] = []
-            for (topic, number), records in batches.items():
-                acknowledgements += await _send_batches(producer, topic, number, records)
-            for acknowledgement in acknowledgements:
-                acknowledgement.add_done_callback(_retrieve)
-            place = TopicPartition(self.topic, partition)
-            await producer.send_offsets_to_transaction({place: OffsetAndMetadata(end, owned.log_id)}, self._name)
+        acknowledgements: list[asyncio.Future[object]] = []
+        try:
+            async with producer.transaction():
+                for (topic, number), records in batches.items():
+                    for batch in _batches_of(producer, records):
+                        acknowledgements.append(await producer.send_batch(batch, topic, partition=number))
+                        acknowledgements[-1].add_done_callback(_retrieve)
+                await producer.send_offsets_to_transaction({TopicPartition(self.topic, partition): end}, self._name)
+                for acknowledgement in acknowledgements:
+                    await acknowledgement
+        except IllegalOperation:
+            # the broker shut us out between two batches; why, only those say that were sent before
             for acknowledgement in acknowledgements:
                 await acknowledgement
-        owned.next_offset = end
+            raise
 
     async def _producer_of(self, partition: int) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
@@ -266,11 +287,8 @@ async def _by_partition(
     return found
 
 
-async def _send_batches(
-    producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Outgoing]
-) -> list[asyncio.Future[object]]:
-    """Hand records of a partition over as few batches: one by one they cost twenty times as much."""
-    acknowledgements: list[asyncio.Future[object]] = []
+def _batches_of(producer: AIOKafkaProducer, records: Sequence[Outgoing]) -> Iterator[BatchBuilder]:
+    """Records of a partition in as few batches: one by one they cost twenty times as much."""
     now_ms = int(time.time() * 1000)
     batch = producer.create_batch()
     for one in records:
@@ -278,9 +296,8 @@ async def _send_batches(
         told: dict[str, Any] = {"key": one.key, "value": one.value, "headers": list(one.headers)}
         told["timestamp"] = one.timestamp_ms or now_ms
         if batch.append(**told) is None:
-            acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
+            yield batch
             batch = producer.create_batch()
             batch.append(**told)
     if batch.record_count():
-        acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
-    return acknowledgements
+        yield batch

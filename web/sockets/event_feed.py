@@ -107,7 +107,7 @@ class EventFeed:
             try:
                 seq = await self._replay(client, wanted, resume_after)
                 # who still has to read what it missed must not be cut for what everybody is told meanwhile
-                while await client.drained() or seq != self._seq:
+                while await client.drained() or seq < self._seq:
                     seq = await self._replay(client, wanted, seq)
                 missed = False
             except EventsMissed:

@@ -38,6 +38,10 @@ class Reader:
     async def put(self, message: bytes) -> None:
         self.offer(message)
 
+    async def drained(self) -> bool:
+        """Nothing waits for it: whether anything did."""
+        return False
+
     def cut(self, reason: str) -> None:
         raise AssertionError(reason)
 
