@@ -185,13 +185,14 @@ class _Visit:
             async with asyncio.timeout(self._ingest.settings.listen_seconds):
                 await self._spoke.wait()
         if vehicles is not None and not self._spoke.is_set():
-            telling = asyncio.create_task(vehicles.join(client, snapshot=True))
-            try:
-                await self._spoke.wait()
-            finally:
-                telling.cancel()
-                await asyncio.gather(telling, return_exceptions=True)
-                vehicles.leave(client)
+            with vehicles.wanted():
+                telling = asyncio.create_task(vehicles.join(client, snapshot=True))
+                try:
+                    await self._spoke.wait()
+                finally:
+                    telling.cancel()
+                    await asyncio.gather(telling, return_exceptions=True)
+                    vehicles.leave(client)
         else:
             await self._spoke.wait()
 

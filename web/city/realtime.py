@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from functools import partial
 from typing import Annotated, Any, get_args
 
@@ -122,6 +123,7 @@ class Realtime:
         self.clients = SocketClients("/ws/realtime", settings, telemetry, stop_code=WSCloseCode.SERVICE_RESTART)
         self.channel = CityChannel(connect)
         self._own: list[DocumentFeed] = []
+        self._documents: dict[RealtimeType, DocumentFeed] = {}
         self._broadcaster = Broadcaster()
         self._tasks = Tasks()
         self._wanted: dict[SocketClient, frozenset[str]] = {}
@@ -136,6 +138,7 @@ class Realtime:
                 told = DocumentFeed(feed, current, current.channel, settings, connect)
                 self._own.append(told)
             told.on_told.append(partial(self._gather, kind))
+            self._documents[kind] = told
         self.channel.on_told.append(self._reckoned)
 
     def start(self) -> None:
@@ -171,7 +174,11 @@ class Realtime:
         def leave(client: SocketClient) -> None:
             self._wanted.pop(client, None)
 
-        return await self.clients.serve(request, attend, leave, _hear)
+        with ExitStack() as told:
+            for kind, feed in self._documents.items():
+                if kind in wanted:
+                    told.enter_context(feed.wanted())
+            return await self.clients.serve(request, attend, leave, _hear)
 
     def operations(self) -> list[Operation]:
         """What this view answers."""

@@ -1,15 +1,18 @@
 """The newest documents of a feed for the WebSocket clients of a worker.
 
-One subscription to Redis serves all of them. After an interruption between worker and Redis the newest document of each
-key is read again, and told where it is another one than was told before.
+One subscription to Redis serves all of them, and stands only while somebody wants to be told: to hear all documents of a
+city in every worker costs more than everything else that is done with them. After an interruption between worker and
+Redis the newest document of each key is read again, and told where it is another one than was told before.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +25,12 @@ from trafficapp.settings import Settings
 from trafficapp.stores.feeds.current import CurrentDocuments
 from web.sockets.channel import HeardChannel
 from web.sockets.clients import SocketClient
+from web.sockets.subscription import Tasks
 
 logger = logging.getLogger(__name__)
+
+#: A client that comes back soon need not wait until everything is read.
+_LINGER_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,10 @@ class DocumentFeed(HeardChannel):
         self, feed: Feed[Any], current: Current, channel: str, settings: Settings, connect: Callable[[], Redis]
     ) -> None:
         super().__init__(connect, channel)
+        self._wanting = 0
+        self._hearing: Tasks | None = None
+        self._resting: asyncio.Task[None] | None = None
+        self._rest_later: asyncio.TimerHandle | None = None
         self._feed, self._seconds = feed, current.seconds
         self._decoder = FeedDecoder(feed, settings)
         #: Called with each document that is told, besides the clients.
@@ -58,6 +69,58 @@ class DocumentFeed(HeardChannel):
         #: By natural key, in the order in which they were heard. What Redis cannot have any more is forgotten: else a
         #: producer whose clock was set back would not be told until it catches up.
         self._newest: OrderedDict[str, _Told] = OrderedDict()
+
+    def start(self) -> None:
+        """Be ready to tell; Redis is heard once somebody wants to be told."""
+        self._tasks.start(self._broadcaster.run())
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._rest_later is not None:
+            self._rest_later.cancel()
+        await asyncio.gather(self._tasks.stop(), *([self._hearing.stop()] if self._hearing is not None else []))
+        if self._resting is not None:
+            await asyncio.gather(self._resting, return_exceptions=True)
+
+    def want(self) -> None:
+        """Somebody wants to be told, until `unwant`."""
+        self._wanting += 1
+        if self._rest_later is not None:
+            self._rest_later.cancel()
+            self._rest_later = None
+        if self._hearing is None:
+            self._hearing = Tasks()
+            self._hearing.start(self._hear_after(self._resting))
+
+    def unwant(self) -> None:
+        """Somebody does not want to be told any more; the last one is followed by a while of listening for nobody."""
+        self._wanting -= 1
+        if not self._wanting:
+            self._rest_later = asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._rest)
+
+    @contextmanager
+    def wanted(self) -> Iterator[None]:
+        """For as long as somebody is there who wants to be told."""
+        self.want()
+        try:
+            yield
+        finally:
+            self.unwant()
+
+    async def _hear_after(self, resting: asyncio.Task[None] | None) -> None:
+        """Listen, once the time before has quite ended: only one may say what is known."""
+        if resting is not None:
+            await asyncio.gather(resting, return_exceptions=True)
+            self._loaded.clear()
+            self._newest.clear()
+        await self._subscription.run()
+
+    def _rest(self) -> None:
+        self._rest_later, hearing, self._hearing = None, self._hearing, None
+        if hearing is not None:
+            self._loaded.clear()
+            self._newest.clear()
+            self._resting = asyncio.create_task(hearing.stop())
 
     async def join(self, client: SocketClient, *, snapshot: bool) -> None:
         """Tell a client what is current, if it wants that, and from then on each document."""

@@ -97,13 +97,16 @@ class FeedViews:
     async def live(self, request: web.Request, query: SocketQuery) -> web.StreamResponse:
         """Documents as they come."""
         heard = self.heard
-        if heard is None or not await heard.knows_within(_KNOWN_WITHIN_SECONDS):
+        if heard is None:
             raise unavailable("Redis, which this worker has never heard,")
 
         async def attend(client: SocketClient) -> None:
             await heard.join(client, snapshot=query.snapshot)
 
-        return await self.clients.serve(request, attend, heard.leave)
+        with heard.wanted():
+            if not await heard.knows_within(_KNOWN_WITHIN_SECONDS):
+                raise unavailable("Redis, which this worker does not hear,")
+            return await self.clients.serve(request, attend, heard.leave)
 
     def operations(self) -> list[Operation]:
         """What these views answer."""
