@@ -1,8 +1,8 @@
 """The newest documents of a feed for the WebSocket clients of a worker.
 
-One subscription to Redis serves all of them, and stands only while somebody wants to be told: to hear all documents of a
-city in every worker costs more than everything else that is done with them. After an interruption between worker and
-Redis the newest document of each key is read again, and told where it is another one than was told before.
+One subscription to Redis serves all of them, and stands only while somebody wants to be told: to hear all documents of
+a city in every worker costs more than all else that is done with them. After an interruption between worker and Redis
+the newest document of each key is read again, and told where it is another one than was told before.
 """
 
 from __future__ import annotations
