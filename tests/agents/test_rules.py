@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -15,6 +16,8 @@ from msgspec import Struct
 from models.cameras.detections import Rejected
 from tests.feeds.parking_bays import PARKING_BAYS, ParkingBay
 from tests.feeds.rules_place import RulesPlace, rules_place
+from trafficapp.engine.begin_anew import Step, plan
+from trafficapp.engine.kafka_topics import TopicAdmin
 from trafficapp.engine.state_rows import PartitionsChanged, SourceLog
 from trafficapp.feeds.declaration import Convert, Sends
 from trafficapp.feeds.rules import Rules, Told, When
@@ -188,3 +191,35 @@ async def test_a_topic_with_other_partitions_is_refused(place: RulesPlace) -> No
     await place.settle()
     with pytest.raises(PartitionsChanged):
         await place.rules.load([0, 1], SourceLog(partitions=5))
+
+
+async def test_rules_whose_topic_got_more_partitions_begin_anew(place: RulesPlace) -> None:
+    inner = RULES.partitions_in(place.settings)
+    topic, admin = RULES.topic_in(place.settings), TopicAdmin(place.settings)
+    await place.send(FEED.name, *(bay(f"bay-{number}", occupied=False) for number in range(5)))
+    await place.settle()
+    before = await words(place)
+
+    def log() -> SourceLog:
+        return admin.logs([topic])[topic]
+
+    def steps() -> list[Step]:
+        return plan(place.settings, admin, topic, with_history=False, feeds=place.feeds.values())
+
+    assert place.rules is not None
+    # where each row tells of which log it was made
+    await place.rules.load(range(inner), await asyncio.to_thread(log))
+    await place.send(FEED.name, bay("bay-0", occupied=True))
+    await place.settle()
+    await asyncio.to_thread(admin.add_partitions, topic, inner + 1)
+    with pytest.raises(PartitionsChanged):
+        await place.rules.load(range(inner), await asyncio.to_thread(log))
+    (step,) = await asyncio.to_thread(steps)
+    changelog = RULES.changelog_in(place.settings)
+    assert step.words.startswith(f"delete {changelog} (it has {inner}), the state made from {topic}, and create")
+    await asyncio.to_thread(step.do)
+    await place.begin()
+    starts = await place.rules.load(range(inner + 1), await asyncio.to_thread(log))
+    assert starts == dict.fromkeys(range(inner + 1), 0)
+    await place.settle()
+    assert await words(place) == sorted([*before, *before, *[("bay-0", "changed 1")] * 2])

@@ -10,6 +10,7 @@ import shapely
 
 from models.city.traffic import CityCongestionLevel, CitySummary, RoadTraffic
 from models.timestamps import rfc3339
+from trafficapp.roads.graph.earth import FlatMap, between_headings, headings
 
 #: How far a vehicle may be from the line of its road, metres: the error of a tracker between houses, and half a road.
 REACH_M = 25.0
@@ -25,8 +26,6 @@ LEVELS: tuple[tuple[float, CityCongestionLevel], ...] = ((0.67, "light"), (0.50,
 
 #: A standing road takes no time without end to drive over.
 _SLOWEST_KMH = 1.0
-
-_METRES_PER_DEGREE_OF_LATITUDE = 111_320.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +71,8 @@ class RoadMap:
         kept = {road_id: np.asarray(line, dtype=float) for road_id, line in lines.items() if len(line) > 1}
         self.road_ids = list(kept)
         latitudes = np.concatenate([line[:, 1] for line in kept.values()]) if kept else np.zeros(1)
-        self._scale = np.array([np.cos(np.radians(latitudes.mean())), 1.0]) * _METRES_PER_DEGREE_OF_LATITUDE
-        self._lines = [shapely.LineString(line * self._scale) for line in kept.values()]
+        self._map = FlatMap(float(latitudes.mean()))
+        self._lines = [shapely.LineString(self._map.metres(line[:, 1], line[:, 0])) for line in kept.values()]
         self.lengths_m: dict[str, float] = dict(zip(self.road_ids, shapely.length(self._lines).tolist(), strict=True))
         self._tree = shapely.STRtree(self._lines)
 
@@ -82,15 +81,15 @@ class RoadMap:
         found: list[str | None] = [None] * len(vehicles)
         if not vehicles or not self._lines:
             return found
-        places = np.array([(one.longitude, one.latitude) for one in vehicles]) * self._scale
-        points = shapely.points(places)
+        places = np.array([(one.latitude, one.longitude) for one in vehicles])
+        points = shapely.points(self._map.metres(places[:, 0], places[:, 1]))
         which, road = self._tree.query(points, predicate="dwithin", distance=REACH_M)
         if not len(which):
             return found
         lines, near = np.array(self._lines, dtype=object)[road], points[which]
         cost = shapely.distance(lines, near)
-        headings = np.array([np.nan if one.heading is None else one.heading for one in vehicles])[which]
-        turned = np.abs((headings - _headings(lines, near) + 180.0) % 360.0 - 180.0)
+        told = np.array([np.nan if one.heading is None else one.heading for one in vehicles])[which]
+        turned = between_headings(told, _headings_at(lines, near))
         cost = cost + METRES_PER_DEGREE * np.nan_to_num(turned)
         cost[turned > MOST_DEGREES] = np.inf
         for position in np.lexsort((road, cost))[::-1]:
@@ -166,11 +165,9 @@ def level_of(speed_kmh: float, free_flow_kmh: float) -> CityCongestionLevel:
     return next((level for least, level in LEVELS if share >= least), "severe")
 
 
-def _headings(lines: np.ndarray, points: np.ndarray) -> np.ndarray:
+def _headings_at(lines: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Where lines lead next to points, degrees clockwise from north."""
     along, length = shapely.line_locate_point(lines, points), shapely.length(lines)
     before = shapely.line_interpolate_point(lines, np.clip(along - 1.0, 0.0, None))
     behind = shapely.line_interpolate_point(lines, np.minimum(along + 1.0, length))
-    east, north = shapely.get_x(behind) - shapely.get_x(before), shapely.get_y(behind) - shapely.get_y(before)
-    degrees: np.ndarray = np.degrees(np.arctan2(east, north)) % 360.0
-    return degrees
+    return headings(shapely.get_coordinates(behind) - shapely.get_coordinates(before))

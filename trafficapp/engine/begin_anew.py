@@ -17,6 +17,7 @@ from trafficapp.engine.kafka import end_offsets, kept_offsets
 from trafficapp.engine.kafka_topics import TopicAdmin, followers_of, state_of
 from trafficapp.engine.state_rows import SourceLog
 from trafficapp.feeds.declaration import Feed
+from trafficapp.feeds.rules import Rules
 from trafficapp.settings import Role, Settings
 from trafficapp.stores.postgres.connection import create_pool
 from trafficapp.topics import declared_topics
@@ -80,7 +81,7 @@ def plan(
     if topic not in declared:
         raise CannotBegin(f"{topic} is no topic of ours; these are: {', '.join(sorted(declared))}")
     _refuse_while_running(settings, admin)
-    state = state_of(settings, topic)
+    state = state_of(settings, topic) or _state_of_rules(settings, topic, feeds)
     logs = admin.logs([topic, *followers_of(settings, topic), *([state] if state else [])])
     if topic not in logs:
         raise CannotBegin(f"there is no topic {topic}; `trafficapp topics create` makes it")
@@ -121,6 +122,15 @@ def plan(
     if not steps:
         raise CannotBegin(f"nothing is kept of {topic} that would have to begin anew")
     return steps
+
+
+def _state_of_rules(settings: Settings, topic: str, feeds: Iterable[Feed[Any]]) -> str | None:
+    """The changelog of the rules that feeds send to by way of a topic; it also says how far they came."""
+    for feed in feeds:
+        rules = feed.sends.to if feed.sends is not None else None
+        if isinstance(rules, Rules) and rules.topic_in(settings) == topic:
+            return rules.changelog_in(settings)
+    return None
 
 
 async def _clickhouse_steps(settings: Settings, topic: str, log: SourceLog, feeds: Iterable[Feed[Any]]) -> list[Step]:
