@@ -7,7 +7,7 @@ import json
 import random
 import secrets
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -46,7 +46,8 @@ class Place:
 
     Attributes:
         database: a connection beside the sinks'.
-        lengths: how many records a run has at most: another number cuts runs differently.
+        lengths: how many records a run has: another number cuts runs differently.
+        longest: how many it has at most.
     """
 
     feed: Feed[Any]
@@ -56,6 +57,7 @@ class Place:
     producer: AIOKafkaProducer
     telemetry: Telemetry = field(default_factory=Telemetry)
     lengths: random.Random = field(default_factory=lambda: random.Random(5))
+    longest: int = 5
 
     async def send(self, *values: Any, key: bytes | None = None, partition: int | None = None) -> None:
         """Send messages as their producers do: under their keys, unless told otherwise."""
@@ -139,7 +141,7 @@ class Place:
                     ]
         for partition, records in found.items():
             while records:
-                length = self.lengths.randrange(1, 6)
+                length = self.lengths.randrange(1, self.longest + 1)
                 yield partition, records[:length]
                 records = records[length:]
 
@@ -159,15 +161,17 @@ class Place:
         return [dict(row) for row in found]
 
     @asynccontextmanager
-    async def api(self) -> AsyncIterator[TestClient[web.Request, web.Application]]:
-        """The API of a worker that has just started."""
+    async def api(
+        self, feeds: Sequence[Feed[Any]] | None = None
+    ) -> AsyncIterator[TestClient[web.Request, web.Application]]:
+        """The API of a worker that has just started; of this feed, unless others are named."""
         context = WebContext(
             settings=self.settings,
             telemetry=self.telemetry,
             redis=connect(self.redis_server.url),
             database=Database(self.settings.postgres),
             kafka_up=kafka_answers(self.settings.kafka),
-            feeds=[self.feed],
+            feeds=[self.feed] if feeds is None else feeds,
         )
         application = web.Application()
         setup(application, context, lambda: connect(self.redis_server.url, retries=0))
