@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from agents.feeds import FeedIntake
@@ -19,7 +21,15 @@ from trafficapp.engine.telemetry import Telemetry
 from trafficapp.feeds.declaration import Feed
 from trafficapp.feeds.rules import Rules
 from trafficapp.settings import Settings, load_settings
+from trafficapp.stores.feeds.documents_sink import DocumentsSink
+from trafficapp.stores.feeds.rows_sink import RowsSink
+from trafficapp.stores.redis.connection import connect
+from trafficapp.stores.redis.read_back import KafkaReadBack
 from trafficapp.topics import DEAD_LETTERS, declared_topics
+from web.application import setup
+from web.serving.context import WebContext
+from web.serving.database import Database
+from web.serving.health import kafka_answers
 
 PARTITIONS = 2
 
@@ -88,12 +98,47 @@ class RulesPlace:
         found = [decode_dead_letter(record.value) for record in await self.told(DEAD_LETTERS)]
         return [letter for letter in found if letter.topic in topics]
 
+    async def keep(self, outputs: Iterable[Feed[Any]]) -> None:
+        """Let new processes put what was told into Postgres and Redis."""
+        client = connect(self.settings.redis.url.get_secret_value())
+        sinks: list[RowsSink | DocumentsSink] = []
+        for feed in outputs:
+            if feed.history is not None:
+                sinks.append(RowsSink(feed, self.settings))
+            if feed.current is not None:
+                back = KafkaReadBack(feed.kept_topic_in(self.settings), aiokafka_config(self.settings))
+                sinks.append(DocumentsSink(feed, self.settings, client, back))
+        for sink in sinks:
+            numbers = await partitions_of(self.settings, sink.topic)
+            self._next[sink.topic] = await sink.load(numbers)
+            await self._pump(sink)
+            sink.release(numbers)
+            if isinstance(sink, RowsSink):
+                await sink.close()
+        await client.aclose()
+
+    @asynccontextmanager
+    async def api(self, headers: Mapping[str, str]) -> AsyncIterator[TestClient[web.Request, web.Application]]:
+        """The API of a worker that has just started, for a caller with these headers."""
+        url = self.settings.redis.url.get_secret_value()
+        context = WebContext(
+            settings=self.settings,
+            telemetry=self.telemetry,
+            redis=connect(url),
+            database=Database(self.settings.postgres),
+            kafka_up=kafka_answers(self.settings.kafka),
+        )
+        application = web.Application()
+        setup(application, context, lambda: connect(url, retries=0))
+        async with TestClient(TestServer(application, host="127.0.0.1"), headers=headers) as client:
+            yield client
+
     async def close(self) -> None:
         """Disconnect."""
         for sink in (*self._ended, *self.intakes, *([self.rules] if self.rules is not None else [])):
             await sink.close()
 
-    async def _pump(self, sink: FeedIntake | RulesSink) -> None:
+    async def _pump(self, sink: FeedIntake | RulesSink | RowsSink | DocumentsSink) -> None:
         starts = self._next[sink.topic]
         by_partition: dict[int, list[ConsumerRecord]] = defaultdict(list)
         async for record in self._records(sink.topic, starts):

@@ -5,39 +5,29 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import asyncpg
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from models.timestamps import rfc3339
 from tests.feeds.place import told
 from tests.feeds.rules_place import RulesPlace, rules_place
 from tests.stores.redis.redis_server import RedisServer
-from trafficapp.engine.kafka import aiokafka_config, create_topics, partitions_of
-from trafficapp.feeds.declaration import Feed
+from trafficapp.engine.kafka import create_topics
 from trafficapp.incidents import feeds
 from trafficapp.incidents.feeds import CITIZENS, DESK, EMERGENCY_DESK, INCIDENT_RULES, OPERATORS
 from trafficapp.incidents.rules import REPORTS
-from trafficapp.stores.feeds.documents_sink import DocumentsSink
-from trafficapp.stores.feeds.rows_sink import RowsSink
 from trafficapp.stores.migrations import migrate
 from trafficapp.stores.redis.connection import connect
-from trafficapp.stores.redis.read_back import KafkaReadBack
 from trafficapp.topics import declared_topics
-from web.application import setup
-from web.serving.context import WebContext
-from web.serving.database import Database
-from web.serving.health import kafka_answers
 
 ADMIN_KEY = "the-administrators-key-of-the-tests"
 INPUTS = (DESK, EMERGENCY_DESK, CITIZENS, OPERATORS)
 OUTPUTS = tuple(feed for feed in feeds.FEEDS if feed.is_ours)
 RUN = secrets.token_hex(3)
+AS_ADA = {"X-Admin-Token": ADMIN_KEY, "X-Admin-User": "ada"}
 LAT, LON = 44.4985, 11.3175
 
 
@@ -65,44 +55,9 @@ async def place(kafka_bootstrap: str, database_url: str, redis_server: RedisServ
         yield made
 
 
-async def keep(place: RulesPlace, outputs: Iterable[Feed[Any]] = OUTPUTS) -> None:
-    """Let new processes take up what was told."""
-    client = connect(place.settings.redis.url.get_secret_value())
-    sinks: list[RowsSink | DocumentsSink] = [RowsSink(feed, place.settings) for feed in outputs if feed.history]
-    for feed in outputs:
-        if feed.current is not None:
-            back = KafkaReadBack(feed.kept_topic_in(place.settings), aiokafka_config(place.settings))
-            sinks.append(DocumentsSink(feed, place.settings, client, back))
-    for sink in sinks:
-        place._next[sink.topic] = await sink.load(await partitions_of(place.settings, sink.topic))
-        await place._pump(sink)  # type: ignore[arg-type]
-        sink.release([0])
-        if isinstance(sink, RowsSink):
-            await sink.close()
-    await client.aclose()
-
-
 async def settle(place: RulesPlace, clock_us: int | None = None) -> None:
     await place.settle(clock_us)
-    await keep(place)
-
-
-@asynccontextmanager
-async def api(place: RulesPlace) -> AsyncIterator[TestClient[web.Request, web.Application]]:
-    url = place.settings.redis.url.get_secret_value()
-    context = WebContext(
-        settings=place.settings,
-        telemetry=place.telemetry,
-        redis=connect(url),
-        database=Database(place.settings.postgres),
-        kafka_up=kafka_answers(place.settings.kafka),
-    )
-    application = web.Application()
-    setup(application, context, lambda: connect(url, retries=0))
-    async with TestClient(
-        TestServer(application, host="127.0.0.1"), headers={"X-Admin-Token": ADMIN_KEY, "X-Admin-User": "ada"}
-    ) as client:
-        yield client
+    await place.keep(OUTPUTS)
 
 
 async def rows(place: RulesPlace, question: str, *arguments: Any) -> list[dict[str, Any]]:
@@ -129,7 +84,7 @@ def now(ago: float = 0) -> str:
 
 
 async def test_what_two_desks_send_is_seen_everywhere(place: RulesPlace) -> None:
-    async with api(place) as client, client.ws_connect("/ws/incidents?snapshot=false") as socket:
+    async with place.api(AS_ADA) as client, client.ws_connect("/ws/incidents?snapshot=false") as socket:
         # any key, any partition, and the emergency desk in local time without an offset, ahead by an hour
         await place.send(DESK.name, desk("a"), desk("b", type="road_closure", latitude=LAT + 0.01), key=b"\xff")
         await place.send(
@@ -218,10 +173,10 @@ async def test_a_citizen_reports_and_operators_act(place: RulesPlace) -> None:
             passed.update(one.value or b"" for one in records)
             await place.send(feed.name, *(one.value for one in records))
         await place.settle()
-        await keep(place, [feeds.INCIDENT_STEPS])
+        await place.keep([feeds.INCIDENT_STEPS])
 
     passed: set[bytes] = set()
-    async with api(place) as client:
+    async with place.api(AS_ADA) as client:
         await pass_on()
         answer = await client.post(
             "/api/incidents/report",
@@ -283,7 +238,7 @@ async def test_a_citizen_reports_and_operators_act(place: RulesPlace) -> None:
 async def test_emergencies_come_from_postgres_while_redis_is_away(place: RulesPlace, redis_server: RedisServer) -> None:
     await place.send(EMERGENCY_DESK.name, emergency("p", location=[LAT + 0.3, LON]))
     await settle(place)
-    async with api(place) as client:
+    async with place.api(AS_ADA) as client:
         redis_server.kill()
         answer = await client.get("/api/emergencies/active")
         listed = {one["incident_id"]: one for one in await answer.json()}

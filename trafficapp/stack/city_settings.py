@@ -8,8 +8,9 @@ from trafficapp.settings import Settings
 
 #: Sections with a zone of times that have no offset.
 _ZONED = ("fleet", "transit", "riders", "incidents", "weather", "areas", "still_cameras")
-#: The city ends so far outside of its road graph, degrees: places are noisy, and riders stand beside the road.
-_MARGIN_DEGREES = 0.01
+#: The city ends so far outside of its road graph, degrees, which is about two kilometres: places are noisy, and the
+#: samples and the pages of the feeds tell places of the city's centre, which the graph does not reach.
+_MARGIN_DEGREES = 0.02
 
 
 def city_environment(settings: Settings) -> dict[str, str]:
