@@ -17,7 +17,7 @@ import pytest
 
 from models.timestamps import epoch_us, rfc3339
 from tests.feeds.contract_messages import BOUNDS, OUTER, ZONES
-from tests.feeds.place import PARTITIONS, place_of, told
+from tests.feeds.place import PARTITIONS, place_of
 from tests.feeds.plain_clients import CLIENTS, CODECS
 from tests.feeds.whole_city import City, Codecs, are_heard
 from tests.stores.redis.redis_server import RedisServer
@@ -71,9 +71,8 @@ async def city(kafka_bootstrap: str, database_url: str) -> AsyncIterator[City]:
         await found.settle()
         await found.look()
         taken = time.monotonic() - began
-        for outer in outers:
-            if (socket := sockets.get(outer.shown.name)) is not None and outer.shown.name not in found.heard:
-                found.heard[outer.shown.name] = {one[outer.shown.key]: one for one in await told(socket, 0.2)}
+        for name, socket in sockets.items():
+            await found.listen(name, socket)
         await found.look_at_letters(letters)
         count = sum(map(len, found.keys.values()))
         logger.info("%d messages into %d topics: in all stores and lists after %.1f s", count, len(outers), taken)

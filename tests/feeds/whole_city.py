@@ -7,11 +7,13 @@ import json
 import secrets
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from aiohttp import ClientWebSocketResponse
 from aiokafka import TopicPartition
 
 from agents.feeds import FeedIntake
@@ -226,6 +228,16 @@ class City:
                     key: json.loads(one) for key, one in zip(keys, kept, strict=True) if one is not None
                 }
         await redis.aclose()
+
+    async def listen(self, name: str, socket: ClientWebSocketResponse) -> None:
+        """Take in what the socket of a feed that is shown tells: all that is listed, and what else comes."""
+        [shown] = [shown for shown in self.shown if shown.name == name]
+        found = self.heard[name] = {}
+        with suppress(TimeoutError):
+            while True:
+                waits = 0.3 if self.listed[name].keys() <= found.keys() else 15.0
+                one = json.loads(await socket.receive_str(timeout=waits))
+                found[one[shown.key]] = one
 
     async def look_at_letters(self, begins: dict[int, int]) -> None:
         """Read letters of ours that came since: each message has the run in its key."""
