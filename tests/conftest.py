@@ -13,22 +13,31 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from confluent_kafka import KafkaException
 from psycopg import sql
 from redis import Redis
 
 from tests.ports import free_port
+from trafficapp.engine.kafka_topics import TopicAdmin
+from trafficapp.feeds.declared import FEEDS
+from trafficapp.settings import Settings, load_settings
 from trafficapp.stack.servers.endpoints import Endpoints
 from trafficapp.stack.servers.ports import FILE_NAME
+from trafficapp.topics import declared_topics
 
 ROOT = Path(__file__).parent.parent
+
+#: The servers that modules share, when this process has started them.
+_embedded: list[Endpoints] = []
 
 _redis_numbers = itertools.cycle(range(1, 16))
 
@@ -82,7 +91,39 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
         yield given
         return
     with embedded_stack(tmp_path_factory.mktemp("stack")) as endpoints:
+        _embedded.append(endpoints)
         yield endpoints
+        _embedded.remove(endpoints)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_topics_left_behind() -> Iterator[None]:
+    """Delete the topics that a module made for itself alone, where the servers are ours.
+
+    Every client that starts is told of all topics there are, which took more time in the end than what it was for.
+    What all modules share stays, as there are offsets of it.
+    """
+    yield
+    for endpoints in _embedded:
+        settings = load_settings(kafka={"bootstrap_servers": endpoints.kafka_bootstrap_servers})
+        delete_topics(settings, lambda name: not (name.startswith("__") or name in _shared_topics()))
+
+
+def delete_topics(settings: Settings, chosen: Callable[[str], bool]) -> None:
+    """Delete topics; they are gone, or will be soon."""
+    client = TopicAdmin(settings).client
+    names = [name for name in client.list_topics(timeout=30).topics if chosen(name)]
+    for done in client.delete_topics(names).values() if names else ():
+        # one that another process deletes at the same time is gone as well
+        with suppress(KafkaException):
+            done.result(30)
+
+
+@cache
+def _shared_topics() -> frozenset[str]:
+    settings = load_settings()
+    names = {topic.name for topic in declared_topics(settings, FEEDS)}
+    return frozenset(name for name in names if not name.startswith(settings.app_id))
 
 
 @pytest.fixture(scope="session")

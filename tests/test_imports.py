@@ -5,9 +5,8 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("models", "trafficapp", "agents", "web")
@@ -85,12 +84,19 @@ def sources() -> dict[str, Path]:
 SOURCES = sources()
 
 
+@cache
+def imports_in(path: Path) -> tuple[ast.Import | ast.ImportFrom, ...]:
+    """What a file imports, wherever in it."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return tuple(node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom))
+
+
 def imported(path: Path) -> Iterator[str]:
-    """Names of all modules that a file imports, wherever in it; for ``from a import b`` both a and a.b."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    """Names of all modules that a file imports; for ``from a import b`` both a and a.b."""
+    for node in imports_in(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             assert node.level == 0, f"{path}: relative import"
             yield str(node.module)
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
@@ -99,10 +105,10 @@ def imported(path: Path) -> Iterator[str]:
 def modules_imported(name: str) -> set[str]:
     """The modules of ours that a module imports itself; a package counts only when something of its own is taken."""
     found = set()
-    for node in ast.walk(ast.parse(SOURCES[name].read_text(encoding="utf-8"))):
+    for node in imports_in(SOURCES[name]):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
+        else:
             full = {f"{node.module}.{alias.name}" for alias in node.names}
             found |= {module if module in SOURCES else str(node.module) for module in full}
     return (found & SOURCES.keys()) - {name}
@@ -130,34 +136,39 @@ def test_the_packages_are_found() -> None:
     assert {"trafficapp.windows.congestion", "trafficapp.windows.rules", "models"} <= set(domain())
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if name not in COMPOSITION_ROOTS])
-def test_imports_go_one_way(name: str) -> None:
-    wrong = {found for found in imported(SOURCES[name]) if found.split(".")[0] in FORBIDDEN[name.split(".")[0]]}
-    assert not wrong
+def test_imports_go_one_way() -> None:
+    assert not {
+        (name, found)
+        for name in SOURCES.keys() - COMPOSITION_ROOTS
+        for found in imported(SOURCES[name])
+        if found.split(".")[0] in FORBIDDEN[name.split(".")[0]]
+    }
 
 
-@pytest.mark.parametrize("name", domain())
-def test_the_domain_imports_neither_faust_nor_a_client(name: str) -> None:
-    wrong = {
-        found
+def test_the_domain_imports_neither_faust_nor_a_client() -> None:
+    assert not {
+        (name, found)
+        for name in domain()
         for found in imported(SOURCES[name])
         if found.split(".")[0] in ENGINES_AND_CLIENTS
         or (below(found, OUTER_PARTS) and not below(found, PURE_PARTS_OF_THE_ENGINE))
     }
+
+
+def test_modules_are_named_for_their_subjects_and_are_short() -> None:
+    assert not {name for name in SOURCES if VAGUE_NAMES & {*name.split(".")}}
+    lines = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in SOURCES.items()}
+    assert not {name: count for name, count in lines.items() if count > MAX_LINES}
+
+
+def test_what_serves_all_subjects_imports_none_of_them() -> None:
+    wrong = set()
+    for name in SOURCES:
+        if below(name, SHARED_ROOMS):
+            floor = next(floor for floor in FLOORS if below(name, (floor,)))
+            subjects = {module: subject_of(module) for module in modules_imported(name)}
+            wrong |= {(name, module) for module, of in subjects.items() if of and of.rpartition(".")[0] == floor}
     assert not wrong
-
-
-@pytest.mark.parametrize(("name", "path"), SOURCES.items())
-def test_a_module_is_named_for_its_subject_and_short(name: str, path: Path) -> None:
-    assert VAGUE_NAMES.isdisjoint(name.split("."))
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
-
-
-@pytest.mark.parametrize("name", [name for name in SOURCES if below(name, SHARED_ROOMS)])
-def test_what_serves_all_subjects_imports_none_of_them(name: str) -> None:
-    floor = next(floor for floor in FLOORS if below(name, (floor,)))
-    subjects = {module: subject_of(module) for module in modules_imported(name)}
-    assert not {module for module, subject in subjects.items() if subject and subject.rpartition(".")[0] == floor}
 
 
 def test_there_are_no_circles() -> None:

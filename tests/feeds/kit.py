@@ -278,7 +278,7 @@ class FeedOwes(ABC):
                 await place.put(proxy.url)
                 assert proxy.cuts == 1
             await place.put()
-            while message := await channel.get_message(timeout=10 if len(heard) < len(messages) else 0.4):
+            while message := await channel.get_message(timeout=60 if len(heard) < len(messages) else 0.4):
                 heard.append(json.loads(message["data"])[self.feed.key])
         await client.aclose()
         assert sorted(heard) == [one[self.feed.key] for one in messages]
@@ -363,5 +363,5 @@ class FeedOwes(ABC):
             assert await place.listed() == [message]
             assert not keeping.done()
             proxy.refusing = False
-            await asyncio.wait_for(keeping, 30)
+            await asyncio.wait_for(keeping, 60)
         assert await self.keys_and_times(place) == self.sent(message)

@@ -21,6 +21,7 @@ from redis.asyncio import Redis
 from agents.feeds import FeedIntake
 from models.dead_letters import DeadLetter, decode_dead_letter
 from models.records import PlainRecord
+from tests.conftest import delete_topics
 from tests.stores.redis.redis_server import RedisServer
 from trafficapp.engine.kafka import aiokafka_config, create_topics, groupless_consumer, partitions_of
 from trafficapp.engine.telemetry import Telemetry
@@ -30,7 +31,7 @@ from trafficapp.stores.feeds.documents_sink import DocumentsSink
 from trafficapp.stores.feeds.rows_sink import RowsSink
 from trafficapp.stores.redis.connection import connect
 from trafficapp.stores.redis.read_back import KafkaReadBack
-from trafficapp.topics import DEAD_LETTERS, declared_topics
+from trafficapp.topics import DEAD_LETTERS, declared_topics, topics_of
 from web.application import setup
 from web.serving.context import WebContext
 from web.serving.database import Database
@@ -215,7 +216,7 @@ class Place:
 
 async def told(socket: ClientWebSocketResponse, seconds: float = 0.4, *, least: int = 0) -> list[dict[str, Any]]:
     """What a socket tells: so many at least are waited for, and what else comes until it is silent for so long."""
-    found = [json.loads(await socket.receive_str(timeout=15)) for _ in range(least)]
+    found = [json.loads(await socket.receive_str(timeout=60)) for _ in range(least)]
     with suppress(TimeoutError):
         while True:
             found.append(json.loads(await socket.receive_str(timeout=seconds)))
@@ -236,8 +237,10 @@ async def place_of(
         redis={"url": redis_server.url},
         admin={"api_key": ADMIN_KEY},
     )
-    await create_topics(settings, declared_topics(settings, [feed]))
+    topics = [topic for topic in declared_topics(settings, [feed]) if topic.name == DEAD_LETTERS]
+    await create_topics(settings, [*topics, *topics_of(feed, settings)])
     async with AsyncExitStack() as stack:
+        stack.callback(delete_topics, settings, lambda name: name.startswith(feed.topic))
         database = await asyncpg.connect(database_url)
         stack.push_async_callback(database.close)
         await database.execute(f"TRUNCATE {', '.join(tables)}, sink_offsets")
@@ -248,7 +251,7 @@ async def place_of(
         yield Place(feed, settings, redis_server, database, producer)
 
 
-async def until(holds: Callable[[], Any], seconds: float = 15.0) -> None:
+async def until(holds: Callable[[], Any], seconds: float = 60.0) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(seconds):
         while not await holds():  # noqa: ASYNC110 - the change comes from the server
