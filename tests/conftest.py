@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -61,6 +62,22 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         for package in ("models", "trafficapp", "agents", "web"):
             compileall.compile_dir(ROOT / package, quiet=2)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Share the work of making ready the asserts of test modules, which pytest keeps beside them.
+
+    Of two processes that collect all tests, one begins with the last module, so that each finds half of them done.
+    """
+    worker = getattr(session.config, "workerinput", {}).get("workerid", "")
+    if worker and [Path(argument).absolute() for argument in session.config.args] == [Path(__file__).parent]:
+        sys.dont_write_bytecode = False
+        found = sorted(Path(__file__).parent.rglob("test_*.py"), reverse=worker == "gw1")
+        for path in found:
+            if not (_MISSING and path.parent in _TESTS_THAT_TRAIN):
+                # what is wrong is told when it is collected
+                with suppress(Exception):
+                    import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
