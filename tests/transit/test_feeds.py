@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaError, Producer
 
 from models.timestamps import epoch_us, rfc3339
 from tests.feeds.place import told as heard
@@ -100,20 +100,24 @@ def produce(place: RulesPlace, feed: str, key: str, *messages: Any, codec: str =
     assert producer.flush(20) == 0
 
 
-def consumed(place: RulesPlace, run: str, *topics: str, seconds: float = 15) -> dict[str, list[dict[str, Any]]]:
+def consumed(place: RulesPlace, run: str, *topics: str, seconds: float = 60) -> dict[str, list[dict[str, Any]]]:
     """As StreamCity's backend and alerter do: a new group reads topics from their beginning to their end."""
     config = {"bootstrap.servers": place.settings.kafka.bootstrap_servers, "group.id": secrets.token_hex(4)}
-    consumer = Consumer(config | {"auto.offset.reset": "earliest", "enable.auto.commit": "false"})
+    consumer = Consumer(
+        config | {"auto.offset.reset": "earliest", "enable.auto.commit": "false", "enable.partition.eof": "true"}
+    )
     consumer.subscribe(list(topics))
     found: dict[str, list[dict[str, Any]]] = {topic: [] for topic in topics}
-    until, last = time.monotonic() + seconds, None
-    while time.monotonic() < until and (last is None or time.monotonic() - last < 1):
+    until, ended = time.monotonic() + seconds, set[tuple[str | None, int | None]]()
+    while not ended or len(ended) < len(consumer.assignment()):
+        assert time.monotonic() < until, (found, ended)
         message = consumer.poll(timeout=0.2)
         if message is None:
             continue
-        assert message.error() is None
-        last = time.monotonic()
-        if (message.key() or b"").decode().startswith(run):
+        if (error := message.error()) is not None:
+            assert error.code() == KafkaError._PARTITION_EOF, error
+            ended.add((message.topic(), message.partition()))
+        elif (message.key() or b"").decode().startswith(run):
             found[message.topic() or ""].append(json.loads((message.value() or b"").decode("utf-8")))
     consumer.close()
     return found

@@ -46,7 +46,7 @@ async def records_since(settings: Settings, ends: dict[int, int]) -> list[Any]:
         for place in places:
             consumer.seek(place, ends[place.partition])
         found: dict[int, Any] = {}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(found) < len(ends):
                 record = await consumer.getone()
                 found.setdefault(record.partition, record)
