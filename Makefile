@@ -19,8 +19,8 @@ RUNS ?= 20
 SEED ?=
 ARGS ?=
 JOBS ?= 2
-# Servers that are given are there once; each process of the tests starts its own otherwise. The order is that of the
-# folders: what takes longest begins first.
+# Servers that are given are there once; each process of the tests starts its own otherwise. The order is that of
+# tests/conftest.py: what takes longest begins first.
 SIDE_BY_SIDE = $(if $(KAFKA_BOOTSTRAP_SERVERS)$(filter 1,$(JOBS)),,--numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder)
 # Without torch tests/conftest.py leaves these out, and says so.
 TESTS_THAT_TRAIN = $(wildcard tests/*/torch)

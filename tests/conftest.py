@@ -24,13 +24,13 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 from psycopg import sql
 from redis import Redis
 
 from tests.ports import free_port
-from trafficapp.engine.kafka_topics import TopicAdmin
 from trafficapp.feeds.declared import FEEDS
-from trafficapp.settings import Settings, load_settings
+from trafficapp.settings import load_settings
 from trafficapp.stack.servers.endpoints import Endpoints
 from trafficapp.stack.servers.ports import FILE_NAME
 from trafficapp.topics import declared_topics
@@ -45,6 +45,14 @@ _redis_numbers = itertools.cycle(range(1, 16))
 #: What `trafficapp train` imports beside what tests have anyway.
 _MISSING = [name for name in ("torch", "onnxscript") if find_spec(name) is None]
 _TESTS_THAT_TRAIN = sorted(Path(__file__).parent.glob("*/torch"))
+
+
+#: Modules that take longest, in their order. They begin first, so that processes side by side end together.
+_LONG = (
+    *("agents/cameras", "agents/test_alerts", "agents/test_live", "agents/roads", "stack/test_up"),
+    *("stack/test_embedded_stack", "feeds/test_parking_bays", "commands", "simulation/test_sending"),
+    *("web/documents", "web/test_camera_dashboard_alerts", "verification/test_hostile", "cameras/test_commands"),
+)
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
@@ -62,6 +70,18 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         for package in ("models", "trafficapp", "agents", "web"):
             compileall.compile_dir(ROOT / package, quiet=2)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put first what takes longest."""
+    here = Path(__file__).parent
+
+    @cache
+    def rank(path: Path) -> int:
+        name = path.relative_to(here).as_posix()
+        return next((at for at, long in enumerate(_LONG) if name.startswith(long)), len(_LONG))
+
+    items.sort(key=lambda item: rank(item.path))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -122,18 +142,23 @@ def no_topics_left_behind() -> Iterator[None]:
     """
     yield
     for endpoints in _embedded:
-        settings = load_settings(kafka={"bootstrap_servers": endpoints.kafka_bootstrap_servers})
-        delete_topics(settings, lambda name: not (name.startswith("__") or name in _shared_topics()))
+        bootstrap = str(endpoints.kafka_bootstrap_servers)
+        delete_topics(bootstrap, lambda name: not (name.startswith("__") or name in _shared_topics()))
 
 
-def delete_topics(settings: Settings, chosen: Callable[[str], bool]) -> None:
+def delete_topics(bootstrap: str, chosen: Callable[[str], bool]) -> None:
     """Delete topics; they are gone, or will be soon."""
-    client = TopicAdmin(settings).client
+    client = _admin(bootstrap)
     names = [name for name in client.list_topics(timeout=30).topics if chosen(name)]
     for done in client.delete_topics(names).values() if names else ():
         # one that another process deletes at the same time is gone as well
         with suppress(KafkaException):
             done.result(30)
+
+
+@cache
+def _admin(bootstrap: str) -> AdminClient:
+    return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
 
 @cache

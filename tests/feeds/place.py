@@ -240,7 +240,7 @@ async def place_of(
     topics = [topic for topic in declared_topics(settings, [feed]) if topic.name == DEAD_LETTERS]
     await create_topics(settings, [*topics, *topics_of(feed, settings)])
     async with AsyncExitStack() as stack:
-        stack.callback(delete_topics, settings, lambda name: name.startswith(feed.topic))
+        stack.callback(delete_topics, kafka, lambda name: name.startswith(feed.topic))
         database = await asyncpg.connect(database_url)
         stack.push_async_callback(database.close)
         await database.execute(f"TRUNCATE {', '.join(tables)}, sink_offsets")

@@ -170,7 +170,7 @@ def make_anew(settings: Settings, topics: Iterable[TopicDeclaration]) -> None:
     """Delete topics, where they are there, and create them as declared: all at once, which the broker does quickly."""
     admin, wanted = TopicAdmin(settings), {topic.name: topic for topic in topics}
     before = admin.logs(wanted)
-    delete_topics(settings, before.__contains__)
+    delete_topics(settings.kafka.bootstrap_servers, before.__contains__)
     deadline = time.monotonic() + WITHIN_SECONDS
     while True:
         asyncio.run(create_topics(settings, wanted.values()))
