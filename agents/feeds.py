@@ -68,7 +68,7 @@ class FeedIntake(TransactionalSink):
     def __init__(self, feed: Feed[Any], settings: Settings, telemetry: Telemetry) -> None:
         super().__init__(settings, feed.topic_in(settings), feed.intake_in(settings))
         self._feed = feed
-        self._decoder = FeedDecoder(feed, settings)
+        self._decoder = FeedDecoder(feed, settings, with_rows=False)
         self._telemetry = telemetry
         self._inner_topic = feed.kept_topic_in(settings)
         self._sends = feed.sends
@@ -106,31 +106,35 @@ class FeedIntake(TransactionalSink):
     def outcome(self, partition: int, records: Sequence[ConsumerRecord]) -> Iterator[Outgoing]:
         """Letters of what is refused, and what is accepted by its natural key."""
         counted = self._counted[partition] = Counter[str]()
+        check, is_sent_on = self._decoder.check, self._feed.takes_any_key
         for record in records:
             try:
-                if (reason := why_unreadable(record)) is not None:
+                if record.headers and (reason := why_unreadable(record)) is not None:
                     raise Rejected(UNREADABLE_REASON, reason)
-                accepted = self._decoder.check(record.key, record.value, record.timestamp * 1000)
-                sent_on = self._sent_on(accepted, partition, record)
+                accepted = check(record.key, record.value, record.timestamp * 1000)
+                sent_on = self._sent_on(accepted, partition, record) if is_sent_on else ()
             except Rejected as error:
                 counted[error.reason] += 1
                 letter = dead_letter_of(self.topic, partition, record, error)
                 place = partition % self._letter_partitions
                 yield Outgoing(DEAD_LETTERS, letter.key, encode_dead_letter(letter), place)
-                continue
-            counted["accepted"] += 1
-            for topic, key, value in sent_on:
-                yield Outgoing(topic, key.encode(), value, None, record.timestamp)
+            else:
+                yield from sent_on
+        if accepted_count := len(records) - counted.total():
+            counted["accepted"] = accepted_count
 
-    def _sent_on(self, accepted: Accepted, partition: int, record: ConsumerRecord) -> list[tuple[str, str, bytes]]:
-        """What goes on of a message: topic, key and value of each."""
+    def _sent_on(self, accepted: Accepted, partition: int, record: ConsumerRecord) -> Sequence[Outgoing]:
+        """What goes on of a message."""
+        time_ms, topic_of = record.timestamp, self._topic_of
         if self._sends is None or self._convert is None:
-            return [(self._inner_topic, accepted.key, record.value)] if self._feed.rekey else []
-        told: tuple[Any, ...] = accepted.message, accepted.time_us
-        if self._sends.with_origin:
-            told = *told, Origin(partition, record.offset, record.timestamp * 1000)
+            return (Outgoing(self._inner_topic, accepted.key.encode(), record.value, None, time_ms),)
         try:
-            return [(self._topic_of(one), key, _encode(one)) for key, one in self._convert(*told)]
+            if self._sends.with_origin:
+                origin = Origin(partition, record.offset, time_ms * 1000)
+                sent_on = self._convert(accepted.message, accepted.time_us, origin)
+            else:
+                sent_on = self._convert(accepted.message, accepted.time_us)
+            return [Outgoing(topic_of(one), key.encode(), _encode(one), None, time_ms) for key, one in sent_on]
         except FAULTS as error:
             # one message stops no others, whatever is odd about it
             raise Rejected("invalid_field", f"{type(error).__name__}: {error}") from None

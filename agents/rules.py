@@ -113,24 +113,25 @@ class RulesSink(TransactionalSink):
         one = self._partitions[partition]
         rules, clock, decode = one.rules, one.clock, self._decode
         for record in records:
+            tick = message = None
             try:
-                if (reason := why_unreadable(record)) is not None:
-                    raise ValueError(reason)
-                told: Iterable[Told]
-                if any(name == TICK_HEADER for name, _ in record.headers):
-                    told = _told_by_tick(rules, clock, decode_tick(record.value or b""))
+                if record.headers and _is_tick(record):
+                    tick = decode_tick(record.value or b"")
                 else:
                     message = decode(record.value or b"")
-                    one.taken += 1
-                    record_us = record.timestamp * 1000
-                    told = rules.apply(message, When(record_us, clock.clock_us or record_us))
             except MALFORMED as error:
-                # before the rules saw it: nobody but us writes here
+                # nobody but us writes here
                 one.unreadable += 1
                 logger.error("%s-%d: offset %d was left out: %s", self.topic, partition, record.offset, error)
                 continue
-            for topic, key, value in told:
-                yield Outgoing(topic, key, value)
+            if tick is not None:
+                told = _told_by_tick(rules, clock, tick)
+            else:
+                one.taken += 1
+                record_us = record.timestamp * 1000
+                told = rules.apply(message, When(record_us, clock.clock_us or record_us))
+            for this in told:
+                yield Outgoing(this.topic, this.key, this.value)
         for key, row in rules.changed_rows():
             yield Outgoing(self._changelog, key, row, partition)
         place = _Place(records[-1].offset + 1, one.log.id, one.log.partitions, clock.state)
@@ -179,7 +180,18 @@ class RulesSink(TransactionalSink):
         return found
 
 
-def _told_by_tick(rules: PartitionRules[Any], clock: SilenceClock, tick: Tick) -> list[Told]:
+def _is_tick(record: ConsumerRecord) -> bool:
+    """Whether a record tells how far a feed was read.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    if (reason := why_unreadable(record)) is not None:
+        raise ValueError(reason)
+    return any(name == TICK_HEADER for name, _ in record.headers)
+
+
+def _told_by_tick(rules: PartitionRules[Any], clock: SilenceClock, tick: Tick) -> Iterable[Told]:
     """What follows from a tick: by how far its feed was read, and by the clock, if that moved."""
     told: list[Told] = []
     if isinstance(rules, ReadRules):

@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, tzinfo
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct, structs
 
-from models.cameras.detections import MAX_MESSAGE_BYTES, Rejected, event_time_us
+from models.cameras.detections import MAX_MESSAGE_BYTES, Rejected, event_time_us, is_event_time
 from models.form import read_form
 from models.records import MALFORMED
 from models.text_numbers import number, whole_number
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.analytics.local_hours import time_zone
 from trafficapp.feeds.declaration import Checked, Feed, Message, NewestLog
+from trafficapp.feeds.fitting import always_fits
 from trafficapp.feeds.places import check_place
 from trafficapp.feeds.shapes import number_fields
 from trafficapp.settings import Settings
@@ -37,7 +38,7 @@ FAULTS = (*MALFORMED, AttributeError, LookupError, ArithmeticError)
 _Read = TypeVar("_Read", bound=Struct)
 
 
-class Accepted(NamedTuple):
+class Accepted(Struct, gc=False):
     """A message that was accepted, a `Feed`'s shape.
 
     Attributes:
@@ -58,12 +59,14 @@ class FeedDecoder(Generic[Message]):
     Args:
         feed: the declaration.
         settings: those that topics and checks depend on.
+        with_rows: whether rows of the feed's table are wanted. Else one is made only where it may turn out that the
+            table cannot hold a message.
 
     Raises:
         UnknownZone: the feed's zone is none.
     """
 
-    def __init__(self, feed: Feed[Message], settings: Settings) -> None:
+    def __init__(self, feed: Feed[Message], settings: Settings, *, with_rows: bool = True) -> None:
         self.feed = feed
         self.zone = time_zone(feed.zone_in(settings))
         self._decode = msgspec.json.Decoder(feed.shape).decode
@@ -73,6 +76,7 @@ class FeedDecoder(Generic[Message]):
         ahead = feed.future_seconds_in(settings)
         self.future_us = None if ahead is None else round(ahead * 1e6)
         self._row = _row_maker(feed, self.zone)
+        self._needs_no_row = not with_rows and always_fits(feed)
         self._numbers = number_fields(feed.shape)
         #: Whether a record must have the natural key: else it may stand in the partition of another one.
         self._is_keyed = not feed.takes_any_key and not feed.is_ours
@@ -157,7 +161,7 @@ class FeedDecoder(Generic[Message]):
             shown = len(self.document(accepted))
             if shown > MAX_MESSAGE_BYTES:
                 raise Rejected("too_large", f"in full it has {shown:,} bytes, and {MAX_MESSAGE_BYTES:,} are read")
-        if self._row is None:
+        if self._row is None or (self._needs_no_row and is_event_time(record_us)):
             return accepted
         try:
             # the time was read already, unless rules of the feed's own say it

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
-
 from models.cameras.detections import Rejected
 from trafficapp.settings.city import Bounds
 
@@ -19,7 +17,8 @@ def check_place(latitude: float, longitude: float, bounds: Bounds | None) -> Non
     Raises:
         Rejected: it is no place on earth, or none of the city; says so where the two numbers look swapped.
     """
-    if not (isfinite(latitude) and isfinite(longitude) and -90 <= latitude <= 90 and -180 <= longitude <= 180):
+    # a number that is none is not between any
+    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
         told = f"latitude {latitude:g}, longitude {longitude:g}"
         raise Rejected("invalid_place", f"{told} is no place{_swapped(latitude, longitude)}")
     if bounds is None or _is_within(latitude, longitude, bounds):

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from trafficapp.settings import Settings
@@ -26,7 +28,7 @@ _Inner = TypeVar("_Inner", contravariant=True)
 TICK_SECONDS = 5.0
 
 
-class Told(NamedTuple):
+class Told(Struct, frozen=True, gc=False):
     """A record to send: a topic's name, its key and its value; None in a compacted topic forgets the key."""
 
     topic: str
@@ -34,7 +36,7 @@ class Told(NamedTuple):
     value: bytes | None
 
 
-class When(NamedTuple):
+class When(Struct, frozen=True, gc=False):
     """When a message came, microseconds since the epoch.
 
     Attributes:

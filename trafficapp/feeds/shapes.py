@@ -61,6 +61,11 @@ def check_time(sample: Struct, field: str) -> None:
             raise ValueError(f"{field} must take a text such as {told}: {error}") from None
 
 
+def field_kinds(shape: type[Struct]) -> dict[str, list[inspect.Type]]:
+    """What the values of each field may be, but for null; by their names in the shape."""
+    return {field.name: _plain_kinds(field.type) for field in _struct(shape).fields}
+
+
 def _struct(shape: type[Struct]) -> inspect.StructType:
     found = inspect.type_info(shape)
     if not isinstance(found, inspect.StructType):
