@@ -75,6 +75,8 @@ def place_of(message: TrackerMessage | CarMessage) -> tuple[float, float]:
         Rejected: the location is no two numbers. Whether they are on the earth is not looked at.
     """
     location = message.location
+    if type(location) is list and type(location[0]) is float and type(location[1]) is float:
+        return location[0], location[1]
     parts = _parts(location) if isinstance(location, str) else location
     try:
         latitude, longitude = number(parts[0]), number(parts[1])
@@ -93,7 +95,7 @@ def speed_of(message: TrackerMessage | CarMessage, highest_kmh: float) -> float 
     if told is None:
         return None
     try:
-        speed_kmh = float(number(told))
+        speed_kmh = told if type(told) is float else float(number(told))
     except ValueError as error:
         raise Rejected("invalid_field", f"speed: {error}") from None
     if not 0 <= speed_kmh <= highest_kmh:

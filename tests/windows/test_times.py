@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from models.timestamps import EPOCH, from_epoch_us, rfc3339
 from tests.windows.entries import SECOND_US, Form, Picture, Seen, fresh, records
 
 SIZE_US = 5 * SECOND_US
@@ -114,3 +115,21 @@ def test_years_beyond_5138_are_the_future_in_any_form(form: Form, written: str) 
 def test_a_number_of_that_size_is_milliseconds() -> None:
     assert window_of("100000000000") == cut(100_000_000 * SECOND_US)
     assert window_of("1e11") == cut(100_000_000 * SECOND_US)
+
+
+@given(
+    st.datetimes(timezones=st.just(UTC)).flatmap(
+        lambda at: st.sampled_from(
+            [at, at.replace(microsecond=0), at.replace(microsecond=at.microsecond // 1000 * 1000)]
+        )
+    )
+)
+def test_times_are_written_as_python_writes_them(at: datetime) -> None:
+    time_us = (at - EPOCH) // timedelta(microseconds=1)
+    assert from_epoch_us(time_us) == at
+    assert rfc3339(time_us) == at.isoformat().replace("+00:00", "Z")
+
+
+@pytest.mark.parametrize("time_us", [1 << 62, -(1 << 62), 1000 << 62])
+def test_a_time_of_no_calendar_is_written_as_a_number(time_us: int) -> None:
+    assert rfc3339(time_us) == f"{time_us} us"

@@ -7,7 +7,7 @@ may run ahead of the clock without end; how long a device is silent is measured 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import atan2, cos, degrees, radians
 
@@ -18,6 +18,7 @@ from models.fleet.fixes import FEEDS, Fix, FleetFeed
 from models.fleet.positions import SaidByFeed, VehiclePosition
 from models.timestamps import MICROSECONDS_PER_SECOND, from_epoch_us
 from trafficapp.feeds.rules import Told, When
+from trafficapp.movement.decimals import hundredths, tenths
 from trafficapp.movement.distance import metres_between
 from trafficapp.movement.plausibility import QUALITY_ALERTS, Movement, MovementRule, Verdict, quality_alert
 from trafficapp.settings import FleetSettings, MovementSettings
@@ -52,7 +53,6 @@ class _Vehicle(Struct, array_like=True):
         said: what each feed said last.
         before: the place before the newest time.
         computed_kmh: from there to the newest place.
-        bearing: the way from there to the newest place, degrees; None when it is too near.
         heading_before: what was known of its direction before the newest time, degrees.
         heading: what is known of it now.
     """
@@ -64,7 +64,6 @@ class _Vehicle(Struct, array_like=True):
     said: dict[FleetFeed, SaidByFeed]
     before: _Place | None = None
     computed_kmh: float | None = None
-    bearing: float | None = None
     heading_before: float | None = None
     heading: float | None = None
     make: str | None = None
@@ -99,7 +98,7 @@ class PartitionFleet:
         self._vehicles = OrderedDict(sorted(read, key=lambda one: one[1].heard_us))
         self._changed: dict[str, None] = {}
 
-    def apply(self, message: Fix, when: When) -> Iterator[Told]:
+    def apply(self, message: Fix, when: When) -> Iterable[Told]:
         """Take a fix in: where the vehicle is, and what is to be said of its moves."""
         device_id, rank = message.device_id, _RANKS[message.feed]
         # before its first tick the clock of a partition shows nothing
@@ -120,20 +119,18 @@ class PartitionFleet:
                 verdict = self._advance(vehicle, message, rank, clock_us)
             elif message.time_us < newest_us:
                 if clock_us - vehicle.newest_heard_us < self._rules.set_back_us:
-                    yield _late(vehicle, message, said, when)
-                    return
+                    return (_late(vehicle, message, said, when),)
                 _set_back(vehicle, message, rank, clock_us)
             else:
                 known = vehicle.said.get(message.feed)
                 if known is not None and known.timestamp == at:
-                    return  # the same once more
+                    return ()  # the same once more
                 if rank < vehicle.rank:
                     self._correct(vehicle, message, rank)
         vehicle.said[message.feed] = said
         _describe(vehicle, message)
-        yield _newest(vehicle, message, said, when)
-        if verdict is not None:
-            yield _alert(device_id, vehicle.movement, verdict)
+        newest = self._newest(vehicle, message, said, when)
+        return (newest,) if verdict is None else (newest, _alert(device_id, vehicle.movement, verdict))
 
     def tick(self, clock_us: int) -> Iterator[Told]:
         """Forget who was not heard for long."""
@@ -153,38 +150,60 @@ class PartitionFleet:
         changed, self._changed = self._changed, {}
         for device_id in changed:
             vehicle = self._vehicles.get(device_id)
-            yield device_id.encode(), None if vehicle is None else _encode(vehicle)
+            yield device_id.encode(), None if vehicle is None else _encode_row(vehicle)
 
     def _advance(self, vehicle: _Vehicle, fix: Fix, rank: int, clock_us: int) -> Verdict | None:
         """Go to a newer place."""
         movement = vehicle.movement
-        vehicle.before = _Place(movement.time_us, movement.latitude, movement.longitude)
+        before = vehicle.before = _Place(movement.time_us, movement.latitude, movement.longitude)
         vehicle.heading_before = vehicle.heading
         vehicle.rank, vehicle.newest_heard_us = rank, clock_us
-        verdict = self._rules.movement.move(movement, fix.time_us, fix.latitude, fix.longitude)
-        self._compute(vehicle, vehicle.before)
-        return verdict
+        metres = metres_between(before.latitude, before.longitude, fix.latitude, fix.longitude)
+        vehicle.computed_kmh = _kmh(metres, fix.time_us - before.time_us)
+        return self._rules.movement.moved(movement, fix.time_us, fix.latitude, fix.longitude, metres)
 
     def _correct(self, vehicle: _Vehicle, fix: Fix, rank: int) -> None:
         """Take the place of another feed of the same time."""
         vehicle.movement.latitude, vehicle.movement.longitude = fix.latitude, fix.longitude
         vehicle.rank = rank
-        if vehicle.before is not None:
-            self._compute(vehicle, vehicle.before)
+        if (before := vehicle.before) is not None:
+            metres = metres_between(before.latitude, before.longitude, fix.latitude, fix.longitude)
+            vehicle.computed_kmh = _kmh(metres, fix.time_us - before.time_us)
 
-    def _compute(self, vehicle: _Vehicle, before: _Place) -> None:
-        """What the newest place and the one before say of speed and direction."""
-        newest = vehicle.movement
+    def _newest(self, vehicle: _Vehicle, fix: Fix, said: SaidByFeed, when: When) -> Told:
+        """Where a vehicle is: what all feeds say of the newest time, the first that says it; else what its way says."""
+        speed_kmh = heading = None
+        for feed in FEEDS:
+            one = vehicle.said.get(feed)
+            if one is not None and one.timestamp == said.timestamp:
+                speed_kmh = one.speed if speed_kmh is None else speed_kmh
+                heading = one.direction if heading is None else heading
+        if heading is None:
+            heading = self._bearing(vehicle)
+        vehicle.heading = heading
+        computed_kmh, movement = vehicle.computed_kmh, vehicle.movement
+        place = movement.latitude, movement.longitude, computed_kmh if speed_kmh is None else speed_kmh, heading
+        return _told(vehicle, place, computed_kmh, not movement.jumps & 1, vehicle.said, fix, said, when)
+
+    def _bearing(self, vehicle: _Vehicle) -> float | None:
+        """The way from the place before to the newest, degrees clockwise from north in [0, 360).
+
+        Where they are too near each other, what was known before counts.
+        """
+        before, newest = vehicle.before, vehicle.movement
+        if before is None:
+            return vehicle.heading_before
         metres = metres_between(before.latitude, before.longitude, newest.latitude, newest.longitude)
-        vehicle.computed_kmh = round(metres / (newest.time_us - before.time_us) * _KMH_PER_METRE_AND_US, 2)
-        vehicle.bearing = _bearing(before, newest) if metres >= self._rules.direction_from_m else None
+        if metres < self._rules.direction_from_m:
+            return vehicle.heading_before
+        east = (newest.longitude - before.longitude + 180) % 360 - 180
+        shrunk = east * cos(radians((before.latitude + newest.latitude) / 2))
+        # what is a little less than 360 is none of it
+        return tenths(degrees(atan2(shrunk, newest.latitude - before.latitude)) % 360.0) % 360.0
 
 
-def _decode_row(row: bytes) -> _Vehicle:
-    return _row_decoder.decode(row)
-
-
-_row_decoder = msgspec.json.Decoder(_Vehicle)
+_encode_row = msgspec.msgpack.Encoder().encode
+_decode_row = msgspec.msgpack.Decoder(_Vehicle).decode
 
 
 def _set_back(vehicle: _Vehicle, fix: Fix, rank: int, clock_us: int) -> None:
@@ -193,7 +212,7 @@ def _set_back(vehicle: _Vehicle, fix: Fix, rank: int, clock_us: int) -> None:
     movement.time_us, movement.latitude, movement.longitude = fix.time_us, fix.latitude, fix.longitude
     movement.jumps &= ~1
     vehicle.newest_heard_us, vehicle.rank, vehicle.said = clock_us, rank, {}
-    vehicle.before = vehicle.computed_kmh = vehicle.bearing = vehicle.heading_before = None
+    vehicle.before = vehicle.computed_kmh = vehicle.heading_before = None
 
 
 def _describe(vehicle: _Vehicle, fix: Fix) -> None:
@@ -205,22 +224,6 @@ def _describe(vehicle: _Vehicle, fix: Fix) -> None:
         vehicle.fuel_type = fix.fuel_type or vehicle.fuel_type
     else:
         vehicle.vehicle_type = fix.vehicle_type or vehicle.vehicle_type
-
-
-def _newest(vehicle: _Vehicle, fix: Fix, said: SaidByFeed, when: When) -> Told:
-    """Where a vehicle is: what all feeds say of the newest time, the first that says it; else what its way says."""
-    speed_kmh = heading = None
-    for feed in FEEDS:
-        one = vehicle.said.get(feed)
-        if one is not None and one.timestamp == said.timestamp:
-            speed_kmh = one.speed if speed_kmh is None else speed_kmh
-            heading = one.direction if heading is None else heading
-    if heading is None:
-        heading = vehicle.heading_before if vehicle.bearing is None else vehicle.bearing
-    vehicle.heading = heading
-    computed_kmh, movement = vehicle.computed_kmh, vehicle.movement
-    place = movement.latitude, movement.longitude, computed_kmh if speed_kmh is None else speed_kmh, heading
-    return _told(vehicle, place, computed_kmh, not movement.jumps & 1, vehicle.said, fix, said, when)
 
 
 def _late(vehicle: _Vehicle, fix: Fix, said: SaidByFeed, when: When) -> Told:
@@ -268,11 +271,8 @@ def _told(
     return Told(VEHICLE_POSITIONS, fix.device_id.encode(), _encode(position))
 
 
-def _bearing(from_: _Place, to: Movement) -> float:
-    """The way from a place to one nearby, degrees clockwise from north in [0, 360)."""
-    east = (to.longitude - from_.longitude + 180) % 360 - 180
-    shrunk = east * cos(radians((from_.latitude + to.latitude) / 2))
-    return round(degrees(atan2(shrunk, to.latitude - from_.latitude)), 1) % 360.0
+def _kmh(metres: float, elapsed_us: int) -> float:
+    return hundredths(metres / elapsed_us * _KMH_PER_METRE_AND_US)
 
 
 def _alert(device_id: str, movement: Movement, verdict: Verdict, note: str = "") -> Told:

@@ -95,11 +95,16 @@ class MovementRule:
         One that is not newer than the newest says nothing about moves, and changes nothing: an older one came late,
         and of two at the same time one repeats or contradicts the other.
         """
-        elapsed_us = time_us - movement.time_us
-        if elapsed_us <= 0:
+        if time_us <= movement.time_us:
             return None
         metres = metres_between(movement.latitude, movement.longitude, latitude, longitude)
-        is_jump = metres > self.slack_m + self.metres_per_us * elapsed_us
+        return self.moved(movement, time_us, latitude, longitude, metres)
+
+    def moved(
+        self, movement: Movement, time_us: int, latitude: float, longitude: float, metres: float
+    ) -> Verdict | None:
+        """The same of a place that is newer, and so many metres from the newest."""
+        is_jump = metres > self.slack_m + self.metres_per_us * (time_us - movement.time_us)
         movement.time_us, movement.latitude, movement.longitude = time_us, latitude, longitude
         movement.jumps = (movement.jumps << 1 | is_jump) & self.judged
         if movement.opened_us is None:
