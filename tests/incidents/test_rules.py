@@ -63,7 +63,9 @@ class City:
 
     def _take(self, said: Iterable[Told]) -> list[Told]:
         told = list(said)
-        for topic, key, value in told:
+        for record in told:
+            topic, key, value = record.topic, record.key, record.value
+            assert value is not None
             if topic == REPORTS:
                 self.reports.append(msgspec.json.decode(value, type=IncidentReport))
             elif topic == ALERTS:

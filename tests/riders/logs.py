@@ -99,7 +99,9 @@ class Applied:
         return [Opened(number, one.zone, one.window_start_ms * 1000, one.tap_count) for number, one in began]
 
     def _take(self, told: Iterable[Told]) -> None:
-        for topic, key, value in told:
+        for record in told:
+            topic, key, value = record.topic, record.key, record.value
+            assert value is not None
             if topic == RIDER_WINDOWS:
                 self.windows.append((self.number, decode_window(value)))
                 assert key == self.windows[-1][1].zone.encode()

@@ -6,9 +6,9 @@ from models.city_alerts import AlertSeverity
 from models.incidents.kinds import Kind, SeverityClass
 from trafficapp.settings import IncidentSettings
 
-#: Severity of a kind that the settings do not list, and minutes after which one is over.
+#: Severity of a kind that the settings do not list, and after how long one is over: two hours.
 _OTHER_LEVEL = 2
-_OTHER_MINUTES = 120.0
+_OTHER_EXPIRY_US = 7_200_000_000
 
 #: What is told of an incident of a class: EMERGENCY is what the contract keeps for incidents.
 ALERTED: dict[SeverityClass, AlertSeverity] = {"high": "CRITICAL", "critical": "EMERGENCY"}
@@ -20,7 +20,7 @@ class Severities:
     def __init__(self, settings: IncidentSettings) -> None:
         self._classes: tuple[SeverityClass, ...] = settings.severity_classes
         self._levels = settings.kind_severity
-        self._minutes = settings.expiry_minutes
+        self._expiry_us = {kind: round(minutes * 60e6) for kind, minutes in settings.expiry_minutes.items()}
 
     def class_of(self, level: int) -> SeverityClass:
         """The class of a severity from 1 to 5."""
@@ -32,4 +32,4 @@ class Severities:
 
     def expiry_us(self, kind: Kind) -> int:
         """After how long an incident that nobody touches is over, microseconds."""
-        return round(self._minutes.get(kind, _OTHER_MINUTES) * 60_000_000)
+        return self._expiry_us.get(kind, _OTHER_EXPIRY_US)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -26,19 +26,22 @@ _REAL = Column("double precision")
 
 
 def _place_of(tap: RiderTap) -> tuple[float, float]:
-    return number(tap.latitude), number(tap.longitude)
+    latitude, longitude = tap.latitude, tap.longitude
+    if type(latitude) is float and type(longitude) is float:
+        return latitude, longitude
+    return number(latitude), number(longitude)
 
 
 def _zone_taps(settings: Settings) -> Convert:
     """What sends a tap to its cell and to its station: zones of two keys."""
     characters = settings.riders.geohash_characters
 
-    def messages(tap: RiderTap, time_us: int, origin: Origin) -> Iterator[tuple[str, Struct]]:
+    def messages(tap: RiderTap, time_us: int, origin: Origin) -> Sequence[tuple[str, Struct]]:
         latitude, longitude = _place_of(tap)
         station_id = str(tap.station_id)
-        for zone in (cell_of(latitude, longitude, characters), station_zone(station_id)):
-            place = (station_id, latitude, longitude, origin.partition, origin.offset)
-            yield zone, ZoneTap(zone, tap.event_id, time_us, *place)
+        cell, station = cell_of(latitude, longitude, characters), station_zone(station_id)
+        told = (tap.event_id, time_us, station_id, latitude, longitude, origin.partition, origin.offset)
+        return (cell, ZoneTap(cell, *told)), (station, ZoneTap(station, *told))
 
     return messages
 

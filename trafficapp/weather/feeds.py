@@ -37,24 +37,22 @@ def _make(settings: Settings) -> MakeRules:
 
 def _observed(settings: Settings) -> Convert:
     def messages(reading: WeatherReading, time_us: int) -> Iterable[tuple[str, Struct]]:
-        yield (
-            reading.device_id,
-            WeatherObserved(
-                station=reading.device_id,
-                observed_us=time_us,
-                latitude=reading.location[0],
-                longitude=reading.location[1],
-                temperature=reading.temperature,
-                condition=reading.weather_condition,
-                humidity=reading.humidity,
-                wind_speed=reading.wind_speed,
-                wind_gust=reading.wind_gust,
-                precipitation=reading.precipitation,
-                visibility=reading.visibility,
-                air_quality_index=reading.air_quality_index,
-                pm2_5=reading.pm2_5,
-            ),
+        observed = WeatherObserved(
+            station=reading.device_id,
+            observed_us=time_us,
+            latitude=reading.location[0],
+            longitude=reading.location[1],
+            temperature=reading.temperature,
+            condition=reading.weather_condition,
+            humidity=reading.humidity,
+            wind_speed=reading.wind_speed,
+            wind_gust=reading.wind_gust,
+            precipitation=reading.precipitation,
+            visibility=reading.visibility,
+            air_quality_index=reading.air_quality_index,
+            pm2_5=reading.pm2_5,
         )
+        return ((reading.device_id, observed),)
 
     return messages
 

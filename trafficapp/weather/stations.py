@@ -159,7 +159,7 @@ class WeatherStations:
             timestamp=rfc3339(reading.observed_us),
             received_at=rfc3339(station.received_us),
             is_current=station.is_current,
-            age_seconds=round(age_us / 1e6, 1),
+            age_seconds=round(age_us / 1e6, 1) if age_us else 0.0,
             latitude=reading.latitude,
             longitude=reading.longitude,
             temperature=reading.temperature,
