@@ -80,13 +80,19 @@ def _from_iso_8601(text: str) -> datetime:
 
     Whatever follows six decimals it skips (Python 3.11), so that is looked at here.
     """
-    decimals = text.find(".")
-    if decimals > 0 and not _DECIMALS_AND_OFFSET(text, decimals):
-        raise ValueError(f"{text[:64]!r} is not ISO 8601")
+    if not _is_as_written(text):
+        decimals = text.find(".")
+        if decimals > 0 and not _DECIMALS_AND_OFFSET(text, decimals):
+            raise ValueError(f"{text[:64]!r} is not ISO 8601")
     try:
         return datetime.fromisoformat(text)
     except ValueError:
         return datetime.fromisoformat(text.upper())
+
+
+def _is_as_written(text: str) -> bool:
+    """Whether a text has the form that `rfc3339` gives: most have, and then nothing stands behind six decimals."""
+    return text[-1:] == "Z" and (len(text) == 20 or (len(text) == 27 and text[19] == "."))
 
 
 def _cut(number: float | Decimal, microseconds: int) -> int:

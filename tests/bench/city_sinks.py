@@ -31,7 +31,7 @@ from models.records import PlainRecord
 from tests.bench.city_messages import SOURCES, Source, of_one
 from tests.bench.servers import running
 from trafficapp.engine.telemetry import Telemetry
-from trafficapp.feeds.declaration import Current, Feed
+from trafficapp.feeds.declaration import Current
 from trafficapp.feeds.declared import FEEDS
 from trafficapp.feeds.rules import PartitionRules, Rules, When
 from trafficapp.settings import Settings, load_settings
@@ -182,7 +182,7 @@ async def measure(environment: dict[str, str], sources: Sequence[Source], count:
     Console(width=160).print(table)
 
 
-async def main() -> None:
+def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=10_000, help="messages of each feed")
@@ -193,9 +193,13 @@ async def main() -> None:
     sources = [source for source in SOURCES if source.topic in arguments.topics or not arguments.topics]
     with tempfile.TemporaryDirectory(prefix="trafficapp-bench-sinks-", ignore_cleanup_errors=True) as path:
         Path(path).chmod(0o755)
-        async with running(data_dir.prepare(Path(path))) as (_, environment):
-            await measure(environment, sources, arguments.count, arguments.run, arguments.top)
+        asyncio.run(_measure(data_dir.prepare(Path(path)), sources, arguments))
+
+
+async def _measure(folder: Path, sources: Sequence[Source], arguments: argparse.Namespace) -> None:
+    async with running(folder) as (_, environment):
+        await measure(environment, sources, arguments.count, arguments.run, arguments.top)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

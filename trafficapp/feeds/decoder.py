@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, tzinfo
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct, structs
@@ -37,7 +37,7 @@ FAULTS = (*MALFORMED, AttributeError, LookupError, ArithmeticError)
 _Read = TypeVar("_Read", bound=Struct)
 
 
-class Accepted(NamedTuple):
+class Accepted(Struct, gc=False):
     """A message that was accepted, a `Feed`'s shape.
 
     Attributes:
@@ -90,12 +90,15 @@ class FeedDecoder(Generic[Message]):
         Raises:
             Rejected: the message cannot be read, or cannot be true; with the reason for the dead letter.
         """
+        if self.feed.is_ours:
+            # whatever else is raised is a fault of ours, and no message's
+            return self._not_ahead(self.read(value, record_us), record_us)
         try:
             if self._checks is not None:
                 accepted = self._by_rules(self._checks(key, value, record_us))
             else:
                 accepted = self._by_fields(key, value, record_us)
-            return accepted if self.feed.is_ours else self._keepable(accepted, len(value or b""), record_us)
+            return self._keepable(accepted, len(value or b""), record_us)
         except FAULTS as error:
             # one message stops no others, whatever is odd about it
             raise Rejected("invalid_field", f"{type(error).__name__}: {error}") from None
@@ -110,6 +113,9 @@ class FeedDecoder(Generic[Message]):
             check_place(*place, self._bounds)
         if self._is_keyed and key != accepted.key.encode():
             raise Rejected("key_mismatch", f"the record key is not the {self.feed.key} {accepted.key!r}")
+        return self._not_ahead(accepted, record_us)
+
+    def _not_ahead(self, accepted: Accepted, record_us: int) -> Accepted:
         if self.future_us is not None and accepted.time_us - record_us > self.future_us:
             raise Rejected(
                 "future",
@@ -128,9 +134,10 @@ class FeedDecoder(Generic[Message]):
         Raises:
             Rejected: likewise.
         """
-        message = self._read_ours(value) if self.feed.is_ours else self._read_form(value)
-        key = self._known_key(getattr(message, self.feed.key))
-        time_us = record_us if self.feed.time is None else self._time_us(getattr(message, self.feed.time))
+        feed = self.feed
+        message = self._read_ours(value) if feed.is_ours else self._read_form(value)
+        key = self._known_key(getattr(message, feed.key))
+        time_us = record_us if feed.time is None else self._time_us(getattr(message, feed.time))
         return Accepted(message, key, time_us)
 
     def document(self, accepted: Accepted) -> bytes:
@@ -186,16 +193,15 @@ class FeedDecoder(Generic[Message]):
             raise Rejected("unreadable", str(error)) from None
 
     def _time_us(self, told: Any, field: str | None = None) -> int:
-        field = field or self.feed.time or ""
         if told is None:
-            raise Rejected("missing_field", f"{field} says no time")
+            raise Rejected("missing_field", f"{field or self.feed.time} says no time")
         try:
             # what is ours was judged when it was sent
             return epoch_us(told, self.zone) if self.feed.is_ours else event_time_us(told, self.zone)
         except (ValueError, OverflowError, TypeError):
             raise Rejected(
                 "invalid_timestamp",
-                f"{field} {str(told)[:64]!r} is neither ISO 8601 nor epoch seconds or milliseconds",
+                f"{field or self.feed.time} {str(told)[:64]!r} is neither ISO 8601 nor epoch seconds or milliseconds",
             ) from None
 
 
