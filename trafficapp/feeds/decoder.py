@@ -92,7 +92,8 @@ class FeedDecoder(Generic[Message]):
         """
         if self.feed.is_ours:
             # whatever else is raised is a fault of ours, and no message's
-            return self._not_ahead(self.read(value, record_us), record_us)
+            accepted = self._read_ours(value, record_us)
+            return accepted if self.future_us is None else self._not_ahead(accepted, record_us)
         try:
             if self._checks is not None:
                 accepted = self._by_rules(self._checks(key, value, record_us))
@@ -134,8 +135,12 @@ class FeedDecoder(Generic[Message]):
         Raises:
             Rejected: likewise.
         """
+        return (
+            self._read_ours(value, record_us) if self.feed.is_ours else self._told_by(self._read_form(value), record_us)
+        )
+
+    def _told_by(self, message: Message, record_us: int) -> Accepted:
         feed = self.feed
-        message = self._read_ours(value) if feed.is_ours else self._read_form(value)
         key = self._known_key(getattr(message, feed.key))
         time_us = record_us if feed.time is None else self._time_us(getattr(message, feed.time))
         return Accepted(message, key, time_us)
@@ -185,12 +190,13 @@ class FeedDecoder(Generic[Message]):
                 if (told := message.get(name)) is not None:
                     message[name] = (whole_number if is_whole else number)(told)
 
-    def _read_ours(self, value: bytes | None) -> Message:
+    def _read_ours(self, value: bytes | None, record_us: int) -> Accepted:
         """What we send has exactly the form that we give it."""
         try:
-            return self._decode(value or b"")
+            message = self._decode(value or b"")
         except MALFORMED as error:
             raise Rejected("unreadable", str(error)) from None
+        return self._told_by(message, record_us)
 
     def _time_us(self, told: Any, field: str | None = None) -> int:
         if told is None:
