@@ -30,6 +30,7 @@ from agents.feeds import FeedIntake
 from models.records import PlainRecord
 from tests.bench.city_messages import SOURCES, Source, of_one
 from tests.bench.servers import running
+from trafficapp.areas.feeds import AREAS
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.feeds.declaration import Current
 from trafficapp.feeds.declared import FEEDS
@@ -43,6 +44,7 @@ from trafficapp.stores.feeds.rows_sink import RowsSink
 from trafficapp.stores.redis.connection import connect
 from trafficapp.stores.redis.read_back import PartitionSpan
 
+ROLES = ("history", "live")
 PARTITIONS = 4
 
 
@@ -94,34 +96,32 @@ class City:
 
 
 class Stores:
-    """The sinks of all feeds, by role and topic."""
+    """The sinks of all feeds in a role, by topic; of one role at a time, as each has tasks of its own."""
 
-    def __init__(self, settings: Settings, redis_url: str) -> None:
-        self._clients = []
-        self.sinks: dict[str, dict[str, Any]] = {"history": {}, "live": {}}
+    def __init__(self, role: str, settings: Settings, redis_url: str) -> None:
+        self._client = connect(redis_url)
+        self.sinks: dict[str, Any] = {}
         self._offsets: dict[tuple[str, int], int] = defaultdict(int)
         for feed in FEEDS:
             topic = feed.kept_topic_in(settings)
-            if feed.history is not None:
-                is_area = feed.history.table == "area_readings"
-                self.sinks["history"][topic] = HistoryAreasSink(settings) if is_area else RowsSink(feed, settings)
-            if feed.current is not None:
-                client = connect(redis_url)
-                self._clients.append(client)
+            if role == "history" and feed.history is not None:
+                self.sinks[topic] = HistoryAreasSink(settings) if feed is AREAS else RowsSink(feed, settings)
+            if role == "live" and feed.current is not None:
                 kind = DocumentsSink if isinstance(feed.current, Current) else LogSink
-                self.sinks["live"][topic] = kind(feed, settings, client, _nothing_before)
+                self.sinks[topic] = kind(feed, settings, self._client, _nothing_before)
 
     async def load(self) -> None:
         """Take over all partitions, behind what was applied of topics of these names before."""
-        for sinks in self.sinks.values():
-            for topic, sink in sinks.items():
-                for number, offset in (await sink.load(range(PARTITIONS))).items():
-                    self._offsets[topic, number] = max(self._offsets[topic, number], offset)
+        for topic, sink in self.sinks.items():
+            for number, offset in (await sink.load(range(PARTITIONS))).items():
+                self._offsets[topic, number] = offset
 
     def runs(self, found: dict[str, list[Sent]], length: int) -> list[tuple[str, int, list[PlainRecord]]]:
         """Records as the engine gives them: by topic and partition, so many at a time."""
         runs = []
         for topic, sent in found.items():
+            if topic not in self.sinks:
+                continue
             by_partition: dict[int, list[PlainRecord]] = defaultdict(list)
             for one in sent:
                 number = crc32(one.key or b"") % PARTITIONS
@@ -132,20 +132,18 @@ class Stores:
                 runs += [(topic, number, records[at : at + length]) for at in range(0, len(records), length)]
         return runs
 
-    async def apply(self, role: str, runs: Sequence[tuple[str, int, list[PlainRecord]]]) -> None:
-        """Let the sinks of a role take runs."""
+    async def apply(self, runs: Sequence[tuple[str, int, list[PlainRecord]]]) -> None:
+        """Let the sinks take runs."""
         for topic, number, records in runs:
-            if (sink := self.sinks[role].get(topic)) is not None:
-                await sink.apply(number, records, lambda: True)
+            await self.sinks[topic].apply(number, records, lambda: True)
 
     async def close(self) -> None:
         """Close connections."""
-        for sink in self.sinks["history"].values():
-            await sink.close()
-        for sink in self.sinks["live"].values():
+        for sink in self.sinks.values():
             sink.release(range(PARTITIONS))
-        for client in self._clients:
-            await client.aclose()
+            if isinstance(sink, RowsSink):
+                await sink.close()
+        await self._client.aclose()
 
 
 async def _nothing_before(partitions: Collection[int]) -> dict[int, PartitionSpan]:
@@ -155,31 +153,28 @@ async def _nothing_before(partitions: Collection[int]) -> dict[int, PartitionSpa
 async def measure(environment: dict[str, str], sources: Sequence[Source], count: int, length: int, top: int) -> None:
     """Print µs of CPU for a message of each feed, and with `top` where so many functions spend it."""
     settings = load_settings(postgres={"url": environment["DATABASE_URL"]}, app_id=f"bench-{time.time_ns():x}")
-    city, stores = City(settings), Stores(settings, environment["REDIS_URL"])
-    await stores.load()
-    table = Table("feed", *stores.sinks, "records", title=f"µs of CPU per message, runs of {length}")
-    for source in sources:
-        # what is new about keys is not the cost of a message
-        for number in (min(count, 2_000), count):
-            found = city.records(islice(of_one(source), number))
-            runs, spent = stores.runs(found, length), {}
-            for role in stores.sinks:
+    spent: dict[str, list[str]] = {source.topic: [] for source in sources}
+    for role in ROLES:
+        city, stores = City(settings), Stores(role, settings, environment["REDIS_URL"])
+        await stores.load()
+        for source in sources:
+            # what is new about keys is not the cost of a message
+            for number in (min(count, 2_000), count):
+                runs = stores.runs(city.records(islice(of_one(source), number)), length)
                 profile = cProfile.Profile() if top and number == count else None
                 began = time.process_time()
                 with profile or nullcontext():
-                    await stores.apply(role, runs)
-                spent[role] = (time.process_time() - began) / number * 1e6
+                    await stores.apply(runs)
+                cost = (time.process_time() - began) / number * 1e6
                 if profile is not None:
                     print(f"--- {source.topic}, {role}")
                     pstats.Stats(profile).sort_stats("tottime").print_stats(top)
-        kept = {topic for sinks in stores.sinks.values() for topic in sinks}
-        table.add_row(
-            source.topic,
-            *(f"{one:.1f}" for one in spent.values()),
-            ", ".join(f"{topic.removeprefix(settings.app_id)} {len(found[topic])}" for topic in found if topic in kept),
-        )
-    await stores.close()
-    Console(width=160).print(table)
+            spent[source.topic].append(f"{cost:.1f}")
+        await stores.close()
+    table = Table("feed", *ROLES, title=f"µs of CPU per message, runs of {length}")
+    for topic, costs in spent.items():
+        table.add_row(topic, *costs)
+    Console().print(table)
 
 
 def main() -> None:

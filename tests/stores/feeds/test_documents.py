@@ -33,7 +33,7 @@ async def sink(client: Redis) -> AsyncIterator[DocumentsSink]:
 def record(number: int, vehicle_id: str, *, sent_ago: float = 0, seconds: float = 0, **changes: Any) -> Any:
     """A position that the broker took some seconds ago, some seconds later by the vehicle's clock than others."""
     sent_us = round((time.time() - sent_ago) * 1e6)
-    told = from_epoch_us(1_780_000_000_000_000 + round(seconds * 1e6))
+    told = from_epoch_us(1_780_000_000_123_456 + round(seconds * 1e6))
     position = structs.replace(
         POSITIONS.sample, vehicle_id=vehicle_id, timestamp=told, received_at=from_epoch_us(sent_us), **changes
     )
@@ -58,7 +58,7 @@ async def test_a_run_is_told_by_one_message_which_has_the_newest_of_each_key(
     assert heard[1]["data"] == b"end"
     for number in (4, 1, 2, 3):
         assert await client.get(LOCATED.key_of(names[number])) == run[number].value
-        assert await client.zscore(LOCATED.listed, names[number]) == 1_780_000_000 + number
+        assert await client.zscore(LOCATED.listed, names[number]) == 1_780_000_000.123456 + number
 
 
 async def test_what_expired_is_forgotten_and_keeps_no_older_one_away(sink: DocumentsSink) -> None:

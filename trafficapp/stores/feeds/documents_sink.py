@@ -43,13 +43,13 @@ _RECORD_AHEAD_US = 3_600_000_000
 
 #: KEYS[3]: the sorted set. ARGV[6]: seconds that a key stays listed; ARGV[7]: channel, or ''; ARGV[8]: a second sorted
 #: set, of when each key was put, or ''. Of each document: its key, the natural key, its time in epoch seconds,
-#: milliseconds to keep it, the document, 1 when it is to be told.
+#: milliseconds to keep it, the document, 1 when it is to be told. The time is a text, which keeps its digits.
 _PUT = """
 local told = {}
 for _, change in ipairs(changes) do
   local key, name, time, milliseconds, document, is_news = unpack(change)
   local known = redis.call('ZSCORE', KEYS[3], name)
-  local age = known and time - tonumber(known) or 1
+  local age = known and tonumber(time) - tonumber(known) or 1
   if age >= 0 or redis.call('EXISTS', key) == 0 then
     local tell = ARGV[7] ~= '' and is_news == 1
     -- one that is put once more, since nobody heard that it was put, was told
@@ -195,7 +195,7 @@ class DocumentsSink(FeedRedisSink[NewestDocuments, Document]):
             (
                 key_of(one.key),
                 one.key,
-                one.time_us / MICROSECONDS_PER_SECOND,
+                repr(one.time_us / MICROSECONDS_PER_SECOND),
                 max(1, round((one.expires - now) * 1000)),
                 one.document,
                 int(one.is_news),
