@@ -60,7 +60,7 @@ for _, change in ipairs(changes) do
     if tell then table.insert(told, document) end
   end
 end
--- as one message: to take many costs each worker that hears them a hundred times as much
+-- as one message: whoever hears it spends more on a message than on its documents
 if #told > 0 then redis.call('PUBLISH', ARGV[7], '[' .. table.concat(told, ',') .. ']') end
 local function drop(from, to)
   local by = ARGV[8] ~= '' and ARGV[8] or KEYS[3]
