@@ -45,7 +45,9 @@ def epoch_us(timestamp: datetime | float | Decimal | str, zone: tzinfo = UTC) ->
     """
     if isinstance(timestamp, str):
         timestamp = timestamp.strip()
-        if timestamp[4:5] != "-" and _EPOCH_TEXT(timestamp):
+        if _is_as_written(timestamp):
+            timestamp = datetime.fromisoformat(timestamp)
+        elif timestamp[4:5] != "-" and _EPOCH_TEXT(timestamp):
             timestamp = Decimal(timestamp[:_MOST_EPOCH_CHARACTERS])
         else:
             timestamp = _from_iso_8601(timestamp)
@@ -91,6 +93,13 @@ def _from_iso_8601(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         return datetime.fromisoformat(text.upper())
+
+
+def _is_as_written(text: str) -> bool:
+    """Whether a text has the form that `rfc3339` gives, as most have: nothing stands behind six decimals then."""
+    if not (text[7:8] == "-" and text[10:11] == "T" and text[-1:] == "Z"):
+        return False
+    return len(text) == 20 or (len(text) == 27 and text[19] == ".")
 
 
 def _cut(number: float | Decimal, microseconds: int) -> int:

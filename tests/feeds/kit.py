@@ -279,7 +279,7 @@ class FeedOwes(ABC):
                 assert proxy.cuts == 1
             await place.put()
             while message := await channel.get_message(timeout=60 if len(heard) < len(messages) else 0.4):
-                heard.append(json.loads(message["data"])[self.feed.key])
+                heard += [one[self.feed.key] for one in json.loads(message["data"])]
         await client.aclose()
         assert sorted(heard) == [one[self.feed.key] for one in messages]
 

@@ -115,7 +115,8 @@ class Current:
         document: key of a document, with ``{key}`` for the natural key, such as ``road:{key}:current``.
         listed: sorted set of natural keys, scored by the time of the newest document in epoch seconds.
         seconds: how long a document is kept after it was sent.
-        channel: on which documents are told that are newer than what was there; None when nobody is told.
+        channel: on which documents are told that are newer than what was there, as arrays of some of them; None when
+            nobody is told.
         sent: name of the field that says when it was sent, RFC 3339; None where the record's own time says so.
         as_of: given the settings, what turns a document into what it is at a time, aware; for those that say how old
             they are.

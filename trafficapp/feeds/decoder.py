@@ -94,12 +94,16 @@ class FeedDecoder(Generic[Message]):
         Raises:
             Rejected: the message cannot be read, or cannot be true; with the reason for the dead letter.
         """
+        if self.feed.is_ours:
+            # whatever else is raised is a fault of ours, and no message's
+            accepted = self._read_ours(value, record_us)
+            return accepted if self.future_us is None else self._not_ahead(accepted, record_us)
         try:
             if self._checks is not None:
                 accepted = self._by_rules(self._checks(key, value, record_us))
             else:
                 accepted = self._by_fields(key, value, record_us)
-            return accepted if self.feed.is_ours else self._keepable(accepted, len(value or b""), record_us)
+            return self._keepable(accepted, len(value or b""), record_us)
         except FAULTS as error:
             # one message stops no others, whatever is odd about it
             raise Rejected("invalid_field", f"{type(error).__name__}: {error}") from None
@@ -114,6 +118,9 @@ class FeedDecoder(Generic[Message]):
             check_place(*place, self._bounds)
         if self._is_keyed and key != accepted.key.encode():
             raise Rejected("key_mismatch", f"the record key is not the {self.feed.key} {accepted.key!r}")
+        return self._not_ahead(accepted, record_us)
+
+    def _not_ahead(self, accepted: Accepted, record_us: int) -> Accepted:
         if self.future_us is not None and accepted.time_us - record_us > self.future_us:
             raise Rejected(
                 "future",
@@ -132,9 +139,14 @@ class FeedDecoder(Generic[Message]):
         Raises:
             Rejected: likewise.
         """
-        message = self._read_ours(value) if self.feed.is_ours else self._read_form(value)
-        key = self._known_key(getattr(message, self.feed.key))
-        time_us = record_us if self.feed.time is None else self._time_us(getattr(message, self.feed.time))
+        return (
+            self._read_ours(value, record_us) if self.feed.is_ours else self._told_by(self._read_form(value), record_us)
+        )
+
+    def _told_by(self, message: Message, record_us: int) -> Accepted:
+        feed = self.feed
+        key = self._known_key(getattr(message, feed.key))
+        time_us = record_us if feed.time is None else self._time_us(getattr(message, feed.time))
         return Accepted(message, key, time_us)
 
     def document(self, accepted: Accepted) -> bytes:
@@ -182,24 +194,24 @@ class FeedDecoder(Generic[Message]):
                 if (told := message.get(name)) is not None:
                     message[name] = (whole_number if is_whole else number)(told)
 
-    def _read_ours(self, value: bytes | None) -> Message:
+    def _read_ours(self, value: bytes | None, record_us: int) -> Accepted:
         """What we send has exactly the form that we give it."""
         try:
-            return self._decode(value or b"")
+            message = self._decode(value or b"")
         except MALFORMED as error:
             raise Rejected("unreadable", str(error)) from None
+        return self._told_by(message, record_us)
 
     def _time_us(self, told: Any, field: str | None = None) -> int:
-        field = field or self.feed.time or ""
         if told is None:
-            raise Rejected("missing_field", f"{field} says no time")
+            raise Rejected("missing_field", f"{field or self.feed.time} says no time")
         try:
             # what is ours was judged when it was sent
             return epoch_us(told, self.zone) if self.feed.is_ours else event_time_us(told, self.zone)
         except (ValueError, OverflowError, TypeError):
             raise Rejected(
                 "invalid_timestamp",
-                f"{field} {str(told)[:64]!r} is neither ISO 8601 nor epoch seconds or milliseconds",
+                f"{field or self.feed.time} {str(told)[:64]!r} is neither ISO 8601 nor epoch seconds or milliseconds",
             ) from None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec import Struct, inspect, structs
@@ -11,6 +11,9 @@ from models.records import MALFORMED
 
 #: As `models.timestamps.rfc3339` writes times.
 _WRITTEN = ("2026-01-14T12:00:00Z", "2026-01-14T12:00:00.000001Z")
+
+#: Types of values that are decoded, as far as they matter.
+_TYPES: Mapping[type[inspect.Type], type] = {inspect.FloatType: float, inspect.BoolType: bool}
 
 
 def written_name(shape: type[Struct], field: str) -> str:
@@ -44,6 +47,16 @@ def number_fields(shape: type[Struct]) -> dict[str, bool]:
         numbers = [kind for kind in kinds if isinstance(kind, inspect.IntType | inspect.FloatType)]
         if numbers and len(numbers) == len(kinds):
             found[field.encode_name] = all(isinstance(kind, inspect.IntType) for kind in numbers)
+    return found
+
+
+def only_types(shape: type[Struct]) -> dict[str, type]:
+    """Fields whose values are of one type, or null, in every message that was decoded; by their names in the shape."""
+    found: dict[str, type] = {}
+    for field in _struct(shape).fields:
+        kinds = {_TYPES.get(type(kind)) for kind in _plain_kinds(field.type)}
+        if len(kinds) == 1 and (only := kinds.pop()) is not None:
+            found[field.name] = only
     return found
 
 

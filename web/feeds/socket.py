@@ -19,10 +19,11 @@ from typing import Any
 from redis.asyncio import Redis
 
 from models.cameras.detections import Rejected
+from models.records import MALFORMED
 from trafficapp.feeds.declaration import Current, Feed
 from trafficapp.feeds.decoder import FeedDecoder
 from trafficapp.settings import Settings
-from trafficapp.stores.feeds.current import CurrentDocuments
+from trafficapp.stores.feeds.current import CurrentDocuments, told_documents
 from web.sockets.channel import HeardChannel
 from web.sockets.clients import SocketClient
 from web.sockets.subscription import Tasks
@@ -139,9 +140,19 @@ class DocumentFeed(HeardChannel):
         """Take over the newest document of each key; clients are told those that the channel did not bring."""
         current = CurrentDocuments(client, self._feed)
         for document in await current.documents(await current.keys()):
-            self.take(document)
+            self._take(document)
 
     def take(self, message: bytes) -> None:
+        """Tell documents on."""
+        try:
+            documents = told_documents(message)
+        except MALFORMED as error:
+            logger.warning("what is told of %s cannot be read: %s", self._feed.name, error)
+            return
+        for document in documents:
+            self._take(document)
+
+    def _take(self, message: bytes) -> None:
         """Tell a document on, unless a newer one of its key was told."""
         try:
             read = self._decoder.read(message)

@@ -14,12 +14,13 @@ from redis.asyncio import Redis
 from models.cameras.detections import Rejected
 from models.incidents.current import Incident
 from models.incidents.kinds import OPEN_STATES
+from models.records import MALFORMED
 from trafficapp.feeds.declaration import Current, Feed
 from trafficapp.feeds.decoder import FeedDecoder
 from trafficapp.incidents.effects import Effect, Effects, effect_of
 from trafficapp.roads.graph.index import RoadIndex
 from trafficapp.settings import Settings
-from trafficapp.stores.feeds.current import CurrentDocuments
+from trafficapp.stores.feeds.current import CurrentDocuments, told_documents
 from web.sockets.subscription import Subscription, Tasks
 
 logger = logging.getLogger(__name__)
@@ -113,5 +114,11 @@ class IncidentsOnRoads:
         for document in await current.documents(await current.keys()):
             self.take(document)
 
-    async def _receive(self, _: Redis, document: bytes) -> None:
-        self.take(document)
+    async def _receive(self, _: Redis, message: bytes) -> None:
+        try:
+            documents = told_documents(message)
+        except MALFORMED as error:
+            logger.warning("what is told of %s cannot be read: %s", self._feed.name, error)
+            return
+        for document in documents:
+            self.take(document)

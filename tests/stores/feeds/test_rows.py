@@ -8,13 +8,16 @@ from typing import Any
 import msgspec
 import pytest
 
+from models.records import PlainRecord
 from models.timestamps import epoch_us, from_epoch_us
-from trafficapp.feeds.declaration import Feed
+from trafficapp.feeds.declaration import RECORD_TIME, Feed
 from trafficapp.feeds.declared import FEEDS
 from trafficapp.feeds.decoder import FeedDecoder, sample_of
 from trafficapp.settings import load_settings
 from trafficapp.stores.feeds.column_values import LONGEST_KEY_BYTES, check_key, convert_of
-from trafficapp.stores.feeds.table import RowMaker
+from trafficapp.stores.feeds.rows_sink import RowsSink
+from trafficapp.stores.feeds.table import Row, RowMaker
+from trafficapp.stores.postgres.sink import postgres_time
 
 RECORD_US = 1_768_392_000_123_456
 KEPT = [feed for feed in FEEDS if feed.history is not None]
@@ -84,3 +87,40 @@ def test_a_key_is_measured_in_bytes() -> None:
     check_key(("u" * LONGEST_KEY_BYTES,))
     with pytest.raises(ValueError, match="2,050 bytes"):
         check_key(("ü" * (LONGEST_KEY_BYTES // 2 + 1), 1))
+
+
+@pytest.mark.parametrize("feed", KEPT, ids=[feed.name for feed in KEPT])
+def test_what_a_column_takes_as_it_is_needs_no_conversion(feed: Feed[Any]) -> None:
+    """A row is the same whether its values are looked at one by one or not."""
+    settings = load_settings()
+    decoder = FeedDecoder(feed, settings)
+    _, value = sample_of(feed, from_epoch_us(RECORD_US))
+    read = decoder.read(value, RECORD_US)
+    assert feed.history is not None
+    row = RowMaker(feed, feed.history, decoder.zone).row(read.message, RECORD_US, read.time_us)
+    for (name, column), stored in zip(feed.history.columns.items(), row, strict=True):
+        if column.of == RECORD_TIME:
+            assert stored == postgres_time(RECORD_US), name
+        elif (told := getattr(read.message, column.of or name)) is None:
+            assert stored is None, name
+        else:
+            assert stored == convert_of(column.type, decoder.zone)(told), name
+
+
+class Broken(RowMaker):
+    """With a fault of ours."""
+
+    def row(self, message: Any, record_us: int, time_us: int | None = None) -> Row:
+        raise TypeError("a fault of ours")
+
+
+def test_a_fault_of_ours_is_no_fault_of_a_message() -> None:
+    feed = next(feed for feed in KEPT if feed.is_ours)
+    assert feed.history is not None
+    key, value = sample_of(feed, from_epoch_us(RECORD_US))
+    sink = RowsSink(feed, load_settings())
+    records: Any = [PlainRecord(0, RECORD_US // 1000, 1, key, value)]
+    assert sink.decode(records)[1].unreadable == 0
+    sink._maker = Broken(feed, feed.history, UTC)
+    with pytest.raises(TypeError, match="a fault of ours"):
+        sink.decode(records)

@@ -189,13 +189,13 @@ async def test_a_map_that_sends_nothing_is_told_of_vehicles_and_a_counter_never(
         assert (await answer(counter))["status"] == "accepted"
         for told_to in (transit_map, late_counter):
             assert (await answer(told_to))["bay_id"] == "bus-1"
-        await redis.publish(current.channel, vehicle("bus-1", 5))
+        await redis.publish(current.channel, b"[%b]" % vehicle("bus-1", 5))
         for told_to in (transit_map, late_counter):
             assert (await answer(told_to))["timestamp"] == rfc3339(1_780_000_005_000_000)
         await late_counter.send_str(message)
         assert (await answer(late_counter))["status"] == "accepted"
         for seconds in range(6, 9):
-            await redis.publish(current.channel, vehicle("bus-1", seconds))
+            await redis.publish(current.channel, b"[%b]" % vehicle("bus-1", seconds))
             assert (await answer(transit_map))["bay_id"] == "bus-1"
         for silent in (counter, late_counter):
             with pytest.raises(TimeoutError):

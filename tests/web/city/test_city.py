@@ -40,7 +40,7 @@ async def tell(worker: Worker, feed: Feed[Any], message: Struct) -> None:
     await worker.context.redis.set(current.key_of(key), document, ex=current.seconds)
     await worker.context.redis.zadd(current.listed, {key: datetime.now(UTC).timestamp()})
     if current.channel is not None:
-        await worker.context.redis.publish(current.channel, document)
+        await worker.context.redis.publish(current.channel, b"[" + document + b"]")
 
 
 def road(road_id: str, speed_kmh: float) -> Struct:

@@ -44,7 +44,7 @@ async def tell(worker: Worker, one: Incident) -> None:
     redis = worker.context.redis
     await redis.set(current.key_of(one.incident_id), document, ex=7200)
     await redis.zadd(current.listed, {one.incident_id: epoch_us(one.updated_at) / 1e6})
-    await redis.publish(current.channel, document)
+    await redis.publish(current.channel, b"[" + document + b"]")
 
 
 class Located(Struct, frozen=True, kw_only=True):

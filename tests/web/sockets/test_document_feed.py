@@ -64,22 +64,28 @@ async def known(feed: DocumentFeed) -> list[bytes]:
 async def test_a_producer_whose_clock_was_set_back_is_told_when_the_old_document_has_expired(
     feed: DocumentFeed, clock: Clock
 ) -> None:
-    feed.take(newer := bay("a", 10_800))
-    feed.take(older := bay("a", 0))
+    newer, older = bay("a", 10_800), bay("a", 0)
+    feed.take(b"[%b,%b]" % (newer, older))
     assert await known(feed) == [newer]
     clock.seconds += KEPT_SECONDS
     # Redis has taken it, since nothing stood there any more
-    feed.take(older)
+    feed.take(b"[%b]" % older)
     assert await known(feed) == [older]
 
 
 async def test_keys_that_never_come_again_are_forgotten(feed: DocumentFeed, clock: Clock) -> None:
     for number in range(1000):
         clock.seconds += 1
-        feed.take(bay(f"k{number}", number))
-        feed.take(bay("stays", number))
+        feed.take(b"[%b,%b]" % (bay(f"k{number}", number), bay("stays", number)))
     assert len(feed._newest) == KEPT_SECONDS + 1
     assert (await known(feed))[-1] == bay("stays", 999)
     clock.seconds += KEPT_SECONDS
     assert await known(feed) == []
     assert not feed._newest
+
+
+async def test_what_is_none_of_a_message_costs_no_neighbour_and_no_message_that_follows(feed: DocumentFeed) -> None:
+    for strange in (b"", b"{", b"{}", b'"a"', b"[", b"null"):
+        feed.take(strange)
+    feed.take(b"[%b,{},%b]" % (bay("a", 0), bay("b", 0)))
+    assert await known(feed) == [bay("a", 0), bay("b", 0)]

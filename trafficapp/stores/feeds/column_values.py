@@ -9,13 +9,14 @@ import re
 import uuid
 from collections.abc import Callable
 from datetime import tzinfo
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from models.cameras.detections import event_time_us
 from trafficapp.stores.postgres.rows import NUL, storable
-from trafficapp.stores.postgres.sink import postgres_time
+from trafficapp.stores.postgres.sink import POSTGRES_EPOCH_US
 
 Convert: TypeAlias = Callable[[Any], Any]
 
@@ -36,6 +37,8 @@ _BITS = {"integer": 32, "bigint": 64}
 #: Every whole number of Postgres holds those below.
 _SMALL: Final = 1 << 31
 
+_FITTING = {"double precision": float, "boolean": bool}
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -49,11 +52,10 @@ def convert_of(kind: str, zone: tzinfo) -> Convert:
         zone: of times without an offset.
     """
     if kind in _BITS:
-        bits = _BITS[kind]
-        return lambda value: _whole(value, bits)
+        return partial(_whole, bits=_BITS[kind])
     converts: dict[str, Convert] = {
         "text": _text,
-        "timestamptz": lambda value: postgres_time(event_time_us(value, zone)),
+        "timestamptz": lambda value: (event_time_us(value, zone) - POSTGRES_EPOCH_US,),
         "double precision": _real,
         "boolean": _truth,
         "uuid": _uuid,
@@ -63,16 +65,20 @@ def convert_of(kind: str, zone: tzinfo) -> Convert:
     return converts[kind]
 
 
+def takes_as_it_is(kind: str, type_of_value: type | None) -> bool:
+    """Whether a column takes every value of a type as it is."""
+    return type_of_value is not None and _FITTING.get(kind) is type_of_value
+
+
 def check_key(values: tuple[Any, ...]) -> None:
     """Look at the values of a row's key.
 
     Raises:
         ValueError: they are too long for an index.
     """
-    texts = [value for value in values if isinstance(value, str)]
-    if sum(map(len, texts)) * _MOST_BYTES_A_CHARACTER <= LONGEST_KEY_BYTES:
+    if sum([len(value) for value in values if isinstance(value, str)]) * _MOST_BYTES_A_CHARACTER <= LONGEST_KEY_BYTES:
         return
-    size = sum(len(value.encode()) for value in texts)
+    size = sum(len(value.encode()) for value in values if isinstance(value, str))
     if size > LONGEST_KEY_BYTES:
         raise ValueError(f"the texts of a row's key have {size:,} bytes, and {LONGEST_KEY_BYTES:,} are taken")
 
@@ -123,6 +129,8 @@ def _array(values: Any) -> str:
 
 
 def _json(value: Any) -> str:
+    if value == {}:
+        return "{}"
     return _encode(_storable(_plain(value))).decode()
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from redis.asyncio import Redis
 
 from trafficapp.feeds.declaration import Current, Feed
 from trafficapp.stores.redis.connection import scan_pairs
 
 _KEYS_PER_COMMAND = 500
+
+_decode_told = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class CurrentDocuments:
@@ -46,6 +49,15 @@ class CurrentDocuments:
             values: Any = await self.client.mget(names)
             found.extend(value for value in values if value is not None)
         return found
+
+
+def told_documents(message: bytes) -> list[bytes]:
+    """Documents of which a message of a feed's channel tells.
+
+    Raises:
+        msgspec.DecodeError: the message is none of ours.
+    """
+    return [bytes(document) for document in _decode_told(message)]
 
 
 def current_of(feed: Feed[Any]) -> Current:

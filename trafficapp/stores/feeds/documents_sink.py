@@ -13,10 +13,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any, TypeAlias
 
 from aiokafka import ConsumerRecord
+from msgspec import Struct, structs
 
 from models.cameras.detections import Rejected
 from models.records import MALFORMED
@@ -40,63 +41,65 @@ _DOCUMENTS_PER_CALL = 250
 _AHEAD_US = 60_000_000
 _RECORD_AHEAD_US = 3_600_000_000
 
-#: KEYS[3]: the sorted set; then the key of each document. ARGV[5]: seconds that a key stays listed; ARGV[6]: channel,
-#: or ''; ARGV[7]: a second sorted set, of when each key was put, or ''; then for each document:
-#: natural key, its time in epoch seconds, milliseconds to keep it, document, 1 when it is to be told.
+#: KEYS[3]: the sorted set. ARGV[6]: seconds that a key stays listed; ARGV[7]: channel, or ''; ARGV[8]: a second sorted
+#: set, of when each key was put, or ''. Of each document: its key, the natural key, its time in epoch seconds,
+#: milliseconds to keep it, the document, 1 when it is to be told. The time is a text, which keeps its digits.
 _PUT = """
-for i = 4, #KEYS do
-  local at = 8 + (i - 4) * 5
-  local known = redis.call('ZSCORE', KEYS[3], ARGV[at])
-  local age = known and tonumber(ARGV[at + 1]) - tonumber(known) or 1
-  if age >= 0 or redis.call('EXISTS', KEYS[i]) == 0 then
-    local tell = ARGV[6] ~= '' and ARGV[at + 4] == '1'
+local told = {}
+for _, change in ipairs(changes) do
+  local key, name, time, milliseconds, document, is_news = unpack(change)
+  local known = redis.call('ZSCORE', KEYS[3], name)
+  local age = known and tonumber(time) - tonumber(known) or 1
+  if age >= 0 or redis.call('EXISTS', key) == 0 then
+    local tell = ARGV[7] ~= '' and is_news == 1
     -- one that is put once more, since nobody heard that it was put, was told
-    if tell and age == 0 then tell = redis.call('GET', KEYS[i]) ~= ARGV[at + 3] end
-    redis.call('SET', KEYS[i], ARGV[at + 3], 'PX', ARGV[at + 2])
-    redis.call('ZADD', KEYS[3], ARGV[at + 1], ARGV[at])
-    if ARGV[7] ~= '' then redis.call('ZADD', ARGV[7], redis.call('TIME')[1], ARGV[at]) end
-    if tell then redis.call('PUBLISH', ARGV[6], ARGV[at + 3]) end
+    if tell and age == 0 then tell = redis.call('GET', key) ~= document end
+    redis.call('SET', key, document, 'PX', milliseconds)
+    redis.call('ZADD', KEYS[3], time, name)
+    if ARGV[8] ~= '' then redis.call('ZADD', ARGV[8], redis.call('TIME')[1], name) end
+    if tell then table.insert(told, document) end
   end
 end
+-- as one message: whoever hears it spends more on a message than on its documents
+if #told > 0 then redis.call('PUBLISH', ARGV[7], '[' .. table.concat(told, ',') .. ']') end
 local function drop(from, to)
-  local by = ARGV[7] ~= '' and ARGV[7] or KEYS[3]
+  local by = ARGV[8] ~= '' and ARGV[8] or KEYS[3]
   local gone = redis.call('ZRANGEBYSCORE', by, from, to, 'LIMIT', 0, 500)
   if #gone > 0 then
     redis.call('ZREM', KEYS[3], unpack(gone))
     if by ~= KEYS[3] then redis.call('ZREM', by, unpack(gone)) end
   end
 end
-if #KEYS > 3 and ARGV[7] ~= '' then
-  drop('-inf', string.format('(%.0f', redis.call('TIME')[1] - ARGV[5]))
-elseif #KEYS > 3 then
+if #changes > 0 and ARGV[8] ~= '' then
+  drop('-inf', string.format('(%.0f', redis.call('TIME')[1] - ARGV[6]))
+elseif #changes > 0 then
   -- what is of a wrong clock must not make all others look old
-  drop(string.format('(%.0f', redis.call('TIME')[1] + ARGV[5]), '+inf')
+  drop(string.format('(%.0f', redis.call('TIME')[1] + ARGV[6]), '+inf')
   local newest = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')
-  if newest[2] then drop('-inf', string.format('(%.0f', tonumber(newest[2]) - ARGV[5])) end
+  if newest[2] then drop('-inf', string.format('(%.0f', tonumber(newest[2]) - ARGV[6])) end
 end
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True, gc=False):
     """A document to put.
 
     Attributes:
         key: the natural key.
         time_us: when it happened, microseconds since the epoch.
         expires: epoch seconds.
-        document: JSON.
+        document: JSON, a text since Lua reads no bytes of MessagePack.
         is_news: whether it is to be told.
     """
 
     key: str
     time_us: int
     expires: float
-    document: bytes
+    document: str
     is_news: bool = False
 
 
-#: The newest document of each key.
+#: The newest document of each key, in the order in which they came.
 NewestDocuments: TypeAlias = dict[str, Document]
 
 
@@ -120,7 +123,7 @@ class DocumentsSink(FeedRedisSink[NewestDocuments, Document]):
     def everything(self, memory: NewestDocuments, changes: list[Document]) -> list[Document]:
         """All documents; what changed is among them."""
         news = {one.key for one in changes}
-        return [one if one.key in news else replace(one, is_news=False) for one in memory.values()]
+        return [one if one.key in news else structs.replace(one, is_news=False) for one in memory.values()]
 
     def describe(self, memory: NewestDocuments) -> str:
         """How many documents."""
@@ -147,66 +150,72 @@ class DocumentsSink(FeedRedisSink[NewestDocuments, Document]):
         for key, document, ms in zip(keys, documents, left_ms, strict=True):
             if document is not None and ms > 0:
                 try:
-                    read = self._decoder.read(document)
-                except Rejected as error:
+                    read, told = self._decoder.read(document), str(document, "utf-8")
+                except (Rejected, UnicodeDecodeError) as error:
                     logger.error("%s holds no document of %s and was left out: %s", key, self._feed.name, error)
                     continue
-                found.append(Document(read.key, read.time_us, now + ms / 1000, document))
+                found.append(Document(read.key, read.time_us, now + ms / 1000, told))
         return found
 
     def collect(self, memory: NewestDocuments, records: Sequence[ConsumerRecord]) -> list[Document]:
         """Take a run in: the newest document of each key that it has."""
         changed: NewestDocuments = {}
-        now = time.time()
+        now, kept_seconds = time.time(), self._current.seconds
+        now_us = round(now * MICROSECONDS_PER_SECOND)
+        is_ours, has_our_clock, check = self._feed.is_ours, self._feed.has_our_clock, self._decoder.check
         for record in records:
+            record_us = record.timestamp * 1000
             try:
-                accepted = self._decoder.check(record.key, record.value, record.timestamp * 1000)
-                sent_us = self._sent_us(accepted, record)
+                accepted = check(record.key, record.value, record_us)
+                sent_us = self._sent_us(accepted, record_us)
+                document = str((record.value or b"") if is_ours else self._decoder.document(accepted), "utf-8")
             except (Rejected, *MALFORMED) as error:
                 self.leave_out(record, "unreadable", error)
                 continue
-            now_us = round(now * MICROSECONDS_PER_SECOND)
-            newest_us = max(now_us, min(record.timestamp * 1000, now_us + _RECORD_AHEAD_US))
+            key, time_us = accepted.key, accepted.time_us
             # what others send was judged by the feed's own guard, or has none
-            if self._feed.has_our_clock and (
-                sent_us - newest_us > _AHEAD_US or accepted.time_us - max(sent_us, now_us) > self._ahead_us
-            ):
+            if has_our_clock and self._is_ahead(time_us, sent_us, record_us, now_us):
                 self.leave_out(record, "future", "it is ahead of its time")
                 continue
-            known = memory.get(accepted.key)
-            if known is None or known.time_us <= accepted.time_us:
+            known = memory.get(key)
+            if known is None or known.time_us <= time_us or known.expires <= now:
                 # and the clock of the record may be ahead of ours
-                expires = min(sent_us / MICROSECONDS_PER_SECOND, now) + self._current.seconds
-                document = (record.value or b"") if self._feed.is_ours else self._decoder.document(accepted)
-                one = Document(accepted.key, accepted.time_us, expires, document, is_news=True)
-                memory[accepted.key] = changed[accepted.key] = one
-        for key in [key for key, one in memory.items() if one.expires <= now]:
-            del memory[key]
+                expires = min(sent_us / MICROSECONDS_PER_SECOND, now) + kept_seconds
+                memory.pop(key, None)
+                memory[key] = changed[key] = Document(key, time_us, expires, document, is_news=True)
+        # those that came first expire first, or soon after
+        for one in list(takewhile(lambda one: one.expires <= now, memory.values())):
+            del memory[one.key]
         return list(changed.values())
 
-    def still_to_put(self, changes: list[Document]) -> list[tuple[str, tuple[Any, ...]]]:
+    def still_to_put(self, changes: list[Document]) -> list[tuple[Any, ...]]:
         """What has expired meanwhile may not replace, and need not be kept from being replaced."""
-        now = time.time()
+        now, key_of = time.time(), self._current.key_of
         return [
             (
-                self._current.key_of(one.key),
-                (
-                    one.key,
-                    one.time_us / MICROSECONDS_PER_SECOND,
-                    max(1, round((one.expires - now) * 1000)),
-                    one.document,
-                    int(one.is_news),
-                ),
+                key_of(one.key),
+                one.key,
+                repr(one.time_us / MICROSECONDS_PER_SECOND),
+                max(1, round((one.expires - now) * 1000)),
+                one.document,
+                int(one.is_news),
             )
             for one in changes
             if one.expires > now
         ]
 
-    def _sent_us(self, accepted: Accepted, record: ConsumerRecord) -> int:
+    def _is_ahead(self, time_us: int, sent_us: int, record_us: int, now_us: int) -> bool:
+        """Whether a document of ours is of a wrong clock."""
+        newest_us = max(now_us, min(record_us, now_us + _RECORD_AHEAD_US))
+        return sent_us - newest_us > _AHEAD_US or time_us - max(sent_us, now_us) > self._ahead_us
+
+    def _sent_us(self, accepted: Accepted, record_us: int) -> int:
         """When it was sent: what is told of the feed's record counts, a worker's clock may be wrong."""
-        told = getattr(accepted.message, self._current.sent) if self._current.sent else ""
-        record_us: int = record.timestamp * 1000
-        if not told or self._feed.is_ours:
+        sent, is_ours = self._current.sent, self._feed.is_ours
+        if is_ours and sent is not None and sent == self._feed.time:
+            return accepted.time_us
+        told = getattr(accepted.message, sent) if sent else ""
+        if not told or is_ours:
             return epoch_us(told) if told else record_us
         try:
             return min(epoch_us(told, self._decoder.zone), record_us)

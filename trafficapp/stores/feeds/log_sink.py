@@ -28,17 +28,17 @@ logger = logging.getLogger(__name__)
 
 _PER_CALL = 100
 
-#: KEYS[3]: the list; then a key of knowledge for each message. ARGV[5]: channel; ARGV[6]: messages kept; ARGV[7]:
-#: seconds of knowledge; then for each message: the record, and 1 when it is to be told.
+#: KEYS[3]: the list. ARGV[6]: channel; ARGV[7]: messages kept; ARGV[8]: seconds of knowledge. Of each message: key of
+#: knowledge, the record, and 1 when it is to be told.
 _PUT = """
-for i = 4, #KEYS do
-  local at = 8 + (i - 4) * 2
-  if redis.call('SET', KEYS[i], '1', 'NX', 'EX', ARGV[7]) then
-    redis.call('LPUSH', KEYS[3], ARGV[at])
-    if ARGV[at + 1] == '1' then redis.call('PUBLISH', ARGV[5], ARGV[at]) end
+for _, change in ipairs(changes) do
+  local known, record, is_news = unpack(change)
+  if redis.call('SET', known, '1', 'NX', 'EX', ARGV[8]) then
+    redis.call('LPUSH', KEYS[3], record)
+    if is_news == 1 then redis.call('PUBLISH', ARGV[6], record) end
   end
 end
-redis.call('LTRIM', KEYS[3], 0, ARGV[6] - 1)
+redis.call('LTRIM', KEYS[3], 0, ARGV[7] - 1)
 """
 
 
@@ -47,7 +47,7 @@ class _Put:
     """A message to put; ``is_news`` when it is to be told."""
 
     event_id: str
-    record: bytes
+    record: str
     is_news: bool = False
 
 
@@ -56,9 +56,9 @@ class NewestRecords:
     """The newest messages of a partition, by id; the newest last."""
 
     kept: int
-    records: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
+    records: OrderedDict[str, str] = field(default_factory=OrderedDict)
 
-    def add(self, event_id: str, record: bytes) -> bool:
+    def add(self, event_id: str, record: str) -> bool:
         """Take one in; False when it is a repeat."""
         if event_id in self.records:
             return False
@@ -95,20 +95,18 @@ class LogSink(FeedRedisSink[NewestRecords, _Put]):
         """Read the newest back, for every partition: of whichever they were, a repeat changes nothing."""
         for event_id, record in await newest_records(self.client, self._feed):
             for memory in memories.values():
-                memory.add(event_id, record)
+                memory.add(event_id, str(record, "utf-8", "replace"))
 
     def collect(self, memory: NewestRecords, records: Sequence[ConsumerRecord]) -> list[_Put]:
         """Take a run in."""
         news_since_us = (time.time() - self._log.news_seconds) * MICROSECONDS_PER_SECOND
         found = []
         for record in records:
-            value = record.value or b""
             try:
-                accepted = self._decoder.check(record.key, value, record.timestamp * 1000)
+                accepted = self._decoder.check(record.key, record.value, record.timestamp * 1000)
                 event_id = event_id_of(self._log, accepted.message)
-                if not self._feed.is_ours:
-                    # as its shape has it, however it was written
-                    value = self._decoder.document(accepted)
+                # of others as its shape has it, however it was written
+                value = str((record.value or b"") if self._feed.is_ours else self._decoder.document(accepted), "utf-8")
             except (Rejected, *MALFORMED) as error:
                 self.leave_out(record, "unreadable", error)
                 continue
@@ -116,9 +114,9 @@ class LogSink(FeedRedisSink[NewestRecords, _Put]):
                 found.append(_Put(event_id, value, accepted.time_us >= news_since_us))
         return found
 
-    def still_to_put(self, changes: list[_Put]) -> list[tuple[str, tuple[Any, ...]]]:
+    def still_to_put(self, changes: list[_Put]) -> list[tuple[Any, ...]]:
         """All of them."""
-        return [(self._log.known_key(put.event_id), (put.record, int(put.is_news))) for put in changes]
+        return [(self._log.known_key(put.event_id), put.record, int(put.is_news)) for put in changes]
 
 
 def newest_log(feed: Feed[Any]) -> NewestLog:

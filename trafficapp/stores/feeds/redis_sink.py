@@ -36,6 +36,9 @@ class FeedRedisSink(PiecewiseSink[Memory, Change], Generic[Memory, Change]):
     script: str
     per_call: int
 
+    #: Runs that wait are put by one call.
+    takes_runs_together = True
+
     def __init__(
         self,
         feed: Feed[Any],

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from models.cameras.detections import Rejected
-from models.records import MALFORMED
 from trafficapp.feeds.declaration import Feed
 from trafficapp.feeds.decoder import FeedDecoder
 from trafficapp.settings import Settings
-from trafficapp.stores.feeds.table import Row, RowMaker, partition_of, statement
-from trafficapp.stores.postgres.rows import days_of, write_all, write_new
-from trafficapp.stores.postgres.sink import HistorySink, SinkCounters
+from trafficapp.stores.feeds.table import Row, RowMaker, make_sent_table, partition_of, sent_table, statement
+from trafficapp.stores.postgres.rows import count_new, days_of, write_new
+from trafficapp.stores.postgres.sink import HistorySink, SinkCounters, write_what_fits
 from trafficapp.stores.postgres.time_partitions import TimePartition, month_partition
 
 if TYPE_CHECKING:
@@ -55,6 +54,9 @@ class RowsSink(HistorySink[RowBatch]):
     #: What a run is gathered in.
     new_batch: Callable[[], RowBatch] = RowBatch
 
+    #: Runs that wait are written in one transaction.
+    takes_runs_together = True
+
     def __init__(self, feed: Feed[Any], settings: Settings, should_stop: Callable[[], bool] = lambda: False) -> None:
         if feed.history is None:
             raise ValueError(f"the feed {feed.name} has no history")
@@ -64,15 +66,18 @@ class RowsSink(HistorySink[RowBatch]):
         self._decoder = FeedDecoder(feed, settings)
         self._maker = RowMaker(feed, self._history, self._decoder.zone)
         self._statement = statement(self._history)
+        self._copied = statement(self._history, copied=True)
 
     def decode(self, records: Sequence[ConsumerRecord]) -> tuple[RowBatch, SinkCounters]:
         """Turn messages into rows."""
-        batch, counters, maker = self.new_batch(), SinkCounters(), self._maker
+        batch, counters, maker, check = self.new_batch(), SinkCounters(), self._maker, self._decoder.check
         for record in records:
             try:
-                accepted = self._decoder.check(record.key, record.value, record.timestamp * 1000)
-                row = accepted.row or maker.row(accepted.message, record.timestamp * 1000, accepted.time_us)
-            except (Rejected, *MALFORMED) as error:
+                record_us = record.timestamp * 1000
+                accepted = check(record.key, record.value, record_us)
+                row = accepted.row or maker.row(accepted.message, record_us, accepted.time_us)
+            # what cannot be read or kept; anything else is a fault of ours, which must not look like a record's
+            except (Rejected, ValueError) as error:
                 # what others send is refused elsewhere, with a letter
                 level = logging.ERROR if self._feed.is_ours else logging.DEBUG
                 place = (self.topic, record.offset, self._feed.name)
@@ -113,10 +118,24 @@ class RowsSink(HistorySink[RowBatch]):
                 await self._partitions.ensure(connection, [partition])
                 return
 
+    async def prepare_connection(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        """Prepare a new connection of the pool, with the table that rows are copied to."""
+        await super().prepare_connection(connection)
+        await connection.execute(make_sent_table(self._history))
+
     async def write(self, connection: Connection, batch: RowBatch, counters: SinkCounters, isolating: bool) -> None:
         """Write the rows that are new."""
+        rows = list(batch.rows.values())
+        if not rows:
+            return
+        if not isolating:
+            # once in a transaction, whose end empties the table
+            table, columns = sent_table(self._history), list(self._history.columns)
+            await connection.copy_records_to_table(table, records=rows, columns=columns)
+            count_new(await connection.execute(self._copied), len(rows), counters)
+            return
 
-        async def write(rows: Sequence[Row]) -> None:
-            await write_new(connection, self._statement, rows, counters)
+        async def write(some: Sequence[Row]) -> None:
+            await write_new(connection, self._statement, some, counters)
 
-        counters.unstorable += await write_all(connection, list(batch.rows.values()), write, isolating)
+        counters.unstorable += await write_what_fits(connection, rows, write)

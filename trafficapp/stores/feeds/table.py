@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, tzinfo
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias
 
 from models.cameras.detections import is_event_time
 from models.records import MALFORMED
 from trafficapp.feeds.declaration import RECORD_TIME, Feed, History, number_in
+from trafficapp.feeds.shapes import only_types
 from trafficapp.settings import Settings
-from trafficapp.stores.feeds.column_values import Convert, check_key, convert_of
+from trafficapp.stores.feeds.column_values import check_key, convert_of, takes_as_it_is
 from trafficapp.stores.postgres.retention import KeptTable
 from trafficapp.stores.postgres.rows import column_arrays
 from trafficapp.stores.postgres.sink import postgres_time
@@ -19,17 +20,37 @@ from trafficapp.stores.postgres.time_partitions import TimePartition, day_partit
 
 Row: TypeAlias = tuple[Any, ...]
 
-#: Types that are sent as another one: an array of arrays cannot be unnested by rows.
+#: Types that are sent as another one: an array of arrays cannot be unnested by rows, and JSON is a text to us.
 _SENT_AS = {"jsonb": "text", "double precision[]": "text"}
 
 
-def statement(history: History) -> str:
-    """Writes rows that come as arrays, one a column; leaves alone what is there already, or is newer.
+def _sent_as(history: History) -> dict[str, str]:
+    """Types in which the columns are sent, by name."""
+    return {name: _SENT_AS.get(column.type, column.type) for name, column in history.columns.items()}
+
+
+def sent_table(history: History) -> str:
+    """The table of a connection that rows are copied to: to encode them as arrays costs us four times as much."""
+    return f"sent_{history.table}"
+
+
+def make_sent_table(history: History) -> str:
+    """Makes it, for as long as the connection is there; every transaction finds it empty."""
+    columns = ", ".join(f"{name} {kind}" for name, kind in _sent_as(history).items())
+    return f"CREATE TEMPORARY TABLE {sent_table(history)} ({columns}) ON COMMIT DELETE ROWS"
+
+
+def statement(history: History, *, copied: bool = False) -> str:
+    """Writes rows; leaves alone what is there already, or is newer.
 
     Of two rows of a key with the same time the one that came later is kept, like everywhere.
+
+    Args:
+        history: whose table it is.
+        copied: whether the rows stand in `sent_table`; else they come as arrays, one a column.
     """
-    names, key = ", ".join(history.columns), ", ".join(history.key)
-    sent = {name: _SENT_AS.get(column.type, column.type) for name, column in history.columns.items()}
+    names, key, sent = ", ".join(history.columns), ", ".join(history.key), _sent_as(history)
+    source = sent_table(history) if copied else f"unnest({column_arrays(sent)}) AS sent ({names})"
     casts = ", ".join(
         f"{name}::{column.type}" if column.type in _SENT_AS else name for name, column in history.columns.items()
     )
@@ -46,7 +67,7 @@ def statement(history: History) -> str:
     # in order of the key, so that two writers wait for each other and never both
     return f"""
         INSERT INTO {history.table} ({names})
-        SELECT {casts} FROM unnest({column_arrays(sent)}) AS sent ({names}) ORDER BY {key}
+        SELECT {casts} FROM {source} ORDER BY {key}
         ON CONFLICT ({key}) {action}
     """  # noqa: S608 - put together from a declaration
 
@@ -62,17 +83,23 @@ class RowMaker:
 
     def __init__(self, feed: Feed[Any], history: History, zone: tzinfo) -> None:
         sources = [column.of or name for name, column in history.columns.items()]
-        # the key stands in the place of what no field says
-        self._values = attrgetter(feed.key, *(feed.key if source == RECORD_TIME else source for source in sources))
-        self._of_record = [place for place, source in enumerate(sources, 1) if source == RECORD_TIME]
-        self._of_time = [place for place, source in enumerate(sources, 1) if source == feed.time]
+        # the key stands in the place of what no field says; and behind them all, as one field alone makes no tuple
+        self._values = attrgetter(*(feed.key if source == RECORD_TIME else source for source in sources), feed.key)
+        self._of_record = [place for place, source in enumerate(sources) if source == RECORD_TIME]
+        self._of_time = [place for place, source in enumerate(sources) if source == feed.time]
         self._names = list(history.columns)
-        self._converts = [convert_of(column.type, zone) for column in history.columns.values()]
-        self._timed = [
-            _as_it_is if place in self._of_time else convert for place, convert in enumerate(self._converts, 1)
+        # who checks messages by rules of his own may have made them, of whatever types
+        types = {} if feed.checks is not None else only_types(feed.shape)
+        converts = [
+            (place, convert_of(column.type, zone))
+            for place, (column, source) in enumerate(zip(history.columns.values(), sources, strict=True))
+            if source != RECORD_TIME and not takes_as_it_is(column.type, types.get(source))
         ]
-        places = list(history.columns).index
-        self._key = [places(name) for name in history.key]
+        self._converts = converts
+        self._timed = [(place, convert) for place, convert in converts if place not in self._of_time]
+        places = self._names.index
+        key = [places(name) for name in history.key]
+        self.key: Callable[[Row], Row] = itemgetter(*key) if len(key) > 1 else lambda row: (row[key[0]],)
         self.newest_by = None if history.newest_by is None else places(history.newest_by)
         self.cut_by = None if history.partitioned_by is None else places(history.partitioned_by)
 
@@ -87,43 +114,24 @@ class RowMaker:
         Raises:
             ValueError: a column cannot hold a value, or an index the key; with the name of the column.
         """
-        told = list(self._values(message))
-        for place in self._of_record:
-            told[place] = max(record_us, 0) / 1e6
-        del told[0]
-        if time_us is None or not is_event_time(time_us):
-            converts = self._converts
-        else:
+        row = list(self._values(message))
+        row.pop()
+        converts, place = self._converts, 0
+        if time_us is not None and is_event_time(time_us):
             converts = self._timed
-            stored = postgres_time(time_us)
             for place in self._of_time:
-                told[place - 1] = stored
+                row[place] = postgres_time(time_us)
         try:
-            row = tuple(
-                [None if value is None else convert(value) for convert, value in zip(converts, told, strict=True)]
-            )
-        except MALFORMED:
-            raise ValueError(self._fault(converts, told)) from None
-        check_key(self.key(row))
-        return row
-
-    def _fault(self, converts: Iterable[Convert], told: Iterable[Any]) -> str:
-        """Which column cannot hold its value, and why."""
-        for name, convert, value in zip(self._names, converts, told, strict=True):
-            try:
-                if value is not None:
-                    convert(value)
-            except MALFORMED as error:
-                return f"{name}: {error}"
-        return "a value that no column holds"
-
-    def key(self, row: Row) -> Row:
-        """What no two rows have alike."""
-        return tuple(row[place] for place in self._key)
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
+            for place in self._of_record:
+                row[place] = postgres_time(max(record_us, 0))
+            for place, convert in converts:
+                if (value := row[place]) is not None:
+                    row[place] = convert(value)
+        except MALFORMED as error:
+            raise ValueError(f"{self._names[place]}: {error}") from None
+        made = tuple(row)
+        check_key(self.key(made))
+        return made
 
 
 def partition_of(history: History, day: datetime) -> TimePartition:

@@ -48,9 +48,14 @@ async def write_new(
     connection: Connection, statement: str, rows: Sequence[Sequence[Any]], counters: SinkCounters
 ) -> None:
     """Run a statement that takes `column_arrays`; rows that it leaves alone are counted as repeated."""
-    written = int((await connection.execute(statement, *columns_of(rows))).rpartition(" ")[2])
+    count_new(await connection.execute(statement, *columns_of(rows)), len(rows), counters)
+
+
+def count_new(tag: str, sent: int, counters: SinkCounters) -> None:
+    """Count by what Postgres says of a statement that was given so many rows: those it left alone are repeated."""
+    written = int(tag.rpartition(" ")[2])
     counters.rows += written
-    counters.repeated += len(rows) - written
+    counters.repeated += sent - written
 
 
 async def write_all(
