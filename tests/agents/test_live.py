@@ -22,6 +22,7 @@ from models.cameras.window_rows import encode_window_row
 from tests.ports import free_port
 from tests.stores.redis.redis_server import RedisServer
 from tests.stores.redis.rows import window_row
+from tests.tasks import end
 from trafficapp.engine.kafka import create_topics
 from trafficapp.settings import Settings, load_settings
 from trafficapp.stack.servers.endpoints import Endpoints
@@ -80,7 +81,7 @@ async def telling(producer: AIOKafkaProducer) -> AsyncIterator[None]:
         yield
         assert not task.done()
     finally:
-        task.cancel()
+        await end(task)
 
 
 class Web:

@@ -23,6 +23,7 @@ from tests.stores.alerts.alert_messages import Connection, after_noon, alert_eve
 from tests.stores.cameras.test_live_sink import flat
 from tests.stores.redis.redis_server import RedisServer
 from tests.stores.redis.rows import window_row, window_rows
+from tests.tasks import end
 from tests.web.conftest import ADMIN, ADMIN_KEY, Client, Worker, serving
 from tests.web.sockets.test_events import step
 from tests.web.stored import keep_windows, recent_window
@@ -352,8 +353,7 @@ async def listening(worker: Worker, path: str) -> AsyncIterator[Messages]:
     async with worker.client.ws_connect(path) as connection:
         reading = asyncio.create_task(listen(connection))
         yield messages
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
+        await end(reading)
 
 
 async def heard(messages: Messages, seconds: float = 8) -> Any:
@@ -489,8 +489,7 @@ async def test_a_minute_of_events_says_what_postgres_says(
             assert points == rest
             assert (len(points), points[0]["camera_id"], points[0]["vehicle_count"]) == (1, "a", 15)
     finally:
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
+        await end(telling)
 
 
 async def test_three_sockets_over_a_minute_of_windows_say_what_postgres_says(
@@ -571,5 +570,4 @@ async def heard_until(messages: Messages, is_last: Callable[[Any], bool]) -> lis
 
 
 async def ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await end(task)

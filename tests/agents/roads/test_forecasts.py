@@ -26,6 +26,7 @@ from models.weather.current import encode_current_weather
 from tests.forecast.city.city_model import city_model
 from tests.forecast.city.observations import observation, records
 from tests.forecast.synthetic import ROADS
+from tests.tasks import end
 from tests.verification.log import end_offsets, read_log
 from trafficapp.engine.kafka import create_topics
 from trafficapp.engine.outbox import Outbox
@@ -115,8 +116,7 @@ async def owner(city: City, redis: Redis) -> AsyncIterator[RoadForecastsSink]:
     try:
         yield sink
     finally:
-        rounds.cancel()
-        await asyncio.gather(rounds, return_exceptions=True)
+        await end(rounds)
         sink.release([0])
         # rows that are handed over leave in a task of their own; a producer that is gone meanwhile would end the tests
         await sink._state.flush()

@@ -14,6 +14,7 @@ from models.cameras.window_rows import WindowRow
 from tests.stores.redis.fixtures import an_hour_back
 from tests.stores.redis.redis_server import RedisServer
 from tests.stores.redis.rows import records, window_row, window_rows
+from tests.tasks import end
 from trafficapp.stores.cameras.live_sink import CAMERA_PARTITIONS_KEY, LiveSink
 from trafficapp.stores.cameras.live_upkeep import CameraUpkeep
 from trafficapp.stores.redis.connection import (
@@ -196,8 +197,7 @@ async def test_a_worker_that_was_killed_in_the_middle_is_no_matter(
     dying = asyncio.create_task(upkeep.look())
     while await client.zcard(PUT_KEY) == len(names):  # noqa: ASYNC110 - done by a task that has no event
         await asyncio.sleep(0)
-    dying.cancel()
-    await asyncio.gather(dying, return_exceptions=True)
+    await end(dying)
     left = await listed(client)
     assert "a7" in left
     assert len(left) < len(names)
@@ -286,7 +286,7 @@ async def test_it_goes_on_when_redis_was_away(
         while await client.zcard(PUT_KEY):  # noqa: ASYNC110 - done by a task of its own
             await asyncio.sleep(0.05)
     assert not running.done()
-    running.cancel()
+    await end(running)
     await own.aclose()
     assert not [entry for entry in caplog.records if entry.exc_info]
 

@@ -17,6 +17,7 @@ from tests.stores.alerts.alert_messages import alert_event, keep_open
 from tests.stores.cameras.test_live_sink import flat
 from tests.stores.redis.redis_server import RedisServer
 from tests.stores.redis.rows import records, window_row
+from tests.tasks import end
 from tests.web.stored import keep_windows, recent_window
 from trafficapp.analytics.heatmap import full_counts, heat_points, heat_span
 from trafficapp.settings import Settings, load_settings
@@ -143,9 +144,7 @@ async def test_of_several_workers_one_tells_each_time(
     async with asyncio.timeout(60):
         while len(told := await EventLog(client).after(since, 100)) < 12:  # noqa: ASYNC110 - told by the server
             await asyncio.sleep(0.05)
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
+    await end(*running)
     # each turn that came is marked, whoever took it
     for name in ("traffic_metrics_update", "heatmap_update"):
         turns = await client.keys(f"events:tick:{name}:*")

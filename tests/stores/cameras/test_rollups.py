@@ -17,6 +17,7 @@ from models.cameras.window_rows import WindowRow
 from tests.stores.postgres.fixtures import Connection, MakeSink, Pool
 from tests.stores.postgres.proxy import Proxy
 from tests.stores.postgres.records import owned, window, window_records
+from tests.tasks import end
 from trafficapp.cli import main
 from trafficapp.settings import RetentionSettings, Settings, load_settings
 from trafficapp.stores.cameras.rollups import SUMS
@@ -133,8 +134,7 @@ async def test_sums_equal_the_windows_whatever_crashes_and_repeats(
     logs = {partition: log_of(rows[partition], partition, chance) for partition in rows}
     writing = [send(sinks[n], partition, logs[partition], seeds[n]) for n, partition in enumerate((0, 0, 1))]
     await asyncio.wait_for(asyncio.gather(*writing), 60)
-    killer.cancel()
-    await asyncio.wait([killer])  # it may be in the middle of a query
+    await end(killer)  # it may be in the middle of a query
     assert ended > 0
     assert await database.fetchval("SELECT count(*) FROM traffic_metrics") == len(rows[0]) + len(rows[1])
     await assert_exact(database)

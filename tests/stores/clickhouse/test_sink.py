@@ -21,6 +21,7 @@ from tests.feeds.parking_bays import PARKING_BAYS
 from tests.stores.clickhouse.clickhouse_server import PASSWORD, USER, ClickHouseServer, needs_chdb
 from tests.stores.postgres.proxy import Proxy
 from tests.stores.postgres.records import START_US, record
+from tests.tasks import end
 from trafficapp.engine.state_rows import SourceLog, TopicMadeAnew
 from trafficapp.feeds.declaration import Column, Feed, History
 from trafficapp.settings import Settings, load_settings
@@ -403,7 +404,7 @@ async def test_a_server_that_refuses_us_is_waited_for_and_says_why(
     sink = ClickHouseSink(ODDS, settings_of(server.url, password="wrong"))  # noqa: S106
     loading = asyncio.create_task(sink.load([0], LOG))
     await until(lambda: "Authentication failed" in caplog.text)
-    loading.cancel()
+    await end(loading)
     await sink.close()
     assert "wrong" not in caplog.text
     assert PASSWORD not in repr(settings_of(server.url))

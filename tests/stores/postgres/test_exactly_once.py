@@ -10,6 +10,7 @@ import pytest
 from tests.stores.postgres.fixtures import Connection, MakeSink
 from tests.stores.postgres.proxy import Proxy
 from tests.stores.postgres.records import event, events, not_owned, owned, window, window_records
+from tests.tasks import end
 from trafficapp.engine.state_rows import UNTOLD, SourceLog, TopicMadeAnew
 from trafficapp.settings import load_settings
 from trafficapp.stores.postgres.sink import HistorySink, HistoryWentBack
@@ -105,8 +106,7 @@ async def test_sessions_ended_at_random_moments_lose_and_double_nothing(
 
     killer = asyncio.create_task(end_sessions())
     await asyncio.wait_for(asyncio.gather(*(write(sinks[n % 2], n) for n in range(4))), 60)
-    killer.cancel()
-    await asyncio.wait([killer])  # it may be in the middle of a query
+    await end(killer)  # it may be in the middle of a query
     assert ended > 0
     assert await database.fetchval("SELECT count(*) FROM traffic_events") == 8_000
     assert await database.fetchval("SELECT count(DISTINCT vehicle_id) FROM traffic_events") == 8_000

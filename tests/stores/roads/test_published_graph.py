@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from models.roads.route_updates import decode_route_update
 from tests.stores.redis.redis_server import RedisServer
+from tests.tasks import end
 from tests.verification.log import read_log
 from trafficapp.engine.kafka import create_topics
 from trafficapp.engine.outbox import Outbox
@@ -196,7 +197,7 @@ async def test_the_newest_is_put_when_redis_is_back_and_when_it_is_emptied(
     await soon(both_there)
     await client.flushall()
     await soon(both_there)
-    watching.cancel()
+    await end(watching)
     there = decode_usual(GRAPH, await client.get(profile_key("bologna")))
     assert there.speeds_kmh[:, 0].tolist() == [33.0] * 24 + [11.0] * 24
     assert there.part_at(datetime(2026, 7, 1, 22, 30, tzinfo=UTC)) == 0  # half past midnight in Rome

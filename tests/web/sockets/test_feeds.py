@@ -16,6 +16,7 @@ from tests.stores.cameras.test_live_sink import flat
 from tests.stores.redis.fixtures import an_hour_back
 from tests.stores.redis.redis_server import RedisServer
 from tests.stores.redis.rows import records, window_row
+from tests.tasks import end
 from trafficapp.stores.cameras.live_sink import LiveSink
 from trafficapp.stores.redis.connection import connect
 from trafficapp.stores.redis.event_log import EventLog, emit
@@ -59,7 +60,7 @@ async def telling(feed: EventFeed | LiveFeed) -> AsyncIterator[None]:
     passing = asyncio.create_task(feed._broadcaster.run())
     yield
     await asyncio.sleep(0.1)
-    passing.cancel()
+    await end(passing)
 
 
 async def test_a_client_that_is_ahead_of_the_feed_sees_nothing_twice(redis: Redis) -> None:
