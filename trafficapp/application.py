@@ -37,6 +37,7 @@ _ROLES: dict[str, tuple[str, ...]] = {
     ),
     "live": ("agents.live", "agents.city"),
     "clickhouse": (),
+    "lake": (),
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from trafficapp.feeds.declaration import Feed, number_in, rules_of
+from trafficapp.feeds.declaration import Feed, kept_in_lake, number_in, rules_of
 from trafficapp.settings import Settings
 
 EVENTS_RAW = "traffic.events.raw"
@@ -149,6 +149,9 @@ def declared_topics(settings: Settings, feeds: Iterable[Feed[Any]] = ()) -> list
     declared = {topic.name: topic for topic in listed}
     feeds = list(feeds)
     declared |= {topic.name: topic for feed in feeds for topic in topics_of(feed, settings)}
+    for feed in kept_in_lake(feeds, settings):
+        name = feed.lake_changelog_in(settings)
+        declared[name] = TopicDeclaration(name, "partition", feed.partitions_in(settings), copies, changelog)
     for rules in rules_of(feeds):
         partitions = rules.partitions_in(settings)
         inner = TopicDeclaration(rules.topic_in(settings), rules.key, partitions, copies, retention | large)

@@ -37,7 +37,7 @@ _DELETE_OFFSETS = f"DELETE FROM sink_offsets WHERE {_FOREIGN}"  # noqa: S608
 
 _IDLE = frozenset((ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN))
 
-_ROLES: tuple[Role, ...] = ("streams", "alerts", "roads", "feeds", "history", "live", "clickhouse")
+_ROLES: tuple[Role, ...] = ("streams", "alerts", "roads", "feeds", "history", "live", "clickhouse", "lake")
 
 
 class CannotBegin(Exception):

@@ -33,6 +33,7 @@ from trafficapp.settings.due_times import NIGHTLY_PATTERN
 from trafficapp.settings.fleet import FleetSettings as FleetSettings
 from trafficapp.settings.geocoding import GeocodingSettings as GeocodingSettings
 from trafficapp.settings.incidents import IncidentSettings as IncidentSettings
+from trafficapp.settings.lake import LakeSettings as LakeSettings
 from trafficapp.settings.movement import MovementSettings as MovementSettings
 from trafficapp.settings.riders import RiderSettings as RiderSettings
 from trafficapp.settings.roads import ForecastSettings as ForecastSettings
@@ -45,7 +46,7 @@ from trafficapp.settings.transit import TransitSettings as TransitSettings
 from trafficapp.settings.weather import WeatherFactorSettings as WeatherFactorSettings
 from trafficapp.settings.weather import WeatherSettings as WeatherSettings
 
-Role = Literal["streams", "alerts", "roads", "feeds", "history", "live", "clickhouse"]
+Role = Literal["streams", "alerts", "roads", "feeds", "history", "live", "clickhouse", "lake"]
 
 
 class SettingsError(Exception):
@@ -139,7 +140,7 @@ class WorkerSettings(Section):
     role: Role = Field(
         "streams",
         description="streams: windows; alerts: alerts; roads: roads and forecasts; feeds: the city's other feeds; "
-        "history: Postgres; live: Redis; clickhouse: ClickHouse. All serve the web.",
+        "history: Postgres; live: Redis; clickhouse: ClickHouse; lake: Parquet files. All serve the web.",
     )
     run_records: int = Field(4000, ge=1, le=100_000, description="Records handed to an agent at once, at most.")
     exit_on_stall_seconds: float = Field(
@@ -417,6 +418,7 @@ class Settings(BaseSettings):
     backup: BackupSettings = Field(default_factory=BackupSettings)
     geocoding: GeocodingSettings = Field(default_factory=GeocodingSettings)
     clickhouse: ClickHouseSettings = Field(default_factory=ClickHouseSettings)
+    lake: LakeSettings = Field(default_factory=LakeSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
     admin: AdminSettings = Field(default_factory=AdminSettings)
     auth: AuthSettings = Field(default_factory=AuthSettings)

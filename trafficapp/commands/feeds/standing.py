@@ -23,7 +23,7 @@ from trafficapp.feeds.incoming import Incoming, Judge
 from trafficapp.settings import Role, Settings
 from trafficapp.topics import DEAD_LETTERS
 
-_ROLES: tuple[Role, ...] = ("streams", "alerts", "roads", "feeds", "history", "live", "clickhouse")
+_ROLES: tuple[Role, ...] = ("streams", "alerts", "roads", "feeds", "history", "live", "clickhouse", "lake")
 
 #: So many of the newest records of a partition are read: ticks among them are no messages, the rest says when.
 _READ_BACK_RECORDS = 2000

@@ -1,0 +1,61 @@
+"""Where a file of the lake lies, and what its name says.
+
+``topic=fleet-positions/date=2026-01-14/k3jX-0003-000000000120-000000000987.parquet`` has records of partition 3 of the
+topic ``fleet-positions`` that happened on that day in UTC, with offsets from 120 to 987 of the log whose id begins with
+``k3jX``. All files of one flush have its whole span in their names, so spans of a partition follow each other.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+
+#: The folder of files that are written, but whose offsets are not. Readers of ``topic=*`` never come here.
+PENDING_FOLDER = "_pending"
+
+_NAME = re.compile(
+    r"topic=(?P<topic>[^/]+)/date=(?P<day>\d{4}-\d{2}-\d{2})/"
+    r"(?P<log>[^/]*)-(?P<partition>\d+)-(?P<first>\d+)-(?P<last>\d+)\.parquet"
+)
+_IN_NAMES = re.compile(r"[^A-Za-z0-9_]")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Piece:
+    """A file of the lake.
+
+    Attributes:
+        topic: of the records.
+        day: in UTC, on which they happened.
+        log: Kafka's id of the topic, by what of it may stand in a name.
+        partition: of the records.
+        first, last: offsets of the flush that it was written in.
+    """
+
+    topic: str
+    day: date
+    log: str
+    partition: int
+    first: int
+    last: int
+
+    @property
+    def path(self) -> str:
+        """Below the lake's root."""
+        name = f"{self.log}-{self.partition:04}-{self.first:012}-{self.last:012}.parquet"
+        return f"topic={self.topic}/date={self.day.isoformat()}/{name}"
+
+    @classmethod
+    def at(cls, path: str) -> Piece | None:
+        """The piece of a path below the root; None where it is none."""
+        found = _NAME.fullmatch(path)
+        if found is None:
+            return None
+        numbers = (int(found[name]) for name in ("partition", "first", "last"))
+        return cls(found["topic"], date.fromisoformat(found["day"]), found["log"], *numbers)
+
+
+def log_in_names(log_id: str) -> str:
+    """What of a topic's id stands in names of files."""
+    return _IN_NAMES.sub("_", log_id)

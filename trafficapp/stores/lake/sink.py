@@ -1,0 +1,218 @@
+"""Runs of records into files of the lake, each record in one file, whatever crashes, freezes or fills up.
+
+A storage has no transactions, so here is why nothing is lost and nothing comes twice (docs/decisions/0020):
+
+1. What was gathered of a partition is written into files that no reader sees.
+2. One Kafka transaction commits the offset behind it, and a row of the changelog that names these files. A process that
+   was frozen while another took over is shut out by the broker, so its files are never named.
+3. Named files get the name under which readers see them. Whoever takes over does what is left of that before anything
+   else; done twice, it changes nothing.
+
+Only the newest row of a partition can have files that are not published, since the next flush comes after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import msgspec
+from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaError
+from msgspec import Struct
+
+from trafficapp.engine.newest_rows import newest_rows
+from trafficapp.engine.state_rows import UNTOLD, SourceLog
+from trafficapp.engine.transactions import Outgoing, TransactionalSink
+from trafficapp.feeds.declaration import Feed
+from trafficapp.settings import Settings
+from trafficapp.stores.lake.pieces import Piece, log_in_names
+from trafficapp.stores.lake.storage import Storage
+from trafficapp.stores.lake.tables import LakeTable
+from trafficapp.stores.outage import Outage
+
+logger = logging.getLogger(__name__)
+
+
+class _Written(Struct, frozen=True, array_like=True):
+    """The files of a flush: what they are called, and the day each is of."""
+
+    log: str
+    first: int
+    last: int
+    files: list[tuple[str, date]]
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What came of a partition and is in no file yet.
+
+    Attributes:
+        since: when the first of it came, by a clock that only goes on.
+    """
+
+    records: list[ConsumerRecord] = field(default_factory=list)
+    bytes: int = 0
+    since: float = 0.0
+    still_owned: Callable[[], bool] = lambda: False
+    flushing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class LakeSink(TransactionalSink):
+    """A `trafficapp.engine.sink.RunSink` that keeps the records of a feed in files.
+
+    Unlike others it returns from `apply` when records are gathered; where it goes on is told by `load` alone.
+
+    Args:
+        feed: with a history.
+        settings: of the process; ``lake.url`` must be there.
+        on_written: is told how many records were written.
+    """
+
+    takes_unreadable = False
+
+    def __init__(
+        self,
+        feed: Feed[Any],
+        settings: Settings,
+        on_written: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        super().__init__(settings, feed.kept_topic_in(settings), f"{settings.app_id}-{feed.name}-lake")
+        if settings.lake.url is None:
+            raise ValueError("lake.url says no place")
+        self.changelog = feed.lake_changelog_in(settings)
+        self._feed, self._limits = feed, settings.lake
+        self._storage = Storage(settings.lake.url)
+        self._table = LakeTable(feed, settings)
+        self._on_written = on_written
+        self._gathered: dict[int, _Gathered] = {}
+        self._written: dict[int, _Written] = {}
+        self._committed: set[int] = set()
+        self._full = Outage(self._storage.name)
+
+    async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:
+        """Take over partitions: files that are named, but not seen yet, are published first."""
+        starts = await super().load(partitions, log)
+        rows = await self._newest_rows(self.changelog, partitions)
+        for number in partitions:
+            row = rows[number].get(_key(number))
+            if row is not None:
+                await self._publish(number, msgspec.json.decode(row, type=_Written), lambda: True)
+            self._gathered[number] = _Gathered()
+        return starts
+
+    async def apply(self, partition: int, records: Sequence[ConsumerRecord], still_owned: Callable[[], bool]) -> None:
+        """Gather records, and write them where there are enough."""
+        gathered = self._gathered[partition]
+        if not gathered.records:
+            gathered.since = time.monotonic()
+        gathered.records += records
+        gathered.bytes += sum(len(record.value or b"") + len(record.key or b"") for record in records)
+        gathered.still_owned = still_owned
+        if len(gathered.records) >= self._limits.piece_records or gathered.bytes >= self._limits.piece_bytes:
+            await self._flush(partition, gathered)
+
+    async def write_old(self) -> None:
+        """Write what was gathered a while ago."""
+        due = time.monotonic() - self._limits.piece_seconds
+        old = [(number, one) for number, one in self._gathered.items() if one.records and one.since <= due]
+        for number, gathered in old:
+            await self._flush(number, gathered)
+
+    def release(self, partitions: Collection[int]) -> None:
+        """Forget partitions, and what was gathered of them: the next owner reads it again."""
+        super().release(partitions)
+        for number in partitions:
+            self._gathered.pop(number, None)
+
+    def is_waiting(self) -> bool:
+        """Whether the broker or the storage is away, or full."""
+        return super().is_waiting() or self._full.lasting
+
+    def outcome(self, partition: int, records: Sequence[ConsumerRecord]) -> Iterator[Outgoing]:
+        """The row that names the files."""
+        yield Outgoing(self.changelog, _key(partition), msgspec.json.encode(self._written[partition]), partition)
+
+    def sent(self, partition: int) -> None:
+        """The files are named."""
+        self._committed.add(partition)
+
+    async def _flush(self, partition: int, gathered: _Gathered) -> None:
+        """Write all that is gathered of a partition, unless it is given up meanwhile."""
+        async with gathered.flushing:
+            while gathered.records and self._gathered.get(partition) is gathered:
+                records = list(gathered.records)  # more may come meanwhile
+                written, count = await self._write(partition, records, gathered.still_owned)
+                if written is None:
+                    return
+                self._written[partition] = written
+                self._committed.discard(partition)
+                await super().apply(partition, records[:count], gathered.still_owned)
+                if partition not in self._committed:
+                    return
+                await self._publish(partition, written, gathered.still_owned)
+                self._on_written(count)
+                gathered.records = gathered.records[count:]
+                gathered.bytes = sum(len(one.value or b"") + len(one.key or b"") for one in gathered.records)
+                gathered.since = time.monotonic()
+
+    async def _newest_rows(self, changelog: str, partitions: Collection[int]) -> dict[int, dict[bytes, bytes]]:
+        while True:
+            try:
+                found = await newest_rows(self._settings, changelog, partitions)
+            except (KafkaError, OSError) as error:
+                self._outage.met(error)
+                await self._outage.pause()
+            else:
+                self._outage.over()
+                return found
+
+    async def _write(
+        self, partition: int, records: Sequence[ConsumerRecord], still_owned: Callable[[], bool]
+    ) -> tuple[_Written | None, int]:
+        """Write files of the first records; waits while there is no room."""
+
+        def write() -> tuple[_Written, int]:
+            tables, count = self._table.tables(records, partition)
+            files: list[tuple[str, date]] = []
+            try:
+                for day, table in tables.items():
+                    files.append((self._storage.write(table), day))
+            except OSError:
+                self._storage.forget(path for path, _ in files)
+                raise
+            log = log_in_names(self._owned[partition].log_id)
+            return _Written(log, records[0].offset, records[count - 1].offset, files), count
+
+        return await self._retrying(write, still_owned) or (None, 0)
+
+    async def _publish(self, partition: int, written: _Written, still_owned: Callable[[], bool]) -> None:
+        def publish() -> bool:
+            for path, day in written.files:
+                piece = Piece(self.topic, day, written.log, partition, written.first, written.last)
+                self._storage.publish(path, piece)
+            return True
+
+        await self._retrying(publish, still_owned)
+
+    async def _retrying(self, act: Callable[[], Any], still_owned: Callable[[], bool]) -> Any:
+        """Do something until the storage lets us; None when the partition went meanwhile."""
+        while still_owned():
+            try:
+                done = await asyncio.to_thread(act)
+            except OSError as error:
+                self._full.met(error)
+                await self._full.pause()
+            else:
+                self._full.over()
+                return done
+        return None
+
+
+def _key(partition: int) -> bytes:
+    return str(partition).encode()
