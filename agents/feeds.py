@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 from aiokafka import ConsumerRecord
@@ -41,21 +41,18 @@ from trafficapp.feeds.clock import Tick, encode_tick
 from trafficapp.feeds.declaration import Convert, Current, Feed, NewestLog, Origin, kept_in_lake
 from trafficapp.feeds.decoder import FAULTS, Accepted, FeedDecoder
 from trafficapp.feeds.rules import Rules
+from trafficapp.history_sinks import history_sink
 from trafficapp.settings import Settings, SettingsError
 from trafficapp.stores.clickhouse.sink import ClickHouseSink
 from trafficapp.stores.clickhouse.tables import kept_feeds
 from trafficapp.stores.feeds.documents_sink import DocumentsSink
 from trafficapp.stores.feeds.log_sink import LogSink
-from trafficapp.stores.feeds.rows_sink import RowsSink
 from trafficapp.stores.lake.sink import LakeSink
 from trafficapp.stores.redis.connection import connect
 from trafficapp.stores.redis.read_back import KafkaReadBack
 from trafficapp.topics import DEAD_LETTERS
 
 _encode = msgspec.json.Encoder().encode
-
-#: Makes the history sink of a feed that writes more than its rows; told when to stop waiting.
-MakeSink: TypeAlias = Callable[[Settings, Callable[[], bool]], RowsSink]
 
 
 class FeedIntake(TransactionalSink):
@@ -178,12 +175,11 @@ class FeedIntake(TransactionalSink):
             self._telemetry.feed_messages.labels(self._feed.name, outcome).inc(count)
 
 
-def register(app: TrafficApp, sinks: Mapping[str, MakeSink]) -> None:
+def register(app: TrafficApp) -> None:
     """Put on an application what its role does for feeds.
 
     Args:
         app: the application.
-        sinks: history sinks of feeds that write more than their rows, by name of the feed.
 
     Raises:
         ValueError: two feeds would take something from each other.
@@ -192,7 +188,7 @@ def register(app: TrafficApp, sinks: Mapping[str, MakeSink]) -> None:
     role = app.settings.worker.role
     for feed in app.feeds:
         if role == "history" and feed.history is not None:
-            keep_history(app, feed, sinks.get(feed.name))
+            keep_history(app, feed)
         if role == "live" and feed.current is not None:
             keep_current(app, feed, feed.current)
     if role == "clickhouse":
@@ -235,14 +231,10 @@ def check(app: TrafficApp) -> list[FeedIntake]:
     return found
 
 
-def keep_history(app: TrafficApp, feed: Feed[Any], make: MakeSink | None = None) -> None:
+def keep_history(app: TrafficApp, feed: Feed[Any]) -> None:
     """Keep rows in Postgres."""
     name = f"history_{_word(feed)}"
-
-    def should_stop() -> bool:
-        return bool(app.should_stop)
-
-    sink = RowsSink(feed, app.settings, should_stop) if make is None else make(app.settings, should_stop)
+    sink = history_sink(feed, app.settings, lambda: bool(app.should_stop))
     app.read_in_runs(sink.topic, sink, name=name, partitions=feed.partitions_in(app.settings))
     app.telemetry.watch_sink(name, sink.is_waiting)
     app.close_at_end(sink.close)

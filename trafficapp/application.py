@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from trafficapp.areas.feeds import AREAS
 from trafficapp.commands import inspection, roles
 from trafficapp.engine.app import TrafficApp
 from trafficapp.feeds.declaration import Feed
 from trafficapp.feeds.declared import FEEDS
-from trafficapp.roads.feeds import ROADS
 from trafficapp.settings import Settings, load_settings
-
-if TYPE_CHECKING:
-    from trafficapp.stores.feeds.rows_sink import RowsSink
 
 _WATCH_SECONDS = 2.0
 
@@ -80,22 +75,10 @@ def _with_agents(settings: Settings, feeds: Sequence[Feed[Any]]) -> TrafficApp:
     app = TrafficApp(settings, feeds)
     for module in _ROLES[settings.worker.role]:
         import_module(module).register(app)
-    import_module("agents.feeds").register(app, {ROADS.name: _keep_roads, AREAS.name: _keep_areas})
+    import_module("agents.feeds").register(app)
     if settings.worker.role == "feeds":
         import_module("agents.rules").register(app, import_module("agents.feeds").check(app))
     return app
-
-
-def _keep_roads(settings: Settings, should_stop: Callable[[], bool]) -> RowsSink:
-    from trafficapp.stores.roads.observations_sink import HistoryRoadsSink
-
-    return HistoryRoadsSink(settings, should_stop)
-
-
-def _keep_areas(settings: Settings, should_stop: Callable[[], bool]) -> RowsSink:
-    from trafficapp.stores.areas.areas_sink import HistoryAreasSink
-
-    return HistoryAreasSink(settings, should_stop)
 
 
 def _in_role(settings: Settings, role: str, feeds: Sequence[Feed[Any]]) -> TrafficApp:

@@ -44,12 +44,14 @@ _SECTIONS: dict[str, dict[str, _Place]] = {
     },
     "Look inside": {
         "camera": _Place("trafficapp.commands.inspection_commands", "camera", "What is known of a camera now."),
+        "query": _Place("trafficapp.commands.lake", "query", "Ask the lake in SQL."),
         "models": _Place("trafficapp.commands.inspection_commands", "models", "The shapes of messages."),
     },
     "Keep up": {
         "train": _Place("trafficapp.training.commands", "train", "Train a model from what was stored."),
         "rollups": _Place("trafficapp.commands.history_database", "rollups", "Sums by the minute and by the hour."),
         "retention": _Place("trafficapp.commands.history_database", "retention", "Forget old history."),
+        "lake": _Place("trafficapp.commands.lake", "lake", "Records in Parquet files: fill Postgres from them."),
     },
 }
 _COMMANDS = {name: place for section in _SECTIONS.values() for name, place in section.items()}

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
-from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,74 +15,16 @@ import pyarrow.parquet as pq
 import pytest
 from aiokafka.errors import KafkaError
 
-from models.records import PlainRecord
-from models.timestamps import rfc3339
-from tests.feeds.parking_bays import PARKING_BAYS
-from trafficapp.engine.kafka import create_topics
-from trafficapp.settings import Settings, load_settings
-from trafficapp.stores.lake.sink import LakeSink
+from tests.stores.lake.fixtures import Make, bays, make, owned, settings, storage_of, write
+from trafficapp.settings import Settings
 from trafficapp.stores.lake.storage import Storage
-from trafficapp.topics import declared_topics
 
-NOON_US = 1_768_392_000_000_000  # 2026-01-14T12:00:00Z
-DAY_US = 86_400_000_000
-PARTITIONS = 2
-FEED = replace(PARKING_BAYS, partitions=PARTITIONS)
-
-Make = Callable[..., LakeSink]
-
-
-def owned() -> bool:
-    return True
-
-
-@pytest.fixture
-async def settings(kafka_bootstrap: str, tmp_path: Path) -> Settings:
-    run = secrets.token_hex(3)
-    settings = load_settings(
-        app_id=f"lake-{run}", kafka={"bootstrap_servers": kafka_bootstrap}, lake={"url": f"file://{tmp_path}/lake"}
-    )
-    await create_topics(settings, declared_topics(settings, [FEED]))
-    return settings
-
-
-@pytest.fixture
-async def make(settings: Settings) -> AsyncIterator[Make]:
-    """Make sinks, each as another process."""
-    made: list[LakeSink] = []
-
-    def make() -> LakeSink:
-        made.append(LakeSink(FEED, settings))
-        return made[-1]
-
-    yield make
-    for sink in made:
-        await sink.close()
-
-
-def bays(offsets: range, partition: int = 0, days: Callable[[int], int] = lambda _: 0) -> list[Any]:
-    """Records of bays; each says when it was by its offset."""
-    return [
-        bay(offset, f"b{partition}-{offset}", NOON_US + offset * 1_000_000 + days(offset) * DAY_US)
-        for offset in offsets
-    ]
-
-
-def bay(offset: int, bay_id: str, at_us: int) -> PlainRecord:
-    value = {"bay_id": bay_id, "occupied": offset % 2 == 0, "timestamp": rfc3339(at_us), "lat": 44.5, "lon": 11.3}
-    return PlainRecord(offset, at_us // 1000, 1, bay_id.encode(), json.dumps(value).encode())
-
-
-async def write(sink: LakeSink, partition: int, records: list[Any]) -> None:
-    """Gather records and write them at once."""
-    await sink.apply(partition, records, owned)
-    gathered = sink._gathered[partition]
-    await sink._flush(partition, gathered)
+__all__ = ["make", "settings"]
 
 
 def offsets(settings: Settings) -> list[tuple[int, int]]:
     """Partition and offset of all rows that readers see, by DuckDB."""
-    root = Storage(settings.lake.url or "").root
+    root = storage_of(settings).root
     files = f"{root}/topic=*/date=*/*.parquet"
     if not list(Path(root).glob("topic=*/date=*/*.parquet")):
         return []
@@ -98,7 +37,7 @@ async def test_records_are_read_alike_by_three_readers(make: Make, settings: Set
     assert await sink.load([0, 1]) == {0: 0, 1: 0}
     await write(sink, 0, bays(range(10), 0, lambda offset: offset % 2))
     await write(sink, 1, bays(range(5), 1))
-    root = Storage(settings.lake.url or "").root
+    root = storage_of(settings).root
     folder, files = f"{root}/topic={sink.topic}", f"{root}/topic={sink.topic}/date=*/*.parquet"
     order = "kafka_partition, kafka_offset"
     asked = f"SELECT * EXCLUDE (topic, date) FROM read_parquet('{files}') ORDER BY {order}"  # noqa: S608 - our own folder
@@ -113,7 +52,7 @@ async def test_records_are_read_alike_by_three_readers(make: Make, settings: Set
     assert by_polars.to_arrow().to_pylist() == by_arrow.to_pylist() == by_duckdb.to_pylist()
     kinds = {str(field.type).replace("large_", "").replace("_view", "") for field in by_polars.to_arrow().schema}
     assert kinds == {str(field.type) for field in by_arrow.schema}
-    pieces = list(Storage(settings.lake.url or "").pieces(sink.topic))
+    pieces = list(storage_of(settings).pieces(sink.topic))
     assert [(piece.partition, piece.day.isoformat(), piece.first, piece.last) for piece in pieces] == [
         *[(0, "2026-01-14", 0, 9), (1, "2026-01-14", 0, 4)],
         (0, "2026-01-15", 0, 9),
@@ -184,7 +123,7 @@ async def test_a_full_disk_is_waited_out(make: Make, settings: Settings, monkeyp
     await asyncio.wait_for(writing, 20)
     assert not sink.is_waiting()
     assert offsets(settings) == [(0, offset) for offset in range(10)]
-    root = Path(Storage(settings.lake.url or "").root)
+    root = Path(storage_of(settings).root)
     assert not list((root / "_pending").iterdir())
 
 
@@ -193,7 +132,7 @@ async def test_a_producer_that_claims_many_days_makes_files_of_some(make: Make, 
     await sink.load([0])
     await write(sink, 0, bays(range(100), 0, lambda offset: offset))
     assert offsets(settings) == [(0, offset) for offset in range(100)]
-    pieces = list(Storage(settings.lake.url or "").pieces())
+    pieces = list(storage_of(settings).pieces())
     assert sorted({(piece.first, piece.last) for piece in pieces}) == [(0, 31), (32, 63), (64, 95), (96, 99)]
     assert pieces[0].day == date(2026, 1, 14)
 

@@ -1,13 +1,14 @@
 """Where a file of the lake lies, and what its name says.
 
-``topic=fleet-positions/date=2026-01-14/k3jX-0003-000000000120-000000000987.parquet`` has records of partition 3 of the
-topic ``fleet-positions`` that happened on that day in UTC, with offsets from 120 to 987 of the log whose id begins with
-``k3jX``. All files of one flush have its whole span in their names, so spans of a partition follow each other.
+``topic=fleet-positions/date=2026-01-14/tG3Zk0bJQ2u7rUO4yW8c1A-0003-000000000120-000000000987.parquet`` has records of
+partition 3 of the topic ``fleet-positions`` that happened on that day in UTC, with offsets from 120 to 987 of the log
+with that id. All files of one flush have its whole span in their names, so spans of a partition follow each other.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -18,7 +19,6 @@ _NAME = re.compile(
     r"topic=(?P<topic>[^/]+)/date=(?P<day>\d{4}-\d{2}-\d{2})/"
     r"(?P<log>[^/]*)-(?P<partition>\d+)-(?P<first>\d+)-(?P<last>\d+)\.parquet"
 )
-_IN_NAMES = re.compile(r"[^A-Za-z0-9_]")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,7 +28,7 @@ class Piece:
     Attributes:
         topic: of the records.
         day: in UTC, on which they happened.
-        log: Kafka's id of the topic, by what of it may stand in a name.
+        log: Kafka's id of the topic.
         partition: of the records.
         first, last: offsets of the flush that it was written in.
     """
@@ -39,6 +39,16 @@ class Piece:
     partition: int
     first: int
     last: int
+
+    def covers(self, other: Piece) -> bool:
+        """Whether all of another piece is in this one, which was made of it and its neighbours."""
+        same = (self.topic, self.day, self.log, self.partition)
+        return (
+            self != other
+            and same == (other.topic, other.day, other.log, other.partition)
+            and self.first <= other.first
+            and other.last <= self.last
+        )
 
     @property
     def path(self) -> str:
@@ -56,6 +66,11 @@ class Piece:
         return cls(found["topic"], date.fromisoformat(found["day"]), found["log"], *numbers)
 
 
-def log_in_names(log_id: str) -> str:
-    """What of a topic's id stands in names of files."""
-    return _IN_NAMES.sub("_", log_id)
+def without_covered(pieces: Iterable[Piece]) -> list[Piece]:
+    """Pieces in order, without those that are in others: between two steps of a compaction there are both."""
+    kept: list[Piece] = []
+    # of a partition and day by their beginnings, the longer one first
+    for piece in sorted(pieces, key=lambda one: (one.topic, one.day, one.log, one.partition, one.first, -one.last)):
+        if not kept or not kept[-1].covers(piece):
+            kept.append(piece)
+    return kept

@@ -17,11 +17,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 from msgspec import Struct
@@ -31,7 +32,8 @@ from trafficapp.engine.state_rows import UNTOLD, SourceLog
 from trafficapp.engine.transactions import Outgoing, TransactionalSink
 from trafficapp.feeds.declaration import Feed
 from trafficapp.settings import Settings
-from trafficapp.stores.lake.pieces import Piece, log_in_names
+from trafficapp.stores.lake.compaction import small_neighbours
+from trafficapp.stores.lake.pieces import Piece
 from trafficapp.stores.lake.storage import Storage
 from trafficapp.stores.lake.tables import LakeTable
 from trafficapp.stores.outage import Outage
@@ -40,12 +42,19 @@ logger = logging.getLogger(__name__)
 
 
 class _Written(Struct, frozen=True, array_like=True):
-    """The files of a flush: what they are called, and the day each is of."""
+    """The files of a flush, or that of a compaction.
+
+    Attributes:
+        first, last: offsets of the span.
+        files: what they are called, and the day each is of.
+        replaced: spans of files of that day that are in it.
+    """
 
     log: str
     first: int
     last: int
     files: list[tuple[str, date]]
+    replaced: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(slots=True)
@@ -124,6 +133,43 @@ class LakeSink(TransactionalSink):
         for number, gathered in old:
             await self._flush(number, gathered)
 
+    async def compact(self) -> int:
+        """Make one file of many small ones that follow each other; returns how many it made."""
+        count = 0
+        for number, gathered in list(self._gathered.items()):
+            groups = await self._retrying(lambda: small_neighbours(self._storage, self.topic), lambda: True)
+            for group in groups:
+                log = self._owned[number].log_id if number in self._owned else None
+                if (group[0].log, group[0].partition) == (log, number):
+                    count += await self._merge(number, gathered, group)
+        return count
+
+    async def _merge(self, partition: int, gathered: _Gathered, pieces: Sequence[Piece]) -> int:
+        """Write a file with what is in others, name it as those of a flush, and let it take their place."""
+
+        def is_ours() -> bool:
+            return self._gathered.get(partition) is gathered
+
+        async with gathered.flushing:
+            if not is_ours():
+                return 0
+
+            def write() -> _Written:
+                table = pa.concat_tables([self._storage.read(piece) for piece in pieces])
+                path = self._storage.write(table.sort_by("kafka_offset"))
+                first, last = pieces[0].first, pieces[-1].last
+                spans = tuple((piece.first, piece.last) for piece in pieces)
+                return _Written(pieces[0].log, first, last, [(path, pieces[0].day)], spans)
+
+            written = await self._retrying(write, is_ours)
+            if written is None:
+                return 0
+            row = Outgoing(self.changelog, _key(partition), msgspec.json.encode(written), partition)
+            if not await self.send_apart(partition, [row]):
+                return 0
+            await self._publish(partition, written, is_ours)
+            return 1
+
     def release(self, partitions: Collection[int]) -> None:
         """Forget partitions, and what was gathered of them: the next owner reads it again."""
         super().release(partitions)
@@ -186,7 +232,7 @@ class LakeSink(TransactionalSink):
             except OSError:
                 self._storage.forget(path for path, _ in files)
                 raise
-            log = log_in_names(self._owned[partition].log_id)
+            log = self._owned[partition].log_id
             return _Written(log, records[0].offset, records[count - 1].offset, files), count
 
         return await self._retrying(write, still_owned) or (None, 0)
@@ -196,6 +242,8 @@ class LakeSink(TransactionalSink):
             for path, day in written.files:
                 piece = Piece(self.topic, day, written.log, partition, written.first, written.last)
                 self._storage.publish(path, piece)
+                for first, last in written.replaced:
+                    self._storage.delete(replace(piece, first=first, last=last))
             return True
 
         await self._retrying(publish, still_owned)

@@ -6,12 +6,14 @@ import os
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from datetime import datetime
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from trafficapp.stores.lake.pieces import PENDING_FOLDER, Piece
+from trafficapp.stores.lake.pieces import PENDING_FOLDER, Piece, without_covered
 
 #: Rows that a reader takes at once; DuckDB works by groups of about so many.
 _ROW_GROUP = 122_880
@@ -78,13 +80,45 @@ class Storage:
             _make_durable(folder)
 
     def pieces(self, topic: str | None = None) -> Iterator[Piece]:
-        """All files that readers see, in order of their paths."""
+        """All files that readers see, but those that are in others."""
+        yield from without_covered(self._all_pieces(topic))
+
+    def sizes(self, pieces: Iterable[Piece]) -> list[int]:
+        """Bytes of pieces."""
+        found = self._files.get_file_info([f"{self.root}/{piece.path}" for piece in pieces])
+        return [one.size or 0 for one in found]
+
+    def delete(self, piece: Piece) -> None:
+        """Delete a file, if it is there."""
+        with suppress(FileNotFoundError):
+            self._files.delete_file(f"{self.root}/{piece.path}")
+
+    def pending(self, older_than: datetime) -> list[str]:
+        """Files that no reader has seen, written before a time."""
+        selector = fs.FileSelector(f"{self.root}/{PENDING_FOLDER}", allow_not_found=True)
+        found = self._files.get_file_info(selector)
+        return [one.path[len(self.root) + 1 :] for one in found if one.mtime and one.mtime < older_than]
+
+    def _all_pieces(self, topic: str | None) -> Iterator[Piece]:
         below = self.root if topic is None else f"{self.root}/topic={topic}"
         selector = fs.FileSelector(below, allow_not_found=True, recursive=True)
-        for found in sorted(self._files.get_file_info(selector), key=lambda one: one.path):
+        for found in self._files.get_file_info(selector):
             piece = Piece.at(found.path[len(self.root) + 1 :])
             if piece is not None and found.type == fs.FileType.File:
                 yield piece
+
+    def dataset(self, pieces: Iterable[Piece], schema: pa.Schema, folders: pa.Schema) -> ds.Dataset:
+        """The rows of pieces of one topic, with what their folders say as columns."""
+        paths = [f"{self.root}/{piece.path}" for piece in pieces]
+        parts = ds.partitioning(folders, flavor="hive")
+        return ds.dataset(
+            paths,
+            pa.unify_schemas([schema, folders]),
+            format="parquet",
+            filesystem=self._files,
+            partitioning=parts,
+            partition_base_dir=self.root,
+        )
 
     def read(self, piece: Piece) -> pa.Table:
         """The rows of a piece."""
