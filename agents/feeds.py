@@ -7,7 +7,6 @@ feeds       writes dead letters; sends messages on by their natural key, to rule
 history     rows in Postgres
 live        documents or a log in Redis
 clickhouse  rows in ClickHouse, where the settings have one
-lake        Parquet files, where the settings say where
 ==========  ======================================================================================
 
 All of them decide by `trafficapp.feeds.decoder` which messages are accepted, so none needs to be told by another.
@@ -38,7 +37,7 @@ from trafficapp.engine.state_rows import UNTOLD, SourceLog
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.engine.transactions import Outgoing, TransactionalSink
 from trafficapp.feeds.clock import Tick, encode_tick
-from trafficapp.feeds.declaration import Convert, Current, Feed, NewestLog, Origin, kept_in_lake
+from trafficapp.feeds.declaration import Convert, Current, Feed, NewestLog, Origin
 from trafficapp.feeds.decoder import FAULTS, Accepted, FeedDecoder
 from trafficapp.feeds.rules import Rules
 from trafficapp.history_sinks import history_sink
@@ -47,7 +46,6 @@ from trafficapp.stores.clickhouse.sink import ClickHouseSink
 from trafficapp.stores.clickhouse.tables import kept_feeds
 from trafficapp.stores.feeds.documents_sink import DocumentsSink
 from trafficapp.stores.feeds.log_sink import LogSink
-from trafficapp.stores.lake.sink import LakeSink
 from trafficapp.stores.redis.connection import connect
 from trafficapp.stores.redis.read_back import KafkaReadBack
 from trafficapp.topics import DEAD_LETTERS
@@ -194,9 +192,6 @@ def register(app: TrafficApp) -> None:
     if role == "clickhouse":
         for feed in feeds_of_clickhouse(app):
             keep_in_clickhouse(app, feed)
-    if role == "lake":
-        for feed in kept_in_lake(app.feeds, app.settings):
-            keep_in_lake(app, feed)
 
 
 def refuse_clashes(feeds: Iterable[Feed[Any]], settings: Settings) -> None:
@@ -278,19 +273,6 @@ def keep_in_clickhouse(app: TrafficApp, feed: Feed[Any]) -> None:
     app.read_in_runs(sink.topic, sink, name=name, partitions=feed.partitions_in(app.settings))
     app.telemetry.watch_sink(name, sink.is_waiting)
     app.close_at_end(sink.close)
-
-
-def keep_in_lake(app: TrafficApp, feed: Feed[Any]) -> None:
-    """Keep records in files."""
-    name = f"lake_{_word(feed)}"
-    sink = LakeSink(feed, app.settings, app.telemetry.sink_rows.labels(name).inc)
-    app.read_in_runs(sink.topic, sink, name=name, partitions=feed.partitions_in(app.settings))
-    app.telemetry.watch_sink(name, sink.is_waiting)
-    app.close_at_end(sink.close)
-
-    @app.timer(interval=min(1.0, app.settings.lake.piece_seconds))
-    async def write_old() -> None:
-        await sink.write_old()
 
 
 def _word(feed: Feed[Any]) -> str:

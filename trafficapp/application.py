@@ -32,7 +32,7 @@ _ROLES: dict[str, tuple[str, ...]] = {
     ),
     "live": ("agents.live", "agents.city"),
     "clickhouse": (),
-    "lake": (),
+    "lake": ("agents.lake",),
 }
 
 

@@ -107,8 +107,9 @@ def up(
         output = held.enter_context(_log_output(folder, verbose, json_lines))
         remembered = RememberedPorts(folder)
         specs, endpoints = _plan(folder, given, output, remembered)
-        with_clickhouse = load_settings().clickhouse.url is not None
-        chosen = workers.choose_workers(worker_count, web_port, remembered, with_clickhouse=with_clickhouse)
+        settings = load_settings()
+        wanted = {"with_clickhouse": settings.clickhouse.url is not None, "with_lake": settings.lake.url is not None}
+        chosen = workers.choose_workers(worker_count, web_port, remembered, **wanted)
         _tell_taken(remembered, output)
         playing = None if no_demo else source
         everything = _Up(given, endpoints, chosen, folder, output, playing, with_feeds=not without_feeds)

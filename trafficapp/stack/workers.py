@@ -24,6 +24,7 @@ SIMULATION, RECORDING = SOURCES = ("simulation", "recording")
 FIRST_WORKER = "worker-1"
 #: Name and role of the worker that keeps rows there.
 CLICKHOUSE = "clickhouse"
+LAKE = "lake"
 READY_TIMEOUT_SECONDS = 120.0
 # A worker ends itself when it cannot be sure of its state, also again and again while the broker is away: there is
 # no number of ends that would be too many.
@@ -45,6 +46,7 @@ def choose_workers(
     remembered: ports.RememberedPorts | None = None,
     *,
     with_clickhouse: bool = False,
+    with_lake: bool = False,
 ) -> list[Worker]:
     """Return `count` workers of role streams, then one of each other role, with free web ports.
 
@@ -55,9 +57,11 @@ def choose_workers(
         web_port: None: as at the last start on the data folder.
         remembered: the data folder's ports; they stay what they are unless `web_port` is another than before.
         with_clickhouse: whether rows also go to a ClickHouse.
+        with_lake: whether records also go to Parquet files.
     """
     wanted = [(f"worker-{number + 1}", "streams", number) for number in range(count)]
-    single = ("history", "live", "alerts", "roads", "feeds", *([CLICKHOUSE] if with_clickhouse else []))
+    single = ["history", "live", "alerts", "roads", "feeds"]
+    single += [role for role, is_wanted in ((CLICKHOUSE, with_clickhouse), (LAKE, with_lake)) if is_wanted]
     wanted += [(role, role, SINK_PORT_OFFSET + number) for number, role in enumerate(single)]
     if remembered is None:
         first, taken, chosen = web_port or WEB_PORT, list[int](), list[Worker]()

@@ -14,8 +14,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from aiokafka.errors import KafkaError
+from confluent_kafka.admin import AdminClient
 
-from tests.stores.lake.fixtures import Make, bays, make, owned, settings, storage_of, write
+from tests.stores.lake.fixtures import FEED, Make, bays, make, owned, settings, storage_of, write
 from trafficapp.settings import Settings
 from trafficapp.stores.lake.storage import Storage
 
@@ -101,6 +102,19 @@ async def test_a_frozen_process_adds_nothing(make: Make, settings: Settings) -> 
         await frozen._flush(0, frozen._gathered[0])
     await write(owner, 0, bays(range(15, 20)))
     assert offsets(settings) == [(0, offset) for offset in range(20)]
+
+
+async def test_offsets_that_the_broker_forgot_are_known(make: Make, settings: Settings) -> None:
+    sink = make()
+    await sink.load([0, 1])
+    for first in range(0, 30, 10):
+        await write(sink, 0, bays(range(first, first + 10)))
+    await sink.compact()
+    await sink.close()
+    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
+    (forgotten,) = admin.delete_consumer_groups([f"{settings.app_id}-{FEED.name}-lake"]).values()
+    await asyncio.to_thread(forgotten.result)
+    assert await make().load([0, 1]) == {0: 30, 1: 0}
 
 
 async def test_a_full_disk_is_waited_out(make: Make, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 from msgspec import Struct
 
+from trafficapp.engine.kafka import partitions_of
 from trafficapp.engine.newest_rows import newest_rows
 from trafficapp.engine.state_rows import UNTOLD, SourceLog
 from trafficapp.engine.transactions import Outgoing, TransactionalSink
@@ -47,6 +48,7 @@ class _Written(Struct, frozen=True, array_like=True):
     Attributes:
         first, last: offsets of the span.
         files: what they are called, and the day each is of.
+        next_offset: behind all that was flushed; the broker forgets its own after a week without any.
         replaced: spans of files of that day that are in it.
     """
 
@@ -54,6 +56,7 @@ class _Written(Struct, frozen=True, array_like=True):
     first: int
     last: int
     files: list[tuple[str, date]]
+    next_offset: int
     replaced: tuple[tuple[int, int], ...] = ()
 
 
@@ -81,6 +84,10 @@ class LakeSink(TransactionalSink):
         feed: with a history.
         settings: of the process; ``lake.url`` must be there.
         on_written: is told how many records were written.
+
+    Attributes:
+        storage: where the files go.
+        changelog: the topic that names them.
     """
 
     takes_unreadable = False
@@ -96,13 +103,13 @@ class LakeSink(TransactionalSink):
             raise ValueError("lake.url says no place")
         self.changelog = feed.lake_changelog_in(settings)
         self._feed, self._limits = feed, settings.lake
-        self._storage = Storage(settings.lake.url)
+        self.storage = Storage(settings.lake.url)
         self._table = LakeTable(feed, settings)
         self._on_written = on_written
         self._gathered: dict[int, _Gathered] = {}
         self._written: dict[int, _Written] = {}
         self._committed: set[int] = set()
-        self._full = Outage(self._storage.name)
+        self._full = Outage(self.storage.name)
 
     async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:
         """Take over partitions: files that are named, but not seen yet, are published first."""
@@ -111,7 +118,10 @@ class LakeSink(TransactionalSink):
         for number in partitions:
             row = rows[number].get(_key(number))
             if row is not None:
-                await self._publish(number, msgspec.json.decode(row, type=_Written), lambda: True)
+                written = msgspec.json.decode(row, type=_Written)
+                await self._publish(number, written, lambda: True)
+                if written.log == self._owned[number].log_id and written.next_offset > starts[number]:
+                    starts[number] = self._owned[number].next_offset = written.next_offset
             self._gathered[number] = _Gathered()
         return starts
 
@@ -133,11 +143,17 @@ class LakeSink(TransactionalSink):
         for number, gathered in old:
             await self._flush(number, gathered)
 
+    async def named(self) -> set[str]:
+        """The files of all partitions, ours or not, that are named and perhaps not published yet."""
+        rows = await self._newest_rows(self.changelog, await partitions_of(self._settings, self.changelog))
+        written = (msgspec.json.decode(row, type=_Written) for known in rows.values() for row in known.values())
+        return {path for one in written for path, _ in one.files}
+
     async def compact(self) -> int:
         """Make one file of many small ones that follow each other; returns how many it made."""
         count = 0
         for number, gathered in list(self._gathered.items()):
-            groups = await self._retrying(lambda: small_neighbours(self._storage, self.topic), lambda: True)
+            groups = await self._retrying(lambda: small_neighbours(self.storage, self.topic), lambda: True)
             for group in groups:
                 log = self._owned[number].log_id if number in self._owned else None
                 if (group[0].log, group[0].partition) == (log, number):
@@ -155,11 +171,12 @@ class LakeSink(TransactionalSink):
                 return 0
 
             def write() -> _Written:
-                table = pa.concat_tables([self._storage.read(piece) for piece in pieces])
-                path = self._storage.write(table.sort_by("kafka_offset"))
+                table = pa.concat_tables([self.storage.read(piece) for piece in pieces])
+                path = self.storage.write(table.sort_by("kafka_offset"))
                 first, last = pieces[0].first, pieces[-1].last
                 spans = tuple((piece.first, piece.last) for piece in pieces)
-                return _Written(pieces[0].log, first, last, [(path, pieces[0].day)], spans)
+                next_offset = self._owned[partition].next_offset
+                return _Written(pieces[0].log, first, last, [(path, pieces[0].day)], next_offset, spans)
 
             written = await self._retrying(write, is_ours)
             if written is None:
@@ -228,12 +245,13 @@ class LakeSink(TransactionalSink):
             files: list[tuple[str, date]] = []
             try:
                 for day, table in tables.items():
-                    files.append((self._storage.write(table), day))
+                    files.append((self.storage.write(table), day))
             except OSError:
-                self._storage.forget(path for path, _ in files)
+                self.storage.forget(path for path, _ in files)
                 raise
             log = self._owned[partition].log_id
-            return _Written(log, records[0].offset, records[count - 1].offset, files), count
+            first, last = records[0].offset, records[count - 1].offset
+            return _Written(log, first, last, files, last + 1), count
 
         return await self._retrying(write, still_owned) or (None, 0)
 
@@ -241,9 +259,9 @@ class LakeSink(TransactionalSink):
         def publish() -> bool:
             for path, day in written.files:
                 piece = Piece(self.topic, day, written.log, partition, written.first, written.last)
-                self._storage.publish(path, piece)
+                self.storage.publish(path, piece)
                 for first, last in written.replaced:
-                    self._storage.delete(replace(piece, first=first, last=last))
+                    self.storage.delete(replace(piece, first=first, last=last))
             return True
 
         await self._retrying(publish, still_owned)
