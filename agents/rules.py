@@ -36,8 +36,6 @@ logger = logging.getLogger(__name__)
 #: Key of the row that says how far a partition is; no key of rules begins with NUL.
 _PLACE_KEY = b"\x00place"
 
-_FETCH_BYTES = 4 << 20
-
 
 class _Place(Struct):
     """How far the rules of a partition are.
@@ -89,7 +87,7 @@ class RulesSink(TransactionalSink):
     async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:
         """Take over partitions: what was remembered of them says where to read on."""
         await super().load(partitions, log)
-        rows = await self._remembered(partitions)
+        rows = await self.remembered(self._changelog, partitions)
         for number in partitions:
             known = rows[number]
             place = _Place(0, "", 0, ClockState())
@@ -148,37 +146,6 @@ class RulesSink(TransactionalSink):
             counted.labels(self._declared.name, "unreadable").inc(one.unreadable)
         one.taken = one.unreadable = 0
 
-    async def _remembered(self, partitions: Collection[int]) -> dict[int, dict[bytes, bytes]]:
-        """The newest row of each key; waits for the broker."""
-        while True:
-            began = time.monotonic()
-            try:
-                found = await self._read(partitions)
-            except (KafkaError, OSError) as error:
-                self._outage.met(error)
-                await self._outage.pause()
-                continue
-            self._outage.over()
-            count = sum(map(len, found.values()))
-            taken = time.monotonic() - began
-            logger.info("read %d rows of %s, partitions %s, in %.2f s", count, self._changelog, [*partitions], taken)
-            return found
-
-    async def _read(self, partitions: Collection[int]) -> dict[int, dict[bytes, bytes]]:
-        found: dict[int, dict[bytes, bytes]] = {number: {} for number in partitions}
-        tps = [TopicPartition(self._changelog, number) for number in partitions]
-        async with groupless_consumer(
-            self._settings, auto_offset_reset="earliest", max_partition_fetch_bytes=_FETCH_BYTES, fetch_max_wait_ms=50
-        ) as consumer:
-            consumer.assign(tps)
-            ends = await consumer.end_offsets(tps)
-            for tp in tps:
-                consumer.seek(tp, 0)
-            while [tp for tp in tps if await consumer.position(tp) < ends[tp]]:
-                for tp, records in (await consumer.getmany(timeout_ms=500)).items():
-                    _take_in(found[tp.partition], records)
-        return found
-
 
 def _is_tick(record: ConsumerRecord) -> bool:
     """Whether a record tells how far a feed was read.
@@ -199,16 +166,6 @@ def _told_by_tick(rules: PartitionRules[Any], clock: SilenceClock, tick: Tick) -
     if clock.take(tick):
         told += rules.tick(clock.clock_us)
     return told
-
-
-def _take_in(rows: dict[bytes, bytes], records: Sequence[ConsumerRecord]) -> None:
-    for record in records:
-        if record.key is None or why_unreadable(record) is not None:
-            logger.error("%s-%d: offset %d is no row, skipped", record.topic, record.partition, record.offset)
-        elif record.value is None:
-            rows.pop(record.key, None)
-        else:
-            rows[record.key] = record.value
 
 
 class Ticks:

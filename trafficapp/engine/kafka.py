@@ -6,12 +6,12 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from aiokafka import AIOKafkaConsumer, OffsetAndMetadata, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, OffsetAndMetadata, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
 from aiokafka.partitioner import murmur2
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 _TELL_AGAIN_SECONDS = 15.0
 _GROUPS_SECONDS = 10.0
 _STOP_SECONDS = 3.0
+_CHANGELOG_FETCH_BYTES = 4 << 20
 
 #: Where Kafka is: the settings, or the connection part of an aiokafka client's arguments.
 Place: TypeAlias = Settings | Mapping[str, Any]
@@ -141,6 +142,36 @@ async def groupless_consumer(place: Place, **options: Any) -> AsyncIterator[AIOK
         with suppress(TimeoutError):
             async with asyncio.timeout(_STOP_SECONDS):
                 await consumer.stop()
+
+
+async def read_to_end(
+    settings: Settings, changelog: str, starts: Mapping[int, int]
+) -> AsyncIterator[tuple[int, Sequence[ConsumerRecord]]]:
+    """Read partitions of a changelog to where they end now.
+
+    Args:
+        settings: where Kafka is.
+        changelog: the topic.
+        starts: by partition, the offset to begin at.
+
+    Raises:
+        KafkaError, OSError: the broker is away.
+    """
+    places = {TopicPartition(changelog, number): offset for number, offset in starts.items()}
+    async with groupless_consumer(
+        settings,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=_CHANGELOG_FETCH_BYTES,
+        fetch_max_wait_ms=50,
+    ) as consumer:
+        consumer.assign(list(places))
+        ends = await consumer.end_offsets(list(places))
+        for place, offset in places.items():
+            consumer.seek(place, offset)
+        # the consumer says how far it is, since compaction may have left no record at the very end
+        while [place for place in places if await consumer.position(place) < ends[place]]:
+            for place, records in (await consumer.getmany(timeout_ms=500)).items():
+                yield place.partition, records
 
 
 @lru_cache(maxsize=1 << 16)

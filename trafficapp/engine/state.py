@@ -19,16 +19,17 @@ import itertools
 import logging
 import time
 from collections import ChainMap
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
+from contextlib import aclosing
 from typing import Any
 
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
 from models.records import MALFORMED, why_unreadable
 from trafficapp.engine.fatal import Exit, end_process
-from trafficapp.engine.kafka import groupless_consumer
+from trafficapp.engine.kafka import read_to_end
 from trafficapp.engine.outbox import Outbox
 from trafficapp.engine.state_rows import (
     PARTITION_KEY_PREFIX,
@@ -42,8 +43,6 @@ from trafficapp.engine.state_rows import (
 from trafficapp.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-_FETCH_BYTES = 4 << 20
 
 
 class StateLog:
@@ -227,29 +226,13 @@ class StateLog:
             self._looks_closely = False
 
     async def _read(self, partitions: Collection[int]) -> int:
-        if not partitions:
-            return 0
-        tps = [TopicPartition(self.topic, partition) for partition in partitions]
-        async with groupless_consumer(
-            self._settings,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=_FETCH_BYTES,
-            fetch_max_wait_ms=50,
-        ) as consumer:
-            consumer.assign(tps)
-            ends = await consumer.end_offsets(tps)
-            for tp in tps:
-                consumer.seek(tp, self._position.get(tp.partition, 0))
-            count = 0
-            # the consumer says how far it is, since compaction may have left no record at the very end
-            while [tp for tp in tps if await consumer.position(tp) < ends[tp]]:
-                count += self._take_in_all(await consumer.getmany(timeout_ms=500))
-            return count
-
-    def _take_in_all(self, fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> int:
-        """Merge what was fetched; returns how many records that was."""
-        for tp, records in fetched.items():
-            for record in records:
-                self._take_in(tp.partition, record)
-            self._position[tp.partition] = records[-1].offset + 1
-        return sum(map(len, fetched.values()))
+        count = 0
+        if partitions:
+            starts = {partition: self._position.get(partition, 0) for partition in partitions}
+            async with aclosing(read_to_end(self._settings, self.topic, starts)) as found:
+                async for partition, records in found:
+                    for record in records:
+                        self._take_in(partition, record)
+                    self._position[partition] = records[-1].offset + 1
+                    count += len(records)
+        return count

@@ -18,6 +18,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord, OffsetAndMetadata, TopicPartition
@@ -25,7 +26,8 @@ from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, 
 from aiokafka.producer.message_accumulator import BatchBuilder
 from msgspec import Struct
 
-from trafficapp.engine.kafka import aiokafka_config, home_partition, kept_offsets
+from models.records import why_unreadable
+from trafficapp.engine.kafka import aiokafka_config, home_partition, kept_offsets, read_to_end
 from trafficapp.engine.state_rows import UNTOLD, SourceLog
 from trafficapp.settings import Settings
 from trafficapp.stores.outage import Outage
@@ -262,8 +264,36 @@ class TransactionalSink(ABC):
             raise
         return producer
 
+    async def remembered(self, changelog: str, partitions: Collection[int]) -> dict[int, dict[bytes, bytes]]:
+        """The newest row of each key in partitions of a changelog that this sink alone writes; waits for the broker."""
+        while True:
+            began = time.monotonic()
+            found: dict[int, dict[bytes, bytes]] = {number: {} for number in partitions}
+            try:
+                async with aclosing(read_to_end(self._settings, changelog, dict.fromkeys(partitions, 0))) as read:
+                    async for number, records in read:
+                        _take_in(found[number], records)
+            except (KafkaError, OSError) as error:
+                self._outage.met(error)
+                await self._outage.pause()
+                continue
+            self._outage.over()
+            count, taken = sum(map(len, found.values())), time.monotonic() - began
+            logger.info("read %d rows of %s, partitions %s, in %.2f s", count, changelog, [*partitions], taken)
+            return found
+
     async def _offsets(self) -> dict[TopicPartition, OffsetAndMetadata]:
         return await kept_offsets(self._settings, self._name)
+
+
+def _take_in(rows: dict[bytes, bytes], records: Sequence[ConsumerRecord]) -> None:
+    for record in records:
+        if record.key is None or why_unreadable(record) is not None:
+            logger.error("%s-%d: offset %d is no row, skipped", record.topic, record.partition, record.offset)
+        elif record.value is None:
+            rows.pop(record.key, None)
+        else:
+            rows[record.key] = record.value
 
 
 def _retrieve(acknowledgement: asyncio.Future[object]) -> None:

@@ -24,11 +24,9 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 from aiokafka import ConsumerRecord
-from aiokafka.errors import KafkaError
 from msgspec import Struct
 
 from trafficapp.engine.kafka import partitions_of
-from trafficapp.engine.newest_rows import newest_rows
 from trafficapp.engine.state_rows import UNTOLD, SourceLog
 from trafficapp.engine.transactions import Outgoing, TransactionalSink
 from trafficapp.feeds.declaration import Feed
@@ -114,7 +112,7 @@ class LakeSink(TransactionalSink):
     async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:
         """Take over partitions: files that are named, but not seen yet, are published first."""
         starts = await super().load(partitions, log)
-        rows = await self._newest_rows(self.changelog, partitions)
+        rows = await self.remembered(self.changelog, partitions)
         for number in partitions:
             row = rows[number].get(_key(number))
             if row is not None:
@@ -145,7 +143,7 @@ class LakeSink(TransactionalSink):
 
     async def named(self) -> set[str]:
         """The files of all partitions, ours or not, that are named and perhaps not published yet."""
-        rows = await self._newest_rows(self.changelog, await partitions_of(self._settings, self.changelog))
+        rows = await self.remembered(self.changelog, await partitions_of(self._settings, self.changelog))
         written = (msgspec.json.decode(row, type=_Written) for known in rows.values() for row in known.values())
         return {path for one in written for path, _ in one.files}
 
@@ -223,17 +221,6 @@ class LakeSink(TransactionalSink):
                 gathered.records = gathered.records[count:]
                 gathered.bytes = sum(len(one.value or b"") + len(one.key or b"") for one in gathered.records)
                 gathered.since = time.monotonic()
-
-    async def _newest_rows(self, changelog: str, partitions: Collection[int]) -> dict[int, dict[bytes, bytes]]:
-        while True:
-            try:
-                found = await newest_rows(self._settings, changelog, partitions)
-            except (KafkaError, OSError) as error:
-                self._outage.met(error)
-                await self._outage.pause()
-            else:
-                self._outage.over()
-                return found
 
     async def _write(
         self, partition: int, records: Sequence[ConsumerRecord], still_owned: Callable[[], bool]
