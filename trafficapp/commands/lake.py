@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 )
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="Rows printed at most.")
 def query(question: str, form: str, limit: int) -> None:
-    r"""Answer a QUESTION from the lake: one SELECT.
+    """Answer a QUESTION from the lake: one SELECT.
 
     \b
         trafficapp query "select date, count(*) from city_alerts group by date order by date"
 
     Tables have the columns that they have in Postgres, and date, topic, and the record as it came (kafka_…). The lake
     is only read, and nothing else of this machine or of the net is.
-    """
+    """  # noqa: D301 - click wants the character
     import duckdb
 
     from trafficapp.feeds.declared import FEEDS

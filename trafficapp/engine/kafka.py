@@ -6,7 +6,7 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -146,7 +146,7 @@ async def groupless_consumer(place: Place, **options: Any) -> AsyncIterator[AIOK
 
 async def read_to_end(
     settings: Settings, changelog: str, starts: Mapping[int, int]
-) -> AsyncIterator[tuple[int, Sequence[ConsumerRecord]]]:
+) -> AsyncGenerator[tuple[int, Sequence[ConsumerRecord]], None]:
     """Read partitions of a changelog to where they end now.
 
     Args:
