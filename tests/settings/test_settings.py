@@ -198,7 +198,11 @@ def test_urls_are_put_together_from_their_parts(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("variable", "value", "told"),
     [
-        ("TRAFFICAPP_WORKER__ROLE", "boss", "'streams', 'alerts', 'roads', 'feeds', 'history', 'live' or 'clickhouse'"),
+        (
+            "TRAFFICAPP_WORKER__ROLE",
+            "boss",
+            "'streams', 'alerts', 'roads', 'feeds', 'history', 'live', 'clickhouse' or 'lake'",
+        ),
         ("WINDOW_ALLOWED_LATENESS_SECONDS", "-1", "greater than or equal to 0"),
         ("TRAFFICAPP_WINDOWS__SIZE_SECONDS", "five", "valid number"),
         ("TRAFFICAPP_CONGESTION__THRESHOLD_HIGH", "0.9", "must ascend"),

@@ -162,7 +162,9 @@ async def test_a_closed_road_is_left_within_a_round_and_comes_back(
     kinds = [
         (one.alert_type, one.message)
         for record in read_log(settings.kafka.bootstrap_servers, NOTIFICATIONS)
-        if (one := decode_notification(record.value or b"")).road_name == "Via Prova"
+        # other tests may have put there what is none
+        if b"Via Prova" in (record.value or b"")
+        and (one := decode_notification(record.value or b"")).road_name == "Via Prova"
     ]
     assert ("severe_traffic", "Via Prova: closed to traffic") in kinds
     said = [

@@ -54,7 +54,8 @@ async def test_a_row_sent_again_changes_nothing(
     assert (await _stored(database))[:60] == before
     assert len(await _stored(database)) == 61
     assert (sink.counters.rows, sink.counters.repeated, sink.counters.differing) == (61, 71, 0)
-    assert not caplog.records
+    # tests that ended may still tell of servers that went with them
+    assert not [record for record in caplog.records if record.name != "trafficapp.stores.outage"]
 
 
 async def test_a_final_row_with_other_values_is_an_alarm(
