@@ -15,7 +15,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,7 +27,7 @@ from redis import Redis
 from tests.verification.compare import Comparison, report
 from tests.verification.deployment import Deployment, VerificationError, deployed, until
 from tests.verification.log import read_log
-from tests.verification.riders_plan import SECOND_US, RiderFeed, Window, Zone
+from tests.verification.riders_plan import SECOND_US, RiderFeed, RiderTruth, Window, Zone
 from trafficapp.stack import workers
 from trafficapp.topics import DEAD_LETTERS
 
@@ -97,33 +97,51 @@ def window_of(fields: Mapping[str, Any], start: datetime) -> Window:
 
 async def settle(deployment: Deployment, feed: RiderFeed) -> None:
     """Wait until every window of the plan is in the table, and nothing more comes."""
-    truth = feed.truth
 
     def stored() -> bool:
-        return int(query(deployment, "SELECT count(*) AS rows FROM rider_windows")[0]["rows"]) >= len(truth.taps)
+        rows = int(query(deployment, "SELECT count(*) AS rows FROM rider_windows")[0]["rows"])
+        truth = feed.truth
+        # those of taps that came late are stored, too, unless each of them was told as late
+        return rows >= len(truth.taps) and rows >= len(right_windows(truth, late_letters(letters_of(deployment))))
 
-    if await until(stored, _PATIENCE_SECONDS) is None:
+    if await until(stored, _PATIENCE_SECONDS, 2.0) is None:
         print(f"not every window was stored within {_PATIENCE_SECONDS:g} s")
     await asyncio.sleep(8)
 
 
-def compare_all(deployment: Deployment, feed: RiderFeed) -> bool:
-    """Compare and print everything."""
-    truth, servers = feed.truth, deployment.bootstrap_servers
-    letters = [json.loads(record.value or b"") for record in read_log(servers, DEAD_LETTERS)]
-    refused = Counter(letter["reason"] for letter in letters if letter["reason"] != "late")
+def letters_of(deployment: Deployment) -> list[dict[str, Any]]:
+    """All dead letters."""
+    return [json.loads(record.value or b"") for record in read_log(deployment.bootstrap_servers, DEAD_LETTERS)]
+
+
+def late_letters(letters: Iterable[Mapping[str, Any]]) -> Counter[Window]:
+    """How many taps of each window were told as late."""
     late: Counter[Window] = Counter()
     for letter in letters:
         if (found := _LATE(letter["detail"])) is not None:
             kind = "station" if found[2].startswith("station:") else "geohash"
             start = datetime.fromisoformat(found[1]).timestamp() // 60 * 60
             late[Window(Zone(kind, found[2].removeprefix("station:")), round(start) * SECOND_US)] += 1
+    return late
 
+
+def right_windows(truth: RiderTruth, late: Counter[Window]) -> dict[Window, tuple[int, int]]:
+    """Taps and repeats of each window, given how many were told as late."""
     right: dict[Window, tuple[int, int]] = {}
     for window in truth.taps.keys() | truth.late.keys():
         taps = len(truth.taps.get(window, ())) + len(truth.late.get(window, ())) - late[window]
         if taps:
             right[window] = taps, truth.repeated[window]
+    return right
+
+
+def compare_all(deployment: Deployment, feed: RiderFeed) -> bool:
+    """Compare and print everything."""
+    truth, servers = feed.truth, deployment.bootstrap_servers
+    letters = letters_of(deployment)
+    refused = Counter(letter["reason"] for letter in letters if letter["reason"] != "late")
+    late = late_letters(letters)
+    right = right_windows(truth, late)
     told = Comparison("windows on the topic, each once")
     topic: dict[Window, dict[str, Any]] = {}
     for record in read_log(servers, "rider-windows"):
