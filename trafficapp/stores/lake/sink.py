@@ -129,7 +129,7 @@ class LakeSink(TransactionalSink):
         if not gathered.records:
             gathered.since = time.monotonic()
         gathered.records += records
-        gathered.bytes += sum(len(record.value or b"") + len(record.key or b"") for record in records)
+        gathered.bytes += _bytes_of(records)
         gathered.still_owned = still_owned
         if len(gathered.records) >= self._limits.piece_records or gathered.bytes >= self._limits.piece_bytes:
             await self._flush(partition, gathered)
@@ -219,7 +219,7 @@ class LakeSink(TransactionalSink):
                 await self._publish(partition, written, gathered.still_owned)
                 self._on_written(count)
                 gathered.records = gathered.records[count:]
-                gathered.bytes = sum(len(one.value or b"") + len(one.key or b"") for one in gathered.records)
+                gathered.bytes = _bytes_of(gathered.records)
                 gathered.since = time.monotonic()
 
     async def _write(
@@ -265,6 +265,10 @@ class LakeSink(TransactionalSink):
                 self._full.over()
                 return done
         return None
+
+
+def _bytes_of(records: Sequence[ConsumerRecord]) -> int:
+    return sum(len(record.value or b"") + len(record.key or b"") for record in records)
 
 
 def _key(partition: int) -> bytes:
