@@ -15,15 +15,16 @@ from typing import Any
 import asyncpg
 from aiohttp import ClientWebSocketResponse, web
 from aiohttp.test_utils import TestClient, TestServer
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from redis.asyncio import Redis
 
 from agents.feeds import FeedIntake
 from models.dead_letters import DeadLetter, decode_dead_letter
 from models.records import PlainRecord
 from tests.conftest import delete_topics
+from tests.feeds.committed import read_committed
 from tests.stores.redis.redis_server import RedisServer
-from trafficapp.engine.kafka import aiokafka_config, create_topics, groupless_consumer, partitions_of
+from trafficapp.engine.kafka import aiokafka_config, create_topics, partitions_of
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.feeds.declaration import Current, Feed
 from trafficapp.settings import Settings, load_settings
@@ -125,21 +126,12 @@ class Place:
     async def runs(self, topic: str, starts: dict[int, int]) -> AsyncIterator[tuple[int, list[PlainRecord]]]:
         """What is committed from offsets on, in runs of some records."""
         found = defaultdict[int, list[PlainRecord]](list)
-        async with groupless_consumer(self.settings) as consumer:
-            places = [TopicPartition(topic, number) for number in starts]
-            consumer.assign(places)
-            ends = await consumer.end_offsets(places)
-            for place in places:
-                consumer.seek(place, starts[place.partition])
-            while any([await consumer.position(place) < ends[place] for place in places]):
-                for place, records in (await consumer.getmany(timeout_ms=100)).items():
-                    # as the engine gives them: they do not say which topic and partition they are of
-                    found[place.partition] += [
-                        PlainRecord(
-                            *(one.offset, one.timestamp, one.timestamp_type, one.key, one.value, list(one.headers))
-                        )
-                        for one in records
-                    ]
+        async for partition, records in read_committed(self.settings, topic, dict(starts)):
+            # as the engine gives them: they do not say which topic and partition they are of
+            found[partition] += [
+                PlainRecord(one.offset, one.timestamp, one.timestamp_type, one.key, one.value, list(one.headers))
+                for one in records
+            ]
         for partition, records in found.items():
             while records:
                 length = self.lengths.randrange(1, self.longest + 1)

@@ -11,12 +11,13 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from agents.feeds import FeedIntake
 from agents.rules import RulesSink
 from models.dead_letters import DeadLetter, decode_dead_letter
-from trafficapp.engine.kafka import aiokafka_config, create_topics, end_offsets, groupless_consumer, partitions_of
+from tests.feeds.committed import read_committed
+from trafficapp.engine.kafka import aiokafka_config, create_topics, end_offsets, partitions_of
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.feeds.declaration import Feed
 from trafficapp.feeds.rules import Rules
@@ -89,7 +90,8 @@ class RulesPlace:
     async def told(self, topic: str) -> list[ConsumerRecord]:
         """All that stands in a topic, partition by partition."""
         numbers = await partitions_of(self.settings, topic)
-        found = [record async for record in self._records(topic, dict.fromkeys(numbers, 0))]
+        runs = [run async for _, run in read_committed(self.settings, topic, dict.fromkeys(numbers, 0))]
+        found = [record for run in runs for record in run]
         return sorted(found, key=lambda record: (record.partition, record.offset))
 
     async def letters(self) -> list[DeadLetter]:
@@ -139,28 +141,11 @@ class RulesPlace:
             await sink.close()
 
     async def _pump(self, sink: FeedIntake | RulesSink | RowsSink | DocumentsSink) -> None:
-        starts = self._next[sink.topic]
         by_partition: dict[int, list[ConsumerRecord]] = defaultdict(list)
-        async for record in self._records(sink.topic, starts):
-            by_partition[record.partition].append(record)
-        for partition, records in by_partition.items():
-            await sink.apply(partition, records, lambda: True)
-            starts[partition] = records[-1].offset + 1
-
-    async def _records(self, topic: str, starts: dict[int, int]) -> AsyncIterator[ConsumerRecord]:
-        async with groupless_consumer(self.settings) as consumer:
-            places = [TopicPartition(topic, number) for number in starts]
-            consumer.assign(places)
-            ends = await consumer.end_offsets(places)
-            for place in places:
-                consumer.seek(place, starts[place.partition])
-            while any([await consumer.position(place) < ends[place] for place in places]):
-                for records in (await consumer.getmany(timeout_ms=100)).values():
-                    for record in records:
-                        yield record
-        for place in places:
-            # markers of transactions stand at the end
-            starts[place.partition] = max(starts[place.partition], ends[place])
+        async for partition, records in read_committed(self.settings, sink.topic, self._next[sink.topic]):
+            by_partition[partition] += records
+        for partition, run in by_partition.items():
+            await sink.apply(partition, run, lambda: True)
 
 
 @asynccontextmanager

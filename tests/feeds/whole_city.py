@@ -21,13 +21,14 @@ from agents.roads.feed import RoadFeedSink
 from agents.rules import RulesSink
 from models.dead_letters import DeadLetter, decode_dead_letter
 from models.timestamps import epoch_us
+from tests.feeds.committed import is_committed
 from tests.feeds.contract_messages import AHEAD, ON_A_ROAD, Outer
 from tests.feeds.place import PARTITIONS, Place, until
 from tests.feeds.plain_clients import CLIENTS, CODECS
 from trafficapp.areas.feeds import AREAS
 from trafficapp.batching import unpacking
 from trafficapp.batching.codecs import GZIP, LZ4, SNAPPY, ZSTD
-from trafficapp.engine.kafka import end_offsets, groupless_consumer, partitions_of
+from trafficapp.engine.kafka import end_offsets, partitions_of
 from trafficapp.engine.outbox import Outbox
 from trafficapp.feeds.declaration import Current, Feed, rules_of
 from trafficapp.feeds.declared import FEEDS
@@ -185,15 +186,7 @@ class City:
         """Wait until no transaction is open: what one sent is seen a moment after it was committed."""
         settings = self.place.settings
         tps = [TopicPartition(topic, number) for topic in topics for number in await partitions_of(settings, topic)]
-        async with (
-            groupless_consumer(settings) as committed,
-            groupless_consumer(settings, isolation_level="read_uncommitted") as written,
-        ):
-
-            async def are_over() -> bool:
-                return bool(await committed.end_offsets(tps) == await written.end_offsets(tps))
-
-            await until(are_over)
+        assert await is_committed(settings, tps, 60)
 
     async def keep(self, feed: Feed[Any]) -> None:
         """Write rows."""

@@ -170,7 +170,7 @@ async def test_a_closed_road_is_left_within_a_round_and_comes_back(
     said = [
         one
         for record in read_log(settings.kafka.bootstrap_servers, PREDICTIONS)
-        if (one := decode_prediction(record.value or b"")).road_id == NAME
+        if NAME.encode() in (record.value or b"") and (one := decode_prediction(record.value or b"")).road_id == NAME
     ]
     assert {one.source for one in said} >= {"closed"}
     assert all(one.current_speed != 44 for one in said)
