@@ -44,15 +44,47 @@ _CLOSE_SECONDS = 10.0
 _MAX_BATCH_BYTES = 900_000
 _STARTED_AT_ONCE = 8
 
-#: A transaction costs a process a millisecond of work, and the broker more, however little is in it. So the partitions
-#: of a process have no more than these together; what comes meanwhile is one run, with one transaction.
-_TRANSACTIONS_PER_SECOND = 150
-_MOST_PAUSE_SECONDS = 1.0
+#: A transaction costs a process three milliseconds of work, and the broker more, however little is in it. So the
+#: partitions of a process have no more than these together; what comes meanwhile is one run, with one transaction. The
+#: first while half of a core or less is in use, the second when a whole one is.
+_TRANSACTIONS_PER_SECOND = (150.0, 40.0)
+_MOST_PAUSE_SECONDS = 2.0
+_LOOK_SECONDS = 1.0
 
 _NO_HEADERS: list[tuple[str, bytes]] = []
 
 #: How many source partitions this process has, of all sinks.
 _sending: set[tuple[str, int]] = set()
+
+
+class _Pace:
+    """How many transactions a second a process may have: the busier it is, the more records share one."""
+
+    def __init__(self) -> None:
+        self._looked, self._used = time.monotonic(), time.process_time()
+        self.per_second = _TRANSACTIONS_PER_SECOND[0]
+
+    def pause_seconds(self) -> float:
+        """How long a partition waits behind a transaction."""
+        now = time.monotonic()
+        if now - self._looked >= _LOOK_SECONDS:
+            used = time.process_time()
+            self.per_second = per_second((used - self._used) / (now - self._looked))
+            self._looked, self._used = now, used
+        return min(len(_sending) / self.per_second, _MOST_PAUSE_SECONDS)
+
+
+def per_second(share: float) -> float:
+    """How many transactions a second a process may have.
+
+    Args:
+        share: of a core that it uses.
+    """
+    most, least = _TRANSACTIONS_PER_SECOND
+    return most + (least - most) * min(max(2 * share - 1, 0), 1)
+
+
+_pace = _Pace()
 
 
 class Outgoing(Struct, frozen=True, gc=False):
@@ -179,7 +211,7 @@ class TransactionalSink(ABC):
                 return
         self.sent(partition)
         # the next transaction; one that comes after a while need not wait
-        await asyncio.sleep(min(len(_sending) / _TRANSACTIONS_PER_SECOND, _MOST_PAUSE_SECONDS))
+        await asyncio.sleep(_pace.pause_seconds())
 
     async def send_apart(self, partition: int, outgoing: Iterable[Outgoing]) -> bool:
         """Send something that no record led to; False when the partition is not ours."""
