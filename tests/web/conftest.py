@@ -94,6 +94,8 @@ def settings_of(
         kafka={"bootstrap_servers": kafka},
         postgres={"url": database_url},
         web={"client_queue_messages": 8, "max_connections_per_socket_route": 4},
+        # nobody is cut because the machine is busy with other tests
+        events={"heartbeat_seconds": 60},
         admin={"api_key": ADMIN_KEY},
         limits={"requests_per_second": 10_000, "burst": 10_000},
     )

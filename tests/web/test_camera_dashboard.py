@@ -28,7 +28,6 @@ from trafficapp.stores.migrations import migrate
 from trafficapp.stores.postgres.time_partitions import ensure_partitions, window_partitions
 from trafficapp.windows.congestion import CongestionScale
 
-GIVES_UP_SECONDS = 5.0
 #: How many windows are kept of each camera, of the first a day's.
 WINDOWS = {"cam_01": 17_270, "cam_02": 3000, "cam_03": 900}
 #: From this one back they are copied into the tables; the newer ones take the way that they take in production.
@@ -131,8 +130,7 @@ async def backend(history_worker: Worker, database_url: str) -> AsyncIterator[Ba
     await store(tables, *alerts)
     await keep_open(redis, *alerts)
     assert await history_worker.context.registry.refresh()
-    timeout = aiohttp.ClientTimeout(total=GIVES_UP_SECONDS)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    async with aiohttp.ClientSession() as session:
         yield Backend(session, str(history_worker.client.make_url("")).rstrip("/"), tables, history_worker)
     await tables.close()
 

@@ -134,6 +134,7 @@ class RoutePlanning:
         self._closed_conditions = ClosedConditions()
         self._seen: dict[str, bytes] = {}
         self._taking = asyncio.Lock()
+        self._is_loaded = asyncio.Event()
         self._subscription = Subscription(
             connect, graph_channel(settings.city), self._look, lambda client, _: self._look(client)
         )
@@ -142,7 +143,7 @@ class RoutePlanning:
 
     def start(self) -> None:
         """Begin to load the graph; the worker does not wait for it."""
-        self._tasks.start(self._run())
+        self._tasks.start(self._load(), self._hear(), self._look_now_and_then())
 
     async def stop(self) -> None:
         """Stop listening; the graph stays."""
@@ -240,7 +241,7 @@ class RoutePlanning:
 
     # ------------------------------------------------------------------ loading
 
-    async def _run(self) -> None:
+    async def _load(self) -> None:
         while self._planner is None:
             try:
                 planner = await asyncio.to_thread(lambda: RoutePlanner(city_graph(self._settings)))
@@ -251,9 +252,14 @@ class RoutePlanning:
                 logger.error("the road graph cannot be loaded: %s", error)
                 await asyncio.sleep(_LOAD_AGAIN_SECONDS)
         self._telemetry.graph_loaded.set(1)
-        await asyncio.gather(self._subscription.run(), self._look_now_and_then())
+        self._is_loaded.set()
+
+    async def _hear(self) -> None:
+        await self._is_loaded.wait()
+        await self._subscription.run()
 
     async def _look_now_and_then(self) -> None:
+        await self._is_loaded.wait()
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
