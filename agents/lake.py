@@ -1,18 +1,19 @@
-"""The agents of the role ``lake``: records of feeds into Parquet files, and what keeps these few and none too old."""
+"""The agents of the role ``lake``: records into Parquet files, and what keeps these few and none too old."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from datetime import UTC, datetime
-from typing import Any
 
 from trafficapp.engine.app import TrafficApp
-from trafficapp.feeds.declaration import Feed, kept_in_lake
 from trafficapp.settings import SettingsError
 from trafficapp.stores.lake.compaction import expired, left_over
+from trafficapp.stores.lake.kept import lake_tables
 from trafficapp.stores.lake.sink import LakeSink
 from trafficapp.stores.lake.storage import Storage
+from trafficapp.stores.lake.tables import LakeTable
+from trafficapp.topics import kept_in_lake
 
 logger = logging.getLogger(__name__)
 
@@ -24,10 +25,12 @@ def register(app: TrafficApp) -> None:
     """Put them on an application.
 
     Raises:
-        SettingsError: the settings name a feed that cannot be kept, or a place that is none.
+        SettingsError: the settings name something that cannot be kept, or a place that is none.
     """
     try:
-        sinks = [_keep(app, feed) for feed in kept_in_lake(app.feeds, app.settings)]
+        kept = kept_in_lake(app.feeds, app.settings)
+        tables = lake_tables(app.feeds, app.settings) if kept else {}
+        sinks = [_keep(app, tables[name], partitions) for name, partitions in kept.items()]
     except ValueError as error:
         raise SettingsError(str(error)) from None
     if not sinks:
@@ -52,10 +55,10 @@ def register(app: TrafficApp) -> None:
         await asyncio.to_thread(_sweep, sinks[0].storage, app.settings.lake.days, named)
 
 
-def _keep(app: TrafficApp, feed: Feed[Any]) -> LakeSink:
-    name = f"lake_{feed.name.replace('-', '_')}"
-    sink = LakeSink(feed, app.settings, app.telemetry.sink_rows.labels(name).inc)
-    app.read_in_runs(sink.topic, sink, name=name, partitions=feed.partitions_in(app.settings))
+def _keep(app: TrafficApp, table: LakeTable, partitions: int) -> LakeSink:
+    name = f"lake_{table.name.replace('-', '_')}"
+    sink = LakeSink(table, app.settings, app.telemetry.sink_rows.labels(name).inc)
+    app.read_in_runs(sink.topic, sink, name=name, partitions=partitions)
     app.telemetry.watch_sink(name, sink.is_waiting)
     app.close_at_end(sink.close)
     return sink

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from trafficapp.feeds.declaration import Feed, kept_in_lake, number_in, rules_of
+from trafficapp.feeds.declaration import Feed, number_in, rules_of
 from trafficapp.settings import Settings
 
 EVENTS_RAW = "traffic.events.raw"
@@ -23,6 +23,9 @@ GPS_DATA = "gps_data"
 
 #: All roads of a city are predicted together, so their checked observations meet in one partition: decision 0013.
 CITY_PARTITIONS = 1
+
+#: What of cameras goes to the lake, beside what feeds have: topics, by what they are called in ``lake.feeds``.
+CAMERAS_IN_LAKE = {"events": EVENTS_RAW, "metrics": METRICS, "alerts": ALERTS}
 
 #: The largest record of ours. A dead letter holds a refused message as base64, so it is larger than what
 #: came in; a state row holds every vehicle of a camera's open windows.
@@ -149,15 +152,36 @@ def declared_topics(settings: Settings, feeds: Iterable[Feed[Any]] = ()) -> list
     declared = {topic.name: topic for topic in listed}
     feeds = list(feeds)
     declared |= {topic.name: topic for feed in feeds for topic in topics_of(feed, settings)}
-    for feed in kept_in_lake(feeds, settings):
-        name = feed.lake_changelog_in(settings)
-        declared[name] = TopicDeclaration(name, "partition", feed.partitions_in(settings), copies, changelog)
+    for subject, count in kept_in_lake(feeds, settings).items():
+        name = lake_changelog(settings, subject)
+        declared[name] = TopicDeclaration(name, "partition", count, copies, changelog)
     for rules in rules_of(feeds):
         partitions = rules.partitions_in(settings)
         inner = TopicDeclaration(rules.topic_in(settings), rules.key, partitions, copies, retention | large)
         kept = TopicDeclaration(rules.changelog_in(settings), rules.key, partitions, copies, changelog | large)
         declared |= {inner.name: inner, kept.name: kept}
     return list(declared.values())
+
+
+def kept_in_lake(feeds: Iterable[Feed[Any]], settings: Settings) -> dict[str, int]:
+    """What goes to the lake, by name, and how many partitions its topic has; nothing where there is no lake.
+
+    Raises:
+        ValueError: the settings name a feed that has no history or is not there.
+    """
+    if settings.lake.url is None:
+        return {}
+    found = dict.fromkeys(CAMERAS_IN_LAKE, settings.kafka.partitions)
+    found |= {feed.name: feed.partitions_in(settings) for feed in feeds if feed.history is not None}
+    wanted = settings.lake.feeds
+    if unknown := [name for name in wanted if name not in found]:
+        raise ValueError(f"lake.feeds names {unknown[0]}; what has a history is: {', '.join(sorted(found))}")
+    return {name: count for name, count in found.items() if not wanted or name in wanted}
+
+
+def lake_changelog(settings: Settings, name: str) -> str:
+    """The topic that names the files of the lake, of what is called so in ``lake.feeds``."""
+    return f"{settings.app_id}-{name}-lake-changelog"
 
 
 def topics_of(feed: Feed[Any], settings: Settings) -> list[TopicDeclaration]:

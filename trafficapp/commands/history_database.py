@@ -25,7 +25,8 @@ def _wait_for_postgres(database_url: str, wait_seconds: float) -> None:
     """
     import asyncpg
 
-    from trafficapp.stores.postgres.connection import Abandoned, address_of, wait_until_up
+    from trafficapp.stores.outage import Abandoned
+    from trafficapp.stores.postgres.connection import address_of, wait_until_up
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     deadline = time.monotonic() + wait_seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,15 +40,17 @@ def query(question: str, form: str, limit: int) -> None:
     import duckdb
 
     from trafficapp.feeds.declared import FEEDS
-    from trafficapp.stores.lake.queries import NotASelect, ask, tables
+    from trafficapp.stores.lake.kept import lake_tables
+    from trafficapp.stores.lake.queries import NotASelect, ask, filled
 
     settings = settings_or_message()
     storage = _storage(settings)
+    tables = lake_tables(FEEDS, settings).values()
     try:
-        found = ask(storage, FEEDS, settings, question)
+        found = ask(storage, tables, question)
         names, rows = [str(column[0]) for column in found.description], found.fetchmany(limit + 1)
     except (NotASelect, duckdb.Error) as error:
-        there = ", ".join(sorted(tables(storage, FEEDS, settings))) or "none yet"
+        there = ", ".join(sorted(filled(storage, tables))) or "none yet"
         raise click.ClickException(f"{error}\nTables in the lake: {there}") from None
     except OSError as error:
         raise click.ClickException(f"{storage.name} cannot be read: {error}") from None
@@ -62,8 +65,11 @@ def lake() -> None:
 
 
 @lake.command()
-@click.option("--feed", "names", multiple=True, help="Of this feed alone; may be given again. Else of all.")
-def restore(names: tuple[str, ...]) -> None:
+@click.option(
+    "--only", "names", multiple=True, help="Of this feed, or of events, metrics or alerts, alone; may be given again."
+)
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Leave out what happened before this day, in UTC.")
+def restore(names: tuple[str, ...], since: datetime | None) -> None:
     """Fill Postgres from the lake, after `trafficapp migrate` and before workers start.
 
     What is there already stays as it is; a run that was stopped goes on where it was.
@@ -71,20 +77,20 @@ def restore(names: tuple[str, ...]) -> None:
     from trafficapp.commands.troubles import told_in_a_sentence
     from trafficapp.engine.state_rows import OtherLog
     from trafficapp.feeds.declared import FEEDS
-    from trafficapp.history_sinks import history_sink
+    from trafficapp.stores.lake.kept import lake_tables, restoring_sink
     from trafficapp.stores.lake.restore import restore as fill
 
     settings = settings_or_message()
     storage = _storage(settings)
-    feeds = {feed.name: feed for feed in FEEDS if feed.history is not None}
-    if unknown := [name for name in names if name not in feeds]:
-        raise click.BadParameter(f"{unknown[0]} is none of {', '.join(sorted(feeds))}", param_hint="--feed")
+    tables = lake_tables(FEEDS, settings)
+    if unknown := [name for name in names if name not in tables]:
+        raise click.BadParameter(f"{unknown[0]} is none of {', '.join(sorted(tables))}", param_hint="--only")
 
     async def run() -> None:
-        for name in names or feeds:
-            sink = history_sink(feeds[name], settings)
+        for name in names or tables:
+            sink = restoring_sink(name, FEEDS, settings)
             try:
-                count = await fill(storage, sink)
+                count = await fill(storage, sink, since=since.date() if since else date.min)
             except OtherLog as error:
                 raise click.ClickException(f"{name}: {error}") from None
             finally:

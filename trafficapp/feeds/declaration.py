@@ -376,10 +376,6 @@ class Feed(Generic[Message]):
         """Name of the consumer group, and of the producers, of what checks it."""
         return f"{settings.app_id}-{self.name}-intake"
 
-    def lake_changelog_in(self, settings: Settings) -> str:
-        """Name of the topic that names the files of the lake."""
-        return f"{settings.app_id}-{self.name}-lake-changelog"
-
     def topic_in(self, settings: Settings) -> str:
         """Name of the topic that producers write."""
         return self.topic if isinstance(self.topic, str) else self.topic(settings)
@@ -398,21 +394,6 @@ def rules_of(feeds: Iterable[Feed[Any]]) -> list[Rules[Any]]:
     """The rules that feeds send to, each once."""
     found = [feed.sends.to for feed in feeds if feed.sends is not None]
     return list({rules.name: rules for rules in found if isinstance(rules, Rules)}.values())
-
-
-def kept_in_lake(feeds: Iterable[Feed[Any]], settings: Settings) -> list[Feed[Any]]:
-    """The feeds whose records go to the lake; none where there is none.
-
-    Raises:
-        ValueError: the settings name one that has no history or is not there.
-    """
-    if settings.lake.url is None:
-        return []
-    with_history = {feed.name: feed for feed in feeds if feed.history is not None}
-    wanted = settings.lake.feeds
-    if unknown := [name for name in wanted if name not in with_history]:
-        raise ValueError(f"lake.feeds names {unknown[0]}; feeds with a history are: {', '.join(sorted(with_history))}")
-    return [feed for name, feed in with_history.items() if not wanted or name in wanted]
 
 
 def number_in(number: Number, settings: Settings) -> float:

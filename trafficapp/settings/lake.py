@@ -10,7 +10,7 @@ _SCHEMES = ("file", "s3")
 
 
 class LakeSettings(Section):
-    """Parquet files of all records of feeds, written by workers of the role ``lake``. Without ``url`` none are.
+    """Parquet files of all records, written by workers of the role ``lake``. Without ``url`` none are.
 
     Keys of an S3 storage are read from the environment as its own clients do (``AWS_ACCESS_KEY_ID`` and so on).
     """
@@ -19,7 +19,8 @@ class LakeSettings(Section):
         None, description="Where the files go: file:///a/folder, or s3://bucket/prefix?endpoint_override=host:port."
     )
     feeds: tuple[str, ...] = Field(
-        (), description="Names of the feeds whose records go there; empty: of every feed that has a history."
+        (),
+        description="What goes there: names of feeds that have a history, and events, metrics or alerts; empty: all.",
     )
     piece_records: int = Field(50_000, ge=100, le=1_000_000, description="Records of one partition in a file at most.")
     piece_bytes: int = Field(

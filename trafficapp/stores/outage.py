@@ -6,12 +6,22 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeVar
 
 logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
+
+#: Between tries of `retrying`.
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
+
+_Result = TypeVar("_Result")
+
+
+class Abandoned(Exception):
+    """The work was given up while a store was away: the process stops or the partition has gone."""
 
 
 def pauses(first_seconds: float, longest_seconds: float) -> Iterator[float]:
@@ -61,3 +71,39 @@ class Outage:
     async def pause(self) -> None:
         """Wait before the next try; a little longer each time, up to two seconds. For one who tries at a time."""
         await asyncio.sleep(next(self._pauses) * random.uniform(0.75, 1.25))
+
+
+async def retrying(
+    action: Callable[[], Awaitable[_Result]],
+    outage: Outage,
+    may_go_on: Callable[[], bool],
+    is_transient: Callable[[Exception], bool],
+    longest_pause_seconds: float = LONGEST_PAUSE_SECONDS,
+) -> _Result:
+    """Do something until it does not fail for a transient reason.
+
+    Args:
+        action: what to do; each attempt calls it anew.
+        outage: tells people.
+        may_go_on: asked before each attempt.
+        is_transient: whether trying the same again may work.
+        longest_pause_seconds: between two attempts.
+
+    Raises:
+        Abandoned: `may_go_on` said no.
+        Exception: what `action` raised, when it is not transient.
+    """
+    # of this action alone: several may try at the same time, and tell one outage
+    waits = pauses(FIRST_PAUSE_SECONDS, longest_pause_seconds)
+    while may_go_on():
+        try:
+            result = await action()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            outage.met(error)
+            await asyncio.sleep(next(waits))
+        else:
+            outage.over()
+            return result
+    raise Abandoned(f"{outage.name} was given up")

@@ -121,6 +121,6 @@ def test_a_fault_of_ours_is_no_fault_of_a_message() -> None:
     sink = RowsSink(feed, load_settings())
     records: Any = [PlainRecord(0, RECORD_US // 1000, 1, key, value)]
     assert sink.decode(records)[1].unreadable == 0
-    sink._maker = Broken(feed, feed.history, UTC)
+    sink._rows.maker = Broken(feed, feed.history, UTC)
     with pytest.raises(TypeError, match="a fault of ours"):
         sink.decode(records)

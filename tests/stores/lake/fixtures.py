@@ -18,6 +18,7 @@ from trafficapp.engine.kafka import create_topics
 from trafficapp.settings import Settings, load_settings
 from trafficapp.stores.lake.sink import LakeSink
 from trafficapp.stores.lake.storage import Storage
+from trafficapp.stores.lake.tables import FeedTable
 from trafficapp.topics import declared_topics
 
 NOON_US = 1_768_392_000_000_000  # 2026-01-14T12:00:00Z
@@ -49,7 +50,7 @@ async def make(settings: Settings) -> AsyncIterator[Make]:
     made: list[LakeSink] = []
 
     def make() -> LakeSink:
-        made.append(LakeSink(FEED, settings))
+        made.append(LakeSink(FeedTable(FEED, settings), settings))
         return made[-1]
 
     yield make

@@ -19,6 +19,7 @@ from trafficapp.stores.lake.pieces import Piece, without_covered
 from trafficapp.stores.lake.queries import ask
 from trafficapp.stores.lake.restore import in_order
 from trafficapp.stores.lake.storage import Storage
+from trafficapp.stores.lake.tables import FeedTable
 
 __all__ = ["make", "settings"]
 
@@ -26,7 +27,7 @@ __all__ = ["make", "settings"]
 def offsets(settings: Settings) -> list[int]:
     """All that a question finds, and the restored records: they are the same."""
     storage = storage_of(settings)
-    asked = ask(storage, [FEED], settings, "SELECT kafka_offset FROM parking_bays ORDER BY ALL").fetchall()
+    asked = ask(storage, [FeedTable(FEED, settings)], "SELECT kafka_offset FROM parking_bays ORDER BY ALL").fetchall()
     found = [int(offset) for (offset,) in asked]
     assert [record.offset for record in in_order(storage, storage.pieces(), 0)] == found
     return found

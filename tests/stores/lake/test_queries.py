@@ -12,6 +12,7 @@ from tests.stores.lake.fixtures import FEED, Make, bays, make, settings, storage
 from trafficapp.cli import main
 from trafficapp.settings import Settings
 from trafficapp.stores.lake.queries import NotASelect, ask
+from trafficapp.stores.lake.tables import FeedTable
 
 __all__ = ["make", "settings"]
 
@@ -23,7 +24,7 @@ async def test_a_question_is_answered_from_all_files(make: Make, settings: Setti
     await write(sink, 1, bays(range(10), 1))
     await write(sink, 0, bays(range(30, 40)))
     question = "SELECT date, count(*) AS bays, sum(occupied::int) FROM parking_bays GROUP BY date ORDER BY date"
-    found = ask(storage_of(settings), [FEED], settings, question)
+    found = ask(storage_of(settings), [FeedTable(FEED, settings)], question)
     assert [(str(day), count, int(occupied)) for day, count, occupied in found.fetchall()] == [
         ("2026-01-14", 30, 15),
         ("2026-01-15", 10, 5),
@@ -32,7 +33,7 @@ async def test_a_question_is_answered_from_all_files(make: Make, settings: Setti
     question = (
         "SELECT bay_id, observed_at, topic FROM parking_bays WHERE date = '2026-01-16' ORDER BY observed_at LIMIT 1"
     )
-    (one,) = ask(storage_of(settings), [FEED], settings, question).fetchall()
+    (one,) = ask(storage_of(settings), [FeedTable(FEED, settings)], question).fetchall()
     assert (one[0], str(one[1]), one[2]) == ("b0-2", "2026-01-16 12:00:02+00:00", sink.topic)
 
 
@@ -50,7 +51,7 @@ async def test_a_question_is_answered_from_all_files(make: Make, settings: Setti
 async def test_only_one_select_is_taken(make: Make, settings: Settings, question: str) -> None:
     root = storage_of(settings).root
     with pytest.raises(NotASelect):
-        ask(storage_of(settings), [FEED], settings, question.replace("{}", root))
+        ask(storage_of(settings), [FeedTable(FEED, settings)], question.replace("{}", root))
 
 
 @pytest.mark.parametrize("function", ["read_csv", "read_text", "read_blob", "read_parquet", "glob"])
@@ -61,9 +62,9 @@ async def test_a_question_opens_no_file_of_this_machine(make: Make, settings: Se
     storage = storage_of(settings)
     (piece,) = storage.pieces()
     with pytest.raises(duckdb.PermissionException):
-        ask(storage, [FEED], settings, f"SELECT * FROM {function}('{storage.root}/{piece.path}')").fetchall()  # noqa: S608
+        ask(storage, [FeedTable(FEED, settings)], f"SELECT * FROM {function}('{storage.root}/{piece.path}')").fetchall()  # noqa: S608
     with pytest.raises(duckdb.CatalogException):
-        ask(storage, [FEED], settings, "SELECT * FROM storage")
+        ask(storage, [FeedTable(FEED, settings)], "SELECT * FROM storage")
 
 
 async def test_the_command_prints_rows(make: Make, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from tests.stores.postgres.proxy import Proxy
 from trafficapp.settings import load_settings
+from trafficapp.stores.outage import Abandoned
 from trafficapp.stores.postgres.connection import (
-    Abandoned,
     address_of,
     create_pool,
     is_transient,

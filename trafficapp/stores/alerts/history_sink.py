@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
 
-from models.alerts import AlertEvent, decode_alert_event
-from models.records import MALFORMED
+from models.alerts import AlertAction, AlertEvent, decode_alert_event
 from models.timestamps import epoch_us
 from trafficapp.settings import Settings
 from trafficapp.stores.postgres.rows import StoredTime, column_arrays, columns_of, storable, write_all, write_new
 from trafficapp.stores.postgres.sink import HistorySink, SinkCounters, postgres_time
+from trafficapp.stores.record_rows import RecordRows
 from trafficapp.topics import ALERTS
 
 if TYPE_CHECKING:
@@ -23,9 +22,7 @@ if TYPE_CHECKING:
 
     from trafficapp.stores.postgres.connection import Connection
 
-_log = logging.getLogger(__name__)
-
-#: The columns of `_COLUMNS`.
+#: The values of `COLUMNS`.
 AlertColumns: TypeAlias = tuple[
     uuid.UUID, int, str, str, str | None, str, str, str | None, float | None, str, str,
     StoredTime, StoredTime, StoredTime, StoredTime | None,
@@ -33,7 +30,8 @@ AlertColumns: TypeAlias = tuple[
 #: alert_id, acknowledged_by, acknowledged_at.
 Acknowledgement: TypeAlias = tuple[uuid.UUID, str, StoredTime]
 
-_COLUMNS = {
+#: Types by name, in the order of a row.
+COLUMNS = {
     "id": "uuid",
     "revision": "integer",
     "severity": "text",
@@ -44,17 +42,17 @@ _COLUMNS = {
     "congestion_level": "text",
     "congestion_score": "double precision",
     "rule": "text",
-    "rule_values": "text",
+    "rule_values": "jsonb",
     "since": "timestamptz",
     "triggered_at": "timestamptz",
     "updated_at": "timestamptz",
     "resolved_at": "timestamptz",
 }
-_VALUES = [name for name in _COLUMNS if name != "id"]
+_VALUES = [name for name in COLUMNS if name != "id"]
 _UPSERT = f"""
-    INSERT INTO alerts ({", ".join(_COLUMNS)})
-    SELECT {", ".join(_COLUMNS).replace("rule_values", "rule_values::jsonb")}
-    FROM unnest({column_arrays(_COLUMNS)}) AS sent ({", ".join(_COLUMNS)}) ORDER BY id
+    INSERT INTO alerts ({", ".join(COLUMNS)})
+    SELECT {", ".join(COLUMNS).replace("rule_values", "rule_values::jsonb")}
+    FROM unnest({column_arrays(COLUMNS | {"rule_values": "text"})}) AS sent ({", ".join(COLUMNS)}) ORDER BY id
     ON CONFLICT (id) DO UPDATE SET ({", ".join(_VALUES)}) = ROW (EXCLUDED.{", EXCLUDED.".join(_VALUES)})
     WHERE alerts.revision < EXCLUDED.revision
 """  # noqa: S608 - put together from the constants above
@@ -100,12 +98,8 @@ class HistoryAlertsSink(HistorySink[AlertBatch]):
     def decode(self, records: Sequence[ConsumerRecord]) -> tuple[AlertBatch, SinkCounters]:
         """Turn steps into rows."""
         batch, counters = AlertBatch(), SinkCounters()
-        for record in records:
-            try:
-                _add(batch, counters, decode_alert_event(record.value or b""))
-            except MALFORMED as error:
-                _log.error("%s at offset %d is no alert and was left out: %s", ALERTS, record.offset, error)
-                counters.unreadable += 1
+        for _, step in alert_steps(self.topic).of(records, counters):
+            _add(batch, counters, step)
         return batch, counters
 
     async def ensure_partitions(self, connection: Connection, batch: AlertBatch) -> None:
@@ -126,17 +120,43 @@ class HistoryAlertsSink(HistorySink[AlertBatch]):
         )
 
 
-def _add(batch: AlertBatch, counters: SinkCounters, event: AlertEvent) -> None:
-    alert_id = uuid.UUID(event.id)
-    if event.action != "acknowledged":
+class AlertStep(NamedTuple):
+    """A step of an alert, as its rows.
+
+    Attributes:
+        action: what happened.
+        alert: the row of the alert as of then.
+        acknowledgement: that of who has taken it on by then, if anybody has.
+    """
+
+    action: AlertAction
+    alert: AlertColumns
+    acknowledgement: Acknowledgement | None
+
+
+def alert_steps(topic: str = ALERTS) -> RecordRows[AlertStep]:
+    """Reads records into rows."""
+    return RecordRows(topic, "alert", _step)
+
+
+def _step(record: ConsumerRecord) -> AlertStep:
+    event = decode_alert_event(record.value or b"")
+    alert_id, taken_on = uuid.UUID(event.id), None
+    if event.acknowledged_by is not None and event.acknowledged_at is not None:
+        taken_on = alert_id, storable(event.acknowledged_by), postgres_time(epoch_us(event.acknowledged_at))
+    return AlertStep(event.action, _columns(alert_id, event), taken_on)
+
+
+def _add(batch: AlertBatch, counters: SinkCounters, step: AlertStep) -> None:
+    alert_id, revision = step.alert[:2]
+    if step.action != "acknowledged":
         known = batch.alerts.get(alert_id)
-        if known is None or known[1] < event.revision:
-            batch.alerts[alert_id] = _columns(alert_id, event)
+        if known is None or known[1] < revision:
+            batch.alerts[alert_id] = step.alert
         else:
             counters.repeated += 1
-    elif event.acknowledged_by is not None and event.acknowledged_at is not None:
-        when = postgres_time(epoch_us(event.acknowledged_at))
-        batch.acknowledgements.setdefault(alert_id, (alert_id, storable(event.acknowledged_by), when))
+    elif step.acknowledgement is not None:
+        batch.acknowledgements.setdefault(alert_id, step.acknowledgement)
 
 
 def _columns(alert_id: uuid.UUID, event: AlertEvent) -> AlertColumns:

@@ -75,7 +75,7 @@ class HistoryAreasSink(RowsSink):
         super().__init__(AREAS, settings, should_stop)
         conflict = settings.areas.conflict
         self.new_batch = lambda: AreaBatch(conflict)
-        self._area_row = AreaRowMaker(settings.areas, self._decoder.zone).row
+        self._area_row = AreaRowMaker(settings.areas, self._rows.decoder.zone).row
         self._upsert = upsert(settings.areas)
         self._conflict = ", ".join(conflict)
 

@@ -6,7 +6,7 @@ its key, and how far its time is ahead of its record. Late and repeated detectio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from trafficapp.stores.postgres.rows import NUL, REPLACEMENT
@@ -15,22 +15,18 @@ from trafficapp.windows.acceptance import Acceptance, Picture, Record, Refused
 
 EventRow: TypeAlias = tuple[object, ...]
 
-COLUMNS = (
-    "camera_id",
-    "ts",
-    "vehicle_id",
-    "class",
-    "frame_id",
-    "confidence",
-    "bbox_x",
-    "bbox_y",
-    "bbox_w",
-    "bbox_h",
-    "centroid_x",
-    "centroid_y",
-    "lane_id",
-    "speed_kmh",
-)
+#: Types by name, in the order of a row.
+COLUMNS = {
+    "camera_id": "text",
+    "ts": "timestamptz",
+    "vehicle_id": "text",
+    "class": "text",
+    "frame_id": "bigint",
+    "confidence": "double precision",
+    **dict.fromkeys(("bbox_x", "bbox_y", "bbox_w", "bbox_h", "centroid_x", "centroid_y"), "double precision"),
+    "lane_id": "smallint",
+    "speed_kmh": "double precision",
+}
 
 
 class EventRows:
@@ -60,6 +56,14 @@ class EventRows:
             elif type(one) is Refused:
                 rejected += sum(part.events for part in one.parts)
         return rows, rejected
+
+    def pictures(self, records: Sequence[Record]) -> Iterator[tuple[Picture, list[EventRow]]]:
+        """What is accepted, picture by picture, in order: its rows."""
+        for one in self._reader.read(records):
+            if type(one) is Picture and one.seen:
+                rows: list[EventRow] = []
+                _append_rows(rows, one)
+                yield one, rows
 
 
 def _append_rows(rows: list[EventRow], picture: Picture) -> None:

@@ -50,7 +50,7 @@ class HistoryEventsSink(HistorySink[list[EventRow]]):
         """COPY the rows."""
 
         async def copy(rows: Sequence[EventRow]) -> None:
-            await connection.copy_records_to_table(EVENTS_TABLE, records=rows, columns=COLUMNS)
+            await connection.copy_records_to_table(EVENTS_TABLE, records=rows, columns=list(COLUMNS))
 
         if isolating:
             counters.unstorable = await write_what_fits(connection, batch, copy)

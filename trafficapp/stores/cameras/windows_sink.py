@@ -10,13 +10,13 @@ import asyncpg
 import msgspec
 
 from models.cameras.window_rows import decode_window_row
-from models.records import MALFORMED
 from models.timestamps import epoch_us
 from trafficapp.settings import Settings
 from trafficapp.stores.cameras.rollups import RECOMPUTE_HOUR, adding
 from trafficapp.stores.postgres.rows import columns_of, days_of, storable, write_all
 from trafficapp.stores.postgres.sink import HistorySink, SinkCounters, postgres_time, write_what_fits
 from trafficapp.stores.postgres.time_partitions import METRICS_TABLE, window_partitions
+from trafficapp.stores.record_rows import RecordRows
 from trafficapp.topics import METRICS
 
 if TYPE_CHECKING:
@@ -27,26 +27,32 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _Time: TypeAlias = tuple[int]
-#: The columns of `_KEY`, then those of `_VALUES`.
+#: The values of `COLUMNS`.
 MetricsRow: TypeAlias = tuple[
     str, _Time, int | None, _Time, int, str, float | None, float | None, int, str, float | None, int
 ]
 
 _encode_counts = msgspec.json.Encoder().encode
 
-_KEY = "camera_id, window_start, lane_id"
-_VALUES = (
-    "window_end, vehicle_count, counts_by_class, avg_speed_kmh, stopped_ratio, "
-    "queue_length, congestion_level, congestion_score, detections"
-)
-_COLUMNS = f"{_KEY}, {_VALUES}".split(", ")
-_STAGE = """
-    CREATE TEMPORARY TABLE sent_metrics (
-        camera_id text, window_start timestamptz, lane_id smallint, window_end timestamptz, vehicle_count integer,
-        counts_by_class text, avg_speed_kmh double precision, stopped_ratio double precision, queue_length integer,
-        congestion_level text, congestion_score double precision, detections integer
-    ) ON COMMIT DELETE ROWS
-"""
+#: Types by name, in the order of a row: first the key.
+COLUMNS = {
+    "camera_id": "text",
+    "window_start": "timestamptz",
+    "lane_id": "smallint",
+    "window_end": "timestamptz",
+    "vehicle_count": "integer",
+    "counts_by_class": "jsonb",
+    "avg_speed_kmh": "double precision",
+    "stopped_ratio": "double precision",
+    "queue_length": "integer",
+    "congestion_level": "text",
+    "congestion_score": "double precision",
+    "detections": "integer",
+}
+_KEY, _VALUES = ", ".join(list(COLUMNS)[:3]), ", ".join(list(COLUMNS)[3:])
+# JSON is a text until it is in the table
+_STAGED = ", ".join(f"{name} {kind.replace('jsonb', 'text')}" for name, kind in COLUMNS.items())
+_STAGE = f"CREATE TEMPORARY TABLE sent_metrics ({_STAGED}) ON COMMIT DELETE ROWS"
 _SENT = _VALUES.replace("counts_by_class", "counts_by_class::jsonb")
 _INSERT = adding(
     f"INSERT INTO traffic_metrics ({_KEY}, {_VALUES}) SELECT {_KEY}, {_SENT} FROM sent_metrics"  # noqa: S608
@@ -92,37 +98,8 @@ class HistoryMetricsSink(HistorySink[list[MetricsRow]]):
 
     def decode(self, records: Sequence[ConsumerRecord]) -> tuple[list[MetricsRow], SinkCounters]:
         """Turn records into rows: the key first, then the values."""
-        rows: list[MetricsRow] = []
-        unreadable = 0
-        times: dict[str, _Time] = {}
-        for record in records:
-            try:
-                row = decode_window_row(record.value)
-                for text in (row.window_start, row.window_end):
-                    if text not in times:
-                        times[text] = postgres_time(epoch_us(text))
-            except MALFORMED as error:
-                where = f"{METRICS} at offset {record.offset}"
-                _log.error("%s is no finished window and was left out: %s", where, error)
-                unreadable += 1
-                continue
-            rows.append(
-                (
-                    storable(row.camera_id),
-                    times[row.window_start],
-                    row.lane_id,
-                    times[row.window_end],
-                    row.vehicle_count,
-                    _encode_counts(row.counts_by_class).decode(),
-                    row.avg_speed_kmh,
-                    row.stopped_ratio,
-                    row.queue_length,
-                    row.congestion_level,
-                    row.congestion_score,
-                    row.detections,
-                )
-            )
-        return rows, SinkCounters(unreadable=unreadable)
+        counters = SinkCounters()
+        return [row for _, row in window_rows(self.topic).of(records, counters)], counters
 
     async def prepare_connection(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
         """Make the table where a run waits: COPY costs a seventh of what arrays as arguments cost."""
@@ -170,10 +147,37 @@ class HistoryMetricsSink(HistorySink[list[MetricsRow]]):
         await write_all(connection, list(seen.items()), note, isolating)
 
 
+def window_rows(topic: str = METRICS) -> RecordRows[MetricsRow]:
+    """Reads records into rows; for one run, as it remembers the times that it has read."""
+    times: dict[str, _Time] = {}
+
+    def read(record: ConsumerRecord) -> MetricsRow:
+        row = decode_window_row(record.value or b"")
+        for text in (row.window_start, row.window_end):
+            if text not in times:
+                times[text] = postgres_time(epoch_us(text))
+        return (
+            storable(row.camera_id),
+            times[row.window_start],
+            row.lane_id,
+            times[row.window_end],
+            row.vehicle_count,
+            _encode_counts(row.counts_by_class).decode(),
+            row.avg_speed_kmh,
+            row.stopped_ratio,
+            row.queue_length,
+            row.congestion_level,
+            row.congestion_score,
+            row.detections,
+        )
+
+    return RecordRows(topic, "finished window", read)
+
+
 async def _stage(connection: Connection, rows: Sequence[MetricsRow]) -> None:
     """Fill the staging table with these rows alone; the end of the transaction empties it."""
     await connection.execute("DELETE FROM sent_metrics")
-    await connection.copy_records_to_table("sent_metrics", records=rows, columns=_COLUMNS)
+    await connection.copy_records_to_table("sent_metrics", records=rows, columns=list(COLUMNS))
 
 
 async def _note_differing(connection: Connection, rows: Sequence[asyncpg.Record]) -> int:

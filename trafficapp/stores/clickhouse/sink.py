@@ -18,28 +18,27 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from models.cameras.detections import Rejected
-from models.records import MALFORMED
 from trafficapp.engine.state_rows import UNTOLD, SourceLog, continued
 from trafficapp.feeds.declaration import Feed
-from trafficapp.feeds.decoder import FeedDecoder
 from trafficapp.settings import Settings
 from trafficapp.stores.clickhouse import tables
 from trafficapp.stores.clickhouse.client import NETWORK, ClickHouse, ClickHouseError, in_words
-from trafficapp.stores.feeds.table import Row, RowMaker
-from trafficapp.stores.outage import Outage, pauses
+from trafficapp.stores.feeds.message_rows import MessageRows
+from trafficapp.stores.feeds.table import Row
+from trafficapp.stores.outage import Abandoned, Outage, retrying
 from trafficapp.stores.postgres.sink import HistoryWentBack, SinkCounters
 
 if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
 
 _log = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
 
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
+LONGEST_PAUSE_SECONDS = 10.0
 
 #: Records of a run that is written without a pause: as many as ClickHouse wants in an insertion at least.
 FULL_RUN = 1000
@@ -67,10 +66,6 @@ class _Piece:
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
-class _GivenUp(Exception):
-    """Told to stop, or the partitions have gone, while ClickHouse is away."""
-
-
 class ClickHouseSink:
     """A `trafficapp.engine.sink.RunSink` that keeps the history of a feed in ClickHouse.
 
@@ -84,17 +79,15 @@ class ClickHouseSink:
     """
 
     def __init__(self, feed: Feed[Any], settings: Settings, should_stop: Callable[[], bool] = lambda: False) -> None:
-        if feed.history is None:
-            raise ValueError(f"the feed {feed.name} has no history")
+        self._rows_of = MessageRows(feed, settings)
+        self._history, self._maker = self._rows_of.history, self._rows_of.maker
         self.topic = feed.kept_topic_in(settings)
-        self.name = feed.history.table
+        self.name = self._history.table
         self.counters = SinkCounters()
-        self._feed, self._history, self._should_stop = feed, feed.history, should_stop
+        self._should_stop = should_stop
         self._server = ClickHouse(settings.clickhouse)
         self._outage = Outage(self._server.name, in_words)
-        self._decoder = FeedDecoder(feed, settings)
-        self._maker = RowMaker(feed, feed.history, self._decoder.zone)
-        self._lines = tables.LineMaker(feed.history, self._maker.newest_by)
+        self._lines = tables.LineMaker(self._history, self._maker.newest_by)
         self._pause_seconds = settings.clickhouse.pause_seconds
         self._log_id = ""
         self._next_offsets: dict[int, int] = {}
@@ -116,7 +109,7 @@ class ClickHouseSink:
         self._log_id = log.id or self._log_id
         try:
             starts: dict[int, int] = await self._retrying(lambda: self._offsets(numbers), lambda: True)
-        except _GivenUp:
+        except Abandoned:
             raise asyncio.CancelledError(f"{self.name}: told to stop while ClickHouse is away") from None
         self._next_offsets |= starts
         return starts
@@ -142,7 +135,7 @@ class ClickHouseSink:
             self._writer = asyncio.create_task(self._write_all(), name=f"write {self.name} to ClickHouse")
         try:
             await piece.done
-        except _GivenUp:
+        except Abandoned:
             if still_owned():
                 raise asyncio.CancelledError(f"{self.name}: told to stop while ClickHouse is away") from None
             _log.info("%s: partition %d of %s was given up; its next owner goes on", self.name, partition, self.topic)
@@ -169,17 +162,7 @@ class ClickHouseSink:
         """Turn messages into values of rows; of several with one key the one that stays. Runs in a thread."""
         counters, newest_by = SinkCounters(), self._maker.newest_by
         kept: dict[Row, tuple[Row, int]] = {}
-        for record in records:
-            try:
-                accepted = self._decoder.check(record.key, record.value, record.timestamp * 1000)
-                row = accepted.row or self._maker.row(accepted.message, record.timestamp * 1000)
-            except (Rejected, *MALFORMED) as error:
-                # what others send is refused elsewhere, with a letter
-                level = logging.ERROR if self._feed.is_ours else logging.DEBUG
-                place = (self.topic, record.offset, self._feed.name)
-                _log.log(level, "%s at offset %d is none of %s and was left out: %s", *place, error)
-                counters.unreadable += 1
-                continue
+        for record, (_, row) in self._rows_of.records.of(records, counters):
             key = self._maker.key(row)
             known = kept.get(key)
             counters.repeated += known is not None
@@ -216,7 +199,7 @@ class ClickHouseSink:
         finally:
             # stopped in the middle: whoever waits is not left waiting
             left, self._waiting = [*pieces, *self._waiting], []
-            _tell(left, _GivenUp())
+            _tell(left, Abandoned(f"{self._server.name} was given up"))
 
     async def _until_due(self) -> None:
         due = self._written_at + self._pause_seconds - time.monotonic()
@@ -311,24 +294,20 @@ class ClickHouseSink:
             starts[partition] = max(int(row["next_offset"]), starts.get(partition, 0))
         return dict.fromkeys(partitions, 0) | starts
 
-    async def _retrying(self, action: Callable[[], Any], may_go_on: Callable[[], bool]) -> Any:
+    async def _retrying(self, action: Callable[[], Awaitable[_Result]], may_go_on: Callable[[], bool]) -> _Result:
         """Do something until ClickHouse answers it.
 
         Raises:
-            _GivenUp: told to stop, or `may_go_on` said no.
+            Abandoned: told to stop, or `may_go_on` said no.
             Exception: what has nothing to do with ClickHouse being away.
         """
-        waits = pauses(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
-        while may_go_on() and not self._should_stop():
-            try:
-                result = await action()
-            except (ClickHouseError, *NETWORK) as error:
-                self._outage.met(error)
-                await asyncio.sleep(next(waits))
-            else:
-                self._outage.over()
-                return result
-        raise _GivenUp
+        return await retrying(
+            action,
+            self._outage,
+            lambda: may_go_on() and not self._should_stop(),
+            lambda error: isinstance(error, (ClickHouseError, *NETWORK)),
+            LONGEST_PAUSE_SECONDS,
+        )
 
 
 def _tell(pieces: Sequence[_Piece], error: BaseException | None) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from models.cameras.detections import Rejected
 from trafficapp.feeds.declaration import Feed
-from trafficapp.feeds.decoder import FeedDecoder
 from trafficapp.settings import Settings
-from trafficapp.stores.feeds.table import Row, RowMaker, make_sent_table, partition_of, sent_table, statement
+from trafficapp.stores.feeds.message_rows import MessageRows
+from trafficapp.stores.feeds.table import Row, make_sent_table, partition_of, sent_table, statement
 from trafficapp.stores.postgres.rows import count_new, days_of, write_new
 from trafficapp.stores.postgres.sink import HistorySink, SinkCounters, write_what_fits
 from trafficapp.stores.postgres.time_partitions import TimePartition, month_partition
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
 
     from trafficapp.stores.postgres.connection import Connection
-
-_log = logging.getLogger(__name__)
 
 
 class RowBatch:
@@ -58,32 +54,17 @@ class RowsSink(HistorySink[RowBatch]):
     takes_runs_together = True
 
     def __init__(self, feed: Feed[Any], settings: Settings, should_stop: Callable[[], bool] = lambda: False) -> None:
-        if feed.history is None:
-            raise ValueError(f"the feed {feed.name} has no history")
         super().__init__(settings.postgres, feed.kept_topic_in(settings), should_stop)
-        self.name = feed.history.table
-        self._feed, self._history = feed, feed.history
-        self._decoder = FeedDecoder(feed, settings)
-        self._maker = RowMaker(feed, self._history, self._decoder.zone)
+        self._rows = MessageRows(feed, settings)
+        self._feed, self._history, self._maker = feed, self._rows.history, self._rows.maker
+        self.name = self._history.table
         self._statement = statement(self._history)
         self._copied = statement(self._history, copied=True)
 
     def decode(self, records: Sequence[ConsumerRecord]) -> tuple[RowBatch, SinkCounters]:
         """Turn messages into rows."""
-        batch, counters, maker, check = self.new_batch(), SinkCounters(), self._maker, self._decoder.check
-        for record in records:
-            try:
-                record_us = record.timestamp * 1000
-                accepted = check(record.key, record.value, record_us)
-                row = accepted.row or maker.row(accepted.message, record_us, accepted.time_us)
-            # what cannot be read or kept; anything else is a fault of ours, which must not look like a record's
-            except (Rejected, ValueError) as error:
-                # what others send is refused elsewhere, with a letter
-                level = logging.ERROR if self._feed.is_ours else logging.DEBUG
-                place = (self.topic, record.offset, self._feed.name)
-                _log.log(level, "%s at offset %d is none of %s and was left out: %s", *place, error)
-                counters.unreadable += 1
-                continue
+        batch, counters, maker = self.new_batch(), SinkCounters(), self._maker
+        for _, (accepted, row) in self._rows.records.of(records, counters):
             key = maker.key(row)
             known = batch.rows.get(key)
             counters.repeated += known is not None
@@ -107,7 +88,7 @@ class RowsSink(HistorySink[RowBatch]):
 
     def _partition(self, day: datetime) -> TimePartition:
         """Where no guard refuses times, one producer could claim each day of the century: there are fewer months."""
-        if self._decoder.future_us is None and not self._feed.has_our_clock:
+        if self._rows.decoder.future_us is None and not self._feed.has_our_clock:
             return month_partition(self._history.table, day)
         return partition_of(self._history, day)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from trafficapp.feeds.declaration import Feed
-from trafficapp.settings import Settings
 from trafficapp.stores.lake.storage import Storage
 from trafficapp.stores.lake.tables import LakeTable
 
@@ -22,7 +20,7 @@ class NotASelect(ValueError):
     """What was asked is not one statement that only reads."""
 
 
-def ask(storage: Storage, feeds: Iterable[Feed[Any]], settings: Settings, question: str) -> duckdb.DuckDBPyConnection:
+def ask(storage: Storage, tables: Iterable[LakeTable], question: str) -> duckdb.DuckDBPyConnection:
     """Answer a question. Tables have the names that they have in Postgres.
 
     DuckDB gets the files from us and can open none itself, nor anything in the net, and cannot be told otherwise by the
@@ -30,8 +28,7 @@ def ask(storage: Storage, feeds: Iterable[Feed[Any]], settings: Settings, questi
 
     Args:
         storage: the lake.
-        feeds: whose tables there are.
-        settings: those of the process.
+        tables: those that there may be.
         question: one SELECT.
 
     Returns:
@@ -42,7 +39,7 @@ def ask(storage: Storage, feeds: Iterable[Feed[Any]], settings: Settings, questi
         duckdb.Error: it cannot be answered; with what is wrong.
     """
     database = duckdb.connect(config={"python_enable_replacements": False})
-    for name, files in tables(storage, feeds, settings).items():
+    for name, files in filled(storage, tables).items():
         database.register(name, files)
     for setting in ("TimeZone = 'UTC'", "enable_external_access = false", "lock_configuration = true"):
         database.execute(f"SET {setting}")
@@ -52,14 +49,10 @@ def ask(storage: Storage, feeds: Iterable[Feed[Any]], settings: Settings, questi
     return database.execute(statements[0])
 
 
-def tables(storage: Storage, feeds: Iterable[Feed[Any]], settings: Settings) -> dict[str, ds.Dataset]:
-    """The files of feeds that have any, by the names of their tables."""
-    found: dict[str, ds.Dataset] = {}
-    for feed in feeds:
-        if feed.history is None:
-            continue
-        table = LakeTable(feed, settings)
-        pieces = list(storage.pieces(table.topic))
-        if pieces:
-            found[feed.history.table] = storage.dataset(pieces, table.schema, _FOLDERS)
-    return found
+def filled(storage: Storage, tables: Iterable[LakeTable]) -> dict[str, ds.Dataset]:
+    """The files of tables that have any, by name; several topics may share a table."""
+    found: dict[str, list[ds.Dataset]] = defaultdict(list)
+    for table in tables:
+        if pieces := list(storage.pieces(table.topic)):
+            found[table.table].append(storage.dataset(pieces, table.schema, _FOLDERS))
+    return {name: parts[0] if len(parts) == 1 else ds.dataset(parts) for name, parts in found.items()}

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from heapq import heappop, heappush
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from models.records import PlainRecord
 from trafficapp.engine.state_rows import SourceLog
-from trafficapp.stores.feeds.rows_sink import RowsSink
+from trafficapp.stores.cameras.event_rows import COLUMNS, EventRow
+from trafficapp.stores.cameras.events_sink import HistoryEventsSink
 from trafficapp.stores.lake.pieces import Piece
 from trafficapp.stores.lake.storage import Storage
+from trafficapp.stores.postgres.sink import HistorySink, SinkCounters, postgres_time
 
 #: Records that are written in one transaction.
 _RUN_RECORDS = 5_000
@@ -24,15 +29,36 @@ _RUN_RECORDS = 5_000
 _READ_ROWS = 1_000
 
 
-async def restore(storage: Storage, sink: RowsSink, on_written: Callable[[int], None] = lambda _: None) -> int:
-    """Write the rows of a feed; how far it came stands in Postgres, so done again it goes on.
+class StoredRows(NamedTuple):
+    """The rows of a record that is not kept itself."""
+
+    offset: int
+    rows: list[EventRow]
+
+
+class RestoredEventsSink(HistoryEventsSink):
+    """Writes detections that are rows already; arguments as of `HistoryEventsSink`."""
+
+    def decode(self, records: Sequence[Any]) -> tuple[list[EventRow], SinkCounters]:
+        """All rows."""
+        return [row for record in records for row in record.rows], SinkCounters()
+
+
+async def restore(
+    storage: Storage,
+    sink: HistorySink[Any],
+    on_written: Callable[[int], None] = lambda _: None,
+    since: date = date.min,
+) -> int:
+    """Write the rows of a topic; how far it came stands in Postgres, so done again it goes on.
 
     Workers of the role ``history`` read on behind what was restored, as long as the topic is the same.
 
     Args:
         storage: the lake.
-        sink: of the feed; nobody else may write for it.
+        sink: of the topic; nobody else may write for it.
         on_written: is told how many records were written.
+        since: what happened before that day, in UTC, is left out.
 
     Returns:
         how many records were written.
@@ -44,7 +70,8 @@ async def restore(storage: Storage, sink: RowsSink, on_written: Callable[[int], 
     count = 0
     by_log: dict[tuple[str, int], list[Piece]] = defaultdict(list)
     for piece in await asyncio.to_thread(lambda: list(storage.pieces(sink.topic))):
-        by_log[piece.log, piece.partition].append(piece)
+        if piece.day >= since:
+            by_log[piece.log, piece.partition].append(piece)
     for (log, partition), pieces in by_log.items():
         starts = await sink.load([partition], SourceLog(log))
         records = in_order(storage, pieces, starts[partition])
@@ -55,8 +82,11 @@ async def restore(storage: Storage, sink: RowsSink, on_written: Callable[[int], 
     return count
 
 
-def in_order(storage: Storage, pieces: Iterable[Piece], start: int) -> Iterator[PlainRecord]:
-    """The records of a partition from an offset on, by their offsets, reading no file before it is due."""
+def in_order(storage: Storage, pieces: Iterable[Piece], start: int) -> Iterator[PlainRecord | StoredRows]:
+    """The records of a partition from an offset on, by their offsets, reading no file before it is due.
+
+    Where the records are not kept themselves, their rows.
+    """
     waiting = sorted((piece for piece in pieces if piece.last >= start), key=lambda piece: piece.first, reverse=True)
     opened: list[_Opened] = []
     while waiting or opened:
@@ -73,27 +103,45 @@ def in_order(storage: Storage, pieces: Iterable[Piece], start: int) -> Iterator[
 class _Opened:
     """A file that is read: its next record, and those after it."""
 
-    record: PlainRecord
-    rest: Iterator[PlainRecord]
+    record: PlainRecord | StoredRows
+    rest: Iterator[PlainRecord | StoredRows]
 
     def __lt__(self, other: _Opened) -> bool:
         return self.record.offset < other.record.offset
 
 
-def _push(opened: list[_Opened], records: Iterator[PlainRecord]) -> None:
+def _push(opened: list[_Opened], records: Iterator[PlainRecord | StoredRows]) -> None:
     record = next(records, None)
     if record is not None:
         heappush(opened, _Opened(record, records))
 
 
-def _some(records: Iterator[PlainRecord]) -> list[PlainRecord]:
+def _some(records: Iterator[PlainRecord | StoredRows]) -> list[Any]:
     return list(islice(records, _RUN_RECORDS))
 
 
-def _of_table(table: pa.Table) -> Iterator[PlainRecord]:
-    for batch in table.select([f"kafka_{name}" for name in ("offset", "time", "key", "value")]).to_batches(_READ_ROWS):
-        offsets, times, keys, values = batch.columns
-        times_ms = [time_us // 1000 for time_us in times.cast(pa.int64()).to_pylist()]
-        for told in zip(offsets.to_pylist(), times_ms, keys.to_pylist(), values.to_pylist(), strict=True):
-            offset, time_ms, key, value = told
-            yield PlainRecord(offset, time_ms, 1, key, value)
+def _of_table(table: pa.Table) -> Iterator[PlainRecord | StoredRows]:
+    return _records_of(table) if "kafka_value" in table.column_names else _rows_of(table)
+
+
+def _rows_of(table: pa.Table) -> Iterator[StoredRows]:
+    """Rows of detections, by their records."""
+    names, times = [*COLUMNS, "kafka_offset"], list(COLUMNS).index("ts")
+    for offset, together in groupby(_values_of(table.select(names)), itemgetter(-1)):
+        rows = [(*row[:times], postgres_time(row[times]), *row[times + 1 : -1]) for row in together]
+        yield StoredRows(offset, rows)
+
+
+def _values_of(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+    """Rows one by one; times are microseconds since the epoch."""
+    for batch in table.to_batches(_READ_ROWS):
+        columns = (
+            column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column for column in batch.columns
+        )
+        yield from zip(*(column.to_pylist() for column in columns), strict=True)
+
+
+def _records_of(table: pa.Table) -> Iterator[PlainRecord]:
+    names = [f"kafka_{name}" for name in ("offset", "time", "key", "value")]
+    for offset, time_us, key, value in _values_of(table.select(names)):
+        yield PlainRecord(offset, time_us // 1000, 1, key, value)

@@ -14,12 +14,11 @@ Only the newest row of a partition can have files that are not published, since 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -29,15 +28,15 @@ from msgspec import Struct
 from trafficapp.engine.kafka import partitions_of
 from trafficapp.engine.state_rows import UNTOLD, SourceLog
 from trafficapp.engine.transactions import Outgoing, TransactionalSink
-from trafficapp.feeds.declaration import Feed
 from trafficapp.settings import Settings
 from trafficapp.stores.lake.compaction import small_neighbours
 from trafficapp.stores.lake.pieces import Piece
 from trafficapp.stores.lake.storage import Storage
 from trafficapp.stores.lake.tables import LakeTable
-from trafficapp.stores.outage import Outage
+from trafficapp.stores.outage import Abandoned, Outage, retrying
+from trafficapp.topics import lake_changelog
 
-logger = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
 
 
 class _Written(Struct, frozen=True, array_like=True):
@@ -74,12 +73,12 @@ class _Gathered:
 
 
 class LakeSink(TransactionalSink):
-    """A `trafficapp.engine.sink.RunSink` that keeps the records of a feed in files.
+    """A `trafficapp.engine.sink.RunSink` that keeps the records of a topic in files.
 
     Unlike others it returns from `apply` when records are gathered; where it goes on is told by `load` alone.
 
     Args:
-        feed: with a history.
+        table: what their rows are.
         settings: of the process; ``lake.url`` must be there.
         on_written: is told how many records were written.
 
@@ -92,17 +91,16 @@ class LakeSink(TransactionalSink):
 
     def __init__(
         self,
-        feed: Feed[Any],
+        table: LakeTable,
         settings: Settings,
         on_written: Callable[[int], None] = lambda _: None,
     ) -> None:
-        super().__init__(settings, feed.kept_topic_in(settings), f"{settings.app_id}-{feed.name}-lake")
+        super().__init__(settings, table.topic, f"{settings.app_id}-{table.name}-lake")
         if settings.lake.url is None:
             raise ValueError("lake.url says no place")
-        self.changelog = feed.lake_changelog_in(settings)
-        self._feed, self._limits = feed, settings.lake
+        self.changelog = lake_changelog(settings, table.name)
+        self._table, self._limits = table, settings.lake
         self.storage = Storage(settings.lake.url)
-        self._table = LakeTable(feed, settings)
         self._on_written = on_written
         self._gathered: dict[int, _Gathered] = {}
         self._written: dict[int, _Written] = {}
@@ -151,7 +149,7 @@ class LakeSink(TransactionalSink):
         """Make one file of many small ones that follow each other; returns how many it made."""
         count = 0
         for number, gathered in list(self._gathered.items()):
-            groups = await self._retrying(lambda: small_neighbours(self.storage, self.topic), lambda: True)
+            groups = await self._retrying(lambda: small_neighbours(self.storage, self.topic), lambda: True) or []
             for group in groups:
                 log = self._owned[number].log_id if number in self._owned else None
                 if (group[0].log, group[0].partition) == (log, number):
@@ -253,18 +251,14 @@ class LakeSink(TransactionalSink):
 
         await self._retrying(publish, still_owned)
 
-    async def _retrying(self, act: Callable[[], Any], still_owned: Callable[[], bool]) -> Any:
+    async def _retrying(self, act: Callable[[], _Result], still_owned: Callable[[], bool]) -> _Result | None:
         """Do something until the storage lets us; None when the partition went meanwhile."""
-        while still_owned():
-            try:
-                done = await asyncio.to_thread(act)
-            except OSError as error:
-                self._full.met(error)
-                await self._full.pause()
-            else:
-                self._full.over()
-                return done
-        return None
+        try:
+            return await retrying(
+                lambda: asyncio.to_thread(act), self._full, still_owned, lambda error: isinstance(error, OSError)
+            )
+        except Abandoned:
+            return None
 
 
 def _bytes_of(records: Sequence[ConsumerRecord]) -> int:

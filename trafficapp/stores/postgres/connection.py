@@ -12,7 +12,8 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from trafficapp.settings import PostgresSettings
-from trafficapp.stores.outage import Outage, pauses
+from trafficapp.stores import outage as outages
+from trafficapp.stores.outage import Outage
 
 if TYPE_CHECKING:
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
-FIRST_PAUSE_SECONDS = 0.2
-LONGEST_PAUSE_SECONDS = 5.0
 CONNECT_TIMEOUT_SECONDS = 10.0
 STATEMENT_TIMEOUT_SECONDS = 60.0
 #: A process that freezes inside a transaction keeps locks; the server ends its session after this time.
@@ -45,10 +44,6 @@ _TRANSIENT: tuple[type[BaseException], ...] = (
 )
 #: The schema is older than we are.
 _NOT_MIGRATED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
-
-
-class Abandoned(Exception):
-    """The work was given up while Postgres was away: the process stops or the partition has gone."""
 
 
 def is_transient(error: BaseException) -> bool:
@@ -133,20 +128,7 @@ async def retrying(
         Abandoned: `may_go_on` said no.
         Exception: what `action` raised, when it is not transient.
     """
-    # of this action alone: several may try at the same time, and tell one outage
-    waits = pauses(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
-    while may_go_on():
-        try:
-            result = await action()
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            outage.met(error)
-            await asyncio.sleep(next(waits))
-        else:
-            outage.over()
-            return result
-    raise Abandoned(f"{outage.name} was given up")
+    return await outages.retrying(action, outage, may_go_on, is_transient)
 
 
 async def wait_until_up(database_url: str, may_go_on: Callable[[], bool] = lambda: True) -> None:

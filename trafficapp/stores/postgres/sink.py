@@ -20,7 +20,8 @@ import asyncpg
 
 from trafficapp.engine.state_rows import UNTOLD, SourceLog, continued
 from trafficapp.settings import PostgresSettings
-from trafficapp.stores.postgres.connection import Abandoned, create_pool, outage_of, retrying
+from trafficapp.stores.outage import Abandoned
+from trafficapp.stores.postgres.connection import create_pool, outage_of, retrying
 from trafficapp.stores.postgres.time_partitions import EnsuredPartitions
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import asyncpg
 from redis.exceptions import RedisError
 
 from trafficapp.settings import Settings
-from trafficapp.stores.outage import Outage
-from trafficapp.stores.postgres.connection import Abandoned, wait_until_up
+from trafficapp.stores.outage import Abandoned, Outage
+from trafficapp.stores.postgres.connection import wait_until_up
 from trafficapp.stores.redis.connection import connect
 
 logger = logging.getLogger(__name__)
