@@ -18,7 +18,7 @@ from trafficapp.engine.kafka import create_topics
 from trafficapp.settings import Settings, load_settings
 from trafficapp.stores.lake.sink import LakeSink
 from trafficapp.stores.lake.storage import Storage
-from trafficapp.stores.lake.tables import FeedTable
+from trafficapp.stores.lake.tables import FeedTable, LakeTable
 from trafficapp.topics import declared_topics
 
 NOON_US = 1_768_392_000_000_000  # 2026-01-14T12:00:00Z
@@ -26,7 +26,7 @@ DAY_US = 86_400_000_000
 PARTITIONS = 2
 FEED = replace(PARKING_BAYS, partitions=PARTITIONS)
 
-Make: TypeAlias = Callable[[], LakeSink]
+Make: TypeAlias = Callable[..., LakeSink]
 
 
 def owned() -> bool:
@@ -46,11 +46,11 @@ async def settings(kafka_bootstrap: str, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def make(settings: Settings) -> AsyncIterator[Make]:
-    """Make sinks, each as another process."""
+    """Make sinks, of parking bays unless told otherwise, each as another process."""
     made: list[LakeSink] = []
 
-    def make() -> LakeSink:
-        made.append(LakeSink(FeedTable(FEED, settings), settings))
+    def make(table: LakeTable | None = None) -> LakeSink:
+        made.append(LakeSink(table or FeedTable(FEED, settings), settings))
         return made[-1]
 
     yield make
