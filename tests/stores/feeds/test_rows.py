@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC
 from typing import Any
 
@@ -14,9 +15,11 @@ from trafficapp.feeds.declaration import RECORD_TIME, Feed
 from trafficapp.feeds.declared import FEEDS
 from trafficapp.feeds.decoder import FeedDecoder, sample_of
 from trafficapp.settings import load_settings
+from trafficapp.stores.clickhouse.sink import ClickHouseSink
 from trafficapp.stores.feeds.column_values import LONGEST_KEY_BYTES, check_key, convert_of
 from trafficapp.stores.feeds.rows_sink import RowsSink
 from trafficapp.stores.feeds.table import Row, RowMaker
+from trafficapp.stores.lake.tables import FeedTable
 from trafficapp.stores.postgres.sink import postgres_time
 
 RECORD_US = 1_768_392_000_123_456
@@ -107,20 +110,24 @@ def test_what_a_column_takes_as_it_is_needs_no_conversion(feed: Feed[Any]) -> No
             assert stored == convert_of(column.type, decoder.zone)(told), name
 
 
-class Broken(RowMaker):
-    """With a fault of ours."""
+READERS: dict[str, Callable[[Feed[Any], Any], Any]] = {
+    "Postgres": lambda feed, records: RowsSink(feed, load_settings()).decode(records),
+    "ClickHouse": lambda feed, records: ClickHouseSink(feed, IN_CLICKHOUSE)._rows(0, records),
+    "lake": lambda feed, records: FeedTable(feed, load_settings()).tables(records, 0),
+}
+IN_CLICKHOUSE = load_settings(clickhouse={"url": "http://127.0.0.1:1"})
 
-    def row(self, message: Any, record_us: int, time_us: int | None = None) -> Row:
+
+@pytest.mark.parametrize("store", READERS)
+async def test_a_fault_of_ours_is_no_fault_of_a_message(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    feed = next(feed for feed in KEPT if feed.is_ours)
+    key, value = sample_of(feed, from_epoch_us(RECORD_US))
+    records: Any = [PlainRecord(offset, RECORD_US // 1000, 1, key, value) for offset, value in enumerate([value, b"?"])]
+    READERS[store](feed, records)
+
+    def broken(*_: Any) -> Row:
         raise TypeError("a fault of ours")
 
-
-def test_a_fault_of_ours_is_no_fault_of_a_message() -> None:
-    feed = next(feed for feed in KEPT if feed.is_ours)
-    assert feed.history is not None
-    key, value = sample_of(feed, from_epoch_us(RECORD_US))
-    sink = RowsSink(feed, load_settings())
-    records: Any = [PlainRecord(0, RECORD_US // 1000, 1, key, value)]
-    assert sink.decode(records)[1].unreadable == 0
-    sink._rows.maker = Broken(feed, feed.history, UTC)
+    monkeypatch.setattr(RowMaker, "row", broken)
     with pytest.raises(TypeError, match="a fault of ours"):
-        sink.decode(records)
+        READERS[store](feed, records)

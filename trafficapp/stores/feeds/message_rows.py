@@ -36,10 +36,12 @@ class MessageRows:
         self.history = feed.history
         self.decoder = FeedDecoder(feed, settings)
         self.maker = RowMaker(feed, feed.history, self.decoder.zone)
-        what = f"message of {feed.name}"
-        self.records = RecordRows(feed.kept_topic_in(settings), what, self._read, is_ours=feed.is_ours)
+        check, make = self.decoder.check, self.maker.row
 
-    def _read(self, record: ConsumerRecord) -> tuple[Accepted, Row]:
-        record_us = record.timestamp * 1000
-        accepted = self.decoder.check(record.key, record.value, record_us)
-        return accepted, accepted.row or self.maker.row(accepted.message, record_us, accepted.time_us)
+        def read(record: ConsumerRecord) -> tuple[Accepted, Row]:
+            record_us = record.timestamp * 1000
+            accepted = check(record.key, record.value, record_us)
+            return accepted, accepted.row or make(accepted.message, record_us, accepted.time_us)
+
+        what = f"message of {feed.name}"
+        self.records = RecordRows(feed.kept_topic_in(settings), what, read, is_ours=feed.is_ours)
