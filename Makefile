@@ -112,6 +112,10 @@ bench-chain: setup-dev ## Measure 1,247 roads from feed to predictions, graph an
 bench-city: setup-dev ## Measure all feeds of a city: µs a message by role, 20,000 a second for five minutes; writes build/city.json
 	$(BIN)/python -m tests.bench.city $(ARGS)
 
+.PHONY: bench-lake
+bench-lake: setup-dev ## Ask a month of windows and observations in the lake and in Postgres (3 GB); writes build/lake.json
+	$(BIN)/python -m tests.bench.lake $(ARGS)
+
 .PHONY: bench-forecast
 bench-forecast: setup-train ## Fit every model with three seeds and compare them; writes build/forecast.json
 	$(BIN)/python -m tests.bench.forecast $(ARGS)
@@ -160,6 +164,10 @@ verify-roads: setup-dev ## A road feed with jams and dirt while processes are ki
 .PHONY: verify-city
 verify-city: setup-dev ## All feeds of a city with dirt while processes are killed: tables, keys, letters, alerts (SEED=n)
 	$(BIN)/python -m tests.verification.city $(SEED_OPTION) $(ARGS)
+
+.PHONY: verify-lake
+verify-lake: setup-dev ## All topics into Parquet files while processes are killed: every offset once, and back into Postgres (SEED=n)
+	$(BIN)/python -m tests.verification.lake $(SEED_OPTION) $(ARGS)
 
 .PHONY: verify-riders
 verify-riders: setup-dev ## 200,000 taps of riders with repeats and disorder while workers are killed: every window and surge (SEED=n)

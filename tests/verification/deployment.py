@@ -201,7 +201,8 @@ async def deployed(
             }
             await workers.run_to_end("migrate", ["migrate"], environment, output.line)
             await workers.run_to_end("topics", ["topics", "create"], environment, output.line)
-            chosen = workers.choose_workers(worker_count, 6166)
+            with_lake = "TRAFFICAPP_LAKE__URL" in environment
+            chosen = workers.choose_workers(worker_count, 6166, with_lake=with_lake)
             chosen = [worker for worker in chosen if roles is None or worker.role in roles]
             supervisor.add_group([workers.worker_spec(worker, folder, environment) for worker in chosen])
             await supervisor.start_all()
@@ -237,8 +238,8 @@ def _folder(name: str) -> Iterator[Path]:
 def _quiet(worker_count: int) -> frozenset[str]:
     """No process writes to the terminal: what a check prints is its result."""
     streams = {f"worker-{number + 1}" for number in range(worker_count)}
-    servers = {"kafka", "postgres", "redis", "migrate", "topics"}
-    return frozenset(servers | streams | {"alerts", "roads", "roads-2", "feeds", "feeds-2", "history", "live"})
+    servers = {"kafka", "postgres", "redis", "migrate", "topics", "restore"}
+    return frozenset(servers | streams | {"alerts", "roads", "roads-2", "feeds", "feeds-2", "history", "live", "lake"})
 
 
 async def until(condition: Callable[[], bool], timeout_seconds: float, poll_seconds: float = 0.25) -> float | None:
