@@ -28,7 +28,7 @@ RUN apt-get update && apt-get install --yes --no-install-recommends ca-certifica
 
 # Volumes that are mounted over these folders take their owner.
 RUN useradd --system --uid 10001 --home-dir /var/lib/trafficapp --create-home trafficapp \
-    && install --directory --owner=trafficapp --mode=700 /var/lib/trafficapp/models /var/lib/trafficapp/backups
+    && install --directory --owner=trafficapp --mode=700 /var/lib/trafficapp/models /var/lib/trafficapp/backups /var/lib/trafficapp/lake
 COPY --from=build /opt/trafficapp /opt/trafficapp
 COPY faust.yml /etc/trafficapp/faust.yml
 

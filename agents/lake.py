@@ -38,8 +38,7 @@ def register(app: TrafficApp) -> None:
 
     @app.timer(interval=min(1.0, app.settings.lake.piece_seconds))
     async def write_old() -> None:
-        for sink in sinks:
-            await sink.write_old()
+        await asyncio.gather(*(sink.write_old() for sink in sinks))
 
     @app.timer(interval=_COMPACT_SECONDS)
     async def compact() -> None:

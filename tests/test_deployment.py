@@ -165,7 +165,7 @@ def test_what_is_asked_for_reaches_the_service_that_does_it(
 def test_volumes_are_declared_and_outlive_containers(services: dict[str, Any]) -> None:
     declared = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["volumes"]
     mounted = {volume.split(":")[0] for service in services.values() for volume in service.get("volumes", [])}
-    assert mounted == set(declared) == {"kafka", "postgres", "models", "backups"}
+    assert mounted == set(declared) == {"kafka", "postgres", "models", "backups", "lake"}
 
 
 def test_commands_in_compose_exist(services: dict[str, Any]) -> None:
@@ -193,9 +193,10 @@ def test_the_image_can_back_up_the_server_of_compose_into_a_folder_of_its_own(se
     made = re.search(r"install --directory --owner=(\w+) --mode=\d+ (.+)", last)
     assert made is not None
     assert re.search(rf"^USER {made[1]}$", last, re.MULTILINE)
-    volumes = services["history"]["volumes"]
+    volumes = [*services["history"]["volumes"], *services["lake"]["volumes"]]
     assert set(made[2].split()) == {volume.split(":")[1] for volume in volumes}
-    for folder, variable in zip(made[2].split(), ("FORECAST__MODELS_DIR", "BACKUP__FOLDER"), strict=True):
+    models, backups, _ = made[2].split()
+    for folder, variable in ((models, "FORECAST__MODELS_DIR"), (backups, "BACKUP__FOLDER")):
         assert f"TRAFFICAPP_{variable}={folder} " in last
 
 

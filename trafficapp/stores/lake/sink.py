@@ -136,8 +136,8 @@ class LakeSink(TransactionalSink):
         """Write what was gathered a while ago."""
         due = time.monotonic() - self._limits.piece_seconds
         old = [(number, one) for number, one in self._gathered.items() if one.records and one.since <= due]
-        for number, gathered in old:
-            await self._flush(number, gathered)
+        # each transaction is followed by a pause, as long as there are partitions: one after the other takes minutes
+        await asyncio.gather(*(self._flush(number, gathered) for number, gathered in old))
 
     async def named(self) -> set[str]:
         """The files of all partitions, ours or not, that are named and perhaps not published yet."""
