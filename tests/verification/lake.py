@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -36,7 +36,7 @@ from tests.verification.city_plan import Plan
 from tests.verification.compare import Comparison, report
 from tests.verification.deployment import Deployment, deployed, until
 from tests.verification.lake_plan import CamerasPart, RoadsPart
-from tests.verification.log import read_log
+from tests.verification.log import LogRecord, read_logs
 from trafficapp.feeds.declared import FEEDS
 from trafficapp.stack import workers
 from trafficapp.stores.lake.kept import lake_tables
@@ -45,7 +45,8 @@ from trafficapp.topics import DEAD_LETTERS, EVENTS_RAW
 
 ROLES = ("streams", "alerts", "roads", "feeds", "history", "lake")
 TELLING = ("worker-1", "alerts", "roads", "feeds")
-KILLED = ("lake", "lake", "lake", "lake", "kafka", "history")
+KILLED = ("kafka", "history")
+_LAKE_KILLS = 4
 _BACK_SECONDS = 120.0
 _SETTLED_SECONDS = 150.0
 
@@ -79,11 +80,14 @@ class Lake:
 
     def compare_offsets(self) -> list[Comparison]:
         """Every topic against Kafka."""
-        letters = [json.loads(record.value or b"") for record in read_log(self._servers, DEAD_LETTERS)]
+        # files first: what comes meanwhile is compared the next time
+        found = {table.topic: self.found(table.topic) for table in self.tables}
+        logs = read_logs(self._servers, [DEAD_LETTERS, *found])
+        letters = [json.loads(record.value or b"") for record in logs[DEAD_LETTERS]]
         refused = {(letter["topic"], letter["partition"], letter["offset"]) for letter in letters}
         return [
-            compare_rows(f"offsets of {table.topic}", self._right(table.topic, refused), self.found(table.topic))
-            for table in self.tables
+            compare_rows(f"offsets of {topic}", self._right(topic, logs[topic], refused), rows)
+            for topic, rows in found.items()
         ]
 
     def compare_readers(self) -> Comparison:
@@ -106,12 +110,11 @@ class Lake:
 
     def size(self) -> str:
         """Files, rows and bytes."""
-        files = list(self._folder.glob("topic=*/date=*/*.parquet"))
+        files = list(files_in(self._folder))
         rows = sum(sum(self.found(table.topic).values()) for table in self.tables)
         return f"{len(files)} files, {rows:,} rows, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB"
 
-    def _right(self, topic: str, refused: Collection[tuple[str, int, int]]) -> Rows:
-        records = read_log(self._servers, topic)
+    def _right(self, topic: str, records: Iterable[LogRecord], refused: Collection[tuple[str, int, int]]) -> Rows:
         if topic == EVENTS_RAW:
             rows = {(one.partition, one.offset): self._cameras.rows[one.key, one.value] for one in records}
             return {place: count for place, count in rows.items() if count}
@@ -170,14 +173,34 @@ def _rows_of(url: str, table: str) -> Counter[str]:
     return Counter(repr([(key, value) for key, value in row.items() if key not in _WRITTEN_AT]) for row in rows)
 
 
-async def kill_some(deployment: Deployment, seed: int, run_seconds: float) -> None:
-    """Kill every process of the list once it is there, at moments of chance."""
+def files_in(folder: Path) -> Iterator[Path]:
+    """The files that readers see."""
+    return folder.glob("topic=*/date=*/*.parquet")
+
+
+async def kill_some(deployment: Deployment, folder: Path, seed: int, run_seconds: float) -> None:
+    """Kill processes: the lake in the middle of its work, others at moments of chance."""
     chance, began = random.Random(seed), time.monotonic()
-    for at, name in sorted((chance.uniform(0.15, 0.95) * run_seconds, name) for name in KILLED):
-        await asyncio.sleep(max(began + at - time.monotonic(), 0))
-        await until(lambda name=name: deployment.supervisor.pid(name) is not None, _BACK_SECONDS, 0.05)  # type: ignore[misc]
+
+    async def kill(name: str) -> None:
+        await until(lambda: deployment.supervisor.pid(name) is not None, _BACK_SECONDS, 0.05)
         await deployment.supervisor.kill(name)
         print(f"  {time.monotonic() - began:6.1f} s  {name} killed", flush=True)
+
+    async def kill_writers() -> None:
+        """The lake whenever it has just written something: the next flush is under way."""
+        for _ in range(_LAKE_KILLS):
+            before = set(files_in(folder))
+            await until(lambda before=before: bool(set(files_in(folder)) - before), _BACK_SECONDS, 0.05)  # type: ignore[misc]
+            await asyncio.sleep(chance.uniform(0, 1.5))
+            await kill("lake")
+
+    async def kill_others() -> None:
+        for at, name in sorted((chance.uniform(0.2, 0.8) * run_seconds, name) for name in KILLED):
+            await asyncio.sleep(max(began + at - time.monotonic(), 0))
+            await kill(name)
+
+    await asyncio.gather(kill_writers(), kill_others())
 
 
 async def settled(lake: Lake, deployment: Deployment, is_behind: Callable[[], bool]) -> list[Comparison]:
@@ -186,8 +209,11 @@ async def settled(lake: Lake, deployment: Deployment, is_behind: Callable[[], bo
     while time.monotonic() - began < _SETTLED_SECONDS:
         await asyncio.sleep(2)
         result = await asyncio.to_thread(lake.compare_offsets)
-        if not any(map(differs, result)) and not await asyncio.to_thread(is_behind):
+        wrong = [one.name for one in result if differs(one)]
+        behind = await asyncio.to_thread(is_behind)
+        if not (wrong or behind):
             break
+        print(f"  {time.monotonic() - began:.0f} s: waiting for {wrong or 'Postgres'}", flush=True)
     return result
 
 
@@ -219,7 +245,7 @@ async def run(seed: int, seconds: int, *, kills: bool) -> bool:
         folder = Path(path)
         settings = SETTINGS | {"TRAFFICAPP_LAKE__URL": f"file://{folder}", "TRAFFICAPP_LAKE__PIECE_SECONDS": "1"}
         async with deployed(1, own_servers=True, settings=settings, roles=ROLES) as deployment:
-            killing = kill_some(deployment, seed, seconds) if kills else asyncio.sleep(0)
+            killing = kill_some(deployment, folder, seed, seconds) if kills else asyncio.sleep(0)
             senders, _ = await asyncio.gather(send(deployment, plan, parts, seconds), killing)
             print(f"seed {seed}: {senders.acknowledged:,} messages acknowledged", flush=True)
             lake = Lake(folder, deployment, cameras)
