@@ -47,8 +47,14 @@ ROLES = ("streams", "alerts", "roads", "feeds", "history", "lake")
 TELLING = ("worker-1", "alerts", "roads", "feeds")
 KILLED = ("kafka", "history")
 _LAKE_KILLS = 4
+#: Each partition has transactions of its own: few, so that the servers have something to spare.
+_SETTINGS = {
+    "TRAFFICAPP_LAKE__PIECE_SECONDS": "1",
+    "TRAFFICAPP_KAFKA__PARTITIONS": "2",
+    "TRAFFICAPP_CITY__PARTITIONS": "2",
+}
 _BACK_SECONDS = 120.0
-_SETTLED_SECONDS = 150.0
+_SETTLED_SECONDS = 90.0
 
 #: Columns that say when a row was written.
 _WRITTEN_AT = ("stored_at", "updated_at", "created_at")
@@ -157,7 +163,9 @@ async def compare_restored(deployment: Deployment, tables: Iterable[str]) -> lis
     print(f"an empty Postgres was filled in {time.monotonic() - began:.1f} s", flush=True)
     found = []
     for table in tables:
-        right, filled = (await asyncio.to_thread(_rows_of, url, table) for url in (deployment.database_url, restored))
+        right, filled = await asyncio.to_thread(
+            lambda table=table: [_rows_of(url, table) for url in (deployment.database_url, restored)]  # type: ignore[misc]
+        )
         result = Comparison(f"restored table {table}", compared=right.total())
         result.missing, result.extra = (right - filled).total(), (filled - right).total()
         for row in [*(right - filled), *(filled - right)][:2]:
@@ -196,7 +204,7 @@ async def kill_some(deployment: Deployment, folder: Path, seed: int, run_seconds
             await kill("lake")
 
     async def kill_others() -> None:
-        for at, name in sorted((chance.uniform(0.2, 0.8) * run_seconds, name) for name in KILLED):
+        for at, name in sorted((chance.uniform(0.3, 0.8) * run_seconds, name) for name in KILLED):
             await asyncio.sleep(max(began + at - time.monotonic(), 0))
             await kill(name)
 
@@ -243,8 +251,9 @@ async def run(seed: int, seconds: int, *, kills: bool) -> bool:
     parts = [cameras, RoadsPart(plan), *(make(plan, seconds) for make in PARTS.values())]
     with tempfile.TemporaryDirectory(prefix="verify-lake-") as path:
         folder = Path(path)
-        settings = SETTINGS | {"TRAFFICAPP_LAKE__URL": f"file://{folder}", "TRAFFICAPP_LAKE__PIECE_SECONDS": "1"}
+        settings = SETTINGS | _SETTINGS | {"TRAFFICAPP_LAKE__URL": f"file://{folder}"}
         async with deployed(1, own_servers=True, settings=settings, roles=ROLES) as deployment:
+            await deployment.until_ready()
             killing = kill_some(deployment, folder, seed, seconds) if kills else asyncio.sleep(0)
             senders, _ = await asyncio.gather(send(deployment, plan, parts, seconds), killing)
             print(f"seed {seed}: {senders.acknowledged:,} messages acknowledged", flush=True)

@@ -15,6 +15,9 @@ from datetime import date
 #: The folder of files that are written, but whose offsets are not. Readers of ``topic=*`` never come here.
 PENDING_FOLDER = "_pending"
 
+#: Ids are told in base64, which has a character that begins a folder; those of file names are the usual other two.
+_IN_NAME, _IN_ID = str.maketrans("+/", "-_"), str.maketrans("-_", "+/")
+
 _NAME = re.compile(
     r"topic=(?P<topic>[^/]+)/date=(?P<day>\d{4}-\d{2}-\d{2})/"
     r"(?P<log>[^/]*)-(?P<partition>\d+)-(?P<first>\d+)-(?P<last>\d+)\.parquet"
@@ -28,7 +31,7 @@ class Piece:
     Attributes:
         topic: of the records.
         day: in UTC, on which they happened.
-        log: Kafka's id of the topic.
+        log: Kafka's id of the topic, in base64.
         partition: of the records.
         first, last: offsets of the flush that it was written in.
     """
@@ -53,7 +56,7 @@ class Piece:
     @property
     def path(self) -> str:
         """Below the lake's root."""
-        name = f"{self.log}-{self.partition:04}-{self.first:012}-{self.last:012}.parquet"
+        name = f"{self.log.translate(_IN_NAME)}-{self.partition:04}-{self.first:012}-{self.last:012}.parquet"
         return f"topic={self.topic}/date={self.day.isoformat()}/{name}"
 
     @classmethod
@@ -63,7 +66,7 @@ class Piece:
         if found is None:
             return None
         numbers = (int(found[name]) for name in ("partition", "first", "last"))
-        return cls(found["topic"], date.fromisoformat(found["day"]), found["log"], *numbers)
+        return cls(found["topic"], date.fromisoformat(found["day"]), found["log"].translate(_IN_ID), *numbers)
 
 
 def without_covered(pieces: Iterable[Piece]) -> list[Piece]:
