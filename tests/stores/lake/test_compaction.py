@@ -97,6 +97,10 @@ def test_files_of_today_wait_until_there_are_many(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("trafficapp.stores.lake.compaction.LARGE_BYTES", 3)
     place(storage, piece(100, 109), b"large")
     assert [len(group) for group in small_neighbours(storage, "a", date(2026, 2, 1))] == [10, 13]
+    # and no group becomes much larger
+    for first in (0, 10, 150):
+        place(storage, piece(first, first + 9), b"sm")
+    assert [len(group) for group in small_neighbours(storage, "a", date(2026, 2, 1))] == [2, 8, 13]
 
 
 def test_what_is_old_is_told(tmp_path: Path) -> None:
@@ -121,7 +125,7 @@ def test_what_is_covered_is_in_another(spans: list[list[int]]) -> None:
 
 
 def piece(first: int, last: int, day: date = date(2026, 1, 14)) -> Piece:
-    return Piece("a", day, "log", 0, first, last)
+    return Piece("a", day, "lo/g+", 0, first, last)
 
 
 def place(storage: Storage, one: Piece, content: bytes = b"") -> None:

@@ -37,14 +37,19 @@ def small_neighbours(storage: Storage, topic: str, today: date | None = None) ->
 
 
 def _small(storage: Storage, pieces: list[Piece]) -> Iterator[list[Piece]]:
-    """Runs of small files between large ones: a span that covers a file says that all of it is inside."""
+    """Runs of small files between large ones: a span that covers a file says that all of it is inside.
+
+    A run is no larger than a large file and a small one, as all of it is in memory at once.
+    """
     group: list[Piece] = []
+    bytes_together = 0
     for piece, size in zip(pieces, storage.sizes(pieces), strict=True):
+        if size >= LARGE_BYTES or bytes_together >= LARGE_BYTES:
+            yield group
+            group, bytes_together = [], 0
         if size < LARGE_BYTES:
             group.append(piece)
-        else:
-            yield group
-            group = []
+            bytes_together += size
     yield group
 
 
