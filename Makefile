@@ -113,7 +113,7 @@ bench-city: setup-dev ## Measure all feeds of a city: µs a message by role, 20,
 	$(BIN)/python -m tests.bench.city $(ARGS)
 
 .PHONY: bench-lake
-bench-lake: setup-dev ## Ask a month of windows and observations in the lake and in Postgres (2 GB); writes build/lake.json
+bench-lake: setup-dev ## Ask a month of windows and observations in the lake and in Postgres (1 GB); writes build/lake.json
 	$(BIN)/python -m tests.bench.lake $(ARGS)
 
 .PHONY: bench-forecast

@@ -181,9 +181,9 @@ def main() -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=int, default=30)
-    parser.add_argument("--cameras", type=int, default=4, help="with a window each five seconds")
+    parser.add_argument("--cameras", type=int, default=2, help="with a window each five seconds")
     parser.add_argument("--roads", type=int, default=243, help="observed each five minutes")
-    parser.add_argument("--folder", type=Path, help="for 2 GB; a temporary one unless told")
+    parser.add_argument("--folder", type=Path, help="for 1 GB; a temporary one unless told")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(
         prefix="trafficapp-bench-lake-", dir=arguments.folder, ignore_cleanup_errors=True
