@@ -111,7 +111,9 @@ def measure(connection: psycopg.Connection[Any], storage: Storage, tables: list[
     for table in tables:
         when, whose = ASKED[table.table]
         question = (
-            f"SELECT date_trunc('hour', {when}) AS hour, {whose}, count(*) FROM {table.table} "  # noqa: S608
+            # seconds since 1970: to make 175,000 times for Python costs DuckDB 1.5 s
+            f"SELECT extract(epoch FROM date_trunc('hour', {when}))::bigint AS hour, {whose}, count(*) "  # noqa: S608
+            f"FROM {table.table} "
             "GROUP BY 1, 2 ORDER BY 1, 2"
         )
         files = f"read_parquet('{storage.root}/topic={table.topic}/date=*/*.parquet', hive_partitioning = false)"
@@ -130,7 +132,7 @@ def measure(connection: psycopg.Connection[Any], storage: Storage, tables: list[
         seconds, answers = {}, []
         for name, act in {"Postgres": postgres, "trafficapp query": by_command, "DuckDB": by_duckdb}.items():
             seconds[name], answer = best(act)
-            answers.append([(hour.astimezone(UTC), one, count) for hour, one, count in answer])
+            answers.append([tuple(row) for row in answer])
         if answers[0] != answers[1] or answers[0] != answers[2]:
             raise SystemExit(f"{table.table}: the answers differ")
         size = connection.execute(
