@@ -1,0 +1,155 @@
+"""What is remembered of vehicles: one row of numbers each, so that a run of many is computed at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import numpy as np
+
+from trafficapp.roads.graph.road_graph import Floats, Integers
+
+#: A fix has so many edges at most that are remembered, and so many fixes wait for it to be settled where they were:
+#: of vehicles that speak every second, those of five seconds.
+CANDIDATES = 6
+WAITING = 6
+
+(
+    #: Of the newest fix that was taken: when, where, how fast; NaN for a speed that was not told.
+    TIME,
+    EAST,
+    NORTH,
+    SPEED,
+    #: The clock when the vehicle was heard last.
+    HEARD,
+    #: How many edges are possible for the newest fix, and how many fixes are remembered, the newest among them.
+    COUNT,
+    DEPTH,
+    #: Whether a fix was put aside after the newest one since no way leads there.
+    ASIDE,
+    #: Of the newest fix that is settled: when, where. An edge of -1 is none.
+    SETTLED,
+    SETTLED_EDGE,
+    SETTLED_OFFSET,
+    #: Of the newest fix of all: when, where.
+    SEEN,
+    SEEN_EAST,
+    SEEN_NORTH,
+    #: Fixes in a row against the direction of an edge; where the first was; whether that was told.
+    AGAINST,
+    AGAINST_EAST,
+    AGAINST_NORTH,
+    AGAINST_TOLD,
+) = range(18)
+_HEADER = 18
+#: Scores of the possible edges of the newest fix.
+SCORES = _HEADER
+#: When each remembered fix was, the oldest first, and how fast the vehicle was.
+TIMES = SCORES + CANDIDATES
+SPEEDS = TIMES + WAITING
+#: Of each remembered fix, for each possible edge of the newest one: edge, offset and distance on the way that leads there.
+PATHS = SPEEDS + WAITING
+PLACE = 3
+_WIDTH = PATHS + WAITING * CANDIDATES * PLACE
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[str, bytes]).decode
+
+
+class Traces:
+    """Rows of vehicles.
+
+    Args:
+        graph_version: of the road graph that edges are of; rows of another are not read.
+    """
+
+    def __init__(self, graph_version: str) -> None:
+        self._version = graph_version
+        self._rows: Floats = np.zeros((64, _WIDTH))
+        self._slots: dict[str, int] = {}
+        self._names: list[str] = [""] * 64
+        self._free = list(range(63, -1, -1))
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def __contains__(self, vehicle: str) -> bool:
+        return vehicle in self._slots
+
+    def slots_of(self, vehicles: Sequence[str]) -> Integers:
+        """Where the rows of vehicles are; those that have none get one."""
+        known = self._slots
+        try:
+            return np.array([known[vehicle] for vehicle in vehicles], np.int64)
+        except KeyError:
+            return np.array([known[vehicle] if vehicle in known else self._begin(vehicle) for vehicle in vehicles])
+
+    def names_of(self, slots: Integers) -> list[str]:
+        """The vehicles of rows."""
+        names = self._names
+        return [names[slot] for slot in slots.tolist()]
+
+    def take(self, slots: Integers) -> Floats:
+        """Copies of rows."""
+        return self._rows[slots]
+
+    def put(self, slots: Integers, rows: Floats) -> None:
+        """Replace rows."""
+        self._rows[slots] = rows
+
+    def silent_since(self, clock_us: int) -> Integers:
+        """Rows of vehicles that were not heard after a time and have fixes that are not settled."""
+        rows = self._rows
+        newest_waits = (rows[:, DEPTH] > 0) & (rows[:, TIME] > rows[:, SETTLED])
+        return np.flatnonzero(newest_waits & (rows[:, HEARD] <= clock_us))
+
+    def forget(self, vehicles: Iterable[str]) -> None:
+        """Forget vehicles."""
+        for vehicle in vehicles:
+            slot = self._slots.pop(vehicle, None)
+            if slot is not None:
+                self._rows[slot] = 0
+                self._names[slot] = ""
+                self._free.append(slot)
+
+    def encode(self, vehicle: str) -> bytes:
+        """The row of a vehicle as msgpack: version of the graph, and the numbers that count.
+
+        Raises:
+            KeyError: there is none.
+        """
+        row = self._rows[self._slots[vehicle]]
+        count, depth = int(row[COUNT]), int(row[DEPTH])
+        paths = row[PATHS:].reshape(WAITING, CANDIDATES, PLACE)[:depth, :count]
+        parts = (row[:_HEADER], row[SCORES : SCORES + count], row[TIMES : TIMES + depth], row[SPEEDS : SPEEDS + depth])
+        return _encode((self._version, np.concatenate([*parts, paths.ravel()]).tobytes()))
+
+    def decode(self, vehicle: str, encoded: bytes) -> bool:
+        """Go on with a row.
+
+        Returns:
+            whether it is of this graph; if not, the vehicle begins anew.
+        """
+        version, numbers = _decode(encoded)
+        if version != self._version:
+            return False
+        read = np.frombuffer(numbers)
+        row = np.zeros(_WIDTH)
+        row[:_HEADER] = read[:_HEADER]
+        count, depth = int(row[COUNT]), int(row[DEPTH])
+        scores, times, speeds, paths = np.split(read[_HEADER:], np.cumsum([count, depth, depth]))
+        row[SCORES : SCORES + count], row[TIMES : TIMES + depth], row[SPEEDS : SPEEDS + depth] = scores, times, speeds
+        row[PATHS:].reshape(WAITING, CANDIDATES, PLACE)[:depth, :count] = paths.reshape(depth, count, PLACE)
+        self._rows[self.slots_of([vehicle])[0]] = row
+        return True
+
+    def _begin(self, vehicle: str) -> int:
+        if not self._free:
+            there = len(self._rows)
+            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
+            self._names += [""] * there
+            self._free = list(range(2 * there - 1, there - 1, -1))
+        slot = self._slots[vehicle] = self._free.pop()
+        self._names[slot] = vehicle
+        self._rows[slot, SETTLED_EDGE] = -1
+        return slot
