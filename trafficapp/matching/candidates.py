@@ -25,7 +25,7 @@ class Candidates(NamedTuple):
         edge: position of the edge.
         offset_m: along the edge as it is drawn.
         distance_m: from the fix.
-        difference: between the directions of edge and vehicle, degrees; NaN where it tells none.
+        direction: of the edge there, degrees clockwise from north.
         score: logarithm of the likelihood, without the constant.
     """
 
@@ -33,7 +33,7 @@ class Candidates(NamedTuple):
     edge: Integers
     offset_m: Floats
     distance_m: Floats
-    difference: Floats
+    direction: Floats
     score: Floats
 
 
@@ -58,26 +58,43 @@ def candidates_of(
     from_east -= along * step_east
     from_north -= along * step_north
     square = from_east * from_east + from_north * from_north
-    near = np.flatnonzero(square <= roads.reach_m**2)
+    near = (square <= roads.reach_m**2).nonzero()[0]
     which, fix, square = which[near], fix[near], square[near]
     edge = segments.edge[which]
     if not len(fix):
         return Candidates(fix, edge, square, square, square, square)
     # of each edge the nearest of its segments, the first of those
-    new = np.empty(len(fix), bool)
-    new[0] = True
-    np.not_equal(edge[1:], edge[:-1], out=new[1:])
-    new[1:] |= fix[1:] != fix[:-1]
-    begins = np.flatnonzero(new)
+    begins = begins_of(fix * len(segments.edge) + edge)
     nearest = np.minimum.reduceat(square, begins)
-    positions = np.where(square == nearest.repeat(np.diff(begins, append=len(fix))), np.arange(len(fix)), len(fix))
-    chosen = np.minimum.reduceat(positions, begins)
-    which, fix = which[chosen], fix[chosen]
-    offset = segments.before_m[which] + along[near[chosen]] * segments.length_m[which]
-    difference = abs((heading[fix] - segments.heading[which] + 180) % 360 - 180)
-    score = nearest * (-0.5 / rule.accuracy_m**2)
-    against = np.minimum((difference / rule.heading_degrees) ** 2 / 2, _MOST_AGAINST)
+    if len(begins) == len(fix):
+        along = along[near]
+    else:
+        positions = np.arange(len(fix))
+        least = square == nearest.repeat(sizes_of(begins, len(fix)))
+        chosen = np.minimum.reduceat(np.where(least, positions, len(fix)), begins)
+        which, fix, edge, along = which[chosen], fix[chosen], edge[chosen], along[near[chosen]]
+    offset = segments.before_m[which] + along * segments.length_m[which]
+    direction = segments.heading[which]
+    difference = abs((heading[fix] - direction + 180) % 360 - 180)
+    # a heading that is not told is against all edges alike
+    against = np.fmin(difference * difference * (0.5 / rule.heading_degrees**2), _MOST_AGAINST)
     counting = np.clip(speed_kmh / _HEADING_COUNTS_FROM_KMH, _HEADING_COUNTS_AT_LEAST, 1)
     against *= np.where(np.isnan(counting), 1, counting)[fix]
-    score -= np.nan_to_num(against, copy=False, nan=0.0)
-    return Candidates(fix, edge[chosen], offset, np.sqrt(nearest), difference, score)
+    score = nearest * (-0.5 / rule.accuracy_m**2) - against
+    return Candidates(fix, edge, offset, np.sqrt(nearest), direction, score)
+
+
+def begins_of(groups: Integers) -> Integers:
+    """Where each group of equal neighbours begins."""
+    new = np.empty(len(groups), bool)
+    new[:1] = True
+    np.not_equal(groups[1:], groups[:-1], out=new[1:])
+    return new.nonzero()[0]
+
+
+def sizes_of(begins: Integers, total: int) -> Integers:
+    """How many are in each group that begins there, of so many in all."""
+    sizes = np.empty_like(begins)
+    np.subtract(begins[1:], begins[:-1], out=sizes[:-1])
+    sizes[-1:] = total - begins[-1:]
+    return sizes

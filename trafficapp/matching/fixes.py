@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from trafficapp.roads.graph.road_graph import Floats, Integers
 
 
@@ -58,36 +56,15 @@ class MatchedFixes:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class WrongWay:
-    """A vehicle that drives against the direction of the only edge where it is.
-
-    Attributes:
-        vehicle: who.
-        time_us: of the fix that made it certain.
-        edge: position of the edge.
-        lat: latitude of that fix.
-        lon: its longitude.
-        heading: which way it drives, degrees.
-    """
-
-    vehicle: str
-    time_us: int
-    edge: int
-    lat: float
-    lon: float
-    heading: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Advanced:
     """What follows from fixes.
 
     Attributes:
         now: each fix that was given where it seems to be, without knowing what comes.
         settled: fixes of which it is settled where they were, in order for each vehicle.
-        wrong_ways: who was seen to drive the wrong way.
+        wrong_ways: of vehicles that drive the wrong way for certain now: position of the fix, edge, heading in degrees.
     """
 
     now: MatchedFixes
     settled: MatchedFixes
-    wrong_ways: list[WrongWay]
+    wrong_ways: list[tuple[int, int, float]]

@@ -101,7 +101,7 @@ class Traces:
         """Rows of vehicles that were not heard after a time and have fixes that are not settled."""
         rows = self._rows
         newest_waits = (rows[:, DEPTH] > 0) & (rows[:, TIME] > rows[:, SETTLED])
-        return np.flatnonzero(newest_waits & (rows[:, HEARD] <= clock_us))
+        return (newest_waits & (rows[:, HEARD] <= clock_us)).nonzero()[0]
 
     def forget(self, vehicles: Iterable[str]) -> None:
         """Forget vehicles."""
