@@ -27,7 +27,7 @@ DOMAIN = (
     *("models", "trafficapp.windows", "trafficapp.alerts", "trafficapp.roads", "trafficapp.forecast"),
     *("trafficapp.notifications", "trafficapp.analytics", "trafficapp.topics", "trafficapp.movement"),
     *("trafficapp.areas.reading", "trafficapp.areas.literals", "trafficapp.transit", "trafficapp.riders"),
-    *("trafficapp.fleet", "trafficapp.incidents", "trafficapp.weather", "trafficapp.city"),
+    *("trafficapp.fleet", "trafficapp.incidents", "trafficapp.weather", "trafficapp.city", "trafficapp.matching"),
     *("trafficapp.geocoding.addresses", "trafficapp.geocoding.offline_places"),
     *("trafficapp.still_cameras", "trafficapp.engine.state_rows", "trafficapp.engine.forgetting"),
 )
@@ -62,7 +62,7 @@ SUBJECTS = frozenset(
     {
         *("windows", "cameras", "alerts", "roads", "forecast", "notifications", "administration", "analytics"),
         *("areas", "transit", "riders", "fleet", "movement", "incidents", "weather", "still_cameras"),
-        *("reports", "simulation", "sources", "training", "upkeep", "geocoding", "city"),
+        *("reports", "simulation", "sources", "training", "upkeep", "geocoding", "city", "matching"),
     }
 )
 MOST_MODULES_IN_A_ROOM = 20

@@ -32,6 +32,11 @@ class Matcher:
     def __init__(self, roads: MatchingRoads, rule: MatchingRule) -> None:
         self._roads, self._rule = roads, rule
 
+    @property
+    def graph_version(self) -> str:
+        """Of the graph that edges are of."""
+        return self._roads.graph.version
+
     def advance(self, traces: Traces, fixes: Fixes, clock_us: int) -> Advanced:
         """Take in fixes. Of a vehicle only those count that are younger than all before.
 
@@ -88,6 +93,4 @@ class Matcher:
         time, edges, offset, distance, confidence, speed = np.concatenate([told for _, told in settled], axis=1)
         edge = edges.astype(np.int64)
         offset *= self._roads.scale[edge]
-        return MatchedFixes(
-            traces.names_of(slots), time.astype(np.int64), edge, offset, distance, confidence, speed
-        )
+        return MatchedFixes(traces.names_of(slots), time.astype(np.int64), edge, offset, distance, confidence, speed)

@@ -81,7 +81,6 @@ class MatchingRoads:
         ways: from edge to edge.
         length_m: of each edge as it is drawn.
         scale: length of an edge over its drawn length.
-        twoway: whether another edge leads back beside it.
     """
 
     graph: RoadGraph
@@ -105,13 +104,19 @@ class MatchingRoads:
         flat = FlatMap(float((graph.node_lat.min() + graph.node_lat.max()) / 2))
         points = flat.metres(graph.shape_lat, graph.shape_lon)
         segments = _segments(graph, points)
-        length_m = np.bincount(segments.edge, segments.length_m, graph.edge_count)
+        length_m: Floats = np.bincount(segments.edge, segments.length_m, graph.edge_count).astype(float)
         begins, ends = points[graph.shape_offsets[:-1]], points[graph.shape_offsets[1:] - 1]
         # lines of simulated networks stop at the borders of junctions, which are driven across, too
         across = np.hypot(*(begins[graph.turn_to] - ends[graph.turn_from]).T)
         ways = Ways.build(length_m, graph.turn_from, graph.turn_to, across, farthest_m)
         return cls(
-            graph, reach_m, flat, segments, _grid(segments, reach_m), ways, length_m,
+            graph,
+            reach_m,
+            flat,
+            segments,
+            _grid(segments, reach_m),
+            ways,
+            length_m,
             graph.length_m / np.maximum(length_m, 1e-9),
         )
 

@@ -10,7 +10,7 @@ class MatchingRule:
     """The model in numbers; Newson and Krumm: Hidden Markov map matching through noise and sparseness, 2009.
 
     Attributes:
-        accuracy_m: standard deviation of how far a fix is from the line of its edge: the receiver's, and lanes beside it.
+        accuracy_m: standard deviation of how far a fix is from the line of its edge, lanes beside it included.
         reach_m: edges farther from a fix than this are none of its.
         heading_degrees: standard deviation of a heading that a moving vehicle tells.
         detour_m: mean difference between the way along the edges and the way as the crow flies.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from trafficapp.matching.candidates import Candidates, begins_of, sizes_of
 from trafficapp.matching.roads import MatchingRoads
@@ -238,9 +237,7 @@ class Steps:
             mine[:, DEPTH] -= drop
         rows[row] = mine
 
-    def _tell(
-        self, rows: Integers, mine: Floats, some: Integers, step: int, place: Floats, confidence: Floats
-    ) -> None:
+    def _tell(self, rows: Integers, mine: Floats, some: Integers, step: int, place: Floats, confidence: Floats) -> None:
         """A settled fix each of some rows."""
         time, speed = mine[some, TIMES + step], mine[some, SPEEDS + step]
         silent = np.isnan(speed).nonzero()[0]

@@ -47,7 +47,7 @@ SCORES = _HEADER
 #: When each remembered fix was, the oldest first, and how fast the vehicle was.
 TIMES = SCORES + CANDIDATES
 SPEEDS = TIMES + WAITING
-#: Of each remembered fix, for each possible edge of the newest one: edge, offset and distance on the way that leads there.
+#: Of each remembered fix, for each possible edge of the newest one: edge, offset, distance on the way that leads there.
 PATHS = SPEEDS + WAITING
 PLACE = 3
 _WIDTH = PATHS + WAITING * CANDIDATES * PLACE
@@ -135,6 +135,7 @@ class Traces:
             return False
         read = np.frombuffer(numbers)
         row = np.zeros(_WIDTH)
+        row[SCORES:TIMES] = -np.inf
         row[:_HEADER] = read[:_HEADER]
         count, depth = int(row[COUNT]), int(row[DEPTH])
         scores, times, speeds, paths = np.split(read[_HEADER:], np.cumsum([count, depth, depth]))

@@ -37,7 +37,12 @@ _GAP_US = 60_000_000
 
 
 def wrong_ways(
-    found: Candidates, rows: Floats, time: Floats, east: Floats, north: Floats, speed: Floats,
+    found: Candidates,
+    rows: Floats,
+    time: Floats,
+    east: Floats,
+    north: Floats,
+    speed: Floats,
     heading: Floats,
 ) -> list[tuple[int, int, float]]:
     """Look at a fix each of some vehicles.
@@ -59,14 +64,18 @@ def wrong_ways(
     moved, elapsed = np.hypot(step_east, step_north), time - rows[:, SEEN]
     gone = (elapsed <= 0) | (elapsed > _GAP_US)
     far = ~gone & (moved >= _DIRECTION_FROM_M)
-    drives = np.where(np.isnan(speed), far & (moved * KMH_PER_M_US >= _DRIVES_FROM_KMH * elapsed), speed >= _DRIVES_FROM_KMH)
+    drives = np.where(
+        np.isnan(speed), far & (moved * KMH_PER_M_US >= _DRIVES_FROM_KMH * elapsed), speed >= _DRIVES_FROM_KMH
+    )
     bearing = np.where(drives, heading, np.nan)
     silent = np.isnan(bearing) & far & drives
     bearing[silent] = np.degrees(np.arctan2(step_east[silent], step_north[silent])) % 360
     rows[gone, AGAINST] = rows[gone, AGAINST_TOLD] = 0
     anchored = (far | gone | ~np.isnan(heading)) & np.isfinite(east)
     rows[anchored, SEEN], rows[anchored, SEEN_EAST], rows[anchored, SEEN_NORTH] = (
-        time[anchored], east[anchored], north[anchored],
+        time[anchored],
+        east[anchored],
+        north[anchored],
     )
     if not len(found.fix):
         return []
