@@ -13,7 +13,9 @@ from trafficapp.matching.traces import (
     COUNT,
     DEPTH,
     EAST,
+    NEWEST,
     NORTH,
+    OLDEST,
     PATHS,
     PLACE,
     SCORES,
@@ -33,6 +35,9 @@ _UNLIKELY = 14.0
 #: Speeds that do not fit a way make it no less likely than this: vehicles brake and start in between.
 _MOST_AGAINST = 8.0
 KMH_PER_M_US = 3.6e6
+#: Where the first of the possible edges has its place for each remembered fix; where all of them have theirs for one.
+_EVERY_PATH = (np.arange(WAITING)[:, None] * (CANDIDATES * PLACE) + np.arange(PLACE)).ravel()
+_EVERY_EDGE = np.arange(CANDIDATES) * PLACE
 
 
 class Steps:
@@ -66,7 +71,7 @@ class Steps:
         # what is old enough is settled without this fix, as it is where the clock is faster
         self.tell(before)
         if silent.any():
-            rows[silent, COUNT] = rows[silent, DEPTH] = 0
+            self._begin_anew(silent.nonzero()[0])
         if not len(found.fix):
             return
         score, back = self._reached(found, time, east, north, speed)
@@ -80,6 +85,11 @@ class Steps:
             best[best == -np.inf] = 0
         score -= best.repeat(sizes)
         self._remember(found, score, back, time, east, north, speed)
+        self.tell(time - rule.delay_us, full=True)
+
+    def _begin_anew(self, rows: Integers) -> None:
+        """Forget where vehicles may be."""
+        self._rows[rows, COUNT] = self._rows[rows, DEPTH] = 0
 
     def _lose(self, found: Candidates, lost: Integers, score: Floats, back: Integers) -> None:
         """Of rows whose fix no way leads to: put it aside when it is the first such, else begin anew there."""
@@ -90,7 +100,7 @@ class Steps:
             until = np.full(len(rows), -np.inf)
             until[again] = np.inf
             self.tell(until)
-            rows[again, COUNT] = rows[again, DEPTH] = 0
+            self._begin_anew(again)
             its = np.isin(found.fix, again)
             score[its], back[its] = found.score[its], 0
 
@@ -111,7 +121,7 @@ class Steps:
         fix = found.fix[after]
         flat = rows.ravel()
         row_begins = np.arange(len(rows)) * rows.shape[1]
-        newest = row_begins + (PATHS - CANDIDATES * PLACE) + rows[:, DEPTH].astype(np.int64) * (CANDIDATES * PLACE)
+        newest = row_begins + PATHS + rows[:, NEWEST].astype(np.int64) * (CANDIDATES * PLACE)
         place = newest[fix]
         place += which * PLACE
         edge_before, offset_before = flat[place].astype(np.int64), flat[place + 1]
@@ -148,7 +158,7 @@ class Steps:
     def _remember(
         self, found: Candidates, score: Floats, back: Integers, time: Floats, east: Floats, north: Floats, speed: Floats
     ) -> None:
-        """Put what is possible now into the rows, and settle what is old enough by it."""
+        """Put what is possible now into the rows."""
         kept = (score >= -_UNLIKELY).nonzero()[0]
         if not len(kept):
             return
@@ -164,93 +174,97 @@ class Steps:
             begins = begins_of(fix)
             sizes = sizes_of(begins, len(fix))
             most = CANDIDATES
-        taken = fix[begins]
+        self.taken = taken = fix[begins]
         own = np.arange(len(taken)).repeat(sizes)
         rank = np.arange(len(fix)) - begins[own]
-        place = np.stack([found.edge[kept], found.offset_m[kept], found.distance_m[kept]], axis=1)
         score = score[kept]
         likely = np.exp(score)
         likely /= np.add.reduceat(likely, begins)[own]
         best = np.minimum.reduceat(np.where(score == 0, np.arange(len(fix)), len(fix)), begins)
-        self.taken = taken
+        place = np.stack([found.edge[kept], found.offset_m[kept], found.distance_m[kept]], axis=1)
         self.best = np.concatenate([place[best].T, likely[None, best]])
 
-        every = len(taken) == len(self._rows)
-        rows = self._rows if every else self._rows[taken]
-        if not every:
-            time, east, north, speed = time[taken], east[taken], north[taken], speed[taken]
-        at = np.arange(len(taken))
-        depth = rows[:, DEPTH].astype(np.int64)
-        deepest = int(depth.max())
-        paths = rows[:, PATHS:].reshape(-1, WAITING, CANDIDATES, PLACE)
-        if deepest:
-            origin = np.zeros((len(taken), most), np.int64)
-            origin[own, rank] = back[kept]
-            paths[:, :deepest, :most] = paths[at[:, None, None], np.arange(deepest)[:, None], origin[:, None]]
-        paths[own, depth[own], rank] = place
-        rows[:, SCORES : SCORES + CANDIDATES] = -np.inf
-        rows[own, SCORES + rank] = score
-        rows[at, TIMES + depth], rows[at, SPEEDS + depth] = time, speed
-        rows[:, TIME], rows[:, EAST], rows[:, NORTH], rows[:, SPEED] = time, east, north, speed
-        rows[:, COUNT], rows[:, DEPTH], rows[:, ASIDE] = sizes, depth + 1, 0
-        if not every:
-            self._rows[taken] = rows
-            until = np.full(len(self._rows), -np.inf)
-            until[taken] = time - self._rule.delay_us
-        else:
-            until = time - self._rule.delay_us
-        self.tell(until)
-
-    def tell(self, until: Floats) -> None:
-        """Settle the fixes of each row up to a time, and one at least where no other could be remembered."""
         rows = self._rows
-        depth = rows[:, DEPTH]
-        row = (((rows[:, TIMES] <= until) & (depth > 0)) | (depth == WAITING)).nonzero()[0]
+        flat, width = rows.ravel(), rows.shape[1]
+        candidate = fix * width + PATHS
+        # the ways to what is possible now begin as those to where it was possible before
+        back = back[kept]
+        other = (back != rank).nonzero()[0]
+        if len(other):
+            begin = candidate[other, None] + _EVERY_PATH
+            flat[begin + (rank[other] * PLACE)[:, None]] = flat[begin + (back[other] * PLACE)[:, None]]
+        header = rows[taken, : ASIDE + 2]
+        depth = header[:, DEPTH]
+        # what was settled early was only remembered as the newest
+        depth[header[:, OLDEST] == np.inf] = 0
+        newest = (header[:, NEWEST].astype(np.int64) + 1) % WAITING
+        flat[(candidate + (newest[own] * CANDIDATES + rank) * PLACE)[:, None] + np.arange(PLACE)] = place
+        rows[taken, SCORES : SCORES + CANDIDATES] = -np.inf
+        rows[fix, SCORES + rank] = score
+        time, speed = time[taken], speed[taken]
+        rows[taken, TIMES + newest], rows[taken, SPEEDS + newest] = time, speed
+        oldest = np.where(depth == 0, time, header[:, OLDEST])
+        nobody = np.zeros(len(taken))
+        rows[taken, : OLDEST + 1] = np.stack(
+            [time, east[taken], north[taken], speed, sizes, depth + 1, newest, nobody, oldest], axis=1
+        )
+
+    def tell(self, until: Floats, full: bool = False) -> None:
+        """Settle the fixes of each row up to a time; and one where no other could be remembered, when asked for."""
+        rows = self._rows
+        oldest = rows[:, OLDEST] <= until
+        if full:
+            oldest |= rows[:, DEPTH] == WAITING
+        row = oldest.nonzero()[0]
         if not len(row):
             return
-        mine = rows[row]
-        depths = depth[row].astype(np.int64)
-        deepest = int(depths.max())
-        due = mine[:, TIMES : TIMES + deepest] <= until[row, None]
+        flat, bases = rows.ravel(), row * rows.shape[1]
+        depth, newest = rows[row, DEPTH].astype(np.int64), rows[row, NEWEST].astype(np.int64)
+        levels = np.arange(int(depth.max()))
+        # remembered fixes from the oldest on
+        at = (newest - depth + 1)[:, None] + levels
+        at %= WAITING
+        times = flat[bases[:, None] + TIMES + at]
+        due = times <= until[row, None]
         due[:, 0] = True
-        counts = (due & (np.arange(deepest) < depths[:, None])).sum(axis=1)
-        scores = mine[:, SCORES : SCORES + CANDIDATES]
-        likely = np.exp(scores)
-        best = scores.argmax(axis=1)
+        due &= levels < depth[:, None]
+        counts = due.sum(axis=1)
+        scores = rows[row, SCORES : SCORES + CANDIDATES]
+        likely, best = np.exp(scores), scores.argmax(axis=1)
         likely /= likely.sum(axis=1)[:, None]
-        paths = mine[:, PATHS:].reshape(-1, WAITING, CANDIDATES, PLACE)
-        for step in range(int(counts.max())):
-            some = ((counts > step) & (mine[:, TIMES + step] > mine[:, SETTLED])).nonzero()[0]
-            if len(some):
-                places = paths[some, step]
-                place = places[np.arange(len(some)), best[some]]
-                confidence = (likely[some] * (places[:, :, 0] == place[:, :1])).sum(axis=1)
-                self._tell(row[some], mine, some, step, place, confidence)
+        most = int(counts.max())
+        for step in range(most):
+            some = slice(None) if most == 1 else (counts > step).nonzero()[0]
+            place = bases[some] + PATHS + at[some, step] * (CANDIDATES * PLACE)
+            edges = flat[place[:, None] + _EVERY_EDGE]
+            place += best[some] * PLACE
+            edge = flat[place]
+            confidence = (likely[some] * (edges == edge[:, None])).sum(axis=1)
+            speed = flat[bases[some] + SPEEDS + at[some, step]]
+            self._tell(
+                row[some], np.stack([times[some, step], edge, flat[place + 1], flat[place + 2], confidence, speed])
+            )
         # the newest stays, for the next fix goes on from there
-        drop = np.minimum(counts, depths - 1)
-        if drop.any():
-            at = np.arange(len(row))[:, None]
-            shifted = np.minimum(np.arange(deepest) + drop[:, None], WAITING - 1)
-            paths[:, :deepest] = paths[at, shifted]
-            mine[:, TIMES : TIMES + deepest] = mine[at, TIMES + shifted]
-            mine[:, SPEEDS : SPEEDS + deepest] = mine[at, SPEEDS + shifted]
-            mine[:, DEPTH] -= drop
-        rows[row] = mine
+        left = depth - counts
+        rows[row, DEPTH] = np.maximum(left, 1)
+        following = np.minimum(counts, len(levels) - 1)
+        rows[row, OLDEST] = np.where(left > 0, times[np.arange(len(row)), following], np.inf)
 
-    def _tell(self, rows: Integers, mine: Floats, some: Integers, step: int, place: Floats, confidence: Floats) -> None:
+    def _tell(self, row: Integers, told: Floats) -> None:
         """A settled fix each of some rows."""
-        time, speed = mine[some, TIMES + step], mine[some, SPEEDS + step]
+        rows = self._rows
+        speed = told[5]
         silent = np.isnan(speed).nonzero()[0]
         if len(silent):
-            speed[silent] = self._driven_kmh(mine[some[silent]], time[silent], place[silent])
-        mine[some, SETTLED], mine[some, SETTLED_EDGE], mine[some, SETTLED_OFFSET] = time, place[:, 0], place[:, 1]
-        self.settled.append((rows, np.stack([time, *place.T, confidence, speed])))
+            speed[silent] = self._driven_kmh(rows[row[silent], : SETTLED_OFFSET + 1], *told[:3, silent])
+        rows[row, SETTLED : SETTLED_OFFSET + 1] = told[:3].T
+        self.settled.append((row, told))
 
-    def _driven_kmh(self, rows: Floats, time: Floats, place: Floats) -> Floats:
+    def _driven_kmh(self, rows: Floats, time: Floats, edges: Floats, offset: Floats) -> Floats:
         """The speed of the way from the fix that was settled before; NaN where there is none."""
         roads = self._roads
-        edge, before = place[:, 0].astype(np.int64), rows[:, SETTLED_EDGE].astype(np.int64)
-        elapsed, ahead = time - rows[:, SETTLED], place[:, 1] - rows[:, SETTLED_OFFSET]
+        edge, before = edges.astype(np.int64), rows[:, SETTLED_EDGE].astype(np.int64)
+        elapsed, ahead = time - rows[:, SETTLED], offset - rows[:, SETTLED_OFFSET]
         way = roads.ways.metres(np.maximum(before, 0), edge) + roads.length_m[before] + ahead
         way = np.where((before == edge) & (ahead > -3 * self._rule.accuracy_m), np.maximum(ahead, 0), way)
         known = (before >= 0) & (elapsed <= self._rule.gap_us) & (way < np.inf)

@@ -20,13 +20,17 @@ WAITING = 6
     EAST,
     NORTH,
     SPEED,
-    #: The clock when the vehicle was heard last.
-    HEARD,
-    #: How many edges are possible for the newest fix, and how many fixes are remembered, the newest among them.
+    #: How many edges are possible for it, how many fixes are remembered with it, and in which of the places for those it
+    #: is; those before it are in those before, and the last place is before the first.
     COUNT,
     DEPTH,
-    #: Whether a fix was put aside after the newest one since no way leads there.
+    NEWEST,
+    #: Whether a fix was put aside after it since no way leads there.
     ASIDE,
+    #: When the oldest fix was that is not settled; inf for none.
+    OLDEST,
+    #: The clock when the vehicle was heard last.
+    HEARD,
     #: Of the newest fix that is settled: when, where. An edge of -1 is none.
     SETTLED,
     SETTLED_EDGE,
@@ -40,11 +44,11 @@ WAITING = 6
     AGAINST_EAST,
     AGAINST_NORTH,
     AGAINST_TOLD,
-) = range(18)
-_HEADER = 18
+) = range(20)
+_HEADER = 20
 #: Scores of the possible edges of the newest fix.
 SCORES = _HEADER
-#: When each remembered fix was, the oldest first, and how fast the vehicle was.
+#: When each remembered fix was, and how fast the vehicle was.
 TIMES = SCORES + CANDIDATES
 SPEEDS = TIMES + WAITING
 #: Of each remembered fix, for each possible edge of the newest one: edge, offset, distance on the way that leads there.
@@ -65,7 +69,7 @@ class Traces:
 
     def __init__(self, graph_version: str) -> None:
         self._version = graph_version
-        self._rows: Floats = np.zeros((64, _WIDTH))
+        self._rows: Floats = np.tile(_nothing(), (64, 1))
         self._slots: dict[str, int] = {}
         self._names: list[str] = [""] * 64
         self._free = list(range(63, -1, -1))
@@ -100,15 +104,14 @@ class Traces:
     def silent_since(self, clock_us: int) -> Integers:
         """Rows of vehicles that were not heard after a time and have fixes that are not settled."""
         rows = self._rows
-        newest_waits = (rows[:, DEPTH] > 0) & (rows[:, TIME] > rows[:, SETTLED])
-        return (newest_waits & (rows[:, HEARD] <= clock_us)).nonzero()[0]
+        return ((rows[:, OLDEST] < np.inf) & (rows[:, HEARD] <= clock_us)).nonzero()[0]
 
     def forget(self, vehicles: Iterable[str]) -> None:
         """Forget vehicles."""
         for vehicle in vehicles:
             slot = self._slots.pop(vehicle, None)
             if slot is not None:
-                self._rows[slot] = 0
+                self._rows[slot] = _nothing()
                 self._names[slot] = ""
                 self._free.append(slot)
 
@@ -120,9 +123,10 @@ class Traces:
         """
         row = self._rows[self._slots[vehicle]]
         count, depth = int(row[COUNT]), int(row[DEPTH])
-        paths = row[PATHS:].reshape(WAITING, CANDIDATES, PLACE)[:depth, :count]
-        parts = (row[:_HEADER], row[SCORES : SCORES + count], row[TIMES : TIMES + depth], row[SPEEDS : SPEEDS + depth])
-        return _encode((self._version, np.concatenate([*parts, paths.ravel()]).tobytes()))
+        places = (int(row[NEWEST]) - np.arange(depth)) % WAITING
+        paths = row[PATHS:].reshape(WAITING, CANDIDATES, PLACE)[places, :count]
+        parts = (row[:_HEADER], row[SCORES : SCORES + count], row[TIMES + places], row[SPEEDS + places], paths.ravel())
+        return _encode((self._version, np.concatenate(parts).tobytes()))
 
     def decode(self, vehicle: str, encoded: bytes) -> bool:
         """Go on with a row.
@@ -134,23 +138,29 @@ class Traces:
         if version != self._version:
             return False
         read = np.frombuffer(numbers)
-        row = np.zeros(_WIDTH)
-        row[SCORES:TIMES] = -np.inf
+        row = _nothing()
         row[:_HEADER] = read[:_HEADER]
         count, depth = int(row[COUNT]), int(row[DEPTH])
+        places = (int(row[NEWEST]) - np.arange(depth)) % WAITING
         scores, times, speeds, paths = np.split(read[_HEADER:], np.cumsum([count, depth, depth]))
-        row[SCORES : SCORES + count], row[TIMES : TIMES + depth], row[SPEEDS : SPEEDS + depth] = scores, times, speeds
-        row[PATHS:].reshape(WAITING, CANDIDATES, PLACE)[:depth, :count] = paths.reshape(depth, count, PLACE)
+        row[SCORES : SCORES + count], row[TIMES + places], row[SPEEDS + places] = scores, times, speeds
+        row[PATHS:].reshape(WAITING, CANDIDATES, PLACE)[places, :count] = paths.reshape(depth, count, PLACE)
         self._rows[self.slots_of([vehicle])[0]] = row
         return True
 
     def _begin(self, vehicle: str) -> int:
         if not self._free:
             there = len(self._rows)
-            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
+            self._rows = np.concatenate([self._rows, np.tile(_nothing(), (there, 1))])
             self._names += [""] * there
             self._free = list(range(2 * there - 1, there - 1, -1))
         slot = self._slots[vehicle] = self._free.pop()
         self._names[slot] = vehicle
-        self._rows[slot, SETTLED_EDGE] = -1
         return slot
+
+
+def _nothing() -> Floats:
+    """The row of a vehicle that nothing is known of."""
+    row = np.zeros(_WIDTH)
+    row[OLDEST], row[SETTLED_EDGE], row[SCORES:TIMES] = np.inf, -1, -np.inf
+    return row
