@@ -10,6 +10,7 @@ from models.fleet.positions import SaidByFeed, VehiclePosition
 from trafficapp.feeds.declaration import Column, Current, Feed, History, Sends
 from trafficapp.feeds.rules import MakeRules, Rules
 from trafficapp.fleet.intake import car_fixes, tracker_fixes
+from trafficapp.fleet.matching import FleetRoads
 from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, FleetRules, PartitionFleet
 from trafficapp.settings import Settings
 from trafficapp.topics import GPS_DATA, VEHICLE_DATA
@@ -19,7 +20,8 @@ _PLACE = (44.4985, 11.3175)
 
 
 def _make(settings: Settings) -> MakeRules:
-    rules = FleetRules(settings.fleet, settings.movement)
+    roads = FleetRoads(settings.roads) if settings.fleet.matching else None
+    rules = FleetRules(settings.fleet, settings.movement, roads)
     return lambda _, rows: PartitionFleet(rules, rows)
 
 
@@ -115,6 +117,8 @@ POSITIONS = Feed(
         fix_longitude=_PLACE[1],
         fix_speed=34.2,
         fix_direction=45.0,
+        road_id="a165",
+        edge="a165",
     ),
     key="vehicle_id",
     future_seconds=None,
@@ -134,6 +138,8 @@ POSITIONS = Feed(
             "computed_speed_kmh": Column("double precision", of="computed_speed"),
             "plausible": Column("boolean"),
             "received_at": Column("timestamptz"),
+            "road_id": Column("text"),
+            "edge": Column("text"),
         },
         key=("vehicle_id", "observed_at", "feed"),
         partitioned_by="observed_at",

@@ -10,18 +10,22 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import atan2, cos, degrees, radians
+from typing import NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from models.fleet.fixes import FEEDS, Fix, FleetFeed
 from models.fleet.positions import SaidByFeed, VehiclePosition
+from models.roads.notifications import encode_notification
 from models.timestamps import MICROSECONDS_PER_SECOND, from_epoch_us
 from trafficapp.feeds.rules import Told, When
+from trafficapp.fleet.matching import FleetRoads, OnRoad, PartitionMatching
 from trafficapp.movement.decimals import hundredths, tenths
 from trafficapp.movement.distance import metres_between
 from trafficapp.movement.plausibility import QUALITY_ALERTS, Movement, MovementRule, Verdict, quality_alert
 from trafficapp.settings import FleetSettings, MovementSettings
+from trafficapp.topics import NOTIFICATIONS
 
 #: Key: vehicle_id. Value: `VehiclePosition`.
 VEHICLE_POSITIONS = "vehicle-positions"
@@ -55,6 +59,8 @@ class _Vehicle(Struct, array_like=True):
         computed_kmh: from there to the newest place.
         heading_before: what was known of its direction before the newest time, degrees.
         heading: what is known of it now.
+        edge: of the road graph that its newest place is on.
+        trace: what matching remembers of it.
     """
 
     heard_us: int
@@ -71,12 +77,30 @@ class _Vehicle(Struct, array_like=True):
     year: int | None = None
     fuel_type: str | None = None
     vehicle_type: str | None = None
+    edge: OnRoad | None = None
+    trace: bytes | None = None
+    # new fields go to the end: rows that were written without them must stay readable
+
+
+class _Waiting(NamedTuple):
+    """A position that is told when it is known what road it is on.
+
+    Attributes:
+        position: without its road.
+        vehicle: whose newest place it is; None for a place before that.
+        matched: position of its fix in the run that is matched; None where another fix of that time was.
+    """
+
+    position: VehiclePosition
+    vehicle: _Vehicle | None
+    matched: int | None
 
 
 class FleetRules:
     """The rule in numbers, made once."""
 
-    def __init__(self, fleet: FleetSettings, movement: MovementSettings) -> None:
+    def __init__(self, fleet: FleetSettings, movement: MovementSettings, roads: FleetRoads | None = None) -> None:
+        self.roads = roads
         self.movement = MovementRule.of(movement)
         self.direction_from_m = fleet.direction_from_m
         self.set_back_us = fleet.set_back_seconds * MICROSECONDS_PER_SECOND
@@ -97,6 +121,13 @@ class PartitionFleet:
         #: The one that was heard last stands last.
         self._vehicles = OrderedDict(sorted(read, key=lambda one: one[1].heard_us))
         self._changed: dict[str, None] = {}
+        self._waiting: list[_Waiting | Told] = []
+        self._clock_us = 0
+        self._matching = None if rules.roads is None else PartitionMatching(rules.roads)
+        if self._matching is not None:
+            for device_id, vehicle in read:
+                if vehicle.trace is not None:
+                    self._matching.go_on(device_id, vehicle.trace)
 
     def apply(self, message: Fix, when: When) -> Iterable[Told]:
         """Take a fix in: where the vehicle is, and what is to be said of its moves."""
@@ -105,7 +136,7 @@ class PartitionFleet:
         clock_us = when.clock_us or when.record_us
         self._changed[device_id] = None
         vehicle = self._vehicles.get(device_id)
-        verdict = None
+        verdict, is_new = None, True
         at = _time(message.time_us)
         said = SaidByFeed(at, message.latitude, message.longitude, message.speed_kmh, message.heading)
         if vehicle is None:
@@ -119,9 +150,11 @@ class PartitionFleet:
                 verdict = self._advance(vehicle, message, rank, clock_us)
             elif message.time_us < newest_us:
                 if clock_us - vehicle.newest_heard_us < self._rules.set_back_us:
-                    return (_late(vehicle, message, said, when),)
+                    return self._say(_Waiting(_late(vehicle, message, said, when), None, None), None)
                 _set_back(vehicle, message, rank, clock_us)
+                self._match_anew(device_id)
             else:
+                is_new = False
                 known = vehicle.said.get(message.feed)
                 if known is not None and known.timestamp == at:
                     return ()  # the same once more
@@ -130,10 +163,38 @@ class PartitionFleet:
         vehicle.said[message.feed] = said
         _describe(vehicle, message)
         newest = self._newest(vehicle, message, said, when)
-        return (newest,) if verdict is None else (newest, _alert(device_id, vehicle.movement, verdict))
+        matched = None
+        if is_new and self._matching is not None:
+            self._clock_us = clock_us
+            matched = self._matching.take(message, when.record_us)
+        alert = None if verdict is None else _alert(device_id, vehicle.movement, verdict)
+        return self._say(_Waiting(newest, vehicle, matched), alert)
+
+    def finish(self) -> Iterator[Told]:
+        """Put the fixes of a run onto the graph together, which costs less, and tell where they are."""
+        if self._matching is None or not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        roads, wrong_ways = self._matching.match(self._clock_us)
+        for one in waiting:
+            if isinstance(one, Told):
+                yield one
+                continue
+            position, vehicle = one.position, one.vehicle
+            if vehicle is not None and one.matched is not None:
+                vehicle.edge = roads[one.matched]
+            if vehicle is not None and vehicle.edge is not None:
+                road_id, edge = vehicle.edge
+                position = structs.replace(position, road_id=road_id, edge=edge)
+            yield _record(position)
+        for told in wrong_ways:
+            yield Told(NOTIFICATIONS, told.road_id.encode(), encode_notification(told))
 
     def tick(self, clock_us: int) -> Iterator[Told]:
         """Forget who was not heard for long."""
+        yield from self.finish()
+        if self._matching is not None:
+            self._changed.update(dict.fromkeys(self._matching.settle(clock_us)))
         vehicles, oldest_us = self._vehicles, clock_us - self._rules.forget_us
         while vehicles:
             device_id, vehicle = next(iter(vehicles.items()))
@@ -141,6 +202,8 @@ class PartitionFleet:
                 return
             del vehicles[device_id]
             self._changed[device_id] = None
+            if self._matching is not None:
+                self._matching.forget(device_id)
             verdict = vehicle.movement.close()
             if verdict is not None:
                 yield _alert(device_id, vehicle.movement, verdict, f"{KIND} {device_id} was not heard any more")
@@ -150,7 +213,23 @@ class PartitionFleet:
         changed, self._changed = self._changed, {}
         for device_id in changed:
             vehicle = self._vehicles.get(device_id)
+            if vehicle is not None and self._matching is not None:
+                vehicle.trace = self._matching.remembered(device_id)
             yield device_id.encode(), None if vehicle is None else _encode_row(vehicle)
+
+    def _say(self, position: _Waiting, alert: Told | None) -> Iterable[Told]:
+        """Tell a position and what is said with it: now, or when it is matched."""
+        if self._matching is not None:
+            self._waiting += (position,) if alert is None else (position, alert)
+            return ()
+        told = _record(position.position)
+        return (told,) if alert is None else (told, alert)
+
+    def _match_anew(self, device_id: str) -> None:
+        """Forget the trace of a vehicle, once all that came before was matched."""
+        if self._matching is not None:
+            self._waiting = list(self.finish())
+            self._matching.forget(device_id)
 
     def _advance(self, vehicle: _Vehicle, fix: Fix, rank: int, clock_us: int) -> Verdict | None:
         """Go to a newer place."""
@@ -170,7 +249,7 @@ class PartitionFleet:
             metres = metres_between(before.latitude, before.longitude, fix.latitude, fix.longitude)
             vehicle.computed_kmh = _kmh(metres, fix.time_us - before.time_us)
 
-    def _newest(self, vehicle: _Vehicle, fix: Fix, said: SaidByFeed, when: When) -> Told:
+    def _newest(self, vehicle: _Vehicle, fix: Fix, said: SaidByFeed, when: When) -> VehiclePosition:
         """Where a vehicle is: what all feeds say of the newest time, the first that says it; else what its way says."""
         speed_kmh = heading = None
         for feed in FEEDS:
@@ -183,7 +262,7 @@ class PartitionFleet:
         vehicle.heading = heading
         computed_kmh, movement = vehicle.computed_kmh, vehicle.movement
         place = movement.latitude, movement.longitude, computed_kmh if speed_kmh is None else speed_kmh, heading
-        return _told(vehicle, place, computed_kmh, not movement.jumps & 1, vehicle.said, fix, said, when)
+        return _position(vehicle, place, computed_kmh, not movement.jumps & 1, vehicle.said, fix, said, when)
 
     def _bearing(self, vehicle: _Vehicle) -> float | None:
         """The way from the place before to the newest, degrees clockwise from north in [0, 360).
@@ -226,16 +305,16 @@ def _describe(vehicle: _Vehicle, fix: Fix) -> None:
         vehicle.vehicle_type = fix.vehicle_type or vehicle.vehicle_type
 
 
-def _late(vehicle: _Vehicle, fix: Fix, said: SaidByFeed, when: When) -> Told:
+def _late(vehicle: _Vehicle, fix: Fix, said: SaidByFeed, when: When) -> VehiclePosition:
     """Where a vehicle was before its newest place: as that fix alone says it, since nobody knows what lay between."""
     known = vehicle.said.get(fix.feed)
     if known is None or known.timestamp < said.timestamp:
         vehicle.said[fix.feed] = said
     place = fix.latitude, fix.longitude, fix.speed_kmh, fix.heading
-    return _told(vehicle, place, None, True, {fix.feed: said}, fix, said, when)
+    return _position(vehicle, place, None, True, {fix.feed: said}, fix, said, when)
 
 
-def _told(
+def _position(
     vehicle: _Vehicle,
     place: tuple[float, float, float | None, float | None],
     computed_kmh: float | None,
@@ -244,9 +323,9 @@ def _told(
     fix: Fix,
     said: SaidByFeed,
     when: When,
-) -> Told:
+) -> VehiclePosition:
     latitude, longitude, speed_kmh, heading = place
-    position = VehiclePosition(
+    return VehiclePosition(
         vehicle_id=fix.device_id,
         latitude=latitude,
         longitude=longitude,
@@ -268,7 +347,10 @@ def _told(
         fix_speed=fix.speed_kmh,
         fix_direction=fix.heading,
     )
-    return Told(VEHICLE_POSITIONS, fix.device_id.encode(), _encode(position))
+
+
+def _record(position: VehiclePosition) -> Told:
+    return Told(VEHICLE_POSITIONS, position.vehicle_id.encode(), _encode(position))
 
 
 def _kmh(metres: float, elapsed_us: int) -> float:

@@ -20,8 +20,8 @@ WAITING = 6
     EAST,
     NORTH,
     SPEED,
-    #: How many edges are possible for it, how many fixes are remembered with it, and in which of the places for those it
-    #: is; those before it are in those before, and the last place is before the first.
+    #: How many edges are possible for it, how many fixes are remembered with it, and in which of the places for
+    #: those it is; those before it are in those before, and the last place is before the first.
     COUNT,
     DEPTH,
     NEWEST,
