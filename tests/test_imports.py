@@ -66,6 +66,8 @@ SUBJECTS = frozenset(
     }
 )
 MOST_MODULES_IN_A_ROOM = 20
+#: A log to which each change of the tables adds a file; nobody looks for anything in it.
+GROWING_ROOMS = frozenset({"trafficapp/stores/migrations/versions"})
 
 VAGUE_NAMES = frozenset({"utils", "util", "helpers", "helper", "common", "misc"})
 MAX_LINES = 500
@@ -182,4 +184,5 @@ def test_there_are_no_circles() -> None:
 
 def test_no_room_is_crowded() -> None:
     rooms = Counter(path.parent.relative_to(ROOT) for path in SOURCES.values() if path.name != "__init__.py")
-    assert not {str(room): count for room, count in rooms.items() if count > MOST_MODULES_IN_A_ROOM}
+    crowded = {str(room): count for room, count in rooms.items() if count > MOST_MODULES_IN_A_ROOM}
+    assert crowded.keys() <= GROWING_ROOMS

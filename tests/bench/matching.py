@@ -143,7 +143,9 @@ def speed_errors(found: Found, probes: Probes, told: np.ndarray) -> np.ndarray:
         groups = np.split(speed[known][order], begins[1:])
         return {int(key): float(np.median(group)) for key, group in zip(unique, groups, strict=True) if len(group) >= 3}
 
-    matched = medians(*(np.concatenate([getattr(one, name) for one in found.settled]) for name in ("edge", "time_us", "speed_kmh")))
+    matched = medians(
+        *(np.concatenate([getattr(one, name) for one in found.settled]) for name in ("edge", "time_us", "speed_kmh"))
+    )
     true = medians(probes.edge, probes.fixes.time_us, told)
     return np.array([matched[key] - true[key] for key in matched.keys() & true.keys()])
 
@@ -218,7 +220,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     if arguments.probes is None or not arguments.probes.is_file():
-        sys.exit(f"there is no file of probes at {arguments.probes}; name one: make bench-matching PROBES=gps_probes.parquet")
+        sys.exit(
+            f"there is no file of probes at {arguments.probes}; name one: make bench-matching PROBES=gps_probes.parquet"
+        )
     graph = city_graph(RoadSettings())
     table = pq.read_table(arguments.probes).sort_by([("ts", "ascending"), ("vehicle_id", "ascending")])
     columns = [table[name].to_numpy() for name in ("lat", "lon", "speed_kmh", "heading_deg")]
@@ -230,9 +234,16 @@ def main() -> None:
     began = time.process_time()
     roads = MatchingRoads.build(graph, _RULE.reach_m)
     console = Console(width=140)
-    console.print(f"{len(probes.edge):,} fixes, {(probes.edge >= 0).sum():,} of them judged; made ready in {time.process_time() - began:.2f} CPU s")
+    console.print(
+        f"{len(probes.edge):,} fixes, {(probes.edge >= 0).sum():,} of them judged; made ready in {time.process_time() - began:.2f} CPU s"
+    )
     first: dict[str, int] = {}
-    begins = np.array([first.setdefault(vehicle, at) for vehicle, at in zip(probes.fixes.vehicles, probes.fixes.time_us.tolist(), strict=True)])
+    begins = np.array(
+        [
+            first.setdefault(vehicle, at)
+            for vehicle, at in zip(probes.fixes.vehicles, probes.fixes.time_us.tolist(), strict=True)
+        ]
+    )
     sparse = (probes.fixes.time_us - begins) % _SPARSE_US == 0
     settings = {
         "heading and speed": probes,
@@ -246,7 +257,17 @@ def main() -> None:
         except ImportError:
             peer = None
             console.print("fastmm is not installed: pip install trafficapp[bench]")
-        shown = Table("", "on the true edge", "at once", "speed error km/h: mean abs, median", "fixes per CPU s", "thousands", "tenfold", "fastmm: right", "per CPU s")
+        shown = Table(
+            "",
+            "on the true edge",
+            "at once",
+            "speed error km/h: mean abs, median",
+            "fixes per CPU s",
+            "thousands",
+            "tenfold",
+            "fastmm: right",
+            "per CPU s",
+        )
         for name, some in settings.items():
             runs = by_moments(some)
             ways: list[Callable[[], float]] = [
@@ -262,9 +283,16 @@ def main() -> None:
                     theirs = share, min(theirs[1], seconds / len(some.edge))
             found = match(roads, runs)
             settled, now = right(found, some)
-            off = speed_errors(found, some, probes.fixes.speed_kmh[sparse] if len(some.edge) < len(probes.edge) else probes.fixes.speed_kmh)
+            off = speed_errors(
+                found,
+                some,
+                probes.fixes.speed_kmh[sparse] if len(some.edge) < len(probes.edge) else probes.fixes.speed_kmh,
+            )
             shown.add_row(
-                name, f"{settled:.4f}", f"{now:.4f}", f"{abs(off).mean():.2f}, {np.median(off):+.2f} ({len(off):,})",
+                name,
+                f"{settled:.4f}",
+                f"{now:.4f}",
+                f"{abs(off).mean():.2f}, {np.median(off):+.2f} ({len(off):,})",
                 *(f"{1 / seconds:,.0f}" for seconds in best),
                 *((f"{theirs[0]:.4f}", f"{1 / theirs[1]:,.0f}") if peer is not None else ("", "")),
             )
@@ -272,14 +300,22 @@ def main() -> None:
     known = np.isin(np.array(probes.fixes.vehicles), np.array(probes.fixes.vehicles)[probes.edge < 0], invert=True)
     turned = backwards(probes)
     truth = list(wrong_drives(roads, turned))
-    for name, how in {"heading and speed": {}, "heading": {"speed": True}, "places only": {"speed": True, "heading": True}}.items():
+    for name, how in {
+        "heading and speed": {},
+        "heading": {"speed": True},
+        "places only": {"speed": True, "heading": True},
+    }.items():
         wrong = match(roads, by_moments(turned.without(**how))).wrong
         told: dict[str, list[int]] = {}
         for vehicle, at in wrong:
             told.setdefault(vehicle, []).append(at)
-        hits = sum(any(begin <= at <= end + 10_000_000 for at in told.get(vehicle, [])) for vehicle, begin, end in truth)
+        hits = sum(
+            any(begin <= at <= end + 10_000_000 for at in told.get(vehicle, [])) for vehicle, begin, end in truth
+        )
         false = match(roads, by_moments(probes.without(**how))).wrong
-        console.print(f"wrong way, {name}: {hits / len(truth):.2f} of {len(truth)} drives told, {len(false)} told where all drive right")
+        console.print(
+            f"wrong way, {name}: {hits / len(truth):.2f} of {len(truth)} drives told, {len(false)} told where all drive right"
+        )
 
 
 if __name__ == "__main__":

@@ -262,7 +262,9 @@ class PartitionFleet:
         vehicle.heading = heading
         computed_kmh, movement = vehicle.computed_kmh, vehicle.movement
         place = movement.latitude, movement.longitude, computed_kmh if speed_kmh is None else speed_kmh, heading
-        return _position(vehicle, place, computed_kmh, not movement.jumps & 1, vehicle.said, fix, said, when)
+        # what waits to be matched is told when more may have been said
+        feeds = vehicle.said if self._matching is None else dict(vehicle.said)
+        return _position(vehicle, place, computed_kmh, not movement.jumps & 1, feeds, fix, said, when)
 
     def _bearing(self, vehicle: _Vehicle) -> float | None:
         """The way from the place before to the newest, degrees clockwise from north in [0, 360).
