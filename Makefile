@@ -112,6 +112,10 @@ bench-chain: setup-dev ## Measure 1,247 roads from feed to predictions, graph an
 bench-city: setup-dev ## Measure all feeds of a city: µs a message by role, 20,000 a second for five minutes; writes build/city.json
 	$(BIN)/python -m tests.bench.city $(ARGS)
 
+.PHONY: bench-matching
+bench-matching: setup-dev ## Put GPS probes onto the road graph: share on the true edge, speed beside fastmm; ARGS names the file
+	$(BIN)/python -m tests.bench.matching $(ARGS)
+
 .PHONY: bench-forecast
 bench-forecast: setup-train ## Fit every model with three seeds and compare them; writes build/forecast.json
 	$(BIN)/python -m tests.bench.forecast $(ARGS)

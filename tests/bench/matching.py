@@ -1,12 +1,13 @@
 """Map matching on GPS probes of Bologna: ``python -m tests.bench.matching PROBES`` prints figures.
 
-PROBES is a Parquet file with vehicle_id, ts (epoch ms), lat, lon, speed_kmh, heading_deg, edge_true (and lat_true,
-lon_true, for wrong-way driving); probes of the simulation under the shipped road graph. Right is a fix that was put onto
-its true edge; fixes whose true edge the graph does not have (inside of junctions, a few lanes of their own) are matched,
-but not judged. Fixes come as they would: all vehicles of a moment in one run, or a backlog of a thousand in one.
+PROBES is a Parquet file with vehicle_id, ts (epoch ms), lat, lon, speed_kmh, heading_deg and edge_true, of a simulation
+under the shipped road graph. Right is a fix that was put onto its true edge; fixes whose true edge the graph does not
+have (inside of junctions, a few lanes of their own) are matched, but not judged. Fixes come as they would: all vehicles
+of a moment in one run (107 on average), a backlog of a thousand in one, or all of a moment in a city of ten times the
+size. Beside it fastmm (the wheel of FMM, in C++), which gets places only, each vehicle's whole trajectory at once.
 
-Beside it fastmm (the wheel of FMM, C++), which gets each vehicle's whole trajectory at once. CPU seconds of this process,
-of some repeats the quickest, ours and theirs in turn, as others disturb a measurement but never help it.
+CPU seconds of this process, of some repeats the quickest, ours and theirs in turn, as others disturb a measurement but
+never help it. Wrong-way driving is measured on the same drives from their ends to their beginnings.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +40,8 @@ _MORE_NOISE_M = 10.0
 _SPARSE_US = 15_000_000
 _SPAN_US = 300_000_000
 _SEED = 7
+#: A drive that is judged may have begun before, where other edges were near.
+_BEFORE_US = 15_000_000
 
 
 class Probes(NamedTuple):
@@ -133,7 +136,7 @@ def right(found: Found, probes: Probes) -> tuple[float, float]:
 
 
 def speed_errors(found: Found, probes: Probes, told: np.ndarray) -> np.ndarray:
-    """Median speed of each edge and five minutes as matched, less the true one; where three fixes or more are of both."""
+    """Median speed of each edge and five minutes as matched, less the true one; of three fixes or more each."""
 
     def medians(edge: np.ndarray, time_us: np.ndarray, speed: np.ndarray) -> dict[int, float]:
         known = (edge >= 0) & ~np.isnan(speed)
@@ -214,15 +217,98 @@ def wrong_drives(roads: MatchingRoads, probes: Probes) -> Iterator[tuple[str, in
                 yield vehicle, int(fixes.time_us[part[0]]), int(fixes.time_us[part[-1]])
 
 
+class Setting(NamedTuple):
+    """Probes as some receivers would tell them, and the true speeds."""
+
+    name: str
+    probes: Probes
+    speed_kmh: np.ndarray
+
+
+def settings_of(probes: Probes) -> list[Setting]:
+    """The four that the aims are for."""
+    fixes, first = probes.fixes, dict[str, int]()
+    pairs = zip(fixes.vehicles, fixes.time_us.tolist(), strict=True)
+    begins = np.array([first.setdefault(vehicle, at) for vehicle, at in pairs])
+    sparse = (fixes.time_us - begins) % _SPARSE_US == 0
+    noisy = probes.without(speed=True, heading=True, noise_m=_MORE_NOISE_M).some(sparse)
+    return [
+        Setting("heading and speed", probes, fixes.speed_kmh),
+        Setting("heading", probes.without(speed=True), fixes.speed_kmh),
+        Setting("places only", probes.without(speed=True, heading=True), fixes.speed_kmh),
+        Setting("places, 10 m more noise, 15 s", noisy, fixes.speed_kmh[sparse]),
+    ]
+
+
+def seconds_a_fix(roads: MatchingRoads, runs: Sequence[Fixes]) -> float:
+    """CPU seconds that a fix takes."""
+    return match(roads, runs).cpu_seconds / sum(len(run.vehicles) for run in runs)
+
+
+def row_of(roads: MatchingRoads, peer: Fastmm | None, setting: Setting, repeats: int) -> list[str]:
+    """The figures of a setting."""
+    probes = setting.probes
+    moments = by_moments(probes)
+    ways = (moments, by_thousands(probes), tenfold(moments))
+    best, share, theirs = [1e9] * len(ways), 0.0, 1e9
+    for _ in range(repeats):
+        best = [min(known, seconds_a_fix(roads, runs)) for known, runs in zip(best, ways, strict=True)]
+        if peer is not None:
+            share, seconds = peer.match(probes)
+            theirs = min(theirs, seconds / len(probes.edge))
+    found = match(roads, moments)
+    settled, now = right(found, probes)
+    off = speed_errors(found, probes, setting.speed_kmh)
+    return [
+        setting.name,
+        f"{settled:.4f}",
+        f"{now:.4f}",
+        f"{abs(off).mean():.2f}",
+        *(f"{1 / seconds:,.0f}" for seconds in best),
+        *((f"{share:.4f}", f"{1 / theirs:,.0f}", f"{theirs / best[-1]:.2f}") if peer is not None else ("", "", "")),
+    ]
+
+
+def wrong_way_lines(roads: MatchingRoads, probes: Probes) -> Iterator[str]:
+    """How many of those who drive the wrong way are told, and how many of those who do not."""
+    turned = backwards(probes)
+    truth = list(wrong_drives(roads, turned))
+    for name, speed, heading in (
+        ("heading and speed", False, False),
+        ("heading", True, False),
+        ("places only", True, True),
+    ):
+        told: dict[str, list[int]] = {}
+        for vehicle, at in match(roads, by_moments(turned.without(speed=speed, heading=heading))).wrong:
+            told.setdefault(vehicle, []).append(at)
+        hits = sum(
+            any(begin - _BEFORE_US <= at <= end + _RULE.delay_us for at in told.get(vehicle, []))
+            for vehicle, begin, end in truth
+        )
+        right_way = match(roads, by_moments(probes.without(speed=speed, heading=heading))).wrong
+        edges = {
+            key: edge
+            for key, edge in zip(
+                zip(probes.fixes.vehicles, probes.fixes.time_us.tolist(), strict=True),
+                probes.edge.tolist(),
+                strict=True,
+            )
+        }
+        known = sum(edges[key] >= 0 for key in right_way)
+        yield (
+            f"wrong way, {name}: {hits / len(truth):.2f} of {len(truth)} drives told; where all drive right {known} on "
+            f"edges that the graph has, {len(right_way) - known} on others"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("probes", type=Path, nargs="?")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=2)
     arguments = parser.parse_args()
     if arguments.probes is None or not arguments.probes.is_file():
-        sys.exit(
-            f"there is no file of probes at {arguments.probes}; name one: make bench-matching PROBES=gps_probes.parquet"
-        )
+        named = "no file of probes is named" if arguments.probes is None else f"there is no file {arguments.probes}"
+        sys.exit(f"{named}; this needs one: make bench-matching ARGS=path/to/gps_probes.parquet")
     graph = city_graph(RoadSettings())
     table = pq.read_table(arguments.probes).sort_by([("ts", "ascending"), ("vehicle_id", "ascending")])
     columns = [table[name].to_numpy() for name in ("lat", "lon", "speed_kmh", "heading_deg")]
@@ -233,89 +319,32 @@ def main() -> None:
     )
     began = time.process_time()
     roads = MatchingRoads.build(graph, _RULE.reach_m)
-    console = Console(width=140)
-    console.print(
-        f"{len(probes.edge):,} fixes, {(probes.edge >= 0).sum():,} of them judged; made ready in {time.process_time() - began:.2f} CPU s"
+    ready = time.process_time() - began
+    console = Console(width=150)
+    console.print(f"{len(probes.edge):,} fixes, {(probes.edge >= 0).sum():,} judged; roads ready in {ready:.2f} CPU s")
+    shown = Table(
+        "",
+        "right",
+        "at once",
+        "speed km/h off",
+        "a CPU s",
+        "thousands",
+        "tenfold",
+        "fastmm right",
+        "a CPU s",
+        "ours/theirs",
     )
-    first: dict[str, int] = {}
-    begins = np.array(
-        [
-            first.setdefault(vehicle, at)
-            for vehicle, at in zip(probes.fixes.vehicles, probes.fixes.time_us.tolist(), strict=True)
-        ]
-    )
-    sparse = (probes.fixes.time_us - begins) % _SPARSE_US == 0
-    settings = {
-        "heading and speed": probes,
-        "heading": probes.without(speed=True),
-        "places only": probes.without(speed=True, heading=True),
-        "places, 10 m more noise, 15 s": probes.without(speed=True, heading=True, noise_m=_MORE_NOISE_M).some(sparse),
-    }
     with tempfile.TemporaryDirectory() as folder:
         try:
             peer: Fastmm | None = Fastmm(roads, Path(folder))
         except ImportError:
             peer = None
-            console.print("fastmm is not installed: pip install trafficapp[bench]")
-        shown = Table(
-            "",
-            "on the true edge",
-            "at once",
-            "speed error km/h: mean abs, median",
-            "fixes per CPU s",
-            "thousands",
-            "tenfold",
-            "fastmm: right",
-            "per CPU s",
-        )
-        for name, some in settings.items():
-            runs = by_moments(some)
-            ways: list[Callable[[], float]] = [
-                lambda runs=runs: match(roads, runs).cpu_seconds / len(some.edge),
-                lambda runs=by_thousands(some): match(roads, runs).cpu_seconds / len(some.edge),
-                lambda runs=tenfold(runs): match(roads, runs).cpu_seconds / sum(len(run.vehicles) for run in runs),
-            ]
-            best, theirs = [1e9] * len(ways), (0.0, 1e9)
-            for _ in range(arguments.repeats):
-                best = [min(known, way()) for known, way in zip(best, ways, strict=True)]
-                if peer is not None:
-                    share, seconds = peer.match(some)
-                    theirs = share, min(theirs[1], seconds / len(some.edge))
-            found = match(roads, runs)
-            settled, now = right(found, some)
-            off = speed_errors(
-                found,
-                some,
-                probes.fixes.speed_kmh[sparse] if len(some.edge) < len(probes.edge) else probes.fixes.speed_kmh,
-            )
-            shown.add_row(
-                name,
-                f"{settled:.4f}",
-                f"{now:.4f}",
-                f"{abs(off).mean():.2f}, {np.median(off):+.2f} ({len(off):,})",
-                *(f"{1 / seconds:,.0f}" for seconds in best),
-                *((f"{theirs[0]:.4f}", f"{1 / theirs[1]:,.0f}") if peer is not None else ("", "")),
-            )
-        console.print(shown)
-    known = np.isin(np.array(probes.fixes.vehicles), np.array(probes.fixes.vehicles)[probes.edge < 0], invert=True)
-    turned = backwards(probes)
-    truth = list(wrong_drives(roads, turned))
-    for name, how in {
-        "heading and speed": {},
-        "heading": {"speed": True},
-        "places only": {"speed": True, "heading": True},
-    }.items():
-        wrong = match(roads, by_moments(turned.without(**how))).wrong
-        told: dict[str, list[int]] = {}
-        for vehicle, at in wrong:
-            told.setdefault(vehicle, []).append(at)
-        hits = sum(
-            any(begin <= at <= end + 10_000_000 for at in told.get(vehicle, [])) for vehicle, begin, end in truth
-        )
-        false = match(roads, by_moments(probes.without(**how))).wrong
-        console.print(
-            f"wrong way, {name}: {hits / len(truth):.2f} of {len(truth)} drives told, {len(false)} told where all drive right"
-        )
+            console.print("fastmm is not installed: make setup-dev")
+        for setting in settings_of(probes):
+            shown.add_row(*row_of(roads, peer, setting, arguments.repeats))
+    console.print(shown)
+    for line in wrong_way_lines(roads, probes):
+        console.print(line)
 
 
 if __name__ == "__main__":

@@ -268,7 +268,7 @@ class Steps:
         way = roads.ways.metres(np.maximum(before, 0), edge) + roads.length_m[before] + ahead
         way = np.where((before == edge) & (ahead > -3 * self._rule.accuracy_m), np.maximum(ahead, 0), way)
         known = (before >= 0) & (elapsed <= self._rule.gap_us) & (way < np.inf)
-        return np.where(known, way / elapsed * KMH_PER_M_US, np.nan)
+        return np.where(known, way / np.maximum(elapsed, 1) * KMH_PER_M_US, np.nan)
 
 
 def rounds_of(slots: Integers) -> list[Integers]:
