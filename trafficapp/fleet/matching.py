@@ -111,9 +111,10 @@ class PartitionMatching:
         """Settle the fixes of vehicles that are silent; which these are."""
         return self._matcher.settle(self._traces, clock_us).vehicles
 
-    def remembered(self, device_id: str) -> bytes | None:
-        """What is to be remembered of a vehicle."""
-        return self._traces.encode(device_id) if device_id in self._traces else None
+    def remembered(self, device_ids: Iterable[str]) -> dict[str, bytes]:
+        """What is to be remembered of vehicles; nothing of those whose fixes were not matched."""
+        known = [device_id for device_id in device_ids if device_id in self._traces]
+        return dict(zip(known, self._traces.encode(known), strict=True)) if known else {}
 
     def go_on(self, device_id: str, trace: bytes) -> None:
         """Go on from what was remembered; of another graph, anew."""

@@ -211,10 +211,11 @@ class PartitionFleet:
     def changed_rows(self) -> Iterator[tuple[bytes, bytes | None]]:
         """Each device that changed since the last call."""
         changed, self._changed = self._changed, {}
+        traces = {} if self._matching is None else self._matching.remembered(changed)
         for device_id in changed:
             vehicle = self._vehicles.get(device_id)
-            if vehicle is not None and self._matching is not None:
-                vehicle.trace = self._matching.remembered(device_id)
+            if vehicle is not None:
+                vehicle.trace = traces.get(device_id)
             yield device_id.encode(), None if vehicle is None else _encode_row(vehicle)
 
     def _say(self, position: _Waiting, alert: Told | None) -> Iterable[Told]:

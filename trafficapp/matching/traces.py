@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from trafficapp.roads.graph.road_graph import Floats, Integers
 
@@ -115,18 +117,18 @@ class Traces:
                 self._names[slot] = ""
                 self._free.append(slot)
 
-    def encode(self, vehicle: str) -> bytes:
-        """The row of a vehicle as msgpack: version of the graph, and the numbers that count.
+    def encode(self, vehicles: Sequence[str]) -> list[bytes]:
+        """The rows of vehicles as msgpack: version of the graph, and the numbers that count.
 
         Raises:
-            KeyError: there is none.
+            KeyError: there is none of one of them.
         """
-        row = self._rows[self._slots[vehicle]]
-        count, depth = int(row[COUNT]), int(row[DEPTH])
-        places = (int(row[NEWEST]) - np.arange(depth)) % WAITING
-        paths = row[PATHS:].reshape(WAITING, CANDIDATES, PLACE)[places, :count]
-        parts = (row[:_HEADER], row[SCORES : SCORES + count], row[TIMES + places], row[SPEEDS + places], paths.ravel())
-        return _encode((self._version, np.concatenate(parts).tobytes()))
+        slots = [self._slots[vehicle] for vehicle in vehicles]
+        rows = self._rows[slots]
+        counting = _counting(rows)
+        numbers = rows[counting].tobytes()
+        ends = (counting.sum(axis=1).cumsum() * rows.itemsize).tolist()
+        return [_encode((self._version, numbers[begin:end])) for begin, end in pairwise([0, *ends])]
 
     def decode(self, vehicle: str, encoded: bytes) -> bool:
         """Go on with a row.
@@ -140,11 +142,7 @@ class Traces:
         read = np.frombuffer(numbers)
         row = _nothing()
         row[:_HEADER] = read[:_HEADER]
-        count, depth = int(row[COUNT]), int(row[DEPTH])
-        places = (int(row[NEWEST]) - np.arange(depth)) % WAITING
-        scores, times, speeds, paths = np.split(read[_HEADER:], np.cumsum([count, depth, depth]))
-        row[SCORES : SCORES + count], row[TIMES + places], row[SPEEDS + places] = scores, times, speeds
-        row[PATHS:].reshape(WAITING, CANDIDATES, PLACE)[places, :count] = paths.reshape(depth, count, PLACE)
+        row[_counting(row[None])[0]] = read
         self._rows[self.slots_of([vehicle])[0]] = row
         return True
 
@@ -164,3 +162,14 @@ def _nothing() -> Floats:
     row = np.zeros(_WIDTH)
     row[OLDEST], row[SETTLED_EDGE], row[SCORES:TIMES] = np.inf, -1, -np.inf
     return row
+
+
+def _counting(rows: Floats) -> npt.NDArray[np.bool_]:
+    """Which numbers of rows say something."""
+    counting = np.ones(rows.shape, bool)
+    possible = np.arange(CANDIDATES) < rows[:, COUNT, None]
+    used = (rows[:, NEWEST, None] - np.arange(WAITING)) % WAITING < rows[:, DEPTH, None]
+    counting[:, SCORES:TIMES], counting[:, TIMES:SPEEDS], counting[:, SPEEDS:PATHS] = possible, used, used
+    paths = counting[:, PATHS:].reshape(-1, WAITING, CANDIDATES, PLACE)
+    paths[:] = (used[:, :, None] & possible[:, None])[..., None]
+    return counting
