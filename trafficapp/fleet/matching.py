@@ -19,7 +19,6 @@ from trafficapp.matching.matcher import Matcher
 from trafficapp.matching.roads import MatchingRoads
 from trafficapp.matching.rule import MatchingRule
 from trafficapp.matching.traces import Traces
-from trafficapp.roads.graph.road_graph import RoadGraph
 from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import RoadSettings
 
@@ -27,34 +26,28 @@ _NAMESPACE = UUID("0d3f5f0a-6f0b-5c0e-8a55-0b5f0d8f2b11")
 
 
 class FleetRoads:
-    """The road graph of the city made ready for matching, by the first who asks. Asking from several threads is safe.
+    """The road graph of the city, made ready for matching by the first who asks. Asking from several threads is safe.
 
     Args:
         settings: of the roads.
 
     Raises:
-        GraphError: (when asked) there is no such graph.
+        GraphError: there is no such graph; the message says what is wrong.
     """
 
     def __init__(self, settings: RoadSettings) -> None:
-        self._settings, self._making = settings, Lock()
+        self.graph, self._making = city_graph(settings), Lock()
 
     @property
     def matcher(self) -> Matcher:
         """What puts fixes onto the graph."""
         with self._making:
-            return self._made[1]
-
-    @property
-    def graph(self) -> RoadGraph:
-        """The graph."""
-        with self._making:
-            return self._made[0]
+            return self._matcher
 
     @cached_property
-    def _made(self) -> tuple[RoadGraph, Matcher]:
-        rule, graph = MatchingRule(), city_graph(self._settings)
-        return graph, Matcher(MatchingRoads.build(graph, rule.reach_m), rule)
+    def _matcher(self) -> Matcher:
+        rule = MatchingRule()
+        return Matcher(MatchingRoads.build(self.graph, rule.reach_m), rule)
 
 
 class OnRoad(NamedTuple):

@@ -22,10 +22,10 @@ class MatchingRule:
         fastest_kmh: nobody drives faster.
     """
 
-    accuracy_m: float = 8.0
+    accuracy_m: float = 11.0
     reach_m: float = 40.0
     heading_degrees: float = 20.0
-    detour_m: float = 10.0
+    detour_m: float = 20.0
     speed_m: float = 10.0
     speed_share: float = 0.5
     delay_us: int = 10_000_000
