@@ -31,14 +31,14 @@ class Ways:
     edge_count: int
     pairs: int
     _keys: Integers
-    _metres: Floats
+    _metres: npt.NDArray[np.float32]
     _shift: np.uint64
 
     @classmethod
     def build(
         cls, lengths_m: Floats, turn_from: Integers, turn_to: Integers, turn_m: Floats, farthest_m: float
     ) -> Ways:
-        """Find them (0.02 s for 243 edges, 1.4 s for 4,290).
+        """Find them.
 
         Args:
             lengths_m: of the edges.
@@ -69,9 +69,9 @@ class Ways:
 
     @classmethod
     def _hashed(cls, edge_count: int, keys: Integers, metres: Floats) -> Ways:
-        bits = max(4, int(np.ceil(np.log2(4 * len(keys) + 1))))
+        bits = max(4, int(np.ceil(np.log2(2 * len(keys) + 1))))
         size, shift = 1 << bits, np.uint64(64 - bits)
-        table, values = np.full(size, -1, np.int64), np.full(size, np.inf)
+        table, values = np.full(size, -1, np.int64), np.full(size, np.inf, np.float32)
         slots, waiting = _hash(keys, shift), np.arange(len(keys))
         while len(waiting):
             free = table[slots] < 0
@@ -86,7 +86,7 @@ class Ways:
         keys = before * self.edge_count + after
         slots = _hash(keys, self._shift)
         there = self._keys[slots]
-        metres: Floats = self._metres[slots]
+        metres: Floats = self._metres[slots].astype(float)
         wrong = np.flatnonzero(there != keys)
         if len(wrong):
             metres[wrong] = np.inf
