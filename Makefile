@@ -115,6 +115,9 @@ bench-city: setup-dev ## Measure all feeds of a city: µs a message by role, 20,
 .PHONY: bench-lake
 bench-lake: setup-dev ## Ask a month of windows and observations in the lake and in Postgres (1 GB); writes build/lake.json
 	$(BIN)/python -m tests.bench.lake $(ARGS)
+.PHONY: bench-matching
+bench-matching: setup-dev ## Put GPS probes onto the road graph: share on the true edge, speed beside fastmm; ARGS names the file
+	$(BIN)/python -m tests.bench.matching $(ARGS)
 
 .PHONY: bench-forecast
 bench-forecast: setup-train ## Fit every model with three seeds and compare them; writes build/forecast.json

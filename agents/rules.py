@@ -28,7 +28,7 @@ from trafficapp.engine.state_rows import UNTOLD, SourceLog, continued
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.engine.transactions import Outgoing, TransactionalSink
 from trafficapp.feeds.clock import ClockState, SilenceClock, Tick, decode_tick
-from trafficapp.feeds.rules import TICK_SECONDS, PartitionRules, ReadRules, Rules, Told, When
+from trafficapp.feeds.rules import TICK_SECONDS, PartitionRules, ReadRules, Rules, RunRules, Told, When
 from trafficapp.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -129,6 +129,9 @@ class RulesSink(TransactionalSink):
                 record_us = record.timestamp * 1000
                 told = rules.apply(message, When(record_us, clock.clock_us or record_us))
             for this in told:
+                yield Outgoing(this.topic, this.key, this.value)
+        if isinstance(rules, RunRules):
+            for this in rules.finish():
                 yield Outgoing(this.topic, this.key, this.value)
         for key, row in rules.changed_rows():
             yield Outgoing(self._changelog, key, row, partition)

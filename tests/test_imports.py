@@ -27,7 +27,7 @@ DOMAIN = (
     *("models", "trafficapp.windows", "trafficapp.alerts", "trafficapp.roads", "trafficapp.forecast"),
     *("trafficapp.notifications", "trafficapp.analytics", "trafficapp.topics", "trafficapp.movement"),
     *("trafficapp.areas.reading", "trafficapp.areas.literals", "trafficapp.transit", "trafficapp.riders"),
-    *("trafficapp.fleet", "trafficapp.incidents", "trafficapp.weather", "trafficapp.city"),
+    *("trafficapp.fleet", "trafficapp.incidents", "trafficapp.weather", "trafficapp.city", "trafficapp.matching"),
     *("trafficapp.geocoding.addresses", "trafficapp.geocoding.offline_places"),
     *("trafficapp.still_cameras", "trafficapp.engine.state_rows", "trafficapp.engine.forgetting"),
 )
@@ -62,10 +62,12 @@ SUBJECTS = frozenset(
     {
         *("windows", "cameras", "alerts", "roads", "forecast", "notifications", "administration", "analytics"),
         *("areas", "transit", "riders", "fleet", "movement", "incidents", "weather", "still_cameras"),
-        *("reports", "simulation", "sources", "training", "upkeep", "geocoding", "city"),
+        *("reports", "simulation", "sources", "training", "upkeep", "geocoding", "city", "matching"),
     }
 )
 MOST_MODULES_IN_A_ROOM = 20
+#: A log to which each change of the tables adds a file; nobody looks for anything in it.
+GROWING_ROOMS = frozenset({"trafficapp/stores/migrations/versions"})
 
 VAGUE_NAMES = frozenset({"utils", "util", "helpers", "helper", "common", "misc"})
 MAX_LINES = 500
@@ -182,6 +184,5 @@ def test_there_are_no_circles() -> None:
 
 def test_no_room_is_crowded() -> None:
     rooms = Counter(path.parent.relative_to(ROOT) for path in SOURCES.values() if path.name != "__init__.py")
-    # each change of the tables is one more
-    del rooms[Path("trafficapp/stores/migrations/versions")]
-    assert not {str(room): count for room, count in rooms.items() if count > MOST_MODULES_IN_A_ROOM}
+    crowded = {str(room): count for room, count in rooms.items() if count > MOST_MODULES_IN_A_ROOM}
+    assert crowded.keys() <= GROWING_ROOMS

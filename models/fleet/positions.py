@@ -48,6 +48,8 @@ class VehiclePosition(Struct, frozen=True, gc=False):
         feeds: what each feed said last, by its topic.
         feed: whose fix this record is of.
         fix_latitude: what that fix itself said, where another one of the same time counts; likewise what follows.
+        road_id: of the road that it is on; null where it is on none, and where fixes are not matched.
+        edge: of the road graph; likewise.
     """
 
     vehicle_id: str
@@ -70,6 +72,8 @@ class VehiclePosition(Struct, frozen=True, gc=False):
     fix_longitude: float
     fix_speed: float | None
     fix_direction: float | None
+    road_id: str | None = None
+    edge: str | None = None
 
 
 class VehicleLocation(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from models.roads.current import RoadIdentifier
 
-NotificationType = Literal["heavy_congestion", "sudden_jam", "severe_traffic"]
+NotificationType = Literal["heavy_congestion", "sudden_jam", "severe_traffic", "wrong_way"]
 NotificationSeverity = Literal["WARNING", "CRITICAL"]
 
 
@@ -18,6 +18,7 @@ class RoadNotification(Struct, frozen=True, kw_only=True):
 
     Attributes:
         event_id: a UUID that follows from the road, the type and the observation that raised it: a repeat has the same.
+        alert_type: ``wrong_way`` is of a vehicle, the others are of the road.
         timestamp: when it was raised, RFC 3339 UTC.
         affected_routes: recently asked routes through the road, each as ``lat,lng:lat,lng`` of origin and destination.
     """

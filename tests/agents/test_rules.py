@@ -11,17 +11,21 @@ from typing import Any
 
 import msgspec
 import pytest
+from aiokafka import ConsumerRecord
 from msgspec import Struct
 
+from agents.rules import RulesSink, _Partition
 from models.cameras.detections import Rejected
 from tests.feeds.parking_bays import PARKING_BAYS, ParkingBay
 from tests.feeds.rules_place import RulesPlace, rules_place
 from trafficapp.engine.begin_anew import Step, plan
 from trafficapp.engine.kafka_topics import TopicAdmin
-from trafficapp.engine.state_rows import PartitionsChanged, SourceLog
+from trafficapp.engine.state_rows import UNTOLD, PartitionsChanged, SourceLog
+from trafficapp.engine.telemetry import Telemetry
+from trafficapp.feeds.clock import SilenceClock
 from trafficapp.feeds.declaration import Convert, Sends
 from trafficapp.feeds.rules import Rules, Told, When
-from trafficapp.settings import Settings
+from trafficapp.settings import Settings, load_settings
 
 SECOND = 1_000_000
 #: The bay is silent after this time of the clock.
@@ -223,3 +227,33 @@ async def test_rules_whose_topic_got_more_partitions_begin_anew(place: RulesPlac
     assert starts == dict.fromkeys(range(inner + 1), 0)
     await place.settle()
     assert await words(place) == sorted([*before, *before, *[("bay-0", "changed 1")] * 2])
+
+
+class BaysOfARun(Bays):
+    """Tells at the end of each run how many messages it had."""
+
+    taken = 0
+
+    def apply(self, message: Seen, when: When) -> Iterable[Told]:
+        self.taken += 1
+        return super().apply(message, when)
+
+    def finish(self) -> Iterable[Told]:
+        taken, self.taken = self.taken, 0
+        yield Told(self._topic, b"run", str(taken).encode())
+
+
+def test_rules_have_their_say_at_the_end_of_a_run() -> None:
+    """Behind what its messages led to, and before what is to be remembered of them."""
+    settings = load_settings()
+    sink = RulesSink(RULES, [FEED.name], settings, Telemetry("feeds", settings.app_id))
+    clock = SilenceClock([FEED.name], 5.0)
+    sink._partitions[0] = _Partition(BaysOfARun(told_topic(settings), {}), clock, UNTOLD)
+    seen = [msgspec.json.encode(Seen("bay-1", occupied)) for occupied in (False, True, False)]
+    run = [
+        ConsumerRecord("", 0, offset, SILENT_US // 1000, 0, b"bay-1", value, None, 0, 0, ())
+        for offset, value in enumerate(seen)
+    ]
+    outgoing = list(sink.outcome(0, run))
+    assert [one.value for one in outgoing if one.topic == told_topic(settings)] == [b"changed 1", b"changed 2", b"3"]
+    assert [one.topic for one in outgoing[-2:]] == [RULES.changelog_in(settings)] * 2

@@ -35,6 +35,7 @@ def test_the_settings_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     settings = load_settings()
     assert settings.city.bounds == BOUNDS
+    assert settings.fleet.matching
     zoned = (settings.fleet, settings.transit, settings.riders, settings.incidents, settings.weather)
     assert {section.time_zone for section in (*zoned, settings.areas, settings.still_cameras)} == {"Europe/Rome"}
     assert city_environment(settings) == {}

@@ -75,6 +75,15 @@ class ReadRules(PartitionRules[_Inner], Protocol[_Inner]):
         ...
 
 
+@runtime_checkable
+class RunRules(PartitionRules[_Inner], Protocol[_Inner]):
+    """Rules that have something to say when all messages that came together were taken in."""
+
+    def finish(self) -> Iterable[Told]:
+        """A run of messages and ticks is over; what follows, in order. Where a run ends is chance."""
+        ...
+
+
 #: Makes the rules of a partition, of its number, from the rows that were to be remembered.
 MakeRules: TypeAlias = Callable[[int, Mapping[bytes, bytes]], PartitionRules[Any]]
 

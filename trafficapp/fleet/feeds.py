@@ -13,6 +13,7 @@ from models.fleet.positions import SaidByFeed, VehiclePosition
 from trafficapp.feeds.declaration import Column, Current, Feed, History, Sends
 from trafficapp.feeds.rules import MakeRules, Rules
 from trafficapp.fleet.intake import car_fixes, tracker_fixes
+from trafficapp.fleet.matching import FleetRoads
 from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, FleetRules, PartitionFleet
 from trafficapp.roads.graph.road_graph import GraphError
 from trafficapp.roads.graph.shipped import city_graph
@@ -27,9 +28,12 @@ _PLACE = (44.4985, 11.3175)
 
 
 def _make(settings: Settings) -> MakeRules:
+    roads = FleetRoads(settings.roads) if settings.fleet.matching else None
+
     @cache
     def rules() -> FleetRules:
-        return FleetRules(settings.fleet, settings.movement, _limits(settings) if settings.fleet.speeding else None)
+        limits = _limits(settings) if settings.fleet.speeding else None
+        return FleetRules(settings.fleet, settings.movement, limits, roads)
 
     # the graph is read when a partition is made, in a thread
     return lambda _, rows: PartitionFleet(rules(), rows)
@@ -135,6 +139,8 @@ POSITIONS = Feed(
         fix_longitude=_PLACE[1],
         fix_speed=34.2,
         fix_direction=45.0,
+        road_id="a165",
+        edge="a165",
     ),
     key="vehicle_id",
     future_seconds=None,
@@ -154,6 +160,8 @@ POSITIONS = Feed(
             "computed_speed_kmh": Column("double precision", of="computed_speed"),
             "plausible": Column("boolean"),
             "received_at": Column("timestamptz"),
+            "road_id": Column("text"),
+            "edge": Column("text"),
         },
         key=("vehicle_id", "observed_at", "feed"),
         partitioned_by="observed_at",

@@ -10,24 +10,28 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from math import atan2, cos, degrees, inf, radians
+from typing import NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from models.fleet.drives import TripEnd
 from models.fleet.fences import FenceChange
 from models.fleet.fixes import FEEDS, Fix, FleetFeed
 from models.fleet.positions import SaidByFeed, VehiclePosition
+from models.roads.notifications import encode_notification
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us, from_epoch_us
 from trafficapp.feeds.rules import Told, When
 from trafficapp.fleet.drives import Drive, DriveRule
 from trafficapp.fleet.driving import Limits
 from trafficapp.fleet.fences import Fences, fence_of_row, fence_row
+from trafficapp.fleet.matching import FleetRoads, OnRoad, PartitionMatching
 from trafficapp.fleet.trips import Place
 from trafficapp.movement.decimals import hundredths, tenths
 from trafficapp.movement.distance import metres_between
 from trafficapp.movement.plausibility import QUALITY_ALERTS, Movement, MovementRule, Verdict, quality_alert
 from trafficapp.settings import FleetSettings, MovementSettings
+from trafficapp.topics import NOTIFICATIONS
 
 #: Key: vehicle_id. Value: `VehiclePosition`.
 VEHICLE_POSITIONS = "vehicle-positions"
@@ -57,6 +61,8 @@ class _Vehicle(Struct, array_like=True):
         told_kmh: what was said of the speed at the newest place.
         heading_before: what was known of its direction before the newest time, degrees.
         heading: what is known of it now.
+        edge: of the road graph that its newest place is on.
+        trace: what matching remembers of it.
     """
 
     heard_us: int
@@ -76,6 +82,23 @@ class _Vehicle(Struct, array_like=True):
     metres: float = 0.0
     told_kmh: float | None = None
     drive: Drive = msgspec.field(default_factory=Drive)
+    edge: OnRoad | None = None
+    trace: bytes | None = None
+    # new fields go to the end: rows that were written without them must stay readable
+
+
+class _Waiting(NamedTuple):
+    """A position that is told when it is known what road it is on.
+
+    Attributes:
+        position: without its road.
+        vehicle: whose newest place it is; None for a place before that.
+        matched: position of its fix in the run that is matched; None where another fix of that time was.
+    """
+
+    position: VehiclePosition
+    vehicle: _Vehicle | None
+    matched: int | None
 
 
 class FleetRules:
@@ -85,10 +108,17 @@ class FleetRules:
         fleet: the settings.
         movement: likewise.
         limits: of the roads; None where they are not known.
+        roads: that fixes are matched to; None where they are not.
     """
 
-    def __init__(self, fleet: FleetSettings, movement: MovementSettings, limits: Limits | None = None) -> None:
-        self.settings = fleet
+    def __init__(
+        self,
+        fleet: FleetSettings,
+        movement: MovementSettings,
+        limits: Limits | None = None,
+        roads: FleetRoads | None = None,
+    ) -> None:
+        self.settings, self.roads = fleet, roads
         self.movement = MovementRule.of(movement)
         self.drive = DriveRule.of(fleet, self.movement, limits)
         #: A drop of speed that may be harsh braking, km/h.
@@ -124,6 +154,13 @@ class PartitionFleet:
             )
         self._changed: dict[str, None] = {}
         self._changed_fences: dict[int, FenceChange] = {}
+        self._waiting: list[_Waiting] = []
+        self._clock_us = 0
+        self._matching = None if rules.roads is None else PartitionMatching(rules.roads)
+        if self._matching is not None:
+            for device_id, vehicle in read:
+                if vehicle.trace is not None:
+                    self._matching.go_on(device_id, vehicle.trace)
 
     def apply(self, message: Fix | FenceChange, when: When) -> Iterable[Told]:
         """Take a fix in: where the vehicle is, and what is to be said of its moves; or a zone that was changed."""
@@ -136,7 +173,7 @@ class PartitionFleet:
         clock_us = when.clock_us or when.record_us
         self._changed[device_id] = None
         vehicle = self._vehicles.get(device_id)
-        verdict = None
+        verdict, is_new = None, True
         told: list[Told] = []
         at = _time(message.time_us)
         said = SaidByFeed(at, message.latitude, message.longitude, message.speed_kmh, message.heading)
@@ -155,11 +192,14 @@ class PartitionFleet:
                 verdict = self._advance(vehicle, message, rank, clock_us)
             elif message.time_us < newest_us:
                 if clock_us - vehicle.newest_heard_us < self._rules.set_back_us:
-                    return (_late(vehicle, message, said, when),)
+                    self._say(told, _late(vehicle, message, said, when), None, None)
+                    return told
                 told += self._judge(device_id, vehicle)
                 told += self._forget(device_id, vehicle, "clock")
                 _set_back(vehicle, message, rank, clock_us)
+                told += self._match_anew(device_id)
             else:
+                is_new = False
                 known = vehicle.said.get(message.feed)
                 if known is not None and known.timestamp == at:
                     return ()  # the same once more
@@ -175,13 +215,38 @@ class PartitionFleet:
                 told += self._rules.drive.brake(device_id, vehicle.drive, vehicle.movement, before_us, speeds)
         vehicle.said[message.feed] = said
         _describe(vehicle, message)
-        told.append(self._newest(vehicle, message, said, when))
+        newest = self._newest(vehicle, message, said, when)
+        matched = None
+        if is_new and self._matching is not None:
+            self._clock_us = clock_us
+            matched = self._matching.take(message, when.record_us)
+        self._say(told, newest, vehicle, matched)
         if verdict is not None:
             told.append(_alert(device_id, vehicle.movement, verdict))
         return told
 
+    def finish(self) -> Iterator[Told]:
+        """Put the fixes of a run onto the graph together, which costs less, and tell where they are."""
+        if self._matching is None or not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        roads, wrong_ways = self._matching.match(self._clock_us)
+        for position, vehicle, matched in waiting:
+            if vehicle is not None and matched is not None:
+                vehicle.edge = roads[matched]
+            if vehicle is None or vehicle.edge is None:
+                yield _record(position)
+            else:
+                road_id, edge = vehicle.edge
+                yield _record(structs.replace(position, road_id=road_id, edge=edge))
+        for told in wrong_ways:
+            yield Told(NOTIFICATIONS, told.road_id.encode(), encode_notification(told))
+
     def tick(self, clock_us: int) -> Iterator[Told]:
         """End what goes on of those who were not heard for a while, and forget who was not heard for long."""
+        yield from self.finish()
+        if self._matching is not None:
+            self._changed.update(dict.fromkeys(self._matching.settle(clock_us)))
         driving, oldest_us = self._driving, clock_us - self._rules.drive.silence_us
         while driving:
             device_id, vehicle = next(iter(driving.items()))
@@ -201,6 +266,8 @@ class PartitionFleet:
             self._changed[device_id] = None
             yield from self._judge(device_id, vehicle)
             yield from self._forget(device_id, vehicle, "silence")
+            if self._matching is not None:
+                self._matching.forget(device_id)
             verdict = vehicle.movement.close()
             if verdict is not None:
                 yield _alert(device_id, vehicle.movement, verdict, f"{KIND} {device_id} was not heard any more")
@@ -208,8 +275,11 @@ class PartitionFleet:
     def changed_rows(self) -> Iterator[tuple[bytes, bytes | None]]:
         """Each device that changed since the last call."""
         changed, self._changed = self._changed, {}
+        traces = {} if self._matching is None else self._matching.remembered(changed)
         for device_id in changed:
             vehicle = self._vehicles.get(device_id)
+            if vehicle is not None:
+                vehicle.trace = traces.get(device_id)
             yield device_id.encode(), None if vehicle is None else _encode_row(vehicle)
         fences, self._changed_fences = self._changed_fences, {}
         yield from map(fence_row, fences.values())
@@ -232,6 +302,21 @@ class PartitionFleet:
         drive, vehicle.drive = vehicle.drive, Drive()
         return self._rules.drive.forget(device_id, drive, self._fences, vehicle.movement, ended_by)
 
+    def _say(self, told: list[Told], position: VehiclePosition, vehicle: _Vehicle | None, matched: int | None) -> None:
+        """Tell a position: now, or when it is matched."""
+        if self._matching is None:
+            told.append(_record(position))
+        else:
+            self._waiting.append(_Waiting(position, vehicle, matched))
+
+    def _match_anew(self, device_id: str) -> Iterable[Told]:
+        """Forget the trace of a vehicle, once all that came before is matched and told."""
+        if self._matching is None:
+            return ()
+        told = list(self.finish())
+        self._matching.forget(device_id)
+        return told
+
     def _advance(self, vehicle: _Vehicle, fix: Fix, rank: int, clock_us: int) -> Verdict | None:
         """Go to a newer place."""
         movement = vehicle.movement
@@ -252,7 +337,7 @@ class PartitionFleet:
             vehicle.metres = metres
             vehicle.computed_kmh = _kmh(metres, fix.time_us - before.time_us)
 
-    def _newest(self, vehicle: _Vehicle, fix: Fix, said: SaidByFeed, when: When) -> Told:
+    def _newest(self, vehicle: _Vehicle, fix: Fix, said: SaidByFeed, when: When) -> VehiclePosition:
         """Where a vehicle is: what all feeds say of the newest time, the first that says it; else what its way says."""
         speed_kmh = heading = None
         for feed in FEEDS:
@@ -265,7 +350,9 @@ class PartitionFleet:
         vehicle.heading, vehicle.told_kmh = heading, speed_kmh
         computed_kmh, movement = vehicle.computed_kmh, vehicle.movement
         place = movement.latitude, movement.longitude, computed_kmh if speed_kmh is None else speed_kmh, heading
-        return _told(vehicle, place, computed_kmh, not movement.jumps & 1, vehicle.said, fix, said, when)
+        # what waits to be matched is told when more may have been said
+        feeds = vehicle.said if self._matching is None else dict(vehicle.said)
+        return _position(vehicle, place, computed_kmh, not movement.jumps & 1, feeds, fix, said, when)
 
     def _bearing(self, vehicle: _Vehicle) -> float | None:
         """The way from the place before to the newest, degrees clockwise from north in [0, 360).
@@ -309,16 +396,16 @@ def _describe(vehicle: _Vehicle, fix: Fix) -> None:
         vehicle.vehicle_type = fix.vehicle_type or vehicle.vehicle_type
 
 
-def _late(vehicle: _Vehicle, fix: Fix, said: SaidByFeed, when: When) -> Told:
+def _late(vehicle: _Vehicle, fix: Fix, said: SaidByFeed, when: When) -> VehiclePosition:
     """Where a vehicle was before its newest place: as that fix alone says it, since nobody knows what lay between."""
     known = vehicle.said.get(fix.feed)
     if known is None or known.timestamp < said.timestamp:
         vehicle.said[fix.feed] = said
     place = fix.latitude, fix.longitude, fix.speed_kmh, fix.heading
-    return _told(vehicle, place, None, True, {fix.feed: said}, fix, said, when)
+    return _position(vehicle, place, None, True, {fix.feed: said}, fix, said, when)
 
 
-def _told(
+def _position(
     vehicle: _Vehicle,
     place: tuple[float, float, float | None, float | None],
     computed_kmh: float | None,
@@ -327,10 +414,10 @@ def _told(
     fix: Fix,
     said: SaidByFeed,
     when: When,
-) -> Told:
+) -> VehiclePosition:
     latitude, longitude, speed_kmh, heading = place
     # by place, which is twice as quick as by name
-    position = VehiclePosition(
+    return VehiclePosition(
         fix.device_id,
         latitude,
         longitude,
@@ -352,7 +439,10 @@ def _told(
         fix.speed_kmh,
         fix.heading,
     )
-    return Told(VEHICLE_POSITIONS, fix.device_id.encode(), _encode(position))
+
+
+def _record(position: VehiclePosition) -> Told:
+    return Told(VEHICLE_POSITIONS, position.vehicle_id.encode(), _encode(position))
 
 
 def _kmh(metres: float, elapsed_us: int) -> float:

@@ -43,6 +43,11 @@ class FleetSettings(Section):
         description="Days of trajectories. They tell where people live, so no longer than they are needed; whole "
         "months are dropped at a time, since clocks of devices may say any time.",
     )
+    matching: bool = Field(
+        False,
+        description="Whether fixes are put onto the road graph: positions get their road and edge, and who drives "
+        "against a one-way road is told.",
+    )
 
     drives_days: float = Field(
         31.0,

@@ -14,7 +14,7 @@ _MARGIN_DEGREES = 0.02
 
 
 def city_environment(settings: Settings) -> dict[str, str]:
-    """Variables that name the bounds of the simulated city and the zone of its producers.
+    """Variables that name the bounds of the simulated city and the zone of its producers, and have its cars matched.
 
     Takes some tenths of a second.
 
@@ -29,11 +29,13 @@ def city_environment(settings: Settings) -> dict[str, str]:
         for section in _ZONED
         if "time_zone" not in getattr(settings, section).model_fields_set
     }
+    try:
+        graph = city_graph(settings.roads)
+    except GraphError:
+        return found  # the source says what is wrong with it
+    if "matching" not in settings.fleet.model_fields_set:
+        found["TRAFFICAPP_FLEET__MATCHING"] = "true"
     if "bounds" not in settings.city.model_fields_set:
-        try:
-            graph = city_graph(settings.roads)
-        except GraphError:
-            return found  # the source says what is wrong with it
         south, north = float(graph.shape_lat.min()), float(graph.shape_lat.max())
         west, east = float(graph.shape_lon.min()), float(graph.shape_lon.max())
         outermost = (

@@ -1,0 +1,351 @@
+"""Map matching on GPS probes of Bologna: ``python -m tests.bench.matching PROBES`` prints figures.
+
+PROBES is a Parquet file with vehicle_id, ts (epoch ms), lat, lon, speed_kmh, heading_deg and edge_true, of a simulation
+under the shipped road graph. Right is a fix that was put onto its true edge; fixes whose true edge the graph does not
+have (inside of junctions, a few lanes of their own) are matched, but not judged. Fixes come as they would: all vehicles
+of a moment in one run (107 on average), a backlog of a thousand in one, or all of a moment in a city of ten times the
+size. Beside it fastmm (the wheel of FMM, in C++), which gets places only, each vehicle's whole trajectory at once.
+
+CPU seconds of this process, of some repeats the quickest, ours and theirs in turn, as others disturb a measurement but
+never help it. Wrong-way driving is measured on the same drives from their ends to their beginnings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from trafficapp.matching.candidates import candidates_of
+from trafficapp.matching.fixes import Fixes, MatchedFixes
+from trafficapp.matching.matcher import Matcher
+from trafficapp.matching.roads import MatchingRoads
+from trafficapp.matching.rule import MatchingRule
+from trafficapp.matching.traces import Traces
+from trafficapp.roads.graph.earth import METRES_PER_DEGREE
+from trafficapp.roads.graph.shipped import city_graph
+from trafficapp.settings import RoadSettings
+
+_RULE = MatchingRule()
+_MORE_NOISE_M = 10.0
+_SPARSE_US = 15_000_000
+_SPAN_US = 300_000_000
+_SEED = 7
+#: A drive that is judged may have begun before, where other edges were near.
+_BEFORE_US = 15_000_000
+
+
+class Probes(NamedTuple):
+    """Fixes with what is true of them."""
+
+    fixes: Fixes
+    edge: np.ndarray
+
+    def some(self, which: Any) -> Probes:
+        """Some of them."""
+        one = self.fixes
+        columns = (getattr(one, name)[which] for name in ("time_us", "lat", "lon", "speed_kmh", "heading"))
+        return Probes(Fixes(np.array(one.vehicles)[which].tolist(), *columns), self.edge[which])
+
+    def without(self, speed: bool = False, heading: bool = False, noise_m: float = 0.0) -> Probes:
+        """The same with nothing told of speed or heading, and places that are wrong by so much more."""
+        one, nothing = self.fixes, np.full(len(self.edge), np.nan)
+        rng = np.random.default_rng(_SEED)
+        north, east = rng.normal(0, noise_m, (2, len(self.edge))) / METRES_PER_DEGREE
+        return Probes(
+            Fixes(
+                one.vehicles,
+                one.time_us,
+                one.lat + north,
+                one.lon + east / np.cos(np.radians(one.lat)),
+                nothing if speed else one.speed_kmh,
+                nothing if heading else one.heading,
+            ),
+            self.edge,
+        )
+
+
+class Found(NamedTuple):
+    """What came of matching: settled fixes, edges as they seemed at once, wrong ways (vehicle, time), CPU seconds."""
+
+    settled: list[MatchedFixes]
+    now: np.ndarray
+    wrong: list[tuple[str, int]]
+    cpu_seconds: float
+
+
+def by_moments(probes: Probes) -> list[Fixes]:
+    """All vehicles of a moment in one run."""
+    cuts = np.flatnonzero(np.diff(probes.fixes.time_us)) + 1
+    return [probes.some(which).fixes for which in np.split(np.arange(len(probes.edge)), cuts)]
+
+
+def by_thousands(probes: Probes) -> list[Fixes]:
+    """Runs of a backlog."""
+    cuts = np.arange(1000, len(probes.edge), 1000)
+    return [probes.some(which).fixes for which in np.split(np.arange(len(probes.edge)), cuts)]
+
+
+def tenfold(runs: Sequence[Fixes]) -> list[Fixes]:
+    """A tenth of the runs, each with ten times the vehicles: what a city of ten times the size would send."""
+    return [
+        Fixes(
+            [f"{vehicle} {copy}" for copy in range(10) for vehicle in run.vehicles],
+            *(np.tile(getattr(run, name), 10) for name in ("time_us", "lat", "lon", "speed_kmh", "heading")),
+        )
+        for run in runs[: len(runs) // 10]
+    ]
+
+
+def match(roads: MatchingRoads, runs: Sequence[Fixes]) -> Found:
+    """Put runs onto the graph one after the other, and settle what is silent as the clock goes on."""
+    matcher, traces = Matcher(roads, _RULE), Traces(roads.graph.version)
+    settled, now, wrong = [], [], []
+    began = time.process_time()
+    for run in runs:
+        clock_us = int(run.time_us[-1])
+        advanced = matcher.advance(traces, run, clock_us)
+        settled += [advanced.settled, matcher.settle(traces, clock_us)]
+        now.append(advanced.now.edge)
+        wrong += [(run.vehicles[fix], int(run.time_us[fix])) for fix, _, _ in advanced.wrong_ways]
+    settled.append(matcher.settle(traces, clock_us + _RULE.delay_us))
+    return Found(settled, np.concatenate(now), wrong, time.process_time() - began)
+
+
+def right(found: Found, probes: Probes) -> tuple[float, float]:
+    """Shares on the true edge, when settled and at once."""
+    keys = zip(probes.fixes.vehicles, probes.fixes.time_us.tolist(), strict=True)
+    edges = {
+        key: edge
+        for one in found.settled
+        for *key_, edge in zip(one.vehicles, one.time_us.tolist(), one.edge.tolist(), strict=True)
+        for key in [tuple(key_)]
+    }
+    got = np.array([edges.get(key, -1) for key in keys])
+    judged = probes.edge >= 0
+    return float((got == probes.edge)[judged].mean()), float((found.now == probes.edge)[judged].mean())
+
+
+def speed_errors(found: Found, probes: Probes, told: np.ndarray) -> np.ndarray:
+    """Median speed of each edge and five minutes as matched, less the true one; of three fixes or more each."""
+
+    def medians(edge: np.ndarray, time_us: np.ndarray, speed: np.ndarray) -> dict[int, float]:
+        known = (edge >= 0) & ~np.isnan(speed)
+        keys = edge[known] * 100_000 + (time_us[known] - probes.fixes.time_us[0]) // _SPAN_US
+        order = np.argsort(keys, kind="stable")
+        unique, begins = np.unique(keys[order], return_index=True)
+        groups = np.split(speed[known][order], begins[1:])
+        return {int(key): float(np.median(group)) for key, group in zip(unique, groups, strict=True) if len(group) >= 3}
+
+    matched = medians(
+        *(np.concatenate([getattr(one, name) for one in found.settled]) for name in ("edge", "time_us", "speed_kmh"))
+    )
+    true = medians(probes.edge, probes.fixes.time_us, told)
+    return np.array([matched[key] - true[key] for key in matched.keys() & true.keys()])
+
+
+class Fastmm:
+    """The same graph and probes for fastmm: places only, each vehicle's at once."""
+
+    def __init__(self, roads: MatchingRoads, folder: Path) -> None:
+        import fastmm
+
+        graph, network = roads.graph, fastmm.Network()
+        points = list(map(tuple, roads.flat.metres(graph.shape_lat, graph.shape_lon).tolist()))
+        for edge, (begin, end) in enumerate(zip(graph.shape_offsets[:-1], graph.shape_offsets[1:], strict=True)):
+            network.add_edge(edge, int(graph.edge_from[edge]), int(graph.edge_to[edge]), points[begin:end])
+        network.finalize()
+        # its matcher does not keep the network alive
+        self._roads, self._fastmm, self._network = roads, fastmm, network
+        self._matcher = fastmm.FastMapMatch(network, fastmm.TransitionMode.SHORTEST, 2000.0, None, str(folder))
+
+    def match(self, probes: Probes) -> tuple[float, float]:
+        """Share on the true edge, and CPU seconds of matching alone."""
+        places = self._roads.flat.metres(probes.fixes.lat, probes.fixes.lon)
+        order = np.argsort(np.array(probes.fixes.vehicles), kind="stable")
+        _, begins = np.unique(np.array(probes.fixes.vehicles)[order], return_index=True)
+        own = np.split(order, begins[1:])
+        paths = [self._fastmm.Trajectory.from_xy_tuples(list(map(tuple, places[which].tolist()))) for which in own]
+        began = time.process_time()
+        matched = [self._matcher.match(path, 8, 50.0, 10.0) for path in paths]
+        seconds = time.process_time() - began
+        got = np.full(len(probes.edge), -1)
+        for which, one in zip(own, matched, strict=True):
+            for part in one.subtrajectories:
+                # a segment is what lies between two fixes
+                for number, segment in enumerate(part.segments or []):
+                    if segment.edges:
+                        got[which[part.start_index + number]] = segment.edges[0].edge_id
+                        got[which[part.start_index + number + 1]] = segment.edges[-1].edge_id
+        judged = probes.edge >= 0
+        return float((got == probes.edge)[judged].mean()), seconds
+
+
+def backwards(probes: Probes) -> Probes:
+    """The same drives from their ends to their beginnings: the wrong way wherever no edge leads back."""
+    one = probes.fixes
+    order = np.argsort(-one.time_us, kind="stable")
+    last, first = int(one.time_us.max()), int(one.time_us.min())
+    turned = Fixes(one.vehicles, last + first - one.time_us, one.lat, one.lon, one.speed_kmh, (one.heading + 180) % 360)
+    return Probes(turned, probes.edge).some(order)
+
+
+def wrong_drives(roads: MatchingRoads, probes: Probes) -> Iterator[tuple[str, int, int]]:
+    """Vehicle, begin and end wherever at least four fixes in a row drive against an edge without another beside it."""
+    fixes = probes.fixes
+    east, north = roads.flat.metres(fixes.lat, fixes.lon).T
+    found = candidates_of(roads, _RULE, east, north, fixes.heading, fixes.speed_kmh)
+    apart = abs((fixes.heading[found.fix] - found.direction + 180) % 360 - 180)
+    along, own = np.full((2, len(east)), np.inf)
+    np.minimum.at(along, found.fix, np.where(apart <= 75, found.distance_m, np.inf))
+    np.minimum.at(own, found.fix, np.where(apart >= 150, found.distance_m, np.inf))
+    wrong = (probes.edge >= 0) & (along > 30) & (own <= 10) & (fixes.speed_kmh >= 10)
+    vehicles = np.array(fixes.vehicles)
+    for vehicle in np.unique(vehicles).tolist():
+        its = np.flatnonzero(vehicles == vehicle)
+        for part in np.split(its, np.flatnonzero(np.diff(wrong[its].astype(int))) + 1):
+            if len(part) >= 4 and wrong[part[0]]:
+                yield vehicle, int(fixes.time_us[part[0]]), int(fixes.time_us[part[-1]])
+
+
+class Setting(NamedTuple):
+    """Probes as some receivers would tell them, and the true speeds."""
+
+    name: str
+    probes: Probes
+    speed_kmh: np.ndarray
+
+
+def settings_of(probes: Probes) -> list[Setting]:
+    """The four that the aims are for."""
+    fixes, first = probes.fixes, dict[str, int]()
+    pairs = zip(fixes.vehicles, fixes.time_us.tolist(), strict=True)
+    begins = np.array([first.setdefault(vehicle, at) for vehicle, at in pairs])
+    sparse = (fixes.time_us - begins) % _SPARSE_US == 0
+    noisy = probes.without(speed=True, heading=True, noise_m=_MORE_NOISE_M).some(sparse)
+    return [
+        Setting("heading and speed", probes, fixes.speed_kmh),
+        Setting("heading", probes.without(speed=True), fixes.speed_kmh),
+        Setting("places only", probes.without(speed=True, heading=True), fixes.speed_kmh),
+        Setting("places, 10 m more noise, 15 s", noisy, fixes.speed_kmh[sparse]),
+    ]
+
+
+def seconds_a_fix(roads: MatchingRoads, runs: Sequence[Fixes]) -> float:
+    """CPU seconds that a fix takes."""
+    return match(roads, runs).cpu_seconds / sum(len(run.vehicles) for run in runs)
+
+
+def row_of(roads: MatchingRoads, peer: Fastmm | None, setting: Setting, repeats: int) -> list[str]:
+    """The figures of a setting."""
+    probes = setting.probes
+    moments = by_moments(probes)
+    ways = (moments, by_thousands(probes), tenfold(moments))
+    best, share, theirs = [1e9] * len(ways), 0.0, 1e9
+    for _ in range(repeats):
+        best = [min(known, seconds_a_fix(roads, runs)) for known, runs in zip(best, ways, strict=True)]
+        if peer is not None:
+            share, seconds = peer.match(probes)
+            theirs = min(theirs, seconds / len(probes.edge))
+    found = match(roads, moments)
+    settled, now = right(found, probes)
+    off = speed_errors(found, probes, setting.speed_kmh)
+    return [
+        setting.name,
+        f"{settled:.4f}",
+        f"{now:.4f}",
+        f"{abs(off).mean():.2f}",
+        *(f"{1 / seconds:,.0f}" for seconds in best),
+        *((f"{share:.4f}", f"{1 / theirs:,.0f}", f"{theirs / best[-1]:.2f}") if peer is not None else ("", "", "")),
+    ]
+
+
+def wrong_way_lines(roads: MatchingRoads, probes: Probes) -> Iterator[str]:
+    """How many of those who drive the wrong way are told, and how many of those who do not."""
+    turned = backwards(probes)
+    truth = list(wrong_drives(roads, turned))
+    for name, speed, heading in (
+        ("heading and speed", False, False),
+        ("heading", True, False),
+        ("places only", True, True),
+    ):
+        told: dict[str, list[int]] = {}
+        for vehicle, at in match(roads, by_moments(turned.without(speed=speed, heading=heading))).wrong:
+            told.setdefault(vehicle, []).append(at)
+        hits = sum(
+            any(begin - _BEFORE_US <= at <= end + _RULE.delay_us for at in told.get(vehicle, []))
+            for vehicle, begin, end in truth
+        )
+        right_way = match(roads, by_moments(probes.without(speed=speed, heading=heading))).wrong
+        edges = {
+            key: edge
+            for key, edge in zip(
+                zip(probes.fixes.vehicles, probes.fixes.time_us.tolist(), strict=True),
+                probes.edge.tolist(),
+                strict=True,
+            )
+        }
+        known = sum(edges[key] >= 0 for key in right_way)
+        yield (
+            f"wrong way, {name}: {hits / len(truth):.2f} of {len(truth)} drives told; where all drive right {known} on "
+            f"edges that the graph has, {len(right_way) - known} on others"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("probes", type=Path, nargs="?")
+    parser.add_argument("--repeats", type=int, default=2)
+    arguments = parser.parse_args()
+    if arguments.probes is None or not arguments.probes.is_file():
+        named = "no file of probes is named" if arguments.probes is None else f"there is no file {arguments.probes}"
+        sys.exit(f"{named}; this needs one: make bench-matching ARGS=path/to/gps_probes.parquet")
+    graph = city_graph(RoadSettings())
+    table = pq.read_table(arguments.probes).sort_by([("ts", "ascending"), ("vehicle_id", "ascending")])
+    columns = [table[name].to_numpy() for name in ("lat", "lon", "speed_kmh", "heading_deg")]
+    positions = graph.position_of_edge
+    probes = Probes(
+        Fixes(table["vehicle_id"].to_pylist(), table["ts"].to_numpy() * 1000, *columns),
+        np.array([positions.get(edge, -1) for edge in table["edge_true"].to_pylist()]),
+    )
+    began = time.process_time()
+    roads = MatchingRoads.build(graph, _RULE.reach_m)
+    ready = time.process_time() - began
+    console = Console(width=150)
+    console.print(f"{len(probes.edge):,} fixes, {(probes.edge >= 0).sum():,} judged; roads ready in {ready:.2f} CPU s")
+    shown = Table(
+        "",
+        "right",
+        "at once",
+        "speed km/h off",
+        "a CPU s",
+        "thousands",
+        "tenfold",
+        "fastmm right",
+        "a CPU s",
+        "ours/theirs",
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            peer: Fastmm | None = Fastmm(roads, Path(folder))
+        except ImportError:
+            peer = None
+            console.print("fastmm is not installed: make setup-dev")
+        for setting in settings_of(probes):
+            shown.add_row(*row_of(roads, peer, setting, arguments.repeats))
+    console.print(shown)
+    for line in wrong_way_lines(roads, probes):
+        console.print(line)
+
+
+if __name__ == "__main__":
+    main()
