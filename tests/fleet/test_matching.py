@@ -21,7 +21,7 @@ from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import FleetSettings, MovementSettings, RoadSettings
 from trafficapp.topics import NOTIFICATIONS
 
-RULES = FleetRules(FleetSettings(), MovementSettings(), FleetRoads(RoadSettings()))
+RULES = FleetRules(FleetSettings(), MovementSettings(), roads=FleetRoads(RoadSettings()))
 GRAPH = city_graph(RoadSettings())
 
 

@@ -10,4 +10,4 @@ down_revision = "0021"
 
 def upgrade() -> None:
     """Add the columns."""
-    run_sql("0021_matched_positions.sql")
+    run_sql("0022_matched_positions.sql")
