@@ -36,7 +36,7 @@ def offsets(settings: Settings) -> list[tuple[int, int]]:
 
 async def test_records_are_read_alike_by_three_readers(make: Make, settings: Settings) -> None:
     sink = make()
-    # ids of topics are told in base64: a slash makes a folder, and what begins with an underscore is hidden from readers
+    # an id in base64: a slash would make a folder, and readers do not see what begins with an underscore
     assert await sink.load([0, 1], SourceLog("/G3Zk0bJQ2/7+UO4yW8c1A", 2)) == {0: 0, 1: 0}
     await write(sink, 0, bays(range(10), 0, lambda offset: offset % 2))
     await write(sink, 1, bays(range(5), 1))
