@@ -125,7 +125,7 @@ def test_what_is_covered_is_in_another(spans: list[list[int]]) -> None:
 
 
 def piece(first: int, last: int, day: date = date(2026, 1, 14)) -> Piece:
-    return Piece("a", day, "lo/g+", 0, first, last)
+    return Piece("a", day, "/lo/g+", 0, first, last)
 
 
 def place(storage: Storage, one: Piece, content: bytes = b"") -> None:

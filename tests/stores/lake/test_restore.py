@@ -22,7 +22,7 @@ from trafficapp.stores.postgres.connection import create_pool
 
 __all__ = ["make", "settings"]
 
-LOG = SourceLog("tG3Zk0bJQ2/7+UO4yW8c1A", 2)
+LOG = SourceLog("/G3Zk0bJQ2/7+UO4yW8c1A", 2)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 from confluent_kafka.admin import AdminClient
 
 from tests.stores.lake.fixtures import FEED, Make, bays, make, owned, settings, storage_of, write
+from trafficapp.engine.state_rows import SourceLog
 from trafficapp.settings import Settings
 from trafficapp.stores.lake.storage import Storage
 
@@ -35,7 +36,8 @@ def offsets(settings: Settings) -> list[tuple[int, int]]:
 
 async def test_records_are_read_alike_by_three_readers(make: Make, settings: Settings) -> None:
     sink = make()
-    assert await sink.load([0, 1]) == {0: 0, 1: 0}
+    # an id in base64: a slash would make a folder, and readers do not see what begins with an underscore
+    assert await sink.load([0, 1], SourceLog("/G3Zk0bJQ2/7+UO4yW8c1A", 2)) == {0: 0, 1: 0}
     await write(sink, 0, bays(range(10), 0, lambda offset: offset % 2))
     await write(sink, 1, bays(range(5), 1))
     root = storage_of(settings).root

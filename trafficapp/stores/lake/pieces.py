@@ -1,6 +1,6 @@
 """Where a file of the lake lies, and what its name says.
 
-``topic=fleet-positions/date=2026-01-14/tG3Zk0bJQ2u7rUO4yW8c1A-0003-000000000120-000000000987.parquet`` has records of
+``topic=fleet-positions/date=2026-01-14/0003-000000000120-000000000987-G3Zk0bJQ2u7rUO4yW8c1Ag.parquet`` has records of
 partition 3 of the topic ``fleet-positions`` that happened on that day in UTC, with offsets from 120 to 987 of the log
 with that id. All files of one flush have its whole span in their names, so spans of a partition follow each other.
 """
@@ -20,7 +20,7 @@ _IN_NAME, _IN_ID = str.maketrans("+/", "-_"), str.maketrans("-_", "+/")
 
 _NAME = re.compile(
     r"topic=(?P<topic>[^/]+)/date=(?P<day>\d{4}-\d{2}-\d{2})/"
-    r"(?P<log>[^/]*)-(?P<partition>\d+)-(?P<first>\d+)-(?P<last>\d+)\.parquet"
+    r"(?P<partition>\d+)-(?P<first>\d+)-(?P<last>\d+)-(?P<log>[^/]*)\.parquet"
 )
 
 
@@ -56,7 +56,8 @@ class Piece:
     @property
     def path(self) -> str:
         """Below the lake's root."""
-        name = f"{self.log.translate(_IN_NAME)}-{self.partition:04}-{self.first:012}-{self.last:012}.parquet"
+        # not the id first: readers leave out files whose names begin with an underscore
+        name = f"{self.partition:04}-{self.first:012}-{self.last:012}-{self.log.translate(_IN_NAME)}.parquet"
         return f"topic={self.topic}/date={self.day.isoformat()}/{name}"
 
     @classmethod
