@@ -9,15 +9,20 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from math import atan2, cos, degrees, radians
+from math import atan2, cos, degrees, inf, radians
 
 import msgspec
 from msgspec import Struct
 
+from models.fleet.drives import TripEnd
+from models.fleet.fences import FenceChange
 from models.fleet.fixes import FEEDS, Fix, FleetFeed
 from models.fleet.positions import SaidByFeed, VehiclePosition
-from models.timestamps import MICROSECONDS_PER_SECOND, from_epoch_us
+from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us, from_epoch_us
 from trafficapp.feeds.rules import Told, When
+from trafficapp.fleet.drives import Drive, DriveRule, Move
+from trafficapp.fleet.driving import Limits
+from trafficapp.fleet.fences import Fences, fence_of_row, fence_row
 from trafficapp.movement.decimals import hundredths, tenths
 from trafficapp.movement.distance import metres_between
 from trafficapp.movement.plausibility import QUALITY_ALERTS, Movement, MovementRule, Verdict, quality_alert
@@ -53,6 +58,8 @@ class _Vehicle(Struct, array_like=True):
         said: what each feed said last.
         before: the place before the newest time.
         computed_kmh: from there to the newest place.
+        metres: likewise.
+        told_kmh: what was said of the speed at the newest place.
         heading_before: what was known of its direction before the newest time, degrees.
         heading: what is known of it now.
     """
@@ -71,13 +78,32 @@ class _Vehicle(Struct, array_like=True):
     year: int | None = None
     fuel_type: str | None = None
     vehicle_type: str | None = None
+    metres: float = 0.0
+    told_kmh: float | None = None
+    drive: Drive = msgspec.field(default_factory=Drive)
+
+    def move(self) -> Move:
+        """How it got to its newest place."""
+        before = self.before
+        came_from = None if before is None else (before.time_us, before.latitude, before.longitude)
+        return Move(self.movement, came_from, self.metres, self.told_kmh, self.heading)
 
 
 class FleetRules:
-    """The rule in numbers, made once."""
+    """The rule in numbers, made once.
 
-    def __init__(self, fleet: FleetSettings, movement: MovementSettings) -> None:
+    Args:
+        fleet: the settings.
+        movement: likewise.
+        limits: of the roads; None where they are not known.
+    """
+
+    def __init__(self, fleet: FleetSettings, movement: MovementSettings, limits: Limits | None = None) -> None:
+        self.settings = fleet
         self.movement = MovementRule.of(movement)
+        self.drive = DriveRule.of(fleet, self.movement, limits)
+        #: A drop of speed that may be harsh braking, km/h.
+        self.braking_kmh = inf if self.drive.braking is None else self.drive.braking.least_kmh
         self.direction_from_m = fleet.direction_from_m
         self.set_back_us = fleet.set_back_seconds * MICROSECONDS_PER_SECOND
         self.forget_us = round(fleet.forget_hours * 3600 * MICROSECONDS_PER_SECOND)
@@ -93,19 +119,34 @@ class PartitionFleet:
 
     def __init__(self, rules: FleetRules, rows: Mapping[bytes, bytes]) -> None:
         self._rules = rules
-        read = [(key.decode(), _decode_row(row)) for key, row in rows.items()]
+        changes = {key: fence_of_row(key, row) for key, row in rows.items()}
+        self._fences = Fences(rules.settings, filter(None, changes.values()))
+        read = [(key.decode(), _decode_row(rows[key])) for key, change in changes.items() if change is None]
         #: The one that was heard last stands last.
         self._vehicles = OrderedDict(sorted(read, key=lambda one: one[1].heard_us))
+        #: Those of them whose newest place is not judged, likewise.
+        self._driving: OrderedDict[str, _Vehicle] = OrderedDict()
+        if rules.drive.is_on:
+            self._driving.update(
+                (device_id, vehicle)
+                for device_id, vehicle in self._vehicles.items()
+                if vehicle.drive.judged_us != vehicle.movement.time_us
+            )
         self._changed: dict[str, None] = {}
+        self._changed_fences: dict[int, FenceChange] = {}
 
-    def apply(self, message: Fix, when: When) -> Iterable[Told]:
-        """Take a fix in: where the vehicle is, and what is to be said of its moves."""
+    def apply(self, message: Fix | FenceChange, when: When) -> Iterable[Told]:
+        """Take a fix in: where the vehicle is, and what is to be said of its moves; or a zone that was changed."""
+        if isinstance(message, FenceChange):
+            if self._fences.take(message):
+                self._changed_fences[message.zone_id] = message
+            return ()
         device_id, rank = message.device_id, _RANKS[message.feed]
         # before its first tick the clock of a partition shows nothing
         clock_us = when.clock_us or when.record_us
         self._changed[device_id] = None
         vehicle = self._vehicles.get(device_id)
-        verdict = None
+        verdict, told = None, list[Told]()
         at = _time(message.time_us)
         said = SaidByFeed(at, message.latitude, message.longitude, message.speed_kmh, message.heading)
         if vehicle is None:
@@ -114,12 +155,18 @@ class PartitionFleet:
         else:
             self._vehicles.move_to_end(device_id)
             vehicle.heard_us = clock_us
+            if device_id in self._driving:
+                self._driving.move_to_end(device_id)
             newest_us = vehicle.movement.time_us
             if message.time_us > newest_us:
+                if self._rules.drive.is_on:
+                    told += self._judge(device_id, vehicle)
                 verdict = self._advance(vehicle, message, rank, clock_us)
             elif message.time_us < newest_us:
                 if clock_us - vehicle.newest_heard_us < self._rules.set_back_us:
                     return (_late(vehicle, message, said, when),)
+                told += self._judge(device_id, vehicle)
+                told += self._forget(device_id, vehicle, "clock")
                 _set_back(vehicle, message, rank, clock_us)
             else:
                 known = vehicle.said.get(message.feed)
@@ -127,20 +174,42 @@ class PartitionFleet:
                     return ()  # the same once more
                 if rank < vehicle.rank:
                     self._correct(vehicle, message, rank)
+        if self._rules.drive.is_on:
+            self._driving[device_id] = vehicle
+        before, slower_kmh = vehicle.said.get(message.feed), message.speed_kmh
+        if before is not None and (faster_kmh := before.speed) is not None and slower_kmh is not None:
+            slower_by = faster_kmh - slower_kmh
+            if slower_by >= self._rules.braking_kmh:
+                speeds, before_us = (faster_kmh, slower_kmh), epoch_us(before.timestamp)
+                told += self._rules.drive.brake(device_id, vehicle.drive, vehicle.movement, before_us, speeds)
         vehicle.said[message.feed] = said
         _describe(vehicle, message)
-        newest = self._newest(vehicle, message, said, when)
-        return (newest,) if verdict is None else (newest, _alert(device_id, vehicle.movement, verdict))
+        told.append(self._newest(vehicle, message, said, when))
+        if verdict is not None:
+            told.append(_alert(device_id, vehicle.movement, verdict))
+        return told
 
     def tick(self, clock_us: int) -> Iterator[Told]:
-        """Forget who was not heard for long."""
+        """End what goes on of those who were not heard for a while, and forget who was not heard for long."""
+        driving, oldest_us = self._driving, clock_us - self._rules.drive.silence_us
+        while driving:
+            device_id, vehicle = next(iter(driving.items()))
+            if vehicle.heard_us > oldest_us:
+                break
+            del driving[device_id]
+            self._changed[device_id] = None
+            yield from self._judge(device_id, vehicle)
+            yield from self._rules.drive.interrupt(device_id, vehicle.drive, "silence")
         vehicles, oldest_us = self._vehicles, clock_us - self._rules.forget_us
         while vehicles:
             device_id, vehicle = next(iter(vehicles.items()))
             if vehicle.heard_us > oldest_us:
                 return
             del vehicles[device_id]
+            self._driving.pop(device_id, None)
             self._changed[device_id] = None
+            yield from self._judge(device_id, vehicle)
+            yield from self._forget(device_id, vehicle, "silence")
             verdict = vehicle.movement.close()
             if verdict is not None:
                 yield _alert(device_id, vehicle.movement, verdict, f"{KIND} {device_id} was not heard any more")
@@ -151,6 +220,17 @@ class PartitionFleet:
         for device_id in changed:
             vehicle = self._vehicles.get(device_id)
             yield device_id.encode(), None if vehicle is None else _encode_row(vehicle)
+        fences, self._changed_fences = self._changed_fences, {}
+        yield from map(fence_row, fences.values())
+
+    def _judge(self, device_id: str, vehicle: _Vehicle) -> Iterator[Told]:
+        """Judge the newest place of a vehicle, since it stays as it is."""
+        return self._rules.drive.judge(device_id, vehicle.drive, self._fences, vehicle.move())
+
+    def _forget(self, device_id: str, vehicle: _Vehicle, ended_by: TripEnd) -> Iterator[Told]:
+        """End what goes on of a vehicle, and what it did before."""
+        drive, vehicle.drive = vehicle.drive, Drive()
+        return self._rules.drive.forget(device_id, drive, self._fences, vehicle.movement, ended_by)
 
     def _advance(self, vehicle: _Vehicle, fix: Fix, rank: int, clock_us: int) -> Verdict | None:
         """Go to a newer place."""
@@ -159,6 +239,7 @@ class PartitionFleet:
         vehicle.heading_before = vehicle.heading
         vehicle.rank, vehicle.newest_heard_us = rank, clock_us
         metres = metres_between(before.latitude, before.longitude, fix.latitude, fix.longitude)
+        vehicle.metres = metres
         vehicle.computed_kmh = _kmh(metres, fix.time_us - before.time_us)
         return self._rules.movement.moved(movement, fix.time_us, fix.latitude, fix.longitude, metres)
 
@@ -168,6 +249,7 @@ class PartitionFleet:
         vehicle.rank = rank
         if (before := vehicle.before) is not None:
             metres = metres_between(before.latitude, before.longitude, fix.latitude, fix.longitude)
+            vehicle.metres = metres
             vehicle.computed_kmh = _kmh(metres, fix.time_us - before.time_us)
 
     def _newest(self, vehicle: _Vehicle, fix: Fix, said: SaidByFeed, when: When) -> Told:
@@ -180,7 +262,7 @@ class PartitionFleet:
                 heading = one.direction if heading is None else heading
         if heading is None:
             heading = self._bearing(vehicle)
-        vehicle.heading = heading
+        vehicle.heading, vehicle.told_kmh = heading, speed_kmh
         computed_kmh, movement = vehicle.computed_kmh, vehicle.movement
         place = movement.latitude, movement.longitude, computed_kmh if speed_kmh is None else speed_kmh, heading
         return _told(vehicle, place, computed_kmh, not movement.jumps & 1, vehicle.said, fix, said, when)
@@ -213,6 +295,7 @@ def _set_back(vehicle: _Vehicle, fix: Fix, rank: int, clock_us: int) -> None:
     movement.jumps &= ~1
     vehicle.newest_heard_us, vehicle.rank, vehicle.said = clock_us, rank, {}
     vehicle.before = vehicle.computed_kmh = vehicle.heading_before = None
+    vehicle.metres = 0.0
 
 
 def _describe(vehicle: _Vehicle, fix: Fix) -> None:
