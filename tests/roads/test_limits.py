@@ -45,7 +45,7 @@ def metres_off(lat: float, lon: float, piece: tuple[float, float, float, float, 
         return math.hypot(north, east) * METRES
 
     low, high = 0.0, 1.0
-    for _ in range(60):
+    for _ in range(40):
         third = (high - low) / 3
         low, high = (low, high - third) if off(low + third) < off(high - third) else (low + third, high)
     return off((low + high) / 2)
@@ -56,12 +56,12 @@ def test_it_is_that_of_the_nearest_roads_that_lead_there(
 ) -> None:
     limits, dice = SpeedLimits(graph), random.Random(1)
     known = 0
-    for _ in range(150):
+    for _ in range(120):
         lat1, lon1, lat2, lon2, _ = dice.choice(pieces)
         along, heading = dice.random(), dice.choice((None, dice.uniform(0, 360)))
         lat = lat1 + along * (lat2 - lat1) + dice.gauss(0, 12) / METRES
         lon = lon1 + along * (lon2 - lon1) + dice.gauss(0, 12) / METRES
-        near = [piece for piece in pieces if abs(piece[0] - lat) < 0.02 and abs(piece[1] - lon) < 0.02]
+        near = [piece for piece in pieces if abs(piece[0] - lat) < 0.006 and abs(piece[1] - lon) < 0.006]
         found = sorted((metres_off(lat, lon, piece), piece[4]) for piece in near if leads(piece, heading))
         if any(abs(one[0] - limit) < 0.3 for one in found for limit in (25, found[0][0] + 10)):
             continue  # maps differ by this
@@ -71,7 +71,7 @@ def test_it_is_that_of_the_nearest_roads_that_lead_there(
         lowest = limits.lowest_near(lat, lon)
         known += right is not None
         assert right is None or (lowest is not None and lowest <= right)
-    assert known > 60
+    assert known > 40
 
 
 def leads(piece: tuple[float, float, float, float, float], heading: float | None) -> bool:
