@@ -202,7 +202,7 @@ def test_one_that_errs_at_the_border_enters_once_and_the_border_is_of_one_zone(r
     ]
     assert [(one["event"], one["zone"]) for one in told_of(fleet, wobbling)] == [("enter", 1)]
     assert [(one["event"], one["zone"]) for one in told_of(fleet, [fix(600, 250), fix(605, 260)])] == [
-        *[("leave", 1), ("leave", 2)]
+        *[("leave", 2), ("leave", 1)]
     ]
 
 

@@ -7,7 +7,7 @@ jumped, or of which an alert says that it jumps about, did not drive there: its 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -18,7 +18,7 @@ from models.timestamps import MICROSECONDS_PER_SECOND
 from trafficapp.feeds.rules import Told
 from trafficapp.fleet.driving import BrakingRule, Limits, OpenSpeeding, SpeedingRule, braking
 from trafficapp.fleet.fences import Fences, Visit
-from trafficapp.fleet.trips import Track, TripRule
+from trafficapp.fleet.trips import Place, Track, TripRule
 from trafficapp.movement.plausibility import Movement, MovementRule
 from trafficapp.settings import FleetSettings
 
@@ -53,23 +53,6 @@ class Drive(Struct, array_like=True, gc=False):
     speeding: OpenSpeeding | None = None
     inside: dict[int, Visit] = {}
     braked_us: int | None = None
-
-
-class Move(Struct, gc=False):
-    """The newest place of a vehicle, and how it got there.
-
-    Attributes:
-        before: time and place before, None when it is the first.
-        metres: from there.
-        speed_kmh: that was told, None when none was.
-        heading: of the vehicle, None when it is not known.
-    """
-
-    movement: Movement
-    before: tuple[int, float, float] | None
-    metres: float
-    speed_kmh: float | None
-    heading: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,41 +94,63 @@ class DriveRule:
         """Whether places are judged at all."""
         return self.trips is not None or self.speeding is not None or self.has_fences
 
-    def judge(self, vehicle_id: str, drive: Drive, fences: Fences, move: Move) -> Iterator[Told]:
-        """Judge the newest place of a vehicle, unless that was done; what follows."""
-        movement, before = move.movement, move.before
+    def judge(
+        self,
+        vehicle_id: str,
+        drive: Drive,
+        fences: Fences,
+        movement: Movement,
+        before: Place | None,
+        metres: float,
+        speed_kmh: float | None,
+        heading: float | None,
+    ) -> Sequence[Told]:
+        """Judge the newest place of a vehicle, unless that was done; what follows.
+
+        Args:
+            vehicle_id: of the vehicle.
+            drive: what is remembered of it.
+            fences: all zones.
+            movement: with the newest place.
+            before: the place before; None when there is none.
+            metres: from there.
+            speed_kmh: that was told; None when none was.
+            heading: of the vehicle; None when it is not known.
+        """
         time_us, latitude, longitude = movement.time_us, movement.latitude, movement.longitude
         if time_us == drive.judged_us:
-            return
+            return ()
         drive.judged_us = time_us
+        told: list[Told] = []
         if before is not None:
-            elapsed_us = time_us - before[0]
-            far_us = self.movement.slack_m + self.movement.metres_per_us * elapsed_us
-            if movement.opened_us is not None or move.metres > far_us:
-                yield from self.interrupt(vehicle_id, drive, "jump")
+            elapsed_us = time_us - before.time_us
+            most_m = self.movement.slack_m + self.movement.metres_per_us * elapsed_us
+            if movement.opened_us is not None or metres > most_m:
+                told += self.interrupt(vehicle_id, drive, "jump")
                 drive.track = None
-                return
+                return told
             if elapsed_us > self.gap_us:
-                yield from self.interrupt(vehicle_id, drive, "gap")
+                told += self.interrupt(vehicle_id, drive, "gap")
                 drive.track = None
         elif movement.opened_us is not None:
-            return
+            return ()
         if self.trips is not None:
             track = drive.track
             if track is None or before is None:
                 drive.track = Track(time_us, latitude, longitude)
             else:
-                trip = self.trips.advance(track, before, time_us, latitude, longitude, move.metres)
+                trip = self.trips.advance(track, before, time_us, latitude, longitude, metres)
                 if trip is not None:
-                    yield told_of(vehicle_id, trip.told(vehicle_id, "stand"))
+                    told.append(told_of(vehicle_id, trip.told(vehicle_id, "stand")))
         if drive.inside or (self.has_fences and not fences.is_empty):
             for event in fences.place(vehicle_id, drive.inside, time_us, latitude, longitude):
-                yield told_of(vehicle_id, event)
+                told.append(told_of(vehicle_id, event))
         if self.speeding is not None:
             known = drive.speeding
-            drive.speeding = self.speeding.place(known, time_us, latitude, longitude, move.speed_kmh, move.heading)
+            drive.speeding = self.speeding.place(known, time_us, latitude, longitude, speed_kmh, heading)
             if drive.speeding is None and known is not None:
-                yield from self._over(vehicle_id, known)
+                told += self._over(vehicle_id, known)
+        return told
 
     def interrupt(self, vehicle_id: str, drive: Drive, ended_by: TripEnd) -> Iterator[Told]:
         """Nothing that a vehicle does goes on; what follows. It stays in its zones."""

@@ -7,7 +7,7 @@ when a vehicle comes by for the first time: most are in no zone, or wholly in on
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import cos, radians
 from typing import NamedTuple
 
@@ -117,7 +117,7 @@ class Fences:
 
     def place(
         self, vehicle_id: str, inside: dict[int, Visit], time_us: int, latitude: float, longitude: float
-    ) -> list[GeofenceEvent]:
+    ) -> Sequence[GeofenceEvent]:
         """Take in a place of a vehicle; what is to be told, in order of the zones.
 
         Args:
@@ -132,22 +132,30 @@ class Fences:
         if near is None:
             near = self._look_up(cell)
         if not near and not inside:
-            return []
+            return ()
         told: list[tuple[int, GeofenceStep, Visit]] = []
-        here = {fence.zone_id for fence, is_inside in near if is_inside or fence.holds(latitude, longitude)}
-        for zone_id in sorted(here | inside.keys()):
+        seen = 0
+        for fence, is_inside in near:
+            zone_id = fence.zone_id
             visit = inside.get(zone_id)
             if visit is None:
-                visit = inside[zone_id] = Visit(time_us)
-                told.append((zone_id, "enter", visit))
-            elif zone_id in here or self._is_near(near, zone_id, latitude, longitude):
+                if is_inside or fence.holds(latitude, longitude):
+                    visit = inside[zone_id] = Visit(time_us)
+                    seen += 1
+                    told.append((zone_id, "enter", visit))
+            elif is_inside or fence.holds(latitude, longitude) or fence.is_near(latitude, longitude, self._border_m):
+                seen += 1
                 if not visit.has_dwelt and time_us - visit.since_us >= self._dwell_us:
                     visit.has_dwelt = True
                     told.append((zone_id, "dwell", visit))
             else:
                 del inside[zone_id]
                 told.append((zone_id, "leave", visit))
-        return self._events(vehicle_id, told, time_us, latitude, longitude)
+        if seen != len(inside):
+            # no part of these is anywhere near
+            for zone_id in sorted(inside.keys() - {fence.zone_id for fence, _ in near}):
+                told.append((zone_id, "leave", inside.pop(zone_id)))
+        return self._events(vehicle_id, told, time_us, latitude, longitude) if told else ()
 
     def leave(
         self, vehicle_id: str, inside: dict[int, Visit], time_us: int, latitude: float, longitude: float
@@ -183,9 +191,6 @@ class Fences:
             # of a zone that was deleted nothing is told
             if (fence := self._fences.get(zone_id)) is not None
         ]
-
-    def _is_near(self, near: tuple[_Near, ...], zone_id: int, latitude: float, longitude: float) -> bool:
-        return any(fence.zone_id == zone_id and fence.is_near(latitude, longitude, self._border_m) for fence, _ in near)
 
     def _look_up(self, cell: int) -> tuple[_Near, ...]:
         """The zones that a cell, or what is as near to it as the margin, has a part in."""

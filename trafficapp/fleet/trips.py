@@ -77,6 +77,14 @@ class Track(Struct, array_like=True, gc=False):
         return trip if trip is not None and trip.is_trip else None
 
 
+class Place(Struct, array_like=True, gc=False):
+    """Where a vehicle was, and when: microseconds since the epoch."""
+
+    time_us: int
+    latitude: float
+    longitude: float
+
+
 @dataclass(frozen=True, slots=True)
 class TripRule:
     """The rule in numbers, made once.
@@ -106,7 +114,7 @@ class TripRule:
     def advance(
         self,
         track: Track,
-        before: tuple[int, float, float],
+        before: Place,
         time_us: int,
         latitude: float,
         longitude: float,
@@ -116,7 +124,7 @@ class TripRule:
 
         Args:
             track: of the vehicle.
-            before: time and place of the one before.
+            before: the place before.
             time_us: of this one.
             latitude: likewise.
             longitude: likewise.
@@ -124,16 +132,16 @@ class TripRule:
         """
         from_us, from_latitude, from_longitude = track.time_us, track.latitude, track.longitude
         far = metres
-        if from_us != before[0]:
+        if from_us != before.time_us:
             far = metres_between(from_latitude, from_longitude, latitude, longitude)
         trip = track.trip
         if far >= self.standing_m:
             elapsed_us = time_us - from_us
             is_driven = far >= self.metres_per_us * elapsed_us
-            if not is_driven and metres >= self.metres_per_us * (time_us - before[0]):
+            if not is_driven and metres >= self.metres_per_us * (time_us - before.time_us):
                 # it left the stand from the place before
                 is_driven, far = True, metres
-                from_us, from_latitude, from_longitude = before
+                from_us, from_latitude, from_longitude = before.time_us, before.latitude, before.longitude
                 elapsed_us = time_us - from_us
             if is_driven:
                 if trip is None:

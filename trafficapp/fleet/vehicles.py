@@ -7,7 +7,7 @@ may run ahead of the clock without end; how long a device is silent is measured 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from math import atan2, cos, degrees, inf, radians
 
@@ -20,9 +20,10 @@ from models.fleet.fixes import FEEDS, Fix, FleetFeed
 from models.fleet.positions import SaidByFeed, VehiclePosition
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us, from_epoch_us
 from trafficapp.feeds.rules import Told, When
-from trafficapp.fleet.drives import Drive, DriveRule, Move
+from trafficapp.fleet.drives import Drive, DriveRule
 from trafficapp.fleet.driving import Limits
 from trafficapp.fleet.fences import Fences, fence_of_row, fence_row
+from trafficapp.fleet.trips import Place
 from trafficapp.movement.decimals import hundredths, tenths
 from trafficapp.movement.distance import metres_between
 from trafficapp.movement.plausibility import QUALITY_ALERTS, Movement, MovementRule, Verdict, quality_alert
@@ -39,12 +40,6 @@ _encode = msgspec.json.Encoder().encode
 _time = lru_cache(1024)(from_epoch_us)
 _RANKS = {feed: rank for rank, feed in enumerate(FEEDS)}
 _KMH_PER_METRE_AND_US = 3.6 * MICROSECONDS_PER_SECOND
-
-
-class _Place(Struct, array_like=True, gc=False):
-    time_us: int
-    latitude: float
-    longitude: float
 
 
 class _Vehicle(Struct, array_like=True):
@@ -69,7 +64,7 @@ class _Vehicle(Struct, array_like=True):
     movement: Movement
     rank: int
     said: dict[FleetFeed, SaidByFeed]
-    before: _Place | None = None
+    before: Place | None = None
     computed_kmh: float | None = None
     heading_before: float | None = None
     heading: float | None = None
@@ -81,12 +76,6 @@ class _Vehicle(Struct, array_like=True):
     metres: float = 0.0
     told_kmh: float | None = None
     drive: Drive = msgspec.field(default_factory=Drive)
-
-    def move(self) -> Move:
-        """How it got to its newest place."""
-        before = self.before
-        came_from = None if before is None else (before.time_us, before.latitude, before.longitude)
-        return Move(self.movement, came_from, self.metres, self.told_kmh, self.heading)
 
 
 class FleetRules:
@@ -223,9 +212,18 @@ class PartitionFleet:
         fences, self._changed_fences = self._changed_fences, {}
         yield from map(fence_row, fences.values())
 
-    def _judge(self, device_id: str, vehicle: _Vehicle) -> Iterator[Told]:
+    def _judge(self, device_id: str, vehicle: _Vehicle) -> Sequence[Told]:
         """Judge the newest place of a vehicle, since it stays as it is."""
-        return self._rules.drive.judge(device_id, vehicle.drive, self._fences, vehicle.move())
+        return self._rules.drive.judge(
+            device_id,
+            vehicle.drive,
+            self._fences,
+            vehicle.movement,
+            vehicle.before,
+            vehicle.metres,
+            vehicle.told_kmh,
+            vehicle.heading,
+        )
 
     def _forget(self, device_id: str, vehicle: _Vehicle, ended_by: TripEnd) -> Iterator[Told]:
         """End what goes on of a vehicle, and what it did before."""
@@ -235,7 +233,7 @@ class PartitionFleet:
     def _advance(self, vehicle: _Vehicle, fix: Fix, rank: int, clock_us: int) -> Verdict | None:
         """Go to a newer place."""
         movement = vehicle.movement
-        before = vehicle.before = _Place(movement.time_us, movement.latitude, movement.longitude)
+        before = vehicle.before = Place(movement.time_us, movement.latitude, movement.longitude)
         vehicle.heading_before = vehicle.heading
         vehicle.rank, vehicle.newest_heard_us = rank, clock_us
         metres = metres_between(before.latitude, before.longitude, fix.latitude, fix.longitude)
