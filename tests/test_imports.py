@@ -182,4 +182,6 @@ def test_there_are_no_circles() -> None:
 
 def test_no_room_is_crowded() -> None:
     rooms = Counter(path.parent.relative_to(ROOT) for path in SOURCES.values() if path.name != "__init__.py")
+    # each change of the tables is one more
+    del rooms[Path("trafficapp/stores/migrations/versions")]
     assert not {str(room): count for room, count in rooms.items() if count > MOST_MODULES_IN_A_ROOM}

@@ -95,3 +95,33 @@ class DrivingEvent(Struct, frozen=True, kw_only=True):
     to_speed_kmh: float | None = None
     deceleration_mps2: float | None = None
     limit_kmh: float | None = None
+
+
+class FleetSummary(Struct, frozen=True, kw_only=True):
+    """Figures of a fleet: of trips that ended in a span, and of what happened in it.
+
+    Attributes:
+        vehicles: that drove.
+        trips: that ended.
+        distance_km: of these trips.
+        moving_seconds: of them that were driven.
+        standing_seconds: of them that were stood or crept.
+        average_trip_km: null without trips.
+        average_moving_speed_kmh: over the time that was driven; null without any.
+        harsh_brakings: how many.
+        speedings: how many.
+        harsh_brakings_per_100_km: null without a distance.
+        speedings_per_100_km: likewise.
+    """
+
+    vehicles: int
+    trips: int
+    distance_km: float
+    moving_seconds: float
+    standing_seconds: float
+    average_trip_km: float | None
+    average_moving_speed_kmh: float | None
+    harsh_brakings: int
+    speedings: int
+    harsh_brakings_per_100_km: float | None
+    speedings_per_100_km: float | None

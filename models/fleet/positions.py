@@ -27,7 +27,7 @@ class SaidByFeed(Struct, frozen=True, gc=False):
     direction: float | None
 
 
-class VehiclePosition(Struct, frozen=True, kw_only=True):
+class VehiclePosition(Struct, frozen=True, gc=False):
     """Where a vehicle is, after one more fix of it.
 
     Of two feeds of a device the newer fix counts; of two at the same time that of ``vehicle_data``, whose car measures

@@ -262,6 +262,8 @@ def test_each_can_be_switched_off() -> None:
 class _Everywhere:
     """50 km/h on all roads."""
 
+    lowest_kmh = 50.0
+
     def limit_at(self, latitude: float, longitude: float, heading: float | None) -> float | None:
         return 50.0
 

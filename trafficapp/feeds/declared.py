@@ -6,6 +6,7 @@ from typing import Any
 
 from trafficapp.areas.feeds import AREA_DATA, AREA_INCOMING, AREAS
 from trafficapp.feeds.declaration import Feed
+from trafficapp.fleet.drive_feeds import DRIVE_FEEDS
 from trafficapp.fleet.feeds import CARS, POSITIONS, TRACKERS
 from trafficapp.incidents import feeds as incidents
 from trafficapp.movement.feeds import QUALITY
@@ -20,7 +21,7 @@ FEEDS: tuple[Feed[Any], ...] = (
     *(AREA_DATA, AREA_INCOMING, AREAS),
     *TRANSIT_FEEDS,
     *(TAPS, WINDOWS, SURGES),
-    *(CARS, TRACKERS, POSITIONS),
+    *(CARS, TRACKERS, POSITIONS, *DRIVE_FEEDS),
     *(QUALITY,),
     *incidents.FEEDS,
     *WEATHER_FEEDS,

@@ -77,8 +77,7 @@ class DriveRule:
         """The rules of these settings."""
         speeding = None
         if settings.speeding and limits is not None:
-            over = settings.speeding_over_kmh, settings.speeding_over_share
-            speeding = SpeedingRule(limits, *over, settings.speeding_places)
+            speeding = SpeedingRule.of(settings, limits)
         return cls(
             movement=movement,
             gap_us=settings.trip_gap_seconds * MICROSECONDS_PER_SECOND,

@@ -16,6 +16,11 @@ from trafficapp.settings import FleetSettings
 class Limits(Protocol):
     """Where how fast may be driven."""
 
+    @property
+    def lowest_kmh(self) -> float:
+        """No road has a lower limit."""
+        ...
+
     def limit_at(self, latitude: float, longitude: float, heading: float | None) -> float | None:
         """The limit of the road that a vehicle is on, km/h; None where that is not known.
 
@@ -68,12 +73,20 @@ class SpeedingRule:
     Attributes:
         over_kmh: above the limit is allowed, or `over_share` of it where that is more.
         places: in a row are speeding.
+        least_kmh: nobody is too fast who is not faster; looked at first, as most are not.
     """
 
     limits: Limits
     over_kmh: float
     over_share: float
     places: int
+    least_kmh: float
+
+    @classmethod
+    def of(cls, settings: FleetSettings, limits: Limits) -> SpeedingRule:
+        """The rule of these settings."""
+        over = settings.speeding_over_kmh, settings.speeding_over_share
+        return cls(limits, *over, settings.speeding_places, limits.lowest_kmh)
 
     def place(
         self,
@@ -85,7 +98,7 @@ class SpeedingRule:
         heading: float | None,
     ) -> OpenSpeeding | None:
         """Take in a place: how fast it is too fast up to here, None when it is not."""
-        if speed_kmh is None:
+        if speed_kmh is None or speed_kmh <= self.least_kmh:
             return None
         lowest_kmh = self.limits.lowest_near(latitude, longitude)
         if lowest_kmh is None or speed_kmh <= self._allowed(lowest_kmh):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
+from functools import cache
 
+from models.fleet.fences import FenceChange
 from models.fleet.fixes import Fix
 from models.fleet.messages import CarMessage, TrackerMessage, place_of
 from models.fleet.positions import SaidByFeed, VehiclePosition
@@ -11,23 +14,40 @@ from trafficapp.feeds.declaration import Column, Current, Feed, History, Sends
 from trafficapp.feeds.rules import MakeRules, Rules
 from trafficapp.fleet.intake import car_fixes, tracker_fixes
 from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, FleetRules, PartitionFleet
+from trafficapp.roads.graph.road_graph import GraphError
+from trafficapp.roads.graph.shipped import city_graph
+from trafficapp.roads.limits import SpeedLimits
 from trafficapp.settings import Settings
 from trafficapp.topics import GPS_DATA, VEHICLE_DATA
+
+logger = logging.getLogger(__name__)
 
 _NOON = datetime(2026, 1, 14, 12, tzinfo=UTC)
 _PLACE = (44.4985, 11.3175)
 
 
 def _make(settings: Settings) -> MakeRules:
-    rules = FleetRules(settings.fleet, settings.movement)
-    return lambda _, rows: PartitionFleet(rules, rows)
+    @cache
+    def rules() -> FleetRules:
+        return FleetRules(settings.fleet, settings.movement, _limits(settings) if settings.fleet.speeding else None)
+
+    # the graph is read when a partition is made, in a thread
+    return lambda _, rows: PartitionFleet(rules(), rows)
 
 
-FLEET: Rules[Fix] = Rules(
+def _limits(settings: Settings) -> SpeedLimits | None:
+    try:
+        return SpeedLimits(city_graph(settings.roads))
+    except GraphError as error:
+        logger.warning("speeding is not told, as limits of roads are not known: %s", error)
+        return None
+
+
+FLEET: Rules[Fix | FenceChange] = Rules(
     name="fleet",
-    summary="Two feeds of a device become one vehicle.",
+    summary="Two feeds of a device become one vehicle; its trips, zones, braking and speeding.",
     key="device_id",
-    shape=Fix,
+    shape=Fix | FenceChange,
     make=_make,
 )
 

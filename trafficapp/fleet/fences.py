@@ -92,6 +92,7 @@ class Fences:
         self._dwell_us = settings.geofence_dwell_seconds * MICROSECONDS_PER_SECOND
         self._changes: dict[int, FenceChange] = {}
         self._fences: dict[int, Fence] = {}
+        self.is_empty = True
         self._cells: dict[int, tuple[_Near, ...]] = {}
         for change in changes:
             self.take(change)
@@ -102,23 +103,21 @@ class Fences:
         if known is not None and known.version >= change.version:
             return False
         self._changes[change.zone_id] = change
+        if known is not None and (known.name, known.ring) == (change.name, change.ring):
+            return True
         self._cells.clear()
         if change.ring is None:
             self._fences.pop(change.zone_id, None)
         else:
             self._fences[change.zone_id] = Fence(change)
             self._fences = dict(sorted(self._fences.items()))
+        self.is_empty = not self._fences
         return True
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there are none."""
-        return not self._fences
 
     def place(
         self, vehicle_id: str, inside: dict[int, Visit], time_us: int, latitude: float, longitude: float
     ) -> Sequence[GeofenceEvent]:
-        """Take in a place of a vehicle; what is to be told, in order of the zones.
+        """Take in a place of a vehicle; what is to be told.
 
         Args:
             vehicle_id: of the vehicle.

@@ -115,7 +115,8 @@ class PartitionFleet:
         self._vehicles = OrderedDict(sorted(read, key=lambda one: one[1].heard_us))
         #: Those of them whose newest place is not judged, likewise.
         self._driving: OrderedDict[str, _Vehicle] = OrderedDict()
-        if rules.drive.is_on:
+        self._is_judging = rules.drive.is_on
+        if self._is_judging:
             self._driving.update(
                 (device_id, vehicle)
                 for device_id, vehicle in self._vehicles.items()
@@ -135,7 +136,8 @@ class PartitionFleet:
         clock_us = when.clock_us or when.record_us
         self._changed[device_id] = None
         vehicle = self._vehicles.get(device_id)
-        verdict, told = None, list[Told]()
+        verdict = None
+        told: list[Told] = []
         at = _time(message.time_us)
         said = SaidByFeed(at, message.latitude, message.longitude, message.speed_kmh, message.heading)
         if vehicle is None:
@@ -148,7 +150,7 @@ class PartitionFleet:
                 self._driving.move_to_end(device_id)
             newest_us = vehicle.movement.time_us
             if message.time_us > newest_us:
-                if self._rules.drive.is_on:
+                if self._is_judging:
                     told += self._judge(device_id, vehicle)
                 verdict = self._advance(vehicle, message, rank, clock_us)
             elif message.time_us < newest_us:
@@ -163,7 +165,7 @@ class PartitionFleet:
                     return ()  # the same once more
                 if rank < vehicle.rank:
                     self._correct(vehicle, message, rank)
-        if self._rules.drive.is_on:
+        if self._is_judging:
             self._driving[device_id] = vehicle
         before, slower_kmh = vehicle.said.get(message.feed), message.speed_kmh
         if before is not None and (faster_kmh := before.speed) is not None and slower_kmh is not None:
@@ -327,27 +329,28 @@ def _told(
     when: When,
 ) -> Told:
     latitude, longitude, speed_kmh, heading = place
+    # by place, which is twice as quick as by name
     position = VehiclePosition(
-        vehicle_id=fix.device_id,
-        latitude=latitude,
-        longitude=longitude,
-        speed=speed_kmh,
-        direction=heading,
-        timestamp=said.timestamp,
-        received_at=_time(when.record_us),
-        computed_speed=computed_kmh,
-        plausible=plausible,
-        make=vehicle.make,
-        model=vehicle.model,
-        year=vehicle.year,
-        fuel_type=vehicle.fuel_type,
-        vehicle_type=vehicle.vehicle_type,
-        feeds=feeds,
-        feed=fix.feed,
-        fix_latitude=fix.latitude,
-        fix_longitude=fix.longitude,
-        fix_speed=fix.speed_kmh,
-        fix_direction=fix.heading,
+        fix.device_id,
+        latitude,
+        longitude,
+        speed_kmh,
+        heading,
+        said.timestamp,
+        _time(when.record_us),
+        computed_kmh,
+        plausible,
+        vehicle.make,
+        vehicle.model,
+        vehicle.year,
+        vehicle.fuel_type,
+        vehicle.vehicle_type,
+        feeds,
+        fix.feed,
+        fix.latitude,
+        fix.longitude,
+        fix.speed_kmh,
+        fix.heading,
     )
     return Told(VEHICLE_POSITIONS, fix.device_id.encode(), _encode(position))
 

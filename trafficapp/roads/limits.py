@@ -48,6 +48,7 @@ class SpeedLimits:
         self._index = RoadIndex.build(graph)
         self._east_m = float(self._index.flat.metres(np.array([0.0]), np.array([1.0]))[0, 0])
         self._cells: dict[int, _Cell] = {}
+        self.lowest_kmh = float(graph.free_flow_kmh.min())
 
     def limit_at(self, latitude: float, longitude: float, heading: float | None) -> float | None:
         """The limit of the nearest road, km/h; None where none is near that leads there.

@@ -44,6 +44,12 @@ class FleetSettings(Section):
         "months are dropped at a time, since clocks of devices may say any time.",
     )
 
+    drives_days: float = Field(
+        31.0,
+        gt=0,
+        description="Days of trips, of events at zones and of driving: a month's figures; whole months are dropped at "
+        "a time. They tell where people live, too.",
+    )
     trips: bool = Field(True, description="Whether trips of vehicles are told.")
     trip_gap_seconds: int = Field(
         600,
