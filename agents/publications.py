@@ -11,6 +11,7 @@ import logging
 
 from trafficapp.engine.app import TrafficApp
 from trafficapp.stores.administration.threshold_queries import retell_thresholds
+from trafficapp.stores.administration.zone_queries import retell_fences
 from trafficapp.stores.postgres.connection import create_pool, is_transient
 from trafficapp.stores.postgres.publications import Publisher
 from trafficapp.stores.redis.connection import connect
@@ -21,7 +22,7 @@ _SWEEP_SECONDS = 2.0
 
 
 def register(app: TrafficApp) -> None:
-    """Put the sweep on an application. At its start the newest thresholds are told again, for new partitions."""
+    """Put the sweep on an application. At its start thresholds and zones are told again, for new partitions."""
     settings = app.settings
     redis = connect(settings.redis.url.get_secret_value())
     publisher = Publisher(app.outbox, redis, settings.events.replay_events)
@@ -35,6 +36,8 @@ def register(app: TrafficApp) -> None:
                 try:
                     if not retold:
                         await retell_thresholds(pool)
+                        if settings.fleet.geofences:
+                            await retell_fences(pool, settings)
                         retold = True
                     while await publisher.sweep(pool):
                         pass

@@ -73,6 +73,7 @@ async def create(request: web.Request, body: NewZone) -> web.Response:
             raise _taken(body.name)
         under_way.changes_registry = True
         await under_way.audit("zones.create", f"zone {zone.id}", after=zone)
+        await _tell(under_way, request, zone)
         return zone
 
     written = await write(request, change)
@@ -102,6 +103,7 @@ async def replace(request: web.Request, path: ZonePath, body: ZoneChange) -> web
             raise _taken(name) from None
         under_way.changes_registry = True
         await under_way.audit("zones.update", f"zone {path.id}", before, zone)
+        await _tell(under_way, request, zone)
         return zone
 
     written = await write(request, change)
@@ -117,9 +119,18 @@ async def delete(request: web.Request, path: ZonePath) -> web.Response:
             raise _unknown(path.id)
         under_way.changes_registry = True
         await under_way.audit("zones.delete", f"zone {path.id}", before)
+        await _tell(under_way, request, before, is_deleted=True)
 
     written = await write(request, change)
     return web.Response(status=HTTPStatus.NO_CONTENT, headers=written.headers)
+
+
+async def _tell(under_way: Write, request: web.Request, zone: Zone, *, is_deleted: bool = False) -> None:
+    """Tell the rules of vehicles, which have zones as fences, where a city has that."""
+    settings = request.app[CONTEXT].settings
+    if settings.fleet.geofences:
+        record = await zone_queries.fence_record(under_way.connection, zone, settings, is_deleted=is_deleted)
+        await under_way.tell(record)
 
 
 def _counted(context: WebContext, zone: Zone) -> Zone:

@@ -1,15 +1,25 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from math import cos, radians, sin
 from typing import Any
 
+import msgspec
 import pytest
 from yarl import URL
 
+from models.fleet.fences import FenceChange
 from tests.stores.redis.rows import window_rows
+from tests.verification.log import read_log
 from tests.web.administration.conftest import Call, Connection, caller
 from tests.web.conftest import Worker
+from trafficapp.engine.kafka import create_topics
+from trafficapp.fleet.feeds import CARS, FLEET
+from trafficapp.stores.administration import zone_queries
+from trafficapp.stores.postgres.connection import create_pool
+from trafficapp.stores.postgres.publications import KafkaPublication
+from trafficapp.topics import declared_topics
 
 SQUARE = [
     {"lat": 44.0, "lon": 11.0},
@@ -127,3 +137,38 @@ async def test_a_zone_chooses_cameras_of_the_current_state(call: Call, history_w
             assert {row["camera_id"] for row in await call("GET", f"{path}?zone={given}")} == {"a"}
         assert {row["camera_id"] for row in await call("GET", path)} == {"a", "b", "unregistered"}
         await call("GET", f"{path}?zone=elsewhere", status=404)
+
+
+async def test_the_rules_of_vehicles_are_told_of_every_change_in_all_partitions(
+    call: Call, history_worker: Worker, kafka_bootstrap: str
+) -> None:
+    settings = history_worker.context.settings
+    inner = FLEET.topic_in(settings)
+    await create_topics(settings, [topic for topic in declared_topics(settings, [CARS]) if topic.name == inner])
+    body = {"name": secrets.token_hex(4), "coordinates": SQUARE}
+    zone = await call("POST", PATH, body, 201)
+    await call("PUT", f"{PATH}/{zone['id']}", {"coordinates": SQUARE[:3]})
+    await call("DELETE", f"{PATH}/{zone['id']}", status=204)
+    told: dict[int, list[FenceChange]] = {}
+    for record in await asyncio.to_thread(lambda: list(read_log(kafka_bootstrap, inner))):
+        if record.value is not None and record.value.startswith(b"{"):
+            change = msgspec.json.decode(record.value, type=FenceChange)
+            if change.name == body["name"]:
+                told.setdefault(record.partition, []).append(change)
+    assert told.keys() == set(range(settings.city.partitions))
+    for changes in told.values():
+        assert [change.ring and len(change.ring) for change in changes] == [5, 4, None]
+        assert changes[0].version < changes[1].version < changes[2].version
+        assert {change.zone_id for change in changes} == {zone["id"]}
+
+
+async def test_zones_are_told_again_for_new_partitions(call: Call, history_worker: Worker, tables: Connection) -> None:
+    settings = history_worker.context.settings
+    await call("POST", PATH, {"name": "Centro", "coordinates": SQUARE}, 201)
+    async with create_pool(settings.postgres) as pool:
+        await zone_queries.retell_fences(pool, settings)
+    (row,) = await tables.fetch(
+        "SELECT payload FROM pending_publications WHERE payload::text LIKE '%Centro%' ORDER BY id DESC LIMIT 1"
+    )
+    publication = msgspec.json.decode(row["payload"], type=KafkaPublication)
+    assert (publication.topic, publication.partitions) == (FLEET.topic_in(settings), "all")
