@@ -26,7 +26,7 @@ from web.city.views import CityViews
 from web.documents import views as documents
 from web.feeds.socket import DocumentFeed
 from web.feeds.views import FeedViews, views_of
-from web.fleet import trajectories
+from web.fleet import driven, trajectories
 from web.fleet.locations import FleetViews
 from web.incidents import actions as incident_actions
 from web.incidents.on_roads import IncidentsOnRoads
@@ -160,6 +160,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *camera_predictions.operations(settings),
         *FleetViews().operations(),
         *trajectories.operations(),
+        *driven.operations(),
         *weather_history.operations(),
         *transit_vehicles.operations(),
         *CityViews(lambda: sum(clients.count for clients in socket_clients)).operations(),
