@@ -165,6 +165,10 @@ verify-city: setup-dev ## All feeds of a city with dirt while processes are kill
 verify-riders: setup-dev ## 200,000 taps of riders with repeats and disorder while workers are killed: every window and surge (SEED=n)
 	$(BIN)/python -m tests.verification.riders $(SEED_OPTION) $(ARGS)
 
+.PHONY: verify-fleet
+verify-fleet: setup-dev ## A day of 1,000 vehicles while workers are killed: every trip, zone, braking and speeding (SEED=n)
+	$(BIN)/python -m tests.verification.fleet $(SEED_OPTION) $(ARGS)
+
 .PHONY: verify-rebalance
 verify-rebalance: setup-dev ## Workers join, stop, freeze and are killed under load (RUNS=20 SEED=n ARGS=--all)
 	$(BIN)/python -m tests.verification.rebalance --runs $(RUNS) $(SEED_OPTION) $(ARGS)

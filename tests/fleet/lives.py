@@ -9,8 +9,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from models.fleet.fixes import Fix, FleetFeed
 from trafficapp.roads.graph.road_graph import RoadGraph
@@ -45,6 +50,17 @@ def zones(graph: RoadGraph) -> list[Zone]:
     return found
 
 
+@cache
+def core(graph: RoadGraph) -> frozenset[int]:
+    """Edges of the largest part of a graph in which every edge leads to every other."""
+    heads = [[head for _, head, _ in onward] for onward in graph.onward]
+    tails = [edge for edge, found in enumerate(heads) for _ in found]
+    flat = [head for found in heads for head in found]
+    links = coo_array((np.ones(len(flat)), (tails, flat)), shape=(len(heads), len(heads)))
+    _, parts = connected_components(links, directed=True, connection="strong")
+    return frozenset(np.flatnonzero(parts == np.bincount(parts).argmax()).tolist())
+
+
 class Life:
     """What one vehicle sends, in order.
 
@@ -56,19 +72,24 @@ class Life:
         seconds: of its day.
         step_seconds: between two fixes while it drives.
         jumps: whether it jumps about.
+        restless: share of what it does next that is driving.
+        pauses: seconds between two fixes while it is parked, one of them.
     """
 
     def __init__(
         self, dice: random.Random, graph: RoadGraph, device: str, begin_us: int, seconds: float,
-        step_seconds: float = 20.0, *, jumps: bool = False,
+        step_seconds: float = 20.0, *, jumps: bool = False, restless: float = 0.5,
+        pauses: Sequence[float] = (20, 60, 290, 1500),
     ) -> None:  # fmt: skip
         self._dice, self._graph, self._device = dice, graph, device
         self._now, self._end = float(begin_us), begin_us + seconds * SECOND
         self._step, self._jumps = step_seconds, jumps
+        self._restless, self._pauses = restless, pauses
         self._feeds: tuple[FleetFeed, ...] = dice.choice(
             (("vehicle_data",), ("gps_data",), ("vehicle_data", "gps_data"))
         )
-        self._edge, self._along, self._kmh = dice.randrange(graph.edge_count), 0.0, 0.0
+        self._core = core(graph)
+        self._edge, self._along, self._kmh = dice.choice(sorted(self._core)), 0.0, 0.0
         self._hurry = dice.uniform(0.6, 1.3)
 
     def fixes(self) -> Iterator[Fix]:
@@ -89,10 +110,10 @@ class Life:
         while self._now < self._end:
             if self._jumps:
                 yield from self._jump()
-            elif self._dice.random() < 0.5:
-                yield from self._park()
-            else:
+            elif self._dice.random() < self._restless:
                 yield from self._drive(self._dice.uniform(60, 1500))
+            else:
+                yield from self._park()
 
     def _jump(self) -> Iterator[Fix]:
         south, west, north, east = BOX
@@ -104,7 +125,7 @@ class Life:
     def _park(self) -> Iterator[Fix]:
         self._kmh = 0.0
         until = self._now + self._dice.choice((150, 400, 4000, 12_000)) * self._dice.uniform(0.7, 1.3) * SECOND
-        pause = self._dice.choice((20, 60, 290, 1500))
+        pause = self._dice.choice(self._pauses)
         while self._now < min(until, self._end):
             self._now += pause * self._dice.uniform(0.8, 1.2) * SECOND
             yield from self._here()
@@ -138,9 +159,8 @@ class Life:
         graph = self._graph
         while self._along > (length := graph.length_list[self._edge]):
             self._along -= length
-            onward = graph.onward[self._edge]
-            self._edge = self._dice.choice(onward)[1] if onward else self._dice.choice(graph.edges_out_of[
-                int(graph.edge_to[self._edge])] or [self._edge])  # fmt: skip
+            onward = [edge for _, edge, _ in graph.onward[self._edge] if edge in self._core]
+            self._edge = self._dice.choice(onward)
 
     def _here(self) -> Iterator[Fix]:
         lat, lon, heading = self._place()

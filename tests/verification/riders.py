@@ -15,7 +15,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -72,10 +72,10 @@ def produce(deployment: Deployment, feed: RiderFeed, taps: int, seconds: float) 
         time.sleep(max(began + seconds * (number + 1) / len(batches) - time.monotonic(), 0))
 
 
-async def kill_some(deployment: Deployment, seed: int, run_seconds: float) -> None:
-    """Kill every process of the list once it is there, at moments of chance."""
+async def kill_some(deployment: Deployment, seed: int, run_seconds: float, killed: Sequence[str] = _KILLED) -> None:
+    """Kill every process of a list once it is there, at moments of chance."""
     chance, began = random.Random(seed), time.monotonic()
-    for at, name in sorted((chance.uniform(0.1, 0.9) * run_seconds, name) for name in _KILLED):
+    for at, name in sorted((chance.uniform(0.1, 0.9) * run_seconds, name) for name in killed):
         await asyncio.sleep(max(began + at - time.monotonic(), 0))
         await until(lambda name=name: deployment.supervisor.pid(name) is not None, _BACK_SECONDS, 0.05)  # type: ignore[misc]
         await deployment.supervisor.kill(name)
