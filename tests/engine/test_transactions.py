@@ -130,3 +130,26 @@ async def test_an_end_does_not_wait_for_a_broker_that_is_away(
     await asyncio.sleep(1)
     assert [producer._closed for producer in sink.producers] == [True]
     assert not sink._closing
+
+
+async def test_what_is_sent_while_its_partition_is_given_up_comes_to_an_end(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever sends ticks waits for ever, and silence is noticed nowhere."""
+    sink = Talking(settings, (f"told-{secrets.token_hex(3)}",))
+    await create_topics(settings, [TopicDeclaration(topic, "anything", 1, 1) for topic in (sink.topic, *sink.topics)])
+    hand_over, handed_over = AIOKafkaProducer.send_batch, asyncio.Event()
+
+    async def and_say_so(self: AIOKafkaProducer, *arguments: Any, **named: Any) -> Any:
+        acknowledgement = await hand_over(self, *arguments, **named)
+        handed_over.set()
+        return acknowledgement
+
+    monkeypatch.setattr(AIOKafkaProducer, "send_batch", and_say_so)
+    await sink.load([0])
+    sending = asyncio.create_task(sink.send_apart(0, sink.outcome(0, RECORDS)))
+    await asyncio.wait_for(handed_over.wait(), 30)
+    sink.release([0])
+    await asyncio.wait_for(sending, 30)
+    await asyncio.wait_for(sink.close(), 30)
+    assert [producer._closed for producer in sink.producers] == [True]

@@ -17,9 +17,10 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord, OffsetAndMetadata, TopicPartition
 from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
@@ -112,6 +113,14 @@ class _Owned:
     shut_out: KafkaError | None = None
     sending: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    async def stop(self) -> None:
+        """Stop the producer, after what it is sending: who waits for a producer that was stopped waits for ever.
+
+        That is soon: it comes to its end, or the broker shuts it out for the next owner.
+        """
+        async with self.sending:
+            await self.producer.stop()
+
 
 class TransactionalSink(ABC):
     """A `trafficapp.engine.sink.RunSink` that sends what comes of its records, each once.
@@ -158,7 +167,7 @@ class TransactionalSink(ABC):
             found = await self._take_over(partitions, producers)
         except BaseException:
             for producer in producers.values():
-                self._stop(producer)
+                self._until_done(producer.stop())
             raise
         for number, producer in producers.items():
             kept = found.get(TopicPartition(self.topic, number))
@@ -234,7 +243,7 @@ class TransactionalSink(ABC):
             owned = self._owned.pop(number, None)
             _sending.discard((self._name, number))
             if owned is not None:
-                self._stop(owned.producer)
+                self._until_done(owned.stop())
 
     async def close(self) -> None:
         """Disconnect; from a broker that does not answer after some seconds without its leave."""
@@ -246,8 +255,8 @@ class TransactionalSink(ABC):
             if pending:
                 logger.warning("%d producers of %s were left as they are: the broker is away", len(pending), self._name)
 
-    def _stop(self, producer: AIOKafkaProducer) -> None:
-        task = asyncio.ensure_future(producer.stop())
+    def _until_done(self, stopping: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(stopping)
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
