@@ -279,3 +279,14 @@ def test_a_place_lies_in_a_zone_by_the_same_rule_as_many_do() -> None:
         ring.append(ring[0])
         places = np.array([(x, y) for x in np.arange(-0.5, 5, 0.25) for y in np.arange(-0.5, 5, 0.25)])
         assert places_inside(ring, places).tolist() == [lies_inside(ring, x, y) for x, y in places.tolist()]
+
+
+def test_who_comes_late_hides_nobodys_silence(roads: Roads) -> None:
+    fleet = Fleet(roads.limits)
+    told_of(fleet, (fix(5 * n, 50 * n) for n in range(20)))
+    other = [msgspec.structs.replace(fix(5 * n, 50 * n), device_id="car-2") for n in range(20)]
+    told_of(fleet, other)
+    fleet.clock_us += 600 * SECOND
+    told_of(fleet, [fix(7, 70)])
+    assert [one["ended_by"] for one in plain(fleet.silence(300))] == ["silence"]
+    assert [one["ended_by"] for one in plain(fleet.silence(600))] == ["silence"]

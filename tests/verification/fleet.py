@@ -54,7 +54,7 @@ def day(seed: int, vehicles: int, begin_us: int) -> list[Fix]:
     found: list[tuple[int, int, Fix]] = []
     for number in range(vehicles):
         dice = random.Random(f"{seed}-{number}")
-        life = Life(dice, graph, f"car-{number}", begin_us, _DAY_SECONDS, 60, jumps=number % 20 == 7, restless=0.25,
+        life = Life(dice, graph, f"car-{number}", begin_us, _DAY_SECONDS, 60, jumps=number % 50 == 7, restless=0.25,
                     pauses=(580, 1500))  # fmt: skip
         sent_us = 0
         for fix in life.fixes():
