@@ -167,7 +167,8 @@ class LakeSink(TransactionalSink):
                 return 0
 
             def write() -> _Written:
-                table = pa.concat_tables([self.storage.read(piece) for piece in pieces])
+                # files of before a column was added are without it
+                table = pa.concat_tables([self.storage.read(piece) for piece in pieces], promote_options="default")
                 path = self.storage.write(table.sort_by("kafka_offset"))
                 first, last = pieces[0].first, pieces[-1].last
                 spans = tuple((piece.first, piece.last) for piece in pieces)
