@@ -30,6 +30,7 @@ _SECTIONS: dict[str, dict[str, _Place]] = {
         "cameras": _Place("trafficapp.cameras.commands", "cameras", "Where cameras stand and which roads they see."),
         "areas": _Place("trafficapp.areas.commands", "areas", "Columns and key of the table of area counters."),
         "graph": _Place("trafficapp.roads.files.commands", "graph", "Import the road graph of your city."),
+        "gtfs": _Place("trafficapp.timetables.commands", "gtfs", "Import the timetable of your public transport."),
         "token": _Place("web.auth.token_command", "token", "Print a token for one person."),
     },
     "Connect producers": {
