@@ -1,0 +1,132 @@
+"""When runs will reach their stops: along their way, each piece as long as it takes now, waiting where they must."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import exp, sqrt
+
+from models.timetables.runs import Arrival, RunName
+from trafficapp.timetables.following import Run
+from trafficapp.timetables.schedule import Course, Schedule
+from trafficapp.timetables.service_days import ScheduledRun
+from trafficapp.timetables.travel_times import Mean, TravelTimes
+
+#: What a vehicle's own pace counts for on the next piece, and how much of that on each further one.
+_PACE_COUNTS, _PACE_LASTS = 0.5, 0.9
+#: Who stands between stops longer than this stands on for about half as long again.
+_STANDS_S, _STANDS_ON = 60.0, 0.5
+#: Seconds that a moment is known by, and the share by which all pieces of a way are longer or shorter together.
+_MOMENT_SD_S, _TOGETHER_SD = 8.0, 0.06
+#: A dwell's spread as a share of it.
+_DWELL_SD = 0.6
+#: Nine of ten of a normal distribution lie below so many deviations.
+_NINE_OF_TEN = 1.2816
+
+
+class Predictions:
+    """Predicts arrivals.
+
+    Args:
+        schedule: of all runs.
+        travel_times: what was observed.
+        hour: of the local day at a time.
+    """
+
+    def __init__(self, schedule: Schedule, travel_times: TravelTimes, hour: Callable[[float], int]) -> None:
+        self._schedule, self._times, self._hour = schedule, travel_times, hour
+        #: How late runs leave their first stop, by route and direction.
+        self.starts: dict[tuple[int, int | None], Mean] = {}
+
+    def observe_start(self, trip: int, late_s: float) -> None:
+        """A run has left its first stop."""
+        pattern = self._schedule.course(trip).pattern
+        mean = self.starts.setdefault((pattern.route, pattern.direction), Mean())
+        mean.add(min(max(late_s, 0.0), 300.0))
+
+    def of_scheduled(self, run: ScheduledRun, now_s: float) -> Iterator[Arrival]:
+        """Arrivals of a run that has no vehicle yet."""
+        course = self._schedule.course(run.trip)
+        yield from self._on(RunName(*run.key), None, run.leaves_s, course, 0, self._leaves_s(run, now_s), 90.0**2, 0.0)
+
+    def of(self, run: Run, now_s: float) -> Iterator[Arrival]:
+        """Arrivals of a run at the stops before it.
+
+        Args:
+            run: of a vehicle.
+            now_s: seconds since the epoch.
+        """
+        course = self._schedule.course(run.trip)
+        at_m, stop = run.at_m, run.next_stop - 1
+        if stop >= course.last:
+            return
+        if at_m is None or (not run.has_begun and stop <= 0):
+            start_s = self._leaves_s(run, now_s)
+            yield from self._on(run.name, run.vehicle_id, run.leaves_s, course, 0, start_s, 30.0**2, run.pace)
+            return
+        variance = _MOMENT_SD_S**2
+        if run.at_stop() is not None:
+            reached_s = run.reached[stop] or run.at_s
+            leaves_s = max(self._departs_s(course, stop, reached_s, run.leaves_s), run.at_s, now_s)
+            yield from self._on(run.name, run.vehicle_id, run.leaves_s, course, stop, leaves_s, variance, run.pace)
+            return
+        way_m = course.at_m[stop + 1] - course.at_m[stop]
+        share = min(max((course.at_m[stop + 1] - at_m) / way_m, 0.0), 1.0) if way_m > 0 else 0.0
+        start_s, stood_s = run.at_s, run.at_s - run.stands_since_s
+        if stood_s > _STANDS_S:
+            start_s += _STANDS_ON * stood_s
+            variance += stood_s**2
+        yield from self._on(
+            run.name, run.vehicle_id, run.leaves_s, course, stop, start_s, variance, run.pace, share, now_s
+        )
+
+    def _leaves_s(self, run: Run | ScheduledRun, now_s: float) -> float:
+        """When a run leaves its first stop that has not yet."""
+        pattern = self._schedule.course(run.trip).pattern
+        mean = self.starts.get((pattern.route, pattern.direction))
+        usually_s = 0.0 if mean is None else mean.with_prior(0.0, 2.0)
+        return max(run.leaves_s + usually_s, now_s)
+
+    def _departs_s(self, course: Course, stop: int, arrives_s: float, leaves_s: int) -> float:
+        scheduled_s = course.departures[stop] - course.arrivals[stop]
+        stop_id = self._schedule.timetable.stops[course.pattern.stops[stop]].stop_id
+        departs_s = arrives_s + self._times.dwell_s(stop_id, scheduled_s)
+        if course.pattern.timepoints[stop]:
+            return max(departs_s, float(leaves_s + course.departures[stop]))
+        return departs_s
+
+    def _on(
+        self,
+        name: RunName,
+        vehicle_id: str | None,
+        leaves_s: int,
+        course: Course,
+        stop: int,
+        start_s: float,
+        variance: float,
+        pace: float,
+        share: float = 1.0,
+        now_s: float = 0.0,
+    ) -> Iterator[Arrival]:
+        """Arrivals at all stops after one that is left at a time, or of whose way to the next a share is left."""
+        stops, pattern = self._schedule.timetable.stops, course.pattern
+        counts, at_s, on_way_s = _PACE_COUNTS, start_s, 0.0
+        for index in range(stop + 1, course.last + 1):
+            names = stops[pattern.stops[index - 1]].stop_id, stops[pattern.stops[index]].stop_id
+            expected = self._times.expected(names, course.travel_s[index - 1], self._hour(at_s), at_s)
+            seconds = share * expected.seconds * exp(counts * pace)
+            at_s, on_way_s = max(at_s + seconds, now_s), on_way_s + seconds
+            variance += share * expected.seconds**2 * expected.variance
+            spread_s = _NINE_OF_TEN * sqrt(variance + (_TOGETHER_SD * on_way_s) ** 2)
+            departs_s = self._departs_s(course, index, at_s, leaves_s)
+            yield Arrival(
+                name,
+                vehicle_id,
+                index,
+                leaves_s + course.arrivals[index],
+                at_s,
+                max(at_s - spread_s, now_s),
+                at_s + spread_s,
+                departs_s,
+            )
+            variance += (_DWELL_SD * min(departs_s - at_s, 60.0)) ** 2
+            at_s, share, counts, now_s = departs_s, 1.0, counts * _PACE_LASTS, 0.0

@@ -1,0 +1,194 @@
+"""A vehicle on its run: how far it is along the shape, when it reached and left stops, how late it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from models.timetables.runs import Fix, RunName
+from trafficapp.timetables.schedule import Course
+from trafficapp.timetables.service_days import ScheduledRun
+from trafficapp.transit.path import RoutePath
+from trafficapp.transit.progress import Progress, ProgressRule
+
+#: A stop is reached so far before it, and left so far behind it: noise of GPS, and where vehicles really stand.
+ARRIVES_M, LEAVES_M = 15.0, 30.0
+#: Where a vehicle is when it is met first, is looked for from where it would be when it is so late.
+_MET_LATE_S = 900.0
+#: Who seems to be farther back so many times in a row was taken for farther on than it was.
+_TIMES_BACK = 3
+_BACK_M = 150.0
+
+
+class Run(Struct):
+    """A vehicle on a run.
+
+    Attributes:
+        name: of the run.
+        trip: of the timetable's trips.
+        leaves_s: scheduled, seconds since the epoch.
+        ends_s: likewise.
+        vehicle_id: of the vehicle.
+        progress: along the path; None before it was on it.
+        place: latitude and longitude.
+        at_s: of the newest fix.
+        before_s: of the fix before.
+        next_stop: index of the first stop that is not reached.
+        reached: when it reached each stop; None where nobody saw it.
+        left: when it left each.
+        pace: by how much it is slower than expected, as a logarithm.
+        times_back: how often in a row it seemed to be far back.
+        stands_at: where it stands or stood.
+        stands_since_s: since when.
+        away_since_s: when it was first seen elsewhere, which may be noise; None while it stands.
+        is_broken: whether it was told to be broken down.
+        most_passengers: at a time.
+        passengers: sum of all counts.
+        counts: how many.
+    """
+
+    name: RunName
+    trip: int
+    leaves_s: int
+    ends_s: int
+    vehicle_id: str
+    progress: Progress | None
+    place: tuple[float, float]
+    at_s: float
+    before_s: float
+    next_stop: int
+    reached: list[float | None]
+    left: list[float | None]
+    stands_at: tuple[float, float]
+    stands_since_s: float
+    pace: float = 0.0
+    times_back: int = 0
+    away_since_s: float | None = None
+    is_broken: bool = False
+    most_passengers: int | None = None
+    passengers: int = 0
+    counts: int = 0
+
+    @property
+    def at_m(self) -> float | None:
+        """Metres along the path."""
+        return None if self.progress is None else self.progress.at_m
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has left its first stop."""
+        return self.next_stop > 1 or self.left[0] is not None
+
+    def at_stop(self) -> int | None:
+        """Index of the stop where it stands."""
+        last = self.next_stop - 1
+        return last if last >= 0 and self.left[last] is None else None
+
+
+class Served(NamedTuple):
+    """Something happened at a stop: it was reached, or the first one left; index and time."""
+
+    stop: int
+    at_s: float
+
+
+def begun_run(scheduled: ScheduledRun, stops: int, fix: Fix) -> Run:
+    """A vehicle that is met on a run; the fix is still to be followed."""
+    place, at_s = (fix.latitude, fix.longitude), fix.time_us / 1e6
+    return Run(
+        RunName(*scheduled.key),
+        scheduled.trip,
+        scheduled.leaves_s,
+        scheduled.ends_s,
+        fix.vehicle_id,
+        None,
+        place,
+        at_s,
+        at_s,
+        0,
+        [None] * stops,
+        [None] * stops,
+        place,
+        at_s,
+    )
+
+
+def follow(run: Run, fix: Fix, course: Course, path: RoutePath, rule: ProgressRule) -> Iterator[Served]:
+    """Take a newer fix of the vehicle in; what happened at stops, in order.
+
+    Args:
+        run: is changed.
+        fix: is newer than the one before.
+        course: of the run's trip.
+        path: likewise.
+        rule: of progress along paths.
+    """
+    place, at_s = (fix.latitude, fix.longitude), fix.time_us / 1e6
+    before_m, before_s = run.at_m, run.at_s
+    was = run.progress
+    if was is None or was.at_m is None:
+        met_m = course.at(at_s - run.leaves_s - _MET_LATE_S)
+        found = rule.follow(path, Progress(None, 0, 0.0), None, place, 0)
+        x, y = path.on_map(*place)
+        found_from = path.anywhere(x, y, met_m, None, rule.noise_m)
+        if found_from.off_m <= rule.off_route_m:
+            found = Progress(found_from.at_m, 0, found_from.off_m)
+    else:
+        found = rule.follow(path, was, run.place, place, round((at_s - before_s) * 1e6))
+        if found.at_m is not None and found.at_m < was.at_m - _BACK_M:
+            run.times_back += 1
+            if run.times_back < _TIMES_BACK:
+                found = Progress(was.at_m, 0, found.off_m)
+        else:
+            run.times_back = 0
+            if found.at_m is not None and found.at_m < was.at_m:
+                found = Progress(was.at_m, 0, found.off_m)
+    run.progress, run.place, run.before_s, run.at_s = Progress(found.at_m, 0, found.off_m), place, before_s, at_s
+    if fix.passengers is not None:
+        run.most_passengers = max(run.most_passengers or 0, fix.passengers)
+        run.passengers, run.counts = run.passengers + fix.passengers, run.counts + 1
+    if found.at_m is not None:
+        yield from _stops(run, course, before_m, before_s, found.at_m, at_s)
+
+
+def _stops(
+    run: Run, course: Course, before_m: float | None, before_s: float, at_m: float, at_s: float
+) -> Iterator[Served]:
+    """Stops between two places; where a vehicle is met first, what lies behind it was seen by nobody."""
+
+    def passed_s(line_m: float) -> float:
+        if before_m is None or at_m <= before_m:
+            return at_s
+        return before_s + min(max((line_m - before_m) / (at_m - before_m), 0.0), 1.0) * (at_s - before_s)
+
+    stops, last = course.at_m, course.last
+    while run.next_stop <= last:
+        stop = run.next_stop
+        arrives_m = stops[stop] - ARRIVES_M
+        if stop:
+            # stops near each other are reached one after the other
+            arrives_m = max(arrives_m, (stops[stop - 1] + stops[stop]) / 2)
+        if at_m < arrives_m and stop:
+            break
+        if stop and run.left[stop - 1] is None and run.reached[stop - 1] is not None:
+            yield from _leave(run, stop - 1, passed_s(_left_m(stops, stop - 1)))
+        run.next_stop += 1
+        if before_m is not None or at_m <= _left_m(stops, stop):
+            run.reached[stop] = passed_s(arrives_m) if before_m is not None else at_s
+            if stop:
+                yield Served(stop, passed_s(arrives_m) if before_m is not None else at_s)
+    stop = run.next_stop - 1
+    if stop < last and run.left[stop] is None and run.reached[stop] is not None and at_m > _left_m(stops, stop):
+        yield from _leave(run, stop, passed_s(_left_m(stops, stop)))
+
+
+def _left_m(stops: list[float], stop: int) -> float:
+    return min(stops[stop] + LEAVES_M, (stops[stop] + stops[stop + 1]) / 2) if stop + 1 < len(stops) else stops[stop]
+
+
+def _leave(run: Run, stop: int, at_s: float) -> Iterator[Served]:
+    run.left[stop] = max(at_s, run.reached[stop] or at_s)
+    if stop == 0:
+        yield Served(0, run.left[stop] or at_s)
