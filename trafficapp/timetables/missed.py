@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from models.timetables.runs import RunMissed, RunName
 from trafficapp.timetables.schedule import Schedule
-from trafficapp.timetables.service_days import RunKey, ScheduledRun
+from trafficapp.timetables.service_days import ScheduledRun
 
 #: Who has not begun so long after its time has missed it.
 MISSED_AFTER_S = 900.0
@@ -72,8 +72,3 @@ class MissedRuns:
                 yield RunMissed(name, now_s)
         for name in [name for name, leaves_s in self.missed.items() if leaves_s < now_s - 86_400]:
             del self.missed[name]
-
-
-def key_of(name: RunName) -> RunKey:
-    """The schedule's name of a run."""
-    return RunKey(name.trip_id, name.start_date, name.start_s)

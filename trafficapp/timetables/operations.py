@@ -112,7 +112,8 @@ class Operations:
         elif run.at_s - run.before_s <= _LEARNT_S:
             self._learn(run, course, stop)
         yield StopServed(run.name, run.vehicle_id, stop, stop_id, at_s, late_s)
-        scheduled = self.schedule.run(*run.name, at_s)
+        name = run.name
+        scheduled = self.schedule.run(name.trip_id, name.start_date, name.start_s, at_s)
         if scheduled is not None:
             headway_s = self.schedule.scheduled_headway_s(scheduled, stop)
             route_id = timetable.routes[pattern.route].route_id
@@ -137,11 +138,12 @@ class Operations:
 
     def _breakdown(self, run: Run, course: Course) -> Iterator[RunEvent]:
         stood_s = stands_for_s(run, course, self._settings.moved_m)
-        if not run.is_broken and stood_s >= self._settings.breakdown_seconds:
-            run.is_broken = True
+        if stood_s is None or run.is_broken == (stood_s >= self._settings.breakdown_seconds):
+            return
+        run.is_broken = not run.is_broken
+        if run.is_broken:
             yield RunBroken(run.name, run.vehicle_id, run.at_s - stood_s, run.at_s)
-        elif run.is_broken and run.stands_since_s == run.at_s:
-            run.is_broken = False
+        else:
             yield RunBroken(run.name, run.vehicle_id, run.at_s, run.at_s, is_over=True)
 
     def _end(self, run: Run) -> Iterator[RunEvent]:
