@@ -134,7 +134,8 @@ class Arrival(Struct, frozen=True, gc=False):
         vehicle_id: of its vehicle; None before it has one.
         stop_index: of the stops of the trip.
         scheduled_s: as the timetable has it.
-        arrives_s: likeliest time.
+        arrives_s: what riders are told: somewhat before the likeliest time, since who comes too late has missed it.
+        likeliest_s: as many cases are earlier as are later.
         earliest_s: it comes earlier in one of ten cases.
         latest_s: it comes later in one of ten cases.
         departs_s: when it leaves again.
@@ -145,6 +146,7 @@ class Arrival(Struct, frozen=True, gc=False):
     stop_index: int
     scheduled_s: int
     arrives_s: float
+    likeliest_s: float
     earliest_s: float
     latest_s: float
     departs_s: float

