@@ -71,7 +71,7 @@ class Headway(Struct, frozen=True, gc=False, tag="headway"):
         at_s: when.
         headway_s: after the one before.
         scheduled_s: as the timetable has it between the run and the one before it there.
-        kind: `bunched` is below 60 s or half of the scheduled headway, `gap` more than twice it.
+        kind: `bunched` is below 60 s or half of the scheduled headway, `gap` more than one and a half of it.
     """
 
     run: RunName

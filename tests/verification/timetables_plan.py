@@ -27,6 +27,8 @@ FIX_SECONDS, NOISE_M, OUTLIER_SHARE, OUTLIER_M, LOST_SHARE = 15.0, 8.0, 0.005, 1
 _MOST_MPS = 22.0
 _METRES_PER_DEGREE = 111_195.0
 _LineStop: TypeAlias = tuple[int, int | None, int]
+#: Two runs, whichever came first, and a stop.
+_Pair: TypeAlias = tuple[frozenset[RunKey], str]
 
 
 @dataclass
@@ -214,8 +216,8 @@ def shape_place(shape: Shape, at_m: float) -> tuple[float, float]:
     return here[0] + share * (there[0] - here[0]), here[1] + share * (there[1] - here[1])
 
 
-def bunched_and_gaps(timetable: Timetable, truths: Sequence[Truth]) -> tuple[set[object], set[object]]:
-    """Of every line at every stop, who really came below 60 s or half of its scheduled headway, or beyond twice it."""
+def bunched_and_gaps(timetable: Timetable, truths: Sequence[Truth]) -> tuple[set[_Pair], set[_Pair]]:
+    """Of every line at every stop, who really came below 60 s or half of its scheduled headway, or beyond one and a half."""
     came: dict[_LineStop, list[tuple[float, float, RunKey, str]]] = {}
     planned: dict[_LineStop, list[float]] = {}
     for truth in truths:
@@ -227,7 +229,7 @@ def bunched_and_gaps(timetable: Timetable, truths: Sequence[Truth]) -> tuple[set
             planned.setdefault(line, []).append(scheduled_s)
             if truth.vehicle_id and (at_s := truth.arrived[index]) is not None:
                 came.setdefault(line, []).append((at_s, scheduled_s, truth.run.key, timetable.stops[stop].stop_id))
-    bunched, gaps = set[object](), set[object]()
+    bunched, gaps = set[_Pair](), set[_Pair]()
     for line, visits in came.items():
         visits.sort()
         times = np.sort(planned[line])
@@ -238,7 +240,7 @@ def bunched_and_gaps(timetable: Timetable, truths: Sequence[Truth]) -> tuple[set
                 continue
             apart_s = here[1] - float(earlier[-1])
             if headway_s < apart_s / 2 or headway_s < 60 < apart_s:
-                bunched.add((here[2], here[3]))
-            elif headway_s > 2 * apart_s:
-                gaps.add((here[2], here[3]))
+                bunched.add((frozenset((here[2], before[2])), here[3]))
+            elif headway_s > 1.5 * apart_s:
+                gaps.add((frozenset((here[2], before[2])), here[3]))
     return bunched, gaps

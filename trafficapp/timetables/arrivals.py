@@ -86,9 +86,7 @@ class Predictions:
             return
         variance = _MOMENT_SD_S**2
         if run.at_stop() is not None:
-            reached_s = run.reached[stop] or run.at_s
-            leaves_s = max(self._departs_s(course, stop, reached_s, run.leaves_s), run.at_s, now_s)
-            yield from self._on(on, course, stop, leaves_s, variance)
+            yield from self._on(on, course, stop, self.leaves_s(run, stop, now_s), variance)
             return
         way_m = course.at_m[stop + 1] - course.at_m[stop]
         share = min(max((course.at_m[stop + 1] - at_m) / way_m, 0.0), 1.0) if way_m > 0 else 0.0
@@ -97,6 +95,13 @@ class Predictions:
             start_s += _STANDS_ON * stood_s
             variance += stood_s**2
         yield from self._on(on, course, stop, start_s, variance, share)
+
+    def leaves_s(self, run: Run, stop: int, now_s: float) -> float:
+        """When a run leaves the stop where it stands."""
+        if stop == 0:
+            return self._leaves_s(run, now_s)
+        reached_s, course = run.reached[stop] or run.at_s, self._schedule.course(run.trip)
+        return max(self._departs_s(course, stop, reached_s, run.leaves_s), run.at_s, now_s)
 
     def _leaves_s(self, run: Run | ScheduledRun, now_s: float) -> float:
         """When a run leaves its first stop that has not yet."""

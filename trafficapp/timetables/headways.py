@@ -10,8 +10,8 @@ from models.timetables.runs import Headway, RunName
 
 #: Below this a headway is bunched whatever the timetable says (Cal-ITP); and below this share of the scheduled one.
 _BUNCHED_S, _BUNCHED_SHARE = 60.0, 0.5
-#: Beyond so many scheduled headways it is a gap.
-_GAP_SHARE = 2.0
+#: Beyond so many scheduled headways it is a gap: a single missed run makes two, delays of both neighbours included.
+_GAP_SHARE = 1.5
 #: What comes later than this after another has nothing to do with it.
 _FORGET_S = 4 * 3600.0
 

@@ -139,6 +139,14 @@ class Schedule:
         ]
         return min(near, key=lambda run: max(run.leaves_s - now_s, now_s - run.ends_s), default=None)
 
+    def trip_of(self, trip_id: str) -> int:
+        """Which of the timetable's trips has an id.
+
+        Raises:
+            KeyError: none.
+        """
+        return self._trip_of[trip_id]
+
     def _on(self, start_date: str) -> dict[RunKey, ScheduledRun]:
         if start_date not in self._runs:
             try:
