@@ -24,12 +24,11 @@ def validated(folder: Path, feed: Path, now_s: float) -> list[dict[str, object]]
     command = ["-m", "gtfs_rt_validator.cli", "-gtfs", str(feed)]
     for option in options:
         command += option.split("=", 1)
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603
         [sys.executable, *command, "--at", at, "--out", str(folder / "out")], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     report = json.loads((folder / "out" / "report.json").read_text())
-    assert "E028" in report["summary"]["rulesEvaluated"] if "rulesEvaluated" in report["summary"] else True
     return list(report["notices"])
 
 

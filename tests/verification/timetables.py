@@ -168,11 +168,15 @@ def _score_events(
     compare("missed runs", missed & names, {truth.run.key for truth in judged if not truth.vehicle_id})
     bunched, gaps = bunched_and_gaps(timetable, truths)
     for kind, true in (("bunched", bunched), ("gap", gaps)):
-        said = {(_key(event.run), event.stop_id) for event in told if isinstance(event, Headway) and event.kind == kind}
+        said = {
+            (frozenset((_key(event.run), _key(event.previous))), event.stop_id)
+            for event in told
+            if isinstance(event, Headway) and event.kind == kind
+        }
         compare(
             f"{kind} headways",
-            {one for one in said if one[0] in names},
-            {one for one in true if one[0] in names},  # type: ignore[index]
+            (one for one in said if one[0] <= names),
+            (one for one in true if one[0] <= names),
         )
     stands = {truth.run.key: truth.stands for truth in judged}
     said_broken, true_broken = set[object](), {(key, span) for key, spans in stands.items() for span in spans}

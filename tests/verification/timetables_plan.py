@@ -217,7 +217,7 @@ def shape_place(shape: Shape, at_m: float) -> tuple[float, float]:
 
 
 def bunched_and_gaps(timetable: Timetable, truths: Sequence[Truth]) -> tuple[set[_Pair], set[_Pair]]:
-    """Of every line at every stop, who really came below 60 s or half of its scheduled headway, or beyond one and a half."""
+    """Which runs really came to a stop in less than 60 s or half of the scheduled headway, or more than 1.5 of it."""
     came: dict[_LineStop, list[tuple[float, float, RunKey, str]]] = {}
     planned: dict[_LineStop, list[float]] = {}
     for truth in truths:

@@ -8,32 +8,20 @@ from trafficapp.timetables.schedule import Course
 
 #: It stands at a stop, or in the queue before it.
 _AT_STOP_M = 60.0
-#: So far away nobody is by noise: one fix tells.
-_SURELY_AWAY = 4.0
 
 
-def stands_for_s(run: Run, course: Course, moved_m: float) -> float | None:
+def stands_for_s(run: Run, course: Course, moved_m: float) -> float:
     """Seconds that a vehicle has stood where it has no reason to, after the newest fix.
 
-    At its first stop and at its last one it may stand, at others up to its scheduled departure. A single fix that is
-    elsewhere may be noise: it has moved when the next one says so, too.
+    At its first stop and at its last one it may stand, at others up to its scheduled departure.
 
     Args:
         run: is changed.
         course: of its trip.
         moved_m: what is farther has moved.
-
-    Returns:
-        None while it is not known whether it has moved.
     """
-    metres = metres_between(*run.stands_at, *run.place)
-    if metres <= moved_m:
-        run.away_since_s = None
-    elif run.away_since_s is None and metres <= _SURELY_AWAY * moved_m:
-        run.away_since_s = run.at_s
-        return None
-    else:
-        run.stands_at, run.stands_since_s, run.away_since_s = run.place, run.away_since_s or run.at_s, None
+    if metres_between(*run.stands_at, *run.place) > moved_m:
+        run.stands_at, run.stands_since_s = run.place, run.at_s
     at_m = run.at_m
     if at_m is None:
         return 0.0

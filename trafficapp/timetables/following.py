@@ -8,6 +8,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from models.timetables.runs import Fix, RunName
+from trafficapp.movement.distance import metres_between
 from trafficapp.timetables.schedule import Course
 from trafficapp.timetables.service_days import ScheduledRun
 from trafficapp.transit.path import RoutePath
@@ -20,6 +21,8 @@ _MET_LATE_S = 900.0
 #: Who seems to be farther back so many times in a row was taken for farther on than it was.
 _TIMES_BACK = 3
 _BACK_M = 150.0
+#: Who was in one place for so long stands.
+_STOOD_S = 25.0
 
 
 class Run(Struct):
@@ -42,7 +45,7 @@ class Run(Struct):
         times_back: how often in a row it seemed to be far back.
         stands_at: where it stands or stood.
         stands_since_s: since when.
-        away_since_s: when it was first seen elsewhere, which may be noise; None while it stands.
+        doubted: a fix elsewhere while it stood, which may be an outlier; the next one tells.
         is_broken: whether it was told to be broken down.
         most_passengers: at a time.
         passengers: sum of all counts.
@@ -65,7 +68,7 @@ class Run(Struct):
     stands_since_s: float
     pace: float = 0.0
     times_back: int = 0
-    away_since_s: float | None = None
+    doubted: Fix | None = None
     is_broken: bool = False
     most_passengers: int | None = None
     passengers: int = 0
@@ -85,6 +88,28 @@ class Run(Struct):
         """Index of the stop where it stands."""
         last = self.next_stop - 1
         return last if last >= 0 and self.left[last] is None else None
+
+
+def to_follow(run: Run, fix: Fix, moved_m: float) -> list[Fix]:
+    """The fixes that are to be followed after a newer one has come: that one; none while it may be an outlier; or two.
+
+    What stood and is elsewhere all of a sudden has moved once the next fix says so, too. Otherwise a single outlier
+    would carry it off its first stop, and progress never goes back.
+
+    Args:
+        run: is changed.
+        fix: the newer one.
+        moved_m: what is farther has moved.
+    """
+    doubted, run.doubted = run.doubted, None
+    if metres_between(*run.stands_at, fix.latitude, fix.longitude) <= moved_m:
+        return [fix]
+    if doubted is not None:
+        return [doubted, fix]
+    if run.at_s - run.stands_since_s >= _STOOD_S:
+        run.doubted = fix
+        return []
+    return [fix]
 
 
 class Served(NamedTuple):

@@ -12,7 +12,7 @@ from models.timetables.timetable import Timetable
 from trafficapp.settings.transit import TransitSettings
 from trafficapp.timetables.arrivals import Predictions
 from trafficapp.timetables.breakdowns import stands_for_s
-from trafficapp.timetables.following import Run, Served, begun_run, follow
+from trafficapp.timetables.following import Run, Served, begun_run, follow, to_follow
 from trafficapp.timetables.headways import Headways
 from trafficapp.timetables.missed import MissedRuns
 from trafficapp.timetables.schedule import Course, Schedule
@@ -71,13 +71,14 @@ class Operations:
             if run is not None:
                 yield from self._end(run)
             run = self.runs[fix.vehicle_id] = begun_run(scheduled, len(course.at_m), fix)
-        for served in follow(run, fix, course, self.schedule.path(run.trip), self._rule):
-            yield from self._served(run, course, served)
+        for known in to_follow(run, fix, self._settings.moved_m):
+            for served in follow(run, known, course, self.schedule.path(run.trip), self._rule):
+                yield from self._served(run, course, served)
+            yield from self._breakdown(run, course)
         if run.has_begun and run.name not in self._begun:
             self._begun[run.name] = run.leaves_s
             if (over := self.missed.begun(run.name, at_s)) is not None:
                 yield over
-        yield from self._breakdown(run, course)
 
     def tick(self, now_s: float) -> Iterator[RunEvent]:
         """What follows from nothing being heard."""
@@ -138,7 +139,7 @@ class Operations:
 
     def _breakdown(self, run: Run, course: Course) -> Iterator[RunEvent]:
         stood_s = stands_for_s(run, course, self._settings.moved_m)
-        if stood_s is None or run.is_broken == (stood_s >= self._settings.breakdown_seconds):
+        if run.is_broken == (stood_s >= self._settings.breakdown_seconds):
             return
         run.is_broken = not run.is_broken
         if run.is_broken:

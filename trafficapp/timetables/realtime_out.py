@@ -76,6 +76,12 @@ class RealtimeFeeds:
         runs = self._operations.runs
         return [runs[name] for name in sorted(runs) if 0 <= now_s - runs[name].at_s <= FRESH_S]
 
+    def _is_on_way(self, run: Run) -> bool:
+        """Whether a vehicle is on its shape, and its last stop is still before it."""
+        if run.at_m is None or run.progress is None or run.progress.off_m > _OFF_SHAPE_M:
+            return False
+        return run.next_stop <= self._operations.schedule.course(run.trip).last
+
     def vehicle_positions(
         self, now_s: float, occupancy: dict[str, OccupancyStatus] | None = None
     ) -> gtfs_rt.FeedMessage:
@@ -96,7 +102,7 @@ class RealtimeFeeds:
             if (status := (occupancy or {}).get(run.vehicle_id, "NO_DATA_AVAILABLE")) != "NO_DATA_AVAILABLE":
                 told.occupancy_status = gtfs_rt.VehiclePosition.OccupancyStatus.Value(status)
             at_m = run.at_m
-            if at_m is None or run.progress is None or run.progress.off_m > _OFF_SHAPE_M:
+            if at_m is None or not self._is_on_way(run):
                 continue
             self._trip(told.trip, run.name)
             course = self._operations.schedule.course(run.trip)
@@ -114,11 +120,11 @@ class RealtimeFeeds:
         return feed
 
     def trip_updates(self, now_s: float) -> gtfs_rt.FeedMessage:
-        """When runs are expected at the stops before them; of one at its end, when it came there."""
+        """When runs are expected at the stops before them."""
         feed = feed_message(now_s)
         schedule = self._operations.schedule
         for run in self._current(now_s):
-            if run.at_m is None or run.progress is None or run.progress.off_m > _OFF_SHAPE_M:
+            if not self._is_on_way(run):
                 continue
             course = schedule.course(run.trip)
             pattern, stops = course.pattern, schedule.timetable.stops
@@ -129,6 +135,7 @@ class RealtimeFeeds:
             told.vehicle.id = run.vehicle_id
             told.timestamp = int(run.at_s)
             last_s = 0
+            by_clock = self._by_frequency.get(run.name.trip_id, True)
             standing = run.at_stop()
             arrivals = self._operations.arrivals(run, now_s)
             first = standing if standing is not None else max(run.next_stop, 0)
@@ -138,13 +145,12 @@ class RealtimeFeeds:
                 update = told.stop_time_update.add()
                 update.stop_sequence = pattern.sequences[stop]
                 update.stop_id = stops[pattern.stops[stop]].stop_id
-                update.schedule_relationship = gtfs_rt.TripUpdate.StopTimeUpdate.SCHEDULED
+                kinds = gtfs_rt.TripUpdate.StopTimeUpdate
+                update.schedule_relationship = kinds.SCHEDULED if by_clock else kinds.UNSCHEDULED
                 known = next((arrival for arrival in arrivals if arrival.stop_index == stop), None)
                 if known is not None:
-                    arrives_s, departs_s = known.arrives_s, known.departs_s
+                    arrives_s, departs_s = max(known.arrives_s, now_s + 1), known.departs_s
                     update.arrival.uncertainty = round(known.latest_s - known.earliest_s) // 2
-                elif stop == course.last:
-                    arrives_s = departs_s = run.reached[stop] or run.at_s
                 else:
                     arrives_s = run.reached[stop] or run.at_s
                     departs_s = self._operations.predictions.leaves_s(run, stop, now_s)
@@ -154,7 +160,7 @@ class RealtimeFeeds:
                 if stop < course.last:
                     update.departure.time = departs
                 # a vehicle that has no times by the clock cannot be late
-                if self._by_frequency.get(run.name.trip_id, True):
+                if by_clock:
                     if update.HasField("arrival"):
                         update.arrival.delay = arrives - run.leaves_s - course.arrivals[stop]
                     if update.HasField("departure"):

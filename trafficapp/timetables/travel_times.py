@@ -8,11 +8,11 @@ from typing import NamedTuple
 from msgspec import Struct, field
 
 #: What the timetable counts for, in observations; and what all hours of a segment count for beside the one of now.
-_SCHEDULE_COUNTS, _ALL_HOURS_COUNT = 2.0, 2.0
+_SCHEDULE_COUNTS, _ALL_HOURS_COUNT = 0.5, 2.0
 #: Means follow the newest so many observations.
 _REMEMBERED = 40.0
 #: What was observed so long ago counts a third of what is observed now.
-_RECENT_S = 1200.0
+_RECENT_S = 2400.0
 #: What the usual time counts for beside recent observations, and at most so many of these are kept.
 _USUAL_COUNTS, _MOST_RECENT = 1.0, 4
 #: What "as usual" counts for beside all recent observations everywhere.
