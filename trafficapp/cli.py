@@ -39,6 +39,9 @@ _SECTIONS: dict[str, dict[str, _Place]] = {
             "trafficapp.commands.inspection_commands", "dead_letters", "The newest refused messages, with reasons."
         ),
         "poll-here": _Place("trafficapp.sources.here_polling", "poll_here", "Send road speeds that HERE tells."),
+        "poll-gtfs-rt": _Place(
+            "trafficapp.sources.gtfs_rt_polling", "poll_gtfs_rt", "Send vehicles of a real agency (GTFS Realtime)."
+        ),
         "replay": _Place("trafficapp.sources.commands", "replay", "Send a recording of detections."),
         "mock": _Place("trafficapp.sources.commands", "mock", "Send random but plausible detections."),
         "simulate": _Place("trafficapp.simulation.commands", "simulate", "Send a simulated city, now or its past."),

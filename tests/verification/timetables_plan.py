@@ -22,7 +22,7 @@ from models.timetables.timetable import Timetable
 from trafficapp.timetables.service_days import RunKey, ScheduledRun, ServiceDays
 from trafficapp.timetables.stop_places import Shape
 
-MISSED_SHARE, BROKEN_SHARE, JAMMED_SHARE, HELD_BACK_SHARE = 0.03, 0.04, 0.06, 0.05
+MISSED_SHARE, BROKEN_SHARE, JAMMED_SHARE, HELD_BACK_SHARE = 0.03, 0.03, 0.05, 0.03
 FIX_SECONDS, NOISE_M, OUTLIER_SHARE, OUTLIER_M, LOST_SHARE = 15.0, 8.0, 0.005, 120.0, 0.02
 _MOST_MPS = 22.0
 _METRES_PER_DEGREE = 111_195.0
@@ -108,7 +108,7 @@ class City:
         for index in range(last):
             here_m, there_m = pattern.at_m[index], pattern.at_m[index + 1]
             names = pattern.stops[index], pattern.stops[index + 1]
-            seconds = planned[index] * driver * self._slowness(names, at_s) * exp(chance.gauss(0, 0.2)) - 7.0
+            seconds = planned[index] * driver * self._slowness(names, at_s) * exp(chance.gauss(0, 0.15)) - 7.0
             seconds = max(seconds, (there_m - here_m) / _MOST_MPS, 2.0)
             stops_m = sorted(chance.uniform(here_m, there_m) for _ in range(3))
             pieces = [(stops_m[0], 0.0)]
@@ -159,7 +159,7 @@ class City:
     def _slowness(self, names: tuple[int, int], at_s: float) -> float:
         """By what a piece takes longer than planned: its own, the hour's, the quarter of an hour's."""
         chance = self._chance
-        slow = self._slow.setdefault(names, exp(chance.gauss(0.0, 0.22)))
+        slow = self._slow.setdefault(names, exp(chance.gauss(0.0, 0.3)))
         hour = at_s / 3600 % 24
         peak = 1 + 0.2 * exp(-((hour - 22.5) ** 2) / 2) + 0.2 * exp(-((hour - 7.5) ** 2) / 3)
         quarter = int(at_s // 900)

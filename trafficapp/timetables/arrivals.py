@@ -14,10 +14,10 @@ from trafficapp.timetables.travel_times import Mean, TravelTimes
 
 #: What a vehicle's own pace counts for on the next piece, and how much of that on each further one.
 _PACE_COUNTS, _PACE_LASTS = 0.5, 0.9
-#: Who stands between stops longer than this stands on for about half as long again.
-_STANDS_S, _STANDS_ON = 60.0, 0.5
+#: Who stands or crawls between stops longer than a traffic light makes it, does so for about half as long again.
+_CRAWLS_S, _CRAWLS_ON = 90.0, 0.5
 #: Seconds that a moment is known by, and the share by which all pieces of a way are longer or shorter together.
-_MOMENT_SD_S, _TOGETHER_SD = 8.0, 0.06
+_MOMENT_SD_S, _TOGETHER_SD = 12.0, 0.09
 #: A dwell's spread as a share of it.
 _DWELL_SD = 0.6
 #: Nine of ten of a normal distribution lie below so many deviations.
@@ -81,7 +81,7 @@ class Predictions:
         if stop >= course.last:
             return
         on = _Way(run.name, run.vehicle_id, run.leaves_s, run.pace, now_s)
-        if at_m is None or (not run.has_begun and stop <= 0):
+        if at_m is None or run.waits_to_begin:
             yield from self._on(on, course, 0, self._leaves_s(run, now_s), 30.0**2)
             return
         variance = _MOMENT_SD_S**2
@@ -90,10 +90,10 @@ class Predictions:
             return
         way_m = course.at_m[stop + 1] - course.at_m[stop]
         share = min(max((course.at_m[stop + 1] - at_m) / way_m, 0.0), 1.0) if way_m > 0 else 0.0
-        start_s, stood_s = run.at_s, run.at_s - run.stands_since_s
-        if stood_s > _STANDS_S:
-            start_s += _STANDS_ON * stood_s
-            variance += stood_s**2
+        start_s, crawled_s = run.at_s, run.at_s - run.crawls_since_s
+        if crawled_s > _CRAWLS_S:
+            start_s += _CRAWLS_ON * crawled_s
+            variance += crawled_s**2
         yield from self._on(on, course, stop, start_s, variance, share)
 
     def leaves_s(self, run: Run, stop: int, now_s: float) -> float:

@@ -25,10 +25,11 @@ def stands_for_s(run: Run, course: Course, moved_m: float) -> float:
     at_m = run.at_m
     if at_m is None:
         return 0.0
-    since_s = run.stands_since_s
+    since_s = max(run.stands_since_s, run.excused_s)
     for stop in (run.next_stop - 1, run.next_stop):
         if 0 <= stop <= course.last and abs(at_m - course.at_m[stop]) <= _AT_STOP_M:
             if stop in (0, course.last):
+                run.excused_s = run.at_s
                 return 0.0
             since_s = max(since_s, float(run.leaves_s + course.departures[stop]))
     return max(run.at_s - since_s, 0.0)

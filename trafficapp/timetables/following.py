@@ -21,6 +21,10 @@ _MET_LATE_S = 900.0
 #: Who seems to be farther back so many times in a row was taken for farther on than it was.
 _TIMES_BACK = 3
 _BACK_M = 150.0
+#: The first fixes may be outliers: where they seem to be, a vehicle need not have been.
+_BIND_NOBODY, _NOISE_M = 4, 50.0
+#: Who is slower than a walker crawls, or stands; noise of GPS is no way made.
+_CRAWLS_MPS, _CRAWLS_M = 1.2, 25.0
 #: Who was in one place for so long stands.
 _STOOD_S = 25.0
 
@@ -42,9 +46,12 @@ class Run(Struct):
         reached: when it reached each stop; None where nobody saw it.
         left: when it left each.
         pace: by how much it is slower than expected, as a logarithm.
+        followed: how many fixes.
         times_back: how often in a row it seemed to be far back.
         stands_at: where it stands or stood.
         stands_since_s: since when.
+        excused_s: until when it had a reason to stand.
+        crawls_since_s: when it was last quicker than a walker.
         doubted: a fix elsewhere while it stood, which may be an outlier; the next one tells.
         is_broken: whether it was told to be broken down.
         most_passengers: at a time.
@@ -67,6 +74,9 @@ class Run(Struct):
     stands_at: tuple[float, float]
     stands_since_s: float
     pace: float = 0.0
+    excused_s: float = 0.0
+    crawls_since_s: float = 0.0
+    followed: int = 0
     times_back: int = 0
     doubted: Fix | None = None
     is_broken: bool = False
@@ -84,10 +94,15 @@ class Run(Struct):
         """Whether it has left its first stop."""
         return self.next_stop > 1 or self.left[0] is not None
 
+    @property
+    def waits_to_begin(self) -> bool:
+        """Whether it is at its first stop, or not on its way at all yet."""
+        return self.at_m is None or (self.next_stop <= 1 and self.left[0] is None and self.reached[0] is not None)
+
     def at_stop(self) -> int | None:
         """Index of the stop where it stands."""
         last = self.next_stop - 1
-        return last if last >= 0 and self.left[last] is None else None
+        return last if last >= 0 and self.left[last] is None and self.reached[last] is not None else None
 
 
 def to_follow(run: Run, fix: Fix, moved_m: float) -> list[Fix]:
@@ -152,14 +167,14 @@ def follow(run: Run, fix: Fix, course: Course, path: RoutePath, rule: ProgressRu
     """
     place, at_s = (fix.latitude, fix.longitude), fix.time_us / 1e6
     before_m, before_s = run.at_m, run.at_s
+    run.followed += 1
     was = run.progress
-    if was is None or was.at_m is None:
+    if was is None or was.at_m is None or run.followed <= _BIND_NOBODY:
         met_m = course.at(at_s - run.leaves_s - _MET_LATE_S)
-        found = rule.follow(path, Progress(None, 0, 0.0), None, place, 0)
-        x, y = path.on_map(*place)
-        found_from = path.anywhere(x, y, met_m, None, rule.noise_m)
-        if found_from.off_m <= rule.off_route_m:
-            found = Progress(found_from.at_m, 0, found_from.off_m)
+        nearest = path.anywhere(*path.on_map(*place), met_m, None, rule.noise_m)
+        found = Progress(nearest.at_m if nearest.off_m <= rule.off_route_m else before_m, 0, nearest.off_m)
+        if before_m is not None and found.at_m is not None and before_m - _NOISE_M < found.at_m < before_m:
+            found = Progress(before_m, 0, found.off_m)
     else:
         found = rule.follow(path, was, run.place, place, round((at_s - before_s) * 1e6))
         if found.at_m is not None and found.at_m < was.at_m - _BACK_M:
@@ -175,6 +190,8 @@ def follow(run: Run, fix: Fix, course: Course, path: RoutePath, rule: ProgressRu
         run.most_passengers = max(run.most_passengers or 0, fix.passengers)
         run.passengers, run.counts = run.passengers + fix.passengers, run.counts + 1
     if found.at_m is not None:
+        if before_m is None or found.at_m - before_m > _CRAWLS_M + _CRAWLS_MPS * (at_s - before_s):
+            run.crawls_since_s = at_s
         yield from _stops(run, course, before_m, before_s, found.at_m, at_s)
 
 
@@ -184,11 +201,13 @@ def _stops(
     """Stops between two places; where a vehicle is met first, what lies behind it was seen by nobody."""
 
     def passed_s(line_m: float) -> float:
-        if before_m is None or at_m <= before_m:
+        if before_m is None or at_m <= before_m or run.followed <= _BIND_NOBODY:
             return at_s
         return before_s + min(max((line_m - before_m) / (at_m - before_m), 0.0), 1.0) * (at_s - before_s)
 
     stops, last = course.at_m, course.last
+    if run.next_stop == 1 and run.reached[0] is None and at_m <= _left_m(stops, 0):
+        run.reached[0] = at_s
     while run.next_stop <= last:
         stop = run.next_stop
         arrives_m = stops[stop] - ARRIVES_M

@@ -11,7 +11,7 @@ from trafficapp.timetables.service_days import ScheduledRun
 #: Who has not begun so long after its time has missed it.
 MISSED_AFTER_S = 900.0
 #: Without a word of anybody for so long, the feed is silent, not the vehicles.
-_FEED_SILENT_S = 300.0
+_FEED_SILENT_S = 600.0
 
 
 class MissedRuns:
@@ -56,7 +56,7 @@ class MissedRuns:
         if now_s - self.heard_s > _FEED_SILENT_S:
             return
         if now_s > self.judged_s:
-            for run in self._schedule.days.between(self.judged_s, now_s):
+            for run in self._schedule.days.between(self.judged_s, now_s + 1):
                 if self.judged_s < run.leaves_s <= now_s:
                     self.waiting[RunName(*run.key)] = run
             self.judged_s = now_s

@@ -100,6 +100,8 @@ class Operations:
         if run.at_m is None:
             return None
         course = self.schedule.course(run.trip)
+        if (reached_s := run.reached[-1]) is not None:
+            return reached_s - run.leaves_s - course.arrivals[-1]
         return course.deviation_s(run.at_m, run.at_s - run.leaves_s, run.at_stop())
 
     def _served(self, run: Run, course: Course, served: Served) -> Iterator[RunEvent]:

@@ -80,7 +80,11 @@ class RealtimeFeeds:
         """Whether a vehicle is on its shape, and its last stop is still before it."""
         if run.at_m is None or run.progress is None or run.progress.off_m > _OFF_SHAPE_M:
             return False
-        return run.next_stop <= self._operations.schedule.course(run.trip).last
+        return not self._is_over(run)
+
+    def _is_over(self, run: Run) -> bool:
+        """Whether it has reached its last stop: it is told again once it serves another trip."""
+        return run.next_stop > self._operations.schedule.course(run.trip).last
 
     def vehicle_positions(
         self, now_s: float, occupancy: dict[str, OccupancyStatus] | None = None
@@ -93,6 +97,8 @@ class RealtimeFeeds:
         """
         feed = feed_message(now_s)
         for run in self._current(now_s):
+            if self._is_over(run):
+                continue
             entity = feed.entity.add()
             entity.id = f"vehicle:{run.vehicle_id}"
             told = entity.vehicle
@@ -139,7 +145,7 @@ class RealtimeFeeds:
             standing = run.at_stop()
             arrivals = self._operations.arrivals(run, now_s)
             first = standing if standing is not None else max(run.next_stop, 0)
-            if not run.has_begun:
+            if run.waits_to_begin:
                 first = 0
             for stop in range(min(first, course.last), course.last + 1):
                 update = told.stop_time_update.add()
@@ -175,9 +181,10 @@ class RealtimeFeeds:
             entity = feed.entity.add()
             entity.id = notice.notice_id
             told = entity.alert
-            told.active_period.add().start = int(notice.from_s)
+            # active_period is deprecated; without one an alert counts as long as it is in the feed
+            told.impact_period.add().start = int(notice.from_s)
             if notice.until_s is not None:
-                told.active_period[0].end = int(notice.until_s)
+                told.impact_period[0].end = int(notice.until_s)
             selector = told.informed_entity.add()
             if notice.run is not None:
                 self._trip(selector.trip, notice.run)
