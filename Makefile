@@ -165,6 +165,10 @@ verify-city: setup-dev ## All feeds of a city with dirt while processes are kill
 verify-riders: setup-dev ## 200,000 taps of riders with repeats and disorder while workers are killed: every window and surge (SEED=n)
 	$(BIN)/python -m tests.verification.riders $(SEED_OPTION) $(ARGS)
 
+.PHONY: verify-timetables
+verify-timetables: setup-dev ## Replay a real timetable with delays, bunching, missed trips, breakdowns (SEED=n ARGS="--clock-change")
+	$(BIN)/python -m tests.verification.timetables $(SEED_OPTION) $(ARGS)
+
 .PHONY: verify-rebalance
 verify-rebalance: setup-dev ## Workers join, stop, freeze and are killed under load (RUNS=20 SEED=n ARGS=--all)
 	$(BIN)/python -m tests.verification.rebalance --runs $(RUNS) $(SEED_OPTION) $(ARGS)
