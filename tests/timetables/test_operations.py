@@ -49,7 +49,7 @@ def test_on_a_figure_of_eight_nobody_goes_back(timetable: Timetable) -> None:
         events += operations.fix(fix)
         places.append(operations.runs["v"].at_m or 0.0)
     assert places == sorted(places)
-    assert max(there - here for here, there in pairwise(places)) < 250
+    assert max(there - here for here, there in pairwise(places)) < 300
     stops = [event for event in events if isinstance(event, StopServed)]
     assert [event.stop_index for event in stops] == list(range(7))
     assert all(event.late_s == pytest.approx(240, abs=12) for event in stops)

@@ -21,7 +21,7 @@ def stands_for_s(run: Run, course: Course, moved_m: float) -> float:
         moved_m: what is farther has moved.
     """
     if metres_between(*run.stands_at, *run.place) > moved_m:
-        run.stands_at, run.stands_since_s = run.place, run.at_s
+        run.stands_at, run.stands_at_m, run.stands_since_s = run.place, run.at_m, run.at_s
     at_m = run.at_m
     if at_m is None:
         return 0.0

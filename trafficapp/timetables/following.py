@@ -23,6 +23,8 @@ _TIMES_BACK = 3
 _BACK_M = 150.0
 #: The first fixes may be outliers: where they seem to be, a vehicle need not have been.
 _BIND_NOBODY, _NOISE_M = 4, 50.0
+#: Who is so near the first stop in the first half of its time is there.
+_AT_BEGIN_M = 60.0
 #: Who is slower than a walker crawls, or stands; noise of GPS is no way made.
 _CRAWLS_MPS, _CRAWLS_M = 1.2, 25.0
 #: Who was in one place for so long stands.
@@ -49,6 +51,7 @@ class Run(Struct):
         followed: how many fixes.
         times_back: how often in a row it seemed to be far back.
         stands_at: where it stands or stood.
+        stands_at_m: likewise, along the path.
         stands_since_s: since when.
         excused_s: until when it had a reason to stand.
         crawls_since_s: when it was last quicker than a walker.
@@ -74,6 +77,7 @@ class Run(Struct):
     stands_at: tuple[float, float]
     stands_since_s: float
     pace: float = 0.0
+    stands_at_m: float | None = None
     excused_s: float = 0.0
     crawls_since_s: float = 0.0
     followed: int = 0
@@ -168,31 +172,45 @@ def follow(run: Run, fix: Fix, course: Course, path: RoutePath, rule: ProgressRu
     place, at_s = (fix.latitude, fix.longitude), fix.time_us / 1e6
     before_m, before_s = run.at_m, run.at_s
     run.followed += 1
+    found = _progress(run, place, at_s, course, path, rule)
+    at_m = found.at_m
+    standing_m = metres_between(*run.stands_at, *place)
+    if before_m is None or run.stands_at_m is None or run.followed <= _BIND_NOBODY:
+        run.stands_at_m = at_m
+    elif at_m is not None and standing_m <= _NOISE_M:
+        # who has hardly moved is not on another branch that is near
+        at_m = min(at_m, max(before_m, run.stands_at_m + 1.2 * standing_m + 5))
+    run.progress, run.place, run.before_s, run.at_s = Progress(at_m, 0, found.off_m), place, before_s, at_s
+    if fix.passengers is not None:
+        run.most_passengers = max(run.most_passengers or 0, fix.passengers)
+        run.passengers, run.counts = run.passengers + fix.passengers, run.counts + 1
+    if at_m is not None:
+        if before_m is None or at_m - before_m > _CRAWLS_M + _CRAWLS_MPS * (at_s - before_s):
+            run.crawls_since_s = at_s
+        yield from _stops(run, course, before_m, before_s, at_m, at_s)
+
+
+def _progress(
+    run: Run, place: tuple[float, float], at_s: float, course: Course, path: RoutePath, rule: ProgressRule
+) -> Progress:
+    """Where a vehicle is: on from where it was, never back; of the first fixes each for itself."""
     was = run.progress
     if was is None or was.at_m is None or run.followed <= _BIND_NOBODY:
         met_m = course.at(at_s - run.leaves_s - _MET_LATE_S)
         nearest = path.anywhere(*path.on_map(*place), met_m, None, rule.noise_m)
-        found = Progress(nearest.at_m if nearest.off_m <= rule.off_route_m else before_m, 0, nearest.off_m)
-        if before_m is not None and found.at_m is not None and before_m - _NOISE_M < found.at_m < before_m:
-            found = Progress(before_m, 0, found.off_m)
-    else:
-        found = rule.follow(path, was, run.place, place, round((at_s - before_s) * 1e6))
-        if found.at_m is not None and found.at_m < was.at_m - _BACK_M:
-            run.times_back += 1
-            if run.times_back < _TIMES_BACK:
-                found = Progress(was.at_m, 0, found.off_m)
-        else:
-            run.times_back = 0
-            if found.at_m is not None and found.at_m < was.at_m:
-                found = Progress(was.at_m, 0, found.off_m)
-    run.progress, run.place, run.before_s, run.at_s = Progress(found.at_m, 0, found.off_m), place, before_s, at_s
-    if fix.passengers is not None:
-        run.most_passengers = max(run.most_passengers or 0, fix.passengers)
-        run.passengers, run.counts = run.passengers + fix.passengers, run.counts + 1
-    if found.at_m is not None:
-        if before_m is None or found.at_m - before_m > _CRAWLS_M + _CRAWLS_MPS * (at_s - before_s):
-            run.crawls_since_s = at_s
-        yield from _stops(run, course, before_m, before_s, found.at_m, at_s)
+        at_m = nearest.at_m if nearest.off_m <= rule.off_route_m else run.at_m
+        if metres_between(*course.begins_at, *place) <= _AT_BEGIN_M and at_s - run.leaves_s < course.arrivals[-1] / 2:
+            # also where the shape comes by here again
+            at_m = course.at_m[0]
+        if run.at_m is not None and at_m is not None and run.at_m - _NOISE_M < at_m < run.at_m:
+            at_m = run.at_m
+        return Progress(at_m, 0, nearest.off_m)
+    found = rule.follow(path, was, run.place, place, round((at_s - run.at_s) * 1e6))
+    if found.at_m is None or found.at_m >= was.at_m:
+        run.times_back = 0
+        return found
+    run.times_back = run.times_back + 1 if found.at_m < was.at_m - _BACK_M else 0
+    return found if run.times_back >= _TIMES_BACK else Progress(was.at_m, 0, found.off_m)
 
 
 def _stops(

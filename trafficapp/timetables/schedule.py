@@ -21,6 +21,7 @@ class Course:
 
     Attributes:
         pattern: the stops.
+        begins_at: latitude and longitude of the first one.
         arrivals: at each of them.
         departures: from each of them.
         at_m: where each is along the path.
@@ -28,8 +29,8 @@ class Course:
             minute share the time up to the next by their distances.
     """
 
-    def __init__(self, pattern: Pattern, profile: Profile) -> None:
-        self.pattern, self.at_m = pattern, pattern.at_m
+    def __init__(self, pattern: Pattern, profile: Profile, begins_at: tuple[float, float]) -> None:
+        self.pattern, self.at_m, self.begins_at = pattern, pattern.at_m, begins_at
         self.arrivals, self.departures = profile.arrivals, profile.departures
         self.travel_s = _meant_travel_s(self.at_m, self.arrivals, self.departures)
 
@@ -163,7 +164,10 @@ class Schedule:
         found = self.timetable.trips[trip]
         name = found.pattern, found.profile
         if name not in self._courses:
-            self._courses[name] = Course(self.timetable.patterns[name[0]], self.timetable.profiles[name[1]])
+            pattern = self.timetable.patterns[name[0]]
+            stop = self.timetable.stops[pattern.stops[0]]
+            profile = self.timetable.profiles[name[1]]
+            self._courses[name] = Course(pattern, profile, (stop.latitude, stop.longitude))
         return self._courses[name]
 
     def path(self, trip: int) -> RoutePath:
