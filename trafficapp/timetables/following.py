@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from models.timestamps import MICROSECONDS_PER_SECOND
 from models.timetables.runs import Fix, RunName
 from trafficapp.movement.distance import metres_between
 from trafficapp.timetables.schedule import Course
@@ -28,7 +29,7 @@ _AT_BEGIN_M = 60.0
 #: Who is slower than a walker crawls, or stands; noise of GPS is no way made.
 _CRAWLS_MPS, _CRAWLS_M = 1.2, 25.0
 #: Who was in one place for so long stands.
-_STOOD_S = 25.0
+_STOOD_S = 10.0
 
 
 class Run(Struct):
@@ -174,6 +175,10 @@ def follow(run: Run, fix: Fix, course: Course, path: RoutePath, rule: ProgressRu
     run.followed += 1
     found = _progress(run, place, at_s, course, path, rule)
     at_m = found.at_m
+    if before_m is not None and at_m is not None and at_m < before_m - _NOISE_M:
+        # it never was there: it is met anew
+        stops = course.last + 1
+        before_m, run.next_stop, run.reached, run.left = None, 0, [None] * stops, [None] * stops
     standing_m = metres_between(*run.stands_at, *place)
     if before_m is None or run.stands_at_m is None or run.followed <= _BIND_NOBODY:
         run.stands_at_m = at_m
@@ -202,8 +207,10 @@ def _progress(
         if metres_between(*course.begins_at, *place) <= _AT_BEGIN_M and at_s - run.leaves_s < course.arrivals[-1] / 2:
             # also where the shape comes by here again
             at_m = course.at_m[0]
-        if run.at_m is not None and at_m is not None and run.at_m - _NOISE_M < at_m < run.at_m:
-            at_m = run.at_m
+        if run.at_m is not None and at_m is not None:
+            reach_m = rule.reach_slack_m + rule.reach_m_per_us * (at_s - run.at_s) * MICROSECONDS_PER_SECOND
+            if run.at_m - _NOISE_M < at_m < run.at_m or at_m > run.at_m + reach_m:
+                at_m = run.at_m
         return Progress(at_m, 0, nearest.off_m)
     found = rule.follow(path, was, run.place, place, round((at_s - run.at_s) * 1e6))
     if found.at_m is None or found.at_m >= was.at_m:
