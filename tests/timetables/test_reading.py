@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import threading
 from collections.abc import Mapping
 from datetime import date, datetime
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -55,6 +58,29 @@ def test_a_folder_is_the_same_feed_as_a_zip(timetable: Timetable, tmp_path: Path
             writer.writeheader()
             writer.writerows(rows)
     assert timetable_of(tmp_path) == timetable
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_feed_of_a_server(timetable: Timetable, tmp_path: Path) -> None:
+    synthetic.write(tmp_path / "feed.zip", synthetic.tables())
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=tmp_path)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            address = f"http://127.0.0.1:{server.server_port}"
+            with opened(f"{address}/feed.zip?key=1") as files:
+                assert read_timetable(files, Problems()) == timetable
+            done = CliRunner().invoke(main, ["gtfs", "info", f"{address}/none.zip?key=secret"])
+        finally:
+            server.shutdown()
+            thread.join()
+    assert done.exit_code == 1
+    assert "127.0.0.1 does not give the feed" in done.output
+    assert "secret" not in done.output
 
 
 def test_runs_that_are_on(timetable: Timetable) -> None:
@@ -158,6 +184,21 @@ def test_times_that_are_not_told_lie_between_their_neighbours(tmp_path: Path) ->
     ]
     timetable = timetable_of(synthetic.write(tmp_path / "feed.zip", tables))
     assert timetable.profiles[0].arrivals[:4] == [0, 90, 180, 270]
+
+
+def test_a_ring_of_which_only_the_ends_have_times(timetable: Timetable, tmp_path: Path) -> None:
+    tables = synthetic.tables()
+    tables["stop_times"] = [
+        {**call, "arrival_time": "", "departure_time": ""}
+        if call["trip_id"] == "eight" and call["stop_sequence"] not in (10, 70)
+        else call
+        for call in tables["stop_times"]
+    ]
+    untimed = timetable_of(synthetic.write(tmp_path / "feed.zip", tables))
+    trip = next(trip for trip in untimed.trips if trip.trip_id == "eight")
+    assert untimed.patterns[trip.pattern].at_m == pytest.approx(timetable.patterns[1].at_m)
+    times = untimed.profiles[trip.profile].arrivals
+    assert times == sorted(set(times))
 
 
 def test_import_replaces_what_is_there(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
+import numpy as np
 
 from models.timetables.timetable import Frequency, Pattern, Profile, Route, Stop, Timetable, Trip
 from trafficapp.timetables.calendars import seconds_of, services
@@ -256,13 +257,11 @@ class _Reader:
                 return at_m
             self._problems.add("stop_times.txt: shape_dist_traveled that is far from the stop, not used", where)
         begin_s, end_s = calls[0].departs_s or 0, calls[-1].arrives_s or 0
-        shares, share = list[float](), 0.0
-        for index, call in enumerate(calls):
-            if call.arrives_s is not None and end_s > begin_s:
-                share = (call.arrives_s - begin_s) / (end_s - begin_s)
-            elif end_s <= begin_s:
-                share = index / (len(calls) - 1)
-            shares.append(min(max(share, 0.0), 1.0))
+        told = [index for index, call in enumerate(calls) if call.arrives_s is not None and end_s > begin_s]
+        shares = [((calls[index].arrives_s or 0) - begin_s) / (end_s - begin_s) for index in told]
+        if not told:
+            told, shares = [0, len(calls) - 1], [0.0, 1.0]
+        shares = [float(share) for share in np.clip(np.interp(range(len(calls)), told, shares), 0, 1)]
         placed = shape.placed(places, shares)
         if placed is None:
             self._problems.add("trips.txt: stops that are off their shape, or not in its order; straight lines", where)
