@@ -75,6 +75,25 @@ def test_one_outlier_does_not_carry_a_vehicle_off_its_first_stop(timetable: Time
     assert first.late_s == pytest.approx(300, abs=12)
 
 
+def test_who_comes_to_a_stop(timetable: Timetable) -> None:
+    """Vehicles on their way as late as they are, and by the timetable those that are to leave yet."""
+    operations = Operations(timetable, SETTINGS, day_s())
+    now_s = day_s() + 8 * 3600 + 420.0
+    told(operations, (fix for fix in fixes_of(timetable, "line-0", "v", late_s=120) if fix.time_us <= now_s * 1e6))
+    found = operations.arrivals_at("L5", now_s, within_s=2200)
+    assert [(one.run.trip_id, one.vehicle_id, one.stop_index) for one in found] == [
+        ("line-0", "v", 5),
+        ("line-1", None, 5),
+        ("line-2", None, 5),
+        ("line-3", None, 5),
+    ]
+    assert found[0].likeliest_s == pytest.approx(found[0].scheduled_s + 120, abs=20)
+    for one in found:
+        assert one.earliest_s < one.likeliest_s < one.latest_s
+        assert now_s < one.arrives_s < one.likeliest_s <= one.departs_s
+    assert operations.arrivals_at("nowhere", now_s) == []
+
+
 def test_runs_that_nobody_serves_are_missed(timetable: Timetable) -> None:
     """Unless the whole feed was silent; and it is taken back when one comes after all."""
     operations = Operations(timetable, SETTINGS, day_s() + 7.5 * 3600)

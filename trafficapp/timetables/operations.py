@@ -95,6 +95,32 @@ class Operations:
         """When a run is expected at the stops before it."""
         return list(self.predictions.of(run, now_s))
 
+    def arrivals_at(self, stop_id: str, now_s: float, within_s: float = 3600.0) -> list[Arrival]:
+        """Which runs are expected at a stop within a time, the first one first; also those without a vehicle yet.
+
+        Runs that are missed, and those that should have left their first stop by now and have no vehicle, are not.
+        """
+        found = list[Arrival]()
+        served = self._begun.keys() | {run.name for run in self.runs.values()}
+        for run in self.runs.values():
+            if self._serves(run.trip, stop_id) and now_s - run.at_s <= _SILENT_S:
+                found += self.predictions.of(run, now_s)
+        for scheduled in self.schedule.days.between(now_s, now_s + within_s):
+            is_free = scheduled.leaves_s > now_s and RunName(*scheduled.key) not in served
+            if is_free and self._serves(scheduled.trip, stop_id):
+                found += self.predictions.of_scheduled(scheduled, now_s)
+        until_s = now_s + within_s
+        here = [one for one in found if self._stop_of(one) == stop_id and one.arrives_s <= until_s]
+        return sorted(here, key=lambda arrival: (arrival.arrives_s, arrival.run.trip_id, arrival.run.start_date))
+
+    def _serves(self, trip: int, stop_id: str) -> bool:
+        stops = self.schedule.timetable.stops
+        return any(stops[stop].stop_id == stop_id for stop in self.schedule.course(trip).pattern.stops)
+
+    def _stop_of(self, arrival: Arrival) -> str:
+        course = self.schedule.course(self.schedule.trip_of(arrival.run.trip_id))
+        return self.schedule.timetable.stops[course.pattern.stops[arrival.stop_index]].stop_id
+
     def late_s(self, run: Run) -> float | None:
         """How late a run is by its newest fix; None before it is on its way."""
         if run.at_m is None:
