@@ -116,7 +116,8 @@ class City:
                 pieces[0] = stops_m[0], chance.uniform(15, 75)
             if index == broken_at:
                 stood_s = chance.uniform(420, 1500)
-                place_m = here_m if chance.random() < 0.2 else stops_m[1]
+                # who never leaves its first stop has not broken down on its way
+                place_m = here_m if index and chance.random() < 0.2 else stops_m[1]
                 pieces = [(place_m, stood_s)]
             if index == jammed_at:
                 seconds += (there_m - here_m) / chance.uniform(0.8, 1.5)
