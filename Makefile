@@ -115,6 +115,7 @@ bench-city: setup-dev ## Measure all feeds of a city: µs a message by role, 20,
 .PHONY: bench-lake
 bench-lake: setup-dev ## Ask a month of windows and observations in the lake and in Postgres (1 GB); writes build/lake.json
 	$(BIN)/python -m tests.bench.lake $(ARGS)
+
 .PHONY: bench-matching
 bench-matching: setup-dev ## Put GPS probes onto the road graph: share on the true edge, speed beside fastmm; ARGS names the file
 	$(BIN)/python -m tests.bench.matching $(ARGS)
@@ -179,6 +180,10 @@ verify-riders: setup-dev ## 200,000 taps of riders with repeats and disorder whi
 .PHONY: verify-fleet
 verify-fleet: setup-dev ## A day of 1,000 vehicles while workers are killed: every trip, zone, braking and speeding (SEED=n)
 	$(BIN)/python -m tests.verification.fleet $(SEED_OPTION) $(ARGS)
+
+.PHONY: verify-timetables
+verify-timetables: setup-dev ## Replay a real timetable with delays, bunching, missed trips, breakdowns (SEED=n ARGS="--clock-change")
+	$(BIN)/python -m tests.verification.timetables $(SEED_OPTION) $(ARGS)
 
 .PHONY: verify-rebalance
 verify-rebalance: setup-dev ## Workers join, stop, freeze and are killed under load (RUNS=20 SEED=n ARGS=--all)

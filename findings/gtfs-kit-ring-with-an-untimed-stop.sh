@@ -23,7 +23,7 @@ import zipfile
 import gtfs_kit
 
 FILES = {
-    "agency": "agency_id,agency_name,agency_url,agency_timezone\nA,Metro,https://example.org,Europe/Rome\n",
+    "agency": "agency_id,agency_name,agency_url,agency_timezone\nA,Metro,example.org,Europe/Rome\n",
     "stops": "stop_id,stop_name,stop_lat,stop_lon\nS1,Square,44.5001,11.340\nS2,Park,44.504,11.340\n"
     "S3,School,44.504,11.346\nS4,Mill,44.500,11.346\n",
     "routes": "route_id,agency_id,route_short_name,route_long_name,route_type\nR,A,1,Ring,3\n",

@@ -29,7 +29,12 @@ DOMAIN = (
     *("trafficapp.areas.reading", "trafficapp.areas.literals", "trafficapp.transit", "trafficapp.riders"),
     *("trafficapp.fleet", "trafficapp.incidents", "trafficapp.weather", "trafficapp.city", "trafficapp.matching"),
     *("trafficapp.geocoding.addresses", "trafficapp.geocoding.offline_places"),
-    *("trafficapp.still_cameras", "trafficapp.engine.state_rows", "trafficapp.engine.forgetting"),
+    *(
+        "trafficapp.timetables",
+        "trafficapp.still_cameras",
+        "trafficapp.engine.state_rows",
+        "trafficapp.engine.forgetting",
+    ),
 )
 ENGINES_AND_CLIENTS = frozenset(
     {
@@ -62,7 +67,7 @@ SUBJECTS = frozenset(
     {
         *("windows", "cameras", "alerts", "roads", "forecast", "notifications", "administration", "analytics"),
         *("areas", "transit", "riders", "fleet", "movement", "incidents", "weather", "still_cameras"),
-        *("reports", "simulation", "sources", "training", "upkeep", "geocoding", "city", "matching"),
+        *("timetables", "reports", "simulation", "sources", "training", "upkeep", "geocoding", "city", "matching"),
     }
 )
 MOST_MODULES_IN_A_ROOM = 20

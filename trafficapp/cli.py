@@ -30,6 +30,7 @@ _SECTIONS: dict[str, dict[str, _Place]] = {
         "cameras": _Place("trafficapp.cameras.commands", "cameras", "Where cameras stand and which roads they see."),
         "areas": _Place("trafficapp.areas.commands", "areas", "Columns and key of the table of area counters."),
         "graph": _Place("trafficapp.roads.files.commands", "graph", "Import the road graph of your city."),
+        "gtfs": _Place("trafficapp.timetables.commands", "gtfs", "Import the timetable of your public transport."),
         "token": _Place("web.auth.token_command", "token", "Print a token for one person."),
     },
     "Connect producers": {
@@ -38,6 +39,9 @@ _SECTIONS: dict[str, dict[str, _Place]] = {
             "trafficapp.commands.inspection_commands", "dead_letters", "The newest refused messages, with reasons."
         ),
         "poll-here": _Place("trafficapp.sources.here_polling", "poll_here", "Send road speeds that HERE tells."),
+        "poll-gtfs-rt": _Place(
+            "trafficapp.sources.gtfs_rt_polling", "poll_gtfs_rt", "Send vehicles of a real agency (GTFS Realtime)."
+        ),
         "replay": _Place("trafficapp.sources.commands", "replay", "Send a recording of detections."),
         "mock": _Place("trafficapp.sources.commands", "mock", "Send random but plausible detections."),
         "simulate": _Place("trafficapp.simulation.commands", "simulate", "Send a simulated city, now or its past."),

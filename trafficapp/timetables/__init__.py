@@ -1,0 +1,1 @@
+"""Timetables (GTFS): what is scheduled, and how vehicles keep it."""
