@@ -149,5 +149,5 @@ def test_history_and_windows_accept_the_same(log: list[PlainRecord]) -> None:
 def test_what_is_bad_costs_the_history_no_neighbour(value: bytes | None, reason: str) -> None:
     log = [PlainRecord(offset, RECORD_MS, b"a", one) for offset, one in enumerate([message(), value, message()])]
     rows, left_out = EventRows(RULES.acceptance).rows(log)
-    assert [row[COLUMNS.index("vehicle_id")] for row in rows] == ["v1", "v1"]
+    assert [row[list(COLUMNS).index("vehicle_id")] for row in rows] == ["v1", "v1"]
     assert left_out >= 1
