@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from trafficapp.engine.kafka import groupless_consumer
 from trafficapp.settings import Settings
@@ -40,16 +40,24 @@ async def read_committed(
         starts: by partition, the offset to begin at; at the end, the one behind what was read.
     """
     places = [TopicPartition(topic, number) for number in starts]
-    await is_committed(settings, places, _PATIENCE_SECONDS)
-    async with groupless_consumer(settings) as consumer:
+    async with groupless_consumer(settings, fetch_max_wait_ms=20) as consumer:
         consumer.assign(places)
-        ends = await consumer.end_offsets(places)
         for place in places:
             consumer.seek(place, starts[place.partition])
-        while any([await consumer.position(place) < ends[place] for place in places]):
-            for place, records in (await consumer.getmany(timeout_ms=100)).items():
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while await _is_behind(consumer, places) and time.monotonic() < deadline:
+            for place, records in (await consumer.getmany(timeout_ms=20)).items():
+                deadline = time.monotonic() + _PATIENCE_SECONDS
                 yield place.partition, records
-                starts[place.partition] = records[-1].offset + 1
+        for place in places:
+            # behind markers of transactions, too
+            starts[place.partition] = await consumer.position(place)
+
+
+async def _is_behind(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> bool:
+    """Whether the log goes on; it is not known before the first answer."""
     for place in places:
-        # markers of transactions stand at the end
-        starts[place.partition] = max(starts[place.partition], ends[place])
+        end = consumer.highwater(place)
+        if end is None or await consumer.position(place) < end:
+            return True
+    return False
