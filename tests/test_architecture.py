@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.source_code import tree_of
+
 ROOT = Path(__file__).resolve().parent.parent
 MAP = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 
@@ -19,7 +21,7 @@ FILES = sorted(set(re.findall(r"`((?:trafficapp|agents|web|models|tests)/[\w/]+\
 def names_in(path: Path) -> set[str]:
     """Functions, classes and methods of a module."""
     found = set[str]()
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in tree_of(path).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             found.add(node.name)
         if isinstance(node, ast.ClassDef):

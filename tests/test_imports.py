@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from tests.source_code import tree_of
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("models", "trafficapp", "agents", "web")
 
@@ -94,7 +96,7 @@ SOURCES = sources()
 @cache
 def imports_in(path: Path) -> tuple[ast.Import | ast.ImportFrom, ...]:
     """What a file imports, wherever in it."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     return tuple(node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom))
 
 
