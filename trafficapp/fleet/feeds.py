@@ -32,16 +32,17 @@ def _make(settings: Settings) -> MakeRules:
 
     @cache
     def rules() -> FleetRules:
-        limits = _limits(settings) if settings.fleet.speeding else None
+        limits = _limits(settings, roads) if settings.fleet.speeding else None
         return FleetRules(settings.fleet, settings.movement, limits, roads)
 
     # the graph is read when a partition is made, in a thread
     return lambda _, rows: PartitionFleet(rules(), rows)
 
 
-def _limits(settings: Settings) -> SpeedLimits | None:
+def _limits(settings: Settings, roads: FleetRoads | None) -> SpeedLimits | None:
     try:
-        return SpeedLimits(city_graph(settings.roads))
+        # a graph that is there for matching is not read again
+        return SpeedLimits(city_graph(settings.roads) if roads is None else roads.graph)
     except GraphError as error:
         logger.warning("speeding is not told, as limits of roads are not known: %s", error)
         return None

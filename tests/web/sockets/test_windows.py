@@ -17,8 +17,8 @@ from tests.web.conftest import ADMIN, Worker, serving
 from trafficapp.settings import Settings, load_settings
 
 
-async def rows(connection: ClientWebSocketResponse, patience_seconds: float = 60.0) -> list[dict[str, object]]:
-    message = await connection.receive(patience_seconds)
+async def rows(connection: ClientWebSocketResponse) -> list[dict[str, object]]:
+    message = await connection.receive(60)
     assert message.type is WSMsgType.TEXT, message
     body = json.loads(message.data)
     assert isinstance(body, list)
