@@ -77,6 +77,25 @@ async def _serve(
 serving = asynccontextmanager(_serve)
 
 
+def offline() -> web.Application:
+    """Everything that a worker serves, with no server behind it: to look at, not to ask."""
+    settings = load_settings(
+        redis={"url": "redis://127.0.0.1:9"},
+        kafka={"bootstrap_servers": "127.0.0.1:9"},
+        postgres={"url": "postgresql://127.0.0.1:9/nowhere"},
+    )
+    context = WebContext(
+        settings=settings,
+        telemetry=Telemetry("streams", "test"),
+        redis=connect(settings.redis.url.get_secret_value()),
+        database=Database(settings.postgres),
+        kafka_up=kafka_answers(settings.kafka),
+    )
+    application = web.Application()
+    setup(application, context, lambda: connect("redis://127.0.0.1:9", retries=0))
+    return application
+
+
 @pytest.fixture
 def redis_server() -> Iterator[RedisServer]:
     server = RedisServer()
