@@ -168,7 +168,9 @@ class City:
         """Apply rules."""
         settings = self.place.settings
         senders = [
-            outer.feed.name for outer in self.outers if outer.feed.sends and rules in outer.feed.sends.rules_in(settings)
+            outer.feed.name
+            for outer in self.outers
+            if outer.feed.sends and rules in outer.feed.sends.rules_in(settings)
         ]
         sink = RulesSink(rules, senders, self.place.settings, self.place.telemetry)
         await self.pump(sink)

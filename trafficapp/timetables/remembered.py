@@ -10,7 +10,7 @@ _Value = TypeVar("_Value")
 
 
 class Remembered(dict[_Key, _Value]):
-    """Values by key that tell which keys changed since somebody asked; who changes a value in place has to `touch` it."""
+    """Values by key that tell which keys changed since somebody asked; what is changed in place is to be `touch`ed."""
 
     def __init__(self) -> None:
         super().__init__()

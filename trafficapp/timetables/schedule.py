@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from functools import cached_property
 from itertools import pairwise
 
-from models.timetables.timetable import Pattern, Profile, Route, Timetable
+from models.timetables.timetable import Pattern, Profile, Route, Stop, Timetable, Trip
 from trafficapp.timetables.service_days import ScheduledRun, ServiceDays
 from trafficapp.transit.path import RoutePath
 
@@ -118,6 +118,7 @@ class Schedule:
     def __init__(self, timetable: Timetable) -> None:
         self.timetable, self.days = timetable, ServiceDays(timetable)
         self._trip_of = {trip.trip_id: index for index, trip in enumerate(timetable.trips)}
+        self._stop_of = {stop.stop_id: index for index, stop in enumerate(timetable.stops)}
         self._route_of = {route.route_id: route for route in timetable.routes}
         self._courses: dict[tuple[int, int], Course] = {}
         self._paths: dict[int, RoutePath] = {}
@@ -145,6 +146,10 @@ class Schedule:
             near = [run for run in near if run.key.start_s == start_s]
         return min(near, key=lambda run: max(run.leaves_s - now_s, now_s - run.ends_s), default=None)
 
+    def has_trip(self, trip_id: str) -> bool:
+        """Whether one of the timetable's trips has an id."""
+        return trip_id in self._trip_of
+
     def trip_of(self, trip_id: str) -> int:
         """Which of the timetable's trips has an id.
 
@@ -164,8 +169,25 @@ class Schedule:
 
     def line(self, trip: int) -> tuple[str, int | None]:
         """Route and direction of a trip."""
-        pattern = self.timetable.patterns[self.timetable.trips[trip].pattern]
+        return self.line_of(self.timetable.trips[trip])
+
+    def line_of(self, trip: Trip) -> tuple[str, int | None]:
+        """Likewise."""
+        pattern = self.timetable.patterns[trip.pattern]
         return self.timetable.routes[pattern.route].route_id, pattern.direction
+
+    def stop(self, stop_id: str) -> Stop | None:
+        """A stop by its id; None when there is none that is served."""
+        place = self._stop_of.get(stop_id)
+        return None if place is None else self.timetable.stops[place]
+
+    def calls_at(self, stop_id: str) -> dict[int, list[int]]:
+        """Patterns that serve a stop, and where it is among their stops."""
+        place, found = self._stop_of.get(stop_id), dict[int, list[int]]()
+        for number, pattern in enumerate(self.timetable.patterns):
+            if place in pattern.stops:
+                found[number] = [index for index, stop in enumerate(pattern.stops) if stop == place]
+        return found
 
     def course(self, trip: int) -> Course:
         """Where and when a trip is."""

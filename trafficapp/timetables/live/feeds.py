@@ -1,4 +1,4 @@
-"""The rules of timetables, and the feeds that they tell: runs as they are, stops served, what became of runs, alerts."""
+"""The rules of timetables, and the feeds that they tell: runs now, stops served, what became of runs, alerts."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 from msgspec import Struct
 
-from models.timestamps import MICROSECONDS_PER_SECOND
 from models.timetables.live import LiveRun, OperationAlert
 from models.timetables.runs import Fix, Headway, RunEnded, RunEvent, RunMissed, StopServed
 from trafficapp.feeds.rules import Told, When
@@ -161,7 +160,8 @@ class TimetablesPartition:
     def _tell(self, events: Iterable[RunEvent], now_s: float) -> Iterator[Told]:
         """What is told of events; of a stop that is served together with the headway there."""
         operations, alerts = self._operations, self._alerts
-        assert operations is not None and alerts is not None  # noqa: S101 - whoever calls has looked
+        assert operations is not None  # noqa: S101 - whoever calls has looked
+        assert alerts is not None  # noqa: S101
         served: StopServed | None = None
         for event in events:
             headway = event if isinstance(event, Headway) else None

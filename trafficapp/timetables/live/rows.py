@@ -98,9 +98,7 @@ def restore(operations: Operations, alerts: RunAlerts, rows: Mapping[bytes, byte
     return city
 
 
-def changed_rows(
-    operations: Operations, alerts: RunAlerts, read_us: list[int]
-) -> Iterator[tuple[bytes, bytes | None]]:
+def changed_rows(operations: Operations, alerts: RunAlerts, read_us: list[int]) -> Iterator[tuple[bytes, bytes | None]]:
     """What changed since the last call; None for what is gone."""
     for table in _tables(operations, alerts):
         for key, value in table.values.take_changed():
