@@ -77,7 +77,10 @@ class Headways:
             self.last[name] = Visit(run, at_s)
         if before is None or before.run == run or not scheduled_s:
             return None
-        # what is told late may have come before
+        if at_s < before.at_s - _BUNCHED_S:
+            # it is told late, as in a backlog: the one that came after it was there already
+            return None
+        # of two that came at about the same time the later one may be told first
         headway_s = abs(at_s - before.at_s)
         if headway_s > _FORGET_S:
             return None
