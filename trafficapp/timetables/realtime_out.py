@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from google.transit import gtfs_realtime_pb2 as gtfs_rt
 
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
+from models.timetables.agency import AgencyAlert, AgencyTrip, InformedEntity
 from models.timetables.live import LiveRun, OperationAlert, StopAhead
+from models.timetables.runs import RunName
 from models.transit.vehicles import TransitVehicle
+from trafficapp.timetables.calendars import seconds_of
+from trafficapp.timetables.live.agency import CANCELED
+from trafficapp.timetables.live.documents import known_run
 from trafficapp.timetables.schedule import Schedule
 
 #: Who was not heard of for so long is not told; gtfs-rt-validator wants positions no older than 90 s.
@@ -138,14 +143,17 @@ class RealtimeFeeds:
                 told.current_status = gtfs_rt.VehiclePosition.IN_TRANSIT_TO
         return feed
 
-    def trip_updates(self, now_s: float, runs: Iterable[LiveRun]) -> gtfs_rt.FeedMessage:
+    def trip_updates(
+        self, now_s: float, runs: Iterable[LiveRun], agency: Iterable[AgencyTrip] = ()
+    ) -> gtfs_rt.FeedMessage:
         """When runs are expected at the stops before them.
 
         Args:
             now_s: seconds since the epoch.
             runs: vehicles on their runs.
+            agency: what it says of its trips; those that it cancelled are told.
         """
-        feed = feed_message(now_s)
+        feed, told_ids = feed_message(now_s), set[str]()
         for run in self._on_trip(runs, now_s).values():
             entity = feed.entity.add()
             entity.id = f"trip:{run.trip_id}:{run.start_date}:{run.start_time}"
@@ -154,7 +162,32 @@ class RealtimeFeeds:
             told.vehicle.id = run.vehicle_id
             told.timestamp = int(_epoch_s(run.last_updated))
             self._stop_times(told, run.stops, now_s, by_clock=self._by_frequency.get(run.trip_id, True), run=run)
+            told_ids.add(entity.id)
+        for run_id, cancelled in self._cancelled(agency, now_s).items():
+            if run_id not in told_ids:
+                entity = feed.entity.add()
+                entity.id = run_id
+                self._trip(entity.trip_update.trip, cancelled)
+                entity.trip_update.trip.schedule_relationship = gtfs_rt.TripDescriptor.CANCELED
+                entity.trip_update.timestamp = int(now_s)
         return feed
+
+    def _cancelled(self, agency: Iterable[AgencyTrip], now_s: float) -> dict[str, RunReference]:
+        """Runs that the agency cancelled, by the names of their entities."""
+        found: dict[str, RunReference] = {}
+        for one in agency:
+            if one.relationship != CANCELED or self.schedule is None or not self.schedule.has_trip(one.trip_id):
+                continue
+            try:
+                start_s = seconds_of(one.start_time or "")
+            except ValueError:
+                continue
+            run = self.schedule.run(one.trip_id, one.start_date, start_s, now_s)
+            if run is not None:
+                known = known_run(self.schedule, RunName(*run.key))
+                name = RunReference(known.trip_id, known.start_date, known.start_time)
+                found[f"trip:{':'.join(name)}"] = name
+        return found
 
     def _stop_times(
         self, told: gtfs_rt.TripUpdate, stops: list[StopAhead], now_s: float, *, by_clock: bool, run: LiveRun
@@ -198,9 +231,19 @@ class RealtimeFeeds:
         course = self.schedule.course(self.schedule.trip_of(trip_id))
         return course.departures[stop] - (course.arrivals[stop] if stop else course.departures[0])
 
-    def alerts(self, now_s: float, notices: Iterable[Notice]) -> gtfs_rt.FeedMessage:
-        """What riders should know."""
+    def alerts(
+        self, now_s: float, notices: Iterable[Notice], agency: Iterable[AgencyAlert] = ()
+    ) -> gtfs_rt.FeedMessage:
+        """What riders should know.
+
+        Args:
+            now_s: seconds since the epoch.
+            notices: of ours.
+            agency: alerts of its own; those for lines, stops and trips that the timetable does not have are left out.
+        """
         feed = feed_message(now_s)
+        for alert in agency:
+            self._pass_on(feed, alert, now_s)
         for notice in notices:
             entity = feed.entity.add()
             entity.id = notice.notice_id
@@ -222,6 +265,50 @@ class RealtimeFeeds:
                 translation = text.translation.add()
                 translation.text, translation.language = words, self._language
         return feed
+
+    def _pass_on(self, feed: gtfs_rt.FeedMessage, alert: AgencyAlert, now_s: float) -> None:
+        """Add an alert of the agency's own, if it is of use to anybody."""
+        is_past = alert.periods and all(one.until_at and _epoch_s(one.until_at) <= now_s for one in alert.periods)
+        selectors = [selector for selector in alert.informed if self._has(selector)]
+        if alert.is_over or is_past or not selectors:
+            return
+        entity = feed.entity.add()
+        entity.id = alert.alert_id
+        told = entity.alert
+        for period in alert.periods:
+            span = told.impact_period.add()
+            if period.from_at is not None:
+                span.start = int(_epoch_s(period.from_at))
+            if period.until_at is not None:
+                span.end = int(_epoch_s(period.until_at))
+        for selector in selectors:
+            _select(told.informed_entity.add(), selector)
+        told.cause = _word(gtfs_rt.Alert.Cause, alert.cause, "UNKNOWN_CAUSE")
+        told.effect = _word(gtfs_rt.Alert.Effect, alert.effect, "UNKNOWN_EFFECT")
+        if alert.severity is not None:
+            told.severity_level = _word(gtfs_rt.Alert.SeverityLevel, alert.severity, "UNKNOWN_SEVERITY")
+        texts = (
+            *((told.header_text, alert.header), (told.description_text, alert.description)),
+            (told.url, alert.url or ""),
+        )
+        for text, words in texts:
+            if words:
+                translation = text.translation.add()
+                translation.text = words
+                if alert.language:
+                    translation.language = alert.language
+
+    def _has(self, selector: InformedEntity) -> bool:
+        """Whether the timetable has all that a selector names."""
+        schedule = self.schedule
+        if schedule is None:
+            return selector != InformedEntity()
+        return (
+            (selector.route_id is None or schedule.route(selector.route_id) is not None)
+            and (selector.stop_id is None or schedule.stop(selector.stop_id) is not None)
+            and (selector.trip_id is None or schedule.has_trip(selector.trip_id))
+            and selector != InformedEntity()
+        )
 
     def notices(self, alerts: Iterable[OperationAlert]) -> list[Notice]:
         """What riders should know of runs: those that are missed, and vehicles that have broken down."""
@@ -254,6 +341,30 @@ _SAID: Mapping[str, tuple[Cause, Effect]] = {
     "missed_run": ("UNKNOWN_CAUSE", "NO_SERVICE"),
     "run_breakdown": ("TECHNICAL_PROBLEM", "SIGNIFICANT_DELAYS"),
 }
+
+
+def _select(told: gtfs_rt.EntitySelector, selector: InformedEntity) -> None:
+    if selector.agency_id is not None:
+        told.agency_id = selector.agency_id
+    if selector.route_type is not None:
+        told.route_type = selector.route_type
+    if selector.stop_id is not None:
+        told.stop_id = selector.stop_id
+    if selector.trip_id is not None:
+        told.trip.trip_id = selector.trip_id
+        if selector.start_date is not None:
+            told.trip.start_date = selector.start_date
+        if selector.start_time is not None:
+            told.trip.start_time = selector.start_time
+    elif selector.route_id is not None:
+        told.route_id = selector.route_id
+        if selector.direction_id is not None:
+            told.direction_id = selector.direction_id
+
+
+def _word(words: Any, told: str, otherwise: str) -> Any:
+    """The number of a word of GTFS Realtime; of one that it does not have that of another."""
+    return words.Value(told if told in words.keys() else otherwise)  # noqa: SIM118 - of a wrapper, which is no dict
 
 
 def _reference(run: LiveRun) -> RunReference:

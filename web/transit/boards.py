@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from models.timetables.answers import LinePerformance, RouteLine, StopArrival, TimetableStop
 from trafficapp.stores.transit.performance import performance
+from trafficapp.timetables.live.agency import AgencyTrips
 from trafficapp.timetables.live.boards import arrivals, line
 from web.serving import parameters
 from web.serving.answers import NEXT_PAGE, json_answer
@@ -97,15 +98,17 @@ class BoardViews:
 
         `source` is `prediction` where a vehicle serves the run: `arrives_at` is what riders should be told,
         `earliest_at` and `latest_at` hold eight of ten cases. It is `timetable` for runs that nobody has begun yet;
-        those that should have left their first stop by now and have no vehicle are not there. `is_at_stop` is true for
-        a vehicle that stands there. 404: the timetable has no such stop, or none is set up.
+        those that should have left their first stop by now and have no vehicle are not there. It is `agency` where only
+        the agency says how a run goes (`poll-gtfs-rt`); `is_cancelled` is what it says, too. `is_at_stop` is true for a
+        vehicle that stands there. 404: the timetable has no such stop, or none is set up.
         """
         schedule = await self._transit.schedule()
         if schedule.stop(path.stop_id) is None:
             raise ProblemError(HTTPStatus.NOT_FOUND, f"the timetable has no stop {path.stop_id!r}")
-        runs = await self._transit.runs(request.app[CONTEXT])
+        context = request.app[CONTEXT]
+        runs, said = await self._transit.runs(context), AgencyTrips(await self._transit.agency_trips(context))
         found: list[StopArrival] = await asyncio.to_thread(
-            arrivals, schedule, runs, path.stop_id, time.time(), query.minutes * 60
+            arrivals, schedule, runs, path.stop_id, time.time(), query.minutes * 60, said
         )
         return json_answer(_encode(found[: query.limit]))
 

@@ -59,10 +59,12 @@ class RealtimeViews:
     async def trip_updates(self, request: web.Request, query: FormQuery) -> web.Response:
         """When runs are expected at their stops, as GTFS Realtime (TripUpdates, version 2.0).
 
-        Of runs whose vehicle was heard of in the last 90 seconds. Without a timetable there are none.
+        Of runs whose vehicle was heard of in the last 90 seconds, and those that the agency cancelled. Without a
+        timetable there are none.
         """
-        feeds, runs = await self._made_by(), await self._transit.runs(request.app[CONTEXT])
-        return _answer(feeds.trip_updates(time.time(), runs), query)
+        context, feeds = request.app[CONTEXT], await self._made_by()
+        runs, said = await self._transit.runs(context), await self._transit.agency_trips(context)
+        return _answer(feeds.trip_updates(time.time(), runs, said), query)
 
     async def alerts(self, request: web.Request, query: FormQuery) -> web.Response:
         """What riders should know, as GTFS Realtime (Alerts, version 2.0).
@@ -71,7 +73,7 @@ class RealtimeViews:
         """
         context, feeds = request.app[CONTEXT], await self._made_by()
         notices = feeds.notices(await self._transit.alerts(context))
-        return _answer(feeds.alerts(time.time(), notices), query)
+        return _answer(feeds.alerts(time.time(), notices, await self._transit.agency_alerts(context)), query)
 
     def operations(self) -> list[Operation]:
         """What this module answers."""

@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from models.records import MALFORMED
+from models.timetables.agency import AgencyAlert, AgencyTrip
 from models.timetables.live import LiveRun, OperationAlert
 from models.transit.vehicles import TransitVehicle
 from trafficapp.feeds.declaration import Feed
 from trafficapp.settings import Settings
 from trafficapp.stores.feeds.current import CurrentDocuments
+from trafficapp.timetables.live.agency_feeds import ALERTS_OF_AGENCIES, TRIPS_OF_AGENCIES
 from trafficapp.timetables.live.feeds import LIVE_RUNS, OPERATIONS
 from trafficapp.timetables.live.source import TimetableSource
 from trafficapp.timetables.schedule import Schedule
@@ -83,6 +85,14 @@ class Transit:
     async def alerts(self, context: WebContext) -> list[OperationAlert]:
         """The newest steps of alerts about runs, likewise."""
         return await self._documents(context, OPERATIONS, OperationAlert)
+
+    async def agency_alerts(self, context: WebContext) -> list[AgencyAlert]:
+        """What agencies tell riders, likewise."""
+        return await self._documents(context, ALERTS_OF_AGENCIES, AgencyAlert)
+
+    async def agency_trips(self, context: WebContext) -> list[AgencyTrip]:
+        """What agencies say of their trips, likewise."""
+        return await self._documents(context, TRIPS_OF_AGENCIES, AgencyTrip)
 
     async def _documents(self, context: WebContext, feed: Feed[Any], shape: type[_Shape]) -> list[_Shape]:
         async def read() -> list[Any]:

@@ -8,10 +8,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
+from models.timetables.agency import AgencyTrip
 from models.timetables.answers import LineDirection, LineStop, LineVehicle, RouteLine, StopArrival
 from models.timetables.live import LiveRun, StopAhead
 from models.timetables.runs import RunName
 from models.timetables.timetable import Pattern
+from trafficapp.timetables.live.agency import CANCELED, AgencyTrips, expected
 from trafficapp.timetables.live.documents import at, known_run
 from trafficapp.timetables.schedule import Schedule
 
@@ -39,7 +41,12 @@ def heard_runs(runs: Iterable[LiveRun], now_s: float) -> dict[tuple[str, str, st
 
 
 def arrivals(
-    schedule: Schedule, runs: Iterable[LiveRun], stop_id: str, now_s: float, within_s: float
+    schedule: Schedule,
+    runs: Iterable[LiveRun],
+    stop_id: str,
+    now_s: float,
+    within_s: float,
+    agency: AgencyTrips | None = None,
 ) -> list[StopArrival]:
     """The runs that are expected at a stop within a time, the first one first.
 
@@ -51,21 +58,24 @@ def arrivals(
         stop_id: of the stop.
         now_s: seconds since the epoch.
         within_s: how far ahead.
+        agency: what it says of its trips: which are cancelled, and when those come of whose vehicles we know nothing.
     """
-    runs = list(runs)
+    runs, said = list(runs), agency or AgencyTrips()
     heard, until_s = heard_runs(runs, now_s), now_s + within_s
     found = list[StopArrival]()
     for run in heard.values():
         if run.state != "over" and schedule.has_trip(run.trip_id):
-            found += (_predicted(schedule, run, stop) for stop in run.stops if stop.stop_id == stop_id)
+            is_cancelled = _is_cancelled(said.of(run.trip_id, run.start_date, run.start_time))
+            here = (stop for stop in run.stops if stop.stop_id == stop_id)
+            found += (_predicted(schedule, run, stop, is_cancelled=is_cancelled) for stop in here)
     # whoever is on a run has begun it, also when nothing was heard of him lately
     served = {(run.trip_id, run.start_date, run.start_time) for run in runs}
-    found += _scheduled(schedule, stop_id, served, now_s, until_s)
+    found += _scheduled(schedule, stop_id, served, now_s, until_s, said)
     there = [one for one in found if now_s <= epoch_s(one.departs_at) and epoch_s(one.arrives_at) <= until_s]
     return sorted(there, key=lambda one: (one.arrives_at, one.trip_id, one.start_date, one.start_time))
 
 
-def _predicted(schedule: Schedule, run: LiveRun, stop: StopAhead) -> StopArrival:
+def _predicted(schedule: Schedule, run: LiveRun, stop: StopAhead, *, is_cancelled: bool) -> StopArrival:
     arrives_at = stop.arrives_at or stop.departs_at
     return StopArrival(
         route_id=run.route_id,
@@ -86,39 +96,54 @@ def _predicted(schedule: Schedule, run: LiveRun, stop: StopAhead) -> StopArrival
         late_seconds=round(epoch_s(arrives_at) - epoch_s(stop.scheduled_at)),
         source="prediction",
         is_at_stop=stop.likeliest_at is None,
+        is_cancelled=is_cancelled,
         passenger_count=run.passenger_count,
     )
 
 
 def _scheduled(
-    schedule: Schedule, stop_id: str, served: set[tuple[str, str, str]], now_s: float, until_s: float
+    schedule: Schedule,
+    stop_id: str,
+    served: set[tuple[str, str, str]],
+    now_s: float,
+    until_s: float,
+    agency: AgencyTrips,
 ) -> Iterator[StopArrival]:
-    """Runs that nobody has begun yet."""
+    """Runs that nobody has begun yet, or that only their agency knows of."""
     places = schedule.calls_at(stop_id)
     for run in schedule.days.between(now_s, until_s):
         indexes = places.get(schedule.timetable.trips[run.trip].pattern)
-        if indexes is None or run.leaves_s <= now_s:
+        if indexes is None:
             continue
         known = known_run(schedule, RunName(*run.key))
-        if (known.trip_id, known.start_date, known.start_time) in served:
+        name = known.trip_id, known.start_date, known.start_time
+        said = agency.of(*name)
+        if name in served or (said is None and run.leaves_s <= now_s):
             continue
         course = schedule.course(run.trip)
         for index in indexes:
-            arrives_s = run.leaves_s + (course.arrivals[index] if index else 0)
+            scheduled_s = run.leaves_s + (course.arrivals[index] if index else 0)
+            there = None if said is None else expected(said, course.pattern.sequences[index], stop_id, scheduled_s)
+            arrives_s, departs_s = there or (scheduled_s, run.leaves_s + course.departures[index])
             yield StopArrival(
                 **known._asdict(),
                 line=schedule.line_name(known.route_id),
-                vehicle_id=None,
+                vehicle_id=None if said is None else said.vehicle_id,
                 stop_sequence=course.pattern.sequences[index],
-                scheduled_at=at(arrives_s),
+                scheduled_at=at(scheduled_s),
                 arrives_at=at(arrives_s),
                 likeliest_at=None,
                 earliest_at=None,
                 latest_at=None,
-                departs_at=at(run.leaves_s + course.departures[index]),
-                late_seconds=None,
-                source="timetable",
+                departs_at=at(departs_s),
+                late_seconds=None if there is None else round(arrives_s - scheduled_s),
+                source="timetable" if there is None else "agency",
+                is_cancelled=_is_cancelled(said),
             )
+
+
+def _is_cancelled(said: AgencyTrip | None) -> bool:
+    return said is not None and said.relationship == CANCELED
 
 
 class _Way(NamedTuple):
