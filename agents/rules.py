@@ -28,7 +28,7 @@ from trafficapp.engine.state_rows import UNTOLD, SourceLog, continued
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.engine.transactions import Outgoing, TransactionalSink
 from trafficapp.feeds.clock import ClockState, SilenceClock, Tick, decode_tick
-from trafficapp.feeds.rules import TICK_SECONDS, PartitionRules, ReadRules, Rules, RunRules, Told, When
+from trafficapp.feeds.rules import TICK_SECONDS, CountingRules, PartitionRules, ReadRules, Rules, RunRules, Told, When
 from trafficapp.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -147,6 +147,9 @@ class RulesSink(TransactionalSink):
         counted.labels(self._declared.name, "applied").inc(one.taken)
         if one.unreadable:
             counted.labels(self._declared.name, "unreadable").inc(one.unreadable)
+        if isinstance(one.rules, CountingRules):
+            for reason, count in one.rules.take_counts().items():
+                counted.labels(self._declared.name, reason).inc(count)
         one.taken = one.unreadable = 0
 
 
@@ -208,9 +211,9 @@ def register(app: TrafficApp, intakes: Sequence[FeedIntake]) -> None:
     senders: dict[str, list[str]] = {}
     declared: dict[str, Rules[Any]] = {}
     for feed in app.feeds:
-        if feed.sends is not None and isinstance(feed.sends.to, Rules):
-            senders.setdefault(feed.sends.to.name, []).append(feed.name)
-            declared[feed.sends.to.name] = feed.sends.to
+        for rules in feed.sends.rules_in(app.settings) if feed.sends is not None else ():
+            senders.setdefault(rules.name, []).append(feed.name)
+            declared[rules.name] = rules
     for name, rules in declared.items():
         sink = RulesSink(rules, senders[name], app.settings, app.telemetry)
         app.read_in_runs(sink.topic, sink, name=f"rules_{name}", partitions=rules.partitions_in(app.settings))

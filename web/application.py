@@ -55,6 +55,9 @@ from web.sockets.window_feed import LiveFeed
 from web.sockets.windows import MetricsSockets
 from web.still_cameras import snapshot as still_snapshots
 from web.transit import vehicles as transit_vehicles
+from web.transit.boards import BoardViews
+from web.transit.gtfs_realtime import RealtimeViews
+from web.transit.timetable import Transit
 from web.weather import history as weather_history
 
 
@@ -67,6 +70,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         connect_feed: makes a client for the subscription, one that does not connect again by itself.
     """
     settings, telemetry = context.settings, context.telemetry
+    transit = Transit(settings)
     feed = LiveFeed(connect_feed)
     events = EventFeed(connect_feed, context.redis, context.registry.cameras_in, settings.events.heartbeat_seconds)
     sockets = MetricsSockets(feed, events, settings, telemetry)
@@ -172,6 +176,8 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *driven.operations(),
         *weather_history.operations(),
         *transit_vehicles.operations(),
+        *BoardViews(transit).operations(),
+        *RealtimeViews(transit).operations(),
         *CityViews(lambda: sum(clients.count for clients in socket_clients)).operations(),
         *replay.operations(),
         *places.operations(),

@@ -207,7 +207,7 @@ class _Up:
 
         if self.source != workers.SIMULATION or not self.with_feeds:
             return {}
-        return city_environment(load_settings())
+        return city_environment(load_settings(), self.folder / "timetable")
 
 
 class _Stages:

@@ -10,6 +10,7 @@ from trafficapp.feeds.city_alerts import alert_feed
 from trafficapp.feeds.declaration import Column, Current, Feed, History, Sends
 from trafficapp.feeds.rules import MakeRules, Rules
 from trafficapp.settings import Settings
+from trafficapp.timetables.live.feeds import TIMETABLES
 from trafficapp.topics import live_vehicles, transit_routes
 from trafficapp.transit import intake
 from trafficapp.transit.alerts import BREAKDOWN_ALERTS, DELAY_ALERTS, VehicleAlertType
@@ -59,7 +60,7 @@ VEHICLE_LOCATIONS = Feed(
     zone=lambda settings: settings.transit.time_zone,
     future_seconds=lambda settings: settings.transit.future_seconds,
     place=lambda told: (told.latitude, told.longitude),
-    sends=Sends(to=TRANSIT, messages=intake.positions),
+    sends=Sends(to=(TRANSIT, TIMETABLES), messages=intake.positions),
     history=History(
         table="transit_positions",
         columns={
