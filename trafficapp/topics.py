@@ -155,7 +155,7 @@ def declared_topics(settings: Settings, feeds: Iterable[Feed[Any]] = ()) -> list
     for subject, count in kept_in_lake(feeds, settings).items():
         name = lake_changelog(settings, subject)
         declared[name] = TopicDeclaration(name, "partition", count, copies, changelog)
-    for rules in rules_of(feeds):
+    for rules in rules_of(feeds, settings):
         partitions = rules.partitions_in(settings)
         inner = TopicDeclaration(rules.topic_in(settings), rules.key, partitions, copies, retention | large)
         kept = TopicDeclaration(rules.changelog_in(settings), rules.key, partitions, copies, changelog | large)

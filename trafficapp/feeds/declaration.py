@@ -390,10 +390,14 @@ def inner_topic(settings: Settings, name: str) -> str:
     return f"{settings.app_id}-{name}-by-key"
 
 
-def rules_of(feeds: Iterable[Feed[Any]]) -> list[Rules[Any]]:
-    """The rules that feeds send to, each once."""
-    found = [feed.sends.to for feed in feeds if feed.sends is not None]
-    return list({rules.name: rules for rules in found if isinstance(rules, Rules)}.values())
+def rules_of(feeds: Iterable[Feed[Any]], settings: Settings) -> list[Rules[Any]]:
+    """The rules that feeds send to, and those that these tell, each once."""
+    found = {feed.sends.to.name: feed.sends.to for feed in feeds if feed.sends and isinstance(feed.sends.to, Rules)}
+    following = list(found.values())
+    while following:
+        following = [rules for before in following for rules in before.then(settings)]
+        found |= {rules.name: rules for rules in following}
+    return list(found.values())
 
 
 def number_in(number: Number, settings: Settings) -> float:

@@ -12,7 +12,7 @@ clock but the one in `When`, no randomness, no waiting.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
@@ -100,6 +100,8 @@ class Rules(Generic[Inner]):
         make: given the settings, what makes the rules of a partition. What is costly may be made once in it.
         partitions: of the inner topic; None is what the settings have for feeds of a city. 1 where all belong together.
         tick_seconds: how often the clock is told on; None for rules without silence.
+        then: given the settings, rules that read what these tell into their topics. Their clock follows that of these:
+            what was told before it moves is there before they know.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Rules(Generic[Inner]):
     make: Callable[[Settings], MakeRules]
     partitions: int | None = None
     tick_seconds: float | None = TICK_SECONDS
+    then: Callable[[Settings], Sequence[Rules[Any]]] = lambda _: ()
 
     def topic_in(self, settings: Settings) -> str:
         """The topic of inner messages."""
