@@ -145,8 +145,8 @@ class RulesSink(TransactionalSink):
 
     def _passed_on(self, partition: int, one: _Partition) -> Iterator[Outgoing]:
         """Ticks for rules that read what these tell: up to our clock all of it was told."""
-        clock_us = one.clock.clock_us
-        value = encode_tick(Tick(self._declared.name, partition, one.log.partitions, clock_us))
+        clock_us, own = one.clock.clock_us, one.log.partitions or self._declared.partitions_in(self._settings)
+        value = encode_tick(Tick(self._declared.name, partition, own, clock_us))
         for topic, partitions in self._then.items():
             for place in range(partitions):
                 yield Outgoing(topic, None, value, place, clock_us // 1000, ((TICK_HEADER, b""),))

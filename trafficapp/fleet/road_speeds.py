@@ -155,7 +155,7 @@ class CityRoadSpeeds:
     ) -> None:
         self._free_flow_kmh, self._least, self._highest_kmh = free_flow_kmh, least_vehicles, highest_kmh
         self._edges = {key.decode(): _decode_row(row) for key, row in rows.items()}
-        self._waiting = dict.fromkeys(sorted(name for name, edge in self._edges.items() if edge.minutes))
+        self._waiting = {name for name, edge in self._edges.items() if edge.minutes}
         self._changed: dict[str, None] = {}
 
     def apply(self, travel: Travel, when: When) -> Iterable[Told]:
@@ -171,13 +171,14 @@ class CityRoadSpeeds:
             minute = edge.minutes[number] = Minute(when.clock_us)
         minute.newest_us = max(minute.newest_us, travel.time_us)
         (minute.buses if travel.is_bus else minute.cars).add(travel)
-        self._waiting[travel.edge] = self._changed[travel.edge] = None
+        self._waiting.add(travel.edge)
+        self._changed[travel.edge] = None
         return ()
 
     def tick(self, clock_us: int) -> Iterator[Told]:
         """Tell the minutes that are over."""
         begun_us = clock_us - _MINUTE_US - _WAIT_US
-        for name in list(self._waiting):
+        for name in sorted(self._waiting):
             edge = self._edges[name]
             for number in sorted(one for one, minute in edge.minutes.items() if minute.begun_us <= begun_us):
                 self._changed[name] = None
@@ -187,7 +188,7 @@ class CityRoadSpeeds:
                     edge.learn(speed.kmh)
                     yield self._told(name, edge, minute.newest_us, speed)
             if not edge.minutes:
-                del self._waiting[name]
+                self._waiting.discard(name)
 
     def changed_rows(self) -> Iterator[tuple[bytes, bytes | None]]:
         """Each edge that changed since the last call."""
