@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ import pytest
 
 from agents.rules import RulesSink
 from models.fleet.travels import Travel
+from models.roads.current import decode_road_observation
+from models.roads.predictions import decode_prediction
 from tests.agents.roads.test_closed_roads import asked, until
 from tests.agents.test_alerts import worker
 from tests.feeds.rules_place import RulesPlace, rules_place
@@ -28,7 +29,7 @@ from trafficapp.roads.feeds import NOTIFIED, PREDICTED, ROAD_SPEEDS, ROADS
 from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import RoadSettings
 from trafficapp.stack.servers.endpoints import Endpoints
-from trafficapp.topics import ROADS_RAW
+from trafficapp.topics import PREDICTIONS, ROADS_RAW
 
 SECOND = 1_000_000
 GRAPH = city_graph(RoadSettings())
@@ -75,7 +76,7 @@ async def test_cars_make_a_road_as_fast_as_they_drive(
             raise SystemExit
 
         await place._pump(speeds)
-        for seconds in range(10, 120, 10):
+        for seconds in range(10, 100, 10):
             await place.settle(now_us + seconds * SECOND)
         monkeypatch.setattr(speeds._owned[0].producer, "commit_transaction", end)
         with pytest.raises(SystemExit):
@@ -98,44 +99,30 @@ async def test_cars_make_a_road_as_fast_as_they_drive(
         assert by_road[name]["vehicles"] >= 4
         assert [one["current_speed"] for one in sent if one["road_id"] == name] == [pytest.approx(expected, abs=0.01)]
 
-        endpoints = Endpoints(kafka_bootstrap, database_url, redis_url)
-        environment = {**os.environ, **endpoints.environment(), "TRAFFICAPP_AUTH__PUBLIC_READS": "true"}
-        environment |= {"TRAFFICAPP_FORECAST__ROUND_SECONDS": "1"}
-        with ExitStack() as workers:
-            ports = {}
-            for role in ("roads", "live"):
-                folder = tmp_path / role
-                folder.mkdir()
-                own = {"TRAFFICAPP_WORKER__ROLE": role, "TRAFFICAPP_DATA_DIR": str(folder)}
-                _, ports[role] = workers.enter_context(worker(settings, environment | own, folder))
-            port = ports["live"]
-
-            def now() -> Any:
-                roads = {one["road_id"]: one for one in asked(port, "/traffic/current?limit=10000")}
-                return roads.get(name) if (roads.get(name) or {}).get("vehicles") else None
-
-            road = until(now, tmp_path)
-            # it is measured, however few they are
-            assert "speed_from" not in road
-            assert road["current_speed"] == pytest.approx(expected, abs=0.01)
-            assert (road["vehicles"], road["credibility"]) == (
-                by_road[name]["vehicles"],
-                by_road[name]["credibility"],
-            )
-
-            def predicted() -> Any:
-                found = asked(port, f"/api/predict/roads?road_id={name}")
-                return found[0] if found and found[0]["current_speed"] == road["current_speed"] else None
-
-            assert until(predicted, tmp_path)["source"] in ("model", "last_value")
-            edge = GRAPH.position_of_edge[name]
-            ends = tuple(str(GRAPH.node_ids[node[edge]]) for node in (GRAPH.edge_from, GRAPH.edge_to))
+        folder = tmp_path / "roads"
+        folder.mkdir()
+        environment = {**os.environ, **Endpoints(kafka_bootstrap, database_url, redis_url).environment()}
+        environment |= {"TRAFFICAPP_AUTH__PUBLIC_READS": "true", "TRAFFICAPP_FORECAST__ROUND_SECONDS": "1"}
+        environment |= {"TRAFFICAPP_WORKER__ROLE": "roads", "TRAFFICAPP_DATA_DIR": str(folder)}
+        edge = GRAPH.position_of_edge[name]
+        ends = tuple(str(GRAPH.node_ids[node[edge]]) for node in (GRAPH.edge_from, GRAPH.edge_to))
+        with worker(settings, environment, folder) as (_, port):
 
             def as_fast_as_they() -> bool:
                 lines = [line.split(",") for line in asked(port, "/export/osrm/current.csv").splitlines()]
-                speeds = {(one, other): float(kmh) for one, other, kmh in lines}
-                return abs(speeds.get(ends, 0.0) - expected) < 1.0
+                kmh = {(one, other): float(told) for one, other, told in lines}
+                return abs(kmh.get(ends, 0.0) - expected) < 1.0
 
             assert until(as_fast_as_they, tmp_path)
+        observed = [decode_road_observation(one.value or b"") for one in await place.told(ROADS.topic_in(settings))]
+        (road,) = [one for one in observed if one.road_id == name and one.vehicles]
+        # it is measured, however few they are
+        assert road.is_measured
+        assert road.current_speed == by_road[name]["current_speed"]
+        assert road.credibility == by_road[name]["credibility"]
+        predictions = [decode_prediction(one.value or b"") for one in await place.told(PREDICTIONS)]
+        of_it = [one for one in predictions if one.road_id == name and one.current_speed == road.current_speed]
+        assert {one.source for one in of_it} <= {"model", "last_value"}
+        assert of_it
         await speeds.close()
         await follower.close()
