@@ -125,8 +125,8 @@ def plan(
 
 def _state_of_rules(settings: Settings, topic: str, feeds: Iterable[Feed[Any]]) -> str | None:
     """The changelog of the rules that feeds send to by way of a topic; it also says how far they came."""
-    found = (rules for rules in rules_of(feeds, settings) if rules.topic_in(settings) == topic)
-    return next((rules.changelog_in(settings) for rules in found), None)
+    changelogs = {rules.topic_in(settings): rules.changelog_in(settings) for rules in rules_of(feeds, settings)}
+    return changelogs.get(topic)
 
 
 async def _clickhouse_steps(settings: Settings, topic: str, log: SourceLog, feeds: Iterable[Feed[Any]]) -> list[Step]:

@@ -401,9 +401,13 @@ def _shapes_of(reader: Rules[Any] | Feed[Any]) -> tuple[Any, ...]:
 
 
 def rules_of(feeds: Iterable[Feed[Any]], settings: Settings) -> list[Rules[Any]]:
-    """The rules that feeds send to in these settings, each once."""
-    found = [rules for feed in feeds if feed.sends is not None for rules in feed.sends.rules_in(settings)]
-    return list({rules.name: rules for rules in found}.values())
+    """The rules that feeds send to in these settings, and those that these tell, each once."""
+    following = [rules for feed in feeds if feed.sends is not None for rules in feed.sends.rules_in(settings)]
+    found: dict[str, Rules[Any]] = {}
+    while following:
+        found |= {rules.name: rules for rules in following}
+        following = [then for rules in following for then in rules.then(settings)]
+    return list(found.values())
 
 
 def number_in(number: Number, settings: Settings) -> float:

@@ -12,7 +12,7 @@ clock but the one in `When`, no randomness, no waiting.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
@@ -115,6 +115,8 @@ class Rules(Generic[Inner]):
         tick_seconds: how often the clock is told on; None for rules without silence.
         is_wanted: given the settings, whether there is anything to judge by; else no topic of them is made, nothing
             is sent to them and nobody applies them.
+        then: given the settings, rules that read what these tell into their topics. Their clock follows that of these:
+            what was told before it moves is there before they know.
     """
 
     name: str
@@ -125,6 +127,7 @@ class Rules(Generic[Inner]):
     partitions: int | None = None
     tick_seconds: float | None = TICK_SECONDS
     is_wanted: Callable[[Settings], bool] = _always
+    then: Callable[[Settings], Sequence[Rules[Any]]] = lambda _: ()
 
     def topic_in(self, settings: Settings) -> str:
         """The topic of inner messages."""

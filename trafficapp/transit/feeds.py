@@ -9,6 +9,7 @@ from models.transit.vehicles import LiveVehicleRow, TransitRoute, TransitVehicle
 from trafficapp.feeds.city_alerts import alert_feed
 from trafficapp.feeds.declaration import Column, Current, Feed, History, Sends
 from trafficapp.feeds.rules import MakeRules, Rules
+from trafficapp.fleet.feeds import FLEET
 from trafficapp.settings import Settings
 from trafficapp.timetables.live.feeds import TIMETABLES
 from trafficapp.topics import live_vehicles, transit_routes
@@ -31,7 +32,8 @@ ROUTE_SECONDS = 315_360_000
 
 def _make(settings: Settings) -> MakeRules:
     topics = live_vehicles(settings), transit_routes(settings)
-    return lambda _, rows: TransitPartition(settings.transit, settings.movement, *topics, rows)
+    fixes_topic = FLEET.topic_in(settings) if settings.fleet.tells_road_speeds else None
+    return lambda _, rows: TransitPartition(settings.transit, settings.movement, *topics, rows, fixes_topic)
 
 
 TRANSIT: Rules[TransitMessage] = Rules(
