@@ -23,6 +23,9 @@ from web.cameras import analytics, current, dashboard, history, maps
 from web.cameras import predictions as camera_predictions
 from web.city.realtime import Realtime
 from web.city.views import CityViews
+from web.dashboard import pages
+from web.dashboard import places as registered_places
+from web.dashboard import settings as dashboard_settings
 from web.documents import views as documents
 from web.feeds.socket import DocumentFeed
 from web.feeds.views import FeedViews, views_of
@@ -40,7 +43,7 @@ from web.roads import trends as road_trends
 from web.roads.notifications import NotificationViews
 from web.roads.route_cache import RouteCache
 from web.roads.route_planning import RoutePlanning
-from web.serving import middleware, pages
+from web.serving import middleware
 from web.serving.context import CONTEXT, WebContext
 from web.serving.health import HealthCheck
 from web.serving.operations import Operation, Tag, mount
@@ -143,6 +146,8 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *alert_actions.operations(),
         *administration.operations(),
         *dashboard.operations(),
+        *dashboard_settings.operations(),
+        *registered_places.operations(),
         *maps.operations(),
         *roads.operations(),
         *feed_roads.operations(),
@@ -176,7 +181,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     ]
     mount(web_app, [*operations, *documents.operations()])
     documents.prepare(web_app)
-    web_app.add_routes([*pages.routes(), *documents.routes()])
+    web_app.add_routes([*pages.routes(settings.web.tiles_url), *documents.routes()])
 
 
 def _vehicles(feed_views: Iterable[FeedViews], topic: str) -> DocumentFeed | None:
