@@ -26,6 +26,9 @@ from web.cameras import predictions as camera_predictions
 from web.city import places, replay
 from web.city.realtime import Realtime
 from web.city.views import CityViews
+from web.dashboard import pages
+from web.dashboard import places as registered_places
+from web.dashboard import settings as dashboard_settings
 from web.documents import views as documents
 from web.feeds.socket import DocumentFeed
 from web.feeds.views import FeedViews, views_of
@@ -43,7 +46,7 @@ from web.roads import trends as road_trends
 from web.roads.notifications import NotificationViews
 from web.roads.route_cache import RouteCache
 from web.roads.route_planning import RoutePlanning
-from web.serving import middleware, pages
+from web.serving import middleware
 from web.serving.context import CONTEXT, WebContext
 from web.serving.health import HealthCheck
 from web.serving.operations import Operation, Tag, mount
@@ -156,6 +159,8 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *alert_comments.operations(),
         *administration.operations(),
         *dashboard.operations(),
+        *dashboard_settings.operations(),
+        *registered_places.operations(),
         *maps.operations(),
         *roads.operations(),
         *feed_roads.operations(),
@@ -193,7 +198,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     ]
     mount(web_app, [*operations, *documents.operations()])
     documents.prepare(web_app)
-    web_app.add_routes([*pages.routes(), *documents.routes()])
+    web_app.add_routes([*pages.routes(settings.web.tiles_url), *documents.routes()])
 
 
 def _vehicles(feed_views: Iterable[FeedViews], topic: str) -> DocumentFeed | None:

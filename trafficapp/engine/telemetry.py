@@ -122,7 +122,7 @@ class Telemetry:
         )
         self.forecasts = ForecastTelemetry(registry)
         build = Gauge("b2_build_info", "Always 1; the labels matter", ["version", "role", "app_id"], registry=registry)
-        build.labels(_version(), role, app_id).set(1)
+        build.labels(package_version(), role, app_id).set(1)
 
     def count_alerts(self, steps: Iterable[AlertEvent]) -> None:
         """Count steps of alerts that were told."""
@@ -190,7 +190,8 @@ class ForecastTelemetry:
         self.round_seconds.observe(round_seconds)
 
 
-def _version() -> str:
+def package_version() -> str:
+    """Of the package that is installed, or `unknown`."""
     try:
         return version("trafficapp")
     except PackageNotFoundError:

@@ -21,7 +21,7 @@ from web.serving.problems import ProblemError, problems
 #: Nothing from elsewhere, nothing inline, no frames: the page needs only our own files and sockets.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 _HEADERS = {
