@@ -215,6 +215,7 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     Attributes:
         action: a stable word: ``thresholds.update``.
         target: what was changed.
+        caller: who was authenticated: with the administrator's key anybody may choose the actor's name.
         before, after: what was there, and what is there now; null for nothing.
         remote: address that the request came from.
     """
@@ -229,3 +230,4 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     after: msgspec.Raw
     remote: str | None
     request_id: str | None
+    caller: str | None = None

@@ -49,6 +49,10 @@ from trafficapp.settings.weather import WeatherSettings as WeatherSettings
 Role = Literal["streams", "alerts", "roads", "feeds", "history", "live", "clickhouse", "lake"]
 
 
+#: The shortest key that nobody guesses: 128 bits in hexadecimal digits.
+LEAST_KEY_CHARACTERS = 32
+
+
 class SettingsError(Exception):
     """A setting is wrong. The message names each one, its value's fault and what is allowed."""
 
@@ -316,7 +320,23 @@ class _LegacyEnvironment(PydanticBaseSettingsSource):
 class AdminSettings(Section):
     """Administration."""
 
-    api_key: SecretStr | None = Field(None, description="Static admin token; without one, admin calls are refused.")
+    api_key: SecretStr | None = Field(
+        None,
+        description=f"Static admin token, {LEAST_KEY_CHARACTERS} characters or more; without one, admin calls are "
+        "refused. `trafficapp up` makes one for its data folder.",
+    )
+
+    @field_validator("api_key")
+    @classmethod
+    def _is_long(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is None or not key.get_secret_value():
+            return None
+        if len(key.get_secret_value()) < LEAST_KEY_CHARACTERS:
+            raise ValueError(
+                f"it has {len(key.get_secret_value())} characters, and {LEAST_KEY_CHARACTERS} are the least: whoever "
+                "guesses it administers everything; `openssl rand -hex 32` makes one"
+            )
+        return key
 
 
 class AuthSettings(Section):
@@ -335,6 +355,14 @@ class AuthSettings(Section):
     )
     jwt_issuer: str | None = Field(None, description="Demanded ``iss`` of a token.")
     jwt_audience: str | None = Field(None, description="Demanded ``aud`` of a token, or else ``azp``.")
+    wrong_keys_per_minute: float = Field(
+        10.0, gt=0, description="Wrong administrator's keys a minute of one address; more are not even compared."
+    )
+    wrong_keys_per_minute_in_all: float = Field(
+        60.0,
+        gt=0,
+        description="The same of all addresses together, but for those that had the right key in the last hour.",
+    )
     role_claim: str = Field(
         "role",
         description="Claim that holds a role or a list of roles; without ``role``, ``realm_access.roles`` counts.",

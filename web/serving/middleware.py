@@ -92,7 +92,7 @@ async def telemetry(request: web.Request, handler: Handler) -> web.StreamRespons
 
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Hold every request to the limits: of a caller with a valid token by his name, of others by their address.
+    """Hold every request to the limits: of a caller with a valid token by that, of others by their address.
 
     Raises:
         ProblemError: 429, too many; 414, a query that is too long; 403, a page from elsewhere; 401, a wrong token.
@@ -110,7 +110,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if error.status == HTTPStatus.UNAUTHORIZED:
             limiter.count_failed_login(address)
         raise
-    request[ALLOWANCE] = limiter.spend(f"caller {caller.name}" if caller.authenticated else address)
+    request[ALLOWANCE] = limiter.spend(limiter.client(request, caller))
     check_query(request, request.config_dict[CONTEXT].settings.limits)
     preflight = origins.preflight(request)
     if preflight is not None:

@@ -120,4 +120,5 @@ def actor_of(request: web.Request) -> Actor:
         role=str(caller.role),
         remote=request.config_dict[LIMITER].remote(request),
         request_id=request.headers.get("X-Request-Id", "")[:128] or None,
+        caller=caller.identity or NOBODY,
     )
