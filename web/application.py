@@ -131,7 +131,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         await context.close()
 
     web_app[CONTEXT] = context
-    middleware.install(web_app, settings.limits)
+    middleware.install(web_app, settings)
     web_app[AUTHORITY] = Authority(settings, telemetry.failed_logins, web_app[LIMITER].address)
     web_app.on_startup.append(start)
     web_app.on_shutdown.append(close_sockets)

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import os
 import re
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -126,6 +127,11 @@ class WebSettings(Section):
     metrics_port: int = Field(
         0, ge=0, le=65535, description="A second port, on which Prometheus finds the same as at /metrics; 0 is none."
     )
+    allowed_hosts: tuple[str, ...] = Field(
+        (),
+        description="Names under which the API is called, such as traffic.example.org, or .example.org for all below "
+        "it. localhost and addresses in numbers always are allowed; other names in Host are refused.",
+    )
     max_connections_per_socket_route: int = Field(5000, ge=1, description="WebSocket clients per worker and route.")
     max_connections_per_client: int = Field(
         200, ge=1, description="WebSocket clients of one caller, or of one address without a token, on each of those."
@@ -136,6 +142,14 @@ class WebSettings(Section):
     client_queue_bytes: int = Field(
         1 << 20, ge=1 << 16, description="Bytes kept for a slow WebSocket client before it is cut."
     )
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not re.fullmatch(r"\.?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?", name):
+                raise ValueError(f"{name[:64]!r} is no name such as traffic.example.org or .example.org, without port")
+        return names
 
 
 class WorkerSettings(Section):
@@ -351,7 +365,10 @@ class AuthSettings(Section):
     )
     jwt_secret: SecretStr | None = Field(None, min_length=32, description="Key of HS256 tokens.")
     jwks_url: str | None = Field(
-        None, pattern=r"^https?://", description="Where the keys of RS256 and ES256 tokens are published."
+        None,
+        pattern=r"^https?://",
+        description="Where the keys of RS256 and ES256 tokens are published; https but on this machine. jwt_issuer and "
+        "jwt_audience are needed with it.",
     )
     jwt_issuer: str | None = Field(None, description="Demanded ``iss`` of a token.")
     jwt_audience: str | None = Field(None, description="Demanded ``aud`` of a token, or else ``azp``.")
@@ -367,6 +384,21 @@ class AuthSettings(Section):
         "role",
         description="Claim that holds a role or a list of roles; without ``role``, ``realm_access.roles`` counts.",
     )
+
+    @field_validator("jwks_url")
+    @classmethod
+    def _is_private(cls, url: str | None) -> str | None:
+        if url is not None and url.startswith("http://") and not _is_loopback(urlsplit(url).hostname or ""):
+            raise ValueError("it must begin with https://, as whoever sits between could give us keys of his own")
+        return url
+
+    @model_validator(mode="after")
+    def _says_whose_tokens(self) -> AuthSettings:
+        if self.jwks_url is not None and (not self.jwt_issuer or not self.jwt_audience):
+            raise ValueError(
+                "with jwks_url, jwt_issuer and jwt_audience must be set: those keys sign tokens for others, too"
+            )
+        return self
 
 
 class LimitSettings(Section):
@@ -469,6 +501,13 @@ class Settings(BaseSettings):
         if path is not None:
             sources.append(YamlConfigSettingsSource(settings_cls, yaml_file=path))
         return tuple(sources)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def config_path() -> Path | None:

@@ -65,7 +65,8 @@ async def guarded_worker(
     settings: Settings, redis_server: RedisServer, request: pytest.FixtureRequest
 ) -> AsyncIterator[Worker]:
     async with tokens.key_server() as keys:
-        auth = {"public_reads": request.param, "jwt_secret": tokens.SECRET, "jwks_url": keys.url, **FREE_GUESSES}
+        auth = {"public_reads": request.param, "jwt_secret": tokens.SECRET, **tokens.published_at(keys.url)}
+        auth |= FREE_GUESSES
         complete = load_settings(**{**settings.model_dump(exclude={"auth", "limits"}), "auth": auth, "limits": FREE})
         async with serving(complete, redis_server) as worker:
             yield worker
