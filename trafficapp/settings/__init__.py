@@ -406,6 +406,16 @@ class LimitSettings(Section):
 
     requests_per_second: float = Field(200.0, gt=0, description="Requests a second of one client, sustained.")
     burst: int = Field(400, ge=1, description="Requests that one client may send at once.")
+    head_seconds: Seconds = Field(10.0, description="Time in which the head of a request has to come.")
+    keep_alive_seconds: Seconds = Field(60.0, description="How long a connection is kept on which nothing is asked.")
+    stalled_seconds: Seconds = Field(
+        60.0, description="An answer of which a client takes next to nothing for this long is broken off."
+    )
+    connections_per_address: int = Field(
+        1000,
+        ge=1,
+        description="Connections of one address at a time, sockets included; trusted proxies have any number.",
+    )
     body_bytes: int = Field(1 << 20, ge=1024, description="Largest body of a request.")
     query_bytes: int = Field(8192, ge=256, description="Longest query string.")
     cors_origins: tuple[str, ...] = Field((), description="Origins of pages elsewhere that may call the API.")

@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler
 
 from trafficapp.settings import Settings
 from web.auth.access import Access, identify
+from web.serving.connections import SERVER
 from web.serving.context import CONTEXT
 from web.serving.cors import ORIGINS, Origins
 from web.serving.hosts import HOSTS, Hosts
@@ -64,7 +65,7 @@ async def set_headers(request: web.Request, response: web.StreamResponse) -> Non
     """Give every answer the security headers; answers are not to be cached unless they say so."""
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
-    response.headers[hdrs.SERVER] = "trafficapp"
+    response.headers[hdrs.SERVER] = SERVER
     allowance = request.get(ALLOWANCE)
     if allowance is not None:
         for name, value in allowance.headers.items():
