@@ -11,7 +11,7 @@ from trafficapp.feeds.declaration import Feed
 from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import Settings
 from web.application import setup
-from web.serving.connections import BoundedRunner
+from web.guards.connections import BoundedRunner
 from web.serving.context import LocalCurrent, Probe, WebContext
 from web.serving.database import Database
 from web.serving.health import kafka_answers

@@ -9,10 +9,8 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from models.alerts import SEVERITIES
+from models.plain_text import NAME_PATTERN, Name, Text
 
-#: Postgres keeps no NUL characters.
-Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
-Text = Annotated[str, Meta(max_length=4096, pattern=r"^[^\x00]*$")]
 Latitude = Annotated[float, Meta(ge=-90, le=90, description="Degrees, WGS 84.")]
 Longitude = Annotated[float, Meta(ge=-180, le=180, description="Degrees, WGS 84.")]
 Share = Annotated[float, Meta(gt=0, lt=1)]
@@ -183,8 +181,8 @@ class NewBroadcast(Struct, frozen=True, kw_only=True):
         zone: id or name of the zone it is about.
     """
 
-    message: Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
-    title: Text | None = None
+    message: Annotated[Text, Meta(min_length=1)]
+    title: Annotated[str, Meta(max_length=4096, pattern=NAME_PATTERN.replace("+", "*"))] | None = None
     severity: Annotated[str, Meta(pattern=_ANY_CASE, description="In any case.")] = "WARNING"
     camera_id: Name | None = None
     zone: Name | None = None

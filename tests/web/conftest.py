@@ -21,7 +21,7 @@ from trafficapp.settings import Settings, load_settings
 from trafficapp.stores.cameras.live_sink import LiveSink
 from trafficapp.stores.redis.connection import connect
 from web.application import setup
-from web.serving.connections import BoundedRunner
+from web.guards.connections import BoundedRunner
 from web.serving.context import LocalCurrent, WebContext
 from web.serving.database import Database
 from web.serving.health import kafka_answers

@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from msgspec import Struct
 
 from models.alerts import AcknowledgedAlert, AlertEvent, AlertRow, Severity, encode_alert_event
+from models.plain_text import Name, Title
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.stores.alerts import writes as alert_writes
 from trafficapp.stores.alerts.queries import alert as stored_alert
@@ -25,7 +26,7 @@ from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
-from web.serving.shapes import Message, Name, Person, Title
+from web.serving.shapes import Message, Person
 from web.serving.writing import NOBODY, Write, Written, write
 
 #: What people may end: what they raised, and the silence of a camera, which may have been taken down.

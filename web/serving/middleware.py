@@ -12,10 +12,10 @@ from aiohttp.typedefs import Handler
 
 from trafficapp.settings import Settings
 from web.auth.access import Access, identify
-from web.serving.connections import SERVER
+from web.guards.connections import SERVER
+from web.guards.hosts import HOSTS, Hosts
 from web.serving.context import CONTEXT
 from web.serving.cors import ORIGINS, Origins
-from web.serving.hosts import HOSTS, Hosts
 from web.serving.limits import ALLOWANCE, LIMITER, RateLimiter, check_query
 from web.serving.operations import operation_of
 from web.serving.problems import ProblemError, problems

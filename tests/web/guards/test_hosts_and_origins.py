@@ -10,7 +10,7 @@ import pytest
 from tests.stores.redis.redis_server import RedisServer
 from tests.web.conftest import Worker, serving
 from trafficapp.settings import Settings, SettingsError, load_settings
-from web.serving.hosts import Hosts
+from web.guards.hosts import Hosts
 
 FORM = "application/x-www-form-urlencoded"
 UNKNOWN = "/api/alerts/00000000-0000-0000-0000-000000000000/acknowledge"

@@ -13,8 +13,8 @@ from aiohttp.web_protocol import RequestHandler
 from tests.stores.redis.redis_server import RedisServer
 from tests.web.conftest import Worker, serving
 from trafficapp.settings import LimitSettings, Settings, load_settings
+from web.guards.connections import Bounds
 from web.serving import limits as limits_module
-from web.serving.connections import Bounds
 
 WHOLE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 SOON = {"head_seconds": 0.3, "keep_alive_seconds": 0.6, "stalled_seconds": 0.3, "connections_per_address": 8}

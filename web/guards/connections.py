@@ -1,7 +1,7 @@
 """Connections to a worker: how many an address has, how long they may take, and what who speaks no HTTP is told.
 
 aiohttp bounds idle connections; the rest is added here, to its protocol class, of which a few private parts are used:
-``tests/web/serving/test_connections.py`` fails when they change.
+``tests/web/guards/test_connections.py`` fails when they change.
 """
 
 from __future__ import annotations
