@@ -49,6 +49,7 @@ from web.roads.route_planning import RoutePlanning
 from web.serving import middleware
 from web.serving.context import CONTEXT, WebContext
 from web.serving.health import HealthCheck
+from web.serving.limits import LIMITER
 from web.serving.operations import Operation, Tag, mount
 from web.sockets.event_feed import EventFeed
 from web.sockets.events import EventSockets
@@ -145,8 +146,8 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         await context.close()
 
     web_app[CONTEXT] = context
-    web_app[AUTHORITY] = Authority(settings)
-    middleware.install(web_app, settings.limits)
+    middleware.install(web_app, settings)
+    web_app[AUTHORITY] = Authority(settings, telemetry.failed_logins, web_app[LIMITER].address)
     web_app.on_startup.append(start)
     web_app.on_shutdown.append(close_sockets)
     web_app.on_cleanup.append(close_clients)

@@ -65,13 +65,15 @@ async def guarded_worker(
     settings: Settings, redis_server: RedisServer, request: pytest.FixtureRequest
 ) -> AsyncIterator[Worker]:
     async with tokens.key_server() as keys:
-        auth = {"public_reads": request.param, "jwt_secret": tokens.SECRET, "jwks_url": keys.url}
+        auth = {"public_reads": request.param, "jwt_secret": tokens.SECRET, **tokens.published_at(keys.url)}
+        auth |= FREE_GUESSES
         complete = load_settings(**{**settings.model_dump(exclude={"auth", "limits"}), "auth": auth, "limits": FREE})
         async with serving(complete, redis_server) as worker:
             yield worker
 
 
 FREE = {"requests_per_second": 1e6, "burst": 1_000_000}
+FREE_GUESSES = {"wrong_keys_per_minute": 1e6, "wrong_keys_per_minute_in_all": 1e6}
 
 
 async def test_every_operation_for_every_caller(guarded_worker: Worker) -> None:

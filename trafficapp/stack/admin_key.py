@@ -1,0 +1,28 @@
+"""The administrator's key of workers on this machine: one is made where nobody has set one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from trafficapp.settings import Settings
+
+FILE_NAME = "admin.key"
+
+
+def environment(settings: Settings, data_dir: Path) -> dict[str, str]:
+    """What workers need of it: nothing where the settings have a key, else the one of the data folder.
+
+    It is made at the first call; only its owner can read the file.
+    """
+    if settings.admin.api_key is not None:
+        return {}
+    path = data_dir / FILE_NAME
+    if not path.exists():
+        incoming = path.with_suffix(".incoming")
+        descriptor = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32))
+        incoming.replace(path)
+    return {"ADMIN_API_KEY": path.read_text(encoding="ascii").strip()}
