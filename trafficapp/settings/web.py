@@ -6,7 +6,7 @@ import re
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from trafficapp.settings.sections import Seconds, Section
 
@@ -64,18 +64,21 @@ class WebSettings(Section):
 class AdminSettings(Section):
     """Administration."""
 
+    short_key: bool = Field(
+        False, description="Whether a shorter api_key is taken: for demos, as `trafficapp up` sets it for its own."
+    )
     api_key: SecretStr | None = Field(
         None,
         description=f"Static admin token, {LEAST_KEY_CHARACTERS} characters or more; without one, admin calls are "
-        "refused. `trafficapp up` makes one for its data folder.",
+        "refused. `trafficapp up` makes one for a demo's data folder.",
     )
 
     @field_validator("api_key")
     @classmethod
-    def _is_long(cls, key: SecretStr | None) -> SecretStr | None:
+    def _is_long(cls, key: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
         if key is None or not key.get_secret_value():
             return None
-        if len(key.get_secret_value()) < LEAST_KEY_CHARACTERS:
+        if len(key.get_secret_value()) < LEAST_KEY_CHARACTERS and not others.data.get("short_key"):
             raise ValueError(
                 f"it has {len(key.get_secret_value())} characters, and {LEAST_KEY_CHARACTERS} are the least: whoever "
                 "guesses it administers everything; `openssl rand -hex 32` makes one"
@@ -88,6 +91,11 @@ class AuthSettings(Section):
 
     public_reads: bool = Field(
         True, description="Whether everybody who reaches the port may read; else a viewer's token is needed."
+    )
+    public_places: bool = Field(
+        False,
+        description="Whether where people are and were is read like the rest though tokens are known: for simulated "
+        "people, as those of a demo are.",
     )
     public_acknowledge: bool = Field(
         False,

@@ -1,4 +1,4 @@
-"""The administrator's key of workers on this machine: one is made where nobody has set one."""
+"""The administrator's key of a demo: one is made where nobody has set one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ FILE_NAME = "admin.key"
 
 
 def environment(settings: Settings, data_dir: Path) -> dict[str, str]:
-    """What workers need of it: nothing where the settings have a key, else the one of the data folder.
+    """What workers of a demo need of it: nothing where tokens are known already, else the key of the data folder.
 
-    It is made at the first call; only its owner can read the file.
+    It is made at the first call; only its owner can read the file. What needed no token without it needs none now.
     """
-    if settings.admin.api_key is not None:
+    if settings.admin.api_key is not None or settings.auth.jwt_secret is not None or settings.auth.jwks_url is not None:
         return {}
     path = data_dir / FILE_NAME
     if not path.exists():
@@ -25,4 +25,5 @@ def environment(settings: Settings, data_dir: Path) -> dict[str, str]:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(secrets.token_hex(32))
         incoming.replace(path)
-    return {"ADMIN_API_KEY": path.read_text(encoding="ascii").strip()}
+    key = path.read_text(encoding="ascii").strip()
+    return {"ADMIN_API_KEY": key, "TRAFFICAPP_AUTH__PUBLIC_PLACES": "true"}

@@ -97,6 +97,9 @@ def up(
     server of yours, that server is used and none is started. With logging.format json every line is a JSON object on
     standard output, and all lines are printed.
     """
+    if not no_demo:
+        # a demo may have a key that people can remember; its workers read the same environment
+        os.environ.setdefault("TRAFFICAPP_ADMIN__SHORT_KEY", "true")
     json_lines = _json_lines("up", descriptor=1)
     with _errors_as_messages(json_lines is not None), ExitStack() as held:
         folder = data_dirs.prepare(data_dir)
@@ -112,7 +115,7 @@ def up(
         chosen = workers.choose_workers(worker_count, web_port, remembered, **wanted)
         _tell_taken(remembered, output)
         playing = None if no_demo else source
-        key = admin_key.environment(settings, folder)
+        key = {} if no_demo else admin_key.environment(settings, folder)
         everything = _Up(given, endpoints, chosen, folder, output, playing, with_feeds=not without_feeds, key=key)
         asyncio.run(everything.run(specs))
 

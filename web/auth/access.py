@@ -75,6 +75,7 @@ class Authority:
         key = settings.admin.api_key
         self.public_reads = settings.auth.public_reads
         self.public_acknowledge = settings.auth.public_acknowledge
+        self._public_places = settings.auth.public_places
         self._static = StaticToken(None if key is None else key.get_secret_value())
         self._jwt = JwtVerifier(settings.auth)
 
@@ -82,6 +83,11 @@ class Authority:
     def knows_tokens(self) -> bool:
         """Whether any token can be valid."""
         return self._static.is_configured or self._jwt.is_configured
+
+    @property
+    def public_places(self) -> bool:
+        """Whether where people are is read like the rest: no token can be valid, or a setting says so."""
+        return self._public_places or not self.knows_tokens
 
     async def caller(self, request: web.Request, is_socket: bool) -> Caller:
         """Who sends a request; without a token a viewer where reads are public, else nobody.
@@ -206,14 +212,13 @@ async def authorise_private(request: web.Request) -> None:
     Raises:
         ProblemError: as `authorise`.
     """
-    knows_tokens = request.config_dict[AUTHORITY].knows_tokens
-    await authorise(request, Access.OPERATE if knows_tokens else Access.READ)
+    await authorise(request, Access.READ if request.config_dict[AUTHORITY].public_places else Access.OPERATE)
 
 
 async def may_know_private(request: web.Request) -> bool:
     """Whether a caller may know what is private, which a view leaves out for others."""
     caller = await identify(request, Access.READ)
-    return not request.config_dict[AUTHORITY].knows_tokens or caller.role >= LEAST_ROLE[Access.OPERATE]
+    return request.config_dict[AUTHORITY].public_places or caller.role >= LEAST_ROLE[Access.OPERATE]
 
 
 def warn_of_public_reads(settings: Settings) -> None:
