@@ -26,6 +26,9 @@ from web.cameras import predictions as camera_predictions
 from web.city import places, replay
 from web.city.realtime import Realtime
 from web.city.views import CityViews
+from web.dashboard import pages
+from web.dashboard import places as registered_places
+from web.dashboard import settings as dashboard_settings
 from web.documents import views as documents
 from web.feeds.socket import DocumentFeed
 from web.feeds.views import FeedViews, views_of
@@ -43,9 +46,10 @@ from web.roads import trends as road_trends
 from web.roads.notifications import NotificationViews
 from web.roads.route_cache import RouteCache
 from web.roads.route_planning import RoutePlanning
-from web.serving import middleware, pages
+from web.serving import middleware
 from web.serving.context import CONTEXT, WebContext
 from web.serving.health import HealthCheck
+from web.serving.limits import LIMITER
 from web.serving.operations import Operation, Tag, mount
 from web.sockets.event_feed import EventFeed
 from web.sockets.events import EventSockets
@@ -55,6 +59,9 @@ from web.sockets.window_feed import LiveFeed
 from web.sockets.windows import MetricsSockets
 from web.still_cameras import snapshot as still_snapshots
 from web.transit import vehicles as transit_vehicles
+from web.transit.boards import BoardViews
+from web.transit.gtfs_realtime import RealtimeViews
+from web.transit.timetable import Transit
 from web.weather import history as weather_history
 
 
@@ -67,6 +74,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         connect_feed: makes a client for the subscription, one that does not connect again by itself.
     """
     settings, telemetry = context.settings, context.telemetry
+    transit = Transit(settings)
     feed = LiveFeed(connect_feed)
     events = EventFeed(connect_feed, context.redis, context.registry.cameras_in, settings.events.heartbeat_seconds)
     sockets = MetricsSockets(feed, events, settings, telemetry)
@@ -138,8 +146,8 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         await context.close()
 
     web_app[CONTEXT] = context
-    web_app[AUTHORITY] = Authority(settings)
-    middleware.install(web_app, settings.limits)
+    middleware.install(web_app, settings)
+    web_app[AUTHORITY] = Authority(settings, telemetry.failed_logins, web_app[LIMITER].address)
     web_app.on_startup.append(start)
     web_app.on_shutdown.append(close_sockets)
     web_app.on_cleanup.append(close_clients)
@@ -152,6 +160,8 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *alert_comments.operations(),
         *administration.operations(),
         *dashboard.operations(),
+        *dashboard_settings.operations(),
+        *registered_places.operations(),
         *maps.operations(),
         *roads.operations(),
         *feed_roads.operations(),
@@ -172,6 +182,8 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *driven.operations(),
         *weather_history.operations(),
         *transit_vehicles.operations(),
+        *BoardViews(transit).operations(),
+        *RealtimeViews(transit).operations(),
         *CityViews(lambda: sum(clients.count for clients in socket_clients)).operations(),
         *replay.operations(),
         *places.operations(),
@@ -187,7 +199,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     ]
     mount(web_app, [*operations, *documents.operations()])
     documents.prepare(web_app)
-    web_app.add_routes([*pages.routes(), *documents.routes()])
+    web_app.add_routes([*pages.routes(settings.web.tiles_url), *documents.routes()])
 
 
 def _vehicles(feed_views: Iterable[FeedViews], topic: str) -> DocumentFeed | None:

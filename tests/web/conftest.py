@@ -21,6 +21,7 @@ from trafficapp.settings import Settings, load_settings
 from trafficapp.stores.cameras.live_sink import LiveSink
 from trafficapp.stores.redis.connection import connect
 from web.application import setup
+from web.guards.connections import BoundedRunner
 from web.serving.context import LocalCurrent, WebContext
 from web.serving.database import Database
 from web.serving.health import kafka_answers
@@ -47,6 +48,17 @@ class Worker:
         self.next_offset += len(rows)
 
 
+class Server(TestServer):
+    """An application as a worker runs it, on a port of its own."""
+
+    def __init__(self, application: web.Application, settings: Settings, telemetry: Telemetry) -> None:
+        super().__init__(application, host="127.0.0.1")
+        self._settings, self._telemetry = settings, telemetry
+
+    async def _make_runner(self, **_: Any) -> BoundedRunner:
+        return BoundedRunner(self.app, self._settings.limits, self._telemetry.connections_closed)
+
+
 async def _serve(
     settings: Settings,
     server: RedisServer,
@@ -68,7 +80,7 @@ async def _serve(
     sink_client: Redis = connect(server.url)
     sink = LiveSink(sink_client, an_hour_back)
     await sink.load([0])
-    async with TestClient(TestServer(application, host="127.0.0.1"), headers=ADMIN) as client:
+    async with TestClient(Server(application, settings, context.telemetry), headers=ADMIN) as client:
         yield Worker(server, client, context, sink)
     sink.release([0])
     await sink_client.aclose()
