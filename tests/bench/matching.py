@@ -26,9 +26,11 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from models.fleet.travels import Travel
+from models.fleet.travels import Travel, WrongWay
+from models.roads.notifications import RoadNotification
 from trafficapp.fleet.road_speeds import Minute, speed_of
 from trafficapp.fleet.travels import Driving, TravelRule
+from trafficapp.fleet.wrong_ways import WrongWays
 from trafficapp.matching.candidates import candidates_of
 from trafficapp.matching.fixes import Fixes, SettledFixes
 from trafficapp.matching.matcher import Matcher
@@ -48,6 +50,8 @@ _MINUTE_US = 60_000_000
 _SEED = 7
 #: A drive that is judged may have begun before, where other edges were near.
 _BEFORE_US = 15_000_000
+#: Of those who drive against some edge, one in so many does among all others.
+_ONE_IN = 20
 
 
 class Probes(NamedTuple):
@@ -81,11 +85,12 @@ class Probes(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What came of matching: settled fixes, edges as they seemed at once, wrong ways (vehicle, time), CPU seconds."""
+    """What came of matching: settled fixes, edges as they seemed at once, wrong ways (vehicle, time; edges), CPU seconds."""
 
     settled: list[SettledFixes]
     now: np.ndarray
     wrong: list[tuple[str, int]]
+    wrong_edges: list[int]
     cpu_seconds: float
 
 
@@ -116,7 +121,7 @@ def match(roads: MatchingRoads, runs: Sequence[Fixes]) -> Found:
     """Put runs onto the graph one after the other, and settle what is silent as the clock goes on."""
     matcher, traces = Matcher(roads, _RULE), Traces(roads.graph.version)
     settled: list[SettledFixes] = []
-    now, wrong = [], []
+    now, wrong, against = [], [], list[int]()
     began = time.process_time()
     for run in runs:
         clock_us = int(run.time_us[-1])
@@ -124,8 +129,9 @@ def match(roads: MatchingRoads, runs: Sequence[Fixes]) -> Found:
         settled += [advanced.settled, matcher.settle(traces, clock_us)]
         now.append(advanced.now.edge)
         wrong += [(run.vehicles[fix], int(run.time_us[fix])) for fix, _, _ in advanced.wrong_ways]
+        against += [edge for _, edge, _ in advanced.wrong_ways]
     settled.append(matcher.settle(traces, clock_us + _RULE.delay_us))
-    return Found(settled, np.concatenate(now), wrong, time.process_time() - began)
+    return Found(settled, np.concatenate(now), wrong, against, time.process_time() - began)
 
 
 def right(found: Found, probes: Probes) -> tuple[float, float]:
@@ -310,8 +316,40 @@ def row_of(roads: MatchingRoads, peer: Fastmm | None, setting: Setting, repeats:
     ]
 
 
+def told_by_rules(wrong: Sequence[tuple[str, int]], edges: Sequence[int]) -> list[tuple[str, int]]:
+    """Those whom rules tell: not where more different vehicles drive against an edge than one can believe."""
+    rules, told = WrongWays(FleetSettings().wrong_way_vehicles, {}), []
+    for (vehicle, at), edge in zip(wrong, edges, strict=True):
+        notification = RoadNotification(
+            event_id="",
+            timestamp="",
+            alert_type="wrong_way",
+            road_id=str(edge),
+            road_name="",
+            severity="CRITICAL",
+            message="",
+            affected_routes=[],
+        )
+        if list(rules.take(WrongWay(str(edge), vehicle, at, notification))):
+            told.append((vehicle, at))
+    return told
+
+
+def among_others(probes: Probes, turned: Probes, vehicles: frozenset[str]) -> Probes:
+    """All drive right, but some from the end to the beginning."""
+    right = probes.some(np.array([vehicle not in vehicles for vehicle in probes.fixes.vehicles]))
+    wrong = turned.some(np.array([vehicle in vehicles for vehicle in turned.fixes.vehicles]))
+    columns = ("time_us", "lat", "lon", "speed_kmh", "heading")
+    both = [np.concatenate([getattr(one.fixes, name) for one in (right, wrong)]) for name in columns]
+    whole = Probes(Fixes([*right.fixes.vehicles, *wrong.fixes.vehicles], *both), np.r_[right.edge, wrong.edge])
+    return whole.some(np.argsort(whole.fixes.time_us, kind="stable"))
+
+
 def wrong_way_lines(roads: MatchingRoads, probes: Probes) -> Iterator[str]:
-    """How many of those who drive the wrong way are told, and how many of those who do not."""
+    """How many of those who drive the wrong way are told, and how many of those who do not.
+
+    Where all drive backwards, before any doubt of the graph; and where one in fifty does among all others, after it.
+    """
     turned = backwards(probes)
     truth = list(wrong_drives(roads, turned))
     for name, speed, heading in (
@@ -319,27 +357,41 @@ def wrong_way_lines(roads: MatchingRoads, probes: Probes) -> Iterator[str]:
         ("heading", True, False),
         ("places only", True, True),
     ):
-        told: dict[str, list[int]] = {}
-        for vehicle, at in match(roads, by_moments(turned.without(speed=speed, heading=heading))).wrong:
-            told.setdefault(vehicle, []).append(at)
-        hits = sum(
-            any(begin - _BEFORE_US <= at <= end + _RULE.delay_us for at in told.get(vehicle, []))
-            for vehicle, begin, end in truth
-        )
-        right_way = match(roads, by_moments(probes.without(speed=speed, heading=heading))).wrong
-        edges = {
-            key: edge
-            for key, edge in zip(
-                zip(probes.fixes.vehicles, probes.fixes.time_us.tolist(), strict=True),
-                probes.edge.tolist(),
-                strict=True,
-            )
-        }
-        known = sum(edges[key] >= 0 for key in right_way)
+        found = match(roads, by_moments(turned.without(speed=speed, heading=heading)))
+        hits = len(_hits(truth, found.wrong))
+        right_way = match(roads, by_moments(probes.without(speed=speed, heading=heading)))
+        keys = zip(probes.fixes.vehicles, probes.fixes.time_us.tolist(), strict=True)
+        edges = dict(zip(keys, probes.edge.tolist(), strict=True))
+        known = sum(edges[key] >= 0 for key in right_way.wrong)
+        left = len(told_by_rules(right_way.wrong, right_way.wrong_edges))
         yield (
             f"wrong way, {name}: {hits / len(truth):.2f} of {len(truth)} drives told; where all drive right {known} on "
-            f"edges that the graph has, {len(right_way) - known} on others"
+            f"edges that the graph has, {len(right_way.wrong) - known} on others; {left} of them told by the rules"
         )
+        everybody = sorted({vehicle for vehicle, _, _ in truth})
+        some = frozenset(everybody[::_ONE_IN])
+        mixed = match(roads, by_moments(among_others(probes, turned, some).without(speed=speed, heading=heading)))
+        its = [one for one in truth if one[0] in some]
+        told = told_by_rules(mixed.wrong, mixed.wrong_edges)
+        before, after = (_hits(its, one) for one in (mixed.wrong, told))
+        right = [sum(one[0] in some for one in wrong) / max(len(wrong), 1) for wrong in (mixed.wrong, told)]
+        yield (
+            f"  {len(some)} of {len(set(probes.fixes.vehicles))} drive backwards, {len(its)} drives: recall "
+            f"{len(before) / len(its):.2f}, precision {right[0]:.2f} ({len(mixed.wrong)} told); with the rules "
+            f"{len(after) / len(its):.2f} and {right[1]:.2f} ({len(told)} told)"
+        )
+
+
+def _hits(truth: Sequence[tuple[str, int, int]], wrong: Sequence[tuple[str, int]]) -> list[tuple[str, int, int]]:
+    """The wrong drives that were told."""
+    told: dict[str, list[int]] = {}
+    for vehicle, at in wrong:
+        told.setdefault(vehicle, []).append(at)
+    return [
+        (vehicle, begin, end)
+        for vehicle, begin, end in truth
+        if any(begin - _BEFORE_US <= at <= end + _RULE.delay_us for at in told.get(vehicle, []))
+    ]
 
 
 def main() -> None:

@@ -11,12 +11,12 @@ from models.fleet.fences import FenceChange
 from models.fleet.fixes import Fix
 from models.fleet.messages import CarMessage, TrackerMessage, place_of
 from models.fleet.positions import SaidByFeed, VehiclePosition
-from models.fleet.travels import Travel
+from models.fleet.travels import Travel, WrongWay
 from trafficapp.feeds.declaration import Column, Current, Feed, History, Sends
 from trafficapp.feeds.rules import MakeRules, Rules
 from trafficapp.fleet.intake import car_fixes, tracker_fixes
+from trafficapp.fleet.matched_roads import CityMatchedRoads
 from trafficapp.fleet.matching import FleetRoads
-from trafficapp.fleet.road_speeds import CityRoadSpeeds
 from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, FleetRules, PartitionFleet
 from trafficapp.roads.graph.road_graph import GraphError
 from trafficapp.roads.graph.shipped import city_graph
@@ -33,12 +33,12 @@ _PLACE = (44.4985, 11.3175)
 def _make(settings: Settings) -> MakeRules:
     roads = FleetRoads(settings.roads) if settings.fleet.matching else None
 
-    travels_topic = MATCHED_SPEEDS.topic_in(settings) if settings.fleet.tells_road_speeds else None
+    roads_topic = MATCHED_ROADS.topic_in(settings)
 
     @cache
     def rules() -> FleetRules:
         limits = _limits(settings, roads) if settings.fleet.speeding else None
-        return FleetRules(settings.fleet, settings.movement, limits, roads, travels_topic)
+        return FleetRules(settings.fleet, settings.movement, limits, roads, roads_topic)
 
     # the graph is read when a partition is made, in a thread
     return lambda _, rows: PartitionFleet(rules(), rows)
@@ -53,22 +53,21 @@ def _limits(settings: Settings, roads: FleetRoads | None) -> SpeedLimits | None:
         return None
 
 
-def _make_speeds(settings: Settings) -> MakeRules:
-    def make(_: int, rows: Mapping[bytes, bytes]) -> CityRoadSpeeds:
+def _make_roads(settings: Settings) -> MakeRules:
+    def make(_: int, rows: Mapping[bytes, bytes]) -> CityMatchedRoads:
         graph = city_graph(settings.roads)
         free_flow_kmh = dict(zip(graph.edge_ids.tolist(), graph.free_flow_kmh.tolist(), strict=True))
-        fleet = settings.fleet
-        return CityRoadSpeeds(free_flow_kmh, fleet.road_speed_vehicles, settings.roads.max_speed_kmh, rows)
+        return CityMatchedRoads(settings.fleet, free_flow_kmh, settings.roads.max_speed_kmh, rows)
 
     return make
 
 
-MATCHED_SPEEDS: Rules[Travel] = Rules(
-    name="matched-speeds",
-    summary="Speeds of roads from what matched vehicles drove, for the road-speed feed.",
+MATCHED_ROADS: Rules[Travel | WrongWay] = Rules(
+    name="matched-roads",
+    summary="Speeds of roads from what matched vehicles drive, for the road-speed feed; and who drives the wrong way.",
     key="edge",
-    shape=Travel,
-    make=_make_speeds,
+    shape=Travel | WrongWay,
+    make=_make_roads,
     partitions=CITY_PARTITIONS,
 )
 
@@ -78,7 +77,7 @@ FLEET: Rules[Fix | FenceChange] = Rules(
     key="device_id",
     shape=Fix | FenceChange,
     make=_make,
-    then=lambda settings: (MATCHED_SPEEDS,) if settings.fleet.tells_road_speeds else (),
+    then=lambda settings: (MATCHED_ROADS,) if settings.fleet.matching else (),
 )
 
 CARS = Feed(

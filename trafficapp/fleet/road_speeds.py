@@ -15,7 +15,7 @@ of INRIX, by stochastic approximation (Robbins and Monro, 1951). It is never abo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
@@ -137,7 +137,7 @@ _decode_row = msgspec.msgpack.Decoder(EdgeSpeeds).decode
 
 
 class CityRoadSpeeds:
-    """All edges of the city; see `trafficapp.feeds.rules.PartitionRules`.
+    """All edges of the city.
 
     Args:
         free_flow_kmh: of each edge of the graph, by name; others are of a graph before.
@@ -158,10 +158,10 @@ class CityRoadSpeeds:
         self._waiting = {name for name, edge in self._edges.items() if edge.minutes}
         self._changed: dict[str, None] = {}
 
-    def apply(self, travel: Travel, when: When) -> Iterable[Told]:
+    def take(self, travel: Travel, when: When) -> None:
         """Take in what a vehicle drove; nothing follows before its minute is over."""
         if travel.edge not in self._free_flow_kmh:
-            return ()
+            return
         edge = self._edges.get(travel.edge)
         if edge is None:
             edge = self._edges[travel.edge] = EdgeSpeeds()
@@ -173,7 +173,6 @@ class CityRoadSpeeds:
         (minute.buses if travel.is_bus else minute.cars).add(travel)
         self._waiting.add(travel.edge)
         self._changed[travel.edge] = None
-        return ()
 
     def tick(self, clock_us: int) -> Iterator[Told]:
         """Tell the minutes that are over."""

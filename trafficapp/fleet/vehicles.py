@@ -19,8 +19,7 @@ from models.fleet.drives import TripEnd
 from models.fleet.fences import FenceChange
 from models.fleet.fixes import FEEDS, Fix, FleetFeed
 from models.fleet.positions import SaidByFeed, VehiclePosition
-from models.fleet.travels import Travel
-from models.roads.notifications import encode_notification
+from models.fleet.travels import Travel, WrongWay
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us, from_epoch_us
 from trafficapp.feeds.rules import Told, When
 from trafficapp.fleet.buses import PartitionBuses, is_bus_row
@@ -34,7 +33,6 @@ from trafficapp.movement.decimals import hundredths, tenths
 from trafficapp.movement.distance import metres_between
 from trafficapp.movement.plausibility import QUALITY_ALERTS, Movement, MovementRule, Verdict, quality_alert
 from trafficapp.settings import FleetSettings, MovementSettings
-from trafficapp.topics import NOTIFICATIONS
 
 #: Key: vehicle_id. Value: `VehiclePosition`.
 VEHICLE_POSITIONS = "vehicle-positions"
@@ -114,7 +112,7 @@ class FleetRules:
         movement: likewise.
         limits: of the roads; None where they are not known.
         roads: that fixes are matched to; None where they are not.
-        travels_topic: where it is told what vehicles drove edge by edge; None where that is not told.
+        roads_topic: where it is told what matched vehicles do on the roads; fixes are matched with this only.
     """
 
     def __init__(
@@ -123,11 +121,10 @@ class FleetRules:
         movement: MovementSettings,
         limits: Limits | None = None,
         roads: FleetRoads | None = None,
-        travels_topic: str | None = None,
+        roads_topic: str = "",
     ) -> None:
-        self.settings, self.roads = fleet, roads
-        self.travels_topic = travels_topic
-        self.travels = None if travels_topic is None else TravelRule.of(fleet)
+        self.settings, self.roads, self.roads_topic = fleet, roads, roads_topic
+        self.travels = TravelRule.of(fleet) if fleet.road_speeds else None
         self.movement = MovementRule.of(movement)
         self.drive = DriveRule.of(fleet, self.movement, limits)
         #: A drop of speed that may be harsh braking, km/h.
@@ -245,7 +242,7 @@ class PartitionFleet:
     def finish(self) -> Iterator[Told]:
         """Put the fixes of a run onto the graph together, which costs less, and tell where they are."""
         if self._buses is not None:
-            yield from self._driven(self._buses.finish())
+            yield from map(self._on_road, self._buses.finish())
         if self._matching is None or not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
@@ -259,8 +256,8 @@ class PartitionFleet:
                 road_id, edge = vehicle.edge
                 yield _record(structs.replace(position, road_id=road_id, edge=edge))
         for told in wrong_ways:
-            yield Told(NOTIFICATIONS, told.road_id.encode(), encode_notification(told))
-        yield from self._driven(travels)
+            yield self._on_road(told)
+        yield from map(self._on_road, travels)
 
     def tick(self, clock_us: int) -> Iterator[Told]:
         """End what goes on of those who were not heard for a while, and forget who was not heard for long."""
@@ -268,9 +265,9 @@ class PartitionFleet:
         if self._matching is not None:
             silent, travels = self._matching.settle(clock_us)
             self._changed.update(dict.fromkeys(silent))
-            yield from self._driven(travels)
+            yield from map(self._on_road, travels)
         if self._buses is not None:
-            yield from self._driven(self._buses.tick(clock_us))
+            yield from map(self._on_road, self._buses.tick(clock_us))
         driving, oldest_us = self._driving, clock_us - self._rules.drive.silence_us
         while driving:
             device_id, vehicle = next(iter(driving.items()))
@@ -310,11 +307,9 @@ class PartitionFleet:
         fences, self._changed_fences = self._changed_fences, {}
         yield from map(fence_row, fences.values())
 
-    def _driven(self, travels: Iterable[Travel]) -> Iterator[Told]:
-        """Tell what was driven of edges."""
-        topic = self._rules.travels_topic
-        if topic is not None:
-            yield from (Told(topic, one.edge.encode(), _encode(one)) for one in travels)
+    def _on_road(self, message: Travel | WrongWay) -> Told:
+        """What a matched vehicle does on a road, to be told."""
+        return Told(self._rules.roads_topic, message.edge.encode(), _encode(message))
 
     def _judge(self, device_id: str, vehicle: _Vehicle) -> Sequence[Told]:
         """Judge the newest place of a vehicle, since it stays as it is."""
