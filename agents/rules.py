@@ -29,7 +29,7 @@ from trafficapp.engine.telemetry import Telemetry
 from trafficapp.engine.transactions import Outgoing, TransactionalSink
 from trafficapp.feeds.clock import ClockState, SilenceClock, Tick, decode_tick, encode_tick
 from trafficapp.feeds.declaration import rules_of
-from trafficapp.feeds.rules import TICK_SECONDS, PartitionRules, ReadRules, Rules, RunRules, Told, When
+from trafficapp.feeds.rules import TICK_SECONDS, LackingRules, PartitionRules, ReadRules, Rules, RunRules, Told, When
 from trafficapp.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -161,6 +161,8 @@ class RulesSink(TransactionalSink):
         if one.unreadable:
             counted.labels(self._declared.name, "unreadable").inc(one.unreadable)
         one.taken = one.unreadable = 0
+        if isinstance(one.rules, LackingRules):
+            self._telemetry.rules_lacking.labels(self._declared.name).set(one.rules.lacking is not None)
 
 
 def _is_tick(record: ConsumerRecord) -> bool:

@@ -13,15 +13,18 @@ from models.fleet.positions import VehiclePosition
 from models.fleet.travels import Travel, WrongWay
 from tests.matching.drives import SECOND, Drive, drive, together, way_from
 from trafficapp.feeds.rules import Told, When
+from trafficapp.fleet.fleet_rules import FleetRules
 from trafficapp.fleet.matching import FleetRoads
-from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, FleetRules, PartitionFleet
+from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, PartitionFleet
 from trafficapp.matching.roads import MatchingRoads
 from trafficapp.matching.rule import MatchingRule
 from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import FleetSettings, MovementSettings, RoadSettings
 
 ON_ROADS = "on-roads"
-RULES = FleetRules(FleetSettings(), MovementSettings(), roads=FleetRoads(RoadSettings()), roads_topic=ON_ROADS)
+RULES = FleetRules(
+    FleetSettings(), MovementSettings(), roads=FleetRoads(city_graph(RoadSettings())), roads_topic=ON_ROADS
+)
 GRAPH = city_graph(RoadSettings())
 
 

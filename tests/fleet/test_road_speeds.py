@@ -17,10 +17,11 @@ from models.roads.messages import MatchedVehicles, RoadMessage, decode_road_mess
 from models.timestamps import epoch_us
 from tests.matching.drives import NOON_US, SECOND, drive, together, way_from
 from trafficapp.feeds.rules import Told, When
+from trafficapp.fleet.fleet_rules import FleetRules
 from trafficapp.fleet.matching import FleetRoads
 from trafficapp.fleet.road_speeds import CityRoadSpeeds
 from trafficapp.fleet.travels import Driving, TravelRule
-from trafficapp.fleet.vehicles import FleetRules, PartitionFleet
+from trafficapp.fleet.vehicles import PartitionFleet
 from trafficapp.matching.stretches import Stretch
 from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import FleetSettings, MovementSettings, RoadSettings
@@ -29,7 +30,7 @@ from trafficapp.topics import ROADS_RAW
 TRAVELS = "travels"
 MINUTE = 60 * SECOND
 GRAPH = city_graph(RoadSettings())
-ROADS = FleetRoads(RoadSettings())
+ROADS = FleetRoads(city_graph(RoadSettings()))
 RULES = FleetRules(FleetSettings(), MovementSettings(), roads=ROADS, roads_topic=TRAVELS)
 RULE = TravelRule.of(FleetSettings())
 FREE_FLOW = {"one": 50.0, "two": 70.0}

@@ -84,6 +84,16 @@ class RunRules(PartitionRules[_Inner], Protocol[_Inner]):
         ...
 
 
+@runtime_checkable
+class LackingRules(PartitionRules[_Inner], Protocol[_Inner]):
+    """Rules that can go on without something, and do less meanwhile."""
+
+    @property
+    def lacking(self) -> str | None:
+        """What they lack; None for nothing."""
+        ...
+
+
 #: Makes the rules of a partition, of its number, from the rows that were to be remembered.
 MakeRules: TypeAlias = Callable[[int, Mapping[bytes, bytes]], PartitionRules[Any]]
 

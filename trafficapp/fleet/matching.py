@@ -22,24 +22,20 @@ from trafficapp.matching.roads import MatchingRoads
 from trafficapp.matching.rule import MatchingRule
 from trafficapp.matching.stretches import Stretches
 from trafficapp.matching.traces import Traces
-from trafficapp.roads.graph.shipped import city_graph
-from trafficapp.settings import RoadSettings
+from trafficapp.roads.graph.road_graph import RoadGraph
 
 _NAMESPACE = UUID("0d3f5f0a-6f0b-5c0e-8a55-0b5f0d8f2b11")
 
 
 class FleetRoads:
-    """The road graph of the city, made ready for matching by the first who asks. Asking from several threads is safe.
+    """A road graph, made ready for matching by the first who asks. Asking from several threads is safe.
 
     Args:
-        settings: of the roads.
-
-    Raises:
-        GraphError: there is no such graph; the message says what is wrong.
+        graph: the graph.
     """
 
-    def __init__(self, settings: RoadSettings) -> None:
-        self.graph, self._making = city_graph(settings), Lock()
+    def __init__(self, graph: RoadGraph) -> None:
+        self.graph, self._making = graph, Lock()
         self._rule = MatchingRule()
 
     @property

@@ -153,14 +153,14 @@ class CityRoadSpeeds:
         highest_kmh: float,
         rows: Mapping[bytes, bytes],
     ) -> None:
-        self._free_flow_kmh, self._least, self._highest_kmh = free_flow_kmh, least_vehicles, highest_kmh
+        self.free_flow_kmh, self._least, self._highest_kmh = free_flow_kmh, least_vehicles, highest_kmh
         self._edges = {key.decode(): _decode_row(row) for key, row in rows.items()}
         self._waiting = {name for name, edge in self._edges.items() if edge.minutes}
         self._changed: dict[str, None] = {}
 
     def take(self, travel: Travel, when: When) -> None:
         """Take in what a vehicle drove; nothing follows before its minute is over."""
-        if travel.edge not in self._free_flow_kmh:
+        if travel.edge not in self.free_flow_kmh:
             return
         edge = self._edges.get(travel.edge)
         if edge is None:
@@ -196,7 +196,7 @@ class CityRoadSpeeds:
             yield name.encode(), _encode_row(self._edges[name])
 
     def _told(self, name: str, edge: EdgeSpeeds, time_us: int, speed: MatchedSpeed) -> Told:
-        free_flow_kmh = round(max(min(edge.free_flow_kmh, self._free_flow_kmh[name]), LEAST_FREE_FLOW_KMH), 2)
+        free_flow_kmh = round(max(min(edge.free_flow_kmh, self.free_flow_kmh[name]), LEAST_FREE_FLOW_KMH), 2)
         message = RoadMessage(
             event_id=str(uuid5(_NAMESPACE, f"{name}\n{time_us}\n{edge.told}")),
             timestamp=rfc3339(time_us),
