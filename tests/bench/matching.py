@@ -277,7 +277,8 @@ def wrong_drives(roads: MatchingRoads, probes: Probes) -> Iterator[WrongDrive]:
         its = np.flatnonzero(vehicles == vehicle)
         for part in np.split(its, np.flatnonzero(np.diff(wrong[its].astype(int))) + 1):
             if len(part) >= 4 and wrong[part[0]]:
-                yield WrongDrive(vehicle, *fixes.time_us[part[[0, -1]]].tolist(), int(edges[part[1]]))
+                begin_us, end_us = int(fixes.time_us[part[0]]), int(fixes.time_us[part[-1]])
+                yield WrongDrive(vehicle, begin_us, end_us, int(edges[part[1]]))
 
 
 class Setting(NamedTuple):
@@ -382,8 +383,8 @@ def wrong_way_lines(roads: MatchingRoads, probes: Probes) -> Iterator[str]:
         later = [one._replace(vehicle=f"{one.vehicle} later", time_us=one.time_us + hour_us) for one in right]
         first, both = (len(told_by_rules(some)) for some in (right, right + later))
         yield (
-            f"  with the rules, each alone among all others: {hits[0] / len(truth):.2f}; where all drive right {first} in "
-            f"the first hour, {both - first} in the second. On edges of which the graph lacks nothing "
+            f"  with the rules, each alone among all others: {hits[0] / len(truth):.2f}; where all drive right "
+            f"{first} in the first hour, {both - first} in the second. On edges of which the graph lacks nothing "
             f"{_hits(sound, wrong) / len(sound):.2f} of {len(sound)} without the rules, {hits[1] / len(sound):.2f} with"
         )
 
