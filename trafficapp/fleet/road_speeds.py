@@ -7,7 +7,7 @@ a speed of its own. So everything that was driven is in one speed, whenever it c
 
 How far a speed is believed follows from how many vehicles it is of (Bühlmann: Experience rating and credibility, 1967):
 n / (n + k), where k is how much vehicles on a road differ from each other, over how much the road differs from itself
-(variances). On Bologna's probes k is 1.7 for a minute, and 3.6 for five.
+(variances). On Bologna's probes k is 1.7 for a minute (`tests.bench.matching`).
 
 What free flow is on a road, signals included, is learnt: the 85th percentile of its speeds, as for the reference speeds
 of INRIX, by stochastic approximation (Robbins and Monro, 1951). It is never above what the graph has.

@@ -19,7 +19,7 @@ def test_few_vehicles_are_predicted_from_and_raise_nothing() -> None:
     jam = {"jam_factor": 9.5}
     assert town.tell(0, 4, **of_vehicles(2), **jam) == []
     assert [(one.current_speed, one.source) for one in town.predictions(0)] == [(4.0, "last_value")]
-    assert [notice.alert_type for notice in town.tell(1, 4, **of_vehicles(3), **jam)] == ["severe_traffic"]
+    assert "severe_traffic" in [notice.alert_type for notice in town.tell(1, 4, **of_vehicles(3), **jam)]
 
 
 def test_the_feeds_speed_counts_on_its_edges_while_it_measures() -> None:
