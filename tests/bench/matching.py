@@ -240,7 +240,7 @@ def road_speed_lines(roads: MatchingRoads, setting: Setting) -> Iterator[str]:
     yield f"speeds of an edge and minute, {setting.name}: {len(travels):,} travels; mean and mean absolute error by "
     yield f"vehicles, km/h: {told}"
     within, between = variances(travels)
-    yield f"variance of vehicles on an edge in a minute {within:.1f}, of an edge about its own mean {between:.1f} km²/h²"
+    yield f"variances, km²/h²: of vehicles on an edge in a minute {within:.1f}, of an edge about its mean {between:.1f}"
 
 
 def variances(travels: Sequence[Travel]) -> tuple[float, float]:
@@ -249,22 +249,24 @@ def variances(travels: Sequence[Travel]) -> tuple[float, float]:
     By analysis of variance of minutes with two vehicles or more, of edges with three such minutes or more.
     """
     sums = defaultdict[tuple[str, int, str], list[float]](lambda: [0.0, 0.0])
-    for one in travels:
-        its = sums[one.edge, one.time_us // _MINUTE_US, one.vehicle]
-        its[0] += one.metres
-        its[1] += one.seconds
+    for travel in travels:
+        its = sums[travel.edge, travel.time_us // _MINUTE_US, travel.vehicle]
+        its[0] += travel.metres
+        its[1] += travel.seconds
     speeds = defaultdict[str, dict[int, list[float]]](lambda: defaultdict(list))
     for (edge, minute, _), (metres, seconds) in sums.items():
         speeds[edge][minute].append(metres / seconds * 3.6)
-    edges = [[np.array(some) for some in its.values() if len(some) > 1] for its in speeds.values()]
-    groups = [group for its in edges for group in its]
-    within = sum(float(((one - one.mean()) ** 2).sum()) for one in groups) / sum(len(one) - 1 for one in groups)
+    edges = [[np.array(some) for some in minutes.values() if len(some) > 1] for minutes in speeds.values()]
+    groups = [group for edge_groups in edges for group in edge_groups]
+    squares = sum(float(((group - group.mean()) ** 2).sum()) for group in groups)
+    within = squares / sum(len(group) - 1 for group in groups)
     apart = weight = 0.0
-    for its in edges:
-        if len(its) > 2:
-            count, mean = sum(map(len, its)), float(np.concatenate(its).mean())
-            apart += sum(len(one) * (float(one.mean()) - mean) ** 2 for one in its) - (len(its) - 1) * within
-            weight += count - sum(len(one) ** 2 for one in its) / count
+    for edge_groups in edges:
+        if len(edge_groups) > 2:
+            sizes, mean = np.array([len(group) for group in edge_groups]), float(np.concatenate(edge_groups).mean())
+            apart += sum(len(group) * (float(group.mean()) - mean) ** 2 for group in edge_groups)
+            apart -= (len(edge_groups) - 1) * within
+            weight += float(sizes.sum() - (sizes**2).sum() / sizes.sum())
     return within, apart / weight
 
 
