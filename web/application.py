@@ -95,7 +95,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     )
     pings = Tasks()
     health = HealthCheck(
-        {"kafka": context.kafka_up, "postgres": context.database.is_up, "redis": _redis_up(context.redis)}, telemetry
+        {"kafka": context.kafka_up, "postgres": context.reserved.is_up, "redis": _redis_up(context.redis)}, telemetry
     )
 
     async def exposition(request: web.Request) -> web.Response:
