@@ -1,8 +1,8 @@
 """One hostile client beside fifty honest ones: ``python -m tests.verification.load``.
 
 A worker with months of history is asked by honest clients, alone first and then beside one who asks for all that is
-costly as often as he can: long analytics in zones between the hours, comparisons, reports, exports, whole histories, wrong
-keys, large bodies. Every client has an address of its own, which a trusted proxy would name. It must hold that
+costly as often as he can: long analytics in zones between the hours, comparisons, reports, exports, whole histories,
+wrong keys, large bodies. Every client has an address of its own, which a trusted proxy would name. It must hold that
 
 - the honest ones' 99th percentile is at most twice that without him, and none of them is refused or fails;
 - ``/health`` says at every look within 250 ms that everything is well, and administration answers;
@@ -51,8 +51,8 @@ _SETTINGS = {
 }
 _FILL = f"""
     INSERT INTO {{table}} (bucket_start, camera_id, {", ".join(SUMS)})
-    SELECT t, 'cam_' || lpad(n::text, 3, '0'), {{windows}}, 10 * {{windows}}, {{windows}}, 4000 * {{windows}}, {{windows}},
-           300000 * {{windows}}, 0, 0, {{windows}}, {{windows}}
+    SELECT t, 'cam_' || lpad(n::text, 3, '0'), {{windows}}, 10 * {{windows}}, {{windows}}, 4000 * {{windows}},
+           {{windows}}, 300000 * {{windows}}, 0, 0, {{windows}}, {{windows}}
     FROM generate_series($1::timestamptz, $2::timestamptz - {{step}}, {{step}}) AS t, generate_series(1, $3) AS n
     ON CONFLICT DO NOTHING
 """  # noqa: S608 - put together from constants
