@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import pytest
 
@@ -141,10 +141,7 @@ async def test_waiting_ends(make: Callable[..., Visits]) -> None:
 async def test_nobody_waits_where_nobody_may() -> None:
     turns = Turns("files", 2, 2)
 
-    async def held(client: str) -> Awaitable[None]:
-        return await turns.turn(client).__aenter__()
-
-    await held("a")
-    await held("a")
-    with pytest.raises(ProblemError):
-        await held("b")
+    async with turns.turn("a"), turns.turn("a"):
+        with pytest.raises(ProblemError):
+            async with turns.turn("b"):
+                pytest.fail("it was nobody's turn")
