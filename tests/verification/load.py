@@ -57,7 +57,7 @@ _FILL = f"""
     ON CONFLICT DO NOTHING
 """  # noqa: S608 - put together from constants
 _CAMERAS = """
-    INSERT INTO cameras (camera_id, name, latitude, longitude, registered_at)
+    INSERT INTO cameras (camera_id, name, latitude, longitude, last_seen)
     SELECT 'cam_' || lpad(n::text, 3, '0'), 'Camera ' || n, 44.46 + n * 0.001, 11.28 + n * 0.001, now()
     FROM generate_series(1, $1) AS n ON CONFLICT DO NOTHING
 """

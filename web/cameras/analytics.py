@@ -13,7 +13,7 @@ from msgspec import Struct
 from models.cameras.analytics import AnalyticsComparison, AnalyticsMetrics, TrendHour, encode_analytics
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.analytics import figures
-from trafficapp.analytics.local_hours import UnknownZone, slot_minutes, time_zone
+from trafficapp.analytics.local_hours import UnknownZone, is_between_hours, slot_minutes, time_zone
 from trafficapp.reports.rendering import ReportFailed, render
 from trafficapp.reports.report import Report
 from trafficapp.stores.cameras.analytics_queries import Answer, range_sums
@@ -125,7 +125,7 @@ class Analytics:
         await context.registry.need()
         cameras = await context.registry.choose(zone)
         try:
-            minutes = _slot_minutes(context, clock, start, end)
+            minutes = await asyncio.to_thread(_slot_minutes, context, clock, start, end)
             return await context.costly.ask(
                 lambda pool: range_sums(pool, self._memory, start, end, minutes, cameras), ANSWER_WITHIN_SECONDS
             )
@@ -143,7 +143,7 @@ def _rows_of(context: WebContext, start: datetime, end: datetime, clock: tzinfo)
     """Rows of a range: an hour of each camera, or each minute of it where clocks are between the hours."""
     cameras = len(context.registry.cameras)
     hours = rows_within(start, end, timedelta(hours=1), cameras)
-    if _slot_minutes(context, clock, start, end) == 60:
+    if not is_between_hours(clock, start, end):
         return hours
     kept = timedelta(days=context.settings.retention.metrics_days)
     return hours + rows_within(max(start, end - kept), end, timedelta(minutes=1), cameras)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
 from aiohttp import web
 
 from models.roads.trends import RoadTrends, encode_road_trends
-from trafficapp.analytics.local_hours import slot_minutes, time_zone
+from trafficapp.analytics.local_hours import is_between_hours, slot_minutes, time_zone
 from trafficapp.analytics.road_trends import (
     by_local_hour,
     congested_road,
@@ -56,7 +57,7 @@ async def trends(request: web.Request, query: TrendsQuery) -> web.Response:
         raise ProblemError(HTTPStatus.BAD_REQUEST, f"from from to to may be {MAX_SPAN.days} days at most")
     zone = time_zone(roads.zone)
     try:
-        minutes = _slot_minutes(context, span)
+        minutes = await asyncio.to_thread(_slot_minutes, context, span)
         found = await context.costly.ask(
             lambda pool: road_trends(pool, span.since, span.until, minutes, query.road_id), _ANSWER_WITHIN_SECONDS
         )
@@ -81,7 +82,7 @@ def _slot_minutes(context: WebContext, span: Span) -> int:
 def _price(context: WebContext, query: TrendsQuery) -> float:
     """Rows: a day of each road, or every observation where the city's clock is between the hours."""
     span, roads = query.span(DEFAULT_SPAN), _MANY_ROADS if query.road_id is None else 1
-    if _slot_minutes(context, span) == 60:
+    if not is_between_hours(time_zone(context.settings.roads.zone), span.since, span.until):
         return rows_within(span.since, span.until, timedelta(days=1), roads)
     kept = timedelta(days=context.settings.retention.roads_days)
     return rows_within(max(span.since, span.until - kept), span.until, timedelta(minutes=1), roads)

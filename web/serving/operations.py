@@ -21,6 +21,7 @@ from web.auth.access import Access, authorise
 from web.guards.costs import client_of
 from web.serving import shapes
 from web.serving.context import CONTEXT, WebContext
+from web.serving.limits import LIMITER
 
 #: Administration and health wait for nobody.
 _NEVER_WAIT = frozenset({Access.OPEN, Access.ADMINISTER})
@@ -143,6 +144,9 @@ class Operation:
             parts["query"] = shapes.from_query(request, self.query_shape)
         if self.body_shape is not None:
             parts["body"] = await shapes.from_body(request, self.body_shape)
+        rows = getattr(parts.get("query"), "limit", None)
+        if isinstance(rows, int) and not self.streamed:
+            request.config_dict[LIMITER].spend_on_rows(client_of(request), rows)
         async with self._turn(request, parts.get("query")):
             return await self.view(request, **parts)
 

@@ -172,8 +172,13 @@ class DaysInMemory:
         bounds = (_midnight(batch[0]), _midnight(batch[-1]) + timedelta(days=1))
         hours = {row["day"]: row for row in await connection.fetch(_HOURS, *bounds, self.names)}
         alerts = {row["day"]: row for row in await connection.fetch(_ALERTS, *bounds, self.names, SEVERITIES)}
+        loaded: dict[date, DaySums] = {}
         for day in batch:
-            self._days[day] = _day(changes.get(day), hours.get(day), alerts.get(day))
+            loaded[day] = _day(changes.get(day), hours.get(day), alerts.get(day))
+            # many days of many cameras take a while, in which others are answered
+            await asyncio.sleep(0)
+        # at once: whoever forgets days meanwhile forgets none of these
+        self._days.update(loaded)
 
     def _forget_beyond(self, asked_for: int) -> None:
         taken = sum(day.bytes for day in self._days.values())
