@@ -48,7 +48,7 @@ class Visit:
     async def settled(self) -> None:
         await self.page.wait_for_selector("main[data-room] h1", state="attached")
         # a function to wait for would be made of a text, which the policy does not allow
-        waiting = self.page.locator("[aria-busy=true], .map-said")
+        waiting = self.page.locator("[aria-busy=true]")
         await expect(waiting).to_have_count(0, timeout=_SETTLED_WITHIN_MS)
 
     async def text(self, selector: str) -> str:
