@@ -96,8 +96,15 @@ class Analytics:
         """A report on a range of time, to print."""
         context, clock = request.app[CONTEXT], _clock(query.tz)
         answer = await self._sums(context, *_range(query), clock, query.zone)
-        words = {"tz": query.tz, "zone": query.zone, "segment": context.registry.segment}
-        report = await asyncio.to_thread(report_of, answer.sums, clock, **words, generated_at=datetime.now(UTC))
+        report = await asyncio.to_thread(
+            report_of,
+            answer.sums,
+            clock,
+            tz=query.tz,
+            zone=query.zone,
+            segment=context.registry.segment,
+            generated_at=datetime.now(UTC),
+        )
         try:
             async with context.costs.reports.turn(client_of(request)):
                 document = await render(report)

@@ -4,7 +4,7 @@ import { html, useEffect, useRef, useState } from "../vendor/preact.mjs";
 import { onColours } from "../components/colours.js";
 import { Icon } from "../shell/icons.js";
 import { cameras, camerasSource, registered } from "../live/cameras.js";
-import { edges, roads, roadsSource } from "../live/roads.js";
+import { edges, roads, roadsSource, told } from "../live/roads.js";
 import { settings } from "../live/settings.js";
 import { vehiclesSource, version } from "../live/vehicles.js";
 import { now } from "../shell/times.js";
@@ -29,38 +29,46 @@ import { VehiclesLayer } from "./vehicles_layer.js";
 export function CityMap(props) {
   const place = useRef(null);
   const [drawn, setDrawn] = useState(null);
+  const [generation, setGeneration] = useState(0);
+  const looked = useRef(props.view);
+  const [ready, setReady] = useState(false);
   const latest = useRef(props);
   latest.current = props;
   useEffect(() => {
     if (!canDraw()) return undefined;
-    const map = makeMap(place.current, props.view);
+    const map = makeMap(place.current, looked.current);
     const watch = new ResizeObserver(() => map.resize());
     watch.observe(place.current);
     let parts = null;
     let unwatch = () => {};
     map.on("load", () => {
-      parts = makeParts(map, latest);
+      parts = makeParts(map, latest, Boolean(looked.current));
       unwatch = onColours(() => {
         map.setPaintProperty("ground", "background-color", getComputedStyle(place.current).backgroundColor);
         for (const part of Object.values(parts)) part.recolour?.();
       });
       setDrawn(parts);
     });
+    map.on("moveend", () => { looked.current = { ...map.getCenter(), zoom: map.getZoom() }; });
+    map.on("sourcedata", ({ sourceId, isSourceLoaded }) => { if (sourceId === "roads" && isSourceLoaded && edges.peek()) setReady(true); });
+    // the graphics card took everything away: what it gives back is empty
+    map.on("webglcontextrestored", () => setGeneration((before) => before + 1));
     map.on("error", ({ error }) => console.warn(`map: ${error?.message}`));
     const ends = [roadsSource.use(), camerasSource.use(), vehiclesSource.use()];
     return () => {
       for (const end of ends) end();
       watch.disconnect();
       unwatch();
+      setDrawn(null);
       map.remove();
     };
-  }, []);
+  }, [generation]);
   useParts(drawn, props);
   if (!canDraw()) return html`<div class="map-place"><p class="map-said">${t("map.cannot")}</p></div>`;
   const map = drawn?.map;
   return html`<div class="map-place" data-pick=${props.cursor ?? ""}>
     <div class="map-canvas" ref=${place} role="application" aria-roledescription=${t("map.map")} aria-label=${props.label}></div>
-    ${!drawn && html`<p class="map-said" role="status">${t("shell.loading")}</p>`}
+    <${MapSays} ready=${drawn && ready} />
     <div class="map-buttons" role="group" aria-label=${t("map.zoom")}>
       <button type="button" class="icon-button" aria-label=${t("map.zoom.in")} onClick=${() => map?.zoomIn()}><${Icon} name="plus" /></button>
       <button type="button" class="icon-button" aria-label=${t("map.zoom.out")} onClick=${() => map?.zoomOut()}><${Icon} name="minus" /></button>
@@ -70,14 +78,21 @@ export function CityMap(props) {
   </div>`;
 }
 
-function makeParts(map, latest) {
+/** Until there are roads to see: that they come, or why they do not. */
+function MapSays({ ready }) {
+  const { body, problem } = told.value.network ?? {};
+  if (body === null && problem) return html`<p class="map-said" role="status">${problem.status === 404 ? t("roads.graph.none") : t("shell.problem", { why: problem.message })}</p>`;
+  return ready ? null : html`<p class="map-said" role="status" aria-busy="true">${t("shell.loading")}</p>`;
+}
+
+function makeParts(map, latest, fitted) {
   const roadsLayer = new RoadsLayer(map);
   const routes = new RouteLayer(map);
   const areas = new AreasLayer(map);
   const camerasLayer = new CamerasLayer(map);
   const vehiclesLayer = new VehiclesLayer(map);
   const markers = new Markers(map, (kind, id) => latest.current.onPick?.({ kind, id }));
-  const parts = { map, roadsLayer, routes, areas, camerasLayer, vehiclesLayer, markers, fitted: Boolean(latest.current.view) };
+  const parts = { map, roadsLayer, routes, areas, camerasLayer, vehiclesLayer, markers, fitted };
   parts.fitAll = () => {
     const bounds = boundsOf((edges.peek() ?? []).flatMap((edge) => edge.coordinates)) ?? cityBounds();
     if (bounds) map.fitBounds(bounds, { padding: 30, duration: 0 });
