@@ -49,6 +49,21 @@ def ids_of_number(number: int) -> tuple[UUID, UUID]:
     return UUID(int=first), UUID(int=first | (1 << _FIRST_SHIFT) - 1)
 
 
+class AlertComment(Struct, frozen=True, kw_only=True):
+    """What somebody wrote about an alert.
+
+    Attributes:
+        id: comments of an alert are in order of it.
+        commented_at: RFC 3339 UTC.
+    """
+
+    id: int
+    alert_id: str
+    commented_at: str
+    commented_by: str
+    comment: str
+
+
 class AlertEvent(Struct, frozen=True, kw_only=True):
     """One step in the life of an alert, with everything known of the alert by then: topic ``traffic.alerts``.
 

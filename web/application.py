@@ -13,7 +13,9 @@ from redis.asyncio import Redis
 from trafficapp.incidents.feeds import INCIDENT_STEPS
 from trafficapp.topics import live_vehicles
 from web import administration
+from web.administration.system import Presence
 from web.alerts import actions as alert_actions
+from web.alerts import comments as alert_comments
 from web.alerts import export as alert_export
 from web.alerts import views as alerts
 from web.areas import views as areas
@@ -21,6 +23,7 @@ from web.areas.ingest import AreaIngest
 from web.auth.access import AUTHORITY, Access, Authority, warn_of_public_reads
 from web.cameras import analytics, current, dashboard, history, maps
 from web.cameras import predictions as camera_predictions
+from web.city import places, replay
 from web.city.realtime import Realtime
 from web.city.views import CityViews
 from web.dashboard import pages
@@ -96,6 +99,9 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *(views.clients for views in feed_views),
     )
     pings = Tasks()
+    presence = Presence(
+        settings, telemetry, context.redis, context.is_ready, lambda: sum(clients.count for clients in socket_clients)
+    )
     health = HealthCheck(
         {"kafka": context.kafka_up, "postgres": context.database.is_up, "redis": _redis_up(context.redis)}, telemetry
     )
@@ -117,6 +123,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         realtime.start()
         pings.start(*(clients.keep_awake() for clients in socket_clients))
         context.registry.start()
+        presence.start()
 
     async def close_sockets(_: web.Application) -> None:
         await asyncio.gather(feed.stop(), events.stop(), road_notices.stop(), planning.stop(), incidents.stop())
@@ -127,6 +134,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
 
     async def close_clients(_: web.Application) -> None:
         # Faust cleans up twice
+        await presence.stop()
         await context.registry.stop()
         await route_cache.stop()
         await health.stop()
@@ -144,6 +152,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *alert_export.operations(),  # before alerts: its path looks like an id there
         *alerts.operations(),
         *alert_actions.operations(),
+        *alert_comments.operations(),
         *administration.operations(),
         *dashboard.operations(),
         *dashboard_settings.operations(),
@@ -169,6 +178,8 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *weather_history.operations(),
         *transit_vehicles.operations(),
         *CityViews(lambda: sum(clients.count for clients in socket_clients)).operations(),
+        *replay.operations(),
+        *places.operations(),
         *still_snapshots.operations(),
         *health.operations(),
         Operation("GET /metrics", exposition, Tag.OPERATION, access=Access.OPEN, content_type="text/plain"),

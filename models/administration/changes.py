@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from models.alerts import SEVERITIES
+from models.cameras.window_rows import Level
 
 #: Postgres keeps no NUL characters.
 Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
@@ -169,6 +170,36 @@ class ThresholdsInForce(Struct, frozen=True, kw_only=True):
     effective_from: str | None
     set_by: str | None
     set_at: str | None
+
+
+class LevelChange(Struct, frozen=True, kw_only=True):
+    """A camera that would have another level.
+
+    Attributes:
+        congestion_score: of its newest window.
+        congestion_level: that it has.
+        would_be: that it would have.
+    """
+
+    camera_id: str
+    congestion_score: float
+    congestion_level: Level
+    would_be: Level
+
+
+class ThresholdPreview(Struct, frozen=True, kw_only=True):
+    """What other thresholds would change, as of the newest windows.
+
+    Attributes:
+        cameras: that have a score now.
+        now, then: how many cameras have each level, and would have.
+        changes: cameras whose level would change, by camera_id.
+    """
+
+    cameras: int
+    now: dict[Level, int]
+    then: dict[Level, int]
+    changes: list[LevelChange]
 
 
 # JSON Schema knows no flag for this; in Python "$" is before a newline at the end, too

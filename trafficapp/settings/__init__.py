@@ -35,6 +35,7 @@ from trafficapp.settings.geocoding import GeocodingSettings as GeocodingSettings
 from trafficapp.settings.incidents import IncidentSettings as IncidentSettings
 from trafficapp.settings.lake import LakeSettings as LakeSettings
 from trafficapp.settings.movement import MovementSettings as MovementSettings
+from trafficapp.settings.reports import ReportSettings as ReportSettings
 from trafficapp.settings.riders import RiderSettings as RiderSettings
 from trafficapp.settings.roads import ForecastSettings as ForecastSettings
 from trafficapp.settings.roads import HereSettings as HereSettings
@@ -430,6 +431,7 @@ class Settings(BaseSettings):
     transit: TransitSettings = Field(default_factory=TransitSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     backup: BackupSettings = Field(default_factory=BackupSettings)
+    reports: ReportSettings = Field(default_factory=ReportSettings)
     geocoding: GeocodingSettings = Field(default_factory=GeocodingSettings)
     clickhouse: ClickHouseSettings = Field(default_factory=ClickHouseSettings)
     lake: LakeSettings = Field(default_factory=LakeSettings)

@@ -166,6 +166,12 @@ async def authorise_private(request: web.Request) -> None:
     await authorise(request, Access.OPERATE if knows_tokens else Access.READ)
 
 
+async def may_know_private(request: web.Request) -> bool:
+    """Whether a caller may know what is private, which a view leaves out for others."""
+    caller = await identify(request, Access.READ)
+    return not request.config_dict[AUTHORITY].knows_tokens or caller.role >= LEAST_ROLE[Access.OPERATE]
+
+
 def warn_of_public_reads(settings: Settings) -> None:
     """Say it aloud when everybody on the network may read."""
     if not settings.auth.public_reads or _is_loopback(settings.web.host):
