@@ -7,6 +7,8 @@ export const ROOMS = [
   { id: "roads", icon: "road", load: () => import("../roads/room.js") },
   { id: "routes", icon: "route", load: () => import("../routes/room.js") },
   { id: "alerts", icon: "bell", load: () => import("../alerts/room.js") },
+  { id: "incidents", icon: "warning", feed: "incidents", load: () => import("../incidents/room.js") },
+  { id: "administration", icon: "people", load: () => import("../administration/room.js") },
 ];
 
 export const roomOf = (id) => ROOMS.find((room) => room.id === id) ?? ROOMS[0];
