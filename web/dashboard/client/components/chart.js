@@ -36,7 +36,7 @@ export function Chart({ label, times, lines, unit = "", height = 190, from = 0, 
 
 function options(lines, unit, height, width, from, to) {
   const axis = { stroke: () => colourOf("--dim"), grid: { stroke: () => colourOf("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
-  const series = [{ value: (_, at) => (at === null ? "–" : `${timeText(at * 1000)} ${zoneText()}`) }];
+  const series = [{ label: "", value: (_, at) => (at === null ? "–" : `${timeText(at * 1000)} ${zoneText()}`) }];
   const bands = [];
   for (const { label, colour, digits = 0, band, dashed } of lines) {
     const value = (_, number) => (number === null || number === undefined ? "–" : `${number.toLocaleString(locale(), { maximumFractionDigits: digits })} ${unit}`);
@@ -44,7 +44,7 @@ function options(lines, unit, height, width, from, to) {
     if (!band) continue;
     const at = series.length;
     bands.push({ series: [at + 1, at], fill: () => `color-mix(in srgb, ${colourOf(colour)} 18%, transparent)` });
-    for (const end of ["min", "max"]) series.push({ label: `${label} ${end}`, value, width: 0, points: { show: false } });
+    for (const end of ["≥", "≤"]) series.push({ label: end, value, width: 0, stroke: () => colourOf("--dim"), points: { show: false } });
   }
   return {
     width: Math.max(200, width),

@@ -1,20 +1,20 @@
 // A table whose columns sort, for figures and as the words of a map.
 
-import { html, useState } from "../vendor/preact.mjs";
+import { html, useMemo, useState } from "../vendor/preact.mjs";
 import { t } from "../texts/index.js";
 
 const STEP = 60;
 
 /**
  * @param props.columns `{key, title, value(row) for order, cell(row), number}`; the first is the row's heading.
- * @param props.rows any; `keyOf(row)` is its key.
+ * @param props.rows any, the same array as long as nothing changed; `keyOf(row)` is its key.
  * @param props.order `{key, down}` at the begin; without it rows stay as they come.
  */
 export function Table({ caption, columns, rows, keyOf, order, chosen, label, limit = STEP }) {
   const [sorting, setSorting] = useState(order ?? null);
   const [shown, setShown] = useState(limit);
   const column = sorting && columns.find(({ key }) => key === sorting.key);
-  const listed = column ? [...rows].sort((a, b) => compare(column.value(a), column.value(b)) * (sorting.down ? -1 : 1) || compare(keyOf(a), keyOf(b))) : rows;
+  const listed = useMemo(() => (column ? inOrder(rows, column, sorting.down, keyOf) : rows), [rows, sorting?.key, sorting?.down]);
   const turn = (key, number) => setSorting((before) => ({ key, down: before?.key === key ? !before.down : Boolean(number) }));
   return html`<div class="sideways" role="region" tabindex="0" aria-label=${caption ?? label}>
     <table>
@@ -33,10 +33,20 @@ export function Table({ caption, columns, rows, keyOf, order, chosen, label, lim
   </div>`;
 }
 
-/** Numbers before texts; what is not known last. */
+const collator = new Intl.Collator(undefined, { numeric: true });
+const isMissing = (value) => value === null || value === undefined || Number.isNaN(value);
+
+/** What is not known comes last, whichever way. */
+function inOrder(rows, column, down, keyOf) {
+  const keyed = rows.map((row) => [column.value(row), keyOf(row), row]);
+  keyed.sort(([a, first], [b, second]) => {
+    if (isMissing(a) || isMissing(b)) return isMissing(a) - isMissing(b) || compare(first, second);
+    return compare(a, b) * (down ? -1 : 1) || compare(first, second);
+  });
+  return keyed.map(([, , row]) => row);
+}
+
 function compare(a, b) {
-  const missing = (value) => value === null || value === undefined || Number.isNaN(value);
-  if (missing(a) || missing(b)) return missing(a) - missing(b);
   if (typeof a === "number" && typeof b === "number") return a - b;
-  return String(a).localeCompare(String(b), undefined, { numeric: true });
+  return collator.compare(String(a), String(b));
 }

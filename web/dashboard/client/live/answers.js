@@ -6,6 +6,7 @@ import { ask, askAll, identity, Problem } from "./api.js";
 
 const SLOWEST_MS = 60_000;
 const KEPT_MS = 20_000;
+const RETRY_MS = 5000;
 const shared = new Map();
 
 /** A question; `answer.value` is `{body, at, problem}`: body null before the first answer, at its time (ms), problem of the last try or null. */
@@ -49,9 +50,10 @@ export class Question {
     }
     if (turn !== this.turn) return;
     this.pauseMs = problem ? Math.min(this.pauseMs * 1.5, Math.max(SLOWEST_MS, this.everyMs)) : this.everyMs;
-    if (Number.isFinite(this.pauseMs)) this.next = setTimeout(() => { if (!document.hidden) this.now(); }, this.pauseMs);
-    else if (problem) this.next = setTimeout(() => this.now(), 5000);
+    // who watches the answer may have it asked sooner
     this.answer.value = problem ? { ...this.answer.peek(), problem } : { body, at: Date.now(), problem: null };
+    if (Number.isFinite(this.pauseMs)) this.next = setTimeout(() => { if (!document.hidden) this.now(); }, this.pauseMs);
+    else if (problem) this.next = setTimeout(() => this.now(), RETRY_MS);
   }
 }
 

@@ -9,6 +9,7 @@ import { noteFigure } from "./servers.js";
 
 export const SPARK_WINDOWS = 60;
 export const SILENT_AFTER_MS = 30_000;
+const GATHER_MS = 250;
 
 /** By id: `{id, row, start, end (ms), changedAt, windows: Map(start → vehicle_count)}`; null before they were told. */
 export const cameras = signal(null);
@@ -23,7 +24,7 @@ function publish() {
   waiting ??= setTimeout(() => {
     waiting = null;
     cameras.value = new Map(records);
-  }, 100);
+  }, GATHER_MS);
 }
 
 export function takeRows(rows) {

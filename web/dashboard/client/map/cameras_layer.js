@@ -13,7 +13,7 @@ function picture(level, silent) {
   const ratio = 2;
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = SIZE * ratio;
-  const pen = canvas.getContext("2d");
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
   pen.scale(ratio, ratio);
   const colour = colourOf(`--${level.toLowerCase()}-fill`);
   pen.beginPath();
@@ -59,16 +59,20 @@ export class CamerasLayer {
   }
 
   setCameras(cameras, registered, now) {
-    this.ids = [];
+    const ids = [];
     const features = [];
     for (const camera of cameras.values()) {
       const place = registered.get(camera.id);
       if (!Number.isFinite(place?.lat)) continue;
       const level = camera.row.congestion_level;
       const properties = { picture: `${level}${isSilent(camera, now) ? "-silent" : ""}`, rank: BARS[level] };
-      features.push({ type: "Feature", id: this.ids.length, geometry: { type: "Point", coordinates: [place.lng, place.lat] }, properties });
-      this.ids.push(camera.id);
+      features.push({ type: "Feature", id: ids.length, geometry: { type: "Point", coordinates: [place.lng, place.lat] }, properties });
+      ids.push(camera.id);
     }
+    // windows come all the time, other pictures seldom
+    const shown = JSON.stringify(features);
+    if (shown === this.shown) return;
+    Object.assign(this, { ids, shown });
     this.map.getSource(SOURCE).setData({ type: "FeatureCollection", features });
   }
 

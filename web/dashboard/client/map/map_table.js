@@ -1,6 +1,6 @@
 // The same as on the map, as tables: for who does not see it, and for who wants the figures.
 
-import { html } from "../vendor/preact.mjs";
+import { html, useMemo } from "../vendor/preact.mjs";
 import { cameras, registered } from "../live/cameras.js";
 import { roads } from "../live/roads.js";
 import { vehicles, version } from "../live/vehicles.js";
@@ -9,6 +9,7 @@ import { Panel } from "../components/panel.js";
 import { Table } from "../components/table.js";
 import { Flow, Level, Severity } from "../components/words.js";
 import { speedAt, stepAt } from "../roads/flow.js";
+import { language } from "../shell/preferences.js";
 import { setParams } from "../shell/route.js";
 import { Age } from "../shell/times.js";
 import { t, wordOf } from "../texts/index.js";
@@ -35,7 +36,6 @@ function tableOf(which, { answers, horizon, zones, surge }) {
     ]];
   }
   if (which === "cars" || which === "transit") {
-    version.value;
     const shown = [...vehicles.values()].filter((vehicle) => (vehicle.kind === "car") === (which === "cars"));
     return [shown.map((vehicle) => ({ ...vehicle, latitude: vehicle.lat, longitude: vehicle.lng })), (vehicle) => vehicle.id, [
       { key: "id", title: t("map.vehicle"), value: (vehicle) => vehicle.id, cell: (vehicle) => pick("vehicle", vehicle.id, vehicle.id) },
@@ -77,7 +77,9 @@ export function MapTable({ which, ...what }) {
   const chosen = KINDS.includes(which) ? which : "roads";
   const tools = html`<label class="labelled">${t("map.table.which")}
     <select class="field" value=${chosen} onChange=${(event) => setParams({ table: event.target.value })}>${KINDS.map((kind) => html`<option value=${kind} selected=${kind === chosen}>${t(`map.layer.${kind}`)}</option>`)}</select></label>`;
-  const [rows, keyOf, columns] = tableOf(chosen, what);
+  const { answers, horizon, zones, surge } = what;
+  const of = { roads: roads.value, cameras: cameras.value, cars: version.value, transit: version.value, zones, surge }[chosen] ?? answers[chosen]?.body;
+  const [rows, keyOf, columns] = useMemo(() => tableOf(chosen, what), [chosen, of, horizon, language.value]);
   return html`<${Panel} title=${t("map.as.table")} tools=${tools} empty=${rows.length === 0 && t("shell.nothing")}>
     <${Table} key=${chosen} label=${t(`map.layer.${chosen}`)} columns=${columns} rows=${rows} keyOf=${keyOf} limit=${12} order=${{ key: columns[1].key, down: Boolean(columns[1].number) || chosen === "roads" || chosen === "cameras" }} />
   <//>`;

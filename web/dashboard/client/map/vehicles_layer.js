@@ -7,6 +7,8 @@ import { isStale, vehicles } from "../live/vehicles.js";
 const FLOATS = 9;
 const LONGEST_MOVE_S = 6;
 const FRAME_MS = 40;
+/** Where frames take long, so many times as long is left to everything else. */
+const REST = 4;
 const KINDS = ["car", "bus", "rail"];
 
 const VERTEX = `#version 300 es
@@ -58,9 +60,9 @@ export class VehiclesLayer {
   renderingMode = "2d";
 
   constructor(map) {
-    Object.assign(this, { map, count: 0, shown: { car: true, bus: true, rail: true }, data: new Float32Array(0), origin: null, movingUntil: 0 });
+    Object.assign(this, { map, count: 0, shown: { car: true, bus: true, rail: true }, data: new Float32Array(0), origin: null, movingUntil: 0, took: 0, askedAt: null, nextFrame: null });
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
-    map.addLayer(this);
+    map.addLayer(this, "cameras");
     this.recolour();
   }
 
@@ -88,6 +90,10 @@ export class VehiclesLayer {
     this.grey = channelsOf("--dim");
     this.ground = channelsOf("--casing");
     this.map.triggerRepaint();
+  }
+
+  onRemove() {
+    clearTimeout(this.nextFrame);
   }
 
   /** Writes the buffer from what is known; called when that changed. */
@@ -146,7 +152,19 @@ export class VehiclesLayer {
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     gl.drawArrays(gl.POINTS, 0, this.count);
     gl.bindVertexArray(null);
-    if (now < this.movingUntil && !this.still.matches) this.nextFrame ??= setTimeout(() => { this.nextFrame = null; this.map.triggerRepaint(); }, FRAME_MS);
+    this.goOn(now);
+  }
+
+  /** Asks for the next frame while something moves; the slower the last one came, the later. */
+  goOn(now) {
+    if (this.askedAt) this.took = now - this.askedAt;
+    this.askedAt = null;
+    if (now > this.movingUntil || this.still.matches) return;
+    this.nextFrame ??= setTimeout(() => {
+      this.nextFrame = null;
+      this.askedAt = performance.now();
+      this.map.triggerRepaint();
+    }, Math.min(1000, Math.max(FRAME_MS, REST * this.took)));
   }
 
   /** The vehicle at a point of the screen, null where there is none. */

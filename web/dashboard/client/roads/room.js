@@ -1,6 +1,6 @@
 // Roads: where they flow badly now and next, one road in detail, how the day is, how right forecasts were, what people were told.
 
-import { html } from "../vendor/preact.mjs";
+import { html, useMemo } from "../vendor/preact.mjs";
 import { roads, roadsSource } from "../live/roads.js";
 import { Panel } from "../components/panel.js";
 import { Table } from "../components/table.js";
@@ -32,7 +32,7 @@ export default function Roads({ params }) {
   const horizon = Math.min(3, Math.max(0, Number(params.ahead ?? 0) / 10 || 0));
   const { road } = params;
   const show = useShow(road ? { kind: "road", id: road } : null);
-  const all = [...roads.value.values()];
+  const all = useMemo(() => [...roads.value.values()], [roads.value]);
   const known = all.filter((one) => stepAt(one, horizon) !== UNKNOWN).length;
   return html`<${RoadMessages} /><div class="room-body">
     <div class="room-title"><h1>${t("shell.room.roads")}</h1><span class="dim">${all.length > 0 && t(horizon ? "roads.coverage.ahead" : "roads.coverage", { known, all: all.length })}</span></div>

@@ -81,6 +81,6 @@ export function Clocks() {
   const name = (settings.value?.city ?? "").replaceAll(/[_-]/g, " ");
   const viewer = zonesDiffer(now.value) && html`<span class="viewer dim">${t("shell.here", { time: timeText(now.value, { zone: VIEWER }) })} ${zoneText(VIEWER)}</span>`;
   return html`<div class="clocks" title=${bothTexts(now.value)}>
-    <b>${city} <small class="dim">${zoneText(cityZone())} ${name}</small></b>${viewer}
+    <b>${city} <small class="dim">${zoneText(cityZone())}</small> <small class="dim place">${name}</small></b>${viewer}
   </div>`;
 }

@@ -15,12 +15,12 @@ let number = 0;
 /** Shows a text for a while. */
 export function say(text, { title = "", severity, onClick } = {}) {
   const toast = { id: ++number, title, text, severity, onClick };
-  toasts.value = [...toasts.value.slice(1 - AT_MOST), toast];
+  toasts.value = [...toasts.peek().slice(1 - AT_MOST), toast];
   setTimeout(() => leave(toast.id), SHOWN_MS);
 }
 
 function leave(id) {
-  toasts.value = toasts.value.filter((toast) => toast.id !== id);
+  toasts.value = toasts.peek().filter((toast) => toast.id !== id);
 }
 
 function beep() {

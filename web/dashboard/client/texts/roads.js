@@ -5,7 +5,7 @@ export default {
   "flow.slowed": ["slowed", "chậm lại", "melambat"],
   "flow.dense": ["dense", "đông", "padat"],
   "flow.jammed": ["jammed", "ùn tắc", "macet"],
-  "flow.crawling": ["crawling or standing", "nhích hoặc đứng yên", "merayap atau berhenti"],
+  "flow.crawling": ["crawling", "nhích từng chút", "merayap"],
   "flow.unknown": ["not known", "chưa biết", "tidak diketahui"],
   "no.speeds": ["No speeds are known.", "Chưa có tốc độ nào.", "Belum ada kecepatan."],
   "find": ["Find a road", "Tìm đường", "Cari jalan"],

@@ -1,11 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-import posixpath
-import re
 import time
-
-import pytest
 
 from tests.stores.redis.redis_server import RedisServer
 from tests.web.conftest import Worker
@@ -67,49 +63,3 @@ async def test_prometheus_families(worker: Worker) -> None:
     ):
         assert expected in lines
     assert not [line for line in lines if "_created" in line]
-
-
-@pytest.mark.parametrize("path", ["/", "/roads"])
-async def test_the_pages_ask_nobody_else(worker: Worker, path: str) -> None:
-    response = await worker.client.get(path)
-    page = await response.text()
-    assert response.content_type == "text/html"
-    policy = response.headers["Content-Security-Policy"]
-    assert "default-src 'none'" in policy
-    assert "unsafe" not in policy
-    assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=|<style", page)
-    referred = set(re.findall(r"""(?:src|href)="([^"]+)""", page))
-    assert all(reference.startswith(("/", "#")) for reference in referred)
-    assert {"/", "/roads"} <= referred
-    ids = set(re.findall(r'\bid="([^"]+)', page))
-    assert {reference[1:] for reference in referred if reference.startswith("#")} <= ids
-    files = {reference for reference in referred if reference.startswith("/static/")}
-    sources = await _with_imports(worker, files)
-    # the one of simulated traffic tells so on every page
-    assert {"/static/asking.js", "/static/app.css", "/static/simulated.js"} <= sources.keys()
-    for name, source in sources.items():
-        # the only addresses are the names of XML vocabularies, which nobody opens
-        assert set(re.findall(r"https?://[^\s\"'`]+", source)) <= {"http://www.w3.org/2000/svg"}, name
-        assert set(re.findall(r'\$\("([^"]+)"\)', source)) - {"token-form"} <= ids, name
-
-
-async def _with_imports(worker: Worker, paths: set[str]) -> dict[str, str]:
-    """The text of files and of the modules that they import."""
-    found: dict[str, str] = {}
-    waiting = sorted(paths)
-    while waiting:
-        path = waiting.pop()
-        response = await worker.client.get(path)
-        assert response.status == 200, path
-        found[path] = await response.text()
-        imported = re.findall(r'^import .* from "([^"]+)";$', found[path], re.MULTILINE) if path.endswith(".js") else []
-        waiting += {posixpath.normpath(posixpath.join(posixpath.dirname(path), name)) for name in imported} - {*found}
-    return found
-
-
-async def test_files_are_asked_anew_and_not_sent_twice(worker: Worker) -> None:
-    first = await worker.client.get("/static/app.js")
-    assert first.headers["Cache-Control"] == "no-cache"
-    second = await worker.client.get("/static/app.js", headers={"If-None-Match": first.headers["ETag"]})
-    assert (second.status, await second.read()) == (304, b"")
-    assert (await worker.client.get("/static/../app.py")).status == 404
