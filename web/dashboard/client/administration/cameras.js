@@ -44,7 +44,7 @@ export function Cameras({ params }) {
         tools=${html`<button type="button" class="button" onClick=${() => choose(NEW)}>${t("administration.cameras.new")}</button>`}>
         <${CameraTable} cameras=${cameras} chosen=${chosen} onChoose=${choose} /><//>
     </div>
-    <div class="stack">${edited ? html`<${CameraForm} key=${chosen} edited=${edited} stored=${stored} onChange=${change} onDone=${done} />`
+    <div class=${`stack ${edited ? "first" : ""}`}>${edited ? html`<${CameraForm} key=${chosen} edited=${edited} stored=${stored} onChange=${change} onDone=${done} />`
       : html`<${Panel} title=${t("alerts.filter.camera")} empty=${t("administration.cameras.choose")} />`}</div>
   </div>`;
 }

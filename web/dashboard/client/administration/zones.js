@@ -42,7 +42,7 @@ export function Zones({ params }) {
         tools=${html`<button type="button" class="button" onClick=${() => choose(NEW)}>${t("administration.zones.new")}</button>`}>
         <${ZoneTable} zones=${zones} chosen=${chosen} onChoose=${choose} /><//>
     </div>
-    <div class="stack">${edited ? html`<${ZoneForm} key=${chosen} edited=${edited} stored=${stored} onChange=${change} onDone=${(id) => { choose(id); answer.again(); }} />`
+    <div class=${`stack ${edited ? "first" : ""}`}>${edited ? html`<${ZoneForm} key=${chosen} edited=${edited} stored=${stored} onChange=${change} onDone=${(id) => { choose(id); answer.again(); }} />`
       : html`<${Panel} title=${t("administration.zone")} empty=${t("administration.zones.choose")} />`}</div>
   </div>`;
 }

@@ -52,7 +52,7 @@ export default function Incidents({ params }) {
           <${List} rows=${shown} chosen=${params.incident} onChoose=${choose} /><//>
         <${Measures} />
       </div>
-      <div class="stack">
+      <div class=${`stack ${reporting || params.incident ? "first" : ""}`}>
         ${reporting && html`<${Report} placed=${placed} onPlace=${setPlaced} onDone=${() => { setPlaced(null); setParams({ report: undefined, state: undefined }); setTimeout(answer.again, 1500); }} />`}
         ${params.incident && html`<${OneIncident} key=${params.incident} id=${params.incident} told=${chosen} known=${answer.body !== null} again=${answer.again} />`}
         ${!reporting && !params.incident && html`<${Panel} title=${t("map.incident")} empty=${t("incidents.choose")} />`}
