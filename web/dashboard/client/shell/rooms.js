@@ -9,6 +9,7 @@ export const ROOMS = [
   { id: "alerts", icon: "bell", load: () => import("../alerts/room.js") },
   { id: "incidents", icon: "warning", feed: "incidents", load: () => import("../incidents/room.js") },
   { id: "administration", icon: "people", load: () => import("../administration/room.js") },
+  { id: "system", icon: "server", load: () => import("../system/room.js") },
 ];
 
 export const roomOf = (id) => ROOMS.find((room) => room.id === id) ?? ROOMS[0];
