@@ -8,6 +8,7 @@ export const ROOMS = [
   { id: "routes", icon: "route", load: () => import("../routes/room.js") },
   { id: "alerts", icon: "bell", load: () => import("../alerts/room.js") },
   { id: "incidents", icon: "warning", feed: "incidents", load: () => import("../incidents/room.js") },
+  { id: "quality", icon: "check", load: () => import("../quality/room.js") },
   { id: "administration", icon: "people", load: () => import("../administration/room.js") },
   { id: "system", icon: "server", load: () => import("../system/room.js") },
 ];
