@@ -27,8 +27,9 @@ from trafficapp.engine.kafka import groupless_consumer
 from trafficapp.engine.state_rows import UNTOLD, SourceLog, continued
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.engine.transactions import Outgoing, TransactionalSink
-from trafficapp.feeds.clock import ClockState, SilenceClock, Tick, decode_tick
-from trafficapp.feeds.rules import TICK_SECONDS, PartitionRules, ReadRules, Rules, RunRules, Told, When
+from trafficapp.feeds.clock import ClockState, SilenceClock, Tick, decode_tick, encode_tick
+from trafficapp.feeds.declaration import rules_of
+from trafficapp.feeds.rules import TICK_SECONDS, CountingRules, PartitionRules, ReadRules, Rules, RunRules, Told, When
 from trafficapp.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -81,6 +82,8 @@ class RulesSink(TransactionalSink):
         self._declared, self._feeds, self._telemetry = rules, tuple(feeds), telemetry
         self._changelog = rules.changelog_in(settings)
         self._make = rules.make(settings)
+        #: Topics of the rules that read what these tell, and how many partitions each has.
+        self._then = {then.topic_in(settings): then.partitions_in(settings) for then in rules.then(settings)}
         self._decode = msgspec.json.Decoder(rules.shape).decode
         self._partitions: dict[int, _Partition] = {}
 
@@ -109,7 +112,7 @@ class RulesSink(TransactionalSink):
     def outcome(self, partition: int, records: Sequence[ConsumerRecord]) -> Iterator[Outgoing]:
         """What follows from a run, then what is to be remembered."""
         one = self._partitions[partition]
-        rules, clock, decode = one.rules, one.clock, self._decode
+        rules, clock, decode, clock_us = one.rules, one.clock, self._decode, one.clock.clock_us
         for record in records:
             tick = message = None
             try:
@@ -133,10 +136,20 @@ class RulesSink(TransactionalSink):
         if isinstance(rules, RunRules):
             for this in rules.finish():
                 yield Outgoing(this.topic, this.key, this.value)
+        if clock.clock_us != clock_us:
+            yield from self._passed_on(partition, one)
         for key, row in rules.changed_rows():
             yield Outgoing(self._changelog, key, row, partition)
         place = _Place(records[-1].offset + 1, one.log.id, one.log.partitions, clock.state)
         yield Outgoing(self._changelog, _PLACE_KEY, _encode(place), partition)
+
+    def _passed_on(self, partition: int, one: _Partition) -> Iterator[Outgoing]:
+        """Ticks for rules that read what these tell: up to our clock all of it was told."""
+        clock_us, own = one.clock.clock_us, one.log.partitions or self._declared.partitions_in(self._settings)
+        value = encode_tick(Tick(self._declared.name, partition, own, clock_us))
+        for topic, partitions in self._then.items():
+            for place in range(partitions):
+                yield Outgoing(topic, None, value, place, clock_us // 1000, ((TICK_HEADER, b""),))
 
     def sent(self, partition: int) -> None:
         """Count what came of a run."""
@@ -147,6 +160,9 @@ class RulesSink(TransactionalSink):
         counted.labels(self._declared.name, "applied").inc(one.taken)
         if one.unreadable:
             counted.labels(self._declared.name, "unreadable").inc(one.unreadable)
+        if isinstance(one.rules, CountingRules):
+            for reason, count in one.rules.take_counts().items():
+                counted.labels(self._declared.name, reason).inc(count)
         one.taken = one.unreadable = 0
 
 
@@ -206,14 +222,17 @@ class Ticks:
 def register(app: TrafficApp, intakes: Sequence[FeedIntake]) -> None:
     """Put the rules that feeds send to on an application of the role ``feeds``."""
     senders: dict[str, list[str]] = {}
-    declared: dict[str, Rules[Any]] = {}
+    declared = rules_of(app.feeds, app.settings)
     for feed in app.feeds:
-        if feed.sends is not None and isinstance(feed.sends.to, Rules):
-            senders.setdefault(feed.sends.to.name, []).append(feed.name)
-            declared[feed.sends.to.name] = feed.sends.to
-    for name, rules in declared.items():
-        sink = RulesSink(rules, senders[name], app.settings, app.telemetry)
-        app.read_in_runs(sink.topic, sink, name=f"rules_{name}", partitions=rules.partitions_in(app.settings))
+        for rules in feed.sends.rules_in(app.settings) if feed.sends is not None else ():
+            senders.setdefault(rules.name, []).append(feed.name)
+    for rules in declared:
+        for then in rules.then(app.settings):
+            senders.setdefault(then.name, []).append(rules.name)
+    for rules in declared:
+        sink = RulesSink(rules, senders[rules.name], app.settings, app.telemetry)
+        name = f"rules_{rules.name.replace('-', '_')}"
+        app.read_in_runs(sink.topic, sink, name=name, partitions=rules.partitions_in(app.settings))
         app.close_at_end(sink.close)
     timed = [intake for intake in intakes if intake.tick_seconds is not None]
     if timed:

@@ -81,6 +81,9 @@ road_observations = OwnTopic("road-observations")
 #: The topic of the newest states of vehicles of public transport, with all that is known of them.
 live_vehicles = OwnTopic("live-vehicles")
 
+#: The topic of vehicles of public transport on their runs, with the stops before them.
+live_runs = OwnTopic("live-runs")
+
 #: The topic of the routes of vehicles of public transport, completed.
 transit_routes = OwnTopic("transit-routes")
 
@@ -155,7 +158,7 @@ def declared_topics(settings: Settings, feeds: Iterable[Feed[Any]] = ()) -> list
     for subject, count in kept_in_lake(feeds, settings).items():
         name = lake_changelog(settings, subject)
         declared[name] = TopicDeclaration(name, "partition", count, copies, changelog)
-    for rules in rules_of(feeds):
+    for rules in rules_of(feeds, settings):
         partitions = rules.partitions_in(settings)
         inner = TopicDeclaration(rules.topic_in(settings), rules.key, partitions, copies, retention | large)
         kept = TopicDeclaration(rules.changelog_in(settings), rules.key, partitions, copies, changelog | large)

@@ -49,6 +49,7 @@ from web.roads.route_planning import RoutePlanning
 from web.serving import middleware
 from web.serving.context import CONTEXT, WebContext
 from web.serving.health import HealthCheck
+from web.serving.limits import LIMITER
 from web.serving.operations import Operation, Tag, mount
 from web.sockets.event_feed import EventFeed
 from web.sockets.events import EventSockets
@@ -58,6 +59,9 @@ from web.sockets.window_feed import LiveFeed
 from web.sockets.windows import MetricsSockets
 from web.still_cameras import snapshot as still_snapshots
 from web.transit import vehicles as transit_vehicles
+from web.transit.boards import BoardViews
+from web.transit.gtfs_realtime import RealtimeViews
+from web.transit.timetable import Transit
 from web.weather import history as weather_history
 
 
@@ -70,6 +74,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         connect_feed: makes a client for the subscription, one that does not connect again by itself.
     """
     settings, telemetry = context.settings, context.telemetry
+    transit = Transit(settings)
     feed = LiveFeed(connect_feed)
     events = EventFeed(connect_feed, context.redis, context.registry.cameras_in, settings.events.heartbeat_seconds)
     sockets = MetricsSockets(feed, events, settings, telemetry)
@@ -141,8 +146,8 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         await context.close()
 
     web_app[CONTEXT] = context
-    web_app[AUTHORITY] = Authority(settings)
-    middleware.install(web_app, settings.limits)
+    middleware.install(web_app, settings)
+    web_app[AUTHORITY] = Authority(settings, telemetry.failed_logins, web_app[LIMITER].address)
     web_app.on_startup.append(start)
     web_app.on_shutdown.append(close_sockets)
     web_app.on_cleanup.append(close_clients)
@@ -177,6 +182,8 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *driven.operations(),
         *weather_history.operations(),
         *transit_vehicles.operations(),
+        *BoardViews(transit).operations(),
+        *RealtimeViews(transit).operations(),
         *CityViews(lambda: sum(clients.count for clients in socket_clients)).operations(),
         *replay.operations(),
         *places.operations(),

@@ -119,6 +119,8 @@ class RoadFeedSink(StatefulSink[PartitionRoads]):
         telemetry.events_processed.inc(len(outcome.observations))
         if outcome.repeated:
             telemetry.events_dropped.labels("repeated").inc(outcome.repeated)
+        if outcome.superseded:
+            telemetry.events_dropped.labels("superseded").inc(outcome.superseded)
         for reason, count in outcome.rejected.items():
             telemetry.events_dropped.labels(reason).inc(count)
 

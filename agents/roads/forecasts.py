@@ -38,6 +38,7 @@ from trafficapp.forecast.city.pace import Pace
 from trafficapp.forecast.city.predicting import CityMoment, CityPredictor, PredictedCity, speeds_of
 from trafficapp.forecast.city.roads import CityRoads, Record
 from trafficapp.forecast.city.untold import as_told_before
+from trafficapp.forecast.city.vehicle_roads import told_otherwise
 from trafficapp.forecast.quantities import SPEED
 from trafficapp.notifications.notices import Notice, RoadNotices
 from trafficapp.roads.graph.shipped import city_graph
@@ -312,13 +313,15 @@ class _Graph(NamedTuple):
 def _graph_of(states: CityRoads, predicted: PredictedCity) -> _Graph:
     observed = {road_id: road.measured for road_id, road in states.roads.items() if road.measured is not None}
     closed = {one.road_id for one in predicted.predictions if one.source == "closed"}
+    fresh = {one.road_id for one in predicted.predictions if one.current_speed is not None} - closed
+    left_out = closed | told_otherwise(states.roads, fresh)
     # one of a clock that was ahead would let the speeds look new for as long
     believed_us = states.believed_us()
     times_us = (one.observed_at_us for one in observed.values() if one.observed_at_us <= believed_us)
     newest_us = max(times_us, default=None)
     return _Graph(
         states.edges(),
-        speeds_of(one for one in predicted.predictions if one.source != "closed"),
+        speeds_of(one for one in predicted.predictions if one.road_id not in left_out),
         None if newest_us is None else from_epoch_us(newest_us),
         {one.road_id: one.source for one in predicted.predictions if one.road_id not in closed},
         {road_id: one.free_flow_kmh for road_id, one in observed.items()},

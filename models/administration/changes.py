@@ -10,10 +10,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from models.alerts import SEVERITIES
 from models.cameras.window_rows import Level
+from models.plain_text import NAME_PATTERN, Name, Text
 
-#: Postgres keeps no NUL characters.
-Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
-Text = Annotated[str, Meta(max_length=4096, pattern=r"^[^\x00]*$")]
 Latitude = Annotated[float, Meta(ge=-90, le=90, description="Degrees, WGS 84.")]
 Longitude = Annotated[float, Meta(ge=-180, le=180, description="Degrees, WGS 84.")]
 Share = Annotated[float, Meta(gt=0, lt=1)]
@@ -214,8 +212,8 @@ class NewBroadcast(Struct, frozen=True, kw_only=True):
         zone: id or name of the zone it is about.
     """
 
-    message: Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
-    title: Text | None = None
+    message: Annotated[Text, Meta(min_length=1)]
+    title: Annotated[str, Meta(max_length=4096, pattern=NAME_PATTERN.replace("+", "*"))] | None = None
     severity: Annotated[str, Meta(pattern=_ANY_CASE, description="In any case.")] = "WARNING"
     camera_id: Name | None = None
     zone: Name | None = None
@@ -246,6 +244,7 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     Attributes:
         action: a stable word: ``thresholds.update``.
         target: what was changed.
+        caller: who was authenticated: with the administrator's key anybody may choose the actor's name.
         before, after: what was there, and what is there now; null for nothing.
         remote: address that the request came from.
     """
@@ -260,3 +259,4 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     after: msgspec.Raw
     remote: str | None
     request_id: str | None
+    caller: str | None = None

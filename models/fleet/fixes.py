@@ -1,4 +1,4 @@
-"""What both feeds become on their way to the rules: one place of one device, in plain numbers."""
+"""What the feeds of vehicles become on their way to the rules: one place of one device, in plain numbers."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ class Fix(Struct, frozen=True, array_like=True, gc=False):
         speed_kmh: None when it was not told.
         heading: degrees clockwise from north, in [0, 360); None when it was not told.
         make: what the car is, and so on; None where the feed does not say.
+        is_transit: of a vehicle of public transport, which is put onto the roads and is nothing else here: a bus and a
+            car may have the same id.
     """
 
     feed: FleetFeed
@@ -39,3 +41,4 @@ class Fix(Struct, frozen=True, array_like=True, gc=False):
     year: int | None = None
     fuel_type: str | None = None
     vehicle_type: str | None = None
+    is_transit: bool = False

@@ -31,6 +31,9 @@ MOST_EDGES_OF_A_ROAD = 1000
 SpeedFrom = Literal["measured", "historical", "speed_limit"]
 HISTORICAL_CONFIDENCE, SPEED_LIMIT_CONFIDENCE = 0.7, 0.5
 
+#: A speed of vehicles that is believed less raises no notification: one or two of them may have stopped somewhere.
+RAISING_CREDIBILITY = 0.6
+
 #: The jam factor of a road on which nobody may drive.
 CLOSED_JAM_FACTOR = 10.0
 
@@ -57,6 +60,9 @@ class RoadObservation(Struct, frozen=True, kw_only=True, gc=False):
             alone, and by no clock of a worker. "" in those that were sent before it was told.
         closed: whether the feed says that nobody may drive there; its speeds and jam factor are as told all the same.
         confidence: 0..1 in the speed, as the feed tells it; None when it does not.
+        vehicles: of how many vehicles the speed is, where they were put onto the road here; None of what others tell.
+        credibility: 0..1 in a speed of vehicles, by how many they are; None of what others tell. It is measured,
+            however few they are, so it has nothing to do with `speed_from`.
     """
 
     event_id: RoadIdentifier
@@ -77,11 +83,18 @@ class RoadObservation(Struct, frozen=True, kw_only=True, gc=False):
     record_timestamp: str = ""
     closed: bool = False
     confidence: Annotated[float, Meta(ge=0, le=1)] | None = None
+    vehicles: Annotated[int, Meta(ge=1)] | None = None
+    credibility: Annotated[float, Meta(ge=0, le=1)] | None = None
 
     @property
     def is_measured(self) -> bool:
         """Whether its speed is one that vehicles had: others are neither learnt from nor shown as measured."""
         return not self.closed and speed_from(self.confidence) == "measured"
+
+    @property
+    def is_raising(self) -> bool:
+        """Whether it is believed enough to raise a notification."""
+        return self.credibility is None or self.credibility >= RAISING_CREDIBILITY
 
     @property
     def record_us(self) -> int:
@@ -94,13 +107,15 @@ class RoadObservation(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class RoadNow(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A road in ``/traffic/current``; of one that is open and measured the last three fields are left out.
+    """A road in ``/traffic/current``; what is usual is left out.
 
     Attributes:
         last_updated: when its speed was measured, or what is told instead of one.
         closed: nobody may drive there; the speed says nothing then.
         confidence: in the speed, 0..1; left out when the feed tells none.
         speed_from: whether the speed was measured, is what is usual there, or the speed limit; null of a closed road.
+        vehicles: of how many vehicles the speed is, where they were put onto the road here; left out otherwise.
+        credibility: in a speed of vehicles, 0..1, by how many they are; left out otherwise.
     """
 
     road_id: str
@@ -112,6 +127,8 @@ class RoadNow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     closed: bool = False
     confidence: float | None = None
     speed_from: SpeedFrom | None = "measured"
+    vehicles: int | None = None
+    credibility: float | None = None
 
 
 def speed_from(confidence: float | None) -> SpeedFrom:

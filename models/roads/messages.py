@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
@@ -13,6 +13,17 @@ from models.roads.current import CLOSED_JAM_FACTOR, RoadIdentifier, RoadName
 #: [longitude, latitude], and an altitude from those who have one.
 _Place = Annotated[list[float], Meta(min_length=2, max_length=3)]
 _MOST_POINTS = 1000
+
+#: The provider of speeds that vehicles drove which were put onto the road graph here.
+MATCHED_VEHICLES = "matched-vehicles"
+
+
+class MatchedVehicles(NamedTuple):
+    """Whom a speed is of: how many vehicles, and how far it is to be believed, 0 to 1."""
+
+    vehicles: int
+    credibility: float
+
 
 #: Words of ``traversability`` (HERE Traffic v7) for a road on which nobody may drive, in small letters.
 _CLOSED_WORDS = frozenset({"closed", "reversiblenotroutable"})
@@ -32,6 +43,9 @@ class RoadMessage(Struct, kw_only=True, frozen=True, gc=False):
             the id.
         traversability: ``closed`` or ``reversibleNotRoutable`` close a road; whatever else stands there says nothing.
         confidence: 0..1 in the speed; whatever else stands there says nothing.
+        provider: ``matched-vehicles`` of speeds that this application makes of vehicles' fixes; whatever else stands
+            there says nothing.
+        vehicles, credibility: of these, see `MatchedVehicles`.
     """
 
     event_id: RoadIdentifier
@@ -44,6 +58,9 @@ class RoadMessage(Struct, kw_only=True, frozen=True, gc=False):
     coordinates: Annotated[list[_Place], Meta(max_length=_MOST_POINTS)]
     traversability: Any = None
     confidence: Any = None
+    provider: Any = None
+    vehicles: Any = None
+    credibility: Any = None
 
     @property
     def is_closed(self) -> bool:
@@ -55,6 +72,16 @@ class RoadMessage(Struct, kw_only=True, frozen=True, gc=False):
         """The confidence, if it is one."""
         told = self.confidence
         return float(told) if type(told) in (int, float) and 0 <= told <= 1 else None
+
+    @property
+    def matched(self) -> MatchedVehicles | None:
+        """Whom its speed is of, if it is one of vehicles that were put onto the road here."""
+        vehicles, credibility = self.vehicles, self.credibility
+        if self.provider != MATCHED_VEHICLES or type(vehicles) is not int or vehicles < 1 or self.is_closed:
+            return None
+        if type(credibility) not in (int, float) or not 0 <= credibility <= 1:
+            return None
+        return MatchedVehicles(vehicles, float(credibility))
 
 
 _decode = msgspec.json.Decoder(RoadMessage).decode

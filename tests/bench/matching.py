@@ -16,6 +16,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,20 +26,25 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
+from models.fleet.travels import Travel
+from trafficapp.fleet.road_speeds import Minute, speed_of
+from trafficapp.fleet.travels import Driving, TravelRule
 from trafficapp.matching.candidates import candidates_of
-from trafficapp.matching.fixes import Fixes, MatchedFixes
+from trafficapp.matching.fixes import Fixes, SettledFixes
 from trafficapp.matching.matcher import Matcher
 from trafficapp.matching.roads import MatchingRoads
 from trafficapp.matching.rule import MatchingRule
+from trafficapp.matching.stretches import Stretches
 from trafficapp.matching.traces import Traces
 from trafficapp.roads.graph.earth import METRES_PER_DEGREE
 from trafficapp.roads.graph.shipped import city_graph
-from trafficapp.settings import RoadSettings
+from trafficapp.settings import FleetSettings, RoadSettings
 
 _RULE = MatchingRule()
 _MORE_NOISE_M = 10.0
 _SPARSE_US = 15_000_000
 _SPAN_US = 300_000_000
+_MINUTE_US = 60_000_000
 _SEED = 7
 #: A drive that is judged may have begun before, where other edges were near.
 _BEFORE_US = 15_000_000
@@ -77,7 +83,7 @@ class Probes(NamedTuple):
 class Found(NamedTuple):
     """What came of matching: settled fixes, edges as they seemed at once, wrong ways (vehicle, time), CPU seconds."""
 
-    settled: list[MatchedFixes]
+    settled: list[SettledFixes]
     now: np.ndarray
     wrong: list[tuple[str, int]]
     cpu_seconds: float
@@ -109,7 +115,8 @@ def tenfold(runs: Sequence[Fixes]) -> list[Fixes]:
 def match(roads: MatchingRoads, runs: Sequence[Fixes]) -> Found:
     """Put runs onto the graph one after the other, and settle what is silent as the clock goes on."""
     matcher, traces = Matcher(roads, _RULE), Traces(roads.graph.version)
-    settled, now, wrong = [], [], []
+    settled: list[SettledFixes] = []
+    now, wrong = [], []
     began = time.process_time()
     for run in runs:
         clock_us = int(run.time_us[-1])
@@ -188,6 +195,40 @@ class Fastmm:
                         got[which[part.start_index + number + 1]] = segment.edges[-1].edge_id
         judged = probes.edge >= 0
         return float((got == probes.edge)[judged].mean()), seconds
+
+
+def travels_of(roads: MatchingRoads, found: Found) -> Iterator[Travel]:
+    """What the vehicles drove edge by edge, as rules of the role ``feeds`` tell it."""
+    rule, stretches, driving = TravelRule.of(FleetSettings()), Stretches(roads), dict[str, Driving]()
+    for one in found.settled:
+        for vehicle, time_us, its in zip(one.vehicles, one.time_us.tolist(), stretches.of(one), strict=True):
+            known = driving.setdefault(vehicle, Driving())
+            for edge, metres, seconds in rule.drive(known, its, roads.graph.length_list):
+                yield Travel(str(edge), vehicle, metres, seconds, time_us)
+
+
+def road_speed_lines(roads: MatchingRoads, setting: Setting) -> Iterator[str]:
+    """How far speeds of an edge and minute are off the mean speed of all true fixes there then, by vehicles."""
+    probes = setting.probes
+    minutes = defaultdict[tuple[int, int], Minute](lambda: Minute(0))
+    travels = list(travels_of(roads, match(roads, by_moments(probes))))
+    for travel in travels:
+        minutes[int(travel.edge), travel.time_us // _MINUTE_US].cars.add(travel)
+    true = defaultdict[tuple[int, int], list[float]](list)
+    columns = (probes.edge.tolist(), (probes.fixes.time_us // _MINUTE_US).tolist(), setting.speed_kmh.tolist())
+    for edge, minute, kmh in zip(*columns, strict=True):
+        true[edge, minute].append(kmh)
+    off = defaultdict[int, list[float]](list)
+    for key, minute_of_edge in minutes.items():
+        speed = speed_of(minute_of_edge, 1)
+        if speed is not None and key in true:
+            off[min(speed.vehicles, 5)].append(speed.kmh - float(np.mean(true[key])))
+    told = "; ".join(
+        f"{count}{' and more' if count == 5 else ''}: {np.mean(one):+.2f}, {np.abs(one).mean():.2f}, n {len(one):,}"
+        for count, one in sorted(off.items())
+    )
+    yield f"speeds of an edge and minute, {setting.name}: {len(travels):,} travels; mean and mean absolute error by "
+    yield f"vehicles, km/h: {told}"
 
 
 def backwards(probes: Probes) -> Probes:
@@ -343,6 +384,9 @@ def main() -> None:
         for setting in settings_of(probes):
             shown.add_row(*row_of(roads, peer, setting, arguments.repeats))
     console.print(shown)
+    for setting in settings_of(probes)[:3]:
+        for line in road_speed_lines(roads, setting):
+            console.print(line)
     for line in wrong_way_lines(roads, probes):
         console.print(line)
 

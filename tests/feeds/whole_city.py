@@ -133,7 +133,7 @@ class City:
         operators = intakes.pop(OPERATORS.name)
         await asyncio.gather(*map(self.pump, intakes.values()), self.check_roads(feeds[ROAD_SPEEDS.name]))
         await self.pump(operators)
-        rules = {one.name: one for one in rules_of(feeds.values())}
+        rules = {one.name: one for one in rules_of(feeds.values(), settings)}
         await self.committed(one.topic_in(settings) for one in rules.values())
         await asyncio.gather(*(self.judge(one) for one in rules.values() if one is not RIDERS))
         await self.finish_windows(intakes[TAPS.name])
@@ -166,7 +166,12 @@ class City:
 
     async def judge(self, rules: Rules[Any]) -> None:
         """Apply rules."""
-        senders = [outer.feed.name for outer in self.outers if outer.feed.sends and outer.feed.sends.to == rules]
+        settings = self.place.settings
+        senders = [
+            outer.feed.name
+            for outer in self.outers
+            if outer.feed.sends and rules in outer.feed.sends.rules_in(settings)
+        ]
         sink = RulesSink(rules, senders, self.place.settings, self.place.telemetry)
         await self.pump(sink)
         await sink.close()

@@ -16,8 +16,7 @@ from confluent_kafka import ConsumerGroupState
 from trafficapp.engine.kafka import end_offsets, kept_offsets
 from trafficapp.engine.kafka_topics import TopicAdmin, followers_of, state_of
 from trafficapp.engine.state_rows import SourceLog
-from trafficapp.feeds.declaration import Feed
-from trafficapp.feeds.rules import Rules
+from trafficapp.feeds.declaration import Feed, rules_of
 from trafficapp.settings import Role, Settings
 from trafficapp.stores.postgres.connection import create_pool
 from trafficapp.topics import declared_topics
@@ -126,11 +125,8 @@ def plan(
 
 def _state_of_rules(settings: Settings, topic: str, feeds: Iterable[Feed[Any]]) -> str | None:
     """The changelog of the rules that feeds send to by way of a topic; it also says how far they came."""
-    for feed in feeds:
-        rules = feed.sends.to if feed.sends is not None else None
-        if isinstance(rules, Rules) and rules.topic_in(settings) == topic:
-            return rules.changelog_in(settings)
-    return None
+    changelogs = {rules.topic_in(settings): rules.changelog_in(settings) for rules in rules_of(feeds, settings)}
+    return changelogs.get(topic)
 
 
 async def _clickhouse_steps(settings: Settings, topic: str, log: SourceLog, feeds: Iterable[Feed[Any]]) -> list[Step]:

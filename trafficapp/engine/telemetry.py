@@ -48,6 +48,10 @@ class Telemetry:
         dependency_up: 1 when the last health probe of kafka, postgres or redis succeeded.
         api_requests: answered requests by method, route and status; ``endpoint`` is another word for the route.
         api_request_latency_seconds: time to the answer by method and route, likewise; sockets are not in it.
+        failed_logins: tokens that were refused: ``key`` for the administrator's, ``token`` for a JSON web token,
+            ``held_up`` for keys that were not looked at, as too many wrong ones came.
+        connections_closed: connections that were closed, as their address had too many (``too_many``), the head of a
+            request took too long (``slow_head``) or an answer was not taken (``stalled``).
         graph_loaded: 1 when the road graph is there and routes are answered.
         graph_refused: documents of the graph's speeds that were refused.
         websocket_clients: connected clients by route.
@@ -104,6 +108,15 @@ class Telemetry:
             "Time from request to answer",
             ["method", "route", "endpoint"],
             buckets=LATENCY_BUCKETS_SECONDS,
+            registry=registry,
+        )
+        self.failed_logins = Counter(
+            "b2_failed_logins", "Tokens refused, by kind: key, token, held_up", ["kind"], registry=registry
+        )
+        self.connections_closed = Counter(
+            "b2_connections_closed",
+            "Connections closed, by reason: too_many, slow_head, stalled",
+            ["reason"],
             registry=registry,
         )
         self.graph_loaded = Gauge("b2_graph_loaded", "1 when routes are answered", registry=registry)

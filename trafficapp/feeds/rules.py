@@ -12,7 +12,7 @@ clock but the one in `When`, no randomness, no waiting.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
@@ -84,6 +84,19 @@ class RunRules(PartitionRules[_Inner], Protocol[_Inner]):
         ...
 
 
+@runtime_checkable
+class CountingRules(PartitionRules[_Inner], Protocol[_Inner]):
+    """Rules that cannot use every message, and count those by why."""
+
+    def take_counts(self) -> Mapping[str, int]:
+        """How many messages were of no use since the last call, by reason: a word each."""
+        ...
+
+
+def _always(_: Settings) -> bool:
+    return True
+
+
 #: Makes the rules of a partition, of its number, from the rows that were to be remembered.
 MakeRules: TypeAlias = Callable[[int, Mapping[bytes, bytes]], PartitionRules[Any]]
 
@@ -100,6 +113,10 @@ class Rules(Generic[Inner]):
         make: given the settings, what makes the rules of a partition. What is costly may be made once in it.
         partitions: of the inner topic; None is what the settings have for feeds of a city. 1 where all belong together.
         tick_seconds: how often the clock is told on; None for rules without silence.
+        is_wanted: given the settings, whether there is anything to judge by; else no topic of them is made, nothing
+            is sent to them and nobody applies them.
+        then: given the settings, rules that read what these tell into their topics. Their clock follows that of these:
+            what was told before it moves is there before they know.
     """
 
     name: str
@@ -109,6 +126,8 @@ class Rules(Generic[Inner]):
     make: Callable[[Settings], MakeRules]
     partitions: int | None = None
     tick_seconds: float | None = TICK_SECONDS
+    is_wanted: Callable[[Settings], bool] = _always
+    then: Callable[[Settings], Sequence[Rules[Any]]] = lambda _: ()
 
     def topic_in(self, settings: Settings) -> str:
         """The topic of inner messages."""

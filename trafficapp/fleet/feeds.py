@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 
@@ -10,16 +11,18 @@ from models.fleet.fences import FenceChange
 from models.fleet.fixes import Fix
 from models.fleet.messages import CarMessage, TrackerMessage, place_of
 from models.fleet.positions import SaidByFeed, VehiclePosition
+from models.fleet.travels import Travel
 from trafficapp.feeds.declaration import Column, Current, Feed, History, Sends
 from trafficapp.feeds.rules import MakeRules, Rules
 from trafficapp.fleet.intake import car_fixes, tracker_fixes
 from trafficapp.fleet.matching import FleetRoads
+from trafficapp.fleet.road_speeds import CityRoadSpeeds
 from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, FleetRules, PartitionFleet
 from trafficapp.roads.graph.road_graph import GraphError
 from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.roads.limits import SpeedLimits
 from trafficapp.settings import Settings
-from trafficapp.topics import GPS_DATA, VEHICLE_DATA
+from trafficapp.topics import CITY_PARTITIONS, GPS_DATA, VEHICLE_DATA
 
 logger = logging.getLogger(__name__)
 
@@ -30,10 +33,12 @@ _PLACE = (44.4985, 11.3175)
 def _make(settings: Settings) -> MakeRules:
     roads = FleetRoads(settings.roads) if settings.fleet.matching else None
 
+    travels_topic = MATCHED_SPEEDS.topic_in(settings) if settings.fleet.tells_road_speeds else None
+
     @cache
     def rules() -> FleetRules:
         limits = _limits(settings, roads) if settings.fleet.speeding else None
-        return FleetRules(settings.fleet, settings.movement, limits, roads)
+        return FleetRules(settings.fleet, settings.movement, limits, roads, travels_topic)
 
     # the graph is read when a partition is made, in a thread
     return lambda _, rows: PartitionFleet(rules(), rows)
@@ -48,12 +53,32 @@ def _limits(settings: Settings, roads: FleetRoads | None) -> SpeedLimits | None:
         return None
 
 
+def _make_speeds(settings: Settings) -> MakeRules:
+    def make(_: int, rows: Mapping[bytes, bytes]) -> CityRoadSpeeds:
+        graph = city_graph(settings.roads)
+        free_flow_kmh = dict(zip(graph.edge_ids.tolist(), graph.free_flow_kmh.tolist(), strict=True))
+        fleet = settings.fleet
+        return CityRoadSpeeds(free_flow_kmh, fleet.road_speed_vehicles, settings.roads.max_speed_kmh, rows)
+
+    return make
+
+
+MATCHED_SPEEDS: Rules[Travel] = Rules(
+    name="matched-speeds",
+    summary="Speeds of roads from what matched vehicles drove, for the road-speed feed.",
+    key="edge",
+    shape=Travel,
+    make=_make_speeds,
+    partitions=CITY_PARTITIONS,
+)
+
 FLEET: Rules[Fix | FenceChange] = Rules(
     name="fleet",
     summary="Two feeds of a device become one vehicle; its trips, zones, braking and speeding.",
     key="device_id",
     shape=Fix | FenceChange,
     make=_make,
+    then=lambda settings: (MATCHED_SPEEDS,) if settings.fleet.tells_road_speeds else (),
 )
 
 CARS = Feed(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from math import nan
 from threading import Lock
@@ -12,12 +12,15 @@ from uuid import UUID, uuid5
 import numpy as np
 
 from models.fleet.fixes import Fix
+from models.fleet.travels import Travel
 from models.roads.notifications import RoadNotification
 from models.timestamps import rfc3339
-from trafficapp.matching.fixes import Fixes
+from trafficapp.fleet.travels import Driving, TravelRule, is_bus, is_traffic
+from trafficapp.matching.fixes import Fixes, SettledFixes
 from trafficapp.matching.matcher import Matcher
 from trafficapp.matching.roads import MatchingRoads
 from trafficapp.matching.rule import MatchingRule
+from trafficapp.matching.stretches import Stretches
 from trafficapp.matching.traces import Traces
 from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import RoadSettings
@@ -37,6 +40,7 @@ class FleetRoads:
 
     def __init__(self, settings: RoadSettings) -> None:
         self.graph, self._making = city_graph(settings), Lock()
+        self._rule = MatchingRule()
 
     @property
     def matcher(self) -> Matcher:
@@ -44,10 +48,23 @@ class FleetRoads:
         with self._making:
             return self._matcher
 
+    @property
+    def stretches(self) -> Stretches:
+        """What cuts ways between fixes into edges."""
+        with self._making:
+            return self._stretches
+
     @cached_property
     def _matcher(self) -> Matcher:
-        rule = MatchingRule()
-        return Matcher(MatchingRoads.build(self.graph, rule.reach_m), rule)
+        return Matcher(self._roads, self._rule)
+
+    @cached_property
+    def _stretches(self) -> Stretches:
+        return Stretches(self._roads)
+
+    @cached_property
+    def _roads(self) -> MatchingRoads:
+        return MatchingRoads.build(self.graph, self._rule.reach_m)
 
 
 class OnRoad(NamedTuple):
@@ -62,60 +79,130 @@ class OnRoad(NamedTuple):
     edge: str
 
 
+class Matched(NamedTuple):
+    """What came of a run.
+
+    Attributes:
+        places: where each fix is, in order.
+        wrong_ways: of those who drive against a road.
+        travels: of those who left an edge.
+    """
+
+    places: list[OnRoad | None]
+    wrong_ways: list[RoadNotification]
+    travels: list[Travel]
+
+
+class Trace(NamedTuple):
+    """What is to be remembered of a vehicle: of where it may be, and of what it drives."""
+
+    matching: bytes
+    driving: Driving
+
+
+class _Taken(NamedTuple):
+    """A fix that waits to be matched."""
+
+    fix: Fix
+    record_us: int
+    vehicle_type: str | None
+
+
 class PartitionMatching:
     """The traces of the vehicles of a partition.
 
     Args:
         roads: the graph.
+        travels: what is told of edges that vehicles drove; None for nothing.
     """
 
-    def __init__(self, roads: FleetRoads) -> None:
+    def __init__(self, roads: FleetRoads, travels: TravelRule | None = None) -> None:
         self._matcher, graph = roads.matcher, roads.graph
         self._traces = Traces(graph.version)
         self._places = [OnRoad(*one) for one in zip(graph.road_ids.tolist(), graph.edge_ids.tolist(), strict=True)]
         self._graph = graph
-        self._run: list[tuple[Fix, int]] = []
+        self._stretches, self._travels = roads.stretches, travels
+        self._driving: dict[str, Driving] = {}
+        self._run: list[_Taken] = []
 
-    def take(self, fix: Fix, record_us: int) -> int:
+    def take(self, fix: Fix, record_us: int, vehicle_type: str | None) -> int:
         """Put a fix into the run that is matched next; its position in there."""
-        self._run.append((fix, record_us))
+        self._run.append(_Taken(fix, record_us, vehicle_type))
         return len(self._run) - 1
 
-    def match(self, clock_us: int) -> tuple[list[OnRoad | None], list[RoadNotification]]:
-        """Where the fixes of the run are, and who of them drives the wrong way; the next run begins."""
+    def match(self, clock_us: int) -> Matched:
+        """What comes of the fixes of the run; the next run begins."""
         run, self._run = self._run, []
         if not run:
-            return [], []
+            return Matched([], [], [])
         columns = [
-            (fix.latitude, fix.longitude, _number(fix.speed_kmh), _number(fix.heading), fix.time_us) for fix, _ in run
+            (fix.latitude, fix.longitude, _number(fix.speed_kmh), _number(fix.heading), fix.time_us)
+            for fix, _, _ in run
         ]
         latitude, longitude, speed, heading, time_us = zip(*columns, strict=True)
         fixes = Fixes(
-            [fix.device_id for fix, _ in run],
+            [one.fix.device_id for one in run],
             np.array(time_us, np.int64),
             *(np.array(column, float) for column in (latitude, longitude, speed, heading)),
         )
         advanced = self._matcher.advance(self._traces, fixes, clock_us)
         places = self._places
-        wrong = [self._wrong_way(*run[fix], edge) for fix, edge, _ in advanced.wrong_ways]
-        return [None if edge < 0 else places[edge] for edge in advanced.now.edge.tolist()], wrong
+        wrong = [self._wrong_way(run[fix].fix, run[fix].record_us, edge) for fix, edge, _ in advanced.wrong_ways]
+        travels = self._driven(advanced.settled, run)
+        for one in run:
+            self._heard(one)
+        return Matched([None if edge < 0 else places[edge] for edge in advanced.now.edge.tolist()], wrong, travels)
 
-    def settle(self, clock_us: int) -> Iterable[str]:
-        """Settle the fixes of vehicles that are silent; which these are."""
-        return self._matcher.settle(self._traces, clock_us).vehicles
+    def settle(self, clock_us: int) -> tuple[list[str], list[Travel]]:
+        """Settle the fixes of vehicles that are silent; which these are, and what they drove."""
+        settled = self._matcher.settle(self._traces, clock_us)
+        return settled.vehicles, self._driven(settled, ())
 
-    def remembered(self, device_ids: Iterable[str]) -> dict[str, bytes]:
+    def remembered(self, device_ids: Iterable[str]) -> dict[str, Trace]:
         """What is to be remembered of vehicles; nothing of those whose fixes were not matched."""
         known = [device_id for device_id in device_ids if device_id in self._traces]
-        return dict(zip(known, self._traces.encode(known), strict=True)) if known else {}
+        traces = self._traces.encode(known) if known else []
+        return {
+            device_id: Trace(trace, self._driving.get(device_id, Driving()))
+            for device_id, trace in zip(known, traces, strict=True)
+        }
 
-    def go_on(self, device_id: str, trace: bytes) -> None:
+    def go_on(self, device_id: str, trace: bytes, driving: Driving | None) -> None:
         """Go on from what was remembered; of another graph, anew."""
-        self._traces.decode(device_id, trace)
+        if self._traces.decode(device_id, trace) and driving is not None:
+            self._driving[device_id] = driving
 
     def forget(self, device_id: str) -> None:
         """Forget a vehicle, or begin anew with it."""
         self._traces.forget((device_id,))
+        self._driving.pop(device_id, None)
+
+    def _driven(self, settled: SettledFixes, run: Sequence[_Taken]) -> list[Travel]:
+        """What was driven up to the settled fixes, of edges that vehicles have left."""
+        rule = self._travels
+        if rule is None:
+            return []
+        lengths_m, told = self._graph.length_list, []
+        columns = zip(settled.vehicles, settled.time_us.tolist(), settled.by.tolist(), strict=True)
+        for (vehicle, time_us, by), stretches in zip(columns, self._stretches.of(settled), strict=True):
+            driving = self._heard(run[by]) if by >= 0 else self._driving.setdefault(vehicle, Driving())
+            for edge, metres, seconds in rule.drive(driving, stretches, lengths_m):
+                if driving.is_traffic:
+                    # devices have clocks of their own
+                    over_us = time_us - driving.ahead_us
+                    name = self._places[edge].edge
+                    told.append(Travel(name, vehicle, round(metres, 2), round(seconds, 3), over_us, driving.is_bus))
+        return told
+
+    def _heard(self, taken: _Taken) -> Driving:
+        """What is remembered of a vehicle, with what a fix says of its clock and kind."""
+        fix, record_us, vehicle_type = taken
+        driving = self._driving.get(fix.device_id)
+        if driving is None:
+            driving = self._driving[fix.device_id] = Driving()
+        driving.ahead_us = fix.time_us - record_us
+        driving.is_bus, driving.is_traffic = is_bus(vehicle_type), is_traffic(vehicle_type)
+        return driving
 
     def _wrong_way(self, fix: Fix, record_us: int, edge: int) -> RoadNotification:
         road_id, name = self._places[edge].road_id, self._graph.road_name(edge)

@@ -19,13 +19,16 @@ from models.fleet.drives import TripEnd
 from models.fleet.fences import FenceChange
 from models.fleet.fixes import FEEDS, Fix, FleetFeed
 from models.fleet.positions import SaidByFeed, VehiclePosition
+from models.fleet.travels import Travel
 from models.roads.notifications import encode_notification
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us, from_epoch_us
 from trafficapp.feeds.rules import Told, When
+from trafficapp.fleet.buses import PartitionBuses, is_bus_row
 from trafficapp.fleet.drives import Drive, DriveRule
 from trafficapp.fleet.driving import Limits
 from trafficapp.fleet.fences import Fences, fence_of_row, fence_row
 from trafficapp.fleet.matching import FleetRoads, OnRoad, PartitionMatching
+from trafficapp.fleet.travels import Driving, TravelRule
 from trafficapp.fleet.trips import Place
 from trafficapp.movement.decimals import hundredths, tenths
 from trafficapp.movement.distance import metres_between
@@ -63,6 +66,7 @@ class _Vehicle(Struct, array_like=True):
         heading: what is known of it now.
         edge: of the road graph that its newest place is on.
         trace: what matching remembers of it.
+        driving: and of the edge that it drives on.
     """
 
     heard_us: int
@@ -84,6 +88,7 @@ class _Vehicle(Struct, array_like=True):
     drive: Drive = msgspec.field(default_factory=Drive)
     edge: OnRoad | None = None
     trace: bytes | None = None
+    driving: Driving | None = None
     # new fields go to the end: rows that were written without them must stay readable
 
 
@@ -109,6 +114,7 @@ class FleetRules:
         movement: likewise.
         limits: of the roads; None where they are not known.
         roads: that fixes are matched to; None where they are not.
+        travels_topic: where it is told what vehicles drove edge by edge; None where that is not told.
     """
 
     def __init__(
@@ -117,8 +123,11 @@ class FleetRules:
         movement: MovementSettings,
         limits: Limits | None = None,
         roads: FleetRoads | None = None,
+        travels_topic: str | None = None,
     ) -> None:
         self.settings, self.roads = fleet, roads
+        self.travels_topic = travels_topic
+        self.travels = None if travels_topic is None else TravelRule.of(fleet)
         self.movement = MovementRule.of(movement)
         self.drive = DriveRule.of(fleet, self.movement, limits)
         #: A drop of speed that may be harsh braking, km/h.
@@ -140,7 +149,8 @@ class PartitionFleet:
         self._rules = rules
         changes = {key: fence_of_row(key, row) for key, row in rows.items()}
         self._fences = Fences(rules.settings, filter(None, changes.values()))
-        read = [(key.decode(), _decode_row(rows[key])) for key, change in changes.items() if change is None]
+        own = (key for key, change in changes.items() if change is None and not is_bus_row(key))
+        read = [(key.decode(), _decode_row(rows[key])) for key in own]
         #: The one that was heard last stands last.
         self._vehicles = OrderedDict(sorted(read, key=lambda one: one[1].heard_us))
         #: Those of them whose newest place is not judged, likewise.
@@ -156,17 +166,24 @@ class PartitionFleet:
         self._changed_fences: dict[int, FenceChange] = {}
         self._waiting: list[_Waiting] = []
         self._clock_us = 0
-        self._matching = None if rules.roads is None else PartitionMatching(rules.roads)
-        if self._matching is not None:
+        self._matching = self._buses = None
+        if rules.roads is not None:
+            self._matching = PartitionMatching(rules.roads, rules.travels)
+            if rules.travels is not None:
+                self._buses = PartitionBuses(rules.roads, rules.travels, rows)
             for device_id, vehicle in read:
                 if vehicle.trace is not None:
-                    self._matching.go_on(device_id, vehicle.trace)
+                    self._matching.go_on(device_id, vehicle.trace, vehicle.driving)
 
     def apply(self, message: Fix | FenceChange, when: When) -> Iterable[Told]:
         """Take a fix in: where the vehicle is, and what is to be said of its moves; or a zone that was changed."""
         if isinstance(message, FenceChange):
             if self._fences.take(message):
                 self._changed_fences[message.zone_id] = message
+            return ()
+        if message.is_transit:
+            if self._buses is not None:
+                self._buses.take(message, when)
             return ()
         device_id, rank = message.device_id, _RANKS[message.feed]
         # before its first tick the clock of a partition shows nothing
@@ -219,7 +236,7 @@ class PartitionFleet:
         matched = None
         if is_new and self._matching is not None:
             self._clock_us = clock_us
-            matched = self._matching.take(message, when.record_us)
+            matched = self._matching.take(message, when.record_us, vehicle.vehicle_type)
         self._say(told, newest, vehicle, matched)
         if verdict is not None:
             told.append(_alert(device_id, vehicle.movement, verdict))
@@ -227,10 +244,12 @@ class PartitionFleet:
 
     def finish(self) -> Iterator[Told]:
         """Put the fixes of a run onto the graph together, which costs less, and tell where they are."""
+        if self._buses is not None:
+            yield from self._driven(self._buses.finish())
         if self._matching is None or not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        roads, wrong_ways = self._matching.match(self._clock_us)
+        roads, wrong_ways, travels = self._matching.match(self._clock_us)
         for position, vehicle, matched in waiting:
             if vehicle is not None and matched is not None:
                 vehicle.edge = roads[matched]
@@ -241,12 +260,17 @@ class PartitionFleet:
                 yield _record(structs.replace(position, road_id=road_id, edge=edge))
         for told in wrong_ways:
             yield Told(NOTIFICATIONS, told.road_id.encode(), encode_notification(told))
+        yield from self._driven(travels)
 
     def tick(self, clock_us: int) -> Iterator[Told]:
         """End what goes on of those who were not heard for a while, and forget who was not heard for long."""
         yield from self.finish()
         if self._matching is not None:
-            self._changed.update(dict.fromkeys(self._matching.settle(clock_us)))
+            silent, travels = self._matching.settle(clock_us)
+            self._changed.update(dict.fromkeys(silent))
+            yield from self._driven(travels)
+        if self._buses is not None:
+            yield from self._driven(self._buses.tick(clock_us))
         driving, oldest_us = self._driving, clock_us - self._rules.drive.silence_us
         while driving:
             device_id, vehicle = next(iter(driving.items()))
@@ -279,10 +303,18 @@ class PartitionFleet:
         for device_id in changed:
             vehicle = self._vehicles.get(device_id)
             if vehicle is not None:
-                vehicle.trace = traces.get(device_id)
+                vehicle.trace, vehicle.driving = traces.get(device_id, (None, None))
             yield device_id.encode(), None if vehicle is None else _encode_row(vehicle)
+        if self._buses is not None:
+            yield from self._buses.changed_rows()
         fences, self._changed_fences = self._changed_fences, {}
         yield from map(fence_row, fences.values())
+
+    def _driven(self, travels: Iterable[Travel]) -> Iterator[Told]:
+        """Tell what was driven of edges."""
+        topic = self._rules.travels_topic
+        if topic is not None:
+            yield from (Told(topic, one.edge.encode(), _encode(one)) for one in travels)
 
     def _judge(self, device_id: str, vehicle: _Vehicle) -> Sequence[Told]:
         """Judge the newest place of a vehicle, since it stays as it is."""

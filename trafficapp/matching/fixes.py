@@ -56,6 +56,25 @@ class MatchedFixes:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SettledFixes(MatchedFixes):
+    """Fixes of which it is settled where they were, each with the one of its vehicle that was settled before.
+
+    Attributes:
+        by: position of the fix that settled it among those that were given; -1 where the vehicle's silence did.
+        before_us: when the one before was, microseconds since the epoch.
+        before_edge: its edge; -1 where there is none, or no way that a vehicle can have driven leads on from there.
+        before_offset_m: how far along.
+        way_m: from there to here, along the edges and across junctions; behind the one before it is less than 0.
+    """
+
+    by: Integers
+    before_us: Integers
+    before_edge: Integers
+    before_offset_m: Floats
+    way_m: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Advanced:
     """What follows from fixes.
 
@@ -66,5 +85,5 @@ class Advanced:
     """
 
     now: MatchedFixes
-    settled: MatchedFixes
+    settled: SettledFixes
     wrong_ways: list[tuple[int, int, float]]

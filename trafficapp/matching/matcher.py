@@ -12,10 +12,10 @@ from __future__ import annotations
 import numpy as np
 
 from trafficapp.matching.candidates import candidates_of
-from trafficapp.matching.fixes import Advanced, Fixes, MatchedFixes
+from trafficapp.matching.fixes import Advanced, Fixes, MatchedFixes, SettledFixes
 from trafficapp.matching.roads import MatchingRoads
 from trafficapp.matching.rule import MatchingRule
-from trafficapp.matching.steps import Steps, rounds_of
+from trafficapp.matching.steps import TOLD, Steps, rounds_of
 from trafficapp.matching.traces import COUNT, HEARD, TIME, Traces
 from trafficapp.matching.wrong_way import wrong_ways
 from trafficapp.roads.graph.road_graph import Floats, Integers
@@ -50,7 +50,7 @@ class Matcher:
         times = fixes.time_us.astype(float)
         now = np.zeros((4, len(slots)))
         now[0] = -1
-        settled: list[tuple[Integers, Floats]] = []
+        settled: list[tuple[Integers, Integers, Floats]] = []
         wrong = []
         for chosen in rounds_of(slots):
             rows = traces.take(slots[chosen])
@@ -65,7 +65,7 @@ class Matcher:
             steps = Steps(self._roads, self._rule, rows)
             steps.take(found, time, east, north, speed)
             now[:, chosen[steps.taken]] = steps.best
-            settled += [(slots[chosen[row]], told) for row, told in steps.settled]
+            settled += [(slots[by := chosen[row]], by, told) for row, told in steps.settled]
             against = wrong_ways(found, rows, time, east, north, speed, heading)
             wrong += [(int(chosen[row]), edge, bearing) for row, edge, bearing in against]
             traces.put(slots[chosen], rows)
@@ -75,7 +75,7 @@ class Matcher:
         )
         return Advanced(seems, self._matched(traces, settled), wrong)
 
-    def settle(self, traces: Traces, clock_us: int) -> MatchedFixes:
+    def settle(self, traces: Traces, clock_us: int) -> SettledFixes:
         """Settle all fixes of vehicles that were not heard for the delay."""
         slots = traces.silent_since(clock_us - self._rule.delay_us)
         if not len(slots):
@@ -84,13 +84,27 @@ class Matcher:
         steps = Steps(self._roads, self._rule, rows)
         steps.tell(np.full(len(slots), np.inf))
         traces.put(slots, rows)
-        return self._matched(traces, [(slots[row], told) for row, told in steps.settled])
+        return self._matched(traces, [(slots[row], np.full(len(row), -1), told) for row, told in steps.settled])
 
-    def _matched(self, traces: Traces, settled: list[tuple[Integers, Floats]]) -> MatchedFixes:
+    def _matched(self, traces: Traces, settled: list[tuple[Integers, Integers, Floats]]) -> SettledFixes:
         if not settled:
-            settled = [(np.empty(0, np.int64), np.empty((6, 0)))]
-        slots = np.concatenate([row for row, _ in settled])
-        time, edges, offset, distance, confidence, speed = np.concatenate([told for _, told in settled], axis=1)
-        edge = edges.astype(np.int64)
-        offset *= self._roads.scale[edge]
-        return MatchedFixes(traces.names_of(slots), time.astype(np.int64), edge, offset, distance, confidence, speed)
+            nobody = np.empty(0, np.int64)
+            settled = [(nobody, nobody, np.empty((TOLD, 0)))]
+        slots, by = (np.concatenate(column) for column in zip(*((row, by) for row, by, _ in settled), strict=True))
+        told = np.concatenate([told for _, _, told in settled], axis=1)
+        time, edges, offset, distance, confidence, speed, before_time, before_edges, before_offset, way = told
+        edge, before = edges.astype(np.int64), before_edges.astype(np.int64)
+        return SettledFixes(
+            traces.names_of(slots),
+            time.astype(np.int64),
+            edge,
+            offset * self._roads.scale[edge],
+            distance,
+            confidence,
+            speed,
+            by,
+            before_time.astype(np.int64),
+            before,
+            before_offset * self._roads.scale[before],
+            way,
+        )

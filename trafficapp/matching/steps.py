@@ -20,7 +20,6 @@ from trafficapp.matching.traces import (
     PLACE,
     SCORES,
     SETTLED,
-    SETTLED_EDGE,
     SETTLED_OFFSET,
     SPEED,
     SPEEDS,
@@ -35,6 +34,8 @@ _UNLIKELY = 14.0
 #: Speeds that do not fit a way make it no less likely than this: vehicles brake and start in between.
 _MOST_AGAINST = 8.0
 KMH_PER_M_US = 3.6e6
+#: Numbers that are told of a settled fix, see `Steps.settled`.
+TOLD = 10
 #: Where the first of the possible edges has its place for each remembered fix; where all of them have theirs for one.
 _EVERY_PATH = (np.arange(WAITING)[:, None] * (CANDIDATES * PLACE) + np.arange(PLACE)).ravel()
 _EVERY_EDGE = np.arange(CANDIDATES) * PLACE
@@ -51,7 +52,8 @@ class Steps:
     Attributes:
         taken: rows whose fix was put onto the graph, ascending.
         best: of each of those its most likely place now: edge, offset, distance, and how likely it is.
-        settled: positions of rows; and beside each other time, edge, offset, distance, confidence and speed.
+        settled: positions of rows; and beside each other time, edge, offset, distance, confidence and speed; of the fix
+            that was settled before time, edge (-1 where no way leads on from there) and offset; and the way from there.
     """
 
     def __init__(self, roads: MatchingRoads, rule: MatchingRule, rows: Floats) -> None:
@@ -252,23 +254,28 @@ class Steps:
 
     def _tell(self, row: Integers, told: Floats) -> None:
         """A settled fix each of some rows."""
-        rows = self._rows
-        speed = told[5]
-        silent = np.isnan(speed).nonzero()[0]
-        if len(silent):
-            speed[silent] = self._driven_kmh(rows[row[silent], : SETTLED_OFFSET + 1], *told[:3, silent])
+        rows, speed = self._rows, told[5]
+        before = rows[row, SETTLED : SETTLED_OFFSET + 1].T
+        way = self._way(before, told)
+        silent = np.isnan(speed)
+        if silent.any():
+            driven = way.clip(0) / np.maximum(told[0] - before[0], 1) * KMH_PER_M_US
+            speed[silent] = driven[silent]
+        before[1, np.isnan(way)] = -1
         rows[row, SETTLED : SETTLED_OFFSET + 1] = told[:3].T
-        self.settled.append((row, told))
+        self.settled.append((row, np.concatenate([told, before, way[None]])))
 
-    def _driven_kmh(self, rows: Floats, time: Floats, edges: Floats, offset: Floats) -> Floats:
-        """The speed of the way from the fix that was settled before; NaN where there is none."""
-        roads = self._roads
-        edge, before = edges.astype(np.int64), rows[:, SETTLED_EDGE].astype(np.int64)
-        elapsed, ahead = time - rows[:, SETTLED], offset - rows[:, SETTLED_OFFSET]
-        way = roads.ways.metres(np.maximum(before, 0), edge) + roads.length_m[before] + ahead
-        way = np.where((before == edge) & (ahead > -3 * self._rule.accuracy_m), np.maximum(ahead, 0), way)
-        known = (before >= 0) & (elapsed <= self._rule.gap_us) & (way < np.inf)
-        return np.where(known, way / np.maximum(elapsed, 1) * KMH_PER_M_US, np.nan)
+    def _way(self, before: Floats, told: Floats) -> Floats:
+        """Metres from fixes that were settled before to settled ones; NaN where nobody can have driven there."""
+        roads, rule = self._roads, self._rule
+        edge, edge_before = told[1].astype(np.int64), before[1].astype(np.int64)
+        elapsed, ahead = told[0] - before[0], told[2] - before[2]
+        way: Floats = roads.ways.metres(np.maximum(edge_before, 0), edge) + roads.length_m[edge_before] + ahead
+        same = (edge_before == edge) & (ahead > -3 * rule.accuracy_m)
+        way[same] = ahead[same]
+        longest = elapsed * (rule.fastest_kmh / KMH_PER_M_US) + 4 * rule.accuracy_m
+        way[(edge_before < 0) | (elapsed > rule.gap_us) | (way > longest)] = np.nan
+        return way
 
 
 def rounds_of(slots: Integers) -> list[Integers]:

@@ -58,6 +58,7 @@ class FeedChecks:
         self.future_us = round(settings.future_guard_seconds * 1e6)
         self.late_us = round(settings.late_seconds * 1e6)
         self.forget_us = round(settings.forget_hours * 3600e6)
+        self.closed_us = round(settings.closed_seconds * 1e6)
         self.max_roads = settings.max_roads
 
     def check(self, key: bytes | None, value: bytes | None, record_us: int) -> CheckedMessage:
@@ -98,7 +99,7 @@ class FeedChecks:
             source: the partition and offset of the message.
             graph_free_flow_kmh: the road's free flow where the message, of a closed road, tells none.
         """
-        message, closed = checked.message, checked.message.is_closed
+        message, closed, matched = checked.message, checked.message.is_closed, checked.message.matched
         told = message.free_flow_speed
         free_flow_kmh = max(graph_free_flow_kmh, LEAST_FREE_FLOW_KMH) if told is None else told
         return RoadObservation(
@@ -119,7 +120,9 @@ class FeedChecks:
             source_offset=source[1],
             record_timestamp=rfc3339(checked.record_us),
             closed=closed,
-            confidence=message.confidence_told,
+            confidence=message.confidence_told if matched is None else None,
+            vehicles=None if matched is None else matched.vehicles,
+            credibility=None if matched is None else matched.credibility,
         )
 
     def is_rush_hour(self, time_us: int) -> bool:
@@ -195,6 +198,11 @@ def congestion_level(settings: RoadSettings, jam_factor: float) -> RoadCongestio
     if jam_factor >= settings.jam_factor_high:
         return "high"
     return "medium" if jam_factor >= settings.jam_factor_medium else "low"
+
+
+def jam_factor(speed_kmh: float, free_flow_kmh: float) -> float:
+    """The jam factor of a speed: ten times the lost share of free flow, 0 to 9.99. Only a feed closes roads."""
+    return round(min(max(10 * (1 - speed_kmh / free_flow_kmh), 0.0), 9.99), 2)
 
 
 def _check_key(key: bytes | None, road_id: str) -> None:

@@ -117,6 +117,8 @@ ROADS = Feed(
             "rush_hour": Column("boolean"),
             "closed": Column("boolean"),
             "confidence": _REAL,
+            "vehicles": Column("integer"),
+            "credibility": _REAL,
         },
         key=("road_id", "observed_at"),
         partitioned_by="observed_at",

@@ -39,6 +39,7 @@ from trafficapp.roads.graph.matching import TooLarge
 from trafficapp.roads.road_edges import CoveredEdge, RoadEdges, line_digest
 from trafficapp.roads.road_rows import RoadLimits, RoadRows
 from trafficapp.roads.silence import Looked, Silence
+from trafficapp.roads.sources import InUse
 from trafficapp.topics import ROADS_RAW
 
 #: Clocks that are kept differ by less. A record that is farther ahead of all else is of a producer with a wrong clock.
@@ -80,6 +81,7 @@ class RoadState(Struct, array_like=True, gc=False):
         edges: the edges that the road is on.
         seen_us: where the clock of `Silence` was at its last record; -1 in rows that do not tell.
         first: offset of its first record; -1 in rows that do not tell.
+        in_use: the newest speed that was used; None in rows that do not tell.
     """
 
     offset: int = -1
@@ -91,6 +93,7 @@ class RoadState(Struct, array_like=True, gc=False):
     edges: tuple[CoveredEdge, ...] = ()
     seen_us: int = -1
     first: int = -1
+    in_use: InUse | None = None
     # new fields go to the end: rows that were written without them must stay readable
 
 
@@ -123,6 +126,7 @@ class Outcome:
         records: the same as they are sent: keys and values.
         dead_letters: refused messages, in order.
         repeated: messages that were seen before.
+        superseded: messages that were left out, since the road has its speed from elsewhere, see `roads.sources`.
         rejected: messages refused, by reason.
     """
 
@@ -130,6 +134,7 @@ class Outcome:
     records: list[tuple[bytes, bytes]] = dataclass_field(default_factory=list)
     dead_letters: list[DeadLetter] = dataclass_field(default_factory=list)
     repeated: int = 0
+    superseded: int = 0
     rejected: dict[str, int] = dataclass_field(default_factory=dict)
 
 
@@ -299,6 +304,11 @@ class PartitionRoads:
         self.roads[key] = road
         self._rows.changed(key)
         self._limits.changed(road_id, len(edges))
+        newest = InUse.of(observation, time_us)
+        if road.in_use is not None and not road.in_use.gives_way(newest, self._checks.closed_us):
+            outcome.superseded += 1
+            return
+        road.in_use = newest if road.in_use is None else road.in_use.followed_by(newest)
         outcome.observations.append(observation)
         outcome.records.append((key, value))
 

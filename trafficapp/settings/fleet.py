@@ -48,7 +48,18 @@ class FleetSettings(Section):
         description="Whether fixes are put onto the road graph: positions get their road and edge, and who drives "
         "against a one-way road is told.",
     )
-
+    road_speeds: bool = Field(
+        True,
+        description="Whether what matched vehicles drive becomes speeds of roads, beside those of the road-speed "
+        "feed; only with matching.",
+    )
+    road_speed_vehicles: int = Field(
+        2,
+        ge=1,
+        le=100,
+        description="A speed of a road is of so many vehicles a minute at least: one may have parked, and its way is "
+        "its own.",
+    )
     drives_days: float = Field(
         31.0,
         gt=0,
@@ -146,6 +157,11 @@ class FleetSettings(Section):
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError(f"{zone!r} is no IANA time zone such as Asia/Jakarta") from None
         return zone
+
+    @property
+    def tells_road_speeds(self) -> bool:
+        """Whether speeds of roads are made of what vehicles drive."""
+        return self.matching and self.road_speeds
 
     @property
     def gps_zone(self) -> str:

@@ -9,7 +9,9 @@ from models.transit.vehicles import LiveVehicleRow, TransitRoute, TransitVehicle
 from trafficapp.feeds.city_alerts import alert_feed
 from trafficapp.feeds.declaration import Column, Current, Feed, History, Sends
 from trafficapp.feeds.rules import MakeRules, Rules
+from trafficapp.fleet.feeds import FLEET
 from trafficapp.settings import Settings
+from trafficapp.timetables.live.feeds import TIMETABLES
 from trafficapp.topics import live_vehicles, transit_routes
 from trafficapp.transit import intake
 from trafficapp.transit.alerts import BREAKDOWN_ALERTS, DELAY_ALERTS, VehicleAlertType
@@ -30,7 +32,8 @@ ROUTE_SECONDS = 315_360_000
 
 def _make(settings: Settings) -> MakeRules:
     topics = live_vehicles(settings), transit_routes(settings)
-    return lambda _, rows: TransitPartition(settings.transit, settings.movement, *topics, rows)
+    fixes_topic = FLEET.topic_in(settings) if settings.fleet.tells_road_speeds else None
+    return lambda _, rows: TransitPartition(settings.transit, settings.movement, *topics, rows, fixes_topic)
 
 
 TRANSIT: Rules[TransitMessage] = Rules(
@@ -59,7 +62,7 @@ VEHICLE_LOCATIONS = Feed(
     zone=lambda settings: settings.transit.time_zone,
     future_seconds=lambda settings: settings.transit.future_seconds,
     place=lambda told: (told.latitude, told.longitude),
-    sends=Sends(to=TRANSIT, messages=intake.positions),
+    sends=Sends(to=(TRANSIT, TIMETABLES), messages=intake.positions),
     history=History(
         table="transit_positions",
         columns={

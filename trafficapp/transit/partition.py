@@ -7,10 +7,12 @@ from heapq import heapify, heappop, heappush
 
 import msgspec
 
+from models.fleet.fixes import Fix
 from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
 from models.transit.inner import Position, RouteOf, TransitMessage
 from models.transit.vehicles import LiveVehicleRow, TransitRoute, TransitVehicle, VehicleAlert
 from trafficapp.feeds.rules import Told, When
+from trafficapp.fleet.travels import is_traffic
 from trafficapp.movement.decimals import tenths
 from trafficapp.movement.plausibility import QUALITY_ALERTS, Movement, MovementRule, Verdict, quality_alert
 from trafficapp.settings.movement import MovementSettings
@@ -46,6 +48,7 @@ class TransitPartition:
         vehicles_topic: where the newest states are told.
         routes_topic: where routes are told, completed.
         rows: what was to be remembered.
+        fixes_topic: where fixes of road vehicles go that are put onto the road graph; None where they are not.
     """
 
     def __init__(
@@ -55,7 +58,9 @@ class TransitPartition:
         vehicles_topic: str,
         routes_topic: str,
         rows: Mapping[bytes, bytes],
+        fixes_topic: str | None = None,
     ) -> None:
+        self._fixes_topic = fixes_topic
         self._vehicles_topic, self._routes_topic = vehicles_topic, routes_topic
         self._capacity = settings.capacity
         self._closed_within_m = settings.closed_within_m
@@ -169,6 +174,8 @@ class TransitPartition:
             told.append(_told(BREAKDOWN_ALERTS, vehicle_id, broken))
         if verdict is not None:
             told.append(_doubted(vehicle_id, vehicle, verdict))
+        if self._fixes_topic is not None and _is_on_a_road(vehicle):
+            told.append(Told(self._fixes_topic, vehicle_id.encode(), _encode(_fix(position))))
 
     def _advanced(
         self, vehicle_id: str, vehicle: Vehicle, was_at: tuple[float, float] | None, elapsed_us: int
@@ -288,6 +295,28 @@ def _met(position: Position, when: When) -> Vehicle:
 def _renew(vehicle: Vehicle, position: Position) -> None:
     vehicle.type, vehicle.passengers, vehicle.status = position.kind, position.passengers, position.status
     vehicle.latitude, vehicle.longitude, vehicle.time_us = position.latitude, position.longitude, position.time_us
+
+
+def _is_on_a_road(vehicle: Vehicle) -> bool:
+    """Whether what a vehicle drives says something of a road: it is in service, and can have got to where it is."""
+    movement = vehicle.movement
+    if movement.opened_us is not None or movement.jumps & 1:
+        return False
+    return vehicle.status == "in_service" and is_traffic(vehicle.type)
+
+
+def _fix(position: Position) -> Fix:
+    return Fix(
+        "gps_data",
+        position.vehicle_id,
+        position.time_us,
+        position.latitude,
+        position.longitude,
+        None,
+        None,
+        vehicle_type=position.kind,
+        is_transit=True,
+    )
 
 
 def _is_news(position: Position, vehicle: Vehicle) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -50,7 +50,7 @@ class _Known:
     cameras: Mapping[str, RegisteredCamera] = field(default_factory=dict)
     zones: Mapping[str, frozenset[str]] = field(default_factory=dict)
     rings: Mapping[str, Ring] = field(default_factory=dict)
-    listed: Sequence[RegisteredZone] = ()
+    registered_zones: tuple[RegisteredZone, ...] = ()
 
 
 class Registry:
@@ -85,9 +85,9 @@ class Registry:
         return {} if self._known is None else self._known.cameras
 
     @property
-    def zones(self) -> Sequence[RegisteredZone]:
-        """All zones; none before the first load."""
-        return () if self._known is None else self._known.listed
+    def zones(self) -> tuple[RegisteredZone, ...]:
+        """All registered zones; none before the first load."""
+        return () if self._known is None else self._known.registered_zones
 
     def camera(self, camera_id: str) -> RegisteredCamera | None:
         """A camera, or None when it is not registered."""
@@ -209,4 +209,4 @@ def _known(cameras: list[RegisteredCamera], zones: list[RegisteredZone]) -> _Kno
         by_key[zone.name] = inside
         by_key[str(zone.id)] = inside  # names are no numbers, so nothing is hidden
         rings[zone.name] = rings[str(zone.id)] = tuple(zone.ring)
-    return _Known({camera.camera_id: camera for camera in cameras}, by_key, rings, zones)
+    return _Known({camera.camera_id: camera for camera in cameras}, by_key, rings, tuple(zones))

@@ -46,7 +46,16 @@ def callers() -> dict[str, tuple[dict[str, str], tuple[int, int, int, int]]]:
 
 
 #: What is open to everybody, and what changes nothing although it is no GET.
-OPEN = {"/health", "/health/live", "/health/ready", "/api/health", "/metrics", "/openapi.json", "/asyncapi.json"}
+OPEN = {
+    "/api/dashboard/settings",
+    "/health",
+    "/health/live",
+    "/health/ready",
+    "/api/health",
+    "/metrics",
+    "/openapi.json",
+    "/asyncapi.json",
+}
 READING_POSTS = {"/route/recommend"}
 #: Whoever may read may report what he saw.
 REPORTS = {"/api/incidents/report"}
@@ -65,13 +74,15 @@ async def guarded_worker(
     settings: Settings, redis_server: RedisServer, request: pytest.FixtureRequest
 ) -> AsyncIterator[Worker]:
     async with tokens.key_server() as keys:
-        auth = {"public_reads": request.param, "jwt_secret": tokens.SECRET, "jwks_url": keys.url}
+        auth = {"public_reads": request.param, "jwt_secret": tokens.SECRET, **tokens.published_at(keys.url)}
+        auth |= FREE_GUESSES
         complete = load_settings(**{**settings.model_dump(exclude={"auth", "limits"}), "auth": auth, "limits": FREE})
         async with serving(complete, redis_server) as worker:
             yield worker
 
 
 FREE = {"requests_per_second": 1e6, "burst": 1_000_000}
+FREE_GUESSES = {"wrong_keys_per_minute": 1e6, "wrong_keys_per_minute_in_all": 1e6}
 
 
 async def test_every_operation_for_every_caller(guarded_worker: Worker) -> None:

@@ -29,7 +29,8 @@ def closed_edges(roads: Mapping[str, RoadState], closed: Collection[str]) -> dic
                 told[edge] = max(told.get(edge, (0, 0.0)), (road.observed.observed_at_us, share))
     if told:
         for road_id, road in roads.items():
-            if road_id in closed or road.observed is None:
+            # vehicles that were matched here have the feed's names nowhere, and may be let through
+            if road_id in closed or road.observed is None or road.observed.by_vehicles:
                 continue
             for edge, share in road.edges:
                 closure = told.get(edge)

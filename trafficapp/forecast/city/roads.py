@@ -65,6 +65,7 @@ class Observed(Struct, array_like=True, frozen=True, gc=False):
     Attributes:
         closed: nobody may drive there.
         is_measured: the speed is one that vehicles had; that of a closed road is none.
+        by_vehicles: it is of vehicles that were matched here.
     """
 
     observed_at_us: int
@@ -73,6 +74,7 @@ class Observed(Struct, array_like=True, frozen=True, gc=False):
     jam_factor: float
     closed: bool = False
     is_measured: bool = True
+    by_vehicles: bool = False
     # new fields go to the end
 
 
@@ -413,7 +415,7 @@ class CityRoads:
     def _renew(self, road: RoadState, observation: RoadObservation, observed_at_us: int) -> Fresh | None:
         """Let a road be as an observation says; None where that says nothing of the traffic now.
 
-        It is not the newest one, or its speed was not measured and the road is not closed.
+        It is not the newest one, or its speed was not measured and the road is not closed, or is of too few vehicles.
         """
         before, anew = road.speeds_before, road.observed is None
         if road.observed is not None and road.observed.observed_at_us > self.believed_us():
@@ -433,12 +435,15 @@ class CityRoads:
             observation.jam_factor,
             observation.closed,
             observation.is_measured,
+            observation.vehicles is not None,
         )
         road.road_name, road.edges = observation.road_name, observation.edges
         road.speeds_before = before
         if observation.is_measured:
             road.speeds_before = _with_newest(before, observed_at_us, observation.current_speed, self._piece_us)
         elif not observation.closed:
+            return None
+        if not observation.is_raising:
             return None
         return Fresh(road.observed, before, anew, road.road_name)
 

@@ -28,6 +28,8 @@ class _Observed(Struct):
     timestamp: str
     closed: bool = False
     confidence: float | None = None
+    vehicles: int | None = None
+    credibility: float | None = None
 
 
 _decode = msgspec.json.Decoder(_Observed).decode
@@ -61,4 +63,6 @@ def _road_now(observed: _Observed) -> RoadNow:
         closed=observed.closed,
         confidence=observed.confidence,
         speed_from=None if observed.closed else speed_from(observed.confidence),
+        vehicles=observed.vehicles,
+        credibility=observed.credibility,
     )

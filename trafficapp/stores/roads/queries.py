@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # The bound on observed_at lets all partitions but one or two go.
 _CURRENT = """
     SELECT o.road_id, r.road_name, o.current_speed, o.jam_factor, o.congestion_level, o.observed_at,
-           o.closed, o.confidence
+           o.closed, o.confidence, o.vehicles, o.credibility
     FROM roads r JOIN road_observations o ON o.road_id = r.road_id AND o.observed_at = r.last_seen
     WHERE r.last_seen >= now() - $1::interval AND o.observed_at >= now() - $1::interval
       AND ($2::text IS NULL OR r.road_id COLLATE "C" > $2 COLLATE "C")

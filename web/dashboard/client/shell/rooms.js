@@ -7,6 +7,7 @@ export const ROOMS = [
   { id: "roads", icon: "road", load: () => import("../roads/room.js") },
   { id: "routes", icon: "route", load: () => import("../routes/room.js") },
   { id: "alerts", icon: "bell", load: () => import("../alerts/room.js") },
+  { id: "transit", icon: "bus", feed: "live-vehicles", load: () => import("../transit/room.js") },
   { id: "incidents", icon: "warning", feed: "incidents", load: () => import("../incidents/room.js") },
   { id: "quality", icon: "check", load: () => import("../quality/room.js") },
   { id: "administration", icon: "people", load: () => import("../administration/room.js") },
