@@ -50,7 +50,6 @@ function pictureOf(svg, width, height) {
     const style = getComputedStyle(originals[at]);
     for (const name of DRAWN) element.setAttribute(name, style.getPropertyValue(name));
   });
-  copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   copy.setAttribute("width", width);
   copy.setAttribute("height", height);
   const picture = new Image();

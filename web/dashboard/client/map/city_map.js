@@ -33,34 +33,49 @@ const LIVE = { roads, cameras, vehicles, version, now, start: () => [roadsSource
 export function CityMap(props) {
   const place = useRef(null);
   const [drawn, setDrawn] = useState(null);
+  const [generation, setGeneration] = useState(0);
+  const looked = useRef(props.view);
   const latest = useRef(props);
   const source = props.source ?? LIVE;
   latest.current = props;
   useEffect(() => {
     if (!canDraw()) return undefined;
-    const map = makeMap(place.current, props.view);
+    const map = makeMap(place.current, looked.current);
     const watch = new ResizeObserver(() => map.resize());
     watch.observe(place.current);
     let parts = null;
     let unwatch = () => {};
     map.on("load", () => {
+<<<<<<< HEAD
       parts = makeParts(map, latest, source);
+=======
+      parts = makeParts(map, latest, Boolean(looked.current));
+>>>>>>> dashboard
       unwatch = onColours(() => {
         map.setPaintProperty("ground", "background-color", getComputedStyle(place.current).backgroundColor);
         for (const part of Object.values(parts)) part.recolour?.();
       });
       setDrawn(parts);
     });
+    map.on("moveend", () => { looked.current = { ...map.getCenter(), zoom: map.getZoom() }; });
+    // the graphics card took everything away: what it gives back is empty
+    map.on("webglcontextrestored", () => setGeneration((before) => before + 1));
     map.on("error", ({ error }) => console.warn(`map: ${error?.message}`));
     const ends = source.start();
     return () => {
       for (const end of ends) end();
       watch.disconnect();
       unwatch();
+      setDrawn(null);
       map.remove();
     };
+<<<<<<< HEAD
   }, []);
   useParts(drawn, props, source);
+=======
+  }, [generation]);
+  useParts(drawn, props);
+>>>>>>> dashboard
   if (!canDraw()) return html`<div class="map-place"><p class="map-said">${t("map.cannot")}</p></div>`;
   const map = drawn?.map;
   return html`<div class="map-place" data-pick=${props.cursor ?? ""}>
@@ -75,14 +90,18 @@ export function CityMap(props) {
   </div>`;
 }
 
+<<<<<<< HEAD
 function makeParts(map, latest, source) {
+=======
+function makeParts(map, latest, fitted) {
+>>>>>>> dashboard
   const roadsLayer = new RoadsLayer(map);
   const routes = new RouteLayer(map);
   const areas = new AreasLayer(map);
   const camerasLayer = new CamerasLayer(map);
   const vehiclesLayer = new VehiclesLayer(map, source.vehicles);
   const markers = new Markers(map, (kind, id) => latest.current.onPick?.({ kind, id }));
-  const parts = { map, roadsLayer, routes, areas, camerasLayer, vehiclesLayer, markers, fitted: Boolean(latest.current.view) };
+  const parts = { map, roadsLayer, routes, areas, camerasLayer, vehiclesLayer, markers, fitted };
   parts.fitAll = () => {
     const bounds = boundsOf((edges.peek() ?? []).flatMap((edge) => edge.coordinates)) ?? cityBounds();
     if (bounds) map.fitBounds(bounds, { padding: 30, duration: 0 });

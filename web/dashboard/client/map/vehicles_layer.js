@@ -51,9 +51,6 @@ void main() {
   colour = vec4(mix(u_ground, v_colour, filled), 1.0) * around;
 }`;
 
-const mercatorX = (lng) => (180 + lng) / 360;
-const mercatorY = (lat) => (180 - (180 / Math.PI) * Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360))) / 360;
-
 export class VehiclesLayer {
   id = "vehicles";
   type = "custom";
@@ -107,7 +104,7 @@ export class VehiclesLayer {
       const first = vehicles.values().next().value;
       if (!first) return;
       // near the vehicles: whole mercator coordinates are too coarse for 32 bits
-      this.origin = [mercatorX(first.lng), mercatorY(first.lat)];
+      this.origin = [first.x, first.y];
     }
     const [originX, originY] = this.origin;
     const { data } = this;
@@ -115,12 +112,10 @@ export class VehiclesLayer {
     this.count = 0;
     for (const vehicle of vehicles.values()) {
       if (!this.shown[vehicle.kind]) continue;
-      const x = mercatorX(vehicle.lng) - originX;
-      const y = mercatorY(vehicle.lat) - originY;
-      data[at] = mercatorX(vehicle.fromLng) - originX;
-      data[at + 1] = mercatorY(vehicle.fromLat) - originY;
-      data[at + 2] = x;
-      data[at + 3] = y;
+      data[at] = vehicle.fromX - originX;
+      data[at + 1] = vehicle.fromY - originY;
+      data[at + 2] = vehicle.x - originX;
+      data[at + 3] = vehicle.y - originY;
       data[at + 4] = vehicle.movedAt / 1000;
       data[at + 5] = vehicle.takesS ?? LONGEST_MOVE_S;
       data[at + 6] = Number.isFinite(vehicle.direction) ? (vehicle.direction * Math.PI) / 180 : -1000;

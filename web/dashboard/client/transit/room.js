@@ -2,7 +2,7 @@
 
 import { html, useMemo } from "../vendor/preact.mjs";
 import { useAnswer } from "../live/answers.js";
-import { hasFeed } from "../live/settings.js";
+import { settings } from "../live/settings.js";
 import { number } from "../components/numbers.js";
 import { Figures, Panel } from "../components/panel.js";
 import { Table } from "../components/table.js";
@@ -23,7 +23,7 @@ export const isOld = (told) => now.value - Date.parse(told.last_updated) > STALE
 export default function Transit({ params }) {
   const vehicles = useAnswer("/api/transit/vehicles", { every: 3000, all: true });
   const routes = useAnswer("/api/transit/routes", { every: 60_000, all: true });
-  const planned = hasFeed("live-runs");
+  const planned = settings.value?.has_timetable ?? false;
   const stops = useAnswer(planned ? "/api/transit/stops?limit=10000" : null, { every: 600_000, all: true });
   const runs = useAnswer(planned ? "/api/transit/runs" : null, { every: 10_000, all: true });
   const lines = useMemo(() => linesOf(routes.body ?? []), [routes.body]);
@@ -35,7 +35,7 @@ export default function Transit({ params }) {
   const bunched = lines.reduce((sum, line) => sum + placedOn(line, all).filter((one) => one.spacing === "bunched").length, 0);
   const options = [...new Map([...lines.map((line) => [line.id, line.name]), ...timetabled.map((id) => [id, id])])];
   return html`<div class="room-body">
-    <div class="room-title"><h1>${t("shell.room.transit")}</h1>${!planned && html`<span class="dim">${t("transit.no.timetable")}</span>`}</div>
+    <div class="room-title"><h1>${t("shell.room.transit")}</h1>${settings.value && !planned && html`<span class="dim">${t("transit.no.timetable")}</span>`}</div>
     <${Figures} entries=${[[t("transit.state.running"), count("running")], [t("transit.state.missed"), count("missed")], [t("transit.state.broken"), count("broken")], [t("transit.state.stale"), count("stale")], [t("transit.spacing.bunched"), routes.body && vehicles.body ? number(bunched) : "–"]]} />
     <div class="tools"><label class="labelled">${t("transit.line")}<select class="field" value=${chosen ?? ""} onChange=${(event) => setParams({ line: event.target.value })}><option value="">${t("alerts.all")}</option>${options.map(([id, name]) => html`<option value=${id} selected=${id === chosen}>${name}</option>`)}</select></label></div>
     ${planned && html`<${Arrivals} stops=${stops} stop=${params.stop} />`}
