@@ -62,13 +62,8 @@ class Visit:
         found: Any = await self.page.evaluate(
             "async (rules) => (await axe.run(document, {runOnly: rules, resultTypes: ['violations']})).violations"
             ".filter(({impact}) => impact === 'serious' || impact === 'critical')"
-<<<<<<< HEAD
-            ".flatMap(({id, nodes}) => nodes.map((node) =>"
-            " `${id}: ${node.html.slice(0, 200)} ${node.failureSummary}`))",
-=======
             ".flatMap(({id, nodes}) => nodes.map((node) => `${id}: ${node.html.slice(0, 200)}"
             " ${node.failureSummary}`))",
->>>>>>> dashboard
             _RULES,
         )
         return list(found)

@@ -46,11 +46,7 @@ export function CityMap(props) {
     let parts = null;
     let unwatch = () => {};
     map.on("load", () => {
-<<<<<<< HEAD
-      parts = makeParts(map, latest, source);
-=======
-      parts = makeParts(map, latest, Boolean(looked.current));
->>>>>>> dashboard
+      parts = makeParts(map, latest, source, Boolean(looked.current));
       unwatch = onColours(() => {
         map.setPaintProperty("ground", "background-color", getComputedStyle(place.current).backgroundColor);
         for (const part of Object.values(parts)) part.recolour?.();
@@ -69,13 +65,8 @@ export function CityMap(props) {
       setDrawn(null);
       map.remove();
     };
-<<<<<<< HEAD
-  }, []);
-  useParts(drawn, props, source);
-=======
   }, [generation]);
-  useParts(drawn, props);
->>>>>>> dashboard
+  useParts(drawn, props, source);
   if (!canDraw()) return html`<div class="map-place"><p class="map-said">${t("map.cannot")}</p></div>`;
   const map = drawn?.map;
   return html`<div class="map-place" data-pick=${props.cursor ?? ""}>
@@ -90,11 +81,7 @@ export function CityMap(props) {
   </div>`;
 }
 
-<<<<<<< HEAD
-function makeParts(map, latest, source) {
-=======
-function makeParts(map, latest, fitted) {
->>>>>>> dashboard
+function makeParts(map, latest, source, fitted) {
   const roadsLayer = new RoadsLayer(map);
   const routes = new RouteLayer(map);
   const areas = new AreasLayer(map);
