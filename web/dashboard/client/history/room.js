@@ -18,6 +18,7 @@ import { Course } from "./course.js";
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const LAYERS = new Set(["roads", "cameras", "cars", "transit", "incidents"]);
+const BEGINS_BEFORE_MS = 10 * 60_000;
 const WRITES_EVERY_MS = 3000;
 const NOTHING = { body: null };
 
@@ -36,7 +37,7 @@ export default function TimeMachine({ params }) {
   useEffect(() => {
     replay.rate.value = RATES.includes(Number(params.rate)) ? Number(params.rate) : 10;
     const asked = Date.parse(params.at ?? "");
-    replay.seek(Number.isFinite(asked) ? asked : Math.max(range.from, range.to - HOUR_MS));
+    replay.seek(Number.isFinite(asked) ? asked : Math.max(range.from, range.to - BEGINS_BEFORE_MS));
     const unwatch = effect(() => { replayed.value = replay.at.value; });
     return () => {
       unwatch();
@@ -56,7 +57,7 @@ export default function TimeMachine({ params }) {
     setOpened(Date.now());
     setParams({ day: day || undefined });
     const next = rangeOf(day, Date.now());
-    replay.seek(day ? Math.min(next.to, next.from + 8 * HOUR_MS) : next.to - HOUR_MS);
+    replay.seek(day ? Math.min(next.to, next.from + 8 * HOUR_MS) : next.to - BEGINS_BEFORE_MS);
   };
   return html`<div class="time-machine">
     <h1 class="unseen">${t("shell.room.history")}</h1>
