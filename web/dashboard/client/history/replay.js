@@ -4,9 +4,12 @@ import { batch, signal } from "../vendor/preact.mjs";
 import { ask } from "../live/api.js";
 import { camerasSource } from "../live/cameras.js";
 import { roads as liveRoads, roadsSource } from "../live/roads.js";
+import { mercatorX, mercatorY } from "../live/vehicles.js";
 
 export const RATES = [1, 2, 5, 10, 30, 60];
 const TICK_MS = 250;
+/** The map is told no more often; between two times vehicles are drawn on their way. */
+const PUBLISH_MS = 1000;
 /** Wall-clock time that is fetched ahead. */
 const AHEAD_MS = 12_000;
 const [LEAST_S, MOST_S] = [15, 600];
@@ -31,6 +34,8 @@ export class Replay {
     this.chunks = [];
     this.turn = 0;
     this.spanS = 60;
+    this.changed = {};
+    this.publishedAt = -Infinity;
     /** As the map takes it. */
     this.source = { roads: signal(new Map()), cameras: signal(null), vehicles: new Map(), version: signal(0), now: this.at, start: () => [roadsSource.use(), camerasSource.use()] };
     this.timer = setInterval(() => this.tick(), TICK_MS);
@@ -47,6 +52,8 @@ export class Replay {
     this.turn++;
     clearTimeout(this.retry);
     this.chunks = [];
+    this.changed = {};
+    this.publishedAt = -Infinity;
     this.known = { roads: new Map(), cameras: new Map() };
     this.fetching = false;
     this.source.vehicles.clear();
@@ -135,15 +142,29 @@ export class Replay {
     while (this.chunks.length > 1 && this.chunks[1].from <= at) this.chunks.shift();
     const chunk = this.chunks[0];
     for (const [id, vehicle] of this.source.vehicles) if (at - vehicle.at > FORGET_MS) vehiclesMoved = this.source.vehicles.delete(id);
+    this.changed.roads ||= roadsChanged || this.source.roads.peek().size === 0;
+    this.changed.cameras ||= camerasChanged;
+    this.changed.vehicles ||= vehiclesMoved;
+    this.publish(chunk, at);
+  }
+
+  publish(chunk, at) {
+    const moment = performance.now();
+    if (this.playing.peek() && moment - this.publishedAt < PUBLISH_MS) return;
+    this.publishedAt = moment;
+    const { changed, source } = this;
+    this.changed = {};
     batch(() => {
-      if (roadsChanged || this.source.roads.peek().size === 0) this.source.roads.value = this.roadsNow();
-      if (camerasChanged) this.source.cameras.value = new Map(this.known.cameras);
-      if (vehiclesMoved) this.source.version.value++;
-      if (chunk) {
-        const seconds = (at - chunk.from) / 1000;
-        const goesOn = ({ from_at: from, to_at: to }) => from <= seconds && (to === null || to > seconds);
-        this.alerts.value = chunk.told.alerts.filter(goesOn).map((alert) => ({ ...alert, at: chunk.from + alert.from_at * 1000 }));
-        this.incidents.value = chunk.told.incidents.filter(goesOn).map((incident) => ({ ...incident, at: chunk.from + incident.from_at * 1000 }));
+      if (changed.roads) source.roads.value = this.roadsNow();
+      if (changed.cameras) source.cameras.value = new Map(this.known.cameras);
+      if (changed.vehicles) source.version.value++;
+      if (!chunk) return;
+      const seconds = (at - chunk.from) / 1000;
+      for (const name of ["alerts", "incidents"]) {
+        const now = chunk.told[name].filter(({ from_at: from, to_at: to }) => from <= seconds && (to === null || to > seconds));
+        const before = this[name].peek();
+        if (now.length === before.length && now.every((one, position) => one === before[position].told)) continue;
+        this[name].value = now.map((told) => ({ ...told, told, at: chunk.from + told.from_at * 1000 }));
       }
     });
   }
@@ -176,6 +197,7 @@ export class Replay {
     const kind = told === "car" ? "car" : told === "bus" ? "bus" : "rail";
     // it drives on for as long as it took to come here, as fast as the replay runs
     const takesS = before ? Math.min(6, Math.max(0.2, (at - before.at) / 1000 / this.rate.peek())) : 0.2;
-    this.source.vehicles.set(id, { id, kind, lat, lng, at, takesS, fromLat: before?.lat ?? lat, fromLng: before?.lng ?? lng, movedAt: performance.now(), heardAt: Infinity });
+    const [x, y] = [mercatorX(lng), mercatorY(lat)];
+    this.source.vehicles.set(id, { id, kind, lat, lng, x, y, at, takesS, fromX: before?.x ?? x, fromY: before?.y ?? y, movedAt: performance.now(), heardAt: Infinity });
   }
 }

@@ -40,7 +40,7 @@ export function Then({ replay }) {
         [t("history.jammed"), number(jammed.length)], [t("map.open.alerts"), number(alerts.length)], [t("history.moving"), number(source.vehicles.size)],
       ]} /><//>
     <${Panel} title=${t("map.open.alerts")} of=${alerts.length} empty=${!alerts.length && t("alerts.none")}>
-      <ol class="plain picks scrolled" tabindex="0">${alerts.map((alert) => html`<li key=${alert.id} class="pick alert" data-severity=${alert.severity}><${Severity} severity=${alert.severity} /><span class="grow">${alert.title}</span><span class="dim">${ageText(alert.at, replay.at.value)}</span></li>`)}</ol><//>
+      <ol class="plain picks scrolled" tabindex="0">${alerts.map((alert) => html`<li key=${alert.id} class="pick alert" data-severity=${alert.severity}><${Severity} severity=${alert.severity} /><span class="grow">${alert.title}</span><span class="dim">${ageText(alert.at, replay.at.peek())}</span></li>`)}</ol><//>
     <${Panel} title=${t("shell.room.incidents")} of=${incidents.length} empty=${!incidents.length && t("incidents.none")}>
       <ol class="plain picks">${incidents.map((told) => html`<li key=${told.incident_id} class="pick"><${Severity} severity=${told.severity} word=${t(`alerts.grade.${told.severity}`)} /><span class="grow">${wordOf("incidents.kind", told.kind)} <span class="dim long">${told.description}</span></span></li>`)}</ol><//>
     <${Tables} cameras=${cameras} roads=${roads} />`;

@@ -26,7 +26,7 @@ export function Diagram({ title, vehicles, stops = [], isClosed, from, to, chose
   return html`<div class="line-diagram" role="group" aria-label=${title}>
     <div class="track" data-closed=${isClosed}>
       ${stops.map((stop) => html`<button type="button" class="stop" key=${stop.id} style=${left(stop.share)} title=${stop.name} aria-label=${t("transit.stop.of", { name: stop.name })} aria-pressed=${chosen === stop.id} onClick=${() => onStop(stop.id)}></button>`)}
-      ${vehicles.map(({ id, share, kind, state, spacing, label }, at) => html`<span class="vehicle" key=${id} style=${left(share)} data-level=${levels[at]} data-kind=${kind} data-state=${state} data-spacing=${spacing ?? ""} title=${label} role="img" aria-label=${label}><i>${state === "broken" ? "✕" : spacing === "bunched" ? "‼" : spacing === "gap" ? "↔" : "▸"}</i></span>`)}
+      ${vehicles.map(({ id, share, kind, state, spacing, label }, at) => html`<span class="vehicle" key=${id} style=${left(share)} data-level=${levels[at]} data-kind=${kind} data-state=${state} data-spacing=${spacing ?? ""} title=${label} role="img" aria-label=${label}><i>${state === "broken" ? "✕" : state === "late" ? "◷" : spacing === "bunched" ? "‼" : spacing === "gap" ? "↔" : "▸"}</i></span>`)}
     </div>
     <p class="ends dim"><span>${from}</span><span>${isClosed ? t("transit.loop") : "→"}</span><span>${to}</span></p>
   </div>`;

@@ -22,11 +22,13 @@ export function PlannedLine({ routeId, stop, fallback }) {
     ${body.directions.map((direction) => html`<${Direction} key=${direction.direction_id} direction=${direction} rail=${body.route_type < 3} stop=${stop} />`)}<//>`;
 }
 
+const LATE_SECONDS = 300;
+
 function Direction({ direction, rail, stop }) {
   const names = new Map(direction.stops.map((one) => [one.stop_id, one.name]));
   const rows = direction.vehicles.map((one) => ({ ...one, spacing: spacingOf(one.headway_seconds, one.scheduled_headway_seconds) }));
-  const label = (one) => [one.vehicle_id, names.get(one.next_stop_id), one.spacing && one.spacing !== "regular" && t(`transit.spacing.${one.spacing}`)].filter(Boolean).join(", ");
-  const drawn = rows.filter((one) => one.share !== null).map((one) => ({ id: one.vehicle_id, share: one.share, kind: rail ? "rail" : "bus", state: one.late_seconds > 300 ? "missed" : "running", spacing: one.spacing, label: label(one) }));
+  const label = (one) => [one.vehicle_id, names.get(one.next_stop_id), one.late_seconds > LATE_SECONDS && t("transit.late"), one.spacing && one.spacing !== "regular" && t(`transit.spacing.${one.spacing}`)].filter(Boolean).join(", ");
+  const drawn = rows.filter((one) => one.share !== null).map((one) => ({ id: one.vehicle_id, share: one.share, kind: rail ? "rail" : "bus", state: one.late_seconds > LATE_SECONDS ? "late" : "running", spacing: one.spacing, label: label(one) }));
   const columns = [
     { key: "id", title: t("map.vehicle"), value: (one) => one.vehicle_id, cell: (one) => html`${one.vehicle_id} <span class="dim">${one.headsign}</span>` },
     { key: "along", title: t("transit.along"), number: true, value: (one) => one.share, cell: (one) => percent(one.share) },

@@ -30,7 +30,10 @@ export default function Transit({ params }) {
   const all = vehicles.body ?? [];
   const timetabled = [...new Set((runs.body ?? []).map((run) => run.route_id))].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
   const chosen = params.line;
-  const shown = lines.filter((line) => !chosen || line.id === chosen || line.routeIds.includes(chosen));
+  // what the timetable shows with stops and delays is not shown once more without them
+  const onRuns = new Set((runs.body ?? []).map((run) => run.vehicle_id));
+  const unplanned = lines.filter((line) => { const there = placedOn(line, all); return !there.length ? !timetabled.length : there.some((one) => !onRuns.has(one.id)); });
+  const shown = chosen ? lines.filter((line) => line.id === chosen || line.routeIds.includes(chosen)) : unplanned;
   const count = (state) => (vehicles.body ? number(all.filter((told) => stateOf(told) === state).length) : "–");
   const bunched = lines.reduce((sum, line) => sum + placedOn(line, all).filter((one) => one.spacing === "bunched").length, 0);
   const options = [...new Map([...lines.map((line) => [line.id, line.name]), ...timetabled.map((id) => [id, id])])];
