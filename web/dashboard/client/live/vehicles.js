@@ -15,8 +15,8 @@ export const vehicles = new Map();
 export const version = signal(0);
 
 /** Web Mercator, 0..1 from the north-west; reckoned once a fix, not once a frame. */
-const mercatorX = (lng) => (180 + lng) / 360;
-const mercatorY = (lat) => (180 - (180 / Math.PI) * Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360))) / 360;
+export const mercatorX = (lng) => (180 + lng) / 360;
+export const mercatorY = (lat) => (180 - (180 / Math.PI) * Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360))) / 360;
 
 function put(id, kind, lat, lng, iso, more) {
   if (!Number.isFinite(lat) || !Number.isFinite(lng)) return;
