@@ -28,7 +28,8 @@ RUN apt-get update && apt-get install --yes --no-install-recommends ca-certifica
 
 # Volumes that are mounted over these folders take their owner.
 RUN useradd --system --uid 10001 --home-dir /var/lib/trafficapp --create-home trafficapp \
-    && install --directory --owner=trafficapp --mode=700 /var/lib/trafficapp/models /var/lib/trafficapp/backups /var/lib/trafficapp/lake
+    && install --directory --owner=trafficapp --mode=700 /var/lib/trafficapp/models /var/lib/trafficapp/backups \
+        /var/lib/trafficapp/reports /var/lib/trafficapp/lake
 COPY --from=build /opt/trafficapp /opt/trafficapp
 COPY faust.yml /etc/trafficapp/faust.yml
 
@@ -40,6 +41,7 @@ ENV PATH=/opt/trafficapp/bin:$PATH \
     TRAFFICAPP_DATA_DIR=/var/lib/trafficapp/data \
     TRAFFICAPP_FORECAST__MODELS_DIR=/var/lib/trafficapp/models \
     TRAFFICAPP_BACKUP__FOLDER=/var/lib/trafficapp/backups \
+    TRAFFICAPP_REPORTS__FOLDER=/var/lib/trafficapp/reports \
     TRAFFICAPP_WEB__HOST=0.0.0.0 \
     TRAFFICAPP_WEB__PORT=6066
 

@@ -11,6 +11,10 @@ INSTALL := $(PIP) install --quiet --require-hashes
 # The project itself, in place. Its build tool is in the lock files too, so nothing is fetched unchecked.
 INSTALL_PROJECT := $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 UV_VERSION := 0.13.8
+# What the browser loads of others' libraries, and where they are put together.
+DASHBOARD := web/dashboard
+VENDOR := $(DASHBOARD)/client/vendor
+NPM_FOLDER := build/dashboard
 
 WORKERS ?= 1
 # empty: 6066, or what the data folder remembers
@@ -37,7 +41,7 @@ help: ## Show this list
 	@echo "Options go behind a target: make demo WORKERS=2 WEB_PORT=8080"
 
 .PHONY: setup
-setup: $(VENV)/.run-stamp ## Install what running needs into .venv (Python 3.11 to 3.13; PYTHON=... chooses one)
+setup: $(VENV)/.run-stamp $(VENDOR)/.stamp ## Install what running needs into .venv (Python 3.11 to 3.13; PYTHON=... chooses one)
 
 .PHONY: demo
 demo: setup ## Start everything with the simulated city; prints the addresses to open (ARGS="--source recording")
@@ -45,13 +49,17 @@ demo: setup ## Start everything with the simulated city; prints the addresses to
 
 .PHONY: clean
 clean: ## Remove .venv, build results and caches; stored traffic stays (`trafficapp stack --reset` clears that)
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENDOR) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: wheel
+wheel: setup-dev ## Build the wheel with all that the dashboard needs, into dist
+	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 ##@ Develop
 
 .PHONY: setup-dev
-setup-dev: $(VENV)/.dev-stamp ## Install what tests, checks and benchmarks need as well
+setup-dev: $(VENV)/.dev-stamp $(VENDOR)/.stamp ## Install what tests, checks and benchmarks need as well
 
 .PHONY: setup-train
 setup-train: $(VENV)/.train-stamp ## Install what training needs, too: torch, 5 GB on Linux
@@ -211,6 +219,18 @@ $(VENV)/.dev-stamp: requirements/dev.txt pyproject.toml | $(BIN)/python
 $(VENV)/.train-stamp: requirements/train.txt $(VENV)/.dev-stamp
 	@echo "Installing what training needs into $(VENV); on Linux torch brings 5 GB."
 	@$(INSTALL) -r requirements/train.txt
+	@touch $@
+
+# The dashboard's libraries: npm checks them against the lock. A machine without Node gets it as a Python package.
+$(VENDOR)/.stamp: $(DASHBOARD)/package.json $(DASHBOARD)/package-lock.json $(DASHBOARD)/vendor.mjs $(DASHBOARD)/libraries.js | $(VENV)/.run-stamp
+	@echo "Fetching the libraries of the dashboard"
+	@mkdir -p $(NPM_FOLDER)
+	@cp $(DASHBOARD)/package.json $(DASHBOARD)/package-lock.json $(DASHBOARD)/.npmrc $(DASHBOARD)/vendor.mjs $(DASHBOARD)/libraries.js $(NPM_FOLDER)
+	@if ! node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' >/dev/null 2>&1 || ! command -v npm >/dev/null; then \
+	  $(INSTALL) -r requirements/node.txt; \
+	  PATH="$(CURDIR)/$(BIN):$$PATH"; \
+	fi; \
+	cd $(NPM_FOLDER) && npm ci --silent && node vendor.mjs $(CURDIR)/$(VENDOR)
 	@touch $@
 
 # Not every `python3.12` on PATH is one: version managers leave names that only print an error,

@@ -39,7 +39,6 @@ from trafficapp.engine.transactions import Outgoing, TransactionalSink
 from trafficapp.feeds.clock import Tick, encode_tick
 from trafficapp.feeds.declaration import Convert, Current, Feed, NewestLog, Origin
 from trafficapp.feeds.decoder import FAULTS, Accepted, FeedDecoder
-from trafficapp.feeds.rules import Rules
 from trafficapp.history_sinks import history_sink
 from trafficapp.settings import Settings, SettingsError
 from trafficapp.stores.clickhouse.sink import ClickHouseSink
@@ -73,8 +72,9 @@ class FeedIntake(TransactionalSink):
         self._topic_of: Callable[[Struct], str] = lambda _: self._inner_topic
         if feed.sends is not None:
             self._convert, self._topic_of = feed.sends.messages(settings), feed.sends.topic_in(settings)
-            if isinstance(feed.sends.to, Rules):
-                self._inner_topic = feed.sends.to.topic_in(settings)
+        rules = [] if feed.sends is None else feed.sends.rules_in(settings)
+        #: Of rules that are told the time, and how often the most eager of them are.
+        self._timed = {one.topic_in(settings): one.tick_seconds for one in rules if one.tick_seconds is not None}
         self._letter_partitions = settings.kafka.partitions
         self._log_partitions = feed.partitions_in(settings)
         self._counted: dict[int, Counter[str]] = {}
@@ -84,8 +84,7 @@ class FeedIntake(TransactionalSink):
     @property
     def tick_seconds(self) -> float | None:
         """How often whoever reads what is sent on is told the time; None when nobody is."""
-        to = None if self._sends is None else self._sends.to
-        return to.tick_seconds if isinstance(to, Rules) else None
+        return min(self._timed.values(), default=None)
 
     async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:
         """Take over partitions, and ask how many the topic of letters has: it may not be made as the settings say."""
@@ -155,15 +154,18 @@ class FeedIntake(TransactionalSink):
             next_offset: how far a partition is.
         """
         self._due |= {number: (now_us, end) for number, end in ends.items() if number in self._owned}
-        inner = len(await partitions_of(self._settings, self._inner_topic)) if self._due else 0
+        inner = [
+            (topic, place)
+            for topic in (self._timed if self._due else ())
+            for place in range(len(await partitions_of(self._settings, topic)))
+        ]
         for number, (time_us, end) in list(self._due.items()):
             if (next_offset(number) or 0) < end:
                 continue
             self._due.pop(number, None)
             value = encode_tick(Tick(self._feed.name, number, self._log_partitions, time_us))
             ticks = [
-                Outgoing(self._inner_topic, None, value, place, time_us // 1000, ((TICK_HEADER, b""),))
-                for place in range(inner)
+                Outgoing(topic, None, value, place, time_us // 1000, ((TICK_HEADER, b""),)) for topic, place in inner
             ]
             await self.send_apart(number, ticks)
 

@@ -29,7 +29,17 @@ from trafficapp.engine.telemetry import Telemetry
 from trafficapp.engine.transactions import Outgoing, TransactionalSink
 from trafficapp.feeds.clock import ClockState, SilenceClock, Tick, decode_tick, encode_tick
 from trafficapp.feeds.declaration import rules_of
-from trafficapp.feeds.rules import TICK_SECONDS, LackingRules, PartitionRules, ReadRules, Rules, RunRules, Told, When
+from trafficapp.feeds.rules import (
+    TICK_SECONDS,
+    CountingRules,
+    LackingRules,
+    PartitionRules,
+    ReadRules,
+    Rules,
+    RunRules,
+    Told,
+    When,
+)
 from trafficapp.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -160,6 +170,9 @@ class RulesSink(TransactionalSink):
         counted.labels(self._declared.name, "applied").inc(one.taken)
         if one.unreadable:
             counted.labels(self._declared.name, "unreadable").inc(one.unreadable)
+        if isinstance(one.rules, CountingRules):
+            for reason, count in one.rules.take_counts().items():
+                counted.labels(self._declared.name, reason).inc(count)
         one.taken = one.unreadable = 0
         if isinstance(one.rules, LackingRules):
             self._telemetry.rules_lacking.labels(self._declared.name).set(one.rules.lacking is not None)
@@ -223,8 +236,8 @@ def register(app: TrafficApp, intakes: Sequence[FeedIntake]) -> None:
     senders: dict[str, list[str]] = {}
     declared = rules_of(app.feeds, app.settings)
     for feed in app.feeds:
-        if feed.sends is not None and isinstance(feed.sends.to, Rules):
-            senders.setdefault(feed.sends.to.name, []).append(feed.name)
+        for rules in feed.sends.rules_in(app.settings) if feed.sends is not None else ():
+            senders.setdefault(rules.name, []).append(feed.name)
     for rules in declared:
         for then in rules.then(app.settings):
             senders.setdefault(then.name, []).append(rules.name)

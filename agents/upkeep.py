@@ -1,4 +1,4 @@
-"""Trains every week and backs up every night, if the settings say so: role ``history``, one worker of all."""
+"""Trains, backs up and reports by the clock, if the settings say so: role ``history``, one worker of all."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.history_telemetry import UpkeepTelemetry
@@ -16,6 +17,7 @@ from trafficapp.training.commands import NOT_BETTER
 from trafficapp.upkeep.backup import back_up
 from trafficapp.upkeep.needs import lacking
 from trafficapp.upkeep.processes import run_program
+from trafficapp.upkeep.scheduled_reports import make_report
 from trafficapp.upkeep.turns import Task, take_turn
 
 logger = logging.getLogger(__name__)
@@ -45,11 +47,16 @@ def tasks(settings: Settings) -> list[Task]:
     async def backup() -> str:
         return f"{await back_up(settings.postgres.url.get_secret_value(), settings.backup)} written"
 
+    def report(days: int) -> Callable[[], Awaitable[str]]:
+        return partial(make_report, settings.postgres, settings.reports, zone, days)
+
     weekly = DueTimes.read(settings.forecast.train_weekly, zone)
     wanted = (
         ("training", weekly, training("roads")),
         ("training_cameras", weekly, training("cameras")),
         ("backup", DueTimes.read(settings.backup.nightly, zone), backup),
+        ("report_daily", DueTimes.read(settings.reports.daily, zone), report(1)),
+        ("report_weekly", DueTimes.read(settings.reports.weekly, zone), report(7)),
     )
     return [Task(name, times, work) for name, times, work in wanted if times is not None]
 

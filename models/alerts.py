@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from models.cameras.window_rows import Level
 
@@ -49,12 +49,27 @@ def ids_of_number(number: int) -> tuple[UUID, UUID]:
     return UUID(int=first), UUID(int=first | (1 << _FIRST_SHIFT) - 1)
 
 
+class AlertComment(Struct, frozen=True, kw_only=True):
+    """What somebody wrote about an alert.
+
+    Attributes:
+        id: comments of an alert are in order of it.
+        commented_at: RFC 3339 UTC.
+    """
+
+    id: int
+    alert_id: str
+    commented_at: str
+    commented_by: str
+    comment: str
+
+
 class AlertEvent(Struct, frozen=True, kw_only=True):
     """One step in the life of an alert, with everything known of the alert by then: topic ``traffic.alerts``.
 
     The same step may be sent again; it is the same then, byte for byte. A reader keeps, for each ``id``,
     the step with the largest ``revision``; ``acknowledged`` carries the revision it was given at and
-    changes nothing but the two fields of the acknowledgement.
+    changes nothing but the fields of the acknowledgement.
 
     Attributes:
         id: a UUID that follows from the rule, the camera and the window that opened the alert.
@@ -70,6 +85,8 @@ class AlertEvent(Struct, frozen=True, kw_only=True):
         rule: the rule in words: ``congestion_level >= HIGH for 2 windows``.
         values: what the rule saw, by name with units: ``{"avg_speed_kmh": 4.2}``; ``risen_from`` in a step that raised
             the severity: what it was before.
+        acknowledged_by: the name that was told of who took it on.
+        acknowledged_caller: who was authenticated when he told it; left out where it is not known.
     """
 
     id: str
@@ -90,6 +107,7 @@ class AlertEvent(Struct, frozen=True, kw_only=True):
     road_segment: str | None = None
     values: dict[str, RuleValue] = {}
     resolved_at: str | None = None
+    acknowledged_caller: str | UnsetType = UNSET
     acknowledged_by: str | None = None
     acknowledged_at: str | None = None
 

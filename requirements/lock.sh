@@ -34,4 +34,5 @@ lock train "What training needs: torch beside what a worker needs." --extra trai
 lock dev "Tests, checks, benchmarks and everything below; \`make test-train\` adds train.txt." \
     --extra stack --extra bench --extra dev
 lock run "What \`make demo\` needs: workers and embedded servers." --extra stack
+lock node "Node for \`make setup\`, where the machine has none." --extra node
 lock worker "What a worker needs; the container image."

@@ -145,17 +145,21 @@ def test_a_worker_reads_what_compose_gives_it(
     mounted = dict(volume.split(":")[::-1] for volume in services[service]["volumes"])
     assert mounted[str(settings.forecast.models_dir)] == "models"
     assert (mounted.get(str(settings.backup.folder)) == "backups") == (role == "history")
+    assert (mounted.get(str(settings.reports.folder)) == "reports") == (role == "history")
 
 
 def test_what_is_asked_for_reaches_the_service_that_does_it(
     services: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {"FORECAST_TRAIN_WEEKLY": "sun 03:00", "BACKUP_NIGHTLY": "02:30", "HERE_API_KEY": "key"}
+    given |= {"REPORTS_DAILY": "05:00", "REPORTS_WEBHOOK_URL": "https://desk.example/hook"}
     for service in ("history", "here"):
         for name, value in services[service]["environment"].items():
             monkeypatch.setenv(name, interpolated(value, given | {"POSTGRES_PASSWORD": "secret"}))
     settings = load_settings()
     assert (settings.forecast.train_weekly, settings.backup.nightly) == ("sun 03:00", "02:30")
+    assert (settings.reports.daily, settings.reports.weekly) == ("05:00", "")
+    assert settings.reports.webhook_url is not None
     assert settings.here.api_key is not None
     assert settings.here.api_key.get_secret_value() == "key"
     with_key = {name for name, service in services.items() if "HERE_API_KEY" in service.get("environment", {})}
@@ -165,7 +169,7 @@ def test_what_is_asked_for_reaches_the_service_that_does_it(
 def test_volumes_are_declared_and_outlive_containers(services: dict[str, Any]) -> None:
     declared = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["volumes"]
     mounted = {volume.split(":")[0] for service in services.values() for volume in service.get("volumes", [])}
-    assert mounted == set(declared) == {"kafka", "postgres", "models", "backups", "lake"}
+    assert mounted == set(declared) == {"kafka", "postgres", "models", "backups", "reports", "lake"}
 
 
 def test_commands_in_compose_exist(services: dict[str, Any]) -> None:
@@ -190,13 +194,14 @@ def test_the_image_can_back_up_the_server_of_compose_into_a_folder_of_its_own(se
     client, server = re.search(r"postgresql-client-(\d+)", last), services["postgres"]["image"]
     assert client is not None
     assert f"postgres:{client[1]}" == server, "pg_dump refuses a newer server"
-    made = re.search(r"install --directory --owner=(\w+) --mode=\d+ (.+)", last)
+    made = re.search(r"install --directory --owner=(\w+) --mode=\d+ ((?:.+\\\n)*.+)", last)
     assert made is not None
     assert re.search(rf"^USER {made[1]}$", last, re.MULTILINE)
     volumes = [*services["history"]["volumes"], *services["lake"]["volumes"]]
-    assert set(made[2].split()) == {volume.split(":")[1] for volume in volumes}
-    models, backups, _ = made[2].split()
-    for folder, variable in ((models, "FORECAST__MODELS_DIR"), (backups, "BACKUP__FOLDER")):
+    folders = made[2].replace("\\\n", " ").split()
+    assert set(folders) == {volume.split(":")[1] for volume in volumes}
+    variables = ("FORECAST__MODELS_DIR", "BACKUP__FOLDER", "REPORTS__FOLDER")
+    for folder, variable in zip(folders, variables, strict=False):
         assert f"TRAFFICAPP_{variable}={folder} " in last
 
 

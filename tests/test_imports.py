@@ -58,6 +58,7 @@ SHARED_ROOMS = (
         "trafficapp.stores.feeds",
         "agents.feeds",
         "agents.rules",
+        "web.guards",
         "web.serving",
         "web.auth",
         "web.feeds",

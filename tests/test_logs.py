@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from tests.ports import free_port
 from trafficapp import logs
-from trafficapp.logs import JsonFormatter
+from trafficapp.logs import Escaping, JsonFormatter
 from trafficapp.stores.migrations import migrate
+from trafficapp.worker_logs import ColouredFormatter, PlainFormatter, logging_config
 
 ROOT = Path(__file__).resolve().parents[1]
 FIELDS = {"time", "level", "logger", "message", "role"}
@@ -159,3 +161,47 @@ async def ready(url: str, process: asyncio.subprocess.Process) -> list[tuple[int
                 pass
             await asyncio.sleep(0.1)
     return seen
+
+
+OUTSIDE = "odd\n[2026-11-30 00:00:00,000] [1] [ERROR]: forged\x1b[2J\u202eback\x9b1m\u2028end"
+
+
+def told_as_text(formatter: logging.Formatter, name: str = "web.x") -> list[str]:
+    """The lines of a record with everything from outside."""
+    try:
+        raise ValueError(OUTSIDE)
+    except ValueError:
+        trace = sys.exc_info()
+        record = logging.LogRecord(name, logging.INFO, __file__, 1, "camera %s", (OUTSIDE,), trace, "f", OUTSIDE)
+    return formatter.format(record).split("\n")
+
+
+@pytest.mark.parametrize("kind", [Escaping, PlainFormatter, ColouredFormatter])
+def test_what_comes_from_outside_is_no_line_of_its_own(kind: type[logging.Formatter]) -> None:
+    first, *below = told_as_text(kind(fmt="%(message)s"))
+    assert first == r"camera odd\n[2026-11-30 00:00:00,000] [1] [ERROR]: forged\x1b[2J\u202eback\x9b1m\u2028end"
+    assert all(line.startswith("  ") for line in below)
+    assert len(below) > 3
+    for hidden in "\x1b\u202e\x9b\u2028\r":
+        assert not [line for line in below if hidden in line]
+
+
+def test_a_worker_logs_so() -> None:
+    formatters = logging_config()["formatters"]
+    assert {name: Escaping in told["()"].__mro__ for name, told in formatters.items()} == {
+        "default": True,
+        "colored": True,
+    }
+
+
+def test_tables_of_faust_keep_their_lines() -> None:
+    first, *below = told_as_text(PlainFormatter("%(message)s"), "faust.app")
+    assert first == "camera odd"
+    assert all(line.startswith("  ") for line in below)
+
+
+def test_json_shows_what_a_text_hides_and_means_the_same() -> None:
+    record = logging.LogRecord("web.x", logging.INFO, __file__, 1, "camera %s", (OUTSIDE + "\U000e0041",), None)
+    line = JsonFormatter("streams").format(record)
+    assert line.isprintable()
+    assert json.loads(line)["message"] == f"camera {OUTSIDE}\U000e0041"

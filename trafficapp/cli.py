@@ -40,7 +40,9 @@ _SECTIONS: dict[str, dict[str, _Place]] = {
         ),
         "poll-here": _Place("trafficapp.sources.here_polling", "poll_here", "Send road speeds that HERE tells."),
         "poll-gtfs-rt": _Place(
-            "trafficapp.sources.gtfs_rt_polling", "poll_gtfs_rt", "Send vehicles of a real agency (GTFS Realtime)."
+            "trafficapp.sources.gtfs_rt_polling",
+            "poll_gtfs_rt",
+            "Send what a real agency tells (GTFS Realtime).",
         ),
         "replay": _Place("trafficapp.sources.commands", "replay", "Send a recording of detections."),
         "mock": _Place("trafficapp.sources.commands", "mock", "Send random but plausible detections."),

@@ -13,15 +13,56 @@ import threading
 import time
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
+from models.plain_text import escaped, escaped_in_json
+
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
-_LINE_ENDS = {ord(one): f"\\u{ord(one):04x}" for one in "\x85\u2028\u2029"}
+#: Loggers whose messages have lines on purpose.
+_DRAW = frozenset({"faust", "mode"})
 
 _encode = msgspec.json.Encoder().encode
+
+
+class Escaping(logging.Formatter):
+    """Text for people, in which nothing from outside passes for a line of ours: what it hides is shown.
+
+    A message is one line, but for those of Faust, which draw tables; what belongs to a line is indented below it.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format a record; one whose arguments do not fit its message is told all the same."""
+        try:
+            message = record.getMessage()
+        except Exception:
+            message = f"{record.msg} {record.args!r}"
+        draws = record.name.partition(".")[0] in _DRAW
+        shown = logging.makeLogRecord(record.__dict__)
+        shown.msg, shown.args = (_below(message) if draws else escaped(message)), ()
+        shown.exc_text = None
+        return super().format(shown)
+
+    def formatException(self, ei: Any) -> str:
+        """A traceback, indented."""
+        return "  " + _below(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:
+        """Likewise."""
+        return "  " + _below(super().formatStack(stack_info))
+
+
+def _below(text: str) -> str:
+    return escaped(text, lines=True).replace("\n", "\n  ")
+
+
+def install_text(level: int) -> None:
+    """Log as text on standard error, for a command."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(Escaping("%(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
 
 
 class JsonFormatter(logging.Formatter):
@@ -86,7 +127,7 @@ def line_of(process: str, line: str, level: int) -> str:
 
 def _in_one_line(line: dict[str, object]) -> str:
     """An object as JSON, in one line also for those who end lines wherever Unicode has an end of a line."""
-    return _encode(line).decode().translate(_LINE_ENDS)
+    return escaped_in_json(_encode(line).decode())
 
 
 def _time(epoch_seconds: float) -> str:

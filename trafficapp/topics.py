@@ -81,6 +81,9 @@ road_observations = OwnTopic("road-observations")
 #: The topic of the newest states of vehicles of public transport, with all that is known of them.
 live_vehicles = OwnTopic("live-vehicles")
 
+#: The topic of vehicles of public transport on their runs, with the stops before them.
+live_runs = OwnTopic("live-runs")
+
 #: The topic of the routes of vehicles of public transport, completed.
 transit_routes = OwnTopic("transit-routes")
 

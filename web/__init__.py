@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from aiohttp.web import AppRunner
-
 from trafficapp.engine.outbox import Outbox
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.feeds.declaration import Feed
 from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import Settings
 from web.application import setup
+from web.guards.connections import BoundedRunner
 from web.serving.context import LocalCurrent, Probe, WebContext
 from web.serving.database import Database
 from web.serving.health import kafka_answers
@@ -70,5 +69,7 @@ def register(
     app.web.blueprints = BlueprintManager()
     # Faust's runner would cut a long address off before we can say that it is too long
     longest = settings.limits.query_bytes + _REST_OF_LINE_BYTES
-    app.web._runner = AppRunner(app.web.web_app, access_log=None, max_line_size=longest)  # noqa: SLF001
+    app.web._runner = BoundedRunner(  # noqa: SLF001
+        app.web.web_app, settings.limits, telemetry.connections_closed, max_line_size=longest
+    )
     setup(app.web.web_app, context, connect_feed=lambda: connect(redis_url, retries=0))

@@ -13,7 +13,9 @@ from redis.asyncio import Redis
 from trafficapp.incidents.feeds import INCIDENT_STEPS
 from trafficapp.topics import live_vehicles
 from web import administration
+from web.administration.system import Presence
 from web.alerts import actions as alert_actions
+from web.alerts import comments as alert_comments
 from web.alerts import export as alert_export
 from web.alerts import views as alerts
 from web.areas import views as areas
@@ -21,8 +23,12 @@ from web.areas.ingest import AreaIngest
 from web.auth.access import AUTHORITY, Access, Authority, warn_of_public_reads
 from web.cameras import analytics, current, dashboard, history, maps
 from web.cameras import predictions as camera_predictions
+from web.city import places, replay
 from web.city.realtime import Realtime
 from web.city.views import CityViews
+from web.dashboard import pages
+from web.dashboard import places as registered_places
+from web.dashboard import settings as dashboard_settings
 from web.documents import views as documents
 from web.feeds.socket import DocumentFeed
 from web.feeds.views import FeedViews, views_of
@@ -40,9 +46,10 @@ from web.roads import trends as road_trends
 from web.roads.notifications import NotificationViews
 from web.roads.route_cache import RouteCache
 from web.roads.route_planning import RoutePlanning
-from web.serving import middleware, pages
+from web.serving import middleware
 from web.serving.context import CONTEXT, WebContext
 from web.serving.health import HealthCheck
+from web.serving.limits import LIMITER
 from web.serving.operations import Operation, Tag, mount
 from web.sockets.event_feed import EventFeed
 from web.sockets.events import EventSockets
@@ -52,6 +59,9 @@ from web.sockets.window_feed import LiveFeed
 from web.sockets.windows import MetricsSockets
 from web.still_cameras import snapshot as still_snapshots
 from web.transit import vehicles as transit_vehicles
+from web.transit.boards import BoardViews
+from web.transit.gtfs_realtime import RealtimeViews
+from web.transit.timetable import Transit
 from web.weather import history as weather_history
 
 
@@ -64,6 +74,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         connect_feed: makes a client for the subscription, one that does not connect again by itself.
     """
     settings, telemetry = context.settings, context.telemetry
+    transit = Transit(settings)
     feed = LiveFeed(connect_feed)
     events = EventFeed(connect_feed, context.redis, context.registry.cameras_in, settings.events.heartbeat_seconds)
     sockets = MetricsSockets(feed, events, settings, telemetry)
@@ -93,6 +104,9 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *(views.clients for views in feed_views),
     )
     pings = Tasks()
+    presence = Presence(
+        settings, telemetry, context.redis, context.is_ready, lambda: sum(clients.count for clients in socket_clients)
+    )
     health = HealthCheck(
         {"kafka": context.kafka_up, "postgres": context.database.is_up, "redis": _redis_up(context.redis)}, telemetry
     )
@@ -114,6 +128,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         realtime.start()
         pings.start(*(clients.keep_awake() for clients in socket_clients))
         context.registry.start()
+        presence.start()
 
     async def close_sockets(_: web.Application) -> None:
         await asyncio.gather(feed.stop(), events.stop(), road_notices.stop(), planning.stop(), incidents.stop())
@@ -124,14 +139,15 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
 
     async def close_clients(_: web.Application) -> None:
         # Faust cleans up twice
+        await presence.stop()
         await context.registry.stop()
         await route_cache.stop()
         await health.stop()
         await context.close()
 
     web_app[CONTEXT] = context
-    web_app[AUTHORITY] = Authority(settings)
-    middleware.install(web_app, settings.limits)
+    middleware.install(web_app, settings)
+    web_app[AUTHORITY] = Authority(settings, telemetry.failed_logins, web_app[LIMITER].address)
     web_app.on_startup.append(start)
     web_app.on_shutdown.append(close_sockets)
     web_app.on_cleanup.append(close_clients)
@@ -141,8 +157,11 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *alert_export.operations(),  # before alerts: its path looks like an id there
         *alerts.operations(),
         *alert_actions.operations(),
+        *alert_comments.operations(),
         *administration.operations(),
         *dashboard.operations(),
+        *dashboard_settings.operations(),
+        *registered_places.operations(),
         *maps.operations(),
         *roads.operations(),
         *feed_roads.operations(),
@@ -163,7 +182,11 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *driven.operations(),
         *weather_history.operations(),
         *transit_vehicles.operations(),
+        *BoardViews(transit).operations(),
+        *RealtimeViews(transit).operations(),
         *CityViews(lambda: sum(clients.count for clients in socket_clients)).operations(),
+        *replay.operations(),
+        *places.operations(),
         *still_snapshots.operations(),
         *health.operations(),
         Operation("GET /metrics", exposition, Tag.OPERATION, access=Access.OPEN, content_type="text/plain"),
@@ -176,7 +199,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     ]
     mount(web_app, [*operations, *documents.operations()])
     documents.prepare(web_app)
-    web_app.add_routes([*pages.routes(), *documents.routes()])
+    web_app.add_routes([*pages.routes(settings.web.tiles_url), *documents.routes()])
 
 
 def _vehicles(feed_views: Iterable[FeedViews], topic: str) -> DocumentFeed | None:

@@ -9,10 +9,9 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from models.alerts import SEVERITIES
+from models.cameras.window_rows import Level
+from models.plain_text import NAME_PATTERN, Name, Text
 
-#: Postgres keeps no NUL characters.
-Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
-Text = Annotated[str, Meta(max_length=4096, pattern=r"^[^\x00]*$")]
 Latitude = Annotated[float, Meta(ge=-90, le=90, description="Degrees, WGS 84.")]
 Longitude = Annotated[float, Meta(ge=-180, le=180, description="Degrees, WGS 84.")]
 Share = Annotated[float, Meta(gt=0, lt=1)]
@@ -171,6 +170,36 @@ class ThresholdsInForce(Struct, frozen=True, kw_only=True):
     set_at: str | None
 
 
+class LevelChange(Struct, frozen=True, kw_only=True):
+    """A camera that would have another level.
+
+    Attributes:
+        congestion_score: of its newest window.
+        congestion_level: that it has.
+        would_be: that it would have.
+    """
+
+    camera_id: str
+    congestion_score: float
+    congestion_level: Level
+    would_be: Level
+
+
+class ThresholdPreview(Struct, frozen=True, kw_only=True):
+    """What other thresholds would change, as of the newest windows.
+
+    Attributes:
+        cameras: that have a score now.
+        now, then: how many cameras have each level, and would have.
+        changes: cameras whose level would change, by camera_id.
+    """
+
+    cameras: int
+    now: dict[Level, int]
+    then: dict[Level, int]
+    changes: list[LevelChange]
+
+
 # JSON Schema knows no flag for this; in Python "$" is before a newline at the end, too
 _ANY_CASE = f"^({'|'.join(''.join(f'[{c}{c.lower()}]' for c in word) for word in SEVERITIES)})$(?!\\n)"
 
@@ -183,8 +212,8 @@ class NewBroadcast(Struct, frozen=True, kw_only=True):
         zone: id or name of the zone it is about.
     """
 
-    message: Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
-    title: Text | None = None
+    message: Annotated[Text, Meta(min_length=1)]
+    title: Annotated[str, Meta(max_length=4096, pattern=NAME_PATTERN.replace("+", "*"))] | None = None
     severity: Annotated[str, Meta(pattern=_ANY_CASE, description="In any case.")] = "WARNING"
     camera_id: Name | None = None
     zone: Name | None = None
@@ -215,6 +244,7 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     Attributes:
         action: a stable word: ``thresholds.update``.
         target: what was changed.
+        caller: who was authenticated: with the administrator's key anybody may choose the actor's name.
         before, after: what was there, and what is there now; null for nothing.
         remote: address that the request came from.
     """
@@ -229,3 +259,4 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     after: msgspec.Raw
     remote: str | None
     request_id: str | None
+    caller: str | None = None

@@ -31,7 +31,7 @@ class Fix(Struct, frozen=True, gc=False):
     passengers: int | None = None
 
 
-class RunName(Struct, frozen=True, gc=False, array_like=True):
+class RunName(Struct, frozen=True, gc=False, array_like=True, order=True):
     """Which run: the trip, its service day, and of trips by frequency the start in seconds of that day."""
 
     trip_id: str

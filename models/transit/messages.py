@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
@@ -28,6 +28,11 @@ class VehicleLocation(Struct, frozen=True, kw_only=True, gc=False):
         passenger_count: people in it; may be missing.
         status: what it does.
         timestamp: when that was so: ISO 8601, or epoch seconds or milliseconds.
+        trip_id: of the timetable, a text or a whole number; may be missing. What is something else in this field and
+            the next three says nothing: such messages were taken before, too.
+        route_id: likewise.
+        start_date: service day of the trip, YYYYMMDD; may be missing.
+        start_time: of trips by frequency, such as ``25:10:00``; may be missing.
     """
 
     vehicle_id: _Identifier
@@ -37,6 +42,10 @@ class VehicleLocation(Struct, frozen=True, kw_only=True, gc=False):
     status: VehicleStatus
     timestamp: str | int | float
     passenger_count: Annotated[int, Meta(ge=0, le=100_000)] | None = None
+    trip_id: Any = None
+    route_id: Any = None
+    start_date: Any = None
+    start_time: Any = None
 
 
 class VehicleRoute(Struct, frozen=True, kw_only=True, gc=False):

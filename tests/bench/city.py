@@ -1,25 +1,28 @@
 """All feeds of a city at a rate, and what a message of each costs: ``python -m tests.bench.city``.
 
-The real servers, and a worker of each of the roles feeds, history and live. Two measurements, both in
-``build/city.json``:
+The real servers, and a worker of each of the roles feeds, history and live. Measurements, all in ``build/city.json``:
 
 * **costs**: of each feed alone so many messages are sent at once; CPU time of each process from before the first until
   nothing is behind, less what it takes when nothing comes, divided by the messages: intake, rules, tables and
   documents, with the clients of Kafka, Postgres and Redis.
 * **load**: all feeds by their shares at a rate for some time. How many records each role is behind, every two seconds;
-  CPU time and memory of each process.
+  CPU time and memory of each process, of the servers and of who sends, too.
+* **cars**: so many cars that drive over the road graph tell where they are every five seconds, with everything on that
+  ``--with`` says: ``matching`` (and the role roads, which takes up the speeds that follow), ``lake``.
 
-The roles' servers run on the same cores, so the rate that is held says less than the µs per message.
+The servers run on the same cores, so the rate that is held says less than the µs per message.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -31,14 +34,19 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.city_cars import Cars
 from tests.bench.city_messages import SOURCES, mixed, of_one
 from tests.bench.servers import running
+from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import load_settings
 from trafficapp.stack import workers
 from trafficapp.stack.servers import data_dir
 from trafficapp.stack.supervisor import Supervisor
 
 ROLES = ("feeds", "history", "live")
+SERVERS = ("kafka", "postgres", "redis")
+_CARS_EVERY_SECONDS = 5.0
+EXTRAS = ("matching", "lake")
 RESULT = Path("build") / "city.json"
 _IDLE_SECONDS, _IDLE_TIMES = 5.0, 6
 _PATIENCE_SECONDS = 300.0
@@ -79,16 +87,22 @@ class Place:
     supervisor: Supervisor
     bootstrap_servers: str
     lag: Lag
+    roles: tuple[str, ...] = ROLES
     idle: dict[str, float] = field(default_factory=dict)
 
     def cpu_seconds(self) -> dict[str, float]:
         """CPU time of each role's process so far."""
-        times = {role: self._process(role).cpu_times() for role in ROLES}
+        times = {role: self._process(role).cpu_times() for role in self.roles}
         return {role: one.user + one.system for role, one in times.items()}
+
+    def others_cpu_seconds(self) -> dict[str, float]:
+        """CPU time of the servers, whose children are of them, and of this process, which sends."""
+        own = time.process_time()
+        return {"sender": own} | {name: _with_children(self._process(name)) for name in SERVERS}
 
     def memory_mib(self) -> dict[str, float]:
         """Resident memory of each role's process."""
-        return {role: round(self._process(role).memory_info().rss / 2**20, 1) for role in ROLES}
+        return {role: round(self._process(role).memory_info().rss / 2**20, 1) for role in self.roles}
 
     async def caught_up(self) -> None:
         """Wait until nothing but ends of transactions is behind, for a second.
@@ -114,6 +128,17 @@ class Place:
 
     def _process(self, role: str) -> psutil.Process:
         return psutil.Process(self.supervisor.pid(role))
+
+
+def _with_children(process: psutil.Process) -> float:
+    """CPU time of a process and of all that it started, those that have ended included."""
+    own = process.cpu_times()
+    spent = own.user + own.system + own.children_user + own.children_system
+    for child in process.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            times = child.cpu_times()
+            spent += times.user + times.system
+    return spent
 
 
 def producer(bootstrap_servers: str) -> Producer:
@@ -152,7 +177,7 @@ async def costs(place: Place, count: int) -> dict[str, dict[str, float]]:
         seconds, after = time.monotonic() - began, place.cpu_seconds()
         found[source.topic] = {
             role: round(max(after[role] - before[role] - place.idle[role] * seconds, 0) / number * 1e6, 1)
-            for role in ROLES
+            for role in place.roles
         }
         print(f"{source.topic}: {number:,} messages in {seconds:.0f} s, {found[source.topic]}", flush=True)
     return found
@@ -160,8 +185,21 @@ async def costs(place: Place, count: int) -> dict[str, dict[str, float]]:
 
 async def load(place: Place, rate: int, seconds: int) -> dict[str, Any]:
     """All feeds at a rate; what is behind, every few seconds."""
-    client, messages = producer(place.bootstrap_servers), mixed()
-    before, began, sent = place.cpu_seconds(), time.monotonic(), 0
+    return await _at_rate(place, mixed(), rate, seconds)
+
+
+async def cars(place: Place, count: int, seconds: int) -> dict[str, Any]:
+    """Cars on roads, each heard every few seconds."""
+    driving = Cars(city_graph(load_settings().roads), count, _CARS_EVERY_SECONDS)
+    fixes = (fix for _ in itertools.count() for fix in driving.round())
+    return await _at_rate(place, fixes, round(count / _CARS_EVERY_SECONDS), seconds)
+
+
+async def _at_rate(
+    place: Place, messages: Iterator[tuple[str, bytes, bytes]], rate: int, seconds: int
+) -> dict[str, Any]:
+    client = producer(place.bootstrap_servers)
+    before, others, began, sent = place.cpu_seconds(), place.others_cpu_seconds(), time.monotonic(), 0
     behind: list[int] = []
 
     async def look() -> None:
@@ -180,14 +218,17 @@ async def load(place: Place, rate: int, seconds: int) -> dict[str, Any]:
     took = time.monotonic() - began
     await asyncio.to_thread(client.flush)
     await place.caught_up()
-    until, after = time.monotonic() - began, place.cpu_seconds()
+    until, after, others_after = time.monotonic() - began, place.cpu_seconds(), place.others_cpu_seconds()
     return {
         "messages": sent,
         "seconds": round(took, 1),
         "messages_per_second": round(sent / took),
         "caught_up_after_seconds": round(until - took, 1),
         "records_behind": behind,
-        "cpu_us_per_message": {role: round((after[role] - before[role]) / sent * 1e6, 1) for role in ROLES},
+        "cpu_us_per_message": {role: round((after[role] - before[role]) / sent * 1e6, 1) for role in place.roles},
+        "others_cpu_us_per_message": {
+            name: round((spent - others[name]) / sent * 1e6, 1) for name, spent in others_after.items()
+        },
         "memory_mib": place.memory_mib(),
     }
 
@@ -197,37 +238,84 @@ def show(result: dict[str, Any]) -> None:
     console = Console()
     if result["costs"]:
         table = Table(title="µs of CPU per message")
-        for column in ("feed", *ROLES, "all"):
+        roles = list(next(iter(result["costs"].values())))
+        for column in ("feed", *roles, "all"):
             table.add_column(column, justify="left" if column == "feed" else "right")
         for topic, cost in result["costs"].items():
-            table.add_row(topic, *(f"{cost[role]:.1f}" for role in ROLES), f"{sum(cost.values()):.1f}")
+            table.add_row(topic, *(f"{cost[role]:.1f}" for role in roles), f"{sum(cost.values()):.1f}")
         console.print(table)
-    one = result["load"]
-    if not one:
-        return
+    for name in ("load", "cars"):
+        if one := result[name]:
+            _show_load(console, name, one)
+
+
+def _show_load(console: Console, name: str, one: dict[str, Any]) -> None:
     most = max(one["records_behind"], default=0)
     console.print(
-        f"{one['messages']:,} messages in {one['seconds']} s, {one['messages_per_second']:,} a second; "
+        f"{name}: {one['messages']:,} messages in {one['seconds']} s, {one['messages_per_second']:,} a second; "
         f"at most {most:,} records behind, caught up {one['caught_up_after_seconds']} s after the last"
     )
-    for role in ROLES:
-        console.print(f"{role}: {one['cpu_us_per_message'][role]} µs a message, {one['memory_mib'][role]} MiB")
+    spent = one["cpu_us_per_message"]
+    for role, cost in spent.items():
+        console.print(f"  {role}: {cost} µs a message, {one['memory_mib'][role]} MiB")
+    others = ", ".join(f"{other} {cost}" for other, cost in one["others_cpu_us_per_message"].items())
+    console.print(f"  all roles {sum(spent.values()):.1f} µs a message; beside them {others}")
 
 
-async def measure(folder: Path, rate: int, seconds: int, count: int) -> dict[str, Any]:
-    """Both measurements; without messages or seconds one is left out."""
+@dataclass(frozen=True)
+class Wanted:
+    """What is measured.
+
+    Attributes:
+        count: messages of each feed alone; 0 leaves costs out.
+        rate: messages a second of all feeds together.
+        seconds: for so long; 0 leaves the load out.
+        cars: how many drive; 0 leaves them out.
+        cars_seconds: for how long.
+        extras: what is switched on beside everything that always is.
+    """
+
+    count: int
+    rate: int
+    seconds: int
+    cars: int
+    cars_seconds: int
+    extras: frozenset[str]
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        """Variables that switch it on."""
+        found = {}
+        if "matching" in self.extras:
+            found["TRAFFICAPP_FLEET__MATCHING"] = "true"
+        if "lake" in self.extras:
+            found["TRAFFICAPP_LAKE__URL"] = f"file://{folder}/lake"
+        return found
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Of the workers."""
+        further = [("roads", "matching"), ("lake", "lake")]
+        return (*ROLES, *(role for role, extra in further if extra in self.extras))
+
+
+async def measure(folder: Path, wanted: Wanted) -> dict[str, Any]:
+    """Everything that is wanted."""
     async with running(folder) as (supervisor, environment):
-        chosen = [one for one in workers.choose_workers(0, 6466) if one.role in ROLES]
-        supervisor.add_group([workers.worker_spec(one, folder, environment) for one in chosen])
+        environment |= wanted.environment(folder)
+        chosen = workers.choose_workers(0, 6466, with_lake="lake" in wanted.extras)
+        specs = [workers.worker_spec(one, folder, environment) for one in chosen if one.role in wanted.roles]
+        supervisor.add_group(specs)
         await supervisor.start_all()
         bootstrap_servers = environment["KAFKA_BOOTSTRAP_SERVERS"]
-        place = Place(supervisor, bootstrap_servers, Lag(bootstrap_servers, load_settings().app_id))
+        place = Place(supervisor, bootstrap_servers, Lag(bootstrap_servers, load_settings().app_id), wanted.roles)
         await asyncio.sleep(_IDLE_SECONDS)
         await place.measure_idle()
         return {
+            "with": sorted(wanted.extras),
             "idle_cpu_share": {role: round(share, 3) for role, share in place.idle.items()},
-            "costs": await costs(place, count) if count else {},
-            "load": await load(place, rate, seconds) if seconds else {},
+            "costs": await costs(place, wanted.count) if wanted.count else {},
+            "load": await load(place, wanted.rate, wanted.seconds) if wanted.seconds else {},
+            "cars": await cars(place, wanted.cars, wanted.cars_seconds) if wanted.cars else {},
         }
 
 
@@ -235,13 +323,17 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=int, default=20_000, help="messages a second of all feeds together")
-    parser.add_argument("--seconds", type=int, default=300)
+    parser.add_argument("--seconds", type=int, default=300, help="of the load; 0 leaves it out")
     parser.add_argument("--count", type=int, default=50_000, help="messages of each feed alone; 0 leaves costs out")
+    parser.add_argument("--cars", type=int, default=0, help="cars that drive over the road graph")
+    parser.add_argument("--cars-seconds", type=int, default=120)
+    parser.add_argument("--with", dest="extras", nargs="*", default=[], choices=EXTRAS, help="what is on as well")
     arguments = parser.parse_args()
+    wanted = Wanted(**{**vars(arguments), "extras": frozenset(arguments.extras)})
     with tempfile.TemporaryDirectory(prefix="trafficapp-bench-city-", ignore_cleanup_errors=True) as path:
         Path(path).chmod(0o755)
         folder = data_dir.prepare(Path(path))
-        result = asyncio.run(measure(folder, arguments.rate, arguments.seconds, arguments.count))
+        result = asyncio.run(measure(folder, wanted))
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     show(result)

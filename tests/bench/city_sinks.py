@@ -34,7 +34,7 @@ from trafficapp.areas.feeds import AREAS
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.feeds.declaration import Current
 from trafficapp.feeds.declared import FEEDS
-from trafficapp.feeds.rules import PartitionRules, Rules, When
+from trafficapp.feeds.rules import PartitionRules, When
 from trafficapp.settings import Settings, load_settings
 from trafficapp.stack.servers import data_dir
 from trafficapp.stores.areas.areas_sink import HistoryAreasSink
@@ -63,9 +63,9 @@ class City:
     def __init__(self, settings: Settings) -> None:
         self._intakes = {feed.topic_in(settings): FeedIntake(feed, settings, Telemetry()) for feed in FEEDS}
         declared = {
-            feed.sends.to.topic_in(settings): feed.sends.to
+            rules.topic_in(settings): rules
             for feed in FEEDS
-            if feed.sends is not None and isinstance(feed.sends.to, Rules)
+            for rules in (feed.sends.rules_in(settings) if feed.sends is not None else ())
         }
         self._decoders = {topic: msgspec.json.Decoder(rules.shape).decode for topic, rules in declared.items()}
         self._rules: dict[str, PartitionRules[Any]] = {

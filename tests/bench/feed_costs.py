@@ -35,7 +35,6 @@ from trafficapp.engine.transactions import Outgoing, _batches_of
 from trafficapp.feeds.clock import SilenceClock
 from trafficapp.feeds.declaration import Feed
 from trafficapp.feeds.declared import FEEDS
-from trafficapp.feeds.rules import Rules
 from trafficapp.settings import Settings, load_settings
 
 #: Records that come together when a worker has enough to do.
@@ -78,8 +77,7 @@ class Chain:
         self.inner = ""
         self.spent: Counter[str] = Counter()
         self.told: Counter[str] = Counter()
-        if feed.sends is not None and isinstance(feed.sends.to, Rules):
-            rules = feed.sends.to
+        for rules in feed.sends.rules_in(settings)[:1] if feed.sends is not None else ():
             self.inner = rules.topic_in(settings)
             self.rules = RulesSink(rules, [feed.name], settings, telemetry)
             make = rules.make(settings)

@@ -61,6 +61,7 @@ async def measure(clients: int, sleepers: int, rate: int, cameras: int, seconds:
     async with servers() as place:
         # all of them come from one address
         place.environment["TRAFFICAPP_WEB__MAX_CONNECTIONS_PER_CLIENT"] = str(clients)
+        place.environment["TRAFFICAPP_LIMITS__CONNECTIONS_PER_ADDRESS"] = str(2 * clients + 100)
         workers = await start_workers(place)
         pid = place.supervisor.pid(workers[0].name)
         assert pid is not None

@@ -24,11 +24,11 @@ from tests.feeds.parking_bays import PARKING_BAYS, TABLE
 from tests.feeds.place import until
 from tests.ports import free_port
 from tests.stores.postgres.fixtures import Connection
-from trafficapp.commands.inspection import newest_dead_letters
 from trafficapp.engine.kafka import create_topics
 from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import Settings, load_settings
 from trafficapp.stack.servers.endpoints import Endpoints
+from trafficapp.stores.administration.dead_letters import newest_dead_letters
 from trafficapp.stores.migrations import migrate
 from trafficapp.topics import declared_topics
 

@@ -166,7 +166,12 @@ class City:
 
     async def judge(self, rules: Rules[Any]) -> None:
         """Apply rules."""
-        senders = [outer.feed.name for outer in self.outers if outer.feed.sends and outer.feed.sends.to == rules]
+        settings = self.place.settings
+        senders = [
+            outer.feed.name
+            for outer in self.outers
+            if outer.feed.sends and rules in outer.feed.sends.rules_in(settings)
+        ]
         sink = RulesSink(rules, senders, self.place.settings, self.place.telemetry)
         await self.pump(sink)
         await sink.close()

@@ -38,7 +38,7 @@ DEPLOYED = [
     ("PGHOST", "db", "postgres.url", "postgresql://db:5432/trafficapp"),
     ("REDIS_URL", "rediss://cache/2", "redis.url", "rediss://cache/2"),
     ("REDIS_HOST", "cache", "redis.url", "redis://cache:6379/0"),
-    ("ADMIN_API_KEY", "secret", "admin.api_key", "secret"),
+    ("ADMIN_API_KEY", "s" * 32, "admin.api_key", "s" * 32),
     ("WINDOW_SIZE_SECONDS", "10", "windows.size_seconds", 10.0),
     ("WINDOW_ALLOWED_LATENESS_SECONDS", "3.5", "windows.allowed_lateness_seconds", 3.5),
     ("RETENTION_EVENTS_HOURS", "48", "retention.events_hours", 48.0),
@@ -58,7 +58,7 @@ FILE = """
 kafka: {bootstrap_servers: "file:9092"}
 postgres: {url: "postgresql://file/x"}
 redis: {url: "redis://file/0"}
-admin: {api_key: file}
+admin: {api_key: file-file-file-file-file-file-file}
 here: {api_key: file}
 geocoding: {url: "http://file", api_key: file, timeout_seconds: 7}
 windows: {size_seconds: 7, allowed_lateness_seconds: 7}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web as aiohttp_web
 
 from trafficapp.stack.addresses import ADDRESSES
+from web.dashboard import pages
 from web.documents import views as documents
-from web.serving import pages
 
 
 def test_every_page_and_document_is_among_the_addresses() -> None:

@@ -44,7 +44,8 @@ def fixes_of(
     shape = Shape(timetable.paths[pattern.path])
     times = [leaves_s + time for time in profile.arrivals]
     for at_s in np.arange(leaves_s - 60, times[-1] + 30, every_s):
-        place = shape_place(shape, float(np.interp(at_s, times, pattern.at_m)))
+        latitude, longitude = shape_place(shape, float(np.interp(at_s, times, pattern.at_m)))
+        place = float(latitude), float(longitude)
         yield Fix(vehicle_id, trip_id, *place, round(at_s * 1e6), START_DATE, start_s or None)
 
 

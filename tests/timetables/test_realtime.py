@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from models.timetables.live import OperationAlert
 from tests.timetables import synthetic
 from tests.timetables.rig import day_s, fixes_of, standing, timetable_of
 from trafficapp.settings.transit import TransitSettings
+from trafficapp.timetables.live.alerts import RunAlerts
+from trafficapp.timetables.live.documents import live_run
 from trafficapp.timetables.operations import Operations
 from trafficapp.timetables.realtime_out import RealtimeFeeds
 
@@ -49,6 +52,7 @@ def test_the_validator_finds_nothing_in_our_feeds(
     timetable = timetable_of(feed)
     now_s = day_s() + hours * 3600
     operations = Operations(timetable, TransitSettings(), now_s - 7200)
+    alerts, steps = RunAlerts(operations.schedule), list[OperationAlert]()
     fixes = [
         fix
         for number, (trip_id, start_s, late_s) in enumerate(vehicles)
@@ -58,12 +62,15 @@ def test_the_validator_finds_nothing_in_our_feeds(
     if hours < 10:
         fixes += list(standing(timetable, "line-3", "v9", now_s))
     for fix in sorted(fixes, key=lambda fix: fix.time_us):
-        list(operations.fix(fix))
-    feeds = RealtimeFeeds(operations)
+        for event in operations.fix(fix):
+            steps += alerts.take(event)
+    feeds = RealtimeFeeds(operations.schedule)
+    # each as it was told with its newest fix
+    runs = [live_run(operations, run, run.at_s, 5400) for run in operations.runs.values()]
     messages = {
-        "vehicles": feeds.vehicle_positions(now_s, {"v0": "FULL"}),
-        "trips": feeds.trip_updates(now_s),
-        "alerts": feeds.alerts(now_s, feeds.notices()),
+        "vehicles": feeds.vehicle_positions(now_s, runs),
+        "trips": feeds.trip_updates(now_s, runs),
+        "alerts": feeds.alerts(now_s, feeds.notices(steps)),
     }
     # one of the first is at its end, but another one stands
     assert len(messages["vehicles"].entity) == len(vehicles)

@@ -21,6 +21,7 @@ from trafficapp.settings import Settings, load_settings
 from trafficapp.stores.cameras.live_sink import LiveSink
 from trafficapp.stores.redis.connection import connect
 from web.application import setup
+from web.guards.connections import BoundedRunner
 from web.serving.context import LocalCurrent, WebContext
 from web.serving.database import Database
 from web.serving.health import kafka_answers
@@ -47,6 +48,17 @@ class Worker:
         self.next_offset += len(rows)
 
 
+class Server(TestServer):
+    """An application as a worker runs it, on a port of its own."""
+
+    def __init__(self, application: web.Application, settings: Settings, telemetry: Telemetry) -> None:
+        super().__init__(application, host="127.0.0.1")
+        self._settings, self._telemetry = settings, telemetry
+
+    async def _make_runner(self, **_: Any) -> BoundedRunner:
+        return BoundedRunner(self.app, self._settings.limits, self._telemetry.connections_closed)
+
+
 async def _serve(
     settings: Settings,
     server: RedisServer,
@@ -68,13 +80,32 @@ async def _serve(
     sink_client: Redis = connect(server.url)
     sink = LiveSink(sink_client, an_hour_back)
     await sink.load([0])
-    async with TestClient(TestServer(application, host="127.0.0.1"), headers=ADMIN) as client:
+    async with TestClient(Server(application, settings, context.telemetry), headers=ADMIN) as client:
         yield Worker(server, client, context, sink)
     sink.release([0])
     await sink_client.aclose()
 
 
 serving = asynccontextmanager(_serve)
+
+
+def offline() -> web.Application:
+    """Everything that a worker serves, with no server behind it: to look at, not to ask."""
+    settings = load_settings(
+        redis={"url": "redis://127.0.0.1:9"},
+        kafka={"bootstrap_servers": "127.0.0.1:9"},
+        postgres={"url": "postgresql://127.0.0.1:9/nowhere"},
+    )
+    context = WebContext(
+        settings=settings,
+        telemetry=Telemetry("streams", "test"),
+        redis=connect(settings.redis.url.get_secret_value()),
+        database=Database(settings.postgres),
+        kafka_up=kafka_answers(settings.kafka),
+    )
+    application = web.Application()
+    setup(application, context, lambda: connect("redis://127.0.0.1:9", retries=0))
+    return application
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from models.plain_text import hidden_in
+
 MAX_DEPTH = 32
 _MAX_BITS = 64
 
@@ -26,8 +28,8 @@ def check_calibration(calibration: dict[str, Any] | None) -> None:
                 below += [*value.keys(), *value.values()]
             elif isinstance(value, list):
                 below += value
-            elif isinstance(value, str) and "\0" in value:
-                raise Unstorable("calibration must not hold NUL characters")
+            elif isinstance(value, str) and (hidden := hidden_in(value, lines=True)) is not None:
+                raise Unstorable(f"calibration must not hold the character {hidden}, which nobody sees")
             elif isinstance(value, int) and value.bit_length() > _MAX_BITS:
                 raise Unstorable(f"calibration must not hold whole numbers beyond {_MAX_BITS} bits")
         if not below:

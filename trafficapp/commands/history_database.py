@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trafficapp import logs
 from trafficapp.commands.settings import settings_or_message
 from trafficapp.settings import Settings
 
@@ -28,7 +29,7 @@ def _wait_for_postgres(database_url: str, wait_seconds: float) -> None:
     from trafficapp.stores.outage import Abandoned
     from trafficapp.stores.postgres.connection import address_of, wait_until_up
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logs.install_text(logging.INFO)
     deadline = time.monotonic() + wait_seconds
     asked = False
 

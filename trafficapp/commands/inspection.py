@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,8 @@ from rich.text import Text
 
 from models.cameras.detections import Detection, Frame, FrameDetection
 from models.cameras.window_rows import WindowRow, decode_window_row
-from models.dead_letters import DeadLetter, decode_dead_letter
-from models.records import MALFORMED, why_unreadable
+from models.dead_letters import DeadLetter
+from models.records import MALFORMED
 from models.roads.messages import RoadMessage
 from models.timestamps import rfc3339
 from trafficapp.commands.plain_command import PlainCommand, json_option, print_json
@@ -34,7 +34,8 @@ from trafficapp.engine.outbox import Outbox
 from trafficapp.engine.state_rows import partition_key
 from trafficapp.settings import Settings
 from trafficapp.state_logs import camera_state_log
-from trafficapp.topics import DEAD_LETTERS, EVENTS_RAW, METRICS
+from trafficapp.stores.administration.dead_letters import WAIT_MS, last_records, newest_dead_letters
+from trafficapp.topics import EVENTS_RAW, METRICS
 from trafficapp.windows.camera_state import CameraState
 from trafficapp.windows.cameras import decode_camera_row
 from trafficapp.windows.partition import decode_partition_row
@@ -52,9 +53,6 @@ _COLUMNS = ("lane", "vehicles", "km/h", "stopped", "queue", "score", "level")
 
 #: How many records of a topic are read back at once in search of the last ones of a camera.
 _READ_BACK_RECORDS = 2000
-
-#: How long the broker may hold back an answer; partitions are read one after the other.
-_WAIT_MS = 20
 
 #: How long the broker may take for its first answer.
 _ANSWER_SECONDS = 15.0
@@ -166,7 +164,7 @@ async def camera_reports(settings: Settings, camera_id: str, row_count: int) -> 
     """
     log = camera_state_log(settings, Outbox(settings))
     found = []
-    async with groupless_consumer(settings, fetch_max_wait_ms=_WAIT_MS) as consumer:
+    async with groupless_consumer(settings, fetch_max_wait_ms=WAIT_MS) as consumer:
         loaded = await log.load(await partitions_of(settings, log.topic))
         key = camera_id.encode()
         for partition, rows in loaded.items():
@@ -191,21 +189,6 @@ def in_several_partitions(camera_id: str, partitions: Sequence[int]) -> str:
     )
 
 
-async def newest_dead_letters(settings: Settings, count: int) -> list[DeadLetter]:
-    """The newest dead letters, oldest first."""
-    newest: list[tuple[int, DeadLetter]] = []
-    async with groupless_consumer(settings, fetch_max_wait_ms=_WAIT_MS) as consumer:
-        for partition in await partitions_of(settings, DEAD_LETTERS):
-            tp = TopicPartition(DEAD_LETTERS, partition)
-            async for record in _last_records(consumer, tp, count):
-                try:
-                    newest.append((record.timestamp, decode_dead_letter(record.value or b"")))
-                except MALFORMED as error:
-                    logger.warning("%s-%d: offset %d is no dead letter: %s", *tp, record.offset, error)
-    newest.sort(key=lambda item: item[0])
-    return [letter for _, letter in newest[-count:]]
-
-
 async def _look_for_kafka(settings: Settings) -> None:
     """Return when the broker answers.
 
@@ -219,29 +202,13 @@ async def _look_for_kafka(settings: Settings) -> None:
 
 async def _last_rows(consumer: AIOKafkaConsumer, partition: int, camera_id: str, count: int) -> list[WindowRow]:
     key, rows = camera_id.encode(), deque[WindowRow](maxlen=count)
-    async for record in _last_records(consumer, TopicPartition(METRICS, partition), _READ_BACK_RECORDS):
+    async for record in last_records(consumer, TopicPartition(METRICS, partition), _READ_BACK_RECORDS):
         if record.key == key:
             try:
                 rows.append(decode_window_row(record.value or b""))
             except MALFORMED as error:
                 logger.warning("%s-%d: offset %d is no window: %s", METRICS, partition, record.offset, error)
     return list(rows)
-
-
-async def _last_records(consumer: AIOKafkaConsumer, tp: TopicPartition, count: int) -> AsyncIterator[Any]:
-    """The last records of a partition that can be read, oldest first."""
-    begin, end = (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
-    position = max(begin, end - count)
-    if position >= end:
-        return
-    consumer.assign([tp])
-    consumer.seek(tp, position)
-    while position < end:
-        for records in (await asyncio.wait_for(consumer.getmany(tp, timeout_ms=1000), 30)).values():
-            for record in records:
-                if record.offset < end and why_unreadable(record) is None:
-                    yield record
-        position = await consumer.position(tp)
 
 
 def _plain_report(settings: Settings, camera_id: str, report: CameraReport) -> dict[str, object]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from models.plain_text import no_formula
 from trafficapp.commands.settings import settings_or_message
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _print(names: list[str], rows: list[tuple[Any, ...]], form: str) -> None:
 
         writer = csv.writer(sys.stdout)
         writer.writerow(names)
-        writer.writerows(rows)
+        writer.writerows([no_formula(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     elif form == "json":
         for row in rows:
             click.echo(json.dumps(dict(zip(names, row, strict=True)), default=str))

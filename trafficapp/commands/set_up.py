@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from trafficapp import logs
 from trafficapp.commands.settings import settings_or_message
 from trafficapp.commands.troubles import Server, told_in_a_sentence
 from trafficapp.engine.kafka import create_topics, wait_for_kafka
@@ -35,7 +36,7 @@ def topics() -> None:
 )
 def create(wait_seconds: float) -> None:
     """Create the topics that do not exist yet, and bring the others to what is needed; waits for the broker."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logs.install_text(logging.WARNING)
     settings = settings_or_message()
 
     async def run() -> list[str]:

@@ -31,6 +31,7 @@ from trafficapp.engine.telemetry import Telemetry
 from trafficapp.feeds.declaration import Feed
 from trafficapp.settings import Settings, SettingsError
 from trafficapp.topics import declared_topics
+from trafficapp.worker_logs import logging_config
 
 logger = logging.getLogger(__name__)
 
@@ -315,6 +316,7 @@ def _faust_configuration(settings: Settings) -> dict[str, Any]:
         "web_tables_enabled": False,
         "worker_redirect_stdouts": False,
         "autodiscover": False,
+        "logging_config": logging_config(),
         **({"Worker": "trafficapp.json_worker:JsonWorker"} if settings.logging.format == "json" else {}),
     }
 

@@ -49,6 +49,10 @@ class Telemetry:
         dependency_up: 1 when the last health probe of kafka, postgres or redis succeeded.
         api_requests: answered requests by method, route and status; ``endpoint`` is another word for the route.
         api_request_latency_seconds: time to the answer by method and route, likewise; sockets are not in it.
+        failed_logins: tokens that were refused: ``key`` for the administrator's, ``token`` for a JSON web token,
+            ``held_up`` for keys that were not looked at, as too many wrong ones came.
+        connections_closed: connections that were closed, as their address had too many (``too_many``), the head of a
+            request took too long (``slow_head``) or an answer was not taken (``stalled``).
         graph_loaded: 1 when the road graph is there and routes are answered.
         graph_refused: documents of the graph's speeds that were refused.
         websocket_clients: connected clients by route.
@@ -113,6 +117,15 @@ class Telemetry:
             buckets=LATENCY_BUCKETS_SECONDS,
             registry=registry,
         )
+        self.failed_logins = Counter(
+            "b2_failed_logins", "Tokens refused, by kind: key, token, held_up", ["kind"], registry=registry
+        )
+        self.connections_closed = Counter(
+            "b2_connections_closed",
+            "Connections closed, by reason: too_many, slow_head, stalled",
+            ["reason"],
+            registry=registry,
+        )
         self.graph_loaded = Gauge("b2_graph_loaded", "1 when routes are answered", registry=registry)
         self.graph_refused = Counter(
             "b2_graph_documents_refused", "Documents of the graph's speeds refused", registry=registry
@@ -129,7 +142,7 @@ class Telemetry:
         )
         self.forecasts = ForecastTelemetry(registry)
         build = Gauge("b2_build_info", "Always 1; the labels matter", ["version", "role", "app_id"], registry=registry)
-        build.labels(_version(), role, app_id).set(1)
+        build.labels(package_version(), role, app_id).set(1)
 
     def count_alerts(self, steps: Iterable[AlertEvent]) -> None:
         """Count steps of alerts that were told."""
@@ -197,7 +210,8 @@ class ForecastTelemetry:
         self.round_seconds.observe(round_seconds)
 
 
-def _version() -> str:
+def package_version() -> str:
+    """Of the package that is installed, or `unknown`."""
     try:
         return version("trafficapp")
     except PackageNotFoundError:

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, get_args
 
 from msgspec import Struct
 
@@ -198,13 +198,13 @@ class Sends:
 
     Attributes:
         to: rules that read it, or a feed of ours with the stores, or several of these, each of which gets what has its
-            shape; several feeds may send to one.
+            shape, or one of its shapes; several feeds may send to one.
         messages: given the settings, what turns a message into those that are sent on; what it refuses by raising
             `models.cameras.detections.Rejected` becomes a dead letter.
         with_origin: whether it is told the `Origin` as well.
     """
 
-    to: Rules[Any] | Feed[Any] | tuple[Feed[Any], ...]
+    to: Rules[Any] | Feed[Any] | tuple[Rules[Any] | Feed[Any], ...]
     messages: Callable[[Settings], Convert]
     with_origin: bool = False
 
@@ -213,8 +213,13 @@ class Sends:
         if not isinstance(self.to, tuple):
             topic = self.to.topic_in(settings)
             return lambda _: topic
-        topics = {feed.shape: feed.topic_in(settings) for feed in self.to}
+        topics = {shape: one.topic_in(settings) for one in self.to for shape in _shapes_of(one)}
         return lambda message: topics[type(message)]
+
+    def rules_in(self, settings: Settings) -> list[Rules[Any]]:
+        """The rules among those who read it, without those that nobody wants."""
+        to = self.to if isinstance(self.to, tuple) else (self.to,)
+        return [one for one in to if isinstance(one, Rules) and one.is_wanted(settings)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -390,13 +395,18 @@ def inner_topic(settings: Settings, name: str) -> str:
     return f"{settings.app_id}-{name}-by-key"
 
 
+def _shapes_of(reader: Rules[Any] | Feed[Any]) -> tuple[Any, ...]:
+    """The shapes of messages that somebody reads: that of a feed, those of rules."""
+    return get_args(reader.shape) or (reader.shape,)
+
+
 def rules_of(feeds: Iterable[Feed[Any]], settings: Settings) -> list[Rules[Any]]:
-    """The rules that feeds send to, and those that these tell, each once."""
-    found = {feed.sends.to.name: feed.sends.to for feed in feeds if feed.sends and isinstance(feed.sends.to, Rules)}
-    following = list(found.values())
+    """The rules that feeds send to in these settings, and those that these tell, each once."""
+    following = [rules for feed in feeds if feed.sends is not None for rules in feed.sends.rules_in(settings)]
+    found: dict[str, Rules[Any]] = {}
     while following:
-        following = [rules for before in following for rules in before.then(settings)]
         found |= {rules.name: rules for rules in following}
+        following = [then for rules in following for then in rules.then(settings)]
     return list(found.values())
 
 

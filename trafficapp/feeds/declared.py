@@ -13,13 +13,15 @@ from trafficapp.movement.feeds import QUALITY
 from trafficapp.riders.feeds import SURGES, TAPS, WINDOWS
 from trafficapp.roads.feeds import NOTIFIED, PREDICTED, ROAD_SPEEDS, ROADS
 from trafficapp.still_cameras.feeds import STILL_CAMERA_MESSAGES, STILL_CAMERAS, STILL_SNAPSHOTS
+from trafficapp.timetables.live.agency_feeds import AGENCY_FEEDS
+from trafficapp.timetables.live.feeds import TIMETABLE_FEEDS
 from trafficapp.transit.feeds import TRANSIT_FEEDS
 from trafficapp.weather.feeds import WEATHER_FEEDS
 
 FEEDS: tuple[Feed[Any], ...] = (
     *(ROAD_SPEEDS, ROADS, PREDICTED, NOTIFIED),
     *(AREA_DATA, AREA_INCOMING, AREAS),
-    *TRANSIT_FEEDS,
+    *(*TRANSIT_FEEDS, *TIMETABLE_FEEDS, *AGENCY_FEEDS),
     *(TAPS, WINDOWS, SURGES),
     *(CARS, TRACKERS, POSITIONS, *DRIVE_FEEDS),
     *(QUALITY,),

@@ -85,6 +85,15 @@ class RunRules(PartitionRules[_Inner], Protocol[_Inner]):
 
 
 @runtime_checkable
+class CountingRules(PartitionRules[_Inner], Protocol[_Inner]):
+    """Rules that cannot use every message, and count those by why."""
+
+    def take_counts(self) -> Mapping[str, int]:
+        """How many messages were of no use since the last call, by reason: a word each."""
+        ...
+
+
+@runtime_checkable
 class LackingRules(PartitionRules[_Inner], Protocol[_Inner]):
     """Rules that can go on without something, and do less meanwhile."""
 
@@ -92,6 +101,10 @@ class LackingRules(PartitionRules[_Inner], Protocol[_Inner]):
     def lacking(self) -> str | None:
         """What they lack; None for nothing."""
         ...
+
+
+def _always(_: Settings) -> bool:
+    return True
 
 
 #: Makes the rules of a partition, of its number, from the rows that were to be remembered.
@@ -110,6 +123,8 @@ class Rules(Generic[Inner]):
         make: given the settings, what makes the rules of a partition. What is costly may be made once in it.
         partitions: of the inner topic; None is what the settings have for feeds of a city. 1 where all belong together.
         tick_seconds: how often the clock is told on; None for rules without silence.
+        is_wanted: given the settings, whether there is anything to judge by; else no topic of them is made, nothing
+            is sent to them and nobody applies them.
         then: given the settings, rules that read what these tell into their topics. Their clock follows that of these:
             what was told before it moves is there before they know.
     """
@@ -121,6 +136,7 @@ class Rules(Generic[Inner]):
     make: Callable[[Settings], MakeRules]
     partitions: int | None = None
     tick_seconds: float | None = TICK_SECONDS
+    is_wanted: Callable[[Settings], bool] = _always
     then: Callable[[Settings], Sequence[Rules[Any]]] = lambda _: ()
 
     def topic_in(self, settings: Settings) -> str:

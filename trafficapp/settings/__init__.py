@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +34,7 @@ from trafficapp.settings.geocoding import GeocodingSettings as GeocodingSettings
 from trafficapp.settings.incidents import IncidentSettings as IncidentSettings
 from trafficapp.settings.lake import LakeSettings as LakeSettings
 from trafficapp.settings.movement import MovementSettings as MovementSettings
+from trafficapp.settings.reports import ReportSettings as ReportSettings
 from trafficapp.settings.riders import RiderSettings as RiderSettings
 from trafficapp.settings.roads import ForecastSettings as ForecastSettings
 from trafficapp.settings.roads import HereSettings as HereSettings
@@ -45,6 +45,11 @@ from trafficapp.settings.still_cameras import StillCameraSettings as StillCamera
 from trafficapp.settings.transit import TransitSettings as TransitSettings
 from trafficapp.settings.weather import WeatherFactorSettings as WeatherFactorSettings
 from trafficapp.settings.weather import WeatherSettings as WeatherSettings
+from trafficapp.settings.web import LEAST_KEY_CHARACTERS as LEAST_KEY_CHARACTERS
+from trafficapp.settings.web import AdminSettings as AdminSettings
+from trafficapp.settings.web import AuthSettings as AuthSettings
+from trafficapp.settings.web import LimitSettings as LimitSettings
+from trafficapp.settings.web import WebSettings as WebSettings
 
 Role = Literal["streams", "alerts", "roads", "feeds", "history", "live", "clickhouse", "lake"]
 
@@ -112,26 +117,6 @@ class RedisSettings(Section):
         if not re.match(r"(?:rediss?|unix)://", url.get_secret_value()):
             raise ValueError("it does not begin with redis://, rediss:// or unix://")
         return url
-
-
-class WebSettings(Section):
-    """The HTTP and WebSocket side of a worker."""
-
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(6066, ge=0, le=65535, description="Port to listen on; every worker on a host needs its own.")
-    metrics_port: int = Field(
-        0, ge=0, le=65535, description="A second port, on which Prometheus finds the same as at /metrics; 0 is none."
-    )
-    max_connections_per_socket_route: int = Field(5000, ge=1, description="WebSocket clients per worker and route.")
-    max_connections_per_client: int = Field(
-        200, ge=1, description="WebSocket clients of one caller, or of one address without a token, on each of those."
-    )
-    client_queue_messages: int = Field(
-        64, ge=1, description="Messages kept for a slow WebSocket client before it is cut."
-    )
-    client_queue_bytes: int = Field(
-        1 << 20, ge=1 << 16, description="Bytes kept for a slow WebSocket client before it is cut."
-    )
 
 
 class WorkerSettings(Section):
@@ -313,60 +298,6 @@ class _LegacyEnvironment(PydanticBaseSettingsSource):
         return dict(settings_of(os.environ))
 
 
-class AdminSettings(Section):
-    """Administration."""
-
-    api_key: SecretStr | None = Field(None, description="Static admin token; without one, admin calls are refused.")
-
-
-class AuthSettings(Section):
-    """Who may what. Roles: viewer reads, operator also acknowledges and raises alerts, admin also administers."""
-
-    public_reads: bool = Field(
-        True, description="Whether everybody who reaches the port may read; else a viewer's token is needed."
-    )
-    public_acknowledge: bool = Field(
-        False,
-        description="Whether alerts may be acknowledged without a token, for dashboards behind a login of their own.",
-    )
-    jwt_secret: SecretStr | None = Field(None, min_length=32, description="Key of HS256 tokens.")
-    jwks_url: str | None = Field(
-        None, pattern=r"^https?://", description="Where the keys of RS256 and ES256 tokens are published."
-    )
-    jwt_issuer: str | None = Field(None, description="Demanded ``iss`` of a token.")
-    jwt_audience: str | None = Field(None, description="Demanded ``aud`` of a token, or else ``azp``.")
-    role_claim: str = Field(
-        "role",
-        description="Claim that holds a role or a list of roles; without ``role``, ``realm_access.roles`` counts.",
-    )
-
-
-class LimitSettings(Section):
-    """What a client may ask of one worker."""
-
-    requests_per_second: float = Field(200.0, gt=0, description="Requests a second of one client, sustained.")
-    burst: int = Field(400, ge=1, description="Requests that one client may send at once.")
-    body_bytes: int = Field(1 << 20, ge=1024, description="Largest body of a request.")
-    query_bytes: int = Field(8192, ge=256, description="Longest query string.")
-    cors_origins: tuple[str, ...] = Field((), description="Origins of pages elsewhere that may call the API.")
-    trusted_proxies: tuple[str, ...] = Field((), description="Addresses whose X-Forwarded-For is believed.")
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in origins:
-            if not re.fullmatch(r"https?://[^/*\s]+", origin):
-                raise ValueError(f"{origin!r} is no origin such as https://traffic.example.org; * is not accepted")
-        return origins
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _are_networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
-        for proxy in proxies:
-            ip_network(proxy, strict=False)
-        return proxies
-
-
 class Settings(BaseSettings):
     """All settings of a process.
 
@@ -416,6 +347,7 @@ class Settings(BaseSettings):
     transit: TransitSettings = Field(default_factory=TransitSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     backup: BackupSettings = Field(default_factory=BackupSettings)
+    reports: ReportSettings = Field(default_factory=ReportSettings)
     geocoding: GeocodingSettings = Field(default_factory=GeocodingSettings)
     clickhouse: ClickHouseSettings = Field(default_factory=ClickHouseSettings)
     lake: LakeSettings = Field(default_factory=LakeSettings)

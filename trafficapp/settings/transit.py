@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
@@ -72,6 +73,15 @@ class TransitSettings(Section):
     closed_within_m: float = Field(
         100.0, ge=0, le=10_000, description="A path whose end is so near its beginning is driven round and round."
     )
+    timetable_dir: Path | None = Field(
+        None,
+        description="Folder that `trafficapp gtfs import` wrote the timetable to. Without one there are no arrivals, "
+        "headways or missed runs; whoever serves the API or has the role feeds reads it.",
+    )
+    runs_told_seconds: Seconds = Field(
+        10.0, description="How often it is told anew when a run is expected at its stops, unless it reaches one."
+    )
+    arrivals_ahead_minutes: float = Field(90.0, gt=0, le=24 * 60, description="How far ahead arrivals are told.")
     capacity: dict[str, VehicleRoom] = Field(
         default_factory=lambda: {
             "bus": VehicleRoom(seats=35, standing=45),

@@ -1,4 +1,4 @@
-"""The command ``trafficapp poll-gtfs-rt``: vehicles of a real agency into ``vehicle_locations``, again and again."""
+"""The command ``trafficapp poll-gtfs-rt``: what a real agency tells in GTFS Realtime, again and again."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ import click
 import msgspec
 from confluent_kafka import KafkaException
 
+from models.timetables.agency import AgencyAlert, AgencyTrip
 from trafficapp.settings import SettingsError, load_settings
 from trafficapp.sources.delivery import Delivery, DeliveryError, Stopped
 from trafficapp.sources.here_polling import back_off
 from trafficapp.sources.sending import FLUSH_AFTER_STOP_SECONDS, StopSignals
-from trafficapp.timetables.realtime_in import FeedReader, Snapshot, UnusableBody
+from trafficapp.timetables.live.agency_feeds import AGENCY_ALERTS, AGENCY_TRIPS
+from trafficapp.timetables.realtime_in import FeedReader, ReportedVehicle, Snapshot, UnusableBody
 
 TOPIC = "vehicle_locations"
 #: The feeds of the largest agencies have some 10 MB.
@@ -103,6 +105,7 @@ class GtfsRtPoller:
     ) -> None:
         self._sources, self._every_seconds, self._delivery = sources, every_seconds, delivery
         self._stopping, self._tell = stopping, tell
+        self._known = set[str]()
 
     def run(self) -> None:
         """Go on until told to stop.
@@ -140,19 +143,42 @@ class GtfsRtPoller:
     def _send(self, source: FeedSource, snapshot: Snapshot | None) -> None:
         if snapshot is None:
             self._tell(f"{source.name}: nothing new")
+            self._send_all(source, [], source.reader.alerts_again(time.time()), [])
             return
-        refused_before = self._delivery.rejected.total()
-        for vehicle in snapshot.vehicles:
-            self._delivery.send(vehicle.vehicle_id.encode(), msgspec.json.encode(vehicle))
-        if self._delivery.flush(None, self._stopping):
-            raise Stopped
-        if refused := self._delivery.rejected.total() - refused_before:
-            self._tell(f"{source.name}: Kafka refuses {refused:,} of {len(snapshot.vehicles):,} messages")
+        if not self._send_all(source, snapshot.vehicles, snapshot.alerts, snapshot.trips):
             return
         source.was_sent(snapshot)
         left_out = Counter(snapshot.left_out).most_common()
         words = [f"{source.name}: sent {len(snapshot.vehicles):,} vehicles"]
-        self._tell("; ".join([*words, *(f"left out {count:,} {why}" for why, count in left_out)]))
+        for count, what in ((len(snapshot.trips), "trip updates"), (len(snapshot.alerts), "changes of alerts")):
+            words += [f"{count:,} {what}"] * bool(count)
+        self._tell("; ".join([", ".join(words), *(f"left out {count:,} {why}" for why, count in left_out)]))
+
+    def _send_all(
+        self,
+        source: FeedSource,
+        vehicles: Sequence[ReportedVehicle],
+        alerts: Sequence[AgencyAlert],
+        trips: Sequence[AgencyTrip],
+    ) -> bool:
+        """Send messages, each to its topic; whether Kafka has all of them."""
+        topics = {topic for topic, messages in ((AGENCY_ALERTS, alerts), (AGENCY_TRIPS, trips)) if messages}
+        if topics - self._known:
+            self._delivery.wait_for_topic(self._tell, topics=sorted(topics - self._known))
+            self._known |= topics
+        refused_before = self._delivery.rejected.total()
+        for vehicle in vehicles:
+            self._delivery.send(vehicle.vehicle_id.encode(), msgspec.json.encode(vehicle))
+        for alert in alerts:
+            self._delivery.send(alert.alert_id.encode(), msgspec.json.encode(alert), AGENCY_ALERTS)
+        for trip in trips:
+            self._delivery.send(trip.run_id.encode(), msgspec.json.encode(trip), AGENCY_TRIPS)
+        if self._delivery.flush(None, self._stopping):
+            raise Stopped
+        count = len(vehicles) + len(alerts) + len(trips)
+        if refused := self._delivery.rejected.total() - refused_before:
+            self._tell(f"{source.name}: Kafka refuses {refused:,} of {count:,} messages")
+        return not refused
 
     async def _ask(self, sources: Sequence[FeedSource]) -> list[Snapshot | _Failure | None]:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
@@ -195,7 +221,7 @@ def _headers(ctx: click.Context, param: click.Parameter, told: tuple[str, ...]) 
     help="Seconds; what is older is not sent.",
 )  # fmt: skip
 @click.option("--header", "headers", multiple=True, callback=_headers, metavar="NAME:VALUE", help="Sent along.")
-@click.option("--topic", default=TOPIC, show_default=True, help="Where to send.")
+@click.option("--topic", default=TOPIC, show_default=True, help="Where to send vehicles.")
 def poll_gtfs_rt(
     urls: tuple[str, ...],
     every_seconds: float,
@@ -205,15 +231,16 @@ def poll_gtfs_rt(
     headers: dict[str, str],
     topic: str,
 ) -> None:
-    """Send the vehicles of GTFS Realtime feeds (VehiclePositions) to Kafka.
+    """Send what GTFS Realtime feeds tell to Kafka: VehiclePositions, TripUpdates and Alerts, each to its topic.
 
-    What was sent is not sent again. A body that is empty, has no header or is old changes nothing. Failures are told,
-    and waited out for longer and longer; Ctrl-C stops.
+    Vehicles go to vehicle_locations (or --topic), trip updates to agency_trip_updates, alerts to agency_alerts. What
+    was sent is not sent again. A body that is empty, has no header or is old changes nothing. Failures are told, and
+    waited out for longer and longer; Ctrl-C stops.
     """
     for url in urls:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise click.BadParameter("an address begins with http:// or https://", param_hint="URL")
-    sources = [FeedSource(url, FeedReader(kind, most_age_s), headers) for url in urls]
+    sources = [FeedSource(url, FeedReader(kind, most_age_s, urlsplit(url).hostname or ""), headers) for url in urls]
     try:
         settings = load_settings()
         with StopSignals().caught() as stop:

@@ -8,9 +8,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,7 +18,7 @@ import click
 
 from trafficapp import logs
 from trafficapp.settings import SettingsError, load_settings
-from trafficapp.stack import workers
+from trafficapp.stack import admin_key, workers
 from trafficapp.stack.addresses import ADDRESSES
 from trafficapp.stack.console import DownloadBar, LogOutput, Waiting
 from trafficapp.stack.errors import StackError
@@ -97,6 +97,9 @@ def up(
     server of yours, that server is used and none is started. With logging.format json every line is a JSON object on
     standard output, and all lines are printed.
     """
+    if not no_demo:
+        # a demo may have a key that people can remember; its workers read the same environment
+        os.environ.setdefault("TRAFFICAPP_ADMIN__SHORT_KEY", "true")
     json_lines = _json_lines("up", descriptor=1)
     with _errors_as_messages(json_lines is not None), ExitStack() as held:
         folder = data_dirs.prepare(data_dir)
@@ -112,7 +115,8 @@ def up(
         chosen = workers.choose_workers(worker_count, web_port, remembered, **wanted)
         _tell_taken(remembered, output)
         playing = None if no_demo else source
-        everything = _Up(given, endpoints, chosen, folder, output, playing, with_feeds=not without_feeds)
+        key = {} if no_demo else admin_key.environment(settings, folder)
+        everything = _Up(given, endpoints, chosen, folder, output, playing, with_feeds=not without_feeds, key=key)
         asyncio.run(everything.run(specs))
 
 
@@ -138,6 +142,7 @@ class _Up:
         folder: where data is stored.
         source: what the demo plays, None for no demo.
         with_feeds: whether the simulated city has its other feeds.
+        key: the administrator's, where nobody has set one.
     """
 
     given: Endpoints
@@ -147,6 +152,7 @@ class _Up:
     output: LogOutput
     source: str | None
     with_feeds: bool = True
+    key: Mapping[str, str] = field(default_factory=dict)
 
     async def run(self, specs: list[ProcessSpec]) -> None:
         """Run it all with these servers until it is stopped."""
@@ -160,6 +166,8 @@ class _Up:
                 await self._start(supervisor, stages)
             click.echo("\n".join(_exports(self.endpoints, self.given, output)))
             _tell_addresses(self.chosen, output)
+            if self.key:
+                output.note(f"  the administrator's key is in {self.folder / admin_key.FILE_NAME}")
             await _until_given_up(supervisor)
 
     async def _start(self, supervisor: Supervisor, stages: _Stages) -> None:
@@ -184,7 +192,7 @@ class _Up:
             arguments = ["cameras", "import", "--demo", "--only-new"]
             await workers.run_to_end("cameras", arguments, environment, output.line)
         stages.reached("tables and topics are there", "the workers")
-        environment |= city
+        environment |= {**city, **self.key}
         together = [workers.worker_spec(worker, self.folder, environment) for worker in self.chosen]
         if source is not None:
             # beside the workers: its first window takes longer than they do
@@ -207,7 +215,7 @@ class _Up:
 
         if self.source != workers.SIMULATION or not self.with_feeds:
             return {}
-        return city_environment(load_settings())
+        return city_environment(load_settings(), self.folder / "timetable")
 
 
 class _Stages:

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.status import Status
 from rich.text import Text
 
+from models.plain_text import escaped
 from trafficapp import logs
 from trafficapp.stack.line_levels import LineLevels
 from trafficapp.stack.repeats import Repeats
@@ -119,7 +120,7 @@ class LogOutput:
         file = self._files.get(name)
         if file is None:
             file = self._files[name] = self._open(name)
-        file.write(line + "\n")
+        file.write(escaped(line, lines=True) + "\n")
 
     def _show_of_process(self, name: str, line: str) -> None:
         level = self._levels.setdefault(name, LineLevels()).of(line)
@@ -137,7 +138,7 @@ class LogOutput:
             self._json_lines.write(logs.line_of(name, line, level) + "\n")
             return
         style = self._styles.setdefault(name, COLOURS[len(self._styles) % len(COLOURS)])
-        self.console.print(Text.assemble((f"{name:>8} | ", style), line))
+        self.console.print(Text.assemble((f"{name:>8} | ", style), escaped(line, lines=True)))
 
     def _open(self, name: str) -> IO[str]:
         path = self.log_dir / f"{name}.log"

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from models.timetables.runs import Arrival, RunName
 from trafficapp.timetables.following import Run
+from trafficapp.timetables.remembered import Remembered
 from trafficapp.timetables.schedule import Course, Schedule
 from trafficapp.timetables.service_days import ScheduledRun
 from trafficapp.timetables.travel_times import Mean, TravelTimes
@@ -55,13 +56,20 @@ class Predictions:
     def __init__(self, schedule: Schedule, travel_times: TravelTimes, hour: Callable[[float], int]) -> None:
         self._schedule, self._times, self._hour = schedule, travel_times, hour
         #: How late runs leave their first stop, by route and direction.
-        self.starts: dict[tuple[int, int | None], Mean] = {}
+        self.starts: Remembered[tuple[str, int | None], Mean] = Remembered()
+
+    def on(self, schedule: Schedule) -> Predictions:
+        """The same by another timetable."""
+        found = Predictions(schedule, self._times, self._hour)
+        found.starts = self.starts
+        return found
 
     def observe_start(self, trip: int, late_s: float) -> None:
         """A run has left its first stop."""
-        pattern = self._schedule.course(trip).pattern
-        mean = self.starts.setdefault((pattern.route, pattern.direction), Mean())
+        line = self._schedule.line(trip)
+        mean = self.starts.get(line) or Mean()
         mean.add(min(max(late_s, 0.0), 300.0))
+        self.starts[line] = mean
 
     def of_scheduled(self, run: ScheduledRun, now_s: float) -> Iterator[Arrival]:
         """Arrivals of a run that has no vehicle yet."""
@@ -105,8 +113,7 @@ class Predictions:
 
     def _leaves_s(self, run: Run | ScheduledRun, now_s: float) -> float:
         """When a run leaves its first stop that has not yet."""
-        pattern = self._schedule.course(run.trip).pattern
-        mean = self.starts.get((pattern.route, pattern.direction))
+        mean = self.starts.get(self._schedule.line(run.trip))
         usually_s = 0.0 if mean is None else mean.with_prior(0.0, 2.0)
         return max(run.leaves_s + usually_s, now_s)
 

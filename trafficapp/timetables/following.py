@@ -61,6 +61,8 @@ class Run(Struct):
         most_passengers: at a time.
         passengers: sum of all counts.
         counts: how many.
+        told_s: of the newest fix when it was last told of.
+        passengers_now: by the newest fix.
     """
 
     name: RunName
@@ -88,6 +90,8 @@ class Run(Struct):
     most_passengers: int | None = None
     passengers: int = 0
     counts: int = 0
+    told_s: float = 0.0
+    passengers_now: int | None = None
 
     @property
     def at_m(self) -> float | None:
@@ -186,6 +190,7 @@ def follow(run: Run, fix: Fix, course: Course, path: RoutePath, rule: ProgressRu
         # who has hardly moved is not on another branch that is near
         at_m = min(at_m, max(before_m, run.stands_at_m + 1.2 * standing_m + 5))
     run.progress, run.place, run.before_s, run.at_s = Progress(at_m, 0, found.off_m), place, before_s, at_s
+    run.passengers_now = fix.passengers
     if fix.passengers is not None:
         run.most_passengers = max(run.most_passengers or 0, fix.passengers)
         run.passengers, run.counts = run.passengers + fix.passengers, run.counts + 1

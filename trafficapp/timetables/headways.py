@@ -7,6 +7,7 @@ from math import sqrt
 from msgspec import Struct
 
 from models.timetables.runs import Headway, RunName
+from trafficapp.timetables.remembered import Remembered
 
 #: Below this a headway is bunched whatever the timetable says (Cal-ITP); and below this share of the scheduled one.
 _BUNCHED_S, _BUNCHED_SHARE = 60.0, 0.5
@@ -54,8 +55,8 @@ class Headways:
     """Who came to each stop last, by route, direction and stop; and how regular each line is."""
 
     def __init__(self) -> None:
-        self.last: dict[tuple[str, int | None, str], Visit] = {}
-        self.regularity: dict[tuple[str, int | None], Regularity] = {}
+        self.last: Remembered[tuple[str, int | None, str], Visit] = Remembered()
+        self.regularity: Remembered[tuple[str, int | None], Regularity] = Remembered()
 
     def came(
         self, run: RunName, route_id: str, direction: int | None, stop_id: str, at_s: float, scheduled_s: int | None
@@ -76,11 +77,16 @@ class Headways:
             self.last[name] = Visit(run, at_s)
         if before is None or before.run == run or not scheduled_s:
             return None
-        # what is told late may have come before
+        if at_s < before.at_s - _BUNCHED_S:
+            # it is told late, as in a backlog: the one that came after it was there already
+            return None
+        # of two that came at about the same time the later one may be told first
         headway_s = abs(at_s - before.at_s)
         if headway_s > _FORGET_S:
             return None
-        self.regularity.setdefault((route_id, direction), Regularity()).add(headway_s, scheduled_s)
+        regularity = self.regularity.get((route_id, direction)) or Regularity()
+        regularity.add(headway_s, scheduled_s)
+        self.regularity[route_id, direction] = regularity
         is_bunched = headway_s < _BUNCHED_SHARE * scheduled_s or (headway_s < _BUNCHED_S < scheduled_s)
         kind = "bunched" if is_bunched else "gap" if headway_s > _GAP_SHARE * scheduled_s else "regular"
         return Headway(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from trafficapp.timetables.breakdowns import stands_for_s
 from trafficapp.timetables.following import Run, Served, begun_run, follow, to_follow
 from trafficapp.timetables.headways import Headways
 from trafficapp.timetables.missed import MissedRuns
+from trafficapp.timetables.remembered import Remembered
 from trafficapp.timetables.schedule import Course, Schedule
 from trafficapp.timetables.travel_times import TravelTimes
 from trafficapp.transit.progress import ProgressRule
@@ -34,38 +36,69 @@ class Operations:
         timetable: of them.
         settings: of progress along a path, and of standing.
         from_s: runs that should have begun before are not missed; seconds since the epoch.
+        schedule: of the timetable, where somebody has made it already.
 
     Attributes:
         runs: those that have a vehicle, by its id.
+        begun: runs that were begun in the last day, and when they should have left.
+        left_out: how many fixes said nothing of a run, by why.
     """
 
-    def __init__(self, timetable: Timetable, settings: TransitSettings, from_s: float) -> None:
-        self.schedule = Schedule(timetable)
+    def __init__(
+        self, timetable: Timetable, settings: TransitSettings, from_s: float, schedule: Schedule | None = None
+    ) -> None:
+        self.schedule = schedule or Schedule(timetable)
         self._rule, self._settings = ProgressRule.of(settings), settings
-        zone = ZoneInfo(timetable.zone)
-        self._hour_of_quarter = lru_cache(4096)(
-            lambda quarter: datetime.fromtimestamp(quarter * 900, UTC).astimezone(zone).hour
-        )
+        self._hour_of_quarter = _hours_in(timetable.zone)
         self.travel_times, self.headways = TravelTimes(), Headways()
         self.predictions = Predictions(self.schedule, self.travel_times, self.hour)
         self.missed = MissedRuns(self.schedule, from_s)
-        self.runs: dict[str, Run] = {}
-        self._begun: dict[RunName, int] = {}
+        self.runs: Remembered[str, Run] = Remembered()
+        self.begun: Remembered[RunName, int] = Remembered()
+        self.left_out: Counter[str] = Counter()
+
+    def exchange(self, schedule: Schedule) -> None:
+        """Go on with another timetable: runs are met anew, what was learnt of the way stays where it is still there.
+
+        Which runs were begun or missed stays known.
+        """
+        self.schedule, self._hour_of_quarter = schedule, _hours_in(schedule.timetable.zone)
+        self.runs.forget_all()
+        self.predictions = self.predictions.on(schedule)
+        self.missed = self.missed.on(schedule)
+        stops = {stop.stop_id for stop in schedule.timetable.stops}
+        lines = {schedule.line(trip) for trip in range(len(schedule.timetable.trips))}
+        self.travel_times.segments.keep(stops.issuperset)
+        self.travel_times.dwells.keep(stops.__contains__)
+        self.predictions.starts.keep(lines.__contains__)
+        self.headways.regularity.keep(lines.__contains__)
+        self.headways.last.keep(lambda visit: visit[:2] in lines and visit[2] in stops)
 
     def hour(self, at_s: float) -> int:
         """Of the agency's local day."""
         return int(self._hour_of_quarter(int(at_s // 900)))
 
-    def fix(self, fix: Fix) -> Iterator[RunEvent]:
-        """Take a fix in; one that is older than what is known of the vehicle says nothing."""
+    def fix(self, fix: Fix, heard_s: float | None = None) -> Iterator[RunEvent]:
+        """Take a fix in; one that is older than what is known of the vehicle says nothing.
+
+        Args:
+            fix: of a vehicle.
+            heard_s: when it came, seconds since the epoch, where its own clock is not to be believed about that.
+        """
         at_s = fix.time_us / 1e6
-        self.missed.heard(at_s)
+        self.missed.heard(at_s if heard_s is None else heard_s)
         run = self.runs.get(fix.vehicle_id)
         if run is not None and at_s < run.at_s:
+            self.left_out["older_than_known"] += 1
             return
         scheduled = self.schedule.run(fix.trip_id, fix.start_date, fix.start_s, at_s)
-        if scheduled is None or not scheduled.leaves_s - _EARLY_S <= at_s <= scheduled.ends_s + _LATE_S:
+        if scheduled is None:
+            self.left_out["unknown_trip"] += 1
             return
+        if not scheduled.leaves_s - _EARLY_S <= at_s <= scheduled.ends_s + _LATE_S:
+            self.left_out["trip_of_another_time"] += 1
+            return
+        self.runs.touch(fix.vehicle_id)
         course = self.schedule.course(scheduled.trip)
         if run is None or run.name != RunName(*scheduled.key):
             if run is not None:
@@ -75,21 +108,21 @@ class Operations:
             for served in follow(run, known, course, self.schedule.path(run.trip), self._rule):
                 yield from self._served(run, course, served)
             yield from self._breakdown(run, course)
-        if run.has_begun and run.name not in self._begun:
-            self._begun[run.name] = run.leaves_s
+        if run.has_begun and run.name not in self.begun:
+            self.begun[run.name] = run.leaves_s
             if (over := self.missed.begun(run.name, at_s)) is not None:
                 yield over
 
     def tick(self, now_s: float) -> Iterator[RunEvent]:
         """What follows from nothing being heard."""
-        for vehicle_id, run in list(self.runs.items()):
+        for vehicle_id, run in sorted(self.runs.items()):
             if now_s - run.at_s > _SILENT_S:
                 del self.runs[vehicle_id]
                 yield from self._end(run)
-        there = {run.name for run in self.runs.values()} | self._begun.keys()
+        there = {run.name for run in self.runs.values()} | self.begun.keys()
         yield from self.missed.judge(now_s, there, {run.trip for run in self.runs.values() if run.has_begun})
-        for name in [name for name, leaves_s in self._begun.items() if leaves_s < now_s - 86_400]:
-            del self._begun[name]
+        for name in [name for name, leaves_s in self.begun.items() if leaves_s < now_s - 86_400]:
+            del self.begun[name]
 
     def arrivals(self, run: Run, now_s: float) -> list[Arrival]:
         """When a run is expected at the stops before it."""
@@ -101,7 +134,7 @@ class Operations:
         Runs that are missed, and those that should have left their first stop by now and have no vehicle, are not.
         """
         found = list[Arrival]()
-        served = self._begun.keys() | {run.name for run in self.runs.values()}
+        served = self.begun.keys() | {run.name for run in self.runs.values()}
         for run in self.runs.values():
             if self._serves(run.trip, stop_id) and now_s - run.at_s <= _SILENT_S:
                 found += self.predictions.of(run, now_s)
@@ -182,3 +215,9 @@ class Operations:
             mean = run.passengers / run.counts if run.counts else None
             is_complete = run.next_stop >= len(run.reached)
             yield RunEnded(run.name, run.vehicle_id, run.at_s, is_complete, run.most_passengers, mean)
+
+
+def _hours_in(zone: str) -> Callable[[int], int]:
+    """Hours of the local day of quarters of an hour since the epoch."""
+    there = ZoneInfo(zone)
+    return lru_cache(4096)(lambda quarter: datetime.fromtimestamp(quarter * 900, UTC).astimezone(there).hour)

@@ -8,12 +8,15 @@ from datetime import date, timedelta
 from functools import cached_property
 from itertools import pairwise
 
-from models.timetables.timetable import Pattern, Profile, Timetable
-from trafficapp.timetables.service_days import RunKey, ScheduledRun, ServiceDays
+from models.timetables.timetable import Pattern, Profile, Route, Stop, Timetable, Trip
+from trafficapp.timetables.service_days import ScheduledRun, ServiceDays
 from trafficapp.transit.path import RoutePath
 
 #: A trip ends at its end, also where it comes back to its beginning.
 _NEVER_CLOSED = -1.0
+
+#: Who does not say of which day a run is, is not farther from its time than this.
+_NEAR_S = 3 * 3600.0
 
 
 class Course:
@@ -115,9 +118,10 @@ class Schedule:
     def __init__(self, timetable: Timetable) -> None:
         self.timetable, self.days = timetable, ServiceDays(timetable)
         self._trip_of = {trip.trip_id: index for index, trip in enumerate(timetable.trips)}
+        self._stop_of = {stop.stop_id: index for index, stop in enumerate(timetable.stops)}
+        self._route_of = {route.route_id: route for route in timetable.routes}
         self._courses: dict[tuple[int, int], Course] = {}
         self._paths: dict[int, RoutePath] = {}
-        self._runs: dict[str, dict[RunKey, ScheduledRun]] = {}
         self._calls: dict[tuple[int, int | None, int, str], list[int]] = {}
 
     def run(self, trip_id: str, start_date: str | None, start_s: int | None, now_s: float) -> ScheduledRun | None:
@@ -126,19 +130,25 @@ class Schedule:
         Args:
             trip_id: of the feed.
             start_date: service day as YYYYMMDD; without one it is the day whose run is nearest in time.
-            start_s: of trips by frequency, seconds of the service day.
+            start_s: of trips by frequency, seconds of the service day; of others it says nothing.
             now_s: seconds since the epoch.
         """
-        if trip_id not in self._trip_of:
+        trip = self._trip_of.get(trip_id)
+        if trip is None:
             return None
-        if start_date is not None:
-            return self._on(start_date).get(RunKey(trip_id, start_date, start_s or 0))
-        near = [
-            run
-            for run in self.days.between(now_s - 3 * 3600, now_s + 3 * 3600)
-            if run.key.trip_id == trip_id and start_s in (None, run.key.start_s)
-        ]
+        if start_date is None:
+            near = self.days.near(trip, now_s - _NEAR_S, now_s + _NEAR_S)
+        elif (day := _day(start_date)) is not None:
+            near = self.days.of_trip(trip, day)
+        else:
+            return None
+        if start_s is not None and self.days.is_by_frequency(trip):
+            near = [run for run in near if run.key.start_s == start_s]
         return min(near, key=lambda run: max(run.leaves_s - now_s, now_s - run.ends_s), default=None)
+
+    def has_trip(self, trip_id: str) -> bool:
+        """Whether one of the timetable's trips has an id."""
+        return trip_id in self._trip_of
 
     def trip_of(self, trip_id: str) -> int:
         """Which of the timetable's trips has an id.
@@ -148,16 +158,36 @@ class Schedule:
         """
         return self._trip_of[trip_id]
 
-    def _on(self, start_date: str) -> dict[RunKey, ScheduledRun]:
-        if start_date not in self._runs:
-            try:
-                day = date(int(start_date[:4]), int(start_date[4:6]), int(start_date[6:]))
-            except ValueError:
-                return {}
-            if len(self._runs) > 4:
-                del self._runs[min(self._runs)]
-            self._runs[start_date] = {run.key: run for run in self.days.of(day)}
-        return self._runs[start_date]
+    def line_name(self, route_id: str) -> str:
+        """What people call a line; its id where the timetable does not know it."""
+        route = self.route(route_id)
+        return route_id if route is None else route.short_name or route.long_name or route_id
+
+    def route(self, route_id: str) -> Route | None:
+        """A line by its id; None when there is none."""
+        return self._route_of.get(route_id)
+
+    def line(self, trip: int) -> tuple[str, int | None]:
+        """Route and direction of a trip."""
+        return self.line_of(self.timetable.trips[trip])
+
+    def line_of(self, trip: Trip) -> tuple[str, int | None]:
+        """Likewise."""
+        pattern = self.timetable.patterns[trip.pattern]
+        return self.timetable.routes[pattern.route].route_id, pattern.direction
+
+    def stop(self, stop_id: str) -> Stop | None:
+        """A stop by its id; None when there is none that is served."""
+        place = self._stop_of.get(stop_id)
+        return None if place is None else self.timetable.stops[place]
+
+    def calls_at(self, stop_id: str) -> dict[int, list[int]]:
+        """Patterns that serve a stop, and where it is among their stops."""
+        place, found = self._stop_of.get(stop_id), dict[int, list[int]]()
+        for number, pattern in enumerate(self.timetable.patterns):
+            if place in pattern.stops:
+                found[number] = [index for index, stop in enumerate(pattern.stops) if stop == place]
+        return found
 
     def course(self, trip: int) -> Course:
         """Where and when a trip is."""
@@ -207,3 +237,13 @@ class Schedule:
                 self._calls[route, direction, place, start_date] = sorted(times)
             self._calls.setdefault(name, [])
         return self._calls[name]
+
+
+def _day(start_date: str) -> date | None:
+    """A service day as it is written in messages; None when it is none."""
+    if len(start_date) != 8 or not (start_date.isascii() and start_date.isdecimal()):
+        return None
+    try:
+        return date(int(start_date[:4]), int(start_date[4:6]), int(start_date[6:]))
+    except ValueError:
+        return None

@@ -77,6 +77,7 @@ class ServiceDays:
         for one in timetable.frequencies:
             self._frequencies[one.trip].append((one.from_s, one.until_s, one.headway_s))
         self._days: dict[date, list[ScheduledRun]] = {}
+        self._of_trip = lru_cache(8192)(self._found_of_trip)
         ends = (self._lasts_s(index) + self._latest_start_s(index) for index in range(len(timetable.trips)))
         #: Days before today that may still run.
         self._back = max(ends, default=0) // _DAY_S + 1
@@ -103,15 +104,41 @@ class ServiceDays:
             if not runs_on(service, number):
                 continue
             for trip_index in self._by_service[index]:
-                trip, lasts_s = self._timetable.trips[trip_index], self._lasts_s(trip_index)
-                spans = self._frequencies.get(trip_index)
-                if spans is None:
-                    leaves_s = begin_s + trip.leaves_s
-                    yield ScheduledRun(RunKey(trip.trip_id, name), trip_index, leaves_s, leaves_s + lasts_s)
-                    continue
-                for start_s in sorted({start for span in spans for start in range(*span)}):
-                    leaves_s = begin_s + start_s
-                    yield ScheduledRun(RunKey(trip.trip_id, name, start_s), trip_index, leaves_s, leaves_s + lasts_s)
+                yield from self._runs_of(trip_index, begin_s, name)
+
+    def _runs_of(self, trip_index: int, begin_s: int, name: str) -> Iterator[ScheduledRun]:
+        trip, lasts_s = self._timetable.trips[trip_index], self._lasts_s(trip_index)
+        spans = self._frequencies.get(trip_index)
+        if spans is None:
+            leaves_s = begin_s + trip.leaves_s
+            yield ScheduledRun(RunKey(trip.trip_id, name), trip_index, leaves_s, leaves_s + lasts_s)
+            return
+        for start_s in sorted({start for span in spans for start in range(*span)}):
+            leaves_s = begin_s + start_s
+            yield ScheduledRun(RunKey(trip.trip_id, name, start_s), trip_index, leaves_s, leaves_s + lasts_s)
+
+    def is_by_frequency(self, trip: int) -> bool:
+        """Whether a trip runs again and again, so that its runs are named by their starts."""
+        return trip in self._frequencies
+
+    def of_trip(self, trip: int, day: date) -> list[ScheduledRun]:
+        """The runs of a trip on a service day, by when they leave."""
+        return self._of_trip(trip, day)
+
+    def _found_of_trip(self, trip: int, day: date) -> list[ScheduledRun]:
+        service = self._timetable.services[self._timetable.trips[trip].service]
+        if not runs_on(service, day.toordinal()):
+            return []
+        return list(self._runs_of(trip, day_begin_s(self._timetable.zone, day), f"{day:%Y%m%d}"))
+
+    def near(self, trip: int, from_s: float, until_s: float) -> list[ScheduledRun]:
+        """The runs of a trip that are scheduled to be on their way at some time from `from_s` to before `until_s`."""
+        return [
+            run
+            for day in self._days_of(from_s, until_s)
+            for run in self.of_trip(trip, day)
+            if run.leaves_s < until_s and run.ends_s >= from_s
+        ]
 
     def between(self, from_s: float, until_s: float) -> list[ScheduledRun]:
         """Runs that are scheduled to be on their way at some time from `from_s` to before `until_s`.
@@ -119,13 +146,22 @@ class ServiceDays:
         Those of days before are among them as long as they run beyond midnight, and of the next day where its begin
         lies before midnight, since clocks are changed.
         """
+        found = [
+            run
+            for day in self._days_of(from_s, until_s)
+            for run in self.of(day)
+            if run.leaves_s < until_s and run.ends_s >= from_s
+        ]
+        return sorted(found, key=lambda run: (run.leaves_s, run.key))
+
+    def _days_of(self, from_s: float, until_s: float) -> Iterator[date]:
+        """Service days whose runs may be on their way in a time."""
         first = datetime.fromtimestamp(from_s - _CHANGE_S, UTC).astimezone(self._zone).date()
         last = datetime.fromtimestamp(until_s + _CHANGE_S, UTC).astimezone(self._zone).date()
-        day, found = first - timedelta(days=self._back), list[ScheduledRun]()
+        day = first - timedelta(days=self._back)
         while day <= last:
-            found += [run for run in self.of(day) if run.leaves_s < until_s and run.ends_s >= from_s]
+            yield day
             day += timedelta(days=1)
-        return sorted(found, key=lambda run: (run.leaves_s, run.key))
 
     def on_now(self, now_s: float) -> list[ScheduledRun]:
         """Runs that are scheduled to be on their way now."""

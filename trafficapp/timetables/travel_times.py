@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
+from trafficapp.timetables.remembered import Remembered
+
 #: What the timetable counts for, in observations; and what all hours of a segment count for beside the one of now.
 _SCHEDULE_COUNTS, _ALL_HOURS_COUNT = 0.5, 2.0
 #: Means follow the newest so many observations.
@@ -72,7 +74,7 @@ class Segment(Struct, array_like=True):
         return total / weights
 
 
-class _Lately(Struct, array_like=True):
+class Lately(Struct, array_like=True):
     """By how much everything takes longer than usual just now, as a logarithm."""
 
     total: float = 0.0
@@ -102,11 +104,12 @@ class TravelTimes:
     """All segments and stops of a city. A segment is named by its two stops, whatever line goes there."""
 
     def __init__(self) -> None:
-        self.segments: dict[tuple[str, str], Segment] = {}
-        self.dwells: dict[str, Mean] = {}
+        self.segments: Remembered[tuple[str, str], Segment] = Remembered()
+        self.dwells: Remembered[str, Mean] = Remembered()
         #: Squares of the logarithm of observed by expected, everywhere.
         self.spread = Mean()
-        self._everywhere = _Lately()
+        #: By how much everything takes longer than usual just now.
+        self.everywhere = Lately()
 
     def expected(self, name: tuple[str, str], scheduled_s: float, hour: int, now_s: float) -> Expected:
         """What a segment takes for who sets out soon.
@@ -120,24 +123,27 @@ class TravelTimes:
         everywhere = self.spread.with_prior(_FIRST_SPREAD**2, 5.0)
         segment = self.segments.get(name)
         if segment is None:
-            return Expected(max(scheduled_s, _SHORTEST_S) * exp(self._everywhere.at(now_s)), everywhere)
-        seconds = segment.usual_s(scheduled_s, hour) * exp(segment.lately(now_s, self._everywhere.at(now_s)))
+            return Expected(max(scheduled_s, _SHORTEST_S) * exp(self.everywhere.at(now_s)), everywhere)
+        seconds = segment.usual_s(scheduled_s, hour) * exp(segment.lately(now_s, self.everywhere.at(now_s)))
         return Expected(seconds, segment.spread.with_prior(everywhere, 5.0))
 
     def observe(self, name: tuple[str, str], scheduled_s: float, hour: int, now_s: float, seconds: float) -> float:
         """Take in what a vehicle took; the logarithm of that by what was expected."""
-        segment = self.segments.setdefault(name, Segment())
+        segment = self.segments.get(name)
+        if segment is None:
+            segment = self.segments[name] = Segment()
         usual_s = segment.usual_s(scheduled_s, hour)
-        expected_s = usual_s * exp(segment.lately(now_s, self._everywhere.at(now_s)))
+        expected_s = usual_s * exp(segment.lately(now_s, self.everywhere.at(now_s)))
         seconds = max(seconds, _SHORTEST_S)
         if seconds > _MOST_RATIO * usual_s + 120:
             return 0.0
         surprise = log(seconds / expected_s)
+        self.segments.touch(name)
         segment.spread.add(surprise * surprise)
         self.spread.add(surprise * surprise)
         segment.usual.add(seconds)
         segment.by_hour.setdefault(hour, Mean()).add(seconds)
-        self._everywhere.add(now_s, log(seconds / usual_s))
+        self.everywhere.add(now_s, log(seconds / usual_s))
         segment.recent = [*segment.recent[1 - _MOST_RECENT :], (now_s, log(seconds / usual_s))]
         return surprise
 
@@ -149,4 +155,6 @@ class TravelTimes:
 
     def observe_dwell(self, stop_id: str, seconds: float) -> None:
         """Take in how long a vehicle stayed that did not wait for its time."""
-        self.dwells.setdefault(stop_id, Mean()).add(min(seconds, 180.0))
+        dwell = self.dwells.get(stop_id) or Mean()
+        dwell.add(min(seconds, 180.0))
+        self.dwells[stop_id] = dwell

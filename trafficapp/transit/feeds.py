@@ -11,6 +11,7 @@ from trafficapp.feeds.declaration import Column, Current, Feed, History, Sends
 from trafficapp.feeds.rules import MakeRules, Rules
 from trafficapp.fleet.feeds import FLEET
 from trafficapp.settings import Settings
+from trafficapp.timetables.live.feeds import TIMETABLES
 from trafficapp.topics import live_vehicles, transit_routes
 from trafficapp.transit import intake
 from trafficapp.transit.alerts import BREAKDOWN_ALERTS, DELAY_ALERTS, VehicleAlertType
@@ -61,7 +62,7 @@ VEHICLE_LOCATIONS = Feed(
     zone=lambda settings: settings.transit.time_zone,
     future_seconds=lambda settings: settings.transit.future_seconds,
     place=lambda told: (told.latitude, told.longitude),
-    sends=Sends(to=TRANSIT, messages=intake.positions),
+    sends=Sends(to=(TRANSIT, TIMETABLES), messages=intake.positions),
     history=History(
         table="transit_positions",
         columns={

@@ -1,8 +1,8 @@
-"""``/api/admin/...``: what administrators set, one module a subject."""
+"""``/api/admin/...``: what administrators set, one module a subject; and what runs, what was refused."""
 
 from __future__ import annotations
 
-from web.administration import audit, broadcast, cameras, thresholds, zones
+from web.administration import audit, broadcast, cameras, refused, system, thresholds, trained_models, zones
 from web.serving.operations import Operation
 
 __all__ = ["operations"]
@@ -16,4 +16,7 @@ def operations() -> list[Operation]:
         *thresholds.operations(),
         *broadcast.operations(),
         *audit.operations(),
+        *trained_models.operations(),
+        *refused.operations(),
+        *system.operations(),
     ]

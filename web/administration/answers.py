@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from aiohttp import web
-from msgspec import Meta, Struct
 
 from web.auth.access import Access
 from web.serving.answers import json_answer
@@ -33,16 +32,6 @@ def creating(call: str, view: View, answer: Any, what: str) -> Operation:
     """The operation of a view that makes something and says in the header ``Location`` where it is."""
     headers = (("Location", f"Where the {what} is."), *WRITE_HEADERS)
     return administered(call, view, answer=answer, status=HTTPStatus.CREATED, errors=(409, 422, 503), headers=headers)
-
-
-#: The largest number of a row in the database.
-LARGEST_ID = (1 << 63) - 1
-
-
-class IdCursor(Struct, array_like=True):
-    """Where a page of numbered rows ended."""
-
-    id: Annotated[int, Meta(ge=0, le=LARGEST_ID)]
 
 
 def answer(body: object, headers: Mapping[str, str] | None = None, status: HTTPStatus = HTTPStatus.OK) -> web.Response:

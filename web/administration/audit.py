@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from models.administration.changes import AuditEntry
 from trafficapp.stores.administration.audit_queries import audit_page
-from web.administration.answers import PAGE_HEADERS, IdCursor, administered, answer
+from web.administration.answers import PAGE_HEADERS, administered, answer
 from web.serving import parameters
 from web.serving.context import CONTEXT
 from web.serving.operations import Operation
@@ -30,7 +30,7 @@ class AuditQuery(Struct, frozen=True, kw_only=True):
 
 async def audit(request: web.Request, query: AuditQuery) -> web.Response:
     """Who changed what, newest first."""
-    cursor = parameters.cursor(request, IdCursor)
+    cursor = parameters.cursor(request, parameters.IdCursor)
     found = await request.app[CONTEXT].database.ask(
         lambda pool: audit_page(
             pool,
@@ -42,7 +42,7 @@ async def audit(request: web.Request, query: AuditQuery) -> web.Response:
             None if cursor is None else cursor.id,
         )
     )
-    shown, headers = parameters.page(request, found, query.limit, lambda entry: IdCursor(entry.id))
+    shown, headers = parameters.page(request, found, query.limit, lambda entry: parameters.IdCursor(entry.id))
     return answer(shown, headers)
 
 

@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from msgspec import UNSET, Meta, Struct
 
 from models.administration.changes import Camera, CameraChange, NewCameraBody
+from models.plain_text import hidden_in
 from trafficapp.cameras.calibration import Unstorable, check_calibration
 from trafficapp.stores.cameras import registry as camera_queries
 from web.administration.answers import PAGE_HEADERS, WRITE_HEADERS, administered, answer, creating
@@ -187,8 +188,8 @@ def _checked(camera: Camera) -> Camera:
     Raises:
         ProblemError: 422, it cannot.
     """
-    if len(camera.camera_id) > _LONGEST_ID or "\0" in camera.camera_id:
-        detail = f"camera_id must have 1 to {_LONGEST_ID} characters, none of them NUL"
+    if len(camera.camera_id) > _LONGEST_ID or hidden_in(camera.camera_id) is not None:
+        detail = f"camera_id must have 1 to {_LONGEST_ID} characters, none of them hidden, such as line ends"
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
     if camera.camera_id in (".", ".."):
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "camera_id . and .. have no address of their own")

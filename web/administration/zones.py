@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, Struct
 from models.administration.changes import NewZone, Point, Zone, ZoneChange
 from trafficapp.administration.zones import LonLat, NotAnArea, closed_ring
 from trafficapp.stores.administration import zone_queries
-from web.administration.answers import LARGEST_ID, PAGE_HEADERS, WRITE_HEADERS, IdCursor, administered, answer, creating
+from web.administration.answers import PAGE_HEADERS, WRITE_HEADERS, administered, answer, creating
 from web.serving import parameters
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation
@@ -28,7 +28,7 @@ PATH = "/api/admin/zones"
 class ZonePath(Struct, frozen=True):
     """Which zone."""
 
-    id: Annotated[int, Meta(ge=1, le=LARGEST_ID)]
+    id: Annotated[int, Meta(ge=1, le=parameters.LARGEST_ID)]
 
 
 class ZonesQuery(Struct, frozen=True):
@@ -41,10 +41,10 @@ class ZonesQuery(Struct, frozen=True):
 async def zones(request: web.Request, query: ZonesQuery) -> web.Response:
     """All zones."""
     context = request.app[CONTEXT]
-    cursor = parameters.cursor(request, IdCursor)
+    cursor = parameters.cursor(request, parameters.IdCursor)
     after = 0 if cursor is None else cursor.id
     found = await context.database.ask(lambda pool: zone_queries.zones_page(pool, query.limit + 1, after))
-    shown, headers = parameters.page(request, found, query.limit, lambda zone: IdCursor(zone.id))
+    shown, headers = parameters.page(request, found, query.limit, lambda zone: parameters.IdCursor(zone.id))
     await context.registry.need()
     return answer([_counted(context, zone) for zone in shown], headers)
 

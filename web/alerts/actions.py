@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from msgspec import Struct
 
 from models.alerts import AcknowledgedAlert, AlertEvent, AlertRow, Severity, encode_alert_event
+from models.plain_text import Name, Title
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.stores.alerts import writes as alert_writes
 from trafficapp.stores.alerts.queries import alert as stored_alert
@@ -25,8 +26,8 @@ from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
-from web.serving.shapes import Message, Name, Person, Title
-from web.serving.writing import Write, Written, write
+from web.serving.shapes import Message, Person
+from web.serving.writing import NOBODY, Write, Written, write
 
 #: What people may end: what they raised, and the silence of a camera, which may have been taken down.
 _ENDED_BY_PEOPLE = ("manual", "incident", "camera_silent")
@@ -51,7 +52,8 @@ class RaisedAlert(Struct, frozen=True, kw_only=True):
 async def acknowledge(request: web.Request, path: AlertId, body: Acknowledge) -> web.Response:
     """Take an alert on.
 
-    By `admin_id` of the body, else the header `X-Admin-User`, else the caller's name. The first one stays: whoever
+    By `admin_id` of the body, else the header `X-Admin-User`, else the caller's name; who was authenticated is kept
+    beside it, as `acknowledged_caller` of the alert. The first one stays: whoever
     comes later is told `already_acknowledged` and who it was. With the setting `auth.public_acknowledge` no token is
     needed.
     """
@@ -63,10 +65,14 @@ async def acknowledge(request: web.Request, path: AlertId, body: Acknowledge) ->
     async def change(under_way: Write) -> tuple[AlertEvent, bool]:
         alert = await _known(under_way, alert_id, live)
         by = named or under_way.actor.name
-        step = await alert_writes.acknowledge(under_way.connection, alert, by)
+        step = await alert_writes.acknowledge(under_way.connection, alert, by, under_way.actor.caller or NOBODY)
         if step is None:
             return await alert_writes.as_acknowledged(under_way.connection, alert), False
-        after = {"acknowledged_by": step.acknowledged_by, "acknowledged_at": step.acknowledged_at}
+        after = {
+            "acknowledged_by": step.acknowledged_by,
+            "acknowledged_at": step.acknowledged_at,
+            "acknowledged_caller": step.acknowledged_caller,
+        }
         await under_way.audit("alerts.acknowledge", str(alert_id), after=after)
         await under_way.tell(_publication(step))
         return step, True

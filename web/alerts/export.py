@@ -14,11 +14,11 @@ from typing import Annotated
 from aiohttp import hdrs, web
 from msgspec import Meta
 
-from models.alerts import EXPORTED_COLUMNS, AlertRow
+from models.alerts import EXPORTED_COLUMNS
 from trafficapp.stores.alerts.queries import AlertFilter, AlertsPage, Position, end_of_page
 from trafficapp.stores.alerts.queries import alerts as stored_alerts
 from web.alerts.views import SpanQuery, link, span_filter
-from web.feeds.forms import csv_lines, no_formula
+from web.feeds.forms import csv_lines
 from web.serving import parameters
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag
@@ -30,9 +30,6 @@ MAX_ALERTS = 500_000
 COLUMNS = EXPORTED_COLUMNS
 
 _ROWS_AT_ONCE = 500
-
-#: Columns with words of people or of systems around us.
-_FREE_TEXT = tuple(COLUMNS.index(name) for name in ("camera_id", "road_segment", "title", "message", "acknowledged_by"))
 
 
 class ExportQuery(SpanQuery, frozen=True, kw_only=True):
@@ -48,9 +45,9 @@ async def export(request: web.Request, query: ExportQuery) -> web.StreamResponse
     A header line, then a line for each alert: `id`, `severity`, `alert_type`, `camera_id`, `road_segment`, `title`,
     `message`, `congestion_level`, `congestion_score`, `triggered_at`, `resolved_at`, `acknowledged_by`,
     `acknowledged_at`. RFC 4180, UTF-8. The file is streamed; when something fails in the middle, the connection is cut,
-    so that half a file is never taken for a whole one. A cell with free text that begins with `=`, `+`, `-` or `@` has
-    an apostrophe before it, so that no spreadsheet takes it for a formula. When there are more alerts than `limit`, the
-    header `Link` leads on.
+    so that half a file is never taken for a whole one. Where a spreadsheet could take free text for a formula, whatever
+    it separates cells by, an apostrophe stands before it. When there are more alerts than `limit`, the header `Link`
+    leads on.
     """
     context = request.app[CONTEXT]
     wanted = await span_filter(context, query)
@@ -70,7 +67,7 @@ async def _pieces(
 ) -> AsyncIterator[bytes]:
     yield csv_lines([COLUMNS])
     while True:
-        yield csv_lines(_cells(row) for row in page.rows)
+        yield csv_lines([getattr(row, name) for name in COLUMNS] for row in page.rows)
         if page.next_position is None:
             return
         page = await _page(context, wanted, page.next_position, last)
@@ -78,15 +75,6 @@ async def _pieces(
 
 async def _page(context: WebContext, wanted: AlertFilter, after: Position | None, last: Position | None) -> AlertsPage:
     return await context.database.ask(lambda pool: stored_alerts(pool, wanted, _ROWS_AT_ONCE, after, last))
-
-
-def _cells(row: AlertRow) -> list[object]:
-    cells: list[object] = [getattr(row, name) for name in COLUMNS]
-    for place in _FREE_TEXT:
-        cell = cells[place]
-        if isinstance(cell, str):
-            cells[place] = no_formula(cell)
-    return cells
 
 
 def _file_name(wanted: AlertFilter) -> str:

@@ -145,7 +145,7 @@ class _Visit:
     def __init__(self, ingest: AreaIngest, request: web.Request) -> None:
         caller = caller_of(request)
         self._ingest = ingest
-        self._who = f"caller {caller.name}" if caller.authenticated else request.config_dict[LIMITER].address(request)
+        self._who = request.config_dict[LIMITER].client(request, caller)
         self._may_send = not ingest.settings.ingest_needs_token or caller.role >= CallerRole.OPERATOR
         self._answers: deque[_Answer] = deque()
         self._spoke, self._more, self._less = asyncio.Event(), asyncio.Event(), asyncio.Event()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 from http import HTTPStatus
 from ipaddress import ip_address
 
 from aiohttp import hdrs, web
+from prometheus_client import Counter
 
 from trafficapp.settings import Settings
 from web.auth.callers import CALLER, MAX_NAME_CHARACTERS, Caller, CallerRole, caller_of, is_name
+from web.auth.guesses import GuessedKeys
 from web.auth.tokens import InvalidToken, JwtVerifier, KeysAway, StaticToken
 from web.serving.problems import ProblemError, unavailable
 
@@ -56,12 +59,23 @@ class Authority:
 
     Args:
         settings: the static token, keys of JSON web tokens, whether reads are public.
+        failed: counts tokens that were refused, by kind: ``key``, ``token``; ``held_up`` for keys that were not looked
+            at.
+        address_of: where a request comes from.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        failed: Counter | None = None,
+        address_of: Callable[[web.Request], str] = lambda request: request.remote or "unknown",
+    ) -> None:
+        self._failed, self._address_of = failed, address_of
+        self._guessed = GuessedKeys(settings.auth)
         key = settings.admin.api_key
         self.public_reads = settings.auth.public_reads
         self.public_acknowledge = settings.auth.public_acknowledge
+        self._public_places = settings.auth.public_places
         self._static = StaticToken(None if key is None else key.get_secret_value())
         self._jwt = JwtVerifier(settings.auth)
 
@@ -69,6 +83,11 @@ class Authority:
     def knows_tokens(self) -> bool:
         """Whether any token can be valid."""
         return self._static.is_configured or self._jwt.is_configured
+
+    @property
+    def public_places(self) -> bool:
+        """Whether where people are is read like the rest: no token can be valid, or a setting says so."""
+        return self._public_places or not self.knows_tokens
 
     async def caller(self, request: web.Request, is_socket: bool) -> Caller:
         """Who sends a request; without a token a viewer where reads are public, else nobody.
@@ -78,21 +97,52 @@ class Authority:
             is_socket: whether it wants to become a WebSocket.
 
         Raises:
-            ProblemError: 401, the token is not valid; 400, the administrator's name is none; 503, keys are away.
+            ProblemError: 401, the token is not valid; 400, the administrator's name is none; 429, too many guesses;
+                503, keys are away.
         """
         static = request.headers.getall(ADMIN_TOKEN_HEADER, [])
-        if static and (len(static) > 1 or not self._static.matches(static[0])):
+        if static and not self._is_key(request, static[0] if len(static) == 1 else ""):
             raise _refused("the administrator's token is wrong")
         token = _bearer(request)
         if token is None and is_socket:
             token = _socket_token(request)
         if token is None and not static:
             return Caller("", CallerRole.VIEWER if self.public_reads else CallerRole.NOBODY, authenticated=False)
-        if token is None or self._static.matches(token):
+        if token is None or (not _is_jwt(token) and self._is_key(request, token)):
             return _administrator(request)
         # beside the administrator's token another one has to be valid, too
-        caller = await self._caller_of_jwt(token)
+        try:
+            caller = await self._caller_of_jwt(token)
+        except ProblemError as error:
+            if error.status == HTTPStatus.UNAUTHORIZED and _is_jwt(token):
+                self._count("token")
+            raise
         return _administrator(request) if static else caller
+
+    def _is_key(self, request: web.Request, given: str) -> bool:
+        """Whether it is the administrator's key; it is not even compared when too many wrong ones came.
+
+        Raises:
+            ProblemError: 429.
+        """
+        if not self._static.is_configured:
+            return False
+        address = self._address_of(request)
+        try:
+            self._guessed.check(address)
+        except ProblemError:
+            self._count("held_up")
+            raise
+        if self._static.matches(given):
+            self._guessed.right(address)
+            return True
+        self._guessed.wrong(address)
+        self._count("key")
+        return False
+
+    def _count(self, kind: str) -> None:
+        if self._failed is not None:
+            self._failed.labels(kind).inc()
 
     async def _caller_of_jwt(self, token: str) -> Caller:
         if not self._jwt.is_configured:
@@ -162,8 +212,13 @@ async def authorise_private(request: web.Request) -> None:
     Raises:
         ProblemError: as `authorise`.
     """
-    knows_tokens = request.config_dict[AUTHORITY].knows_tokens
-    await authorise(request, Access.OPERATE if knows_tokens else Access.READ)
+    await authorise(request, Access.READ if request.config_dict[AUTHORITY].public_places else Access.OPERATE)
+
+
+async def may_know_private(request: web.Request) -> bool:
+    """Whether a caller may know what is private, which a view leaves out for others."""
+    caller = await identify(request, Access.READ)
+    return request.config_dict[AUTHORITY].public_places or caller.role >= LEAST_ROLE[Access.OPERATE]
 
 
 def warn_of_public_reads(settings: Settings) -> None:
@@ -188,13 +243,18 @@ def _refused(detail: str) -> ProblemError:
     return ProblemError(HTTPStatus.UNAUTHORIZED, detail, {hdrs.WWW_AUTHENTICATE: f'{_CHALLENGE} error="invalid_token"'})
 
 
+def _is_jwt(token: str) -> bool:
+    """Whether it has the form of a JSON web token, which is no guess of the key: three parts, the first an object."""
+    return token.count(".") == 2 and token.startswith("eyJ")
+
+
 def _administrator(request: web.Request) -> Caller:
     name = request.headers.get(ADMIN_USER_HEADER, "admin")
     if not is_name(name):
         raise ProblemError(
             HTTPStatus.BAD_REQUEST, f"{ADMIN_USER_HEADER} must have 1 to {MAX_NAME_CHARACTERS} printable characters"
         )
-    return Caller(name, CallerRole.ADMIN, authenticated=True)
+    return Caller(name, CallerRole.ADMIN, authenticated=True, by_key=True)
 
 
 def _bearer(request: web.Request) -> str | None:

@@ -10,6 +10,9 @@ from aiohttp import web
 
 MAX_NAME_CHARACTERS = 128
 
+#: What a caller with the administrator's key is known as beside the name he gives.
+ADMINISTRATORS_KEY = "administrator's key"
+
 
 class CallerRole(IntEnum):
     """What somebody may do; a larger role may do everything that a smaller one may."""
@@ -38,12 +41,26 @@ class Caller:
         role: the largest role that the token gives.
         authenticated: whether a valid token came along.
         expires_at: when the token ends, in epoch seconds; None, it does not, or there is none.
+        by_key: whether the token is the administrator's key: then anybody who has it chooses the name.
     """
 
     name: str
     role: CallerRole
     authenticated: bool
     expires_at: float | None = field(default=None, compare=False)
+    by_key: bool = False
+
+    @property
+    def identity(self) -> str:
+        """Who it is as far as we know, whatever name he gives himself; empty without a token."""
+        return ADMINISTRATORS_KEY if self.by_key else self.name
+
+    @property
+    def counted_as(self) -> str | None:
+        """As whom limits count him: by his token, never by a name that he chooses; None, by his address."""
+        if not self.authenticated:
+            return None
+        return ADMINISTRATORS_KEY if self.by_key else f"token of {self.name}"
 
 
 CALLER = web.RequestKey("caller", Caller)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -125,7 +126,7 @@ class StaticToken:
     """The administrator's token from the environment."""
 
     def __init__(self, token: str | None) -> None:
-        self._token = token.encode() if token else None
+        self._token = _digest(token) if token else None
 
     @property
     def is_configured(self) -> bool:
@@ -133,9 +134,12 @@ class StaticToken:
         return self._token is not None
 
     def matches(self, token: str) -> bool:
-        """Compare in a time that tells nothing."""
-        given = token.encode("utf-8", "surrogateescape")
-        return self._token is not None and hmac.compare_digest(given, self._token)
+        """Compare in a time that tells nothing, not even of the length."""
+        return self._token is not None and hmac.compare_digest(_digest(token), self._token)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 def role_names(claims: Mapping[str, Any], claim: str) -> list[object]:

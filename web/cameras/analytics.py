@@ -13,8 +13,8 @@ from models.cameras.analytics import AnalyticsComparison, AnalyticsMetrics, Tren
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.analytics import figures
 from trafficapp.analytics.local_hours import UnknownZone, slot_minutes, time_zone
+from trafficapp.reports.of_range import file_name, report_of
 from trafficapp.reports.rendering import ReportFailed, Reports
-from trafficapp.reports.report import Report
 from trafficapp.stores.cameras.analytics_queries import Answer, range_sums
 from trafficapp.stores.cameras.day_sums import DaysInMemory
 from web.serving.answers import json_answer
@@ -93,25 +93,13 @@ class Analytics:
         """A report on a range of time, to print."""
         context, clock = request.app[CONTEXT], _clock(query.tz)
         answer = await self._sums(context, *_range(query), clock, query.zone)
-        total = answer.sums.total
-        report = Report(
-            generated_at=rfc3339(epoch_us(datetime.now(UTC).replace(microsecond=0))),
-            tz=query.tz,
-            zone=query.zone,
-            cameras=len(answer.sums.camera_ids),
-            windows=int(total[figures.WINDOWS]),
-            avg_vehicle_count=figures.mean_vehicles(total),
-            avg_speed_kmh=figures.mean_speed_kmh(total),
-            severe_minutes=figures.severe_minutes(total),
-            high_minutes=figures.high_minutes(total),
-            metrics=figures.metrics(answer.sums, clock, context.registry.segment),
-            trends=figures.trends(answer.sums, clock),
-        )
+        segment, now = context.registry.segment, datetime.now(UTC)
+        report = report_of(answer.sums, clock, tz=query.tz, zone=query.zone, segment=segment, generated_at=now)
         try:
             document = await self._reports.render(report)
         except ReportFailed as error:
             raise unavailable(f"The printer of reports ({error})", retry_after_seconds=10) from error
-        name = f"traffic-{answer.sums.start:%Y%m%dT%H%M}-{answer.sums.end:%Y%m%dT%H%M}.pdf"
+        name = file_name(answer.sums.start, answer.sums.end)
         headers = {hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}"', hdrs.AGE: _age(answer)}
         return web.Response(body=document, content_type="application/pdf", headers=headers)
 

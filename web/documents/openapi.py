@@ -80,6 +80,8 @@ _ERROR_TEXTS = {
     409: "It contradicts what is there.",
     413: "The body is too large.",
     414: "The query is too long.",
+    415: "The body is not `application/json`.",
+    421: "The name in `Host` is none of this worker's.",
     422: "The body has another shape, or asks for what cannot be.",
     429: "Too many requests of this client.",
     503: "A server behind this worker does not answer; try again.",
@@ -133,7 +135,9 @@ def beyond_schemas(operation: Operation) -> list[int]:
 
 def statuses(operation: Operation) -> list[int]:
     """The errors that an operation may answer with, those of access, limits and shapes included."""
-    found = {414, 429, *operation.errors}
+    found = {414, 421, 429, *operation.errors}
+    if operation.method != "GET":
+        found |= {403, 415}
     if operation.query_shape or operation.path_shape:
         found.add(400)
     if operation.body_shape:

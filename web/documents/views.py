@@ -15,8 +15,8 @@ from web.auth.access import Access
 from web.documents import asyncapi, openapi
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT
+from web.serving.files import serve_file
 from web.serving.operations import OPERATIONS, Operation, Tag
-from web.serving.pages import serve_file
 
 #: Files of Swagger UI, from the package that brings them.
 _SWAGGER_FILES = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
@@ -44,7 +44,7 @@ async def asyncapi_document(request: web.Request) -> web.Response:
 
 def routes() -> list[web.RouteDef]:
     """``/docs`` and its files; nothing of them comes from elsewhere."""
-    ours = files("web").joinpath("static")
+    ours = files("web").joinpath("documents")
     theirs = _swagger_folder()
     return [
         web.get("/docs", serve_file(ours.joinpath("docs.html").read_bytes(), "text/html")),

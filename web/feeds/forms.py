@@ -10,14 +10,12 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from models.plain_text import no_formula
 from trafficapp.feeds.declaration import Feed
 
 Form: TypeAlias = Literal["json", "csv", "geojson"]
 
 CONTENT_TYPES: dict[Form, str] = {"json": "application/json", "csv": "text/csv", "geojson": "application/geo+json"}
-
-#: A spreadsheet takes a cell that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 #: Latitude and longitude of a message, degrees; None where it tells none.
 PlaceOf: TypeAlias = Callable[[Any], tuple[float, float] | None]
@@ -60,21 +58,15 @@ def _as_csv(shape: type[Struct], messages: Iterable[Struct]) -> bytes:
 
 
 def csv_lines(rows: Iterable[Iterable[object]]) -> bytes:
-    """Lines as RFC 4180 has them; None is an empty cell."""
+    """Lines as RFC 4180 has them; None is an empty cell, and no text is a formula."""
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    lines = ([no_formula(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+    csv.writer(text, lineterminator="\r\n").writerows(lines)
     return text.getvalue().encode()
 
 
-def no_formula(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
 def _cell(value: Any) -> str | float | None:
-    if isinstance(value, str):
-        return no_formula(value)
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+    if value is None or isinstance(value, str) or (isinstance(value, int | float) and not isinstance(value, bool)):
         return value
     return msgspec.json.encode(value).decode().strip('"')
 

@@ -19,6 +19,7 @@ from models.incidents.current import Incident
 from models.incidents.kinds import POSSIBLE_IN, ActionWord, Level, Lifecycle
 from models.incidents.messages import OperatorAction
 from models.incidents.requests import ActionQueued
+from models.plain_text import Name
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.incidents.feeds import INCIDENT_STEPS, OPERATOR_ACTIONS
 from trafficapp.stores.feeds.current import CurrentDocuments
@@ -30,7 +31,6 @@ from web.serving.context import CONTEXT, WebContext
 from web.serving.from_redis import RedisAway, from_redis
 from web.serving.operations import Operation, Tag, View
 from web.serving.problems import ProblemError
-from web.serving.shapes import Name
 from web.serving.writing import Write, write
 
 _decode = msgspec.json.Decoder(Incident).decode

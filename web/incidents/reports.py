@@ -129,10 +129,8 @@ class Reports:
             ProblemError: 429.
         """
         caller = caller_of(request)
-        limiter = request.config_dict[LIMITER]
-        name = f"caller {caller.name}" if caller.authenticated else limiter.address(request)
         try:
-            self._limiter.spend(name)
+            self._limiter.spend(request.config_dict[LIMITER].client(request, caller))
         except ProblemError as error:
             seconds = error.headers[hdrs.RETRY_AFTER]
             detail = f"more than {self._incidents.reports_per_minute:g} reports a minute; try again in {seconds} s"

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from trafficapp.roads.graph.road_graph import Floats, RoadGraph
 from trafficapp.roads.routing.weights import IMPOSSIBLE_KMH, SLOWEST_KMH
+from web.feeds.forms import csv_lines
 from web.roads.route_planning import RoutePlanning
 from web.serving.operations import Operation, Tag
 from web.serving.pieces import TAKE_WITHIN_SECONDS
@@ -72,6 +73,7 @@ def segment_lines(graph: RoadGraph, speeds_kmh: Floats, closed: Collection[int] 
     usable = np.flatnonzero((speeds_kmh >= 0) & (speeds_kmh <= IMPOSSIBLE_KMH))
     slowest: dict[tuple[str, str], float] = {}
     ends = (graph.node_ids[graph.edge_from[usable]].tolist(), graph.node_ids[graph.edge_to[usable]].tolist())
+    ends = ([_node(name) for name in ends[0]], [_node(name) for name in ends[1]])
     for one, other, speed in zip(*ends, np.maximum(speeds_kmh[usable], SLOWEST_KMH).tolist(), strict=True):
         slowest[one, other] = min(speed, slowest.get((one, other), speed))
     lines = [f"{one},{other},{speed:.1f}\n" for (one, other), speed in slowest.items()]
@@ -79,8 +81,13 @@ def segment_lines(graph: RoadGraph, speeds_kmh: Floats, closed: Collection[int] 
         open_edges = np.setdiff1d(np.arange(graph.edge_count), list(closed))
         passable = set(zip(graph.edge_from[open_edges].tolist(), graph.edge_to[open_edges].tolist(), strict=True))
         segments = {(int(graph.edge_from[edge]), int(graph.edge_to[edge])) for edge in closed} - passable
-        lines += [f"{graph.node_ids[one]},{graph.node_ids[other]},0\n" for one, other in sorted(segments)]
+        lines += [f"{_node(graph.node_ids[one])},{_node(graph.node_ids[other])},0\n" for one, other in sorted(segments)]
     return lines
+
+
+def _node(name: str) -> str:
+    """A node as a cell: mostly the number that OSM gave it, else what a graph calls it, which is no formula."""
+    return name if name.isdecimal() else csv_lines([[str(name)]]).decode().removesuffix("\r\n")
 
 
 def operations(planning: RoutePlanning) -> list[Operation]:

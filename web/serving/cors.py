@@ -31,7 +31,8 @@ class Origins:
     def allows(self, request: web.Request) -> bool:
         """Whether the page that sends a request may: one of ours, a listed one, or no page at all."""
         origin = request.headers.get(hdrs.ORIGIN)
-        return origin is None or _host(origin) == request.host or origin.lower() in self._allowed
+        # not request.host, which looks this machine's own name up when there is no header
+        return origin is None or _host(origin) == request.headers.get(hdrs.HOST, "") or origin.lower() in self._allowed
 
     def headers(self, request: web.Request) -> dict[str, str]:
         """What an answer tells the browser."""

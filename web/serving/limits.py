@@ -15,6 +15,7 @@ from typing import NoReturn
 from aiohttp import hdrs, web
 
 from trafficapp.settings import LimitSettings
+from web.auth.callers import Caller
 from web.serving.problems import ProblemError
 
 #: Clients that are remembered; who is forgotten begins with a full bucket.
@@ -117,6 +118,10 @@ class RateLimiter:
         remote = self.remote(request)
         parsed = ip_address(remote) if _is_address(remote) else None
         return str(IPv6Network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else remote
+
+    def client(self, request: web.Request, caller: Caller) -> str:
+        """As whom a request is counted: by the token of its caller, or else by its address."""
+        return caller.counted_as or self.address(request)
 
     def _is_proxy(self, address: str) -> bool:
         return bool(self._proxies) and _is_address(address) and any(ip_address(address) in p for p in self._proxies)

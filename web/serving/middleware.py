@@ -10,8 +10,10 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-from trafficapp.settings import LimitSettings
+from trafficapp.settings import Settings
 from web.auth.access import Access, identify
+from web.guards.connections import SERVER
+from web.guards.hosts import HOSTS, Hosts
 from web.serving.context import CONTEXT
 from web.serving.cors import ORIGINS, Origins
 from web.serving.limits import ALLOWANCE, LIMITER, RateLimiter, check_query
@@ -21,7 +23,7 @@ from web.serving.problems import ProblemError, problems
 #: Nothing from elsewhere, nothing inline, no frames: the page needs only our own files and sockets.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 _HEADERS = {
@@ -33,10 +35,17 @@ _HEADERS = {
 }
 
 
-def install(web_app: web.Application, limits: LimitSettings) -> None:
+#: Methods that change something, or may.
+_WRITING = frozenset({hdrs.METH_POST, hdrs.METH_PUT, hdrs.METH_PATCH, hdrs.METH_DELETE})
+
+_JSON = "application/json"
+
+
+def install(web_app: web.Application, settings: Settings) -> None:
     """Put everything of this module on an application, the outermost first."""
-    web_app[LIMITER] = RateLimiter(limits)
-    web_app[ORIGINS] = Origins(limits.cors_origins)
+    web_app[LIMITER] = RateLimiter(settings.limits)
+    web_app[ORIGINS] = Origins(settings.limits.cors_origins)
+    web_app[HOSTS] = Hosts(settings.web.allowed_hosts)
     web_app.middlewares.extend([telemetry, problems, guard])
     web_app.on_response_prepare.append(set_headers)
     logging.getLogger("aiohttp.server").addFilter(tell_briefly)
@@ -56,7 +65,7 @@ async def set_headers(request: web.Request, response: web.StreamResponse) -> Non
     """Give every answer the security headers; answers are not to be cached unless they say so."""
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
-    response.headers[hdrs.SERVER] = "trafficapp"
+    response.headers[hdrs.SERVER] = SERVER
     allowance = request.get(ALLOWANCE)
     if allowance is not None:
         for name, value in allowance.headers.items():
@@ -92,10 +101,11 @@ async def telemetry(request: web.Request, handler: Handler) -> web.StreamRespons
 
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Hold every request to the limits: of a caller with a valid token by his name, of others by their address.
+    """Hold every request to the limits: of a caller with a valid token by that, of others by their address.
 
     Raises:
-        ProblemError: 429, too many; 414, a query that is too long; 403, a page from elsewhere; 401, a wrong token.
+        ProblemError: 421, it is for somebody else; 429, too many; 414, a query that is too long; 403, a page from
+            elsewhere; 401, a wrong token; 415, a body that is no JSON.
     """
     limiter, origins = request.config_dict[LIMITER], request.config_dict[ORIGINS]
     operation = operation_of(request)
@@ -103,6 +113,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     access = Access.OPEN if operation is None else operation.access
     is_socket = operation is not None and operation.websocket
     try:
+        request.config_dict[HOSTS].check(request)
         caller = await identify(request, access, is_socket)
     except ProblemError as error:
         # what is refused costs, too; a right token beside wrong ones of the same address is not refused
@@ -110,14 +121,23 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if error.status == HTTPStatus.UNAUTHORIZED:
             limiter.count_failed_login(address)
         raise
-    request[ALLOWANCE] = limiter.spend(f"caller {caller.name}" if caller.authenticated else address)
+    request[ALLOWANCE] = limiter.spend(limiter.client(request, caller))
     check_query(request, request.config_dict[CONTEXT].settings.limits)
     preflight = origins.preflight(request)
     if preflight is not None:
         return preflight
-    if is_socket and not origins.allows(request):
-        # else any page in an operator's browser could read along
+    if (is_socket or request.method in _WRITING) and not origins.allows(request):
+        # else any page in an operator's browser could read along, and do what needs no token
+        does = "read this worker's sockets" if is_socket else "ask this worker to do something"
         raise ProblemError(
-            HTTPStatus.FORBIDDEN, f"pages of {request.headers[hdrs.ORIGIN][:256]} may not read this worker's sockets"
+            HTTPStatus.FORBIDDEN,
+            f"pages of {request.headers[hdrs.ORIGIN][:256]} may not {does}: see limits.cors_origins",
+        )
+    if request.method in _WRITING and request.can_read_body and request.content_type.lower() != _JSON:
+        # what a form of a page elsewhere can send without asking us before
+        raise ProblemError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"a body must be JSON: Content-Type: {_JSON}, not {request.headers.get(hdrs.CONTENT_TYPE, 'none')[:128]!r}",
+            {hdrs.ACCEPT: _JSON},
         )
     return await handler(request)

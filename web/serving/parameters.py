@@ -7,11 +7,11 @@ import binascii
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from aiohttp import hdrs, web
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from models.timestamps import epoch_us, from_epoch_us
 from web.serving.problems import ProblemError
@@ -27,6 +27,16 @@ class _TimeCursor(Struct, array_like=True):
 
     time_us: int
     id: uuid.UUID
+
+
+#: The largest number of a row in the database.
+LARGEST_ID = (1 << 63) - 1
+
+
+class IdCursor(Struct, array_like=True):
+    """Where a page of numbered rows ended."""
+
+    id: Annotated[int, Meta(ge=0, le=LARGEST_ID)]
 
 
 def cursor(request: web.Request, shape: type[_Shape]) -> _Shape | None:

@@ -50,6 +50,7 @@ class _Known:
     cameras: Mapping[str, RegisteredCamera] = field(default_factory=dict)
     zones: Mapping[str, frozenset[str]] = field(default_factory=dict)
     rings: Mapping[str, Ring] = field(default_factory=dict)
+    registered_zones: tuple[RegisteredZone, ...] = ()
 
 
 class Registry:
@@ -82,6 +83,11 @@ class Registry:
     def cameras(self) -> Mapping[str, RegisteredCamera]:
         """All registered cameras by their ids; none before the first load."""
         return {} if self._known is None else self._known.cameras
+
+    @property
+    def zones(self) -> tuple[RegisteredZone, ...]:
+        """All registered zones; none before the first load."""
+        return () if self._known is None else self._known.registered_zones
 
     def camera(self, camera_id: str) -> RegisteredCamera | None:
         """A camera, or None when it is not registered."""
@@ -203,4 +209,4 @@ def _known(cameras: list[RegisteredCamera], zones: list[RegisteredZone]) -> _Kno
         by_key[zone.name] = inside
         by_key[str(zone.id)] = inside  # names are no numbers, so nothing is hidden
         rings[zone.name] = rings[str(zone.id)] = tuple(zone.ring)
-    return _Known({camera.camera_id: camera for camera in cameras}, by_key, rings)
+    return _Known({camera.camera_id: camera for camera in cameras}, by_key, rings, tuple(zones))

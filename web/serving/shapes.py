@@ -16,6 +16,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from models.alerts import LARGEST_ALERT_NUMBER
+from models.plain_text import HIDDEN, LINE_PATTERN, TEXT_PATTERN
 from models.timestamps import epoch_us, from_epoch_us
 from web.auth.callers import MAX_NAME_CHARACTERS
 from web.serving.context import CONTEXT
@@ -24,24 +25,19 @@ from web.serving.problems import ProblemError
 
 Shape = TypeVar("Shape", bound=Struct)
 
-#: Name of a camera, a zone, a road segment: Postgres keeps no NUL.
+#: Name of a camera, a zone, a road segment that is asked for: producers may have called one as they like. Postgres
+#: keeps no NUL.
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
 
-# What people read shall look like what it is: no control characters, and no marks that turn its direction around.
-_HIDDEN = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
-_HIDDEN_BUT_NEWLINE = _HIDDEN.replace(r"\x00-\x1f", r"\x00-\x09\x0b-\x1f")
-_UNPRINTABLE = rf"{_HIDDEN}\xa0\xad\u200b-\u200f\u2060-\u206f\u3000\ufeff"
-# in Python "$" is before a newline at the end, too
-_LINE = rf"^ *[^\s{_HIDDEN}][^{_HIDDEN}]*$(?!\n)"
+_UNPRINTABLE = rf"{HIDDEN}\xa0\u200b-\u200f\u2060-\u206f\u3000"
 
 #: Somebody's name; `web.auth.callers.is_name` says the rest.
 Person = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=_LINE.replace(_HIDDEN, _UNPRINTABLE))
+    str,
+    msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=LINE_PATTERN.replace(HIDDEN, _UNPRINTABLE)),
 ]
-#: A line of text, not blank.
-Title = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=_LINE)]
 #: Text of some lines.
-Message = Annotated[str, msgspec.Meta(max_length=2000, pattern=rf"^[^{_HIDDEN_BUT_NEWLINE}]*$")]
+Message = Annotated[str, msgspec.Meta(max_length=2000, pattern=TEXT_PATTERN)]
 
 # "+" in a query string means a space, and people forget to write %2B
 _OFFSET_AFTER_SPACE = re.compile(r"(\d) (\d\d:?\d\d)$")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import asyncpg
 from aiohttp import web
 
+from models.plain_text import escaped
 from trafficapp.stores.administration.audit_queries import Actor, record_audit
 from trafficapp.stores.cameras.registry_queries import REGISTRY_CHANNEL
 from trafficapp.stores.postgres.publications import Pending, Publication, record
@@ -119,5 +120,6 @@ def actor_of(request: web.Request) -> Actor:
         name=caller.name or NOBODY,
         role=str(caller.role),
         remote=request.config_dict[LIMITER].remote(request),
-        request_id=request.headers.get("X-Request-Id", "")[:128] or None,
+        request_id=escaped(request.headers.get("X-Request-Id", "")[:128]) or None,
+        caller=caller.identity or NOBODY,
     )

@@ -319,7 +319,7 @@ class SocketClients:
         most = self._settings.web.max_connections_per_socket_route
         most_each = self._settings.web.max_connections_per_client
         caller = caller_of(request)
-        who = f"caller {caller.name}" if caller.authenticated else request.config_dict[LIMITER].address(request)
+        who = request.config_dict[LIMITER].client(request, caller)
         if self._places[who] >= most_each:
             detail = f"{most_each} connections to {self.route} are all that one client gets on a worker"
             raise ProblemError(429, detail, _RETRY_AFTER)

@@ -236,8 +236,12 @@ class EventFeed:
             elif event.action != "acknowledged":
                 self._alerts[event.id] = event
             elif known is not None:
-                by = {"acknowledged_by": event.acknowledged_by, "acknowledged_at": event.acknowledged_at}
-                self._alerts[event.id] = msgspec.structs.replace(known, **by)
+                self._alerts[event.id] = msgspec.structs.replace(
+                    known,
+                    acknowledged_by=event.acknowledged_by,
+                    acknowledged_at=event.acknowledged_at,
+                    acknowledged_caller=event.acknowledged_caller,
+                )
 
     # ------------------------------------------------------------------ telling
 

@@ -26,7 +26,7 @@ from tests.verification.compare import Comparison, FoundRow, compare_rows, found
 from tests.verification.letters import compare_dead_letters
 from tests.verification.log import LogRecord, end_offsets, read_log
 from tests.verification.truth import RowKey, Rules, Truth, truth_of
-from trafficapp.commands.inspection import camera_reports, newest_dead_letters
+from trafficapp.commands.inspection import camera_reports
 from trafficapp.engine.kafka import create_topics
 from trafficapp.engine.outbox import Outbox
 from trafficapp.engine.state_rows import partition_key
@@ -34,6 +34,7 @@ from trafficapp.settings import Settings, load_settings
 from trafficapp.sources.delivery import Delivery
 from trafficapp.stack.servers.endpoints import Endpoints
 from trafficapp.state_logs import camera_state_log
+from trafficapp.stores.administration.dead_letters import newest_dead_letters
 from trafficapp.topics import DEAD_LETTERS, EVENTS_RAW, METRICS, declared_topics
 from trafficapp.windows.cameras import decode_camera_row
 from trafficapp.windows.partition import decode_partition_row

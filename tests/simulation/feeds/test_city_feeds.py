@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise, takewhile
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ import pytest
 from PIL import Image
 
 from models.timestamps import epoch_us
+from models.timetables.runs import Fix
 from trafficapp.feeds.declared import FEEDS
 from trafficapp.feeds.decoder import FeedDecoder
 from trafficapp.movement.distance import metres_between
@@ -33,12 +35,17 @@ from trafficapp.simulation.feeds.lines import Line, bus_lines
 from trafficapp.simulation.feeds.pictures import TRAFFIC_CAMERA_DATA
 from trafficapp.simulation.feeds.riders import RIDER_TAPPED_ON
 from trafficapp.simulation.feeds.squares import RADIUS_M, TRAFFIC_DATA
+from trafficapp.simulation.feeds.timetable import write_feed
 from trafficapp.simulation.live import LiveCity
 from trafficapp.simulation.probes import places_along
 from trafficapp.simulation.vehicles import Fleet, Vehicles
 from trafficapp.simulation.views import CameraView
 from trafficapp.sources.outgoing import Outgoing
 from trafficapp.stack.city_settings import city_environment
+from trafficapp.timetables.feed_files import Problems, opened
+from trafficapp.timetables.operations import Operations
+from trafficapp.timetables.reading import read_timetable
+from trafficapp.timetables.storage import load
 from trafficapp.topics import EVENTS_RAW, GPS_DATA, ROADS_RAW, VEHICLE_DATA
 from trafficapp.transit.path import RoutePath
 
@@ -146,6 +153,35 @@ def test_buses_are_on_the_route_that_they_told_last(told: Told) -> None:
     assert max(off_m) < 3
 
 
+def test_buses_drive_the_trips_of_the_demos_timetable(told: Told, lines: tuple[Line, ...], tmp_path: Path) -> None:
+    """Where buses are it expects them to be, some of them late by a jam."""
+    write_feed(tmp_path / "gtfs.zip", lines, ROME, START)
+    problems = Problems()
+    with opened(str(tmp_path / "gtfs.zip")) as files:
+        operations = Operations(read_timetable(files, problems), Settings().transit, 0)
+    assert not problems.lines()
+    late = []
+    for message in told.of(VEHICLE_LOCATIONS):
+        names, place = (message["vehicle_id"], message["trip_id"]), (message["latitude"], message["longitude"])
+        list(operations.fix(Fix(*names, *place, epoch_us(message["timestamp"]), message["start_date"])))
+        run = operations.runs[message["vehicle_id"]]
+        if run.has_begun and (late_s := operations.late_s(run)) is not None:
+            late.append(late_s)
+    assert operations.left_out.total() == 0
+    assert len(operations.runs) == 10
+    assert np.percentile(late, 5) > -130
+    assert np.percentile(late, 60) < 420
+
+
+def test_what_is_started_with_the_demo_has_its_timetable(demo: Settings, tmp_path: Path) -> None:
+    environment = city_environment(load_settings(), tmp_path / "timetable")
+    assert environment["TRAFFICAPP_TRANSIT__TIMETABLE_DIR"] == str(tmp_path / "timetable")
+    assert len(load(tmp_path / "timetable").routes) == 5
+    assert demo.transit.timetable_dir is None
+    own = load_settings(transit={"timetable_dir": tmp_path / "own"})
+    assert "TRAFFICAPP_TRANSIT__TIMETABLE_DIR" not in city_environment(own, tmp_path / "other")
+
+
 def test_each_bus_tells_every_five_seconds_and_drives_no_faster_than_its_roads(told: Told) -> None:
     drives = defaultdict(list)
     for message in told.of(VEHICLE_LOCATIONS):
@@ -163,7 +199,7 @@ def test_jams_hold_buses(city: City, lines: tuple[Line, ...]) -> None:
     def driven_m(speed_kmh: float) -> float:
         chance = np.random.default_rng(3)
         told = CityFeeds(city, 5, ROME, ZONES, timedelta(0), 0, 0.0)
-        buses = Buses(lines, told.riders, chance, 0.0)
+        buses = Buses(lines, told.riders, chance, 0.0, ROME, 0)
         before = [bus.at_m for bus in buses.buses]
         for second in range(60):
             list(buses.step(np.full(city.graph.edge_count, speed_kmh), 8, second * 1_000_000))

@@ -10,7 +10,7 @@ from tests.web.administration.conftest import Call, Connection
 from tests.web.conftest import Worker
 
 PATH = "/api/admin/cameras"
-STRANGE_IDS = ["a/b", "ä ö", "100%", "{x}", "?q#f", "a+b", "日本", "%2F", "x" * 256, "a\nb", "..."]
+STRANGE_IDS = ["a/b", "ä ö", "100%", "{x}", "?q#f", "a+b", "日本", "%2F", "x" * 256, "..."]
 
 
 def at(camera_id: str) -> URL:

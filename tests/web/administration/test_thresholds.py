@@ -3,11 +3,14 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from models.administration.thresholds import decode_control
+from models.cameras.window_rows import Level
+from tests.stores.redis.rows import window_row
 from tests.verification.log import end_offsets
 from tests.web.administration.conftest import Call, Connection
 from tests.web.conftest import Worker
@@ -153,3 +156,30 @@ def _secret(url: str) -> Any:
     from pydantic import SecretStr
 
     return SecretStr(url)
+
+
+async def test_a_preview_says_which_cameras_would_change_and_changes_nothing(
+    call: Call, history_worker: Worker
+) -> None:
+    for camera, score, level in (
+        ("a", 0.2, "LOW"),
+        ("b", 0.4, "MODERATE"),
+        ("c", 0.9, "SEVERE"),
+        ("d", None, "UNKNOWN"),
+    ):
+        row = replace(window_row(camera, 1), congestion_score=score, congestion_level=cast(Level, level))
+        await history_worker.put(row)
+    query = "congestion_threshold_low=0.1&congestion_threshold_moderate=0.45&congestion_threshold_high=0.95"
+    found = await call("GET", f"{PATH}/preview?{query}")
+    assert found == {
+        "cameras": 3,
+        "now": {"LOW": 1, "MODERATE": 1, "SEVERE": 1},
+        "then": {"MODERATE": 2, "HIGH": 1},
+        "changes": [
+            {"camera_id": "a", "congestion_score": 0.2, "congestion_level": "LOW", "would_be": "MODERATE"},
+            {"camera_id": "c", "congestion_score": 0.9, "congestion_level": "SEVERE", "would_be": "HIGH"},
+        ],
+    }
+    assert (await call("GET", PATH))["version"] == 0
+    await call("GET", f"{PATH}/preview?{query.replace('0.1', '0.5')}", status=400)
+    await call("GET", f"{PATH}/preview?congestion_threshold_low=0.1", status=400)

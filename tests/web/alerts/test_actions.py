@@ -80,7 +80,10 @@ async def test_acknowledge_once(history_worker: Worker, tables: Connection, step
     assert [tuple(line) for line in audit] == [("alerts.acknowledge", alert.id)]
     assert await tables.fetchval("SELECT count(*) FROM pending_publications") == 0
     kept = await (await history_worker.client.get(f"/api/alerts/{alert.id}")).json()
-    assert kept["acknowledged_by"] == "ada"
+    # the name that was told, and beside it who was authenticated
+    assert (kept["acknowledged_by"], kept["acknowledged_caller"]) == ("ada", "administrator's key")
+    assert told.acknowledged_caller == "administrator's key"
+    assert await tables.fetchval("SELECT caller FROM audit_logs") == "administrator's key"
 
 
 async def test_who_acknowledges(history_worker: Worker, tables: Connection, steps: AIOKafkaConsumer) -> None:

@@ -63,10 +63,10 @@ async def test_a_claim_within_a_claim() -> None:
         ({"nbf": time.time() + 86_400}, {}, "valid"),
         ({"exp": "tomorrow"}, {}, "valid"),
         ({"exp": float("inf")}, {}, "valid"),
-        ({}, {"jwt_issuer": "https://us"}, "iss"),
+        ({"iss": None}, {"jwt_issuer": "https://us"}, "iss"),
         ({"iss": "https://them"}, {"jwt_issuer": "https://us"}, "somebody else"),
         ({"aud": "them"}, {"jwt_audience": "us"}, "somebody else"),
-        ({}, {"jwt_audience": "us"}, "aud"),
+        ({"aud": None}, {"jwt_audience": "us"}, "aud"),
         ({"aud": "account", "azp": "them"}, {"jwt_audience": "us"}, "somebody else"),
         ({"aud": "account", "azp": ["us"]}, {"jwt_audience": "us"}, "somebody else"),
         ({"aud": {"us": 1}}, {"jwt_audience": "us"}, "somebody else"),
@@ -103,7 +103,7 @@ async def test_what_is_no_token(token: str) -> None:
 
 async def test_published_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     async with tokens.key_server() as server:
-        verifier = JwtVerifier(AuthSettings(jwks_url=server.url))
+        verifier = JwtVerifier(AuthSettings(**tokens.published_at(server.url)))
         for token in (tokens.rs256(), tokens.es256(), tokens.rs256()):
             assert (await verifier.verify(token)).name == "anna"
         assert server.asked == 1
@@ -115,7 +115,7 @@ async def test_published_keys(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(jwks, "FETCH_EVERY_SECONDS", 0)
         for key in server.document["keys"]:
             key["kid"] = {"rsa": "new"}.get(key.get("kid"), "ec")
-        verifier = JwtVerifier(AuthSettings(jwks_url=server.url))
+        verifier = JwtVerifier(AuthSettings(**tokens.published_at(server.url)))
         assert (await verifier.verify(tokens.rs256(kid="new"))).name == "anna"
         with pytest.raises(InvalidToken):
             await verifier.verify(tokens.rs256(kid="rsa"))
@@ -127,7 +127,7 @@ async def test_published_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_known_key_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     async with tokens.key_server() as server:
-        verifier = JwtVerifier(AuthSettings(jwks_url=server.url))
+        verifier = JwtVerifier(AuthSettings(**tokens.published_at(server.url)))
         await verifier.verify(tokens.rs256())
         published = verifier._published
         assert published is not None
@@ -152,7 +152,7 @@ async def test_keys_that_cannot_be_fetched_are_no_fault_of_the_token(fault: str)
     async with tokens.key_server() as server:
         server.status = 500 if fault == "status" else 200
         server.document = [] if fault == "document" else tokens.published()
-        known = authority(jwks_url="http://127.0.0.1:9/keys" if fault == "away" else server.url)
+        known = authority(**tokens.published_at("http://127.0.0.1:9/keys" if fault == "away" else server.url))
         request = make_mocked_request("GET", "/cameras", headers=tokens.bearer(tokens.rs256()))
         with pytest.raises(ProblemError) as refused:
             await known.caller(request, is_socket=False)

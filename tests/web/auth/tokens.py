@@ -20,12 +20,20 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 SECRET = "a-secret-of-at-least-thirty-two-characters"  # noqa: S105 - of the tests only
+ISSUER = "https://identity.example.org"
+AUDIENCE = "traffic"
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
 
 
 def claims(role: object = "viewer", **others: Any) -> dict[str, Any]:
-    return {"sub": "anna", "role": role, "exp": time.time() + 600, **others}
+    whose = {"iss": ISSUER, "aud": AUDIENCE}
+    return {"sub": "anna", "role": role, "exp": time.time() + 600, **whose, **others}
+
+
+def published_at(url: str) -> dict[str, Any]:
+    """Settings of an identity provider."""
+    return {"jwks_url": url, "jwt_issuer": ISSUER, "jwt_audience": AUDIENCE}
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -272,7 +272,9 @@ async def test_a_bad_report_is_refused_with_what_is_wrong(
     bounded_worker: Worker, wrong: Any, status: int, words: str
 ) -> None:
     body = json.dumps({} if wrong is None else REPORT | wrong) if not isinstance(wrong, str) else wrong
-    answer = await bounded_worker.client.post("/api/incidents/report", data=body)
+    answer = await bounded_worker.client.post(
+        "/api/incidents/report", data=body, headers={"Content-Type": "application/json"}
+    )
     assert answer.status == status
     assert answer.content_type == "application/problem+json"
     assert words in (await answer.json())["detail"]

@@ -21,6 +21,9 @@ ORIGIN = "https://traffic.example.org"
 BODY_PATH = "/api/alerts/00000000-0000-0000-0000-000000000000/acknowledge"
 
 
+JSON = {"Content-Type": "application/json"}
+
+
 class Clock:
     now = 0.0
 
@@ -155,14 +158,14 @@ async def test_long_queries_and_large_bodies(narrow_worker: Worker) -> None:
             yield b" " * 100
 
     for body in (b" " * 1025, in_pieces()):
-        response = await client.post(BODY_PATH, data=body)
+        response = await client.post(BODY_PATH, data=body, headers=JSON)
         assert (response.status, response.content_type) == (413, "application/problem+json")
-    packed = {"Content-Encoding": "gzip"}
+    packed = {"Content-Encoding": "gzip", **JSON}
     assert (await client.post(BODY_PATH, data=gzip.compress(b" " * 100_000), headers=packed)).status == 413
     assert (await client.post(BODY_PATH, data=b"no gzip", headers=packed)).status == 400
-    assert (await client.post(BODY_PATH, data=b"[" * 1024)).status in (400, 422)
-    assert (await client.post(BODY_PATH, data=b"{")).status == 400
-    assert (await client.post(BODY_PATH, data=b"[]")).status == 422
+    assert (await client.post(BODY_PATH, data=b"[" * 1024, headers=JSON)).status in (400, 422)
+    assert (await client.post(BODY_PATH, data=b"{", headers=JSON)).status == 400
+    assert (await client.post(BODY_PATH, data=b"[]", headers=JSON)).status == 422
 
 
 async def test_a_body_that_never_ends(narrow_worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +176,7 @@ async def test_a_body_that_never_ends(narrow_worker: Worker, monkeypatch: pytest
         yield b"{"
         await forever.wait()
 
-    response = await narrow_worker.client.post(BODY_PATH, data=slow())
+    response = await narrow_worker.client.post(BODY_PATH, data=slow(), headers=JSON)
     assert response.status == 408
     forever.set()
 

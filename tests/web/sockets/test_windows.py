@@ -4,6 +4,8 @@ import asyncio
 import json
 import socket
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
@@ -73,10 +75,20 @@ async def test_no_more_clients_than_agreed(worker: Worker) -> None:
         await worker.client.ws_connect("/ws/metrics?changes=true")
     assert refused.value.status == 503
     await connections.pop().close()
-    async with worker.client.ws_connect("/ws/metrics?changes=true") as again:
+    async with await connected_at_last(lambda: worker.client.ws_connect("/ws/metrics?changes=true")) as again:
         assert await rows(again) == []
     for connection in connections:
         await connection.close()
+
+
+async def connected_at_last(connect: Callable[[], Any]) -> Any:
+    """Connect as soon as a place is free: that of a client who closed is, once its worker has heard of that."""
+    while True:
+        try:
+            return await connect()
+        except WSServerHandshakeError as refused:
+            if refused.status not in (429, 503):
+                raise
 
 
 async def test_one_client_cannot_take_every_place(settings: Settings, redis_server: RedisServer) -> None:
@@ -93,7 +105,7 @@ async def test_one_client_cannot_take_every_place(settings: Settings, redis_serv
             assert (refused.value.status, refused.value.headers["Retry-After"]) == (429, "10")  # type: ignore[index]
         connections.append(await session.ws_connect(url, headers=ADMIN))
         await connections.pop(0).close()
-        async with session.ws_connect(url) as again:
+        async with await connected_at_last(lambda: session.ws_connect(url)) as again:
             assert await rows(again) == []
         for connection in connections:
             await connection.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import orjson
@@ -14,6 +15,7 @@ from models.transit.vehicles import VehicleStatus
 from trafficapp.simulation.city import Floats
 from trafficapp.simulation.feeds.lines import Line, Route, Stop
 from trafficapp.simulation.feeds.riders import Riders
+from trafficapp.simulation.feeds.timetable import LineTimetable, Turn, is_timepoint
 from trafficapp.simulation.standing import moving_kmh, standing_share
 from trafficapp.simulation.vehicles import GOES_SHARE, stop_shares
 from trafficapp.sources.outgoing import Outgoing
@@ -25,8 +27,12 @@ TELL_SECONDS = 5
 ROOM = 80
 #: At least so long it stands at a stop, and at most; one rider gets on in a second.
 _STOP_SECONDS, _LONGEST_STOP_SECONDS = 8, 45
-#: So long it rests at the end of a line, before it drives back.
-_REST_SECONDS = 75
+#: So long it rests at the end of its way, and at most so long when it is early: who stands longer has broken down.
+_LEAST_REST_SECONDS, _LONGEST_REST_SECONDS = 20, 240
+#: So long it waits at a stop for its time.
+_LONGEST_WAIT_SECONDS = 120
+#: At the start each is at most so late.
+_FIRST_LATE_S = 60.0
 #: So many of those in it get off at a stop, and at a hub.
 _GET_OFF, _GET_OFF_AT_HUB = 0.1, 0.3
 #: Once in so long a bus breaks down, or its radio fails; chosen so that somebody who watches sees some of both an hour.
@@ -43,7 +49,9 @@ class Bus:
 
     Attributes:
         vehicle_id: its name.
-        routes: that it drives in turn.
+        timetable: of its line.
+        number: among the buses of the line, from 0.
+        trip: that it drives by the timetable.
         turn: which of them it is on.
         at_m: how far along.
         next_stop: place of the stop before it among those of the route; their number when all lie behind it.
@@ -58,7 +66,9 @@ class Bus:
     """
 
     vehicle_id: str
-    routes: tuple[Route, ...]
+    timetable: LineTimetable
+    number: int
+    trip: Turn
     turn: int
     at_m: float
     next_stop: int
@@ -74,9 +84,24 @@ class Bus:
     left: int = 0
 
     @property
+    def routes(self) -> tuple[Route, ...]:
+        """The routes that it drives in turn."""
+        return self.timetable.line.routes
+
+    @property
     def route(self) -> Route:
         """The route it is on."""
         return self.routes[self.turn]
+
+    @property
+    def due_s(self) -> float:
+        """When it should be where it is, seconds since the epoch."""
+        return self.timetable.due_s(self.turn, self.trip.begins_s, self.at_m)
+
+    def find_trip(self, now_s: float) -> None:
+        """Take the trip of its route that is nearest to where it is now."""
+        begun_s = now_s - (self.due_s - self.trip.begins_s)
+        self.trip = self.timetable.turn(self.number, self.turn, begun_s)
 
     @property
     def place(self) -> tuple[float, float]:
@@ -92,21 +117,32 @@ class Buses:
         riders: who get on.
         chance: the source of chance.
         demand: how many are under way at the start, as a share of the morning peak.
+        zone: the city's time zone.
+        first_at_us: when they begin to drive; each is about where the timetable has it then.
     """
 
-    def __init__(self, lines: Sequence[Line], riders: Riders, chance: np.random.Generator, demand: float) -> None:
+    def __init__(
+        self,
+        lines: Sequence[Line],
+        riders: Riders,
+        chance: np.random.Generator,
+        demand: float,
+        zone: ZoneInfo,
+        first_at_us: int,
+    ) -> None:
         self._riders, self._chance = riders, chance
         self.buses: list[Bus] = []
         for line in lines:
+            timetable = LineTimetable(line, zone)
             for number in range(line.buses):
-                # those of a line are spread over all of it
-                turn, share = divmod(number * len(line.routes) / line.buses, 1)
-                route = line.routes[int(turn)]
-                at_m = (share + float(chance.uniform(0, 0.2))) % 1 * route.length_m
+                late_s = float(chance.uniform(0, _FIRST_LATE_S))
+                turn, trip, share = timetable.at(number, first_at_us / 1e6 - late_s)
+                route = line.routes[turn]
+                at_m = share * route.length_m
                 next_stop = sum(stop.at_m <= at_m for stop in route.stops)
-                passengers = int(chance.poisson(15 * demand))
+                passengers = min(int(chance.poisson(15 * demand)), ROOM)
                 name = f"bus-{line.name}-{number + 1}"
-                self.buses.append(Bus(name, line.routes, int(turn), at_m, next_stop, min(passengers, ROOM)))
+                self.buses.append(Bus(name, timetable, number, trip, turn, at_m, next_stop, passengers))
 
     def routes(self, time_us: int) -> Iterator[Outgoing]:
         """Yield which route each bus is on."""
@@ -142,6 +178,7 @@ class Buses:
             if hour in _NO_SERVICE:
                 return
             bus.status = "in_service"
+            bus.find_trip(time_us / 1e6)
         if bus.status == "broken_down":
             bus.broken_seconds -= 1
             if bus.broken_seconds > 0:
@@ -151,15 +188,14 @@ class Buses:
             yield from self._board(bus, bus.at_stop, hour, time_us)
         elif bus.waits_seconds:
             bus.waits_seconds -= 1
-            if not bus.waits_seconds:
-                bus.turn, bus.at_m, bus.next_stop = (bus.turn + 1) % len(bus.routes), 0.0, 0
+            if not bus.waits_seconds and len(bus.routes) > 1:
                 yield _route_message(bus, time_us)
         elif breaks:
             bus.status, bus.broken_seconds = "broken_down", int(self._chance.integers(*_BROKEN_SECONDS))
         elif not bus.stands:
-            self._drive(bus, metres)
+            self._drive(bus, metres, time_us // 1_000_000)
 
-    def _drive(self, bus: Bus, metres: float) -> None:
+    def _drive(self, bus: Bus, metres: float, now_s: int) -> None:
         """Get on along the route, to the next stop at most, or to its end."""
         route = bus.route
         bus.at_m += metres
@@ -170,10 +206,11 @@ class Buses:
             self._leave(bus, _GET_OFF_AT_HUB if stop.is_hub else _GET_OFF)
         elif bus.at_m >= route.length_m:
             if len(bus.routes) > 1:
-                bus.at_m, bus.waits_seconds = route.length_m, _REST_SECONDS
                 self._leave(bus, 1.0)
-            else:
-                bus.at_m, bus.next_stop = bus.at_m - route.length_m, 0
+            # where one route ends the next one begins
+            bus.turn, bus.at_m, bus.next_stop = (bus.turn + 1) % len(bus.routes), 0.0, 0
+            bus.find_trip(now_s)
+            bus.waits_seconds = int(min(max(bus.trip.begins_s - now_s, _LEAST_REST_SECONDS), _LONGEST_REST_SECONDS))
 
     def _leave(self, bus: Bus, share: float) -> None:
         """Let get off who wants to."""
@@ -193,8 +230,14 @@ class Buses:
             bus.passengers += 1
             bus.boarded += 1
             yield self._riders.tap(stop, time_us)
-        elif bus.open_seconds >= _STOP_SECONDS:
+        elif bus.open_seconds >= _STOP_SECONDS and not _waits_for_its_time(bus, time_us):
             bus.at_stop = None
+
+
+def _waits_for_its_time(bus: Bus, time_us: int) -> bool:
+    """Whether a bus is early where it may not be."""
+    is_early = is_timepoint(bus.next_stop - 1) and time_us / 1e6 < bus.due_s
+    return is_early and bus.open_seconds < _LONGEST_WAIT_SECONDS
 
 
 def _location(bus: Bus, time_us: int) -> Outgoing:
@@ -207,6 +250,9 @@ def _location(bus: Bus, time_us: int) -> Outgoing:
         "passenger_count": bus.passengers,
         "status": bus.status,
         "timestamp": rfc3339(time_us),
+        "trip_id": bus.trip.trip_id,
+        "route_id": bus.timetable.line.name,
+        "start_date": bus.trip.start_date,
     }
     return Outgoing(time_us, bus.vehicle_id.encode(), orjson.dumps(message), 0, VEHICLE_LOCATIONS)
 

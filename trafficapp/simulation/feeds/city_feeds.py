@@ -58,7 +58,7 @@ class CityFeeds:
         stops = [stop for line in lines for route in line.routes for stop in route.stops]
         self._zone, self._second = zone, 0
         self.riders = Riders(stops, chance, ids, demand)
-        self.buses = Buses(lines, self.riders, chance, demand)
+        self.buses = Buses(lines, self.riders, chance, demand, zone, first_at_us)
         self._desks = Desks(city.graph, shift, LocalClock(zones.incidents), ids)
         self._stations = Stations(city.graph, seed, LocalClock(zones.weather), ids)
         self._squares = Squares(city, LocalClock(zone))

@@ -100,6 +100,7 @@ KNOWN_ENTRIES = frozenset(
     {
         *("kafka", "kafka.properties", "redis", "workers", "logs", "run", "ports.json", "ports.incoming"),
         *("postgres", "postgres.password", "postgres-incoming", "postgres-incoming.password"),
+        *("admin.key", "admin.incoming"),
     }
 )
 """Names that `clear` may remove: a wrong `--data-dir` with `--reset` must not delete somebody's files."""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from trafficapp.stores.postgres.connection import Connection, Pool
 
 _INSERT = """
-    INSERT INTO audit_logs (actor, role, action, target, before, after, remote, request_id)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    INSERT INTO audit_logs (actor, role, action, target, before, after, remote, request_id, caller)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 _PAGE = """
     SELECT * FROM audit_logs
@@ -38,12 +38,14 @@ class Actor:
         role: with which it was allowed.
         remote: address it came from.
         request_id: of the request, to be found in other logs.
+        caller: who was authenticated, whatever name he told.
     """
 
     name: str
     role: str
     remote: str | None = None
     request_id: str | None = None
+    caller: str | None = None
 
 
 async def record_audit(
@@ -63,7 +65,7 @@ async def record_audit(
         _INSERT,
         *(_storable(text) for text in (actor.name, actor.role, action, target)),
         *(None if state is None else msgspec.json.encode(state).decode() for state in (before, after)),
-        *(None if text is None else _storable(text) for text in (actor.remote, actor.request_id)),
+        *(None if text is None else _storable(text) for text in (actor.remote, actor.request_id, actor.caller)),
     )
 
 

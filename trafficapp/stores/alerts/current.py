@@ -12,7 +12,7 @@ import logging
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from redis.asyncio import Redis
 
 from models.alerts import AlertEvent, alert_number, decode_alert_event
@@ -30,6 +30,7 @@ class Acknowledgement(Struct, frozen=True):
 
     acknowledged_by: str
     acknowledged_at: str
+    acknowledged_caller: str | UnsetType = UNSET
 
 
 _decode_acknowledgement = msgspec.json.Decoder(Acknowledgement).decode
@@ -84,4 +85,9 @@ def _merged(text: bytes, acknowledged: Any) -> AlertEvent:
     if acknowledged is None:
         return alert
     by = _decode_acknowledgement(acknowledged)
-    return msgspec.structs.replace(alert, acknowledged_by=by.acknowledged_by, acknowledged_at=by.acknowledged_at)
+    return msgspec.structs.replace(
+        alert,
+        acknowledged_by=by.acknowledged_by,
+        acknowledged_at=by.acknowledged_at,
+        acknowledged_caller=by.acknowledged_caller,
+    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
+from msgspec import UNSET
 
 from models.alerts import AlertAction, AlertEvent, decode_alert_event
 from models.timestamps import epoch_us
@@ -27,8 +28,8 @@ AlertColumns: TypeAlias = tuple[
     uuid.UUID, int, str, str, str | None, str, str, str | None, float | None, str, str,
     StoredTime, StoredTime, StoredTime, StoredTime | None,
 ]  # fmt: skip
-#: alert_id, acknowledged_by, acknowledged_at.
-Acknowledgement: TypeAlias = tuple[uuid.UUID, str, StoredTime]
+#: alert_id, acknowledged_by, acknowledged_at, caller.
+Acknowledgement: TypeAlias = tuple[uuid.UUID, str, StoredTime, str | None]
 
 #: Types by name, in the order of a row.
 COLUMNS = {
@@ -57,8 +58,9 @@ _UPSERT = f"""
     WHERE alerts.revision < EXCLUDED.revision
 """  # noqa: S608 - put together from the constants above
 _ACKNOWLEDGE = """
-    INSERT INTO alert_acknowledgements (alert_id, acknowledged_by, acknowledged_at)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS sent (alert_id, acknowledged_by, acknowledged_at)
+    INSERT INTO alert_acknowledgements (alert_id, acknowledged_by, acknowledged_at, caller)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[])
+                  AS sent (alert_id, acknowledged_by, acknowledged_at, caller)
     ORDER BY alert_id
     ON CONFLICT (alert_id) DO NOTHING
 """
@@ -143,7 +145,13 @@ def _step(record: ConsumerRecord) -> AlertStep:
     event = decode_alert_event(record.value or b"")
     alert_id, taken_on = uuid.UUID(event.id), None
     if event.acknowledged_by is not None and event.acknowledged_at is not None:
-        taken_on = alert_id, storable(event.acknowledged_by), postgres_time(epoch_us(event.acknowledged_at))
+        caller = event.acknowledged_caller
+        taken_on = (
+            alert_id,
+            storable(event.acknowledged_by),
+            postgres_time(epoch_us(event.acknowledged_at)),
+            None if caller is UNSET else storable(caller),
+        )
     return AlertStep(event.action, _columns(alert_id, event), taken_on)
 
 

@@ -24,13 +24,14 @@ from uuid import UUID
 
 import msgspec
 from aiokafka import ConsumerRecord
+from msgspec import UNSET
 from redis.asyncio import Redis
 
 from models.alerts import AlertEvent, decode_alert_event, encode_alert_event, new_alert
 from models.events import EventName
 from models.records import MALFORMED
 from models.timestamps import epoch_us
-from trafficapp.stores.alerts.current import ACKNOWLEDGED_KEY
+from trafficapp.stores.alerts.current import ACKNOWLEDGED_KEY, Acknowledgement
 from trafficapp.stores.redis.event_log import EVENT_FUNCTIONS, EVENT_KEYS, KEPT_EVENTS, OPEN_KEY, event_arguments
 from trafficapp.stores.redis.read_back import ReadBack
 from trafficapp.stores.redis.sink import NEWS_SECONDS, Call, RedisSink
@@ -57,6 +58,7 @@ _encode = msgspec.json.Encoder().encode
 
 #: How a step ends that nobody acknowledged: the two fields are the last of `AlertEvent`.
 _NOT_ACKNOWLEDGED = b',"acknowledged_by":null,"acknowledged_at":null}'
+_NOBODY: dict[str, Any] = {"acknowledged_by": None, "acknowledged_at": None, "acknowledged_caller": UNSET}
 
 #: KEYS: those of events, generation, offsets, open, acknowledged, partitions of alerts, then a revision key a step.
 #: ARGV: those of events, generation, partition, offset that must be stored at least, offset to store (or -1),
@@ -291,12 +293,15 @@ def _arguments(steps: Iterable[_Step]) -> Iterable[Any]:
     for step in steps:
         event = step.event
         by, at = event.acknowledged_by, event.acknowledged_at
-        bare = encode_alert_event(msgspec.structs.replace(event, acknowledged_by=None, acknowledged_at=None))
+        unread = msgspec.structs.replace(event, **_NOBODY)
+        bare = encode_alert_event(unread)
         told = EVENT_OF_ACTION[event.action] if step.is_news else ""
         news = b""
         if told == "new_alert" or (told and step.is_rise):
-            news = _encode(new_alert(msgspec.structs.replace(event, acknowledged_by=None, acknowledged_at=None)))
-        acknowledgement = b"" if by is None else msgspec.json.encode({"acknowledged_by": by, "acknowledged_at": at})
+            news = _encode(new_alert(unread))
+        acknowledgement = b""
+        if by is not None and at is not None:
+            acknowledgement = msgspec.json.encode(Acknowledgement(by, at, event.acknowledged_caller))
         yield from (event.id, event.action, event.revision, told, bare.removesuffix(_NOT_ACKNOWLEDGED), acknowledgement)
         yield news.removesuffix(_NOT_ACKNOWLEDGED)
 
@@ -325,4 +330,4 @@ def _read(value: bytes | None) -> AlertEvent:
 
 
 def _acknowledged(event: AlertEvent, by: AlertEvent) -> AlertEvent:
-    return msgspec.structs.replace(event, acknowledged_by=by.acknowledged_by, acknowledged_at=by.acknowledged_at)
+    return msgspec.structs.replace(event, **{name: getattr(by, name) for name in _NOBODY})

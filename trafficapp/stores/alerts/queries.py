@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
+from msgspec import UNSET
 
 from models.alerts import (
     LEVEL_OF_SEVERITY,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 Position: TypeAlias = tuple[datetime, uuid.UUID]
 
 _SELECT = """
-    SELECT a.*, c.road_segment, k.acknowledged_by, k.acknowledged_at
+    SELECT a.*, c.road_segment, k.acknowledged_by, k.acknowledged_at, k.caller AS acknowledged_caller
     FROM alerts a
     LEFT JOIN cameras c ON c.camera_id = a.camera_id
     LEFT JOIN alert_acknowledgements k ON k.alert_id = a.id
@@ -234,6 +235,7 @@ def _alert_event(row: asyncpg.Record) -> AlertEvent:
         action = "resolved"
     return AlertEvent(
         **_shared_fields(row),
+        acknowledged_caller=UNSET if row["acknowledged_caller"] is None else row["acknowledged_caller"],
         action=action,
         revision=row["revision"],
         since=rfc3339(epoch_us(row["since"])),

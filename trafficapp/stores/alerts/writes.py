@@ -23,7 +23,7 @@ _INSERT = """
 """
 _IS_KNOWN = "SELECT 1 FROM cameras WHERE camera_id = $1"
 _ACKNOWLEDGE = """
-    INSERT INTO alert_acknowledgements (alert_id, acknowledged_by) VALUES ($1, $2)
+    INSERT INTO alert_acknowledgements (alert_id, acknowledged_by, caller) VALUES ($1, $2, $3)
     ON CONFLICT (alert_id) DO NOTHING RETURNING acknowledged_at
 """
 _RESOLVE = "UPDATE alerts SET revision = $2, updated_at = $3, resolved_at = $3 WHERE id = $1"
@@ -56,17 +56,27 @@ async def insert(connection: Connection, alert: AlertEvent) -> None:
     )
 
 
-async def acknowledge(connection: Connection, alert: AlertEvent, by: str) -> AlertEvent | None:
+async def acknowledge(connection: Connection, alert: AlertEvent, by: str, caller: str) -> AlertEvent | None:
     """Note who takes an alert on; None when somebody has done so before.
+
+    Args:
+        connection: in a transaction.
+        alert: which.
+        by: the name that is told.
+        caller: who was authenticated.
 
     Returns:
         the step for `traffic.alerts`.
     """
-    at = await connection.fetchval(_ACKNOWLEDGE, uuid.UUID(alert.id), by)
+    at = await connection.fetchval(_ACKNOWLEDGE, uuid.UUID(alert.id), by, caller)
     if at is None:
         return None
     return msgspec.structs.replace(
-        alert, action="acknowledged", acknowledged_by=by, acknowledged_at=rfc3339(epoch_us(at))
+        alert,
+        action="acknowledged",
+        acknowledged_by=by,
+        acknowledged_at=rfc3339(epoch_us(at)),
+        acknowledged_caller=caller,
     )
 
 

@@ -210,7 +210,7 @@ class AlertsTable(LakeTable):
     def rows(self, records: Sequence[ConsumerRecord]) -> Iterator[tuple[int, Sequence[ConsumerRecord], Sequence[Row]]]:
         """A row each, on the day of the step."""
         for record, step in alerts.alert_steps(self.topic).of(records, SinkCounters()):
-            _, by, at = step.acknowledgement or (None, None, None)
+            _, by, at, _ = step.acknowledgement or (None, None, None, None)
             yield _day_of(step.alert[self._updated]), (record,), ((step.action, *step.alert, by, at),)
 
 

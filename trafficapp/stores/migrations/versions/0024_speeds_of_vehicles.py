@@ -5,7 +5,7 @@ from __future__ import annotations
 from trafficapp.stores.migrations import run_sql
 
 revision = "0024"
-down_revision = "0022"
+down_revision = "0023"
 
 
 def upgrade() -> None:

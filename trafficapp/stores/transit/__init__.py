@@ -1,0 +1,1 @@
+"""Postgres of public transport."""

@@ -1,0 +1,52 @@
+// A table whose columns sort, for figures and as the words of a map.
+
+import { html, useMemo, useState } from "../vendor/preact.mjs";
+import { t } from "../texts/index.js";
+
+const STEP = 60;
+
+/**
+ * @param props.columns `{key, title, value(row) for order, cell(row), number}`; the first is the row's heading.
+ * @param props.rows any, the same array as long as nothing changed; `keyOf(row)` is its key.
+ * @param props.order `{key, down}` at the begin; without it rows stay as they come.
+ */
+export function Table({ caption, columns, rows, keyOf, order, chosen, label, limit = STEP }) {
+  const [sorting, setSorting] = useState(order ?? null);
+  const [shown, setShown] = useState(limit);
+  const column = sorting && columns.find(({ key }) => key === sorting.key);
+  const listed = useMemo(() => (column ? inOrder(rows, column, sorting.down, keyOf) : rows), [rows, sorting?.key, sorting?.down]);
+  const turn = (key, number) => setSorting((before) => ({ key, down: before?.key === key ? !before.down : Boolean(number) }));
+  return html`<div class="sideways" role="region" tabindex="0" aria-label=${caption ?? label}>
+    <table>
+      ${caption && html`<caption>${caption}</caption>`}
+      <thead><tr>${columns.map(({ key, title, value, number }) => html`
+        <th scope="col" class=${number ? "number" : ""} aria-sort=${sorting?.key === key ? (sorting.down ? "descending" : "ascending") : undefined}>
+          ${value ? html`<button type="button" onClick=${() => turn(key, number)}>${title}${sorting?.key === key ? (sorting.down ? " ▾" : " ▴") : ""}</button>` : title}
+        </th>`)}</tr></thead>
+      <tbody>${listed.slice(0, shown).map((row) => html`<tr key=${keyOf(row)} aria-selected=${chosen === keyOf(row) ? "true" : undefined}>
+        ${columns.map(({ key, cell, number }, at) => (at === 0
+          ? html`<th key=${key} scope="row" class=${number ? "number" : ""}>${cell(row)}</th>`
+          : html`<td key=${key} class=${number ? "number" : ""}>${cell(row)}</td>`))}
+      </tr>`)}</tbody>
+    </table>
+    ${listed.length > shown && html`<p><button type="button" class="button" onClick=${() => setShown(shown + 4 * STEP)}>${t("shell.more")} (${listed.length - shown})</button></p>`}
+  </div>`;
+}
+
+const collator = new Intl.Collator(undefined, { numeric: true });
+const isMissing = (value) => value === null || value === undefined || Number.isNaN(value);
+
+/** What is not known comes last, whichever way. */
+function inOrder(rows, column, down, keyOf) {
+  const keyed = rows.map((row) => [column.value(row), keyOf(row), row]);
+  keyed.sort(([a, first], [b, second]) => {
+    if (isMissing(a) || isMissing(b)) return isMissing(a) - isMissing(b) || compare(first, second);
+    return compare(a, b) * (down ? -1 : 1) || compare(first, second);
+  });
+  return keyed.map(([, , row]) => row);
+}
+
+function compare(a, b) {
+  if (typeof a === "number" && typeof b === "number") return a - b;
+  return collator.compare(String(a), String(b));
+}

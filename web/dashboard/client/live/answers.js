@@ -1,0 +1,81 @@
+// Answers that are asked for again and again, once for all panels that show them: later and later while nothing comes, and not while
+// nobody looks.
+
+import { effect, signal, useEffect, useMemo } from "../vendor/preact.mjs";
+import { ask, askAll, identity, Problem } from "./api.js";
+
+const SLOWEST_MS = 60_000;
+const KEPT_MS = 20_000;
+const RETRY_MS = 5000;
+const shared = new Map();
+
+/** A question; `answer.value` is `{body, at, problem}`: body null before the first answer, at its time (ms), problem of the last try or null. */
+export class Question {
+  constructor(question, everyMs) {
+    Object.assign(this, { question, everyMs, pauseMs: everyMs, users: 0, turn: 0 });
+    this.answer = signal({ body: null, at: null, problem: null });
+    this.look = () => { if (!document.hidden) this.now(); };
+  }
+
+  start() {
+    clearTimeout(this.leaving);
+    if (this.users++) return;
+    document.addEventListener("visibilitychange", this.look);
+    this.unwatch = effect(() => {
+      identity.value;
+      queueMicrotask(() => this.now());
+    });
+  }
+
+  stop() {
+    if (--this.users) return;
+    this.leaving = setTimeout(() => {
+      document.removeEventListener("visibilitychange", this.look);
+      this.unwatch();
+      this.turn++;
+      clearTimeout(this.next);
+      this.left?.();
+    }, KEPT_MS);
+  }
+
+  async now() {
+    clearTimeout(this.next);
+    const turn = ++this.turn;
+    let problem = null;
+    let body;
+    try {
+      body = await this.question();
+    } catch (error) {
+      problem = error instanceof Problem ? error : new Problem(0, error.message);
+    }
+    if (turn !== this.turn) return;
+    this.pauseMs = problem ? Math.min(this.pauseMs * 1.5, Math.max(SLOWEST_MS, this.everyMs)) : this.everyMs;
+    // who watches the answer may have it asked sooner
+    this.answer.value = problem ? { ...this.answer.peek(), problem } : { body, at: Date.now(), problem: null };
+    if (Number.isFinite(this.pauseMs)) this.next = setTimeout(() => { if (!document.hidden) this.now(); }, this.pauseMs);
+    else if (problem) this.next = setTimeout(() => this.now(), RETRY_MS);
+  }
+}
+
+/** The question for a path, the same one for all who ask it. `every` in ms, Infinity: once. */
+export function questionFor(path, { every = 5000, all = false, timeoutMs } = {}) {
+  const key = `${all} ${every} ${path}`;
+  let found = shared.get(key);
+  if (!found) {
+    found = new Question(() => (all ? askAll : ask)(path, { timeoutMs }), every);
+    found.left = () => shared.delete(key);
+    shared.set(key, found);
+  }
+  return found;
+}
+
+/** In a component: the answer for a path, asked for as long as it is shown; with path null nothing is asked. */
+export function useAnswer(path, options = {}) {
+  const question = useMemo(() => (path === null ? null : questionFor(path, options)), [path]);
+  useEffect(() => {
+    question?.start();
+    return () => question?.stop();
+  }, [question]);
+  const again = () => question?.now();
+  return question ? { ...question.answer.value, again } : { body: null, at: null, problem: null, again };
+}

@@ -1,0 +1,84 @@
+// Questions to the server: what it answers, what it refuses. The token that a person gave is kept until the tab is closed and goes
+// nowhere else.
+
+import { signal } from "../vendor/preact.mjs";
+import { t } from "../texts/index.js";
+
+const TOKEN = "trafficapp-token";
+const NAME = "trafficapp-name";
+
+function kept(key) {
+  try {
+    return sessionStorage.getItem(key) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+/** `{token, name}` of who signed in; empty texts when nobody has. */
+export const identity = signal({ token: kept(TOKEN), name: kept(NAME) });
+/** What a token is asked for, in words; null when it is not. */
+export const tokenAsked = signal(null);
+
+export function signIn(token, name) {
+  identity.value = { token, name };
+  tokenAsked.value = null;
+  try {
+    sessionStorage.setItem(TOKEN, token);
+    sessionStorage.setItem(NAME, name);
+  } catch {
+    // a browser that keeps nothing: it holds until the page is left
+  }
+}
+
+/** What the server said no with; `message` is for people, `status` 0 when it said nothing. */
+export class Problem extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+/**
+ * The answer's body, the address of its next page (if there is one), and which server it is read from instead of the usual one.
+ * @param options.method GET without a body, POST with one, unless said.
+ */
+export async function askPage(path, { body, method, timeoutMs = 8000 } = {}) {
+  const { token, name } = identity.value;
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  if (name && method !== "GET") headers["X-Admin-User"] = name;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let answer;
+  try {
+    const sent = body === undefined ? undefined : JSON.stringify(body);
+    answer = await fetch(path, { method: method ?? (sent === undefined ? "GET" : "POST"), headers, body: sent, signal: AbortSignal.timeout(timeoutMs) });
+  } catch {
+    throw new Problem(0, t("shell.no.answer"));
+  }
+  if (!answer.ok) {
+    const said = await answer.json().catch(() => ({}));
+    if (answer.status === 401) tokenAsked.value = said.detail ?? "";
+    throw new Problem(answer.status, said.detail ?? `HTTP ${answer.status}`);
+  }
+  const next = /<([^>]+)>;\s*rel="?next/.exec(answer.headers.get("Link") ?? "");
+  const isJson = /json/.test(answer.headers.get("Content-Type") ?? "");
+  return {
+    body: answer.status === 204 ? null : isJson ? await answer.json() : await answer.text(),
+    next: next ? next[1] : null,
+    instead: answer.headers.get("X-Data-Source"),
+  };
+}
+
+export const ask = async (path, options) => (await askPage(path, options)).body;
+
+/** A list with all its pages. */
+export async function askAll(path, options) {
+  const rows = [];
+  for (let next = path; next;) {
+    const page = await askPage(next, options);
+    rows.push(...page.body);
+    const address = page.next && new URL(page.next, location.href);
+    next = address && address.pathname + address.search;
+  }
+  return rows;
+}

@@ -1,0 +1,56 @@
+// One road in words: now, ahead, who says so and how right that was.
+
+import { html } from "../vendor/preact.mjs";
+import { useAnswer } from "../live/answers.js";
+import { roads, told } from "../live/roads.js";
+import { kmh, number, percent } from "../components/numbers.js";
+import { Facts, Panel } from "../components/panel.js";
+import { Flow } from "../components/words.js";
+import { ageText, Age } from "../shell/times.js";
+import { t } from "../texts/index.js";
+import { HORIZONS, speedAt, stepAt } from "./flow.js";
+
+export function RoadDetails({ id, tools }) {
+  const road = roads.value.get(id);
+  if (!road) {
+    const problem = told.value.network?.problem;
+    const empty = problem ? t("shell.problem", { why: problem.message }) : roads.value.size ? t("map.gone") : t("shell.loading");
+    return html`<${Panel} title=${t("roads.road")} of=${id} tools=${tools} empty=${empty} />`;
+  }
+  const { now, prediction } = road;
+  const lanes = [...new Set(road.edges.map((edge) => edge.lanes))].join("–");
+  const toldAs = !now ? "" : now.closed ? t("roads.told") : ["historical", "speed_limit"].includes(now.speed_from) ? t(`roads.told.${now.speed_from}`) : t("roads.measured");
+  return html`<${Panel} title=${road.name} of=${road.name === road.id ? t("roads.road") : road.id} tools=${tools}>
+    <${Facts} entries=${[
+      [t("roads.now"), !now ? t("roads.no.recent") : now.closed ? html`<b>${t("roads.closed")}</b>` : html`<b>${kmh(now.current_speed)} km/h</b> <${Flow} step=${stepAt(road, 0)} />`],
+      now && [t("roads.jam"), t("roads.jam.value", { jam: number(now.jam_factor, 1), level: now.congestion_level })],
+      [t("roads.free.flow"), t(`roads.free.flow.${road.freeFlowBy}`, { speed: kmh(road.freeFlowKmh) })],
+      [t("roads.length"), t("roads.lanes", { lanes, metres: number(road.lengthM, road.lengthM < 10 ? 1 : 0) })],
+      now && [toldAs, html`<${Age} iso=${now.last_updated} />`],
+    ]} />
+    ${prediction ? html`<${Forecast} road=${road} />` : html`<p class="by">${t("roads.forecast.none")}</p>`}
+  <//>`;
+}
+
+function Forecast({ road }) {
+  const { prediction } = road;
+  const accuracy = useAnswer("/api/predict/accuracy", { every: 60_000 });
+  const baseline = prediction.source !== "model";
+  const who = ["model", "last_value", "time_of_day", "closed"].includes(prediction.source) ? t(`roads.who.${prediction.source}`) : prediction.source;
+  const error = accuracy.body?.models.find((row) => row.model_version === prediction.model_version && row.horizon_minutes === 30);
+  return html`
+    <h3>${t("roads.forecast")}</h3>
+    <div class="sideways"><table>
+      <thead><tr>${["ahead", null, "four.of.five", "confidence", "flow"].map((key) => html`<th scope="col" class=${key === "ahead" || key === "flow" ? "" : "number"}>${key ? t(`roads.${key}`) : "km/h"}</th>`)}</tr></thead>
+      <tbody>${HORIZONS.slice(1).map((minutes, at) => {
+        const [low, high, confidence] = ["low_kmh", "high_kmh", "confidences"].map((field) => prediction[field][at] ?? null);
+        return html`<tr><th scope="row">${minutes} min</th><td class="number"><b>${kmh(speedAt(road, at + 1))}</b></td>
+          <td class="number">${low === null || high === null ? t("shell.not.known") : t("roads.to", { low: kmh(low), high: kmh(high) })}</td>
+          <td class="number">${percent(confidence)}</td><td><${Flow} step=${stepAt(road, at + 1)} /></td></tr>`;
+      })}</tbody>
+    </table></div>
+    <p class=${baseline ? "by baseline" : "by"}>${t("roads.by", { who, age: ageText(Date.parse(prediction.timestamp)) })}
+      ${prediction.note && ` ${t("roads.by.why", { note: prediction.note })}`}
+      ${!baseline && ` ${t("roads.by.version", { version: prediction.model_version })}`}
+      ${error && ` ${t("roads.recent.error", { minutes: 30, error: number(error.mae_kmh, 1) })}`}</p>`;
+}

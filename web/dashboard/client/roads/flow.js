@@ -1,0 +1,31 @@
+// How freely a road flows, in five steps of its speed as a share of the free-flow speed. The colours stay apart for people who see
+// fewer of them, and what crawls carries a dotted line besides. Bounds and words are the same wherever a speed is shown.
+
+export const UNKNOWN = 5;
+
+/** Freest first; `from` is the least share of the free-flow speed. */
+export const STEPS = [
+  { name: "free", from: 0.85 },
+  { name: "slowed", from: 0.65 },
+  { name: "dense", from: 0.45 },
+  { name: "jammed", from: 0.25 },
+  { name: "crawling", from: 0 },
+  { name: "unknown", from: NaN },
+];
+
+export function stepOf(speedKmh, freeFlowKmh) {
+  if (speedKmh === null || speedKmh === undefined || !(freeFlowKmh > 0)) return UNKNOWN;
+  const share = speedKmh / freeFlowKmh;
+  return STEPS.findIndex((step) => share >= step.from);
+}
+
+/** Minutes ahead that are predicted; 0 is now. */
+export const HORIZONS = [0, 10, 20, 30];
+const PREDICTED = ["predicted_speed_10min", "predicted_speed_20min", "predicted_speed_30min"];
+
+/** Speed of a road now (horizon 0) or in so many tens of minutes; null when it is not known. */
+export function speedAt(road, horizon) {
+  return (horizon ? road.prediction?.[PREDICTED[horizon - 1]] : road.now?.current_speed) ?? null;
+}
+
+export const stepAt = (road, horizon) => stepOf(speedAt(road, horizon), road.freeFlowKmh);

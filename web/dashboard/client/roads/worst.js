@@ -1,0 +1,24 @@
+// The roads that flow worst, now or ahead.
+
+import { html } from "../vendor/preact.mjs";
+import { roads } from "../live/roads.js";
+import { kmh } from "../components/numbers.js";
+import { Flow } from "../components/words.js";
+import { t } from "../texts/index.js";
+import { speedAt, stepAt, UNKNOWN } from "./flow.js";
+
+export function worst(horizon, count) {
+  const share = (road) => (road.now?.closed ? -1 : speedAt(road, horizon) / road.freeFlowKmh);
+  const known = [...roads.value.values()].filter((road) => stepAt(road, horizon) !== UNKNOWN);
+  return known.sort((a, b) => share(a) - share(b) || (a.id < b.id ? -1 : 1)).slice(0, count);
+}
+
+export function WorstRoads({ horizon, count, chosen, onChoose }) {
+  const found = worst(horizon, count);
+  if (!found.length) return html`<p class="empty">${t("roads.no.speeds")}</p>`;
+  return html`<ol class="plain picks">${found.map((road) => html`<li key=${road.id}>
+    <button type="button" class="pick" aria-pressed=${chosen === road.id} onClick=${() => onChoose(road.id)}>
+      <${Flow} step=${stepAt(road, horizon)} /><span class="grow">${road.name}</span>
+      <span class="number">${kmh(speedAt(road, horizon))} / ${kmh(road.freeFlowKmh)} km/h</span>
+    </button></li>`)}</ol>`;
+}

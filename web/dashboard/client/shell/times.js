@@ -1,0 +1,86 @@
+// Times, never ambiguous: in the city's zone or the viewer's, and the other one beside where they differ.
+
+import { html, signal } from "../vendor/preact.mjs";
+import { settings } from "../live/settings.js";
+import { t } from "../texts/index.js";
+import { clock, language } from "./preferences.js";
+
+const VIEWER = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const LOCALES = { en: "en-GB", vi: "vi-VN", id: "id-ID" };
+const formats = new Map();
+
+/** Ticks each second; what shows ages reads it. */
+export const now = signal(Date.now());
+setInterval(() => { now.value = Date.now(); }, 1000);
+
+const cityZone = () => settings.value?.time_zone ?? VIEWER;
+export const zonesDiffer = (at = Date.now()) => offsetOf(cityZone(), at) !== offsetOf(VIEWER, at);
+export const locale = () => LOCALES[language.value];
+
+function format(zone, options) {
+  const key = `${language.value} ${zone} ${JSON.stringify(options)}`;
+  let found = formats.get(key);
+  if (!found) formats.set(key, (found = new Intl.DateTimeFormat(LOCALES[language.value], { timeZone: zone, hourCycle: "h23", ...options })));
+  return found;
+}
+
+function offsetOf(zone, at) {
+  const parts = new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "longOffset" }).formatToParts(at);
+  return parts.find(({ type }) => type === "timeZoneName").value;
+}
+
+const shownZone = () => (clock.value === "city" ? cityZone() : VIEWER);
+const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+const DAY = { day: "numeric", month: "short" };
+const near = (at) => Math.abs(Date.now() - at) < 43_200_000;
+
+/** "08:15:05", with the day when it is not of today, in the zone that the viewer chose. */
+export function timeText(at, { seconds = true, zone = shownZone() } = {}) {
+  if (at === null || !Number.isFinite(at)) return "–";
+  const options = seconds ? TIME : { hour: "2-digit", minute: "2-digit" };
+  return format(zone, near(at) ? options : { ...DAY, ...options }).format(at);
+}
+
+/** The name of a zone at a time, such as "GMT+1". */
+export function zoneText(zone = shownZone(), at = Date.now()) {
+  const parts = format(zone, { timeZoneName: "short" }).formatToParts(at);
+  return parts.find(({ type }) => type === "timeZoneName")?.value ?? zone;
+}
+
+/** Both zones in words, for titles. */
+export function bothTexts(at) {
+  const long = { weekday: "short", year: "numeric", ...DAY, ...TIME };
+  const inZone = (zone) => ({ time: format(zone, long).format(at), zone: `${zone}, ${zoneText(zone, at)}` });
+  const city = t("shell.time.city", inZone(cityZone()));
+  return zonesDiffer(at) ? `${city}\n${t("shell.time.viewer", inZone(VIEWER))}` : city;
+}
+
+export function ageText(at, from = now.value) {
+  if (at === null || !Number.isFinite(at)) return t("shell.not.known");
+  const seconds = Math.max(0, from - at) / 1000;
+  if (seconds < 100) return t("shell.seconds.ago", { n: Math.round(seconds) });
+  return seconds < 5400 ? t("shell.minutes.ago", { n: Math.round(seconds / 60) }) : timeText(at, { seconds: false });
+}
+
+/** A moment as a time of the day; `iso` as servers tell it. */
+export function Moment({ iso, seconds = true }) {
+  const at = Date.parse(iso);
+  if (!Number.isFinite(at)) return "–";
+  return html`<time datetime=${iso} title=${bothTexts(at)}>${timeText(at, { seconds })}</time>`;
+}
+
+/** How long ago a moment was. */
+export function Age({ iso }) {
+  const at = Date.parse(iso);
+  if (!Number.isFinite(at)) return "–";
+  return html`<time datetime=${iso} title=${bothTexts(at)}>${ageText(at)}</time>`;
+}
+
+export function Clocks() {
+  const city = timeText(now.value, { zone: cityZone() });
+  const name = (settings.value?.city ?? "").replaceAll(/[_-]/g, " ");
+  const viewer = zonesDiffer(now.value) && html`<span class="viewer dim">${t("shell.here", { time: timeText(now.value, { zone: VIEWER }) })} ${zoneText(VIEWER)}</span>`;
+  return html`<div class="clocks" title=${bothTexts(now.value)}>
+    <b>${city} <small class="dim">${zoneText(cityZone())}</small> <small class="dim place">${name}</small></b>${viewer}
+  </div>`;
+}

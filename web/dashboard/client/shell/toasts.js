@@ -1,0 +1,61 @@
+// News that people must not overlook, wherever they are: new alerts, broadcasts, what became of what they did.
+
+import { effect, html, signal } from "../vendor/preact.mjs";
+import { news } from "../live/alerts.js";
+import { t } from "../texts/index.js";
+import { Icon } from "./icons.js";
+import { sound } from "./preferences.js";
+import { go } from "./route.js";
+
+const SHOWN_MS = 12_000;
+const AT_MOST = 4;
+const toasts = signal([]);
+let number = 0;
+
+/** Shows a text for a while. */
+export function say(text, { title = "", severity, onClick } = {}) {
+  const toast = { id: ++number, title, text, severity, onClick };
+  toasts.value = [...toasts.peek().slice(1 - AT_MOST), toast];
+  setTimeout(() => leave(toast.id), SHOWN_MS);
+}
+
+function leave(id) {
+  toasts.value = toasts.peek().filter((toast) => toast.id !== id);
+}
+
+function beep() {
+  try {
+    const audio = new AudioContext();
+    const tone = audio.createOscillator();
+    const volume = audio.createGain();
+    tone.frequency.value = 740;
+    volume.gain.setValueAtTime(0.12, audio.currentTime);
+    volume.gain.exponentialRampToValueAtTime(0.001, audio.currentTime + 0.5);
+    tone.connect(volume).connect(audio.destination);
+    tone.start();
+    tone.stop(audio.currentTime + 0.5);
+    tone.onended = () => audio.close();
+  } catch {
+    // no sound here
+  }
+}
+
+effect(() => {
+  const { event, data } = news.value ?? {};
+  if (event === "new_alert" && data.alert_type !== "camera_silent") {
+    const severity = data.alert_severity ?? data.severity;
+    say(data.message, { title: data.title, severity, onClick: () => go("alerts", { alert: data.id }) });
+    if (sound.peek() === "on") beep();
+  } else if (event === "admin_broadcast") {
+    say(data.message, { title: data.title ?? t("shell.broadcast"), severity: "EMERGENCY" });
+    if (sound.peek() === "on") beep();
+  }
+});
+
+export function Toasts() {
+  return html`<div class="toasts" role="log" aria-live="polite">${toasts.value.map(({ id, title, text, severity, onClick }) => html`
+    <div class="toast" key=${id} data-severity=${severity}>
+      <span>${title && html`<b>${title}</b>`}${text} ${onClick && html`<button type="button" class="link" onClick=${() => { onClick(); leave(id); }}>${t("shell.room.alerts")}</button>`}</span>
+      <button type="button" class="icon-button" aria-label=${t("shell.close")} onClick=${() => leave(id)}><${Icon} name="close" /></button>
+    </div>`)}</div>`;
+}

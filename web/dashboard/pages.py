@@ -1,0 +1,82 @@
+"""The dashboard's page and its files. Everything comes from this package, nothing from elsewhere.
+
+What is ours lies in ``client`` and is served as it is. The libraries in ``client/vendor`` are put there by
+``make setup`` and are in the wheel and the image; where they are missing, the page says what to run, and the API goes
+on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from http import HTTPStatus
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from web.serving.files import serve_file
+from web.serving.middleware import CONTENT_SECURITY_POLICY
+
+logger = logging.getLogger(__name__)
+
+#: Addresses that open the dashboard; which room, its own script decides.
+ADDRESSES = ("/", "/roads")
+
+#: Libraries without which no room can be drawn.
+VENDOR = ("preact.mjs", "uPlot.mjs", "uPlot.min.css", "maplibre-gl.mjs", "maplibre-gl-worker.mjs", "maplibre-gl.css")
+
+_CONTENT_TYPES = {
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+}
+_COMPRESSED = {".br": "br", ".gz": "gzip"}
+
+
+def routes(tiles_url: str | None = None, folder: Traversable | None = None) -> list[web.RouteDef]:
+    """Routes of the page and of its files; all files are read once, here.
+
+    Args:
+        tiles_url: of map tiles, which the page may then ask for.
+        folder: where they are; that of this package unless given.
+    """
+    folder = folder or files("web").joinpath("dashboard", "client")
+    missing = [name for name in VENDOR if not folder.joinpath("vendor", name).is_file()]
+    if missing:
+        logger.warning(
+            "the dashboard's libraries are not here (%s): its pages say so, the API is not affected; "
+            "`make setup` in the project's folder fetches them",
+            ", ".join(missing),
+        )
+    page, status = ("unbuilt.html", HTTPStatus.SERVICE_UNAVAILABLE) if missing else ("index.html", HTTPStatus.OK)
+    view = serve_file(
+        folder.joinpath(page).read_bytes(), "text/html", status=status, policy=_policy(tiles_url) if tiles_url else None
+    )
+    return [*(web.get(address, view) for address in ADDRESSES), *_files_of(folder, "/static")]
+
+
+def _policy(tiles_url: str) -> str:
+    """The policy of a page whose map asks a server of tiles as well."""
+    address = urlsplit(tiles_url)
+    origin = f"{address.scheme}://{address.netloc}"
+    return CONTENT_SECURITY_POLICY.replace("img-src ", f"img-src {origin} ").replace(
+        "connect-src ", f"connect-src {origin} "
+    )
+
+
+def _files_of(folder: Traversable, path: str) -> Iterator[web.RouteDef]:
+    entries = {entry.name: entry for entry in folder.iterdir()}
+    for name, entry in sorted(entries.items()):
+        if entry.is_dir():
+            yield from _files_of(entry, f"{path}/{name}")
+        elif content_type := _CONTENT_TYPES.get(PurePosixPath(name).suffix):
+            compressed = {
+                encoding: entries[name + suffix].read_bytes()
+                for suffix, encoding in _COMPRESSED.items()
+                if name + suffix in entries
+            }
+            yield web.get(f"{path}/{name}", serve_file(entry.read_bytes(), content_type, compressed))
