@@ -28,6 +28,8 @@ export function Compare({ params, at }) {
     [t("analytics.measure.vehicles"), body.range_a.vehicle_count, body.range_b.vehicle_count, body.vehicle_count_delta, 1, 0],
     [t("shell.room.alerts"), body.range_a.incident_count, body.range_b.incident_count, body.incident_delta, 0, -1],
   ] : [];
+  // where a span has no figures, fewer alerts are no better
+  const measured = rows.slice(0, 1).every(([, a, b]) => a !== null && b !== null);
   const peak = (range) => (range.peak_hour === null ? "–" : `${range.peak_hour} h`);
   const csv = () => [["", "A", "B", "B - A"], rows.map(([name, a, b, delta]) => [name, a, b, delta])];
   const empty = !fits ? t("analytics.span.not") : body && body.range_a.average_congestion === null && body.range_b.average_congestion === null && t("analytics.none");
@@ -36,7 +38,7 @@ export function Compare({ params, at }) {
   return html`<${Panel} title=${t("analytics.compare")} tools=${tools} answer=${fits ? answer : undefined} empty=${empty}>
     ${body && html`<${TwoLines} a=${body.range_a.peak_hour_trends} b=${body.range_b.peak_hour_trends} />
     <div class="sideways" tabindex="0" role="region" aria-label=${t("analytics.compare")}><table><thead><tr><th scope="col"></th><th scope="col" class="number">A<br /><small>${told(pair.a)}</small></th><th scope="col" class="number">B<br /><small>${told(pair.b)}</small></th><th scope="col" class="number">B − A</th></tr></thead>
-      <tbody>${rows.map(([name, a, b, delta, digits, good]) => html`<tr key=${name}><th scope="row">${name}</th><td class="number">${number(a, digits)}</td><td class="number">${number(b, digits)}</td><td class="number"><${Delta} delta=${delta} digits=${digits} good=${good} /></td></tr>`)}
+      <tbody>${rows.map(([name, a, b, delta, digits, good]) => html`<tr key=${name}><th scope="row">${name}</th><td class="number">${number(a, digits)}</td><td class="number">${number(b, digits)}</td><td class="number"><${Delta} delta=${delta} digits=${digits} good=${measured ? good : 0} /></td></tr>`)}
       <tr><th scope="row">${t("analytics.peak")}</th><td class="number">${peak(body.range_a)}</td><td class="number">${peak(body.range_b)}</td><td></td></tr></tbody></table></div>`}<//>
     ${chosen === "own" && html`<${OwnSpans} own=${own} onChange=${setOwn} />`}`;
 }

@@ -34,11 +34,13 @@ export function WeekHeat({ week, measure }) {
   const { digits, unit, moreIsWorse } = MEASURES[measure];
   const known = week.flat().filter((value) => value !== null);
   const [low, high] = [Math.min(...known), Math.max(...known)];
+  const apart = number(low, digits) !== number(high, digits);
   const step = (value) => {
-    const share = high > low ? (value - low) / (high - low) : 0;
+    if (!apart) return 0;
+    const share = (value - low) / (high - low);
     return Math.min(STEPS - 1, Math.floor((moreIsWorse ? share : 1 - share) * STEPS));
   };
-  const bounds = Array.from({ length: STEPS }, (_, at) => (moreIsWorse ? low + ((high - low) * at) / STEPS : high - ((high - low) * at) / STEPS));
+  const bounds = Array.from({ length: apart ? STEPS : 1 }, (_, at) => (moreIsWorse ? low + ((high - low) * at) / STEPS : high - ((high - low) * at) / STEPS));
   const label = t("analytics.week.label", { what: t(`analytics.measure.${measure}`), low: number(low, digits), high: number(high, digits), unit });
   return html`<div class="sideways" tabindex="0" role="region" aria-label=${label}><svg class="week" viewBox=${`0 0 ${LEFT + 24 * SLOT} ${TOP + 7 * HEIGHT}`} role="img" aria-label=${label}>
     ${Array.from({ length: 8 }, (_, at) => html`<text x=${LEFT + (at * 3 + 0.5) * SLOT} y=${TOP - 7} text-anchor="middle">${at * 3}</text>`)}

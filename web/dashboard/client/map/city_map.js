@@ -54,7 +54,8 @@ export function CityMap(props) {
       });
       setDrawn(parts);
     });
-    map.on("moveend", () => { looked.current = { ...map.getCenter(), zoom: map.getZoom() }; });
+    // before it was put in its place, a move is but a change of its size
+    map.on("moveend", () => { if (parts?.fitted) looked.current = { ...map.getCenter(), zoom: map.getZoom() }; });
     map.on("sourcedata", ({ sourceId, isSourceLoaded }) => { if (sourceId === "roads" && isSourceLoaded && edges.peek()) setReady(true); });
     // the graphics card took everything away: what it gives back is empty
     map.on("webglcontextrestored", () => setGeneration((before) => before + 1));
