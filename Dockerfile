@@ -1,5 +1,13 @@
 # A worker of the role in TRAFFICAPP_WORKER__ROLE. The servers are not in it, and nothing to train with.
 
+# What the browser loads of others' libraries; nothing else of this stage goes on.
+FROM node:24-slim AS dashboard
+
+WORKDIR /src
+COPY web/dashboard/package.json web/dashboard/package-lock.json web/dashboard/.npmrc web/dashboard/vendor.mjs web/dashboard/libraries.js ./
+RUN npm ci && node vendor.mjs /src/vendor
+
+
 FROM python:3.12-slim AS build
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
@@ -15,6 +23,7 @@ COPY models /src/models
 COPY trafficapp /src/trafficapp
 COPY agents /src/agents
 COPY web /src/web
+COPY --from=dashboard /src/vendor /src/web/dashboard/client/vendor
 RUN pip install --no-deps --no-build-isolation /src && pip uninstall --yes setuptools pip
 
 

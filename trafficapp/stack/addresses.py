@@ -4,8 +4,8 @@ from __future__ import annotations
 
 #: Path and what is there.
 ADDRESSES: tuple[tuple[str, str], ...] = (
-    ("/", "cameras, live"),
-    ("/roads", "roads: speeds, forecasts, routes, notifications"),
+    ("/", "the dashboard: the city live, on a map and in rooms"),
+    ("/roads", "the same, at the room of roads"),
     ("/docs", "the API, to read and to try"),
     ("/openapi.json", "the same for programs"),
     ("/asyncapi.json", "what WebSockets send, for programs"),

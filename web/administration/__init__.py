@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from web.administration import audit, broadcast, cameras, refused, system, thresholds, trained_models, zones
+from web.administration import audit, broadcast, callers, cameras, refused, system, thresholds, trained_models, zones
 from web.serving.operations import Operation
 
 __all__ = ["operations"]
@@ -16,6 +16,7 @@ def operations() -> list[Operation]:
         *thresholds.operations(),
         *broadcast.operations(),
         *audit.operations(),
+        *callers.operations(),
         *trained_models.operations(),
         *refused.operations(),
         *system.operations(),

@@ -25,6 +25,7 @@ class DashboardSettings(Struct, frozen=True):
         bounds: south, west, north, east of the city, degrees; null when any place is accepted.
         window_seconds: length of a camera's window.
         feeds: names of those that are switched on.
+        has_timetable: whether public transport has a timetable here.
         reads_need_token: whether figures are told only to callers with a token.
         tokens_exist: whether any token can be valid here: else nobody can write.
         acknowledge_needs_token: whether an alert is taken on only with one.
@@ -38,6 +39,7 @@ class DashboardSettings(Struct, frozen=True):
     bounds: tuple[float, float, float, float] | None
     window_seconds: float
     feeds: list[str]
+    has_timetable: bool
     reads_need_token: bool
     tokens_exist: bool
     acknowledge_needs_token: bool
@@ -64,6 +66,7 @@ async def settings(request: web.Request) -> web.Response:
         bounds=chosen.city.bounds,
         window_seconds=chosen.windows.size_seconds,
         feeds=[feed.name for feed in context.feeds],
+        has_timetable=chosen.transit.timetable_dir is not None,
         reads_need_token=not authority.public_reads,
         tokens_exist=authority.knows_tokens,
         acknowledge_needs_token=not authority.public_acknowledge,

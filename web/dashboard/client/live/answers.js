@@ -12,14 +12,14 @@ const shared = new Map();
 /** A question; `answer.value` is `{body, at, problem}`: body null before the first answer, at its time (ms), problem of the last try or null. */
 export class Question {
   constructor(question, everyMs) {
-    Object.assign(this, { question, everyMs, pauseMs: everyMs, users: 0, turn: 0 });
+    Object.assign(this, { question, everyMs, pauseMs: everyMs, users: 0, turn: 0, unwatch: null });
     this.answer = signal({ body: null, at: null, problem: null });
     this.look = () => { if (!document.hidden) this.now(); };
   }
 
   start() {
     clearTimeout(this.leaving);
-    if (this.users++) return;
+    if (this.users++ || this.unwatch) return;
     document.addEventListener("visibilitychange", this.look);
     this.unwatch = effect(() => {
       identity.value;
@@ -27,11 +27,13 @@ export class Question {
     });
   }
 
+  /** It is kept a while: another panel may ask the same. */
   stop() {
     if (--this.users) return;
     this.leaving = setTimeout(() => {
       document.removeEventListener("visibilitychange", this.look);
       this.unwatch();
+      this.unwatch = null;
       this.turn++;
       clearTimeout(this.next);
       this.left?.();

@@ -6,6 +6,7 @@ import { Shared } from "./connection.js";
 import { noteFigure } from "./servers.js";
 
 const EVERY_MS = 5000;
+const FORECASTS_EVERY_MS = 10_000;
 const FEED_EVERY_MS = 60_000;
 
 /** Edges of the road graph, `{id, name, road, length_m, …, coordinates}`; null before they were told. */
@@ -53,8 +54,11 @@ function addFeedRoad(known, { road_id: id, road_name: name, edges: parts }, edge
   return road;
 }
 
-/** Puts together what was told; each answer is whole, so whatever is not in it is not known any more. */
-function assemble({ network, feed, speeds, forecasts }) {
+let base = { network: null, feed: null, edges: [], roads: new Map() };
+
+/** Roads as the graph and the feed have them, made anew only when one of these is another answer. */
+function baseOf(network, feed) {
+  if (base.network === network && base.feed === feed) return base;
   const [found, known] = fromNetwork(network);
   const edgeOf = new Map(found.map((edge) => [edge.edge_id, edge]));
   for (const row of feed ?? []) {
@@ -63,20 +67,25 @@ function assemble({ network, feed, speeds, forecasts }) {
     road.freeFlowKmh = row.free_flow_speed;
     road.freeFlowBy = "feed";
   }
+  base = { network, feed, edges: base.network === network ? base.edges : found, roads: known };
+  return base;
+}
+
+/** Puts together what was told; each answer is whole, so whatever is not in it is not known any more. */
+function assemble({ network, feed, speeds, forecasts }) {
+  const { edges: found, roads: known } = baseOf(network, feed);
+  const measured = new Map((speeds ?? []).map((row) => [row.road_id, row]));
+  const predicted = new Map((forecasts ?? []).map((row) => [row.road_id, row]));
+  const next = new Map();
+  for (const [id, road] of known) next.set(id, { ...road, now: measured.get(id) ?? null, prediction: predicted.get(id) ?? null });
   let unknown = 0;
   for (const row of speeds ?? []) {
-    const road = known.get(row.road_id);
-    if (road) road.now = row;
-    else unknown++;
+    if (!known.has(row.road_id)) unknown++;
     noteFigure(Date.parse(row.last_updated));
   }
-  for (const row of forecasts ?? []) {
-    const road = known.get(row.road_id);
-    if (road) road.prediction = row;
-  }
   batch(() => {
-    if (edges.peek()?.length !== found.length) edges.value = found;
-    roads.value = known;
+    edges.value = found;
+    roads.value = next;
     strangers.value = unknown;
   });
 }
@@ -87,7 +96,7 @@ function start() {
     // without Postgres the free flow of the graph stands in, as the details of each road say
     feed: questionFor("/api/roads", { every: FEED_EVERY_MS, all: true }),
     speeds: questionFor("/traffic/current", { every: EVERY_MS, all: true }),
-    forecasts: questionFor("/api/predict/roads", { every: EVERY_MS, all: true }),
+    forecasts: questionFor("/api/predict/roads", { every: FORECASTS_EVERY_MS, all: true }),
   };
   for (const question of Object.values(questions)) question.start();
   const unwatch = effect(() => {

@@ -20,6 +20,9 @@ export function noteFigure(at) {
   if (at > (newestFigure.peek() ?? 0)) newestFigure.value = at;
 }
 
+/** The time (ms) of the past that is shown instead of now; null: what is shown is of now. */
+export const replayed = signal(null);
+
 /** "live", "waiting", "standing" (a server behind ours is away) or "lost". */
 export const state = computed(() => {
   const known = health.value;

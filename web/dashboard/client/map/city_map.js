@@ -4,9 +4,9 @@ import { html, useEffect, useRef, useState } from "../vendor/preact.mjs";
 import { onColours } from "../components/colours.js";
 import { Icon } from "../shell/icons.js";
 import { cameras, camerasSource, registered } from "../live/cameras.js";
-import { edges, roads, roadsSource } from "../live/roads.js";
+import { edges, roads, roadsSource, told } from "../live/roads.js";
 import { settings } from "../live/settings.js";
-import { vehiclesSource, version } from "../live/vehicles.js";
+import { vehicles, vehiclesSource, version } from "../live/vehicles.js";
 import { now } from "../shell/times.js";
 import { t } from "../texts/index.js";
 import { AreasLayer } from "./areas_layer.js";
@@ -17,7 +17,11 @@ import { RoadsLayer } from "./roads_layer.js";
 import { RouteLayer } from "./route_layer.js";
 import { VehiclesLayer } from "./vehicles_layer.js";
 
+/** What moves and changes, as it is now. Who shows another time gives the same of that one. */
+const LIVE = { roads, cameras, vehicles, version, now, start: () => [roadsSource.use(), camerasSource.use(), vehiclesSource.use()] };
+
 /**
+ * @param props.source of roads, cameras and vehicles, `LIVE` unless given; it stays the same.
  * @param props.layers a Set of: roads, cameras, heat, cars, transit, zones, surge; what it lacks is not drawn.
  * @param props.horizon 0..3, tens of minutes ahead.
  * @param props.marked id of a road.
@@ -29,38 +33,48 @@ import { VehiclesLayer } from "./vehicles_layer.js";
 export function CityMap(props) {
   const place = useRef(null);
   const [drawn, setDrawn] = useState(null);
+  const [generation, setGeneration] = useState(0);
+  const looked = useRef(props.view);
+  const [ready, setReady] = useState(false);
   const latest = useRef(props);
+  const source = props.source ?? LIVE;
   latest.current = props;
   useEffect(() => {
     if (!canDraw()) return undefined;
-    const map = makeMap(place.current, props.view);
+    const map = makeMap(place.current, looked.current);
     const watch = new ResizeObserver(() => map.resize());
     watch.observe(place.current);
     let parts = null;
     let unwatch = () => {};
     map.on("load", () => {
-      parts = makeParts(map, latest);
+      parts = makeParts(map, latest, source, Boolean(looked.current));
       unwatch = onColours(() => {
         map.setPaintProperty("ground", "background-color", getComputedStyle(place.current).backgroundColor);
         for (const part of Object.values(parts)) part.recolour?.();
       });
       setDrawn(parts);
     });
+    // before it was put in its place, a move is but a change of its size
+    map.on("moveend", () => { if (parts?.fitted) looked.current = { ...map.getCenter(), zoom: map.getZoom() }; });
+    map.on("sourcedata", ({ sourceId, isSourceLoaded }) => { if (sourceId === "roads" && isSourceLoaded && edges.peek()) setReady(true); });
+    // the graphics card took everything away: what it gives back is empty
+    map.on("webglcontextrestored", () => setGeneration((before) => before + 1));
     map.on("error", ({ error }) => console.warn(`map: ${error?.message}`));
-    const ends = [roadsSource.use(), camerasSource.use(), vehiclesSource.use()];
+    const ends = source.start();
     return () => {
       for (const end of ends) end();
       watch.disconnect();
       unwatch();
+      setDrawn(null);
       map.remove();
     };
-  }, []);
-  useParts(drawn, props);
+  }, [generation]);
+  useParts(drawn, props, source);
   if (!canDraw()) return html`<div class="map-place"><p class="map-said">${t("map.cannot")}</p></div>`;
   const map = drawn?.map;
   return html`<div class="map-place" data-pick=${props.cursor ?? ""}>
     <div class="map-canvas" ref=${place} role="application" aria-roledescription=${t("map.map")} aria-label=${props.label}></div>
-    ${!drawn && html`<p class="map-said" role="status">${t("shell.loading")}</p>`}
+    <${MapSays} ready=${drawn && ready} />
     <div class="map-buttons" role="group" aria-label=${t("map.zoom")}>
       <button type="button" class="icon-button" aria-label=${t("map.zoom.in")} onClick=${() => map?.zoomIn()}><${Icon} name="plus" /></button>
       <button type="button" class="icon-button" aria-label=${t("map.zoom.out")} onClick=${() => map?.zoomOut()}><${Icon} name="minus" /></button>
@@ -70,14 +84,21 @@ export function CityMap(props) {
   </div>`;
 }
 
-function makeParts(map, latest) {
+/** Until there are roads to see: that they come, or why they do not. */
+function MapSays({ ready }) {
+  const { body, problem } = told.value.network ?? {};
+  if (body === null && problem) return html`<p class="map-said" role="status">${problem.status === 404 ? t("roads.graph.none") : t("shell.problem", { why: problem.message })}</p>`;
+  return ready ? null : html`<p class="map-said" role="status" aria-busy="true">${t("shell.loading")}</p>`;
+}
+
+function makeParts(map, latest, source, fitted) {
   const roadsLayer = new RoadsLayer(map);
   const routes = new RouteLayer(map);
   const areas = new AreasLayer(map);
   const camerasLayer = new CamerasLayer(map);
-  const vehiclesLayer = new VehiclesLayer(map);
+  const vehiclesLayer = new VehiclesLayer(map, source.vehicles);
   const markers = new Markers(map, (kind, id) => latest.current.onPick?.({ kind, id }));
-  const parts = { map, roadsLayer, routes, areas, camerasLayer, vehiclesLayer, markers, fitted: Boolean(latest.current.view) };
+  const parts = { map, roadsLayer, routes, areas, camerasLayer, vehiclesLayer, markers, fitted };
   parts.fitAll = () => {
     const bounds = boundsOf((edges.peek() ?? []).flatMap((edge) => edge.coordinates)) ?? cityBounds();
     if (bounds) map.fitBounds(bounds, { padding: 30, duration: 0 });
@@ -116,10 +137,10 @@ function cityBounds() {
 }
 
 /** Puts what is known onto the map, each part when it has changed. */
-function useParts(drawn, props) {
+function useParts(drawn, props, source) {
   const { layers, horizon = 0, marked, markers, heat, zones, surge, routes, ends, onEnd, show } = props;
   const shown = [...layers].sort().join();
-  const [network, known] = [edges.value, roads.value];
+  const [network, known, seen] = [edges.value, source.roads.value, source.cameras.value];
   useEffect(() => {
     if (!drawn || !network) return;
     drawn.roadsLayer.setEdges(network);
@@ -128,8 +149,8 @@ function useParts(drawn, props) {
   }, [drawn, network]);
   useEffect(() => { drawn?.roadsLayer.setRoads(known, horizon); }, [drawn, known, network, horizon]);
   useEffect(() => { drawn?.roadsLayer.mark(known.get(marked)); }, [drawn, known, marked]);
-  useEffect(() => { if (drawn && cameras.value) drawn.camerasLayer.setCameras(cameras.value, registered.value, now.peek()); }, [drawn, cameras.value, registered.value]);
-  useEffect(() => { drawn?.vehiclesLayer.update(); }, [drawn, version.value, shown]);
+  useEffect(() => { if (drawn && seen) drawn.camerasLayer.setCameras(seen, registered.value, source.now.peek()); }, [drawn, seen, registered.value]);
+  useEffect(() => { drawn?.vehiclesLayer.update(); }, [drawn, source.version.value, shown]);
   useEffect(() => { drawn?.markers.set(markers ?? []); }, [drawn, markers]);
   useEffect(() => { if (drawn && heat) drawn.camerasLayer.setHeat(heat); }, [drawn, heat]);
   useEffect(() => { if (drawn && zones) drawn.areas.set("zones", zones); }, [drawn, zones]);

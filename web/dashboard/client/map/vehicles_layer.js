@@ -2,7 +2,7 @@
 // puts it between both. New fixes write the buffer anew, once a second; nothing else is done on the main thread.
 
 import { channelsOf } from "../components/colours.js";
-import { isStale, vehicles } from "../live/vehicles.js";
+import { isStale } from "../live/vehicles.js";
 
 const FLOATS = 9;
 const LONGEST_MOVE_S = 6;
@@ -51,16 +51,14 @@ void main() {
   colour = vec4(mix(u_ground, v_colour, filled), 1.0) * around;
 }`;
 
-const mercatorX = (lng) => (180 + lng) / 360;
-const mercatorY = (lat) => (180 - (180 / Math.PI) * Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360))) / 360;
-
 export class VehiclesLayer {
   id = "vehicles";
   type = "custom";
   renderingMode = "2d";
 
-  constructor(map) {
-    Object.assign(this, { map, count: 0, shown: { car: true, bus: true, rail: true }, data: new Float32Array(0), origin: null, movingUntil: 0, took: 0, askedAt: null, nextFrame: null });
+  /** @param vehicles by id, as `live/vehicles.js` has them; `takesS` of one is how long its move is drawn. */
+  constructor(map, vehicles) {
+    Object.assign(this, { map, vehicles, count: 0, shown: { car: true, bus: true, rail: true }, data: new Float32Array(0), origin: null, movingUntil: 0, took: 0, askedAt: null, nextFrame: null });
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
     map.addLayer(this, "cameras");
     this.recolour();
@@ -99,13 +97,14 @@ export class VehiclesLayer {
   /** Writes the buffer from what is known; called when that changed. */
   update() {
     const now = Date.now();
+    const { vehicles } = this;
     const needed = vehicles.size * FLOATS;
     if (this.data.length < needed) this.data = new Float32Array(2 * needed);
     if (!this.origin) {
       const first = vehicles.values().next().value;
       if (!first) return;
       // near the vehicles: whole mercator coordinates are too coarse for 32 bits
-      this.origin = [mercatorX(first.lng), mercatorY(first.lat)];
+      this.origin = [first.x, first.y];
     }
     const [originX, originY] = this.origin;
     const { data } = this;
@@ -113,14 +112,12 @@ export class VehiclesLayer {
     this.count = 0;
     for (const vehicle of vehicles.values()) {
       if (!this.shown[vehicle.kind]) continue;
-      const x = mercatorX(vehicle.lng) - originX;
-      const y = mercatorY(vehicle.lat) - originY;
-      data[at] = mercatorX(vehicle.fromLng) - originX;
-      data[at + 1] = mercatorY(vehicle.fromLat) - originY;
-      data[at + 2] = x;
-      data[at + 3] = y;
+      data[at] = vehicle.fromX - originX;
+      data[at + 1] = vehicle.fromY - originY;
+      data[at + 2] = vehicle.x - originX;
+      data[at + 3] = vehicle.y - originY;
       data[at + 4] = vehicle.movedAt / 1000;
-      data[at + 5] = LONGEST_MOVE_S;
+      data[at + 5] = vehicle.takesS ?? LONGEST_MOVE_S;
       data[at + 6] = Number.isFinite(vehicle.direction) ? (vehicle.direction * Math.PI) / 180 : -1000;
       data[at + 7] = KINDS.indexOf(vehicle.kind);
       data[at + 8] = isStale(vehicle, now) ? 1 : 0;
@@ -171,7 +168,7 @@ export class VehiclesLayer {
   at({ x, y }, reach = 12) {
     let best = null;
     let least = reach * reach;
-    for (const vehicle of vehicles.values()) {
+    for (const vehicle of this.vehicles.values()) {
       if (!this.shown[vehicle.kind]) continue;
       const point = this.map.project([vehicle.lng, vehicle.lat]);
       const distance = (point.x - x) ** 2 + (point.y - y) ** 2;

@@ -7,6 +7,13 @@ export const ROOMS = [
   { id: "roads", icon: "road", load: () => import("../roads/room.js") },
   { id: "routes", icon: "route", load: () => import("../routes/room.js") },
   { id: "alerts", icon: "bell", load: () => import("../alerts/room.js") },
+  { id: "transit", icon: "bus", feed: "live-vehicles", load: () => import("../transit/room.js") },
+  { id: "incidents", icon: "warning", feed: "incidents", load: () => import("../incidents/room.js") },
+  { id: "analytics", icon: "chart", load: () => import("../analytics/room.js") },
+  { id: "history", icon: "history", load: () => import("../history/room.js") },
+  { id: "quality", icon: "check", load: () => import("../quality/room.js") },
+  { id: "administration", icon: "people", load: () => import("../administration/room.js") },
+  { id: "system", icon: "server", load: () => import("../system/room.js") },
 ];
 
 export const roomOf = (id) => ROOMS.find((room) => room.id === id) ?? ROOMS[0];

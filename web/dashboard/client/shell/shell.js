@@ -3,7 +3,7 @@
 import { Component, html, useEffect, useRef, useState } from "../vendor/preact.mjs";
 import { active } from "../live/alerts.js";
 import { hasFeed, settings } from "../live/settings.js";
-import { health, NAMES, simulated, state } from "../live/servers.js";
+import { health, NAMES, replayed, simulated, state } from "../live/servers.js";
 import { t } from "../texts/index.js";
 import { Banners } from "./banners.js";
 import { Icon } from "./icons.js";
@@ -24,7 +24,7 @@ function Head() {
     <span class="spread"></span>
     ${down.length > 0 && html`<span class="servers dim">${down.map((name) => t("shell.server.down", { name })).join(", ")}</span>`}
     ${simulated.value && html`<span class="badge simulated" title=${t("shell.simulated.long")}>${t("shell.simulated")}</span>`}
-    <span class="badge" role="status" data-state=${state.value}>${t(`shell.state.${state.value}`)}</span>
+    ${replayed.value === null ? html`<span class="badge" role="status" data-state=${state.value}>${t(`shell.state.${state.value}`)}</span>` : html`<span class="badge" role="status" data-state="replay">${t("shell.state.replay")}</span>`}
     <${Preferences} />
   </header>`;
 }

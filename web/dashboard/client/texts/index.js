@@ -2,14 +2,21 @@
 // What comes from stores and servers is shown as it is told.
 
 import { language, LANGUAGES } from "../shell/preferences.js";
+import administration from "./administration.js";
 import alerts from "./alerts.js";
+import analytics from "./analytics.js";
 import cameras from "./cameras.js";
+import history from "./history.js";
+import incidents from "./incidents.js";
 import map from "./map.js";
+import quality from "./quality.js";
 import roads from "./roads.js";
 import routes from "./routes.js";
 import shell from "./shell.js";
+import system from "./system.js";
+import transit from "./transit.js";
 
-const SUBJECTS = { alerts, cameras, map, roads, routes, shell };
+const SUBJECTS = { administration, alerts, analytics, cameras, history, incidents, map, quality, roads, routes, shell, system, transit };
 const POSITION = Object.fromEntries(Object.keys(LANGUAGES).map((name, at) => [name, at]));
 
 /** A text by `subject.key`; the key itself where there is none, which a test does not let happen. */

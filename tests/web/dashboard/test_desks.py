@@ -1,0 +1,135 @@
+"""The rooms in which people work: administration, incidents, transit, analytics, the past, data quality, the system."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.web.administration.conftest import Call, Connection, call, migrated, tables
+from tests.web.conftest import ADMIN_KEY, Worker
+from tests.web.dashboard import chromium
+from tests.web.dashboard.chromium import Visit, visit
+from tests.web.dashboard.test_pages import MARKUP, furnish, started
+from tests.web.incidents.test_incidents import on_the_road, tell
+
+__all__ = ["call", "migrated", "started", "tables"]
+
+pytestmark = pytest.mark.skipif(chromium.CHROMIUM is None, reason=chromium.NO_CHROMIUM)
+
+DESKS = [
+    *("transit", "incidents", "incidents?incident=i", "incidents?report=yes", "analytics", "history", "quality"),
+    *("quality?part=calibration", "system"),
+]
+PARTS = [f"administration{part}" for part in ("", "?part=zones&zone=1", "?part=cameras&camera=cam_01", "?part=models")]
+MORE_PARTS = ["administration?part=broadcast", "administration?part=audit"]
+WIDE: dict[str, Any] = {"viewport": {"width": 1400, "height": 900}, "locale": "en-GB"}
+
+
+async def sign_in(seen: Visit) -> None:
+    """As the page keeps it once somebody has given a token."""
+    await seen.page.context.add_init_script(
+        f"sessionStorage.setItem('trafficapp-token', '{ADMIN_KEY}'); sessionStorage.setItem('trafficapp-name', 'anna')"
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"color_scheme": "light", **WIDE},
+        {"color_scheme": "dark", "viewport": {"width": 390, "height": 844}, "locale": "id-ID"},
+    ],
+    ids=["wide and light", "phone and dark"],
+)
+async def test_every_desk_opens_for_everybody_and_asks_nobody_else(
+    history_worker: Worker, call: Call, tables: Connection, started: tuple[Any, str], options: dict[str, Any]
+) -> None:
+    await furnish(history_worker, call, tables)
+    await tell(history_worker, on_the_road(description=MARKUP))
+    running, base = started
+    async with visit(running, base, **options) as seen:
+        await sign_in(seen)
+        for room in [*DESKS, *PARTS, *MORE_PARTS]:
+            await seen.go(f"/#/{room}")
+            assert await seen.page.get_attribute("main", "data-room") == room.split("?")[0]
+            wide = await seen.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0, f"{room} is {wide} px wider than the screen"
+            assert not await seen.unsuitable(), room
+            assert not await seen.page.evaluate("'markup' in window || document.querySelector('main img')"), room
+            if room in ("incidents?incident=i", *PARTS[1:3]):
+                assert MARKUP in await seen.text("main") or await seen.page.locator(f"input[value*='{MARKUP}']").count()
+        assert not seen.faults
+
+
+async def test_thresholds_are_previewed_and_set(
+    history_worker: Worker, call: Call, tables: Connection, started: tuple[Any, str]
+) -> None:
+    await furnish(history_worker, call, tables)
+    running, base = started
+    async with visit(running, base, **WIDE) as seen:
+        await sign_in(seen)
+        await seen.go("/#/administration")
+        shares = {"low": 0.01, "moderate": 0.02, "high": 0.03}
+        query = "&".join(f"congestion_threshold_{name}={value}" for name, value in shares.items())
+        told = await call("GET", f"/api/admin/thresholds/preview?{query}")
+        assert told["changes"]
+        for at, value in enumerate(shares.values()):
+            await seen.page.locator(".boundary input[type=number]").nth(at).fill(str(value))
+        await seen.page.get_by_text(f"{len(told['changes'])} cameras would have another level.").wait_for()
+        await seen.page.get_by_role("button", name="Set these thresholds").click()
+        await seen.page.get_by_text("In force as anna set them").wait_for()
+        now = await call("GET", "/api/admin/thresholds")
+        assert (now["congestion_threshold_low"], now["set_by"]) == (0.01, "anna")
+        assert not seen.faults
+
+
+async def test_a_zone_is_typed_saved_and_deleted(
+    history_worker: Worker, call: Call, tables: Connection, started: tuple[Any, str]
+) -> None:
+    await furnish(history_worker, call, tables)
+    running, base = started
+    async with visit(running, base, **WIDE) as seen:
+        await sign_in(seen)
+        await seen.go("/#/administration?part=zones")
+        await seen.page.get_by_role("button", name="New zone").click()
+        await seen.page.get_by_role("textbox", name="Name", exact=True).fill("harbour")
+        place = seen.page.locator(".maplibregl-canvas")
+        for x, y in ((200, 120), (320, 140), (260, 260)):
+            await place.click(position={"x": x, "y": y})
+        await seen.page.get_by_role("button", name="Save").click()
+        await seen.page.get_by_text("It is saved.").wait_for()
+        [zone] = [zone for zone in await call("GET", "/api/admin/zones") if zone["name"] == "harbour"]
+        assert len(zone["coordinates"]) == 4
+        await seen.page.get_by_role("button", name="Delete").click()
+        await seen.page.locator(".sure").get_by_role("button", name="Delete").click()
+        await seen.page.get_by_text("It is deleted.").wait_for()
+        assert "harbour" not in {zone["name"] for zone in await call("GET", "/api/admin/zones")}
+        assert not seen.faults
+
+
+async def test_who_may_not_administer_is_told_what_is_needed(
+    history_worker: Worker, call: Call, started: tuple[Any, str]
+) -> None:
+    running, base = started
+    async with visit(running, base, **WIDE) as seen:
+        await seen.go("/#/administration?part=audit")
+        assert "needs the token of an administrator" in await seen.text("main")
+        assert "viewer" in await seen.text("main")
+        assert not seen.faults
+
+
+async def test_the_past_is_not_taken_for_now_and_one_key_leads_back(
+    history_worker: Worker, call: Call, tables: Connection, started: tuple[Any, str]
+) -> None:
+    running, base = started
+    async with visit(running, base, **WIDE) as seen:
+        for key in ("Escape", "l"):
+            await seen.go("/#/history?rate=60")
+            await seen.page.wait_for_selector('.badge[data-state="replay"]')
+            assert "Not live" in await seen.text(".past")
+            await seen.page.get_by_role("button", name="Play").click()
+            await seen.page.get_by_role("button", name="Pause").click()
+            await seen.page.keyboard.press(key)
+            await seen.page.wait_for_selector('main[data-room="map"]')
+            await seen.page.wait_for_selector('.badge:not(.simulated):not([data-state="replay"])')
+        assert not seen.faults
