@@ -28,6 +28,7 @@ from pydantic_settings import SettingsError as UnreadableSource
 from trafficapp.settings.areas import AreaSettings as AreaSettings
 from trafficapp.settings.city import CitySettings as CitySettings
 from trafficapp.settings.clickhouse import ClickHouseSettings as ClickHouseSettings
+from trafficapp.settings.dashboard import DashboardSettings as DashboardSettings
 from trafficapp.settings.deployed_names import NAMES, WrongName, settings_of
 from trafficapp.settings.due_times import NIGHTLY_PATTERN
 from trafficapp.settings.fleet import FleetSettings as FleetSettings
@@ -132,20 +133,6 @@ class WebSettings(Section):
     client_queue_bytes: int = Field(
         1 << 20, ge=1 << 16, description="Bytes kept for a slow WebSocket client before it is cut."
     )
-    tiles_url: str | None = Field(
-        None,
-        pattern=r"^https?://[^\s/;,'\"]+/[^\s;,'\"]*$",
-        description="Raster map tiles that the dashboard draws below its roads, with {z}, {x} and {y} in the address: "
-        "browsers then ask that server. Without it they ask nobody but the workers.",
-    )
-    tiles_attribution: str = Field("", max_length=300, description="Whom a map with these tiles names.")
-
-    @field_validator("tiles_url")
-    @classmethod
-    def _names_a_tile(cls, url: str | None) -> str | None:
-        if url is not None and not all(part in url for part in ("{z}", "{x}", "{y}")):
-            raise ValueError("it does not have {z}, {x} and {y} in it")
-        return url
 
 
 class WorkerSettings(Section):
@@ -410,6 +397,7 @@ class Settings(BaseSettings):
     postgres: PostgresSettings = Field(default_factory=PostgresSettings)
     redis: RedisSettings = Field(default_factory=RedisSettings)
     web: WebSettings = Field(default_factory=WebSettings)
+    dashboard: DashboardSettings = Field(default_factory=DashboardSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     windows: WindowSettings = Field(default_factory=WindowSettings)
     congestion: CongestionSettings = Field(default_factory=CongestionSettings)
