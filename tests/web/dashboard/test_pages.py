@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from playwright.async_api import Browser
 
 from models.alerts import AlertEvent
 from models.timestamps import rfc3339
@@ -31,12 +32,19 @@ MARKUP = '<img src=x onerror="window.markup=1"><b>bold</b>'
 
 
 @pytest.fixture
-async def started(history_worker: Worker) -> AsyncIterator[tuple[Any, str]]:
+async def base(history_worker: Worker) -> str:
+    """The address of a worker whose Kafka takes what people do."""
     settings = history_worker.context.settings
     needed = {ALERTS, FLEET.topic_in(settings)}
     await create_topics(settings, [topic for topic in declared_topics(settings, [CARS]) if topic.name in needed])
-    async with browser() as running:
-        yield running, str(history_worker.client.make_url("/"))
+    return str(history_worker.client.make_url("/"))
+
+
+@pytest.fixture
+async def plain() -> AsyncIterator[Browser]:
+    """A browser that draws no maps."""
+    async with browser(draws_maps=False) as running:
+        yield running
 
 
 async def furnish(worker: Worker, call: Call, tables: Connection) -> AlertEvent:
@@ -55,32 +63,37 @@ async def furnish(worker: Worker, call: Call, tables: Connection) -> AlertEvent:
     return alert
 
 
+@pytest.mark.parametrize(
+    ("draws_maps", "options"),
+    [
+        (True, {"color_scheme": "light", "viewport": {"width": 1400, "height": 900}}),
+        (False, {"color_scheme": "dark", "viewport": {"width": 390, "height": 844}, "locale": "vi-VN"}),
+    ],
+    ids=["desktop, light", "phone, dark, without maps"],
+)
 async def test_every_room_opens_for_everybody_and_asks_nobody_else(
-    history_worker: Worker, call: Call, tables: Connection, started: tuple[Any, str]
+    history_worker: Worker, call: Call, tables: Connection, base: str, draws_maps: bool, options: dict[str, Any]
 ) -> None:
     alert = await furnish(history_worker, call, tables)
-    running, base = started
-    for options in (
-        {"color_scheme": "light", "viewport": {"width": 1400, "height": 900}},
-        {"color_scheme": "dark", "viewport": {"width": 390, "height": 844}, "locale": "vi-VN"},
-    ):
-        async with visit(running, base, **options) as seen:
-            for room in [*ROOMS, "cameras?camera=cam_01", f"alerts?alert={alert.id}", "map?kind=camera&id=cam_01"]:
-                await seen.go(f"/#/{room}")
-                assert await seen.page.get_attribute("main", "data-room") == room.split("?")[0]
-                wide = await seen.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-                assert wide <= 0, f"{room} is {wide} px wider than the screen"
-                assert not await seen.unsuitable(), room
-            assert not await seen.page.evaluate("'markup' in window || document.querySelector('main img')")
-            assert not seen.faults
+    async with browser(draws_maps) as running, visit(running, base, **options) as seen:
+        for room in [*ROOMS, "cameras?camera=cam_01", f"alerts?alert={alert.id}", "map?kind=camera&id=cam_01"]:
+            await seen.go(f"/#/{room}")
+            assert await seen.page.get_attribute("main", "data-room") == room.split("?")[0]
+            assert (await seen.page.locator("canvas.maplibregl-canvas").count() > 0) == (
+                draws_maps and room.split("?")[0] in {"map", "roads", "routes"}
+            ), room
+            wide = await seen.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0, f"{room} is {wide} px wider than the screen"
+            assert not await seen.unsuitable(), room
+        assert not await seen.page.evaluate("'markup' in window || document.querySelector('main img')")
+        assert not seen.faults
 
 
 async def test_figures_on_the_screen_are_those_of_the_api(
-    history_worker: Worker, call: Call, tables: Connection, started: tuple[Any, str]
+    history_worker: Worker, call: Call, tables: Connection, base: str, plain: Browser
 ) -> None:
     alert = await furnish(history_worker, call, tables)
-    running, base = started
-    async with visit(running, base, viewport={"width": 1400, "height": 900}, locale="en-GB") as seen:
+    async with visit(plain, base, viewport={"width": 1400, "height": 900}, locale="en-GB") as seen:
         await seen.go("/#/cameras")
         for camera, name in (("cam_01", f"One {MARKUP}"), ("cam_02", "cam_02")):
             row = await call("GET", f"/metrics/current?camera_id={camera}")
@@ -106,11 +119,10 @@ async def test_figures_on_the_screen_are_those_of_the_api(
 
 
 async def test_an_alert_is_taken_on_by_who_signs_in(
-    history_worker: Worker, call: Call, tables: Connection, started: tuple[Any, str]
+    history_worker: Worker, call: Call, tables: Connection, base: str, plain: Browser
 ) -> None:
     alert = await furnish(history_worker, call, tables)
-    running, base = started
-    async with visit(running, base, viewport={"width": 1400, "height": 900}, locale="en-GB") as seen:
+    async with visit(plain, base, viewport={"width": 1400, "height": 900}, locale="en-GB") as seen:
         await seen.go(f"/#/alerts?alert={alert.id}")
         await seen.page.get_by_role("button", name="Take it on").click()
         await seen.page.fill("dialog input[name=token]", ADMIN_KEY)
@@ -124,14 +136,13 @@ async def test_an_alert_is_taken_on_by_who_signs_in(
 
 
 async def test_it_says_when_it_is_not_live_and_misses_nothing(
-    history_worker: Worker, call: Call, tables: Connection, started: tuple[Any, str]
+    history_worker: Worker, call: Call, tables: Connection, base: str, plain: Browser
 ) -> None:
     await furnish(history_worker, call, tables)
-    running, _ = started
     url = history_worker.client.make_url("/")
     door = Door(str(url.host), int(url.port or 0))
     await door.open()
-    async with visit(running, f"http://127.0.0.1:{door.port}", locale="en-GB") as seen:
+    async with visit(plain, f"http://127.0.0.1:{door.port}", locale="en-GB") as seen:
         await seen.go("/#/alerts")
         await seen.page.wait_for_selector('.badge[data-state="live"], .badge[data-state="standing"]')
         await seen.page.evaluate("window.sameDocument = true")

@@ -11,7 +11,7 @@ export function Lanes({ camera, brief }) {
   const { start, lanes } = useLanes(camera.id);
   if (!lanes.length) return html`<p class="empty">${t("cameras.lanes.none")}</p>`;
   const heads = ["lane", "level", "score", "vehicles", "km/h", ...(brief ? [] : ["stopped", "queue", "classes"])];
-  return html`<div class="sideways"><table>
+  return html`<div class="sideways" role="region" tabindex="0" aria-label=${t("cameras.lane")}><table>
     <caption>${t("cameras.lanes", { from: timeText(start), to: timeText(start + camera.end - camera.start) })}</caption>
     <thead><tr>${heads.map((key) => html`<th scope="col" class=${["lane", "level", "classes"].includes(key) ? "" : "number"}>${key === "km/h" ? key : t(`cameras.${key}`)}</th>`)}</tr></thead>
     <tbody>${lanes.map((row) => html`<tr key=${row.lane_id}>

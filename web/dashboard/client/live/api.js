@@ -61,9 +61,8 @@ export async function askPage(path, { body, method, timeoutMs = 8000 } = {}) {
     throw new Problem(answer.status, said.detail ?? `HTTP ${answer.status}`);
   }
   const next = /<([^>]+)>;\s*rel="?next/.exec(answer.headers.get("Link") ?? "");
-  const isJson = /json/.test(answer.headers.get("Content-Type") ?? "");
   return {
-    body: answer.status === 204 ? null : isJson ? await answer.json() : await answer.text(),
+    body: await bodyOf(answer),
     next: next ? next[1] : null,
     instead: answer.headers.get("X-Data-Source"),
   };
@@ -78,6 +77,17 @@ export async function askBlob(path, { timeoutMs = 60_000 } = {}) {
   const said = await answer.json().catch(() => ({}));
   if (answer.status === 401) tokenAsked.value = said.detail ?? "";
   throw new Problem(answer.status, said.detail ?? `HTTP ${answer.status}`);
+}
+
+async function bodyOf(answer) {
+  if (answer.status === 204) return null;
+  const isJson = /json/.test(answer.headers.get("Content-Type") ?? "");
+  try {
+    return await (isJson ? answer.json() : answer.text());
+  } catch {
+    // it broke off, or took too long
+    throw new Problem(0, t("shell.no.answer"));
+  }
 }
 
 export const ask = async (path, options) => (await askPage(path, options)).body;

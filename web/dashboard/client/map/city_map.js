@@ -4,7 +4,7 @@ import { html, useEffect, useRef, useState } from "../vendor/preact.mjs";
 import { onColours } from "../components/colours.js";
 import { Icon } from "../shell/icons.js";
 import { cameras, camerasSource, registered } from "../live/cameras.js";
-import { edges, roads, roadsSource } from "../live/roads.js";
+import { edges, roads, roadsSource, told } from "../live/roads.js";
 import { settings } from "../live/settings.js";
 import { vehicles, vehiclesSource, version } from "../live/vehicles.js";
 import { now } from "../shell/times.js";
@@ -35,6 +35,7 @@ export function CityMap(props) {
   const [drawn, setDrawn] = useState(null);
   const [generation, setGeneration] = useState(0);
   const looked = useRef(props.view);
+  const [ready, setReady] = useState(false);
   const latest = useRef(props);
   const source = props.source ?? LIVE;
   latest.current = props;
@@ -55,6 +56,7 @@ export function CityMap(props) {
     });
     // before it was put in its place, a move is but a change of its size
     map.on("moveend", () => { if (parts?.fitted) looked.current = { ...map.getCenter(), zoom: map.getZoom() }; });
+    map.on("sourcedata", ({ sourceId, isSourceLoaded }) => { if (sourceId === "roads" && isSourceLoaded && edges.peek()) setReady(true); });
     // the graphics card took everything away: what it gives back is empty
     map.on("webglcontextrestored", () => setGeneration((before) => before + 1));
     map.on("error", ({ error }) => console.warn(`map: ${error?.message}`));
@@ -72,7 +74,7 @@ export function CityMap(props) {
   const map = drawn?.map;
   return html`<div class="map-place" data-pick=${props.cursor ?? ""}>
     <div class="map-canvas" ref=${place} role="application" aria-roledescription=${t("map.map")} aria-label=${props.label}></div>
-    ${!drawn && html`<p class="map-said" role="status">${t("shell.loading")}</p>`}
+    <${MapSays} ready=${drawn && ready} />
     <div class="map-buttons" role="group" aria-label=${t("map.zoom")}>
       <button type="button" class="icon-button" aria-label=${t("map.zoom.in")} onClick=${() => map?.zoomIn()}><${Icon} name="plus" /></button>
       <button type="button" class="icon-button" aria-label=${t("map.zoom.out")} onClick=${() => map?.zoomOut()}><${Icon} name="minus" /></button>
@@ -80,6 +82,13 @@ export function CityMap(props) {
     </div>
     ${props.children}
   </div>`;
+}
+
+/** Until there are roads to see: that they come, or why they do not. */
+function MapSays({ ready }) {
+  const { body, problem } = told.value.network ?? {};
+  if (body === null && problem) return html`<p class="map-said" role="status">${problem.status === 404 ? t("roads.graph.none") : t("shell.problem", { why: problem.message })}</p>`;
+  return ready ? null : html`<p class="map-said" role="status" aria-busy="true">${t("shell.loading")}</p>`;
 }
 
 function makeParts(map, latest, source, fitted) {

@@ -3,7 +3,6 @@
 import { html } from "../vendor/preact.mjs";
 import { active } from "../live/alerts.js";
 import { useAnswer } from "../live/answers.js";
-import { roads } from "../live/roads.js";
 import { hasFeed } from "../live/settings.js";
 import { number } from "../components/numbers.js";
 import { Figures, Panel } from "../components/panel.js";
@@ -32,7 +31,7 @@ export function Overview({ horizon, kiosk, hint }) {
       ${hint && !kiosk && html`<p class="by">${t("map.hint")}</p>`}
     <//>
     ${kiosk && html`<${Panel} title=${t("map.open.alerts")}><ol class="plain picks">${active.value.slice(0, 8).map((alert) => html`<li key=${alert.id} class="pick"><${Severity} severity=${alert.severity} /><span class="grow">${alert.title}</span><${Age} iso=${alert.triggered_at} /></li>`)}</ol><//>`}
-    <${Panel} title=${t("map.worst.roads")} of=${horizon ? `+${HORIZONS[horizon]} min` : t("map.worst.now")} empty=${roads.value.size === 0 && t("shell.nothing")}>
+    <${Panel} title=${t("map.worst.roads")} of=${horizon ? `+${HORIZONS[horizon]} min` : t("map.worst.now")}>
       <${WorstRoads} horizon=${horizon} count=${kiosk ? 10 : 6} onChoose=${(id) => choose("road", id)} />
     <//>`;
 }

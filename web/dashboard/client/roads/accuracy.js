@@ -37,7 +37,7 @@ function Version({ version, rows }) {
         <text x=${Math.max(x(row.mae_kmh), x(row.last_value_mae_kmh ?? 0)) + 6} y=${y + 12}>${verdict(row)}</text>
         ${row.last_value_mae_kmh !== null && html`<line class="mark" x1=${x(row.last_value_mae_kmh)} x2=${x(row.last_value_mae_kmh)} y1=${y - 3} y2=${y + ROW - 7} />`}`;
     })}</svg>
-    <div class="sideways"><table><thead><tr>${["ahead", "mean.error", "RMSE", "last.value", "within", "compared"].map((key, at) => html`<th scope="col" class=${at ? "number" : ""}>${key === "RMSE" ? key : t(`roads.${key}`)}</th>`)}</tr></thead>
+    <div class="sideways" role="region" tabindex="0" aria-label=${name}><table><thead><tr>${["ahead", "mean.error", "RMSE", "last.value", "within", "compared"].map((key, at) => html`<th scope="col" class=${at ? "number" : ""}>${key === "RMSE" ? key : t(`roads.${key}`)}</th>`)}</tr></thead>
       <tbody>${rows.map((row) => html`<tr><th scope="row">${row.horizon_minutes} min</th><td class="number">${number(row.mae_kmh, 2)}</td><td class="number">${number(row.rmse_kmh, 2)}</td><td class="number">${number(row.last_value_mae_kmh, 2)}</td><td class="number">${percent(row.within_interval_share)}</td><td class="number">${number(row.predictions)}</td></tr>`)}</tbody></table></div>`;
 }
 

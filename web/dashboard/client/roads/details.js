@@ -22,13 +22,13 @@ export function RoadDetails({ id, tools }) {
   const toldAs = !now ? "" : now.closed ? t("roads.told") : ["historical", "speed_limit"].includes(now.speed_from) ? t(`roads.told.${now.speed_from}`) : t("roads.measured");
   return html`<${Panel} title=${road.name} of=${road.name === road.id ? t("roads.road") : road.id} tools=${tools}>
     <${Facts} entries=${[
-      [t("roads.now"), !now ? t("roads.no.recent") : now.closed ? html`<b>${t("roads.closed")}</b>` : html`<b>${kmh(now.current_speed)} km/h</b> <${Flow} step=${stepAt(road, 0)} />`],
+      [t("roads.now"), !now ? t(told.value.speeds?.body ? "roads.no.recent" : "shell.loading") : now.closed ? html`<b>${t("roads.closed")}</b>` : html`<b>${kmh(now.current_speed)} km/h</b> <${Flow} step=${stepAt(road, 0)} />`],
       now && [t("roads.jam"), t("roads.jam.value", { jam: number(now.jam_factor, 1), level: now.congestion_level })],
       [t("roads.free.flow"), t(`roads.free.flow.${road.freeFlowBy}`, { speed: kmh(road.freeFlowKmh) })],
       [t("roads.length"), t("roads.lanes", { lanes, metres: number(road.lengthM, road.lengthM < 10 ? 1 : 0) })],
       now && [toldAs, html`<${Age} iso=${now.last_updated} />`],
     ]} />
-    ${prediction ? html`<${Forecast} road=${road} />` : html`<p class="by">${t("roads.forecast.none")}</p>`}
+    ${prediction ? html`<${Forecast} road=${road} />` : html`<p class="by">${t(told.value.forecasts?.body ? "roads.forecast.none" : "shell.loading")}</p>`}
   <//>`;
 }
 
@@ -40,15 +40,15 @@ function Forecast({ road }) {
   const error = accuracy.body?.models.find((row) => row.model_version === prediction.model_version && row.horizon_minutes === 30);
   return html`
     <h3>${t("roads.forecast")}</h3>
-    <div class="sideways"><table>
-      <thead><tr>${["ahead", null, "four.of.five", "confidence", "flow"].map((key) => html`<th scope="col" class=${key === "ahead" || key === "flow" ? "" : "number"}>${key ? t(`roads.${key}`) : "km/h"}</th>`)}</tr></thead>
+    <table class="forecast">
+      <thead><tr><th scope="col">${t("roads.ahead")}</th><th scope="col" class="number">km/h</th><th scope="col" class="number">${t("roads.four.of.five")}</th><th scope="col">${t("roads.flow")}, ${t("roads.confidence")}</th></tr></thead>
       <tbody>${HORIZONS.slice(1).map((minutes, at) => {
         const [low, high, confidence] = ["low_kmh", "high_kmh", "confidences"].map((field) => prediction[field][at] ?? null);
         return html`<tr><th scope="row">${minutes} min</th><td class="number"><b>${kmh(speedAt(road, at + 1))}</b></td>
           <td class="number">${low === null || high === null ? t("shell.not.known") : t("roads.to", { low: kmh(low), high: kmh(high) })}</td>
-          <td class="number">${percent(confidence)}</td><td><${Flow} step=${stepAt(road, at + 1)} /></td></tr>`;
+          <td><${Flow} step=${stepAt(road, at + 1)} /> <span class="dim">${percent(confidence)}</span></td></tr>`;
       })}</tbody>
-    </table></div>
+    </table>
     <p class=${baseline ? "by baseline" : "by"}>${t("roads.by", { who, age: ageText(Date.parse(prediction.timestamp)) })}
       ${prediction.note && ` ${t("roads.by.why", { note: prediction.note })}`}
       ${!baseline && ` ${t("roads.by.version", { version: prediction.model_version })}`}

@@ -36,7 +36,7 @@ export function Notices({ onChoose }) {
   return html`<${Panel} title=${t("roads.notices")} of=${state === "live" ? known.length || "" : t(`shell.state.${state ?? "waiting"}`)} empty=${known.length === 0 && t("roads.notices.none")}>
     <ol class="plain picks scrolled">${known.map((record) => html`<li key=${record.event_id}>
       <button type="button" class="pick" onClick=${() => onChoose(record.road_id)}>
-        <${Severity} severity=${record.severity} word=${wordOf("roads.notice", record.alert_type)} /><span class="grow"></span><span class="dim"><${Age} iso=${record.timestamp} /></span>
+        <${Severity} severity=${record.severity} word=${wordOf("roads.notice", record.alert_type)} /><span class="dim last"><${Age} iso=${record.timestamp} /></span>
         <span class="whole">${record.message}</span>
         ${record.affected_routes.length > 0 && html`<span class="dim whole">${t("roads.notice.routes", { n: record.affected_routes.length })}</span>`}
       </button></li>`)}</ol>

@@ -1,7 +1,7 @@
 // Roads: where they flow badly now and next, one road in detail, how the day is, how right forecasts were, what people were told.
 
 import { html, useMemo } from "../vendor/preact.mjs";
-import { roads, roadsSource } from "../live/roads.js";
+import { roads, roadsSource, told } from "../live/roads.js";
 import { Panel } from "../components/panel.js";
 import { Table } from "../components/table.js";
 import { useSource } from "../components/use_source.js";
@@ -35,7 +35,7 @@ export default function Roads({ params }) {
   const all = useMemo(() => [...roads.value.values()], [roads.value]);
   const known = all.filter((one) => stepAt(one, horizon) !== UNKNOWN).length;
   return html`<${RoadMessages} /><div class="room-body">
-    <div class="room-title"><h1>${t("shell.room.roads")}</h1><span class="dim">${all.length > 0 && t(horizon ? "roads.coverage.ahead" : "roads.coverage", { known, all: all.length })}</span></div>
+    <div class="room-title"><h1>${t("shell.room.roads")}</h1><span class="dim">${all.length > 0 && (horizon ? told.value.forecasts : told.value.speeds)?.body && t(horizon ? "roads.coverage.ahead" : "roads.coverage", { known, all: all.length })}</span></div>
     <div class="tools"><${Horizons} horizon=${horizon} /><${Search} all=${all} /></div>
     <div class="two">
       <div class="stack">

@@ -41,10 +41,10 @@ function Hours({ body: { hourly_avg_speed: hourly, rush_hour_patterns: patterns 
 function Rush({ body: { rush_hour_patterns: patterns, top_congested_roads: worst }, onChoose }) {
   const change = ({ slowdown }) => (slowdown === null ? "–" : slowdown < 0 ? t("roads.rush.faster", { share: percent(-slowdown) }) : t("roads.rush.slower", { share: percent(slowdown) }));
   return html`
-    ${patterns.length > 0 && html`<div class="sideways"><table><thead><tr><th scope="col">${t("roads.rush.hour")}</th><th scope="col" class="number">km/h</th><th scope="col" class="number">${t("roads.rush.outside")}</th><th scope="col">${t("roads.rush.change")}</th><th scope="col" class="number">${t("roads.rush.slowest")}</th></tr></thead>
+    ${patterns.length > 0 && html`<div class="sideways" role="region" tabindex="0" aria-label=${t("roads.rush.hour")}><table><thead><tr><th scope="col">${t("roads.rush.hour")}</th><th scope="col" class="number">km/h</th><th scope="col" class="number">${t("roads.rush.outside")}</th><th scope="col">${t("roads.rush.change")}</th><th scope="col" class="number">${t("roads.rush.slowest")}</th></tr></thead>
       <tbody>${patterns.map((pattern) => html`<tr><th scope="row">${pattern.name}, ${pattern.from_hour}–${pattern.to_hour} h</th><td class="number">${kmh(pattern.avg_speed)}</td><td class="number">${kmh(pattern.avg_speed_outside)}</td><td>${change(pattern)}</td><td class="number">${pattern.slowest_hour === null ? "–" : `${pattern.slowest_hour} h`}</td></tr>`)}</tbody></table></div>`}
     <h3>${t("roads.worst.mean")}</h3>
-    <div class="sideways"><table><thead><tr><th scope="col">${t("roads.road")}</th><th scope="col" class="number">${t("roads.jam")}</th><th scope="col" class="number">km/h</th><th scope="col" class="number">${t("roads.heavy")}</th></tr></thead>
+    <div class="sideways" role="region" tabindex="0" aria-label=${t("roads.worst.mean")}><table><thead><tr><th scope="col">${t("roads.road")}</th><th scope="col" class="number">${t("roads.jam")}</th><th scope="col" class="number">km/h</th><th scope="col" class="number">${t("roads.heavy")}</th></tr></thead>
       <tbody>${worst.map((road) => html`<tr key=${road.road_id}><th scope="row"><button type="button" class="link" onClick=${() => onChoose(road.road_id)}>${road.road_name}</button></th><td class="number">${number(road.avg_jam_factor, 1)}</td><td class="number">${kmh(road.avg_speed)}</td><td class="number">${percent(road.high_share)}</td></tr>`)}</tbody></table></div>`;
 }
 

@@ -1,7 +1,8 @@
 // The roads that flow worst, now or ahead.
 
 import { html } from "../vendor/preact.mjs";
-import { roads } from "../live/roads.js";
+import { roads, told } from "../live/roads.js";
+import { Waiting } from "../components/panel.js";
 import { kmh } from "../components/numbers.js";
 import { Flow } from "../components/words.js";
 import { t } from "../texts/index.js";
@@ -15,6 +16,8 @@ export function worst(horizon, count) {
 
 export function WorstRoads({ horizon, count, chosen, onChoose }) {
   const found = worst(horizon, count);
+  const answer = horizon ? told.value.forecasts : told.value.speeds;
+  if (!found.length && !answer?.body) return answer?.problem ? html`<p class="empty">${t("shell.problem", { why: answer.problem.message })}</p>` : html`<${Waiting} />`;
   if (!found.length) return html`<p class="empty">${t("roads.no.speeds")}</p>`;
   return html`<ol class="plain picks">${found.map((road) => html`<li key=${road.id}>
     <button type="button" class="pick" aria-pressed=${chosen === road.id} onClick=${() => onChoose(road.id)}>
