@@ -165,6 +165,10 @@ verify-dirty: setup-dev ## Shuffled, repeated, malformed and late input: rows, d
 verify-hostile: setup-dev ## Everything hostile at once while workers are killed: rows, letters, alerts, /health, memory (SEED=n)
 	$(BIN)/python -m tests.verification.hostile $(SEED_OPTION) $(ARGS)
 
+.PHONY: verify-load
+verify-load: setup-dev ## One hostile client beside 50 honest ones: their p99, /health, administration, memory
+	$(BIN)/python -m tests.verification.load $(ARGS)
+
 .PHONY: verify-alerts
 verify-alerts: setup-dev ## Waves of congestion, flapping and silence while workers are killed: every alert (SEED=n)
 	$(BIN)/python -m tests.verification.alerts $(SEED_OPTION) $(ARGS)

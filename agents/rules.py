@@ -29,7 +29,17 @@ from trafficapp.engine.telemetry import Telemetry
 from trafficapp.engine.transactions import Outgoing, TransactionalSink
 from trafficapp.feeds.clock import ClockState, SilenceClock, Tick, decode_tick, encode_tick
 from trafficapp.feeds.declaration import rules_of
-from trafficapp.feeds.rules import TICK_SECONDS, CountingRules, PartitionRules, ReadRules, Rules, RunRules, Told, When
+from trafficapp.feeds.rules import (
+    TICK_SECONDS,
+    CountingRules,
+    LackingRules,
+    PartitionRules,
+    ReadRules,
+    Rules,
+    RunRules,
+    Told,
+    When,
+)
 from trafficapp.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -164,6 +174,8 @@ class RulesSink(TransactionalSink):
             for reason, count in one.rules.take_counts().items():
                 counted.labels(self._declared.name, reason).inc(count)
         one.taken = one.unreadable = 0
+        if isinstance(one.rules, LackingRules):
+            self._telemetry.rules_lacking.labels(self._declared.name).set(one.rules.lacking is not None)
 
 
 def _is_tick(record: ConsumerRecord) -> bool:

@@ -108,7 +108,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         settings, telemetry, context.redis, context.is_ready, lambda: sum(clients.count for clients in socket_clients)
     )
     health = HealthCheck(
-        {"kafka": context.kafka_up, "postgres": context.database.is_up, "redis": _redis_up(context.redis)}, telemetry
+        {"kafka": context.kafka_up, "postgres": context.reserved.is_up, "redis": _redis_up(context.redis)}, telemetry
     )
 
     async def exposition(request: web.Request) -> web.Response:

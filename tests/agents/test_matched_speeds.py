@@ -22,7 +22,7 @@ from tests.agents.test_alerts import worker
 from tests.feeds.rules_place import RulesPlace, rules_place
 from tests.matching.drives import drive, way_from
 from trafficapp.engine.kafka import partitions_of
-from trafficapp.fleet.feeds import CARS, FLEET, MATCHED_SPEEDS, POSITIONS, TRACKERS
+from trafficapp.fleet.feeds import CARS, FLEET, MATCHED_ROADS, POSITIONS, TRACKERS
 from trafficapp.matching.roads import MatchingRoads
 from trafficapp.movement.feeds import QUALITY
 from trafficapp.roads.feeds import NOTIFIED, PREDICTED, ROAD_SPEEDS, ROADS
@@ -66,7 +66,7 @@ async def test_cars_make_a_road_as_fast_as_they_drive(
     async with rules_place([CARS, TRACKERS], FLEET, outputs, kafka_bootstrap, fleet={"matching": True}) as place:
         settings = place.settings
         await send(place)
-        speeds = RulesSink(MATCHED_SPEEDS, [FLEET.name], settings, place.telemetry)
+        speeds = RulesSink(MATCHED_ROADS, [FLEET.name], settings, place.telemetry)
         place._next[speeds.topic] = await speeds.load(await partitions_of(settings, speeds.topic))
         now_us = time.time_ns() // 1000
         await place.settle(now_us)
@@ -81,7 +81,7 @@ async def test_cars_make_a_road_as_fast_as_they_drive(
         monkeypatch.setattr(speeds._owned[0].producer, "commit_transaction", end)
         with pytest.raises(SystemExit):
             await place._pump(speeds)
-        follower = RulesSink(MATCHED_SPEEDS, [FLEET.name], settings, place.telemetry)
+        follower = RulesSink(MATCHED_ROADS, [FLEET.name], settings, place.telemetry)
         place._next[follower.topic] = await follower.load(await partitions_of(settings, follower.topic))
         await place._pump(follower)
 

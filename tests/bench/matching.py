@@ -26,9 +26,11 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from models.fleet.travels import Travel
+from models.fleet.travels import Travel, WrongWay
+from models.roads.notifications import RoadNotification
 from trafficapp.fleet.road_speeds import Minute, speed_of
 from trafficapp.fleet.travels import Driving, TravelRule
+from trafficapp.fleet.wrong_ways import WrongWays
 from trafficapp.matching.candidates import candidates_of
 from trafficapp.matching.fixes import Fixes, SettledFixes
 from trafficapp.matching.matcher import Matcher
@@ -80,12 +82,20 @@ class Probes(NamedTuple):
         )
 
 
+class Against(NamedTuple):
+    """A vehicle drives against an edge."""
+
+    vehicle: str
+    time_us: int
+    edge: int
+
+
 class Found(NamedTuple):
-    """What came of matching: settled fixes, edges as they seemed at once, wrong ways (vehicle, time), CPU seconds."""
+    """What came of matching: settled fixes, edges as they seemed at once, wrong ways, CPU seconds."""
 
     settled: list[SettledFixes]
     now: np.ndarray
-    wrong: list[tuple[str, int]]
+    wrong: list[Against]
     cpu_seconds: float
 
 
@@ -116,14 +126,14 @@ def match(roads: MatchingRoads, runs: Sequence[Fixes]) -> Found:
     """Put runs onto the graph one after the other, and settle what is silent as the clock goes on."""
     matcher, traces = Matcher(roads, _RULE), Traces(roads.graph.version)
     settled: list[SettledFixes] = []
-    now, wrong = [], []
+    now, wrong = [], list[Against]()
     began = time.process_time()
     for run in runs:
         clock_us = int(run.time_us[-1])
         advanced = matcher.advance(traces, run, clock_us)
         settled += [advanced.settled, matcher.settle(traces, clock_us)]
         now.append(advanced.now.edge)
-        wrong += [(run.vehicles[fix], int(run.time_us[fix])) for fix, _, _ in advanced.wrong_ways]
+        wrong += [Against(run.vehicles[fix], int(run.time_us[fix]), edge) for fix, edge, _ in advanced.wrong_ways]
     settled.append(matcher.settle(traces, clock_us + _RULE.delay_us))
     return Found(settled, np.concatenate(now), wrong, time.process_time() - began)
 
@@ -229,6 +239,35 @@ def road_speed_lines(roads: MatchingRoads, setting: Setting) -> Iterator[str]:
     )
     yield f"speeds of an edge and minute, {setting.name}: {len(travels):,} travels; mean and mean absolute error by "
     yield f"vehicles, km/h: {told}"
+    within, between = variances(travels)
+    yield f"variances, km²/h²: of vehicles on an edge in a minute {within:.1f}, of an edge about its mean {between:.1f}"
+
+
+def variances(travels: Sequence[Travel]) -> tuple[float, float]:
+    """How much vehicles differ that drive an edge in the same minute, and minutes of an edge from all of its.
+
+    By analysis of variance of minutes with two vehicles or more, of edges with three such minutes or more.
+    """
+    sums = defaultdict[tuple[str, int, str], list[float]](lambda: [0.0, 0.0])
+    for travel in travels:
+        its = sums[travel.edge, travel.time_us // _MINUTE_US, travel.vehicle]
+        its[0] += travel.metres
+        its[1] += travel.seconds
+    speeds = defaultdict[str, dict[int, list[float]]](lambda: defaultdict(list))
+    for (edge, minute, _), (metres, seconds) in sums.items():
+        speeds[edge][minute].append(metres / seconds * 3.6)
+    edges = [[np.array(some) for some in minutes.values() if len(some) > 1] for minutes in speeds.values()]
+    groups = [group for edge_groups in edges for group in edge_groups]
+    squares = sum(float(((group - group.mean()) ** 2).sum()) for group in groups)
+    within = squares / sum(len(group) - 1 for group in groups)
+    apart = weight = 0.0
+    for edge_groups in edges:
+        if len(edge_groups) > 2:
+            sizes, mean = np.array([len(group) for group in edge_groups]), float(np.concatenate(edge_groups).mean())
+            apart += sum(len(group) * (float(group.mean()) - mean) ** 2 for group in edge_groups)
+            apart -= (len(edge_groups) - 1) * within
+            weight += float(sizes.sum() - (sizes**2).sum() / sizes.sum())
+    return within, apart / weight
 
 
 def backwards(probes: Probes) -> Probes:
@@ -240,8 +279,17 @@ def backwards(probes: Probes) -> Probes:
     return Probes(turned, probes.edge).some(order)
 
 
-def wrong_drives(roads: MatchingRoads, probes: Probes) -> Iterator[tuple[str, int, int]]:
-    """Vehicle, begin and end wherever at least four fixes in a row drive against an edge without another beside it."""
+class WrongDrive(NamedTuple):
+    """At least four fixes in a row that drive against an edge without another beside it."""
+
+    vehicle: str
+    begin_us: int
+    end_us: int
+    edge: int
+
+
+def wrong_drives(roads: MatchingRoads, probes: Probes) -> Iterator[WrongDrive]:
+    """All of them."""
     fixes = probes.fixes
     east, north = roads.flat.metres(fixes.lat, fixes.lon).T
     found = candidates_of(roads, _RULE, east, north, fixes.heading, fixes.speed_kmh)
@@ -249,13 +297,17 @@ def wrong_drives(roads: MatchingRoads, probes: Probes) -> Iterator[tuple[str, in
     along, own = np.full((2, len(east)), np.inf)
     np.minimum.at(along, found.fix, np.where(apart <= 75, found.distance_m, np.inf))
     np.minimum.at(own, found.fix, np.where(apart >= 150, found.distance_m, np.inf))
+    edges = np.full(len(east), -1)
+    nearest = (apart >= 150) & (found.distance_m == own[found.fix])
+    edges[found.fix[nearest]] = found.edge[nearest]
     wrong = (probes.edge >= 0) & (along > 30) & (own <= 10) & (fixes.speed_kmh >= 10)
     vehicles = np.array(fixes.vehicles)
     for vehicle in np.unique(vehicles).tolist():
         its = np.flatnonzero(vehicles == vehicle)
         for part in np.split(its, np.flatnonzero(np.diff(wrong[its].astype(int))) + 1):
             if len(part) >= 4 and wrong[part[0]]:
-                yield vehicle, int(fixes.time_us[part[0]]), int(fixes.time_us[part[-1]])
+                begin_us, end_us = int(fixes.time_us[part[0]]), int(fixes.time_us[part[-1]])
+                yield WrongDrive(vehicle, begin_us, end_us, int(edges[part[1]]))
 
 
 class Setting(NamedTuple):
@@ -310,36 +362,71 @@ def row_of(roads: MatchingRoads, peer: Fastmm | None, setting: Setting, repeats:
     ]
 
 
+def told_by_rules(wrong: Sequence[Against]) -> list[Against]:
+    """Those whom rules tell: not where more different vehicles drive against an edge than one can believe."""
+    rules = WrongWays(FleetSettings().wrong_way_vehicles, {})
+    nothing = RoadNotification(
+        event_id="",
+        timestamp="",
+        alert_type="wrong_way",
+        road_id="",
+        road_name="",
+        severity="CRITICAL",
+        message="",
+        affected_routes=[],
+    )
+    return [one for one in wrong if list(rules.take(WrongWay(str(one.edge), one.vehicle, one.time_us, nothing)))]
+
+
 def wrong_way_lines(roads: MatchingRoads, probes: Probes) -> Iterator[str]:
-    """How many of those who drive the wrong way are told, and how many of those who do not."""
+    """How many of those who drive the wrong way are told, and how many of those who do not.
+
+    With the rules that doubt the graph, each vehicle drives backwards alone among all others: vehicles are matched each
+    by itself, so what is told of one is the same whatever the others do.
+    """
     turned = backwards(probes)
     truth = list(wrong_drives(roads, turned))
+    keys = zip(probes.fixes.vehicles, probes.fixes.time_us.tolist(), strict=True)
+    edges = dict(zip(keys, probes.edge.tolist(), strict=True))
     for name, speed, heading in (
         ("heading and speed", False, False),
         ("heading", True, False),
         ("places only", True, True),
     ):
-        told: dict[str, list[int]] = {}
-        for vehicle, at in match(roads, by_moments(turned.without(speed=speed, heading=heading))).wrong:
-            told.setdefault(vehicle, []).append(at)
-        hits = sum(
-            any(begin - _BEFORE_US <= at <= end + _RULE.delay_us for at in told.get(vehicle, []))
-            for vehicle, begin, end in truth
-        )
-        right_way = match(roads, by_moments(probes.without(speed=speed, heading=heading))).wrong
-        edges = {
-            key: edge
-            for key, edge in zip(
-                zip(probes.fixes.vehicles, probes.fixes.time_us.tolist(), strict=True),
-                probes.edge.tolist(),
-                strict=True,
-            )
-        }
-        known = sum(edges[key] >= 0 for key in right_way)
+        wrong = match(roads, by_moments(turned.without(speed=speed, heading=heading))).wrong
+        right = match(roads, by_moments(probes.without(speed=speed, heading=heading))).wrong
+        known = sum(edges[one.vehicle, one.time_us] >= 0 for one in right)
         yield (
-            f"wrong way, {name}: {hits / len(truth):.2f} of {len(truth)} drives told; where all drive right {known} on "
-            f"edges that the graph has, {len(right_way) - known} on others"
+            f"wrong way, {name}: {_hits(truth, wrong) / len(truth):.2f} of {len(truth)} drives told; where all drive "
+            f"right {known} on edges that the graph has, {len(right) - known} on others"
         )
+        hits = [0, 0]
+        lacking = {one.edge for one in right}
+        sound = [one for one in truth if one.edge not in lacking]
+        for vehicle in {one.vehicle for one in truth}:
+            among = [one for one in right if one.vehicle != vehicle] + [one for one in wrong if one.vehicle == vehicle]
+            told = told_by_rules(sorted(among, key=lambda one: one.time_us))
+            for place, drives in enumerate((truth, sound)):
+                hits[place] += _hits([one for one in drives if one.vehicle == vehicle], told)
+        hour_us = 3_600_000_000
+        later = [one._replace(vehicle=f"{one.vehicle} later", time_us=one.time_us + hour_us) for one in right]
+        first, both = (len(told_by_rules(some)) for some in (right, right + later))
+        yield (
+            f"  with the rules, each alone among all others: {hits[0] / len(truth):.2f}; where all drive right "
+            f"{first} in the first hour, {both - first} in the second. On edges of which the graph lacks nothing "
+            f"{_hits(sound, wrong) / len(sound):.2f} of {len(sound)} without the rules, {hits[1] / len(sound):.2f} with"
+        )
+
+
+def _hits(truth: Sequence[WrongDrive], wrong: Sequence[Against]) -> int:
+    """How many of the wrong drives were told."""
+    told: dict[str, list[int]] = {}
+    for one in wrong:
+        told.setdefault(one.vehicle, []).append(one.time_us)
+    return sum(
+        any(one.begin_us - _BEFORE_US <= at <= one.end_us + _RULE.delay_us for at in told.get(one.vehicle, []))
+        for one in truth
+    )
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from trafficapp.incidents.feeds import CITIZENS, DESK, EMERGENCY_DESK, INCIDENT_
 from trafficapp.riders.feeds import TAPS, WINDOWS
 from trafficapp.roads.feeds import ROAD_SPEEDS, ROADS
 from trafficapp.still_cameras.feeds import STILL_CAMERA_MESSAGES, STILL_CAMERAS
+from trafficapp.timetables.live.agency_feeds import ALERTS_OF_AGENCIES, TRIPS_OF_AGENCIES
 from trafficapp.transit.feeds import LIVE_VEHICLES, ROUTES, VEHICLE_LOCATIONS, VEHICLE_ROUTES
 from trafficapp.weather.feeds import CURRENT_WEATHER, WEATHER_READINGS
 
@@ -157,6 +158,16 @@ def _route(key: str, _: datetime) -> Fields:
     return told | {"expected_travel_time_minutes": 25}
 
 
+def _agency_alert(key: str, at: datetime) -> Fields:
+    told = {"alert_id": key, "source": "agency.example", "header": "Lavori", "effect": "DETOUR"}
+    return told | {"informed": [{"route_id": "R1", "route_type": 3}], "timestamp": _utc(at)}
+
+
+def _agency_trip(key: str, at: datetime) -> Fields:
+    told = {"run_id": key, "source": "agency.example", "trip_id": "line-7", "relationship": "CANCELED"}
+    return told | {"stops": [{"stop_id": "L2", "is_skipped": True}], "timestamp": _utc(at)}
+
+
 def _tap(key: str, at: datetime) -> Fields:
     told = {"event_id": str(uuid.uuid4()), "rider_id": "r", "station_id": key}
     return told | {"timestamp": _naive(at, "Africa/Nairobi")}
@@ -250,6 +261,24 @@ OUTER: Final = (
         rows="",
         time=None,
         says={"is_closed": False, "expected_travel_time_minutes": 25},
+    ),
+    Outer(
+        feed=ALERTS_OF_AGENCIES,
+        make=_agency_alert,
+        place=_no_place,
+        shown=ALERTS_OF_AGENCIES,
+        rows="",
+        says={"header": "Lavori", "cause": "UNKNOWN_CAUSE", "informed": [{"route_id": "R1", "route_type": 3}]},
+        ahead=_NOW,
+    ),
+    Outer(
+        feed=TRIPS_OF_AGENCIES,
+        make=_agency_trip,
+        place=_no_place,
+        shown=TRIPS_OF_AGENCIES,
+        rows="",
+        says={"trip_id": "line-7", "relationship": "CANCELED", "start_date": None},
+        ahead=_NOW,
     ),
     Outer(
         feed=TAPS,

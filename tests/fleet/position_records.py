@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from models.fleet.fixes import Fix
 from models.records import PlainRecord
 from trafficapp.feeds.rules import When
-from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, FleetRules, PartitionFleet
+from trafficapp.fleet.fleet_rules import FleetRules
+from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, PartitionFleet
 from trafficapp.settings import FleetSettings, MovementSettings
 
 _offsets = itertools.count()

@@ -10,18 +10,21 @@ import pytest
 
 from models.fleet.fixes import Fix
 from models.fleet.positions import VehiclePosition
-from models.roads.notifications import RoadNotification
+from models.fleet.travels import Travel, WrongWay
 from tests.matching.drives import SECOND, Drive, drive, together, way_from
 from trafficapp.feeds.rules import Told, When
+from trafficapp.fleet.fleet_rules import FleetRules
 from trafficapp.fleet.matching import FleetRoads
-from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, FleetRules, PartitionFleet
+from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, PartitionFleet
 from trafficapp.matching.roads import MatchingRoads
 from trafficapp.matching.rule import MatchingRule
 from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import FleetSettings, MovementSettings, RoadSettings
-from trafficapp.topics import NOTIFICATIONS
 
-RULES = FleetRules(FleetSettings(), MovementSettings(), roads=FleetRoads(RoadSettings()))
+ON_ROADS = "on-roads"
+RULES = FleetRules(
+    FleetSettings(), MovementSettings(), roads=FleetRoads(city_graph(RoadSettings())), roads_topic=ON_ROADS
+)
 GRAPH = city_graph(RoadSettings())
 
 
@@ -101,20 +104,37 @@ def test_how_runs_are_cut_and_where_the_process_ends_changes_nothing(traffic: Dr
     fixes = fixes_of(traffic)
 
     def all_told(size: int, ends_often: bool) -> list[bytes]:
-        return sorted(one.value or b"" for one in told_of(fixes, size, ends_often))
+        told = told_of(fixes, size, ends_often)
+        against = [msgspec.json.encode(one) for one in wrong_ways(told)]
+        return sorted([one.value or b"" for one in told if one.topic == VEHICLE_POSITIONS] + against)
 
     whole = all_told(len(fixes), False)
     assert all_told(7, True) == all_told(50, False) == all_told(1, False) == whole
 
 
+def wrong_ways(told: Iterable[Told]) -> list[WrongWay]:
+    decode = msgspec.json.Decoder(Travel | WrongWay).decode
+    found = [decode(one.value or b"") for one in told if one.topic == ON_ROADS]
+    return [one for one in found if isinstance(one, WrongWay)]
+
+
 def test_who_drives_the_wrong_way_is_told_once(traffic: Drive) -> None:
-    told = [
-        msgspec.json.decode(one.value, type=RoadNotification)
-        for one in told_of(fixes_of(traffic), 30, True)
-        if one.topic == NOTIFICATIONS and one.value
+    (told,) = wrong_ways(told_of(fixes_of(traffic), 30, True))
+    assert (told.vehicle, told.edge) == ("wrong", "a153")
+    note = told.notification
+    assert (note.alert_type, note.road_id, note.severity) == ("wrong_way", "a153", "CRITICAL")
+    assert note.message.startswith(f"{note.road_name}: a vehicle drives against the direction of the road")
+    assert "wrong" not in note.message
+
+
+@pytest.mark.parametrize("vehicle_type", ["bus", "Taxi", "ambulance", "bicycle", "private"])
+def test_those_whom_roads_let_through_against_all_others_are_not_told(traffic: Drive, vehicle_type: str) -> None:
+    fixes = [
+        msgspec.structs.replace(fix, feed="gps_data", vehicle_type=vehicle_type)
+        for fix in fixes_of(traffic)
+        if fix.device_id == "wrong"
     ]
-    assert [(one.alert_type, one.road_id, one.severity) for one in told] == [("wrong_way", "a153", "CRITICAL")]
-    assert told[0].message.startswith(f"{told[0].road_name}: a vehicle drives against the direction of the road")
+    assert len(wrong_ways(told_of(fixes, 30))) == (vehicle_type == "private")
 
 
 def test_another_feed_of_the_same_time_is_on_the_same_road_and_a_late_fix_on_none(traffic: Drive) -> None:

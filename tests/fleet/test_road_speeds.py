@@ -17,10 +17,11 @@ from models.roads.messages import MatchedVehicles, RoadMessage, decode_road_mess
 from models.timestamps import epoch_us
 from tests.matching.drives import NOON_US, SECOND, drive, together, way_from
 from trafficapp.feeds.rules import Told, When
+from trafficapp.fleet.fleet_rules import FleetRules
 from trafficapp.fleet.matching import FleetRoads
 from trafficapp.fleet.road_speeds import CityRoadSpeeds
 from trafficapp.fleet.travels import Driving, TravelRule
-from trafficapp.fleet.vehicles import FleetRules, PartitionFleet
+from trafficapp.fleet.vehicles import PartitionFleet
 from trafficapp.matching.stretches import Stretch
 from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import FleetSettings, MovementSettings, RoadSettings
@@ -29,8 +30,8 @@ from trafficapp.topics import ROADS_RAW
 TRAVELS = "travels"
 MINUTE = 60 * SECOND
 GRAPH = city_graph(RoadSettings())
-ROADS = FleetRoads(RoadSettings())
-RULES = FleetRules(FleetSettings(), MovementSettings(), roads=ROADS, travels_topic=TRAVELS)
+ROADS = FleetRoads(city_graph(RoadSettings()))
+RULES = FleetRules(FleetSettings(), MovementSettings(), roads=ROADS, roads_topic=TRAVELS)
 RULE = TravelRule.of(FleetSettings())
 FREE_FLOW = {"one": 50.0, "two": 70.0}
 
@@ -172,7 +173,7 @@ class City:
 
     def take(self, *travels: Travel, clock_us: int) -> None:
         for travel in travels:
-            assert not list(self.rules.apply(travel, When(clock_us, clock_us)))
+            self.rules.take(travel, When(clock_us, clock_us))
         self._end()
 
     def tick(self, clock_us: int) -> None:

@@ -18,7 +18,8 @@ from models.fleet.positions import VehiclePosition
 from models.timestamps import epoch_us
 from tests.fleet import oracle
 from trafficapp.feeds.rules import Told, When
-from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, FleetRules, PartitionFleet
+from trafficapp.fleet.fleet_rules import FleetRules
+from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, PartitionFleet
 from trafficapp.movement.plausibility import QUALITY_ALERTS
 from trafficapp.settings import FleetSettings, MovementSettings
 

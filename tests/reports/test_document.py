@@ -16,7 +16,7 @@ from models.cameras.analytics import (
 )
 from trafficapp.reports.axes import nice_top
 from trafficapp.reports.document import NO_ALERTS, NO_WINDOWS, pdf
-from trafficapp.reports.rendering import ReportFailed, Reports
+from trafficapp.reports.rendering import ReportFailed, render
 from trafficapp.reports.report import Report
 
 START = datetime(2026, 10, 24, 22, tzinfo=UTC)
@@ -101,10 +101,9 @@ def test_a_name_of_any_length_can_be_printed() -> None:
 
 
 async def test_it_is_made_in_a_process_of_its_own() -> None:
-    reports = Reports()
-    assert "Traffic report" in text_of(await reports.render(report()))
+    assert "Traffic report" in text_of(await render(report()))
     with pytest.raises(ReportFailed, match="cannot be printed"):
-        await reports.render(report(tz="Europe/Atlantis"))
+        await render(report(tz="Europe/Atlantis"))
 
 
 @pytest.mark.parametrize(("value", "top", "step"), [(0, 1, 0.25), (59, 60, 20), (0.31, 0.4, 0.1), (1234, 1500, 500)])

@@ -9,11 +9,12 @@ from typing import Any
 
 import msgspec
 
-from models.timetables.runs import Fix
+from models.timetables.runs import Fix, RunName
 from tests.timetables import synthetic
 from tests.timetables.rig import day_s, fixes_of, standing, timetable_of
 from trafficapp.feeds.rules import Told, When
 from trafficapp.settings.transit import TransitSettings
+from trafficapp.timetables.headways import Headways
 from trafficapp.timetables.live.partition import TimetablesPartition, Topics
 from trafficapp.timetables.live.source import TimetableSource
 from trafficapp.timetables.storage import save
@@ -169,3 +170,35 @@ def test_another_timetable_is_taken_up_without_a_restart_and_knows_what_was_lear
         rig.take(fix)
     # line-5 leaves at 8:25 there
     assert next(one for one in rig.of(RUNS))["start_time"] == "08:25:00"
+
+
+def test_what_is_told_late_of_a_backlog_is_no_headway() -> None:
+    headways = Headways()
+    runs = [RunName(f"t{number}", "20260115", 0) for number in range(5)]
+
+    def came(number: int, at_s: float) -> tuple[float, RunName] | None:
+        found = headways.came(runs[number], "R", 0, "S", at_s, 600)
+        return None if found is None else (found.headway_s, found.previous)
+
+    assert came(0, 1000) is None
+    assert came(1, 1700) == (700, runs[0])
+    # the one between them; nobody knows after whom it came
+    assert came(2, 1300) is None
+    assert came(3, 2200) == (500, runs[1])
+    # of two that came at once the later one may be told first
+    assert came(4, 2180) == (20, runs[3])
+
+
+def test_a_trip_whose_name_no_table_holds_is_told_to_nobody(tmp_path: Path) -> None:
+    tables = synthetic.tables()
+    longest = "x" * 3000
+    for name in ("trips", "stop_times"):
+        tables[name] = [
+            dict(row) | ({"trip_id": longest} if row["trip_id"] == "line-1" else {}) for row in tables[name]
+        ]
+    timetable = timetable_of(synthetic.write(tmp_path / "feed.zip", tables))
+    save(timetable, tmp_path)
+    rig = Rig(tmp_path)
+    rig.run(list(fixes_of(timetable, "line-0", "v0")) + list(fixes_of(timetable, "line-2", "v2")), day_s() + 8.8 * 3600)
+    assert {one["trip_id"] for one in rig.of(OUTCOMES)} == {"line-0"}
+    assert "missed_run" not in {one["alert_type"] for one in rig.of(ALERTS)}

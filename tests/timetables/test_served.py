@@ -180,7 +180,7 @@ async def test_vehicles_on_their_trips_are_seen_by_riders_offices_and_other_syst
 ) -> None:
     first, second = list(line.told("first", 0)), list(line.told("second", -130))
     messages = sorted([*first, *second], key=lambda one: (one["timestamp"], one["vehicle_id"]))
-    odd = {"trip_id": {"a": 1}, "start_date": 7, "start_time": "soon"}
+    odd: dict[str, Any] = {"trip_id": {"a": 1}, "start_date": 7, "start_time": "soon"}
     unknown = [
         first[-1] | {"vehicle_id": f"{line.run}-v-{n}"} | other for n, other in enumerate([odd, {"trip_id": 17}])
     ]

@@ -6,17 +6,20 @@ import random
 from collections import Counter
 from typing import Any
 
+import msgspec
 import pytest
 
+from models.fleet.fixes import Fix
 from models.transit.inner import Position, RouteOf
 from models.transit.vehicles import OccupancyStatus
 from tests.transit import lines
 from tests.transit.oracle import S, Said, Tick
-from tests.transit.rig import ROUTES, VEHICLES, Rig
+from tests.transit.rig import ROUTES, VEHICLES, Rig, position
 from trafficapp.feeds.rules import When
+from trafficapp.settings.movement import MovementSettings
 from trafficapp.settings.transit import TransitSettings, VehicleRoom
 from trafficapp.transit.occupancy import occupancy
-from trafficapp.transit.partition import LIVE_VEHICLE_TABLE
+from trafficapp.transit.partition import LIVE_VEHICLE_TABLE, TransitPartition
 
 NOW = 1_780_000_000
 STATION, HALL = lines.places([(0, 0), (2000, 0)])
@@ -322,3 +325,22 @@ def test_the_type_of_a_vehicle_is_read_in_any_case() -> None:
 def test_settings_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"delay_seconds|IANA|seats|standing"):
         TransitSettings(**wrong)
+
+
+def test_road_vehicles_in_service_that_can_have_got_there_are_put_onto_the_roads() -> None:
+    rules = TransitPartition(TransitSettings(), MovementSettings(), VEHICLES, ROUTES, {}, "fixes")
+
+    def matched(one: Said) -> list[Fix]:
+        told = rules.apply(position(one), When(one.clock_us, one.clock_us))
+        return [msgspec.json.decode(this.value or b"", type=Fix) for this in told if this.topic == "fixes"]
+
+    (fix,) = matched(said(5))
+    assert (fix.device_id, fix.time_us) == ("7", (NOW + 5) * S)
+    assert ((fix.latitude, fix.longitude), fix.vehicle_type, fix.is_transit) == (STATION, "bus", True)
+    assert (fix.speed_kmh, fix.heading) == (None, None)
+    # neither what is told again, nor what stands broken down, jumps, or drives elsewhere
+    assert not matched(said(5))
+    assert not matched(said(10, status="broken_down"))
+    assert not matched(said(15, lines.places([(900_000, 0)])[0]))
+    assert not matched(said(20, vehicle="8", type="Train"))
+    assert len(matched(said(25, vehicle="9"))) == 1

@@ -7,6 +7,7 @@ from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 HOUR = timedelta(hours=1)
+_LOOKS = 8
 
 #: Sums of one of these lengths, beginning at multiples of it, never straddle a local hour, whatever the zone.
 _SLOT_MINUTES = (60, 30, 15, 1)
@@ -49,6 +50,12 @@ def slot_minutes(zone: tzinfo, start: datetime, end: datetime) -> int:
             found += 1
         hour += HOUR
     return _SLOT_MINUTES[found]
+
+
+def is_between_hours(zone: tzinfo, start: datetime, end: datetime) -> bool:
+    """Whether a zone's hours lie between those of UTC in ``[start, end)``, as a few looks tell: for an estimate."""
+    looks = [start + (end - start) * part / _LOOKS for part in range(_LOOKS)]
+    return any((zone.utcoffset(look.astimezone(zone)) or timedelta()) % HOUR for look in looks)
 
 
 def local_hour_start(zone: tzinfo, time: datetime) -> datetime:

@@ -36,6 +36,7 @@ class Telemetry:
         events_processed: detections and observations of roads that took effect.
         events_dropped: detections and observations of roads that were refused or repeated, by reason.
         feed_messages: messages of declared feeds, by feed and by ``accepted`` or the reason why they were refused.
+        rules_lacking: 1 while rules do less than they are asked for, as the log says: they lack the road graph.
         window_flushes: windows made final, camera-wide and lanes.
         kafka_consumer_lag: records not yet read, by topic and partition.
         records_lost: records that were deleted before they were read, by topic.
@@ -78,6 +79,12 @@ class Telemetry:
         )
         self.feed_messages = Counter(
             "b2_feed_messages", "Messages of declared feeds", ["feed", "outcome"], registry=registry
+        )
+        self.rules_lacking = Gauge(
+            "b2_rules_lacking",
+            "1 while rules do less than asked for",
+            ["rules"],
+            registry=registry,
         )
         self.window_flushes = Counter("b2_window_flushes", "Windows made final", registry=registry)
         self.kafka_consumer_lag = Gauge(

@@ -93,6 +93,16 @@ class CountingRules(PartitionRules[_Inner], Protocol[_Inner]):
         ...
 
 
+@runtime_checkable
+class LackingRules(PartitionRules[_Inner], Protocol[_Inner]):
+    """Rules that can go on without something, and do less meanwhile."""
+
+    @property
+    def lacking(self) -> str | None:
+        """What they lack; None for nothing."""
+        ...
+
+
 def _always(_: Settings) -> bool:
     return True
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 
@@ -11,64 +9,47 @@ from models.fleet.fences import FenceChange
 from models.fleet.fixes import Fix
 from models.fleet.messages import CarMessage, TrackerMessage, place_of
 from models.fleet.positions import SaidByFeed, VehiclePosition
-from models.fleet.travels import Travel
+from models.fleet.travels import Travel, WrongWay
 from trafficapp.feeds.declaration import Column, Current, Feed, History, Sends
 from trafficapp.feeds.rules import MakeRules, Rules
+from trafficapp.fleet.fleet_rules import FleetRules
 from trafficapp.fleet.intake import car_fixes, tracker_fixes
-from trafficapp.fleet.matching import FleetRoads
-from trafficapp.fleet.road_speeds import CityRoadSpeeds
-from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, FleetRules, PartitionFleet
-from trafficapp.roads.graph.road_graph import GraphError
-from trafficapp.roads.graph.shipped import city_graph
-from trafficapp.roads.limits import SpeedLimits
+from trafficapp.fleet.matched_roads import CityMatchedRoads
+from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, PartitionFleet
+from trafficapp.roads.graph.awaited import AwaitedGraph
 from trafficapp.settings import Settings
 from trafficapp.topics import CITY_PARTITIONS, GPS_DATA, VEHICLE_DATA
 
-logger = logging.getLogger(__name__)
+_UNMATCHED = "vehicles are not put onto the roads"
 
 _NOON = datetime(2026, 1, 14, 12, tzinfo=UTC)
 _PLACE = (44.4985, 11.3175)
 
 
 def _make(settings: Settings) -> MakeRules:
-    roads = FleetRoads(settings.roads) if settings.fleet.matching else None
-
-    travels_topic = MATCHED_SPEEDS.topic_in(settings) if settings.fleet.tells_road_speeds else None
+    fleet, roads_topic = settings.fleet, MATCHED_ROADS.topic_in(settings)
+    lost = [word for word, is_on in (("speeding is not told", fleet.speeding), (_UNMATCHED, fleet.matching)) if is_on]
+    awaited = AwaitedGraph(settings.roads, " and ".join(lost)) if lost else None
 
     @cache
     def rules() -> FleetRules:
-        limits = _limits(settings, roads) if settings.fleet.speeding else None
-        return FleetRules(settings.fleet, settings.movement, limits, roads, travels_topic)
+        return FleetRules(fleet, settings.movement, roads_topic=roads_topic, awaited=awaited)
 
     # the graph is read when a partition is made, in a thread
     return lambda _, rows: PartitionFleet(rules(), rows)
 
 
-def _limits(settings: Settings, roads: FleetRoads | None) -> SpeedLimits | None:
-    try:
-        # a graph that is there for matching is not read again
-        return SpeedLimits(city_graph(settings.roads) if roads is None else roads.graph)
-    except GraphError as error:
-        logger.warning("speeding is not told, as limits of roads are not known: %s", error)
-        return None
+def _make_roads(settings: Settings) -> MakeRules:
+    awaited = AwaitedGraph(settings.roads, "no speeds are made of what vehicles drive")
+    return lambda _, rows: CityMatchedRoads(settings.fleet, awaited, settings.roads.max_speed_kmh, rows)
 
 
-def _make_speeds(settings: Settings) -> MakeRules:
-    def make(_: int, rows: Mapping[bytes, bytes]) -> CityRoadSpeeds:
-        graph = city_graph(settings.roads)
-        free_flow_kmh = dict(zip(graph.edge_ids.tolist(), graph.free_flow_kmh.tolist(), strict=True))
-        fleet = settings.fleet
-        return CityRoadSpeeds(free_flow_kmh, fleet.road_speed_vehicles, settings.roads.max_speed_kmh, rows)
-
-    return make
-
-
-MATCHED_SPEEDS: Rules[Travel] = Rules(
-    name="matched-speeds",
-    summary="Speeds of roads from what matched vehicles drove, for the road-speed feed.",
+MATCHED_ROADS: Rules[Travel | WrongWay] = Rules(
+    name="matched-roads",
+    summary="Speeds of roads from what matched vehicles drive, for the road-speed feed; and who drives the wrong way.",
     key="edge",
-    shape=Travel,
-    make=_make_speeds,
+    shape=Travel | WrongWay,
+    make=_make_roads,
     partitions=CITY_PARTITIONS,
 )
 
@@ -78,7 +59,7 @@ FLEET: Rules[Fix | FenceChange] = Rules(
     key="device_id",
     shape=Fix | FenceChange,
     make=_make,
-    then=lambda settings: (MATCHED_SPEEDS,) if settings.fleet.tells_road_speeds else (),
+    then=lambda settings: (MATCHED_ROADS,) if settings.fleet.matching else (),
 )
 
 CARS = Feed(

@@ -12,34 +12,30 @@ from uuid import UUID, uuid5
 import numpy as np
 
 from models.fleet.fixes import Fix
-from models.fleet.travels import Travel
+from models.fleet.travels import Travel, WrongWay
 from models.roads.notifications import RoadNotification
 from models.timestamps import rfc3339
-from trafficapp.fleet.travels import Driving, TravelRule, is_bus, is_traffic
+from trafficapp.fleet.travels import Driving, TravelRule, is_bus, is_traffic, may_drive_against
 from trafficapp.matching.fixes import Fixes, SettledFixes
 from trafficapp.matching.matcher import Matcher
 from trafficapp.matching.roads import MatchingRoads
 from trafficapp.matching.rule import MatchingRule
 from trafficapp.matching.stretches import Stretches
 from trafficapp.matching.traces import Traces
-from trafficapp.roads.graph.shipped import city_graph
-from trafficapp.settings import RoadSettings
+from trafficapp.roads.graph.road_graph import RoadGraph
 
 _NAMESPACE = UUID("0d3f5f0a-6f0b-5c0e-8a55-0b5f0d8f2b11")
 
 
 class FleetRoads:
-    """The road graph of the city, made ready for matching by the first who asks. Asking from several threads is safe.
+    """A road graph, made ready for matching by the first who asks. Asking from several threads is safe.
 
     Args:
-        settings: of the roads.
-
-    Raises:
-        GraphError: there is no such graph; the message says what is wrong.
+        graph: the graph.
     """
 
-    def __init__(self, settings: RoadSettings) -> None:
-        self.graph, self._making = city_graph(settings), Lock()
+    def __init__(self, graph: RoadGraph) -> None:
+        self.graph, self._making = graph, Lock()
         self._rule = MatchingRule()
 
     @property
@@ -89,7 +85,7 @@ class Matched(NamedTuple):
     """
 
     places: list[OnRoad | None]
-    wrong_ways: list[RoadNotification]
+    wrong_ways: list[WrongWay]
     travels: list[Travel]
 
 
@@ -147,7 +143,11 @@ class PartitionMatching:
         )
         advanced = self._matcher.advance(self._traces, fixes, clock_us)
         places = self._places
-        wrong = [self._wrong_way(run[fix].fix, run[fix].record_us, edge) for fix, edge, _ in advanced.wrong_ways]
+        wrong = [
+            self._wrong_way(run[fix], edge)
+            for fix, edge, _ in advanced.wrong_ways
+            if not may_drive_against(run[fix].vehicle_type)
+        ]
         travels = self._driven(advanced.settled, run)
         for one in run:
             self._heard(one)
@@ -204,20 +204,22 @@ class PartitionMatching:
         driving.is_bus, driving.is_traffic = is_bus(vehicle_type), is_traffic(vehicle_type)
         return driving
 
-    def _wrong_way(self, fix: Fix, record_us: int, edge: int) -> RoadNotification:
-        road_id, name = self._places[edge].road_id, self._graph.road_name(edge)
-        return RoadNotification(
-            event_id=str(uuid5(_NAMESPACE, f"{fix.device_id}\n{fix.time_us}\n{self._places[edge].edge}")),
+    def _wrong_way(self, taken: _Taken, edge: int) -> WrongWay:
+        fix, record_us, _ = taken
+        place, name = self._places[edge], self._graph.road_name(edge)
+        notification = RoadNotification(
+            event_id=str(uuid5(_NAMESPACE, f"{fix.device_id}\n{fix.time_us}\n{place.edge}")),
             # devices have clocks of their own
             timestamp=rfc3339(record_us),
             alert_type="wrong_way",
-            road_id=road_id,
+            road_id=place.road_id,
             road_name=name,
             severity="CRITICAL",
             message=f"{name}: a vehicle drives against the direction of the road, near latitude {fix.latitude:.5f}, "
             f"longitude {fix.longitude:.5f}",
             affected_routes=[],
         )
+        return WrongWay(place.edge, fix.device_id, record_us, notification)
 
 
 def _number(told: float | None) -> float:

@@ -7,7 +7,7 @@ a speed of its own. So everything that was driven is in one speed, whenever it c
 
 How far a speed is believed follows from how many vehicles it is of (Bühlmann: Experience rating and credibility, 1967):
 n / (n + k), where k is how much vehicles on a road differ from each other, over how much the road differs from itself
-(variances). On Bologna's probes k is 1.7 for a minute, and 3.6 for five.
+(variances). On Bologna's probes k is 1.7 for a minute (`tests.bench.matching`).
 
 What free flow is on a road, signals included, is learnt: the 85th percentile of its speeds, as for the reference speeds
 of INRIX, by stochastic approximation (Robbins and Monro, 1951). It is never above what the graph has.
@@ -15,7 +15,7 @@ of INRIX, by stochastic approximation (Robbins and Monro, 1951). It is never abo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
@@ -137,7 +137,7 @@ _decode_row = msgspec.msgpack.Decoder(EdgeSpeeds).decode
 
 
 class CityRoadSpeeds:
-    """All edges of the city; see `trafficapp.feeds.rules.PartitionRules`.
+    """All edges of the city.
 
     Args:
         free_flow_kmh: of each edge of the graph, by name; others are of a graph before.
@@ -153,15 +153,15 @@ class CityRoadSpeeds:
         highest_kmh: float,
         rows: Mapping[bytes, bytes],
     ) -> None:
-        self._free_flow_kmh, self._least, self._highest_kmh = free_flow_kmh, least_vehicles, highest_kmh
+        self.free_flow_kmh, self._least, self._highest_kmh = free_flow_kmh, least_vehicles, highest_kmh
         self._edges = {key.decode(): _decode_row(row) for key, row in rows.items()}
         self._waiting = {name for name, edge in self._edges.items() if edge.minutes}
         self._changed: dict[str, None] = {}
 
-    def apply(self, travel: Travel, when: When) -> Iterable[Told]:
+    def take(self, travel: Travel, when: When) -> None:
         """Take in what a vehicle drove; nothing follows before its minute is over."""
-        if travel.edge not in self._free_flow_kmh:
-            return ()
+        if travel.edge not in self.free_flow_kmh:
+            return
         edge = self._edges.get(travel.edge)
         if edge is None:
             edge = self._edges[travel.edge] = EdgeSpeeds()
@@ -173,7 +173,6 @@ class CityRoadSpeeds:
         (minute.buses if travel.is_bus else minute.cars).add(travel)
         self._waiting.add(travel.edge)
         self._changed[travel.edge] = None
-        return ()
 
     def tick(self, clock_us: int) -> Iterator[Told]:
         """Tell the minutes that are over."""
@@ -197,7 +196,7 @@ class CityRoadSpeeds:
             yield name.encode(), _encode_row(self._edges[name])
 
     def _told(self, name: str, edge: EdgeSpeeds, time_us: int, speed: MatchedSpeed) -> Told:
-        free_flow_kmh = round(max(min(edge.free_flow_kmh, self._free_flow_kmh[name]), LEAST_FREE_FLOW_KMH), 2)
+        free_flow_kmh = round(max(min(edge.free_flow_kmh, self.free_flow_kmh[name]), LEAST_FREE_FLOW_KMH), 2)
         message = RoadMessage(
             event_id=str(uuid5(_NAMESPACE, f"{name}\n{time_us}\n{edge.told}")),
             timestamp=rfc3339(time_us),

@@ -24,6 +24,9 @@ _BUSES = frozenset({"bus", "coach", "minibus", "trolleybus", "school bus"})
 #: And those that pass standing traffic, or drive elsewhere: they say nothing of a road's speed.
 _NO_TRAFFIC = frozenset({"bicycle", "bike", "e-bike", "scooter", "motorcycle", "motorbike", "moped", "pedestrian"})
 _NO_TRAFFIC |= {"tram", "train", "ship", "ferry"}
+#: And those that many roads let through against the direction of all others, beside buses and bicycles.
+_EXEMPT = frozenset({"taxi", "cab", "ambulance", "police", "police car", "fire", "fire truck", "fire engine"})
+_EXEMPT |= {"emergency", "emergency vehicle"}
 
 
 class Driving(Struct, array_like=True, gc=False):
@@ -127,3 +130,8 @@ def is_bus(vehicle_type: str | None) -> bool:
 def is_traffic(vehicle_type: str | None) -> bool:
     """Whether vehicles that a tracker calls so say something of the speed of a road; all but those that are known."""
     return vehicle_type is None or vehicle_type.lower() not in _NO_TRAFFIC
+
+
+def may_drive_against(vehicle_type: str | None) -> bool:
+    """Whether vehicles that a tracker calls so may drive against one-way roads where others must not."""
+    return vehicle_type is not None and vehicle_type.lower() in _BUSES | _NO_TRAFFIC | _EXEMPT

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from math import atan2, cos, degrees, inf, radians
+from math import atan2, cos, degrees, radians
 from typing import NamedTuple
 
 import msgspec
@@ -19,22 +19,19 @@ from models.fleet.drives import TripEnd
 from models.fleet.fences import FenceChange
 from models.fleet.fixes import FEEDS, Fix, FleetFeed
 from models.fleet.positions import SaidByFeed, VehiclePosition
-from models.fleet.travels import Travel
-from models.roads.notifications import encode_notification
+from models.fleet.travels import Travel, WrongWay
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us, from_epoch_us
 from trafficapp.feeds.rules import Told, When
 from trafficapp.fleet.buses import PartitionBuses, is_bus_row
-from trafficapp.fleet.drives import Drive, DriveRule
-from trafficapp.fleet.driving import Limits
+from trafficapp.fleet.drives import Drive
 from trafficapp.fleet.fences import Fences, fence_of_row, fence_row
-from trafficapp.fleet.matching import FleetRoads, OnRoad, PartitionMatching
-from trafficapp.fleet.travels import Driving, TravelRule
+from trafficapp.fleet.fleet_rules import FleetRules
+from trafficapp.fleet.matching import OnRoad, PartitionMatching
+from trafficapp.fleet.travels import Driving
 from trafficapp.fleet.trips import Place
 from trafficapp.movement.decimals import hundredths, tenths
 from trafficapp.movement.distance import metres_between
-from trafficapp.movement.plausibility import QUALITY_ALERTS, Movement, MovementRule, Verdict, quality_alert
-from trafficapp.settings import FleetSettings, MovementSettings
-from trafficapp.topics import NOTIFICATIONS
+from trafficapp.movement.plausibility import QUALITY_ALERTS, Movement, Verdict, quality_alert
 
 #: Key: vehicle_id. Value: `VehiclePosition`.
 VEHICLE_POSITIONS = "vehicle-positions"
@@ -106,37 +103,6 @@ class _Waiting(NamedTuple):
     matched: int | None
 
 
-class FleetRules:
-    """The rule in numbers, made once.
-
-    Args:
-        fleet: the settings.
-        movement: likewise.
-        limits: of the roads; None where they are not known.
-        roads: that fixes are matched to; None where they are not.
-        travels_topic: where it is told what vehicles drove edge by edge; None where that is not told.
-    """
-
-    def __init__(
-        self,
-        fleet: FleetSettings,
-        movement: MovementSettings,
-        limits: Limits | None = None,
-        roads: FleetRoads | None = None,
-        travels_topic: str | None = None,
-    ) -> None:
-        self.settings, self.roads = fleet, roads
-        self.travels_topic = travels_topic
-        self.travels = None if travels_topic is None else TravelRule.of(fleet)
-        self.movement = MovementRule.of(movement)
-        self.drive = DriveRule.of(fleet, self.movement, limits)
-        #: A drop of speed that may be harsh braking, km/h.
-        self.braking_kmh = inf if self.drive.braking is None else self.drive.braking.least_kmh
-        self.direction_from_m = fleet.direction_from_m
-        self.set_back_us = fleet.set_back_seconds * MICROSECONDS_PER_SECOND
-        self.forget_us = round(fleet.forget_hours * 3600 * MICROSECONDS_PER_SECOND)
-
-
 class PartitionFleet:
     """All devices of a partition; see `trafficapp.feeds.rules.PartitionRules`.
 
@@ -155,25 +121,19 @@ class PartitionFleet:
         self._vehicles = OrderedDict(sorted(read, key=lambda one: one[1].heard_us))
         #: Those of them whose newest place is not judged, likewise.
         self._driving: OrderedDict[str, _Vehicle] = OrderedDict()
-        self._is_judging = rules.drive.is_on
-        if self._is_judging:
-            self._driving.update(
-                (device_id, vehicle)
-                for device_id, vehicle in self._vehicles.items()
-                if vehicle.drive.judged_us != vehicle.movement.time_us
-            )
+        self._is_judging = False
         self._changed: dict[str, None] = {}
         self._changed_fences: dict[int, FenceChange] = {}
         self._waiting: list[_Waiting] = []
         self._clock_us = 0
-        self._matching = self._buses = None
-        if rules.roads is not None:
-            self._matching = PartitionMatching(rules.roads, rules.travels)
-            if rules.travels is not None:
-                self._buses = PartitionBuses(rules.roads, rules.travels, rows)
-            for device_id, vehicle in read:
-                if vehicle.trace is not None:
-                    self._matching.go_on(device_id, vehicle.trace, vehicle.driving)
+        self._matching: PartitionMatching | None = None
+        self._buses: PartitionBuses | None = None
+        self._look(rows)
+
+    @property
+    def lacking(self) -> str | None:
+        """See `trafficapp.feeds.rules.LackingRules`."""
+        return self._rules.lacking
 
     def apply(self, message: Fix | FenceChange, when: When) -> Iterable[Told]:
         """Take a fix in: where the vehicle is, and what is to be said of its moves; or a zone that was changed."""
@@ -245,7 +205,7 @@ class PartitionFleet:
     def finish(self) -> Iterator[Told]:
         """Put the fixes of a run onto the graph together, which costs less, and tell where they are."""
         if self._buses is not None:
-            yield from self._driven(self._buses.finish())
+            yield from map(self._on_road, self._buses.finish())
         if self._matching is None or not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
@@ -259,18 +219,19 @@ class PartitionFleet:
                 road_id, edge = vehicle.edge
                 yield _record(structs.replace(position, road_id=road_id, edge=edge))
         for told in wrong_ways:
-            yield Told(NOTIFICATIONS, told.road_id.encode(), encode_notification(told))
-        yield from self._driven(travels)
+            yield self._on_road(told)
+        yield from map(self._on_road, travels)
 
     def tick(self, clock_us: int) -> Iterator[Told]:
         """End what goes on of those who were not heard for a while, and forget who was not heard for long."""
         yield from self.finish()
+        self._look({})
         if self._matching is not None:
             silent, travels = self._matching.settle(clock_us)
             self._changed.update(dict.fromkeys(silent))
-            yield from self._driven(travels)
+            yield from map(self._on_road, travels)
         if self._buses is not None:
-            yield from self._driven(self._buses.tick(clock_us))
+            yield from map(self._on_road, self._buses.tick(clock_us))
         driving, oldest_us = self._driving, clock_us - self._rules.drive.silence_us
         while driving:
             device_id, vehicle = next(iter(driving.items()))
@@ -310,11 +271,29 @@ class PartitionFleet:
         fences, self._changed_fences = self._changed_fences, {}
         yield from map(fence_row, fences.values())
 
-    def _driven(self, travels: Iterable[Travel]) -> Iterator[Told]:
-        """Tell what was driven of edges."""
-        topic = self._rules.travels_topic
-        if topic is not None:
-            yield from (Told(topic, one.edge.encode(), _encode(one)) for one in travels)
+    def _look(self, rows: Mapping[bytes, bytes]) -> None:
+        """Begin what needs the road graph, if that is there now and was not before."""
+        rules = self._rules
+        rules.look()
+        if rules.drive.is_on and not self._is_judging:
+            self._is_judging = True
+            self._driving.update(
+                (device_id, vehicle)
+                for device_id, vehicle in self._vehicles.items()
+                if vehicle.drive.judged_us != vehicle.movement.time_us
+            )
+        if rules.roads is None or self._matching is not None:
+            return
+        self._matching = PartitionMatching(rules.roads, rules.travels)
+        if rules.travels is not None:
+            self._buses = PartitionBuses(rules.roads, rules.travels, rows)
+        for device_id, vehicle in self._vehicles.items():
+            if vehicle.trace is not None:
+                self._matching.go_on(device_id, vehicle.trace, vehicle.driving)
+
+    def _on_road(self, message: Travel | WrongWay) -> Told:
+        """What a matched vehicle does on a road, to be told."""
+        return Told(self._rules.roads_topic, message.edge.encode(), _encode(message))
 
     def _judge(self, device_id: str, vehicle: _Vehicle) -> Sequence[Told]:
         """Judge the newest place of a vehicle, since it stays as it is."""

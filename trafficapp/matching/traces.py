@@ -41,13 +41,16 @@ WAITING = 6
     SEEN,
     SEEN_EAST,
     SEEN_NORTH,
-    #: Fixes in a row against the direction of an edge; where the first was; whether that was told.
+    #: Fixes in a row against the direction of an edge; when and where the first was; whether that was told.
     AGAINST,
+    AGAINST_SINCE,
     AGAINST_EAST,
     AGAINST_NORTH,
     AGAINST_TOLD,
-) = range(20)
-_HEADER = 20
+) = range(21)
+_HEADER = 21
+#: Of the numbers above: rows that have others are not read.
+_FORM = 2
 #: Scores of the possible edges of the newest fix.
 SCORES = _HEADER
 #: When each remembered fix was, and how fast the vehicle was.
@@ -70,7 +73,7 @@ class Traces:
     """
 
     def __init__(self, graph_version: str) -> None:
-        self._version = graph_version
+        self._version = f"{graph_version}/{_FORM}"
         self._rows: Floats = np.tile(_nothing(), (64, 1))
         self._slots: dict[str, int] = {}
         self._names: list[str] = [""] * 64

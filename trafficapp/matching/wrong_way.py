@@ -14,6 +14,7 @@ from trafficapp.matching.traces import (
     AGAINST,
     AGAINST_EAST,
     AGAINST_NORTH,
+    AGAINST_SINCE,
     AGAINST_TOLD,
     SEEN,
     SEEN_EAST,
@@ -30,9 +31,10 @@ _ALONG_DEGREES = 75.0
 #: It is on an edge that is so near, when no edge that leads its way is nearer than so much farther.
 _ON_EDGE_M = 12.0
 _FARTHER_M = 12.0
-#: Certain after so many fixes in a row that lead so far.
+#: Certain after so many fixes in a row that lead so far and take so long.
 _FIXES = 3
 _CERTAIN_FROM_M = 25.0
+_CERTAIN_FROM_US = 5_000_000
 _GAP_US = 60_000_000
 
 
@@ -92,10 +94,16 @@ def wrong_ways(
     nearest_m = against_m[wrong]
     row = row[wrong]
     first = row[rows[row, AGAINST] == 0]
-    rows[first, AGAINST_EAST], rows[first, AGAINST_NORTH] = east[first], north[first]
+    rows[first, AGAINST_SINCE], rows[first, AGAINST_EAST], rows[first, AGAINST_NORTH] = (
+        time[first],
+        east[first],
+        north[first],
+    )
     rows[row, AGAINST] += 1
     led_m = np.hypot(east[row] - rows[row, AGAINST_EAST], north[row] - rows[row, AGAINST_NORTH])
-    certain = (rows[row, AGAINST] >= _FIXES) & (led_m >= _CERTAIN_FROM_M) & (rows[row, AGAINST_TOLD] == 0)
+    lasted = time[row] - rows[row, AGAINST_SINCE]
+    certain = (rows[row, AGAINST] >= _FIXES) & (led_m >= _CERTAIN_FROM_M) & (lasted >= _CERTAIN_FROM_US)
+    certain &= rows[row, AGAINST_TOLD] == 0
     told = []
     for one, distance_m in zip(row[certain].tolist(), nearest_m[certain].tolist(), strict=True):
         rows[one, AGAINST_TOLD] = 1

@@ -16,39 +16,18 @@ from trafficapp.reports.report import Report, encode_report
 _log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 30.0
-#: Reports that one worker makes at the same time, and requests that may wait for their turn.
-AT_ONCE = 1
-MAX_WAITING = 20
 
 
 class ReportFailed(Exception):
     """No report was made; the message says why in a few words."""
 
 
-class Reports:
-    """Makes one report after the other."""
+async def render(report: Report) -> bytes:
+    """Make the PDF; who asks no longer cancels this, and the process ends.
 
-    def __init__(self) -> None:
-        self._turn = asyncio.Semaphore(AT_ONCE)
-        self._waiting = 0
-
-    async def render(self, report: Report) -> bytes:
-        """Make the PDF.
-
-        Raises:
-            ReportFailed: too many are waiting, or it took too long, or it is not to be printed.
-        """
-        if self._waiting >= MAX_WAITING:
-            raise ReportFailed("too many reports are waiting")
-        self._waiting += 1
-        try:
-            async with self._turn:
-                return await _render(encode_report(report))
-        finally:
-            self._waiting -= 1
-
-
-async def _render(report: bytes) -> bytes:
+    Raises:
+        ReportFailed: it took too long, or it is not to be printed.
+    """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "trafficapp.reports"),
         stdin=asyncio.subprocess.PIPE,
@@ -57,7 +36,7 @@ async def _render(report: bytes) -> bytes:
     )
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            document, errors = await process.communicate(report)
+            document, errors = await process.communicate(encode_report(report))
     except TimeoutError:
         raise ReportFailed("it took too long") from None
     finally:

@@ -95,6 +95,9 @@ class PostgresSettings(Section):
         SecretStr("postgresql://127.0.0.1:5432/trafficapp"), description="postgresql://user:password@host/db"
     )
     pool_size: int = Field(4, ge=1, le=64, description="Connections one process keeps at most.")
+    reserved_pool_size: int = Field(
+        2, ge=1, le=16, description="Connections of a process that only administration, health and sockets use, beside."
+    )
 
     @field_validator("url")
     @classmethod

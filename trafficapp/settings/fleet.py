@@ -158,6 +158,14 @@ class FleetSettings(Section):
             raise ValueError(f"{zone!r} is no IANA time zone such as Asia/Jakarta") from None
         return zone
 
+    wrong_way_vehicles: int = Field(
+        2,
+        ge=1,
+        le=1000,
+        description="When more different vehicles than this drive against an edge within a week, the road graph lacks "
+        "a direction there, and no more of them are told.",
+    )
+
     @property
     def tells_road_speeds(self) -> bool:
         """Whether speeds of roads are made of what vehicles drive."""

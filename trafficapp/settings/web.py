@@ -156,6 +156,20 @@ class LimitSettings(Section):
     )
     body_bytes: int = Field(1 << 20, ge=1024, description="Largest body of a request.")
     query_bytes: int = Field(8192, ge=256, description="Longest query string.")
+    questions_at_once_per_client: int = Field(
+        8, ge=1, description="Questions of one client that are answered at a time; further ones wait for these."
+    )
+    costly_rows: int = Field(
+        200_000,
+        ge=1,
+        description="A question that reads more rows than this is costly: few are answered at a time, others wait.",
+    )
+    costly_at_once: int = Field(2, ge=1, le=16, description="Costly questions that a worker answers at a time.")
+    costly_wait_seconds: Seconds = Field(
+        4.0, description="How long a costly question waits for its turn; then it is refused with 429."
+    )
+    streams_per_client: int = Field(4, ge=1, description="Files and histories that one client is sent at a time.")
+    streams_at_once: int = Field(32, ge=1, description="The same of all clients of a worker.")
     cors_origins: tuple[str, ...] = Field((), description="Origins of pages elsewhere that may call the API.")
     trusted_proxies: tuple[str, ...] = Field((), description="Addresses whose X-Forwarded-For is believed.")
 

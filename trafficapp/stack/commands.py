@@ -165,9 +165,7 @@ class _Up:
             async with _telling_what_is_waited_for(supervisor, output, lambda: stages.next):
                 await self._start(supervisor, stages)
             click.echo("\n".join(_exports(self.endpoints, self.given, output)))
-            _tell_addresses(self.chosen, output)
-            if self.key:
-                output.note(f"  the administrator's key is in {self.folder / admin_key.FILE_NAME}")
+            _tell_addresses(self.chosen, output, self.folder / admin_key.FILE_NAME if self.key else None)
             await _until_given_up(supervisor)
 
     async def _start(self, supervisor: Supervisor, stages: _Stages) -> None:
@@ -267,11 +265,13 @@ def _tell_taken(remembered: RememberedPorts, output: LogOutput) -> None:
         output.note("; ".join(remembered.taken))
 
 
-def _tell_addresses(chosen: list[workers.Worker], output: LogOutput) -> None:
+def _tell_addresses(chosen: list[workers.Worker], output: LogOutput, key: Path | None) -> None:
     first = f"http://127.0.0.1:{chosen[0].web_port}"
     click.echo(f"ready {first}/")
     for path, what in ADDRESSES:
         output.note(f"  {first + path:<37} {what}")
+    if key is not None:
+        output.note(f"  the administrator's key is in {key}")
     others = ", ".join(str(worker.web_port) for worker in chosen[1:])
     output.note(f"  the other workers serve the same on ports {others}; Ctrl-C stops everything")
 

@@ -14,7 +14,7 @@ import aiohttp
 
 from trafficapp.analytics.local_hours import slot_minutes, time_zone
 from trafficapp.reports.of_range import file_name, report_of
-from trafficapp.reports.rendering import ReportFailed, Reports
+from trafficapp.reports.rendering import ReportFailed, render
 from trafficapp.settings import PostgresSettings
 from trafficapp.settings.reports import ReportSettings
 from trafficapp.stores.cameras.analytics_queries import range_sums
@@ -78,7 +78,7 @@ async def _document(postgres: PostgresSettings, zone: str, start: datetime, end:
         answer.sums, clock, tz=zone, zone=None, segment=segments.get, generated_at=datetime.now(UTC)
     )  # fmt: skip
     try:
-        return await Reports().render(report)
+        return await render(report)
     except ReportFailed as error:
         raise ProgramFailed(f"the report was not made: {error}") from None
 

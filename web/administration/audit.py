@@ -31,7 +31,7 @@ class AuditQuery(Struct, frozen=True, kw_only=True):
 async def audit(request: web.Request, query: AuditQuery) -> web.Response:
     """Who changed what, newest first."""
     cursor = parameters.cursor(request, parameters.IdCursor)
-    found = await request.app[CONTEXT].database.ask(
+    found = await request.app[CONTEXT].reserved.ask(
         lambda pool: audit_page(
             pool,
             None if query.from_ is None else query.from_.time,

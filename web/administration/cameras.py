@@ -51,7 +51,7 @@ async def cameras(request: web.Request, query: CamerasQuery) -> web.Response:
     context = request.app[CONTEXT]
     after = parameters.cursor(request, Name) or ""
     among = await context.registry.choose(query.zone)
-    found = await context.database.ask(
+    found = await context.reserved.ask(
         lambda pool: camera_queries.cameras_page(pool, query.limit + 1, after, registered=query.registered, among=among)
     )
     shown, headers = parameters.page(request, found, query.limit, lambda camera: camera.camera_id)
@@ -60,7 +60,7 @@ async def cameras(request: web.Request, query: CamerasQuery) -> web.Response:
 
 async def one(request: web.Request, path: CameraPath) -> web.Response:
     """A registered camera."""
-    camera = await request.app[CONTEXT].database.ask(lambda pool: camera_queries.camera(pool, path.camera_id))
+    camera = await request.app[CONTEXT].reserved.ask(lambda pool: camera_queries.camera(pool, path.camera_id))
     if camera is None:
         raise _unknown(path.camera_id)
     return answer(camera)

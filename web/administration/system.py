@@ -128,7 +128,7 @@ async def system(request: web.Request) -> web.Response:
         _or(from_redis(workers.running(redis, app_id)), []),
         _or(from_redis(workers.newest_window_end(redis)), None),
         _or(from_redis(workers.redis_now(redis)), StoreNow(bytes=None)),
-        _or(context.database.ask(workers.postgres_now, within_seconds=5.0), StoreNow(bytes=None)),
+        _or(context.reserved.ask(workers.postgres_now, within_seconds=5.0), StoreNow(bytes=None)),
     )
     found = SystemNow(
         workers=running,

@@ -32,7 +32,7 @@ async def thresholds(request: web.Request) -> web.Response:
     """The thresholds in force."""
     context = request.app[CONTEXT]
     congestion = context.settings.congestion
-    return answer(await context.database.ask(lambda pool: thresholds_in_force(pool, congestion)))
+    return answer(await context.reserved.ask(lambda pool: thresholds_in_force(pool, congestion)))
 
 
 async def replace(request: web.Request, body: ThresholdChange) -> web.Response:

@@ -43,7 +43,7 @@ async def zones(request: web.Request, query: ZonesQuery) -> web.Response:
     context = request.app[CONTEXT]
     cursor = parameters.cursor(request, parameters.IdCursor)
     after = 0 if cursor is None else cursor.id
-    found = await context.database.ask(lambda pool: zone_queries.zones_page(pool, query.limit + 1, after))
+    found = await context.reserved.ask(lambda pool: zone_queries.zones_page(pool, query.limit + 1, after))
     shown, headers = parameters.page(request, found, query.limit, lambda zone: parameters.IdCursor(zone.id))
     await context.registry.need()
     return answer([_counted(context, zone) for zone in shown], headers)
@@ -52,7 +52,7 @@ async def zones(request: web.Request, query: ZonesQuery) -> web.Response:
 async def one(request: web.Request, path: ZonePath) -> web.Response:
     """A zone."""
     context = request.app[CONTEXT]
-    zone = await context.database.ask(lambda pool: zone_queries.zone(pool, path.id))
+    zone = await context.reserved.ask(lambda pool: zone_queries.zone(pool, path.id))
     if zone is None:
         raise _unknown(path.id)
     await context.registry.need()

@@ -52,7 +52,7 @@ async def export(request: web.Request, query: ExportQuery) -> web.StreamResponse
     context = request.app[CONTEXT]
     wanted = await span_filter(context, query)
     after = parameters.time_cursor(request)
-    last = await context.database.ask(lambda pool: end_of_page(pool, wanted, query.limit, after))
+    last = await context.costly.ask(lambda pool: end_of_page(pool, wanted, query.limit, after))
     # asked before the answer begins: what fails here is still told as a problem
     page = await _page(context, wanted, after, last)
     response = web.StreamResponse(headers=link(request, wanted, last))
@@ -74,7 +74,7 @@ async def _pieces(
 
 
 async def _page(context: WebContext, wanted: AlertFilter, after: Position | None, last: Position | None) -> AlertsPage:
-    return await context.database.ask(lambda pool: stored_alerts(pool, wanted, _ROWS_AT_ONCE, after, last))
+    return await context.costly.ask(lambda pool: stored_alerts(pool, wanted, _ROWS_AT_ONCE, after, last))
 
 
 def _file_name(wanted: AlertFilter) -> str:
@@ -93,6 +93,7 @@ def operations() -> list[Operation]:
             Tag.ALERTS,
             content_type="text/csv",
             errors=(404, 503),
+            streamed=True,
             headers=(("Link", 'the alerts behind the last one of this file: `<...>; rel="next"`'),),
         )
     ]

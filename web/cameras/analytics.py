@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta, tzinfo
 from http import HTTPStatus
 
@@ -12,11 +13,12 @@ from msgspec import Struct
 from models.cameras.analytics import AnalyticsComparison, AnalyticsMetrics, TrendHour, encode_analytics
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.analytics import figures
-from trafficapp.analytics.local_hours import UnknownZone, slot_minutes, time_zone
+from trafficapp.analytics.local_hours import UnknownZone, is_between_hours, slot_minutes, time_zone
 from trafficapp.reports.of_range import file_name, report_of
-from trafficapp.reports.rendering import ReportFailed, Reports
+from trafficapp.reports.rendering import ReportFailed, render
 from trafficapp.stores.cameras.analytics_queries import Answer, range_sums
 from trafficapp.stores.cameras.day_sums import DaysInMemory
+from web.guards.costs import client_of, rows_within
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag
@@ -25,6 +27,7 @@ from web.serving.shapes import Moment, Name
 
 DEFAULT_SPAN = timedelta(hours=24)
 MAX_SPAN = timedelta(days=400)
+_A_DAY = timedelta(days=1)
 #: Hours between hour and half-hour zones are sorted minute by minute, which takes its time.
 ANSWER_WITHIN_SECONDS = 60.0
 
@@ -65,7 +68,6 @@ class Analytics:
 
     def __init__(self) -> None:
         self._memory = DaysInMemory()
-        self._reports = Reports()
 
     async def metrics(self, request: web.Request, query: RangeQuery) -> web.Response:
         """Figures of a range of time.
@@ -75,28 +77,37 @@ class Analytics:
         """
         context, clock = request.app[CONTEXT], _clock(query.tz)
         answer = await self._sums(context, *_range(query), clock, query.zone)
-        return _answered(figures.metrics(answer.sums, clock, context.registry.segment), answer)
+        return _answered(await asyncio.to_thread(figures.metrics, answer.sums, clock, context.registry.segment), answer)
 
     async def compare(self, request: web.Request, query: ComparisonQuery) -> web.Response:
         """Figures of two ranges of time, and what the second has more than the first."""
         context, clock = request.app[CONTEXT], _clock(query.tz)
         a, b = [await self._sums(context, *one, clock, query.zone) for one in _ranges(query)]
-        return _answered(figures.comparison(a.sums, b.sums, clock, context.registry.segment), a, b)
+        segment = context.registry.segment
+        return _answered(await asyncio.to_thread(figures.comparison, a.sums, b.sums, clock, segment), a, b)
 
     async def trends(self, request: web.Request, query: RangeQuery) -> web.Response:
         """Every hour of a range of time."""
         context, clock = request.app[CONTEXT], _clock(query.tz)
         answer = await self._sums(context, *_range(query), clock, query.zone)
-        return _answered(figures.trends(answer.sums, clock), answer)
+        return _answered(await asyncio.to_thread(figures.trends, answer.sums, clock), answer)
 
     async def report(self, request: web.Request, query: RangeQuery) -> web.Response:
         """A report on a range of time, to print."""
         context, clock = request.app[CONTEXT], _clock(query.tz)
         answer = await self._sums(context, *_range(query), clock, query.zone)
-        segment, now = context.registry.segment, datetime.now(UTC)
-        report = report_of(answer.sums, clock, tz=query.tz, zone=query.zone, segment=segment, generated_at=now)
+        report = await asyncio.to_thread(
+            report_of,
+            answer.sums,
+            clock,
+            tz=query.tz,
+            zone=query.zone,
+            segment=context.registry.segment,
+            generated_at=datetime.now(UTC),
+        )
         try:
-            document = await self._reports.render(report)
+            async with context.costs.reports.turn(client_of(request)):
+                document = await render(report)
         except ReportFailed as error:
             raise unavailable(f"The printer of reports ({error})", retry_after_seconds=10) from error
         name = file_name(answer.sums.start, answer.sums.end)
@@ -109,12 +120,36 @@ class Analytics:
         await context.registry.need()
         cameras = await context.registry.choose(zone)
         try:
-            minutes = slot_minutes(clock, start, end)
-            return await context.database.ask(
+            minutes = await asyncio.to_thread(_slot_minutes, context, clock, start, end)
+            return await context.costly.ask(
                 lambda pool: range_sums(pool, self._memory, start, end, minutes, cameras), ANSWER_WITHIN_SECONDS
             )
         except OverflowError:
             raise ProblemError(HTTPStatus.BAD_REQUEST, "the range ends beyond what a calendar holds") from None
+
+
+def _slot_minutes(context: WebContext, clock: tzinfo, start: datetime, end: datetime) -> int:
+    """How fine sums must be for the hours of a clock, where anything can be stored: clocks of long ago were odd."""
+    oldest = datetime.now(UTC) - timedelta(days=context.settings.retention.rollup_days) - _A_DAY
+    return slot_minutes(clock, max(start, oldest), end) if end > oldest else 60
+
+
+def _rows_of(context: WebContext, start: datetime, end: datetime, clock: tzinfo) -> float:
+    """Rows of a range: an hour of each camera, or each minute of it where clocks are between the hours."""
+    cameras = len(context.registry.cameras)
+    hours = rows_within(start, end, timedelta(hours=1), cameras)
+    if not is_between_hours(clock, start, end):
+        return hours
+    kept = timedelta(days=context.settings.retention.metrics_days)
+    return hours + rows_within(max(start, end - kept), end, timedelta(minutes=1), cameras)
+
+
+def _price(context: WebContext, query: RangeQuery) -> float:
+    return _rows_of(context, *_range(query), _clock(query.tz))
+
+
+def _price_of_both(context: WebContext, query: ComparisonQuery) -> float:
+    return sum(_rows_of(context, *one, _clock(query.tz)) for one in _ranges(query))
 
 
 def _clock(name: str) -> tzinfo:
@@ -180,13 +215,31 @@ def operations() -> list[Operation]:
     views = Analytics()
     return [
         Operation(
-            "GET /api/analytics/metrics", views.metrics, Tag.ANALYTICS, AnalyticsMetrics, errors=(404,), headers=_AGE
+            "GET /api/analytics/metrics",
+            views.metrics,
+            Tag.ANALYTICS,
+            AnalyticsMetrics,
+            errors=(404,),
+            headers=_AGE,
+            price=_price,
         ),
         Operation(
-            "GET /api/analytics/compare", views.compare, Tag.ANALYTICS, AnalyticsComparison, errors=(404,), headers=_AGE
+            "GET /api/analytics/compare",
+            views.compare,
+            Tag.ANALYTICS,
+            AnalyticsComparison,
+            errors=(404,),
+            headers=_AGE,
+            price=_price_of_both,
         ),
         Operation(
-            "GET /api/analytics/trends", views.trends, Tag.ANALYTICS, list[TrendHour], errors=(404,), headers=_AGE
+            "GET /api/analytics/trends",
+            views.trends,
+            Tag.ANALYTICS,
+            list[TrendHour],
+            errors=(404,),
+            headers=_AGE,
+            price=_price,
         ),
         Operation(
             "GET /api/analytics/report/pdf",
@@ -195,5 +248,6 @@ def operations() -> list[Operation]:
             content_type="application/pdf",
             errors=(404,),
             headers=_AGE,
+            price=_price,
         ),
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 import msgspec
@@ -18,6 +18,7 @@ from models.cameras.window_rows import WindowRow, encode_window_row
 from models.timestamps import epoch_us
 from trafficapp.stores.cameras.history_queries import MetricsPage, Position, step_that_fits
 from trafficapp.stores.cameras.history_queries import metrics_history as window_rows
+from web.guards.costs import client_of, rows_within
 from web.serving import parameters
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
@@ -41,6 +42,9 @@ STEPS: dict[timedelta, Step] = {
 _LENGTHS = {name: length for length, name in STEPS.items()}
 
 STEP_HEADER = "X-Step"
+
+#: Rows of a window with those of its lanes, to tell the price of a question.
+_LANES = 5
 
 
 class _Cursor(msgspec.Struct, array_like=True):
@@ -81,7 +85,7 @@ class _Wanted:
     async def page(self, limit: int, after: Position | None) -> MetricsPage:
         """So many rows behind a place."""
         since, until = self.span.since, self.span.until
-        return await self.context.database.ask(
+        return await self.context.costly.ask(
             lambda pool: window_rows(pool, self.camera_id, since, until, limit, after, lanes=self.lanes, step=self.step)
         )
 
@@ -100,15 +104,16 @@ async def metrics_history(request: web.Request, query: HistoryQuery) -> web.Stre
     after = None if place is None else (parameters.cursor_time(place.window_start_us), place.lane_id)
     paged = query.limit is not None or after is not None
     step = None if query.step is None else _LENGTHS[query.step]
-    if step is None and not paged:
-        step = await context.database.ask(
-            lambda pool: step_that_fits(
-                pool, query.camera_id, span.since, span.until, [*STEPS], MAX_ROWS, lanes=query.lanes
+    async with context.costs.question(request, _rows(context, span, query, paged=paged)):
+        if step is None and not paged:
+            step = await context.costly.ask(
+                lambda pool: step_that_fits(
+                    pool, query.camera_id, span.since, span.until, [*STEPS], MAX_ROWS, lanes=query.lanes
+                )
             )
-        )
-    wanted = _Wanted(context, query.camera_id, span, query.lanes, step)
-    # asked before the answer begins: what fails here is still told as a problem
-    page = await wanted.page(query.limit or MAX_ROWS, after)
+        wanted = _Wanted(context, query.camera_id, span, query.lanes, step)
+        # asked before the answer begins: what fails here is still told as a problem
+        page = await wanted.page(query.limit or MAX_ROWS, after)
     headers: dict[str, str] = {} if step is None else {STEP_HEADER: STEPS[step]}
     if page.next_position is None or paged:
         if page.next_position is not None:
@@ -118,7 +123,18 @@ async def metrics_history(request: web.Request, query: HistoryQuery) -> web.Stre
         return json_answer(encode_window_row(page.rows), headers)
     response = web.StreamResponse(headers=headers)
     response.content_type, response.charset = "application/json", "utf-8"
-    return await send_in_pieces(request, response, _pieces(wanted, page), "a history")
+    async with context.costs.streams.turn(client_of(request)):
+        return await send_in_pieces(request, response, _pieces(wanted, page), "a history")
+
+
+def _rows(context: WebContext, span: Span, query: HistoryQuery, *, paged: bool) -> float:
+    """What is read before the answer begins: a page, or every window where it is to be seen which step fits."""
+    if paged or query.step == "5s":
+        return query.limit or MAX_ROWS
+    kept = timedelta(days=context.settings.retention.metrics_days)
+    every = timedelta(seconds=context.settings.windows.size_seconds) if query.step is None else _LENGTHS[query.step]
+    since = max(span.since, datetime.now(UTC) - kept)
+    return rows_within(since, span.until, every, _LANES if query.lanes else 1)
 
 
 async def _pieces(wanted: _Wanted, page: MetricsPage) -> AsyncIterator[bytes]:

@@ -11,16 +11,20 @@ from msgspec import Struct, field
 
 from models.city.replay import Replay, ReplayPart, encode_replay
 from models.timestamps import epoch_us, rfc3339
+from trafficapp.stores.city.replay import MOST_ROWS
 from trafficapp.stores.city.replay import replay as stored_replay
 from web.auth.access import may_know_private
+from web.guards.costs import rows_within
 from web.serving.answers import json_answer
-from web.serving.context import CONTEXT
+from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
 from web.serving.shapes import Moment
 from web.serving.spans import span_between
 
 DEFAULT_SPAN, MAX_SPAN = timedelta(minutes=1), timedelta(minutes=10)
+#: Thousands of vehicles every five seconds, roads and cameras beside them.
+_A_ROW_EVERY = timedelta(milliseconds=1)
 _PARTS: tuple[ReplayPart, ...] = get_args(ReplayPart)
 
 
@@ -53,7 +57,7 @@ async def replay(request: web.Request, query: ReplayQuery) -> web.Response:
         )
     parts = _parts(query.parts)
     with_cars = await may_know_private(request)
-    found = await request.app[CONTEXT].database.ask(
+    found = await request.app[CONTEXT].costly.ask(
         lambda pool: stored_replay(
             pool, span.since, span.until, with_state=query.state, parts=parts, with_cars=with_cars
         )
@@ -73,6 +77,11 @@ def _said(moment: datetime) -> str:
     return rfc3339(epoch_us(moment))
 
 
+def _price(_: WebContext, query: ReplayQuery) -> float:
+    span = span_between(query.from_, query.to, DEFAULT_SPAN)
+    return min(rows_within(span.since, span.until, _A_ROW_EVERY), len(_PARTS) * MOST_ROWS)
+
+
 def operations() -> list[Operation]:
     """What this module answers."""
-    return [Operation("GET /api/replay", replay, Tag.HISTORY, Replay, errors=(503,))]
+    return [Operation("GET /api/replay", replay, Tag.HISTORY, Replay, errors=(503,), price=_price)]

@@ -26,15 +26,18 @@ from models.timestamps import epoch_us
 from trafficapp.stores.fleet import driven
 from trafficapp.stores.fleet.driven import Wanted
 from web.auth.access import Access, authorise_private
+from web.guards.costs import rows_within
 from web.serving import parameters
 from web.serving.answers import NEXT_PAGE, json_answer
-from web.serving.context import CONTEXT
+from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag
 from web.serving.shapes import Moment, Name
 from web.serving.spans import SpanQuery
 
 DEFAULT_ROWS, MAX_ROWS = 100, 1000
 DEFAULT_SPAN = timedelta(days=1)
+#: Vehicles that end a trip in a minute, to tell the price of a question.
+_MANY_VEHICLES = 20
 
 _encode = msgspec.json.Encoder().encode
 _Row = TypeVar("_Row", bound=Struct)
@@ -147,7 +150,7 @@ async def summary(request: web.Request, query: SummaryQuery) -> web.Response:
     if wanted.since is None:
         until = datetime.now(UTC) if wanted.until is None else wanted.until
         wanted = Wanted(wanted.vehicle_id, until - DEFAULT_SPAN, wanted.until, wanted.ring)
-    found = await request.app[CONTEXT].database.ask(lambda pool: driven.summary(pool, wanted))
+    found = await request.app[CONTEXT].costly.ask(lambda pool: driven.summary(pool, wanted))
     return json_answer(_encode(found))
 
 
@@ -184,12 +187,21 @@ def _page(request: web.Request, found: Sequence[_Row], limit: int, place: Callab
     return response
 
 
+def _price(context: WebContext, query: SummaryQuery) -> float:
+    """Trips and events of a span: one a minute of many vehicles, within what is kept."""
+    since, until = _span(query)
+    until = until or datetime.now(UTC)
+    kept = timedelta(days=context.settings.fleet.drives_days)
+    since = max(until - DEFAULT_SPAN if since is None else since, datetime.now(UTC) - kept)
+    return rows_within(since, until, timedelta(minutes=1), 1 if query.vehicle_id is not None else _MANY_VEHICLES)
+
+
 def operations() -> list[Operation]:
     """What this module answers."""
     private = partial(Operation, tag=Tag.HISTORY, access=Access.OPERATE, authorise=authorise_private, errors=(404, 503))
     listed = partial(private, headers=(NEXT_PAGE,))
     return [
-        private("GET /api/fleet/summary", summary, answer=FleetSummary),
+        private("GET /api/fleet/summary", summary, answer=FleetSummary, price=_price),
         listed("GET /api/fleet/trips", trips, answer=list[VehicleTrip]),
         listed("GET /api/fleet/geofences/events", geofence_events, answer=list[GeofenceEvent]),
         listed("GET /api/fleet/events", driving_events, answer=list[DrivingEvent]),

@@ -161,7 +161,7 @@ async def _check(context: WebContext, incident_id: str, action: ActionWord, now_
     if incident is not None:
         state = incident.state
     else:
-        state = await context.database.ask(lambda pool: state_of(pool, incident_id))
+        state = await context.reserved.ask(lambda pool: state_of(pool, incident_id))
     if state is None:
         raise unknown_incident(incident_id)
     if state not in POSSIBLE_IN[action]:

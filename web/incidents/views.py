@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -26,6 +26,7 @@ from trafficapp.settings import Settings
 from trafficapp.stores.feeds.current import CurrentDocuments
 from trafficapp.stores.incidents.queries import active_emergencies, measures
 from trafficapp.stores.incidents.units import Units, locations_of
+from web.guards.costs import rows_within
 from web.incidents.actions import IncidentId, incident_of, unknown_incident
 from web.roads.route_planning import RoutePlanning
 from web.serving import parameters
@@ -54,6 +55,10 @@ class UnitsQuery(Struct, frozen=True, kw_only=True):
     """How many units."""
 
     limit: Annotated[int, Meta(ge=1, le=20)] = 3
+
+
+#: More than a city has, to tell the price of a question.
+_AN_INCIDENT_EVERY = timedelta(minutes=1)
 
 
 class SpanQuery(Struct, frozen=True, kw_only=True, rename={"since": "from", "until": "to"}):
@@ -146,7 +151,7 @@ class IncidentViews:
         """
         if query.until.time <= query.since.time:
             raise ProblemError(HTTPStatus.BAD_REQUEST, "to must be after from")
-        found = await request.app[CONTEXT].database.ask(lambda pool: measures(pool, query.since.time, query.until.time))
+        found = await request.app[CONTEXT].costly.ask(lambda pool: measures(pool, query.since.time, query.until.time))
         return json_answer(msgspec.json.encode(found))
 
     async def _page(self, context: WebContext, after: str | None, limit: int) -> KeyedPage:
@@ -172,7 +177,12 @@ class IncidentViews:
             ),
             Operation("GET /api/incidents/effects", self.effects, Tag.INCIDENTS, list[IncidentEffect], errors=(503,)),
             Operation(
-                "GET /api/incidents/measures", self.measures, Tag.INCIDENTS, list[IncidentMeasures], errors=(503,)
+                "GET /api/incidents/measures",
+                self.measures,
+                Tag.INCIDENTS,
+                list[IncidentMeasures],
+                errors=(503,),
+                price=lambda _, query: rows_within(query.since.time, query.until.time, _AN_INCIDENT_EVERY),
             ),
             Operation("GET /api/incidents/{id}/units", self.units, Tag.INCIDENTS, list[NearUnit], errors=(404, 503)),
         ]

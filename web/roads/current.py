@@ -50,8 +50,9 @@ class Roads:
         Roads that were not observed for ten minutes are left out. Speeds are km/h, `jam_factor` is 0 (free) to 10
         (closed), `last_updated` is when the speed was measured. Nobody may drive on a `closed` road: its speed says
         nothing. `speed_from` follows from the feed's `confidence`: up to 0.5 a speed is the `speed_limit`, up to 0.7
-        `historical`, else `measured`. Where they are left out, the road is open and its speed measured. At most a
-        second old.
+        `historical`, else `measured`. Where they are left out, the road is open and its speed measured. `vehicles` and
+        `credibility` (0 to 1) stand beside speeds that vehicles drove which were put onto the roads here; these are
+        measured, however few vehicles they are of. At most a second old.
         """
         return await self._pages.answer(request, parameters.stored_id_cursor(request), query.limit)
 

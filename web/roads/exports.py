@@ -109,6 +109,7 @@ def operations(planning: RoutePlanning) -> list[Operation]:
             words=f"{view.__doc__}\n\n{about}",
             content_type="text/csv",
             errors=(503,),
+            streamed=True,
             headers=((VERSION_HEADER, "Version of the speeds; `none` without any"),),
         )
         for name, view in (("current", exports.current), ("predicted", exports.predicted))

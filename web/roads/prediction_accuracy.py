@@ -10,12 +10,15 @@ from aiohttp import web
 from models.roads.prediction_accuracy import PredictionAccuracy
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.stores.roads.prediction_scores import accuracy
+from web.guards.costs import rows_within
 from web.serving.answers import json_answer
-from web.serving.context import CONTEXT
+from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag
 from web.serving.spans import SpanQuery
 
 DEFAULT_SPAN = timedelta(hours=24)
+#: Models and horizons that are scored, to tell the price of a question.
+_SCORES_OF_A_STEP = 12
 
 
 async def prediction_accuracy(request: web.Request, query: SpanQuery) -> web.Response:
@@ -28,7 +31,7 @@ async def prediction_accuracy(request: web.Request, query: SpanQuery) -> web.Res
     """
     context = request.app[CONTEXT]
     span = query.span(DEFAULT_SPAN)
-    found, newest = await context.database.ask(lambda pool: accuracy(pool, span.since, span.until))
+    found, newest = await context.costly.ask(lambda pool: accuracy(pool, span.since, span.until))
     step = timedelta(seconds=context.settings.forecast.step_seconds)
     body = PredictionAccuracy(
         from_=rfc3339(epoch_us(span.since)),
@@ -41,4 +44,11 @@ async def prediction_accuracy(request: web.Request, query: SpanQuery) -> web.Res
 
 def operations() -> list[Operation]:
     """What this module answers."""
-    return [Operation("GET /api/predict/accuracy", prediction_accuracy, Tag.ROADS, PredictionAccuracy)]
+    accuracy = Operation("GET /api/predict/accuracy", prediction_accuracy, Tag.ROADS, PredictionAccuracy, price=_price)
+    return [accuracy]
+
+
+def _price(context: WebContext, query: SpanQuery) -> float:
+    span, kept = query.span(DEFAULT_SPAN), timedelta(days=context.settings.retention.predictions_days)
+    step = timedelta(seconds=context.settings.forecast.step_seconds)
+    return rows_within(max(span.since, span.until - kept), span.until, step, _SCORES_OF_A_STEP)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import asyncio
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
 from aiohttp import web
 
 from models.roads.trends import RoadTrends, encode_road_trends
-from trafficapp.analytics.local_hours import slot_minutes, time_zone
+from trafficapp.analytics.local_hours import is_between_hours, slot_minutes, time_zone
 from trafficapp.analytics.road_trends import (
     by_local_hour,
     congested_road,
@@ -16,15 +17,20 @@ from trafficapp.analytics.road_trends import (
     rush_hour_patterns,
 )
 from trafficapp.stores.roads.trend_queries import road_trends
+from web.guards.costs import rows_within
 from web.serving.answers import json_answer
-from web.serving.context import CONTEXT
+from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
 from web.serving.shapes import Name
-from web.serving.spans import SpanQuery
+from web.serving.spans import Span, SpanQuery
 
 DEFAULT_SPAN = timedelta(hours=24)
 MAX_SPAN = timedelta(days=400)
+#: Older than any sums of roads.
+_KEPT_DAYS = 3660
+#: What a city's feed may have, to tell the price of a question.
+_MANY_ROADS = 1000
 #: Cities between whole hours of UTC are summed up observation by observation, which takes its time.
 _ANSWER_WITHIN_SECONDS = 60.0
 
@@ -51,8 +57,8 @@ async def trends(request: web.Request, query: TrendsQuery) -> web.Response:
         raise ProblemError(HTTPStatus.BAD_REQUEST, f"from from to to may be {MAX_SPAN.days} days at most")
     zone = time_zone(roads.zone)
     try:
-        minutes = slot_minutes(zone, span.since, span.until)
-        found = await context.database.ask(
+        minutes = await asyncio.to_thread(_slot_minutes, context, span)
+        found = await context.costly.ask(
             lambda pool: road_trends(pool, span.since, span.until, minutes, query.road_id), _ANSWER_WITHIN_SECONDS
         )
         hours = by_local_hour(found.slots, zone)
@@ -66,8 +72,24 @@ async def trends(request: web.Request, query: TrendsQuery) -> web.Response:
     return json_answer(encode_road_trends(body))
 
 
+def _slot_minutes(context: WebContext, span: Span) -> int:
+    """How fine sums must be, where anything can be stored: clocks of long ago were odd."""
+    oldest = datetime.now(UTC) - timedelta(days=_KEPT_DAYS)
+    zone = time_zone(context.settings.roads.zone)
+    return slot_minutes(zone, max(span.since, oldest), span.until) if span.until > oldest else 60
+
+
+def _price(context: WebContext, query: TrendsQuery) -> float:
+    """Rows: a day of each road, or every observation where the city's clock is between the hours."""
+    span, roads = query.span(DEFAULT_SPAN), _MANY_ROADS if query.road_id is None else 1
+    if not is_between_hours(time_zone(context.settings.roads.zone), span.since, span.until):
+        return rows_within(span.since, span.until, timedelta(days=1), roads)
+    kept = timedelta(days=context.settings.retention.roads_days)
+    return rows_within(max(span.since, span.until - kept), span.until, timedelta(minutes=1), roads)
+
+
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        Operation("GET /analytics/trends", trends, Tag.ANALYTICS, RoadTrends, errors=(503,)),
+        Operation("GET /analytics/trends", trends, Tag.ANALYTICS, RoadTrends, errors=(503,), price=_price),
     ]

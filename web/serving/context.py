@@ -17,6 +17,7 @@ from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import Settings
 from trafficapp.stores.postgres.publications import Publisher
 from trafficapp.stores.redis.connection import connect
+from web.guards.costs import Costs
 from web.serving.database import Database
 from web.serving.registry import Registry
 
@@ -35,6 +36,9 @@ class WebContext:
     Attributes:
         redis: the current state.
         database: history and what administrators set; connects when it is first asked.
+        reserved: the same with connections that only administration, health and sockets use.
+        costly: the same for costly questions and what is sent piece by piece.
+        costs: whose turn it is.
         kafka_up: whether the broker answers.
         local_current: what this worker knows itself, for when Redis is away.
         outbox: sends to Kafka; one of its own unless given.
@@ -53,6 +57,9 @@ class WebContext:
     outbox: Outbox | None = None
     is_ready: Callable[[], bool] = lambda: True
     feeds: Sequence[Feed[Any]] = FEEDS
+    reserved: Database = field(init=False)
+    costly: Database = field(init=False)
+    costs: Costs = field(init=False)
     publisher: Publisher = field(init=False)
     registry: Registry = field(init=False)
     _own_outbox: Outbox | None = field(init=False, default=None)
@@ -62,12 +69,18 @@ class WebContext:
             self.outbox = self._own_outbox = Outbox(self.settings)
         self.publisher = Publisher(self.outbox, self.redis, self.settings.events.replay_events)
         url = self.settings.redis.url.get_secret_value()
-        self.registry = Registry(self.database, lambda: connect(url, retries=0))
+        postgres, limits = self.settings.postgres, self.settings.limits
+        self.reserved = Database(postgres, postgres.reserved_pool_size)
+        # one more, so that what is sent piece by piece goes on beside them
+        self.costly = Database(postgres, limits.costly_at_once + 1)
+        self.costs = Costs(limits)
+        self.registry = Registry(self.reserved, lambda: connect(url, retries=0))
 
     async def close(self) -> None:
         """Close the clients; closing what is closed is no fault."""
         await self.redis.aclose()
-        await self.database.close()
+        for database in (self.database, self.reserved, self.costly):
+            await database.close()
         if self._own_outbox is not None:
             await self._own_outbox.stop()
 

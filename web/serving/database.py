@@ -19,10 +19,15 @@ ANSWER_WITHIN_SECONDS = 20.0
 
 
 class Database:
-    """Connects when it is first asked."""
+    """Connects when it is first asked.
 
-    def __init__(self, settings: PostgresSettings) -> None:
-        self._settings = settings
+    Args:
+        settings: where it is.
+        connections: at most; as the settings say, unless given.
+    """
+
+    def __init__(self, settings: PostgresSettings, connections: int | None = None) -> None:
+        self._settings = settings if connections is None else settings.model_copy(update={"pool_size": connections})
         self._pool: Pool | None = None
         self._opening = asyncio.Lock()
 

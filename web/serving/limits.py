@@ -24,6 +24,10 @@ MAX_CLIENTS = 20_000
 #: What a wrong token costs, in requests: guessing ends soon.
 FAILED_LOGIN_COST = 20
 
+#: Rows of a list that cost no more than the request, and how many beyond them cost as much as another one.
+FREE_ROWS = 500
+ROWS_OF_A_REQUEST = 50
+
 #: A body has to arrive within this time.
 BODY_WITHIN_SECONDS = 30.0
 
@@ -87,6 +91,11 @@ class RateLimiter:
             self._refuse(bucket, 1, f"more than {self._rate:g} requests a second")
         bucket.tokens -= 1
         return self._allowance(bucket)
+
+    def spend_on_rows(self, client: str, rows: int) -> None:
+        """Count a long list, which takes as long as many requests; whoever has anything left gets one."""
+        bucket = self._filled(client)
+        bucket.tokens -= max(0, rows - FREE_ROWS) / ROWS_OF_A_REQUEST
 
     def count_failed_login(self, address: str) -> None:
         """Count a wrong token; who has a right one is not counted with those who guess.

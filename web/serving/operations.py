@@ -6,7 +6,8 @@ lists where it is mounted. `web.application` mounts them, and `web.documents.ope
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -17,7 +18,13 @@ from aiohttp import web
 from msgspec import Struct
 
 from web.auth.access import Access, authorise
+from web.guards.costs import client_of
 from web.serving import shapes
+from web.serving.context import CONTEXT, WebContext
+from web.serving.limits import LIMITER
+
+#: Administration and health wait for nobody.
+_NEVER_WAIT = frozenset({Access.OPEN, Access.ADMINISTER})
 
 #: Called with the request and, by name, those of its parts that it takes: ``path``, ``query``, ``body``.
 View = Callable[..., Awaitable[web.StreamResponse]]
@@ -59,6 +66,8 @@ class Operation:
             added by themselves.
         headers: headers of the successful answer worth telling, by name with a sentence.
         websocket: the answer is 101 and a socket, described in the AsyncAPI document.
+        price: how many rows are read for a query, as far as that can be told before; of one that takes a span.
+        streamed: the answer is sent piece by piece for as long as the client takes; it has a turn for that.
     """
 
     call: str
@@ -75,6 +84,8 @@ class Operation:
     errors: tuple[int, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     websocket: bool = False
+    price: Callable[[WebContext, Any], float] | None = None
+    streamed: bool = False
 
     @property
     def method(self) -> str:
@@ -133,7 +144,31 @@ class Operation:
             parts["query"] = shapes.from_query(request, self.query_shape)
         if self.body_shape is not None:
             parts["body"] = await shapes.from_body(request, self.body_shape)
-        return await self.view(request, **parts)
+        rows = getattr(parts.get("query"), "limit", None)
+        if isinstance(rows, int) and not self.streamed:
+            request.config_dict[LIMITER].spend_on_rows(client_of(request), rows)
+        async with self._turn(request, parts.get("query")):
+            return await self.view(request, **parts)
+
+    @asynccontextmanager
+    async def _turn(self, request: web.Request, query: Struct | None) -> AsyncIterator[None]:
+        """Wait until it is the client's turn.
+
+        Raises:
+            ProblemError: 429, others come first.
+        """
+        context = request.config_dict[CONTEXT]
+        if self.websocket or self.access in _NEVER_WAIT:
+            yield
+        elif self.streamed:
+            async with context.costs.streams.turn(client_of(request)):
+                yield
+        else:
+            rows = 0.0
+            with suppress(OverflowError):  # the view says which time lies beyond all calendars
+                rows = 0.0 if self.price is None else self.price(context, query)
+            async with context.costs.asking.turn(client_of(request)), context.costs.question(request, rows):
+                yield
 
 
 def operation_of(request: web.Request) -> Operation | None:

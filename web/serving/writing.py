@@ -92,7 +92,7 @@ async def write(request: web.Request, change: Callable[[Write], Awaitable[_Resul
             return pool, under_way, await change(under_way)
 
     try:
-        pool, done, result = await context.database.ask(in_transaction)
+        pool, done, result = await context.reserved.ask(in_transaction)
     except asyncpg.DataError as error:
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, f"it cannot be stored: {error}") from None
     told = True

@@ -13,7 +13,7 @@ from tests.stores.postgres.fixtures import Connection, MakeSink, Pool
 from tests.stores.postgres.records import START_US, owned, window, window_records
 from trafficapp.analytics.figures import COLUMNS, RangeSums
 from trafficapp.stores.cameras.analytics_queries import range_sums
-from trafficapp.stores.cameras.day_sums import DaysInMemory
+from trafficapp.stores.cameras.day_sums import DAYS_AT_ONCE, DaysInMemory
 
 FIRST = from_epoch_us(START_US) + timedelta(hours=14)
 
@@ -146,6 +146,23 @@ async def test_days_are_forgotten_beyond_the_memory_they_may_take(
         start = datetime(2026, 1, day, tzinfo=UTC)
         await assert_exact(database, pool, memory, start, start + timedelta(days=2), None)
     assert len(memory._days) == (2 if max_bytes == 0 else 11)
+
+
+@pytest.mark.parametrize("max_bytes", [0, 1 << 30])
+async def test_a_long_range_is_exact_and_not_in_memory_at_once(
+    metrics_sink: MakeSink, database: Connection, pool: Pool, max_bytes: int
+) -> None:
+    """Parts of the range are read one after the other; a camera that only a later part has is counted, too."""
+    await _fill(metrics_sink, database, "ab")
+    sink = metrics_sink()
+    await sink.load([0])
+    later = [window(camera_id, 17 * 720 + 60 * 17_280) for camera_id in ("a", "late")]
+    await sink.apply(0, window_records(*later, first=9000), owned)
+    memory = DaysInMemory(max_bytes=max_bytes)
+    span = (FIRST - timedelta(days=45), FIRST + timedelta(days=100))
+    for cameras in (None, {"a", "late"}, {"late"}):
+        await assert_exact(database, pool, memory, *span, cameras)
+    assert (len(memory._days) <= DAYS_AT_ONCE) is (max_bytes == 0)
 
 
 async def test_no_range_is_too_empty(database: Connection, pool: Pool) -> None:

@@ -110,14 +110,14 @@ async def test_a_change_while_kafka_is_away_is_done_and_told_later(
     tables: Connection, migrated: str, worker: Worker
 ) -> None:
     # `worker` has neither Kafka nor Postgres; give it the latter
-    worker.context.database = type(worker.context.database)(
+    worker.context.reserved = type(worker.context.reserved)(
         worker.context.settings.postgres.model_copy(update={"url": _secret(migrated)})
     )
     response = await worker.client.put(PATH, json=change(0.3, 0.55, 0.81))
     assert (response.status, response.headers["X-Publication"]) == (200, "pending")
     assert await tables.fetchval("SELECT count(*) FROM pending_publications") == 1
     assert await tables.fetchval("SELECT count(*) FROM admin_thresholds") == 1
-    await worker.context.database.close()
+    await worker.context.reserved.close()
 
 
 async def test_changes_at_once_have_an_order(call: Call, tables: Connection, raw_ends: dict[int, int]) -> None:

@@ -62,6 +62,7 @@ async def test_pages_also_while_redis_is_away(history_worker: Worker, database_u
         "Z": {"confidence": 0.7},
         "a0": {"confidence": 0.71},
         "b": {"confidence": 0.5},
+        "é": {"vehicles": 2, "credibility": 0.5},
     }
     known = [msgspec.structs.replace(one, **told.get(one.road_id, {})) for one in known]
     # nothing more is told of a road that is open and measured
@@ -70,7 +71,8 @@ async def test_pages_also_while_redis_is_away(history_worker: Worker, database_u
         "a": {"closed": True, "speed_from": None},
         "a0": {"confidence": 0.71},
         "b": {"confidence": 0.5, "speed_from": "speed_limit"},
-        "é": {},
+        # believed little, and measured
+        "é": {"vehicles": 2, "credibility": 0.5},
     }
     settings = history_worker.context.settings
     await keep_roads(settings, *known, observation("a", now - 5), observation("gone", now - 660))
@@ -89,7 +91,7 @@ async def test_pages_also_while_redis_is_away(history_worker: Worker, database_u
                 break
             url = URL(response.links["next"]["url"]).path_qs
         assert [row["road_id"] for row in collected] == ["Z", "a", "a0", "b", "é"]
-        further = ("closed", "confidence", "speed_from")
+        further = ("closed", "confidence", "speed_from", "vehicles", "credibility")
         shown = {row["road_id"]: {name: row[name] for name in further if name in row} for row in collected}
         assert shown == expected
         assert {row["last_updated"] for row in collected} == {rfc3339(T0_US + round(now * 1e6))}

@@ -64,6 +64,19 @@ def test_guessing_ends_and_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None
     limiter.count_failed_login("a")
 
 
+def test_long_lists_cost_as_much_as_many_requests() -> None:
+    clock = Clock()
+    limiter = RateLimiter(LimitSettings(requests_per_second=10, burst=100), clock)
+    for rows, remaining in ((1, 99), (500, 98), (1000, 87), (5000, -4)):
+        limiter.spend("a")
+        limiter.spend_on_rows("a", rows)
+        assert limiter._buckets["a"].tokens == remaining
+    with pytest.raises(ProblemError) as refused:
+        limiter.spend("a")
+    assert (refused.value.status, refused.value.headers["Retry-After"]) == (429, "1")
+    assert limiter.spend("b").remaining == 99
+
+
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_CLIENTS", 10)
     limiter = RateLimiter(LimitSettings(burst=5), Clock())

@@ -98,6 +98,16 @@ class Bus:
         """When it should be where it is, seconds since the epoch."""
         return self.timetable.due_s(self.turn, self.trip.begins_s, self.at_m)
 
+    @property
+    def turn_after(self) -> int:
+        """Which of its routes comes next; it begins where this one ends."""
+        return (self.turn + 1) % len(self.routes)
+
+    def rest(self, now_s: float) -> None:
+        """Wait at the end of a route until the next trip begins."""
+        early_s = self.timetable.turn(self.number, self.turn_after, now_s).begins_s - now_s
+        self.waits_seconds = int(min(max(early_s, _LEAST_REST_SECONDS), _LONGEST_REST_SECONDS))
+
     def find_trip(self, now_s: float) -> None:
         """Take the trip of its route that is nearest to where it is now."""
         begun_s = now_s - (self.due_s - self.trip.begins_s)
@@ -142,7 +152,11 @@ class Buses:
                 next_stop = sum(stop.at_m <= at_m for stop in route.stops)
                 passengers = min(int(chance.poisson(15 * demand)), ROOM)
                 name = f"bus-{line.name}-{number + 1}"
-                self.buses.append(Bus(name, timetable, number, trip, turn, at_m, next_stop, passengers))
+                bus = Bus(name, timetable, number, trip, turn, at_m, next_stop, passengers)
+                if share == 1.0:
+                    bus.passengers = 0
+                    bus.rest(first_at_us / 1e6)
+                self.buses.append(bus)
 
     def routes(self, time_us: int) -> Iterator[Outgoing]:
         """Yield which route each bus is on."""
@@ -188,8 +202,11 @@ class Buses:
             yield from self._board(bus, bus.at_stop, hour, time_us)
         elif bus.waits_seconds:
             bus.waits_seconds -= 1
-            if not bus.waits_seconds and len(bus.routes) > 1:
-                yield _route_message(bus, time_us)
+            if not bus.waits_seconds:
+                bus.turn, bus.at_m, bus.next_stop = bus.turn_after, 0.0, 0
+                bus.find_trip(time_us / 1e6)
+                if len(bus.routes) > 1:
+                    yield _route_message(bus, time_us)
         elif breaks:
             bus.status, bus.broken_seconds = "broken_down", int(self._chance.integers(*_BROKEN_SECONDS))
         elif not bus.stands:
@@ -205,12 +222,10 @@ class Buses:
             bus.next_stop += 1
             self._leave(bus, _GET_OFF_AT_HUB if stop.is_hub else _GET_OFF)
         elif bus.at_m >= route.length_m:
+            bus.at_m = route.length_m
             if len(bus.routes) > 1:
                 self._leave(bus, 1.0)
-            # where one route ends the next one begins
-            bus.turn, bus.at_m, bus.next_stop = (bus.turn + 1) % len(bus.routes), 0.0, 0
-            bus.find_trip(now_s)
-            bus.waits_seconds = int(min(max(bus.trip.begins_s - now_s, _LEAST_REST_SECONDS), _LONGEST_REST_SECONDS))
+            bus.rest(now_s)
 
     def _leave(self, bus: Bus, share: float) -> None:
         """Let get off who wants to."""

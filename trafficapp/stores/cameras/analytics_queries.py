@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -11,13 +12,16 @@ import numpy as np
 
 from trafficapp.analytics.figures import COLUMNS, SEVERITIES, RangeSums, Sums
 from trafficapp.analytics.spans import HOUR, MINUTE, Edge, Grain, Piece, Span, cut
-from trafficapp.stores.cameras.day_sums import DaysInMemory, DaySums, Numbers
+from trafficapp.stores.cameras.day_sums import DAYS_AT_ONCE, DaysInMemory, DaySums, Numbers
 from trafficapp.stores.cameras.rollups import ADDED, SUMS
 
 if TYPE_CHECKING:
     import asyncpg
 
     from trafficapp.stores.postgres.connection import Pool
+
+#: What is read of minutes in one statement.
+_SLOTS_AT_ONCE = timedelta(days=DAYS_AT_ONCE)
 
 _TABLES = {Grain.HOURS: "metrics_1h", Grain.MINUTES: "metrics_1m"}
 _OF_WINDOWS = f"""
@@ -65,15 +69,14 @@ async def range_sums(
     """
     span = cut(start, end)
     chosen = None if cameras is None else sorted(name for name in cameras if "\0" not in name)
-    days: list[tuple[date, DaySums]] = []
+    adding = _Adding(span, memory, chosen)
     age_seconds = 0.0
-    if span.first_hour < span.end_hour:
-        first = span.first_hour.date()
-        found, age_seconds = await memory.days(pool, first, (span.end_hour - HOUR).date())
-        days = [(first + timedelta(days=n), day) for n, day in enumerate(found)]
-    adding = _Adding(span, memory, None if chosen is None else memory.numbers(chosen))
-    for when, day in days:
-        adding.add_day(when, day)
+    for first, last in _parts_of_days(span):
+        # a part at a time: what is asked for need not be in memory at once
+        found, age = await memory.days(pool, first, last)
+        age_seconds = max(age_seconds, age)
+        adding.add_days(first, found)
+        await asyncio.sleep(0)
     if span.edges:
         for row in await _fetch(pool, _edges_statement(span.edges, chosen)):
             adding.add_edge(span.edges[row["edge"]], row)
@@ -85,13 +88,25 @@ async def range_sums(
     return Answer(sums, age_seconds)
 
 
+def _parts_of_days(span: Span) -> Iterator[tuple[date, date]]:
+    """The days that whole hours of a span lie in, the first and the last of each part."""
+    if span.first_hour >= span.end_hour:
+        return
+    first, end = span.first_hour.date(), (span.end_hour - HOUR).date()
+    while first <= end:
+        last = min(end, first + timedelta(days=DAYS_AT_ONCE - 1))
+        yield first, last
+        first = last + timedelta(days=1)
+
+
 class _Adding:
     """Adds up hours of days and edges."""
 
-    def __init__(self, span: Span, memory: DaysInMemory, chosen: Numbers | None) -> None:
+    def __init__(self, span: Span, memory: DaysInMemory, chosen: list[str] | None) -> None:
         self._span = span
         self._memory = memory
-        self._chosen = chosen
+        self._names = chosen
+        self._chosen: Numbers | None = None
         self._first_slot = (
             span.edges[0].hour if span.edges and span.edges[0].start < span.first_hour else span.first_hour
         )
@@ -101,7 +116,15 @@ class _Adding:
         self.alerts: dict[str, int] = {}
         self._alerts = np.zeros(len(SEVERITIES), dtype=np.int64)
 
-    def add_day(self, when: date, day: DaySums) -> None:
+    def add_days(self, first: date, days: Sequence[DaySums]) -> None:
+        """Add days that follow one another."""
+        self._grow()
+        # cameras have numbers once their days are read
+        self._chosen = None if self._names is None else self._memory.numbers(self._names)
+        for number, day in enumerate(days):
+            self._add_day(first + timedelta(days=number), day)
+
+    def _add_day(self, when: date, day: DaySums) -> None:
         """Add those hours of a day that lie in the span whole."""
         midnight = datetime(when.year, when.month, when.day, tzinfo=UTC)
         first = max(0, round((self._span.first_hour - midnight) / HOUR))
@@ -125,12 +148,16 @@ class _Adding:
     def add_edge(self, edge: Edge, row: asyncpg.Record) -> None:
         """Add the sums of all cameras in an edge."""
         numbers = [self._memory.number(camera_id) for camera_id in row["cameras"]]
-        if len(self._memory.names) > len(self.cameras):
-            more = np.zeros((len(self._memory.names) - len(self.cameras), COLUMNS), dtype=np.int64)
-            self.cameras = np.concatenate([self.cameras, more])
+        self._grow()
         values = _values(row)
         self.cameras[numbers] += values
         self.slots[round((edge.hour - self._first_slot) / HOUR)] += values.sum(axis=0)
+
+    def _grow(self) -> None:
+        """Have a row for every camera that is known by now."""
+        if len(self._memory.names) > len(self.cameras):
+            more = np.zeros((len(self._memory.names) - len(self.cameras), COLUMNS), dtype=np.int64)
+            self.cameras = np.concatenate([self.cameras, more])
 
     def result(self) -> RangeSums:
         """All of it."""
@@ -164,8 +191,11 @@ async def _with_slots(pool: Pool, sums: RangeSums, minutes: int, chosen: list[st
     if minutes_start <= minutes_end:
         parts = [Edge(sums.start, minutes_start), Edge(minutes_end, sums.end)]
     parts = [part for part in parts if part.start < part.end]
-    for row in await pool.fetch(_SLOTS, minutes_start, minutes_end, minutes, chosen):
-        slots[(row["slot"] - first) // length] += [row[name] for name in SUMS]
+    while minutes_start < minutes_end:
+        until = min(minutes_end, minutes_start + _SLOTS_AT_ONCE)
+        for row in await pool.fetch(_SLOTS, minutes_start, until, minutes, chosen):
+            slots[(row["slot"] - first) // length] += [row[name] for name in SUMS]
+        minutes_start = until
     if parts:
         for row in await _fetch(pool, _edges_statement(parts, chosen)):
             slots[(parts[row["edge"]].start - first) // length] += _values(row).sum(axis=0)

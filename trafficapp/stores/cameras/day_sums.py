@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 FRESH_SECONDS = 2.0
 #: Memory that days may take before those that nobody asked for longest are forgotten.
 MAX_BYTES = 128 << 20
+#: Days that are in memory at most: those without any windows take some, too.
+MAX_DAYS = 1000
 #: Days read in one statement: it takes as long as other questions may wait.
 DAYS_AT_ONCE = 31
 
@@ -170,12 +172,18 @@ class DaysInMemory:
         bounds = (_midnight(batch[0]), _midnight(batch[-1]) + timedelta(days=1))
         hours = {row["day"]: row for row in await connection.fetch(_HOURS, *bounds, self.names)}
         alerts = {row["day"]: row for row in await connection.fetch(_ALERTS, *bounds, self.names, SEVERITIES)}
+        loaded: dict[date, DaySums] = {}
         for day in batch:
-            self._days[day] = _day(changes.get(day), hours.get(day), alerts.get(day))
+            loaded[day] = _day(changes.get(day), hours.get(day), alerts.get(day))
+            # many days of many cameras take a while, in which others are answered
+            await asyncio.sleep(0)
+        # at once: whoever forgets days meanwhile forgets none of these
+        self._days.update(loaded)
 
     def _forget_beyond(self, asked_for: int) -> None:
-        while len(self._days) > asked_for and sum(day.bytes for day in self._days.values()) > self._max_bytes:
-            self._days.popitem(last=False)
+        taken = sum(day.bytes for day in self._days.values())
+        while len(self._days) > asked_for and (taken > self._max_bytes or len(self._days) > MAX_DAYS):
+            taken -= self._days.popitem(last=False)[1].bytes
 
 
 def _day(change: str | None, hours: asyncpg.Record | None, alerts: asyncpg.Record | None) -> DaySums:

@@ -58,7 +58,12 @@ TRIPS_OF_AGENCIES = Feed(
     ),
     key="run_id",
     rekey=True,
-    current=Current(document="transit:agency_trip:{key}", listed="transit:agency_trips", seconds=TRIP_SECONDS),
+    current=Current(
+        document="transit:agency_trip:{key}",
+        listed="transit:agency_trips",
+        seconds=TRIP_SECONDS,
+        channel="transit:agency_trips:told",
+    ),
     path="/api/transit/agency-trip-updates",
 )
 

@@ -1,0 +1,73 @@
+"""What questions cost, in rows that are read for them, and who is answered when."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+
+from aiohttp import web
+
+from trafficapp.settings import LimitSettings
+from web.auth.callers import caller_of
+from web.guards.memory import give_memory_back
+from web.guards.turns import Turns
+from web.serving.limits import LIMITER
+
+_ANY_NUMBER = 1_000_000
+#: Questions of one client that wait for his other ones; then he is told to come back later.
+_QUESTIONS_WAIT = 256
+_QUESTION_WAIT_SECONDS = 10.0
+
+#: Reports are laid out by a process each, which keeps a core busy for about a second.
+_REPORT_WAIT_SECONDS = 15.0
+
+
+class Costs:
+    """The turns of a worker.
+
+    Attributes:
+        asking: of all questions, so that those of one client do not stand before all others'.
+        costly: of questions that read many rows.
+        streams: of answers that are sent piece by piece.
+        reports: of documents that are laid out.
+    """
+
+    def __init__(self, limits: LimitSettings) -> None:
+        self._costly_rows = limits.costly_rows
+        self.asking = Turns(
+            "questions of one client",
+            _ANY_NUMBER,
+            limits.questions_at_once_per_client,
+            waiting=(_QUESTIONS_WAIT, _ANY_NUMBER),
+            wait_seconds=_QUESTION_WAIT_SECONDS,
+        )
+        self.costly = Turns("costly questions", limits.costly_at_once, wait_seconds=limits.costly_wait_seconds)
+        self.streams = Turns("files and long histories", limits.streams_at_once, limits.streams_per_client)
+        self.reports = Turns("reports", 1, waiting=(2, 20), wait_seconds=_REPORT_WAIT_SECONDS)
+
+    @asynccontextmanager
+    async def question(self, request: web.Request, rows: float) -> AsyncIterator[None]:
+        """Answer a question that reads so many rows: at once when these are few, else in turn.
+
+        Raises:
+            ProblemError: 429, others come first.
+        """
+        if rows <= self._costly_rows:
+            yield
+            return
+        async with self.costly.turn(client_of(request), rows):
+            try:
+                yield
+            finally:
+                await give_memory_back()
+
+
+def client_of(request: web.Request) -> str:
+    """As whom a request is counted."""
+    return request.config_dict[LIMITER].client(request, caller_of(request))
+
+
+def rows_within(since: datetime, until: datetime, every: timedelta, of_each: int = 1) -> float:
+    """Rows in a span, when each of so many things has one every so often."""
+    return max(0.0, (until - since) / every) * max(1, of_each)
