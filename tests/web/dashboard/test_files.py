@@ -122,5 +122,6 @@ async def test_the_settings_of_the_page(worker: Worker) -> None:
     told = await (await worker.client.get("/api/dashboard/settings")).json()
     assert told["time_zone"] == "Europe/Rome"
     assert told["tiles_url"] is None
+    assert told["has_timetable"] is False
     assert told["tokens_exist"] is True
     assert "incidents" in told["feeds"]
