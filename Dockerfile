@@ -3,9 +3,9 @@
 # What the browser loads of others' libraries; nothing else of this stage goes on.
 FROM node:24-slim AS dashboard
 
-WORKDIR /src
-COPY web/dashboard/package.json web/dashboard/package-lock.json web/dashboard/.npmrc web/dashboard/vendor.mjs web/dashboard/libraries.js ./
-RUN npm ci && node vendor.mjs /src/vendor
+COPY web /src/web
+WORKDIR /src/web/dashboard
+RUN npm ci && node vendor.mjs client/vendor
 
 
 FROM python:3.12-slim AS build
@@ -23,7 +23,7 @@ COPY models /src/models
 COPY trafficapp /src/trafficapp
 COPY agents /src/agents
 COPY web /src/web
-COPY --from=dashboard /src/vendor /src/web/dashboard/client/vendor
+COPY --from=dashboard /src/web/dashboard/client/vendor /src/web/dashboard/client/vendor
 RUN pip install --no-deps --no-build-isolation /src && pip uninstall --yes setuptools pip
 
 

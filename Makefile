@@ -120,6 +120,10 @@ bench-chain: setup-dev ## Measure 1,247 roads from feed to predictions, graph an
 bench-city: setup-dev ## Measure all feeds of a city: µs a message by role, 20,000 a second for five minutes; writes build/city.json
 	$(BIN)/python -m tests.bench.city $(ARGS)
 
+.PHONY: picture
+picture: setup-dev ## Take the picture of the README from a running demo, with Chromium; writes docs/live-map.webp
+	$(BIN)/python -m tests.web.dashboard.picture $(ARGS)
+
 .PHONY: bench-lake
 bench-lake: setup-dev ## Ask a month of windows and observations in the lake and in Postgres (1 GB); writes build/lake.json
 	$(BIN)/python -m tests.bench.lake $(ARGS)

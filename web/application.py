@@ -199,7 +199,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
     ]
     mount(web_app, [*operations, *documents.operations()])
     documents.prepare(web_app)
-    web_app.add_routes([*pages.routes(settings.web.tiles_url), *documents.routes()])
+    web_app.add_routes([*pages.routes(settings.dashboard.tiles_url), *documents.routes()])
 
 
 def _vehicles(feed_views: Iterable[FeedViews], topic: str) -> DocumentFeed | None:

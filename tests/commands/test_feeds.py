@@ -307,16 +307,16 @@ def test_a_declared_feed_is_checked_by_its_declaration(file: Path) -> None:
 # ---------------------------------------------------------------------- documents
 
 
-def test_the_readme_has_the_table_of_the_declarations() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = re.search(r"<!-- feeds: begin -->\n(.*?)<!-- feeds: end -->", readme, re.DOTALL)
+def test_the_page_for_producers_has_the_table_of_the_declarations() -> None:
+    page = (ROOT / "docs/producers.md").read_text(encoding="utf-8")
+    found = re.search(r"<!-- feeds: begin -->\n(.*?)<!-- feeds: end -->", page, re.DOTALL)
     assert found is not None
     assert found[1] == run("--markdown").output
 
 
-def test_the_messages_in_the_readme_are_accepted(file: Path) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = re.findall(r"```json\n(.*?)```", readme, re.DOTALL)
+def test_the_messages_in_the_page_for_producers_are_accepted(file: Path) -> None:
+    page = (ROOT / "docs/producers.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
     assert len(shown) == 2
     for text in shown:
         file.write_text(text)

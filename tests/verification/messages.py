@@ -1,4 +1,4 @@
-"""The oracle's own reading of ``traffic.events.raw``: slow, and written from the README and docs/windows.md alone."""
+"""The oracle's own reading of ``traffic.events.raw``: slow, and written from docs/producers.md and windows.md alone."""
 
 from __future__ import annotations
 

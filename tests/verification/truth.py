@@ -1,7 +1,7 @@
 """What every window must hold, and every dead letter say, worked out from the log by the oracle of the windows.
 
 Records are read by `tests.verification.messages`, and judged by `tests.windows.oracle`; neither shares code with the
-product's windows. All of them follow docs/windows.md and the README.
+product's windows. All of them follow docs/windows.md and docs/numbers.md.
 """
 
 from __future__ import annotations

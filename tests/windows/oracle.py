@@ -1,4 +1,4 @@
-"""What the windows must be, worked out slowly and obviously from docs/windows.md and the README.
+"""What the windows must be, worked out slowly and obviously from docs/windows.md and docs/numbers.md.
 
 It shares no code with the product's windows, and keeps everything: each detection that was counted, each tick. Whatever
 it is asked, it goes through all of that again.

@@ -27,6 +27,7 @@ from pydantic_settings import SettingsError as UnreadableSource
 from trafficapp.settings.areas import AreaSettings as AreaSettings
 from trafficapp.settings.city import CitySettings as CitySettings
 from trafficapp.settings.clickhouse import ClickHouseSettings as ClickHouseSettings
+from trafficapp.settings.dashboard import DashboardSettings as DashboardSettings
 from trafficapp.settings.deployed_names import NAMES, WrongName, settings_of
 from trafficapp.settings.due_times import NIGHTLY_PATTERN
 from trafficapp.settings.fleet import FleetSettings as FleetSettings
@@ -330,6 +331,7 @@ class Settings(BaseSettings):
     postgres: PostgresSettings = Field(default_factory=PostgresSettings)
     redis: RedisSettings = Field(default_factory=RedisSettings)
     web: WebSettings = Field(default_factory=WebSettings)
+    dashboard: DashboardSettings = Field(default_factory=DashboardSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     windows: WindowSettings = Field(default_factory=WindowSettings)
     congestion: CongestionSettings = Field(default_factory=CongestionSettings)

@@ -37,20 +37,6 @@ class WebSettings(Section):
     client_queue_bytes: int = Field(
         1 << 20, ge=1 << 16, description="Bytes kept for a slow WebSocket client before it is cut."
     )
-    tiles_url: str | None = Field(
-        None,
-        pattern=r"^https?://[^\s/;,'\"]+/[^\s;,'\"]*$",
-        description="Raster map tiles that the dashboard draws below its roads, with {z}, {x} and {y} in the address: "
-        "browsers then ask that server. Without it they ask nobody but the workers.",
-    )
-    tiles_attribution: str = Field("", max_length=300, description="Whom a map with these tiles names.")
-
-    @field_validator("tiles_url")
-    @classmethod
-    def _names_a_tile(cls, url: str | None) -> str | None:
-        if url is not None and not all(part in url for part in ("{z}", "{x}", "{y}")):
-            raise ValueError("it does not have {z}, {x} and {y} in it")
-        return url
 
     @field_validator("allowed_hosts")
     @classmethod

@@ -1,4 +1,4 @@
-"""The congestion score of a window and its level, as the README has them."""
+"""The congestion score of a window and its level, as docs/numbers.md has them."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class DashboardSettings(Struct, frozen=True):
     version: str
     city: str
     time_zone: str
-    bounds: tuple[float, float, float, float] | None
+    bounds: list[float] | None
     window_seconds: float
     feeds: list[str]
     has_timetable: bool
@@ -63,14 +63,14 @@ async def settings(request: web.Request) -> web.Response:
         version=package_version(),
         city=chosen.roads.city,
         time_zone=chosen.roads.zone,
-        bounds=chosen.city.bounds,
+        bounds=None if chosen.city.bounds is None else list(chosen.city.bounds),
         window_seconds=chosen.windows.size_seconds,
         feeds=[feed.name for feed in context.feeds],
         has_timetable=chosen.transit.timetable_dir is not None,
         reads_need_token=not authority.public_reads,
         tokens_exist=authority.knows_tokens,
         acknowledge_needs_token=not authority.public_acknowledge,
-        tiles_url=chosen.web.tiles_url,
-        tiles_attribution=chosen.web.tiles_attribution,
+        tiles_url=chosen.dashboard.tiles_url,
+        tiles_attribution=chosen.dashboard.tiles_attribution,
     )
     return json_answer(_encode(found))

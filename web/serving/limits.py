@@ -93,7 +93,7 @@ class RateLimiter:
         return self._allowance(bucket)
 
     def spend_on_rows(self, client: str, rows: int) -> None:
-        """Count a long list, which takes as long as many requests; whoever has anything left gets one."""
+        """Count a list of so many rows more than usual; whoever has anything left gets it."""
         bucket = self._filled(client)
         bucket.tokens -= max(0, rows - FREE_ROWS) / ROWS_OF_A_REQUEST
 

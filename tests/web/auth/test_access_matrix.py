@@ -47,14 +47,8 @@ def callers() -> dict[str, tuple[dict[str, str], tuple[int, int, int, int]]]:
 
 #: What is open to everybody, and what changes nothing although it is no GET.
 OPEN = {
-    "/api/dashboard/settings",
-    "/health",
-    "/health/live",
-    "/health/ready",
-    "/api/health",
-    "/metrics",
-    "/openapi.json",
-    "/asyncapi.json",
+    *("/health", "/health/live", "/health/ready", "/api/health", "/metrics"),
+    *("/openapi.json", "/asyncapi.json", "/api/dashboard/settings"),
 }
 READING_POSTS = {"/route/recommend"}
 #: Whoever may read may report what he saw.

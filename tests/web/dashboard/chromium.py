@@ -16,9 +16,9 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 NO_CHROMIUM = "no Chromium is installed (apt install chromium): the dashboard's pages were not opened"
 
-_ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage"]
+ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage"]
 #: Without a graphics card the map is drawn by the processor, which takes most of the time of a test.
-_MAP = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+MAP = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 _NO_MAP = ["--disable-3d-apis"]
 _AXE = Path(__file__).resolve().parents[3] / "build" / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
 _SETTLED_WITHIN_MS = 60_000
@@ -31,7 +31,7 @@ async def browser(draws_maps: bool) -> AsyncIterator[Browser]:
     """A browser; one that draws no maps shows the tables beside them."""
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=[*_ARGUMENTS, *(_MAP if draws_maps else _NO_MAP)]
+            executable_path=CHROMIUM, args=[*ARGUMENTS, *(MAP if draws_maps else _NO_MAP)]
         )
         yield started
         await started.close()

@@ -115,12 +115,13 @@ async def test_a_page_may_ask_the_server_of_tiles_that_is_set(aiohttp_client: An
 def test_an_address_of_tiles_names_a_tile_and_adds_nothing_to_the_policy() -> None:
     for wrong in ("https://tiles.example/", "https://a; script-src *;/{z}/{x}/{y}", "javascript:{z}{x}{y}"):
         with pytest.raises(ValueError, match="tiles_url"):
-            Settings.model_validate({"web": {"tiles_url": wrong}})
+            Settings.model_validate({"dashboard": {"tiles_url": wrong}})
 
 
 async def test_the_settings_of_the_page(worker: Worker) -> None:
     told = await (await worker.client.get("/api/dashboard/settings")).json()
     assert told["time_zone"] == "Europe/Rome"
     assert told["tiles_url"] is None
+    assert told["has_timetable"] is False
     assert told["tokens_exist"] is True
     assert "incidents" in told["feeds"]

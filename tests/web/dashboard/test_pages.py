@@ -85,6 +85,10 @@ async def test_every_room_opens_for_everybody_and_asks_nobody_else(
             wide = await seen.page.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0, f"{room} is {wide} px wider than the screen"
             assert not await seen.unsuitable(), room
+        if draws_maps:
+            await seen.go("/#/map")
+            await seen.page.get_by_role("button", name="Zoom in").click()
+            await seen.page.wait_for_url("**#/map?at=44.49*,11.3*")
         assert not await seen.page.evaluate("'markup' in window || document.querySelector('main img')")
         assert not seen.faults
 

@@ -151,6 +151,10 @@ async def test_a_question_whose_asker_left_is_stopped(
         await until(lambda: _none_of(held_up))
     costs = busy_worker.context.costs
     await until(lambda: _is(costs.asking.running + costs.costly.running + costs.streams.running, 0))
+    # nor that it took too long, which is answered with 503
+    route = path.partition("?")[0]
+    statuses = busy_worker.context.telemetry.api_requests
+    assert statuses.labels("GET", route, route, "499")._value.get() == 1
 
 
 async def test_what_writes_is_finished_although_its_asker_left(clients: Clients, migrated: str) -> None:

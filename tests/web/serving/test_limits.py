@@ -140,6 +140,20 @@ async def test_each_client_has_its_own_measure(narrow_worker: Worker) -> None:
             assert (known.status, known.headers["RateLimit-Remaining"]) == (200, "59")
 
 
+async def test_what_comes_unasked_costs_one_request(narrow_worker: Worker) -> None:
+    """Dashboards poll lists without a limit, of which some are long."""
+    url = narrow_worker.client.make_url("/metrics/current")
+    async with aiohttp.ClientSession() as session:
+        for path, remaining in (
+            ("/metrics/current", "59"),
+            ("/traffic/current", "58"),
+            ("/api/predict/roads", "57"),
+            ("/api/vehicles/locations?limit=100", "56"),
+        ):
+            answer = await session.get(str(url.origin()) + path)
+            assert (answer.status, answer.headers["RateLimit-Remaining"]) == (200, remaining), path
+
+
 async def test_guessing_is_refused_and_a_right_token_of_the_same_address_is_not(narrow_worker: Worker) -> None:
     url = narrow_worker.client.make_url("/cameras")
     async with aiohttp.ClientSession() as session:

@@ -54,6 +54,6 @@ function Who({ caller }) {
 }
 
 function Roles() {
-  return html`<div class="sideways"><table><caption>${t("administration.roles")}</caption><thead><tr><th scope="col">${t("administration.role")}</th><th scope="col">${t("administration.may")}</th></tr></thead>
+  return html`<div class="sideways" tabindex="0" role="region" aria-label=${t("administration.roles")}><table><caption>${t("administration.roles")}</caption><thead><tr><th scope="col">${t("administration.role")}</th><th scope="col">${t("administration.may")}</th></tr></thead>
     <tbody>${["viewer", "operator", "admin"].map((role) => html`<tr><th scope="row">${t(`administration.role.${role}`)}</th><td>${t(`administration.may.${role}`)}</td></tr>`)}</tbody></table></div>`;
 }

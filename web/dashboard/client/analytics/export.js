@@ -1,6 +1,7 @@
 // What people take away: figures as CSV, a picture as PNG. Both are made in this browser, of what is shown.
 
-import { html } from "../vendor/preact.mjs";
+import { html, useState } from "../vendor/preact.mjs";
+import { askBlob } from "../live/api.js";
 import { colourOf } from "../components/colours.js";
 import { say } from "../shell/toasts.js";
 import { t } from "../texts/index.js";
@@ -56,6 +57,21 @@ function pictureOf(svg, width, height) {
   const loaded = new Promise((done, failed) => { picture.onload = () => done(picture); picture.onerror = failed; });
   picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(copy))}`;
   return loaded;
+}
+
+/** A report that the server prints, which takes some seconds. */
+export function Report({ path, name }) {
+  const [busy, setBusy] = useState(false);
+  const fetchIt = async () => {
+    setBusy(true);
+    try {
+      save(await askBlob(path), name);
+    } catch (problem) {
+      say(problem.message);
+    }
+    setBusy(false);
+  };
+  return html`<button type="button" class="button" disabled=${busy} onClick=${fetchIt}>${t(busy ? "analytics.printing" : "analytics.pdf")}</button>`;
 }
 
 /** Buttons of a panel: `csv()` gives `[header, rows]`. */

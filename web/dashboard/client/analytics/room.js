@@ -12,7 +12,7 @@ import { linkTo, setParams } from "../shell/route.js";
 import { timeText, zoneText } from "../shell/times.js";
 import { t } from "../texts/index.js";
 import { Compare } from "./compare.js";
-import { Exports } from "./export.js";
+import { Exports, Report } from "./export.js";
 import { dayOf, iso, spanOf, zone } from "./spans.js";
 import { dayName, MEASURES, WeekHeat, weekOf, WeekTable } from "./week.js";
 
@@ -50,7 +50,7 @@ function Span({ params, query, onNow }) {
   return html`<div class="tools">
     <label class="labelled">${t("roads.over")}<select class="field" value=${chosen} onChange=${choose}>${["24", "168", "720"].map((value) => html`<option value=${value} selected=${value === chosen}>${t(`roads.over.${value}`)}</option>`)}<option value="own" selected=${own}>${t("analytics.days")}</option></select></label>
     ${own && html`${day("from")}${day("to")}`}
-    <a class="button" href=${`/api/analytics/report/pdf?${query}`} download>${t("analytics.pdf")}</a></div>`;
+    <${Report} path=${`/api/analytics/report/pdf?${query}`} name=${`traffic-${dayOf(Date.now())}.pdf`} /></div>`;
 }
 
 function Summary({ answer }) {

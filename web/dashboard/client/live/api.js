@@ -68,6 +68,17 @@ export async function askPage(path, { body, method, timeoutMs = 8000 } = {}) {
   };
 }
 
+/** A file that the server makes, such as a picture or a report; with the token of who signed in, which a link would not send. */
+export async function askBlob(path, { timeoutMs = 60_000 } = {}) {
+  const { token } = identity.value;
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const answer = await fetch(path, { headers, signal: AbortSignal.timeout(timeoutMs) }).catch(() => { throw new Problem(0, t("shell.no.answer")); });
+  if (answer.ok) return answer.blob();
+  const said = await answer.json().catch(() => ({}));
+  if (answer.status === 401) tokenAsked.value = said.detail ?? "";
+  throw new Problem(answer.status, said.detail ?? `HTTP ${answer.status}`);
+}
+
 async function bodyOf(answer) {
   if (answer.status === 204) return null;
   const isJson = /json/.test(answer.headers.get("Content-Type") ?? "");

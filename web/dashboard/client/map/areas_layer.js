@@ -2,6 +2,8 @@
 
 import { colourOf } from "../components/colours.js";
 
+/** Below the roads, whose colours must stay what they mean. */
+const BELOW = "roads-marked";
 const SOURCES = { zones: "--zone", surge: "--surge" };
 
 export class AreasLayer {
@@ -9,8 +11,8 @@ export class AreasLayer {
     this.map = map;
     for (const [name, colour] of Object.entries(SOURCES)) {
       map.addSource(name, { type: "geojson", data: { type: "FeatureCollection", features: [] } });
-      map.addLayer({ id: `${name}-fill`, type: "fill", source: name, paint: { "fill-color": colourOf(colour), "fill-opacity": name === "surge" ? 0.25 : 0.08 } });
-      map.addLayer({ id: `${name}-line`, type: "line", source: name, paint: { "line-color": colourOf(colour), "line-width": 2, ...(name === "zones" ? { "line-dasharray": [3, 2] } : {}) } });
+      map.addLayer({ id: `${name}-fill`, type: "fill", source: name, paint: { "fill-color": colourOf(colour), "fill-opacity": 0.09 } }, BELOW);
+      map.addLayer({ id: `${name}-line`, type: "line", source: name, paint: { "line-color": colourOf(colour), "line-width": 2, ...(name === "zones" ? { "line-dasharray": [3, 2] } : {}) } }, BELOW);
     }
   }
 

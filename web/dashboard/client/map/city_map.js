@@ -54,10 +54,9 @@ export function CityMap(props) {
       });
       setDrawn(parts);
     });
-    // before it was put in its place, a move is but a change of its size
-    map.on("moveend", () => { if (parts?.fitted) looked.current = { ...map.getCenter(), zoom: map.getZoom() }; });
     map.on("sourcedata", ({ sourceId, isSourceLoaded }) => { if (sourceId === "roads" && isSourceLoaded && edges.peek()) setReady(true); });
     // the graphics card took everything away: what it gives back is empty
+    map.on("webglcontextlost", () => { if (parts?.fitted) looked.current = { ...map.getCenter(), zoom: map.getZoom() }; });
     map.on("webglcontextrestored", () => setGeneration((before) => before + 1));
     map.on("error", ({ error }) => console.warn(`map: ${error?.message}`));
     const ends = source.start();
@@ -119,6 +118,8 @@ function makeParts(map, latest, source, fitted) {
   map.on("click", ({ point, lngLat: { lat, lng } }) => latest.current.onPick?.({ ...found(point), lat, lng }));
   map.on("mousemove", ({ point }) => { map.getCanvas().style.cursor = latest.current.cursor || found(point).kind === "place" ? "" : "pointer"; });
   map.on("moveend", () => {
+    // until it shows the city, nobody has looked anywhere
+    if (!parts.fitted) return;
     const { lat, lng } = map.getCenter();
     latest.current.onView?.({ lat, lng, zoom: map.getZoom() });
   });

@@ -30,7 +30,7 @@ export function Overview({ horizon, kiosk, hint }) {
       ${figures && html`<${Figures} entries=${figures} />`}
       ${hint && !kiosk && html`<p class="by">${t("map.hint")}</p>`}
     <//>
-    ${kiosk && html`<${Panel} title=${t("map.open.alerts")}><ol class="plain picks">${active.value.slice(0, 8).map((alert) => html`<li key=${alert.id} class="pick"><${Severity} severity=${alert.severity} /><span class="grow">${alert.title}</span><${Age} iso=${alert.triggered_at} /></li>`)}</ol><//>`}
+    ${kiosk && html`<${Panel} title=${t("alerts.open")}><ol class="plain picks">${active.value.slice(0, 8).map((alert) => html`<li key=${alert.id} class="pick"><${Severity} severity=${alert.severity} /><span class="grow">${alert.title}</span><${Age} iso=${alert.triggered_at} /></li>`)}</ol><//>`}
     <${Panel} title=${t("map.worst.roads")} of=${horizon ? `+${HORIZONS[horizon]} min` : t("map.worst.now")}>
       <${WorstRoads} horizon=${horizon} count=${kiosk ? 10 : 6} onChoose=${(id) => choose("road", id)} />
     <//>`;

@@ -1,6 +1,7 @@
 // Calibration: a distance that is known in metres, drawn on a still picture or counted in pixels, gives the metres of a pixel.
 
 import { html, useEffect, useRef, useState } from "../vendor/preact.mjs";
+import { askBlob } from "../live/api.js";
 import { camerasSource, registered } from "../live/cameras.js";
 import { useAnswer } from "../live/answers.js";
 import { hasFeed } from "../live/settings.js";
@@ -63,9 +64,11 @@ function Sources({ onTake }) {
   const choose = async (event) => {
     const id = event.target.value;
     if (!id) return;
-    const answer = await fetch(`/api/still-cameras/${encodeURIComponent(id)}/snapshot`).catch(() => null);
-    if (answer?.ok) load(await answer.blob());
-    else say(t("quality.picture.bad"));
+    try {
+      load(await askBlob(`/api/still-cameras/${encodeURIComponent(id)}/snapshot`));
+    } catch (problem) {
+      say(problem.message);
+    }
   };
   return html`<label class="labelled">${t("quality.file")}<input class="field" type="file" accept="image/png,image/jpeg,image/webp" onChange=${(event) => event.target.files[0] && load(event.target.files[0])} /></label>
     ${usable.length > 0 && html`<label class="labelled">${t("quality.still")}<select class="field" onChange=${choose}><option value=""></option>${usable.map((still) => html`<option value=${still.camera_id}>${still.camera_id}</option>`)}</select></label>`}`;

@@ -1,6 +1,7 @@
 export default {
   "days": ["days of your choice", "các ngày tự chọn", "hari pilihan Anda"],
   "pdf": ["Report (PDF)", "Báo cáo (PDF)", "Laporan (PDF)"],
+  "printing": ["Printing …", "Đang in …", "Mencetak …"],
   "png.failed": ["This browser could not make the picture.", "Trình duyệt không tạo được ảnh.", "Peramban tidak dapat membuat gambar."],
   "none": ["Nothing was measured in this time.", "Không có số liệu trong thời gian này.", "Tidak ada yang diukur pada waktu ini."],
   "alerts": ["Alerts", "Cảnh báo", "Peringatan"],

@@ -19,7 +19,7 @@ export default {
   "state.waiting": ["connecting", "đang kết nối", "menghubungkan"],
   "state.standing": ["standing still", "đang đứng yên", "terhenti"],
   "state.lost": ["reconnecting", "đang kết nối lại", "menyambung ulang"],
-  "state.replay": ["not live: replay", "không trực tiếp: xem lại", "bukan langsung: ulangan"],
+  "state.replay": ["replay", "xem lại", "ulangan"],
   "simulated": ["simulated", "mô phỏng", "simulasi"],
   "simulated.long": ["A simulated city sends what is shown here; none of it was measured. Started in the evening or at night it plays the traffic of 08:00: forecasts and trends, which know the hour, are then off.", "Một thành phố mô phỏng gửi những gì hiển thị ở đây; không có gì được đo thật. Nếu khởi động vào buổi tối hoặc ban đêm, nó phát giao thông lúc 08:00: dự báo và xu hướng, vốn biết giờ, khi đó bị lệch.", "Kota simulasi mengirim semua yang tampil di sini; tidak ada yang diukur. Bila dimulai pada malam hari, ia memutar lalu lintas pukul 08:00: prakiraan dan tren, yang tahu jam, menjadi meleset."],
   "lost": ["The connection to the server is lost; trying again. What is shown is of {time}.", "Mất kết nối với máy chủ; đang thử lại. Dữ liệu đang hiển thị là của {time}.", "Sambungan ke server terputus; mencoba lagi. Yang tampil adalah data {time}."],
