@@ -8,7 +8,8 @@ The real servers, and a worker of each of the roles feeds, history and live. Mea
 * **load**: all feeds by their shares at a rate for some time. How many records each role is behind, every two seconds;
   CPU time and memory of each process, of the servers and of who sends, too.
 * **cars**: so many cars that drive over the road graph tell where they are every five seconds, with everything on that
-  ``--with`` says: ``matching`` (and the role roads, which takes up the speeds that follow), ``lake``.
+  ``--with`` says: ``matching`` (and the role roads, which takes up the speeds that follow), ``lake``, ``arrivals``
+  (costs are told of buses that serve trips, too).
 
 The servers run on the same cores, so the rate that is held says less than the µs per message.
 """
@@ -21,7 +22,7 @@ import itertools
 import json
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -34,6 +35,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.city_buses import buses, import_timetable
 from tests.bench.city_cars import Cars
 from tests.bench.city_messages import SOURCES, mixed, of_one
 from tests.bench.servers import running
@@ -46,7 +48,7 @@ from trafficapp.stack.supervisor import Supervisor
 ROLES = ("feeds", "history", "live")
 SERVERS = ("kafka", "postgres", "redis")
 _CARS_EVERY_SECONDS = 5.0
-EXTRAS = ("matching", "lake")
+EXTRAS = ("matching", "lake", "arrivals")
 RESULT = Path("build") / "city.json"
 _IDLE_SECONDS, _IDLE_TIMES = 5.0, 6
 _PATIENCE_SECONDS = 300.0
@@ -160,26 +162,29 @@ def send(client: Producer, messages: Iterator[tuple[str, bytes, bytes]]) -> int:
     return count
 
 
-async def costs(place: Place, count: int) -> dict[str, dict[str, float]]:
+async def costs(place: Place, count: int, extras: Collection[str]) -> dict[str, dict[str, float]]:
     """µs of CPU per message of each feed alone, by role."""
     found: dict[str, dict[str, float]] = {}
     client = producer(place.bootstrap_servers)
-    for source in SOURCES:
-        number = count if source.share >= 0.01 else count // 10
+    sources = [(source.topic, source.share, of_one(source)) for source in SOURCES]
+    if "arrivals" in extras:
+        sources.append(("vehicle_locations with trips", 0.01, buses()))
+    for name, share, messages in sources:
+        number = count if share >= 0.01 else count // 2
         # what is new about keys is not the cost of a message
-        await asyncio.to_thread(send, client, islice(of_one(source), min(number, 2_000)))
+        await asyncio.to_thread(send, client, islice(messages, min(number, 2_000)))
         await asyncio.to_thread(client.flush)
         await place.caught_up()
         before, began = place.cpu_seconds(), time.monotonic()
-        await asyncio.to_thread(send, client, islice(of_one(source), number))
+        await asyncio.to_thread(send, client, islice(messages, number))
         await asyncio.to_thread(client.flush)
         await place.caught_up()
         seconds, after = time.monotonic() - began, place.cpu_seconds()
-        found[source.topic] = {
+        found[name] = {
             role: round(max(after[role] - before[role] - place.idle[role] * seconds, 0) / number * 1e6, 1)
             for role in place.roles
         }
-        print(f"{source.topic}: {number:,} messages in {seconds:.0f} s, {found[source.topic]}", flush=True)
+        print(f"{name}: {number:,} messages in {seconds:.0f} s, {found[name]}", flush=True)
     return found
 
 
@@ -287,6 +292,9 @@ class Wanted:
         found = {}
         if "matching" in self.extras:
             found["TRAFFICAPP_FLEET__MATCHING"] = "true"
+        if "arrivals" in self.extras:
+            import_timetable(folder / "timetable")
+            found["TRAFFICAPP_TRANSIT__TIMETABLE_DIR"] = str(folder / "timetable")
         if "lake" in self.extras:
             found["TRAFFICAPP_LAKE__URL"] = f"file://{folder}/lake"
         return found
@@ -313,7 +321,7 @@ async def measure(folder: Path, wanted: Wanted) -> dict[str, Any]:
         return {
             "with": sorted(wanted.extras),
             "idle_cpu_share": {role: round(share, 3) for role, share in place.idle.items()},
-            "costs": await costs(place, wanted.count) if wanted.count else {},
+            "costs": await costs(place, wanted.count, wanted.extras) if wanted.count else {},
             "load": await load(place, wanted.rate, wanted.seconds) if wanted.seconds else {},
             "cars": await cars(place, wanted.cars, wanted.cars_seconds) if wanted.cars else {},
         }
