@@ -16,7 +16,12 @@ from trafficapp.sources.recordings import slice_path
 
 _PHASES = "examples,coverage,fuzzing,stateful"
 _FIRST_EXAMPLES = 20
-_UNLIMITED = {"TRAFFICAPP_LIMITS__REQUESTS_PER_SECOND": "1000000", "TRAFFICAPP_LIMITS__BURST": "1000000"}
+_UNLIMITED = {
+    "TRAFFICAPP_LIMITS__REQUESTS_PER_SECOND": "1000000",
+    "TRAFFICAPP_LIMITS__BURST": "1000000",
+    "TRAFFICAPP_AUTH__WRONG_KEYS_PER_MINUTE": "1000000",
+    "TRAFFICAPP_AUTH__WRONG_KEYS_PER_MINUTE_IN_ALL": "1000000",
+}
 
 
 async def run(requests: int, seed: int, public_reads: bool) -> bool:
