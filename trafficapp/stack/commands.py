@@ -266,14 +266,15 @@ def _tell_taken(remembered: RememberedPorts, output: LogOutput) -> None:
 
 
 def _tell_addresses(chosen: list[workers.Worker], output: LogOutput, key: Path | None) -> None:
+    """Say what there is, and at last the one address to open."""
     first = f"http://127.0.0.1:{chosen[0].web_port}"
-    click.echo(f"ready {first}/")
     for path, what in ADDRESSES:
         output.note(f"  {first + path:<37} {what}")
-    if key is not None:
-        output.note(f"  the administrator's key is in {key}")
     others = ", ".join(str(worker.web_port) for worker in chosen[1:])
     output.note(f"  the other workers serve the same on ports {others}; Ctrl-C stops everything")
+    if key is not None:
+        output.note(f"  the administrator's key is in {key}")
+    click.echo(f"ready {first}/")
 
 
 async def _wait_for_given(given: Endpoints, output: LogOutput) -> None:
