@@ -18,7 +18,7 @@ async def test_our_views_replace_those_of_faust(settings: Settings, tmp_path: Pa
     app.web.init_server()
     async with TestClient(TestServer(app.web.web_app, host="127.0.0.1")) as client:
         page = await client.get("/")
-        assert "Traffic now" in await page.text()
+        assert "<title>Traffic</title>" in await page.text()
         assert await (await client.get("/cameras")).json() == []
         for path in ("/router/", "/table/", "/stats/", "/graph"):
             response = await client.get(path)

@@ -165,10 +165,11 @@ class Operation:
         Raises:
             ProblemError: 429, others come first.
         """
-        context = request.config_dict[CONTEXT]
         if self.websocket or self.access in _NEVER_WAIT:
             yield
-        elif self.streamed:
+            return
+        context = request.config_dict[CONTEXT]
+        if self.streamed:
             async with context.costs.streams.turn(client_of(request)):
                 yield
         else:

@@ -43,6 +43,8 @@ async def test_an_observation_is_kept_whole(sink: HistoryRoadsSink, database: Co
         "rush_hour": True,
         "closed": False,
         "confidence": None,
+        "vehicles": None,
+        "credibility": None,
     }
     assert {**dict(known), "coordinates": json.loads(known["coordinates"]), "edges": json.loads(known["edges"])} == {
         "road_id": "a10",

@@ -63,7 +63,7 @@ async def test_a_view_is_given_the_parts_that_it_takes() -> None:
     async def pass_everybody(_: object) -> None:
         return None
 
-    operation = Operation("GET /things/{id}", view, Tag.ALERTS, authorise=pass_everybody)
+    operation = Operation("GET /things/{id}", view, Tag.ALERTS, access=Access.OPEN, authorise=pass_everybody)
     request = type("Request", (), {"match_info": {"id": "3"}})()
     await operation.handle(cast(web.Request, request))
     assert given == {"path": Key(3)}
