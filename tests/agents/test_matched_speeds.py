@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from models.roads.current import decode_road_observation
 from models.roads.predictions import decode_prediction
 from tests.agents.roads.test_closed_roads import asked, until
 from tests.agents.test_alerts import worker
+from tests.conftest import embedded_stack
 from tests.feeds.rules_place import RulesPlace, rules_place
 from tests.matching.drives import drive, way_from
 from trafficapp.engine.kafka import partitions_of
@@ -59,11 +61,18 @@ async def send(place: RulesPlace) -> None:
         await place.send(CARS.name, json.dumps(message).encode(), key=device.encode())
 
 
+@pytest.fixture
+def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A broker of its own: what other tests say of the same roads would be taken for what the feed says of them."""
+    with embedded_stack(tmp_path_factory.mktemp("own-kafka")) as endpoints:
+        yield str(endpoints.kafka_bootstrap_servers)
+
+
 async def test_cars_make_a_road_as_fast_as_they_drive(
-    kafka_bootstrap: str, database_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_kafka: str, database_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outputs = [POSITIONS, QUALITY, ROAD_SPEEDS, ROADS, PREDICTED, NOTIFIED]
-    async with rules_place([CARS, TRACKERS], FLEET, outputs, kafka_bootstrap, fleet={"matching": True}) as place:
+    async with rules_place([CARS, TRACKERS], FLEET, outputs, own_kafka, fleet={"matching": True}) as place:
         settings = place.settings
         await send(place)
         speeds = RulesSink(MATCHED_ROADS, [FLEET.name], settings, place.telemetry)
@@ -89,9 +98,7 @@ async def test_cars_make_a_road_as_fast_as_they_drive(
         told = await place.told(speeds.topic)
         travels = [msgspec.json.decode(one.value or b"", type=Travel) for one in told if not one.headers]
         assert {one.vehicle for one in travels} == {f"car-{number}" for number in range(5)}
-        # other tests put anything into a topic that all share
-        values = [one.value or b"" for one in await place.told(ROADS_RAW)]
-        sent = [json.loads(value) for value in values if b'"matched-vehicles"' in value]
+        sent = [json.loads(one.value or b"") for one in await place.told(ROADS_RAW)]
         by_road = {one["road_id"]: one for one in sent}
         assert len(by_road) >= 3
         name = max(by_road, key=lambda road: (by_road[road]["vehicles"], GRAPH.length_m[GRAPH.position_of_edge[road]]))
@@ -102,7 +109,7 @@ async def test_cars_make_a_road_as_fast_as_they_drive(
 
         folder = tmp_path / "roads"
         folder.mkdir()
-        environment = {**os.environ, **Endpoints(kafka_bootstrap, database_url, redis_url).environment()}
+        environment = {**os.environ, **Endpoints(own_kafka, database_url, redis_url).environment()}
         environment |= {"TRAFFICAPP_AUTH__PUBLIC_READS": "true", "TRAFFICAPP_FORECAST__ROUND_SECONDS": "1"}
         environment |= {"TRAFFICAPP_WORKER__ROLE": "roads", "TRAFFICAPP_DATA_DIR": str(folder)}
         edge = GRAPH.position_of_edge[name]
@@ -121,8 +128,7 @@ async def test_cars_make_a_road_as_fast_as_they_drive(
         assert road.is_measured
         assert road.current_speed == by_road[name]["current_speed"]
         assert road.credibility == by_road[name]["credibility"]
-        values = [one.value or b"" for one in await place.told(PREDICTIONS)]
-        predictions = [decode_prediction(value) for value in values if f'"{name}"'.encode() in value]
+        predictions = [decode_prediction(one.value or b"") for one in await place.told(PREDICTIONS)]
         of_it = [one for one in predictions if one.road_id == name and one.current_speed == road.current_speed]
         assert {one.source for one in of_it} <= {"model", "last_value"}
         assert of_it
