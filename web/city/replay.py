@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import get_args
 
 from aiohttp import web
-from msgspec import Struct, field
 
 from models.city.replay import Replay, ReplayPart, encode_replay
 from models.timestamps import epoch_us, rfc3339
@@ -19,8 +18,7 @@ from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag
 from web.serving.problems import ProblemError
-from web.serving.shapes import Moment
-from web.serving.spans import span_between
+from web.serving.spans import SpanQuery
 
 DEFAULT_SPAN, MAX_SPAN = timedelta(minutes=1), timedelta(minutes=10)
 #: Thousands of vehicles every five seconds, roads and cameras beside them.
@@ -28,7 +26,7 @@ _A_ROW_EVERY = timedelta(milliseconds=1)
 _PARTS: tuple[ReplayPart, ...] = get_args(ReplayPart)
 
 
-class ReplayQuery(Struct, frozen=True, kw_only=True):
+class ReplayQuery(SpanQuery, frozen=True, kw_only=True):
     """Times in ``[from, to)``: without ``to`` now, without ``from`` a minute before it; ten minutes at most.
 
     Attributes:
@@ -36,8 +34,6 @@ class ReplayQuery(Struct, frozen=True, kw_only=True):
         parts: what is wanted beside alerts and incidents, with commas.
     """
 
-    from_: Moment | None = field(default=None, name="from")
-    to: Moment | None = None
     state: bool = True
     parts: str = ",".join(_PARTS)
 
@@ -50,7 +46,7 @@ async def replay(request: web.Request, query: ReplayQuery) -> web.Response:
     and trackers are there for operators only, where this worker knows tokens. A part of more than 40,000 rows is named
     in `cut`: ask for a shorter stretch.
     """
-    span = span_between(query.from_, query.to, DEFAULT_SPAN)
+    span = query.span(DEFAULT_SPAN)
     if span.until - span.since > MAX_SPAN:
         raise ProblemError(
             HTTPStatus.BAD_REQUEST, f"from {_said(span.since)} to {_said(span.until)} is more than 10 min"
@@ -78,7 +74,7 @@ def _said(moment: datetime) -> str:
 
 
 def _price(_: WebContext, query: ReplayQuery) -> float:
-    span = span_between(query.from_, query.to, DEFAULT_SPAN)
+    span = query.span(DEFAULT_SPAN)
     return min(rows_within(span.since, span.until, _A_ROW_EVERY), len(_PARTS) * MOST_ROWS)
 
 
