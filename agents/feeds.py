@@ -9,6 +9,8 @@ live        documents or a log in Redis
 clickhouse  rows in ClickHouse, where the settings have one
 ==========  ======================================================================================
 
+A role loads the sinks that it has, and no others.
+
 All of them decide by `trafficapp.feeds.decoder` which messages are accepted, so none needs to be told by another.
 
 Re-keying is right because (`trafficapp.engine.transactions`): each message comes into the inner topic exactly once, in
@@ -39,14 +41,7 @@ from trafficapp.engine.transactions import Outgoing, TransactionalSink
 from trafficapp.feeds.clock import Tick, encode_tick
 from trafficapp.feeds.declaration import Convert, Current, Feed, NewestLog, Origin
 from trafficapp.feeds.decoder import FAULTS, Accepted, FeedDecoder
-from trafficapp.history_sinks import history_sink
 from trafficapp.settings import Settings, SettingsError
-from trafficapp.stores.clickhouse.sink import ClickHouseSink
-from trafficapp.stores.clickhouse.tables import kept_feeds
-from trafficapp.stores.feeds.documents_sink import DocumentsSink
-from trafficapp.stores.feeds.log_sink import LogSink
-from trafficapp.stores.redis.connection import connect
-from trafficapp.stores.redis.read_back import KafkaReadBack
 from trafficapp.topics import DEAD_LETTERS
 
 _encode = msgspec.json.Encoder().encode
@@ -230,6 +225,8 @@ def check(app: TrafficApp) -> list[FeedIntake]:
 
 def keep_history(app: TrafficApp, feed: Feed[Any]) -> None:
     """Keep rows in Postgres."""
+    from trafficapp.history_sinks import history_sink
+
     name = f"history_{_word(feed)}"
     sink = history_sink(feed, app.settings, lambda: bool(app.should_stop))
     app.read_in_runs(sink.topic, sink, name=name, partitions=feed.partitions_in(app.settings))
@@ -239,6 +236,11 @@ def keep_history(app: TrafficApp, feed: Feed[Any]) -> None:
 
 def keep_current(app: TrafficApp, feed: Feed[Any], current: Current | NewestLog) -> None:
     """Keep what is current in Redis."""
+    from trafficapp.stores.feeds.documents_sink import DocumentsSink
+    from trafficapp.stores.feeds.log_sink import LogSink
+    from trafficapp.stores.redis.connection import connect
+    from trafficapp.stores.redis.read_back import KafkaReadBack
+
     name, settings = f"live_{_word(feed)}", app.settings
     client = connect(settings.redis.url.get_secret_value())
     sink = (DocumentsSink if isinstance(current, Current) else LogSink)(
@@ -262,6 +264,8 @@ def feeds_of_clickhouse(app: TrafficApp) -> list[Feed[Any]]:
     """
     if app.settings.clickhouse.url is None:
         return []
+    from trafficapp.stores.clickhouse.tables import kept_feeds
+
     try:
         return kept_feeds(app.feeds, app.settings)
     except ValueError as error:
@@ -270,6 +274,8 @@ def feeds_of_clickhouse(app: TrafficApp) -> list[Feed[Any]]:
 
 def keep_in_clickhouse(app: TrafficApp, feed: Feed[Any]) -> None:
     """Keep rows in ClickHouse."""
+    from trafficapp.stores.clickhouse.sink import ClickHouseSink
+
     name = f"clickhouse_{_word(feed)}"
     sink = ClickHouseSink(feed, app.settings, lambda: bool(app.should_stop))
     app.read_in_runs(sink.topic, sink, name=name, partitions=feed.partitions_in(app.settings))

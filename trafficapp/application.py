@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from trafficapp.commands import inspection, roles
+from trafficapp.commands import faust_inspection, roles
 from trafficapp.engine.app import TrafficApp
 from trafficapp.feeds.declaration import Feed
 from trafficapp.feeds.declared import FEEDS
@@ -47,17 +47,20 @@ def create_app(settings: Settings | None = None, feeds: Sequence[Feed[Any]] = FE
         SettingsError: a setting is wrong.
     """
     app = _with_agents(settings or load_settings(), feeds)
-    inspection.register(app)
+    faust_inspection.register(app)
     roles.register(app, tuple(_ROLES), lambda role: _in_role(app.settings, role, feeds))
 
-    import_module("web").register(
-        app,
-        app.settings,
-        app.telemetry,
-        local_current=app.local_current,
-        outbox=app.outbox,
-        is_ready=lambda: app.loaded,
-        feeds=feeds,
+    # only a worker serves; commands need not load what would
+    app.serve_with(
+        lambda: import_module("web").register(
+            app,
+            app.settings,
+            app.telemetry,
+            local_current=app.local_current,
+            outbox=app.outbox,
+            is_ready=lambda: app.loaded,
+            feeds=feeds,
+        )
     )
 
     @app.timer(interval=_WATCH_SECONDS)

@@ -10,7 +10,8 @@ from models.fleet.fixes import Fix
 from models.records import PlainRecord
 from trafficapp.feeds.rules import When
 from trafficapp.fleet.fleet_rules import FleetRules
-from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, PartitionFleet
+from trafficapp.fleet.topics import VEHICLE_POSITIONS
+from trafficapp.fleet.vehicles import PartitionFleet
 from trafficapp.settings import FleetSettings, MovementSettings
 
 _offsets = itertools.count()

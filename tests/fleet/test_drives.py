@@ -20,9 +20,9 @@ from tests.fleet import drive_oracle
 from tests.fleet.lives import Life, zones
 from trafficapp.administration.zones import lies_inside, places_inside
 from trafficapp.feeds.rules import Told, When
-from trafficapp.fleet.drives import DRIVING_EVENTS, GEOFENCE_EVENTS, VEHICLE_TRIPS
 from trafficapp.fleet.driving import Limits
 from trafficapp.fleet.fleet_rules import FleetRules
+from trafficapp.fleet.topics import DRIVING_EVENTS, GEOFENCE_EVENTS, VEHICLE_TRIPS
 from trafficapp.fleet.vehicles import PartitionFleet
 from trafficapp.roads.graph.road_graph import RoadGraph
 from trafficapp.roads.graph.shipped import city_graph

@@ -26,7 +26,7 @@ from tests.stores.redis.redis_server import RedisServer
 from tests.web.conftest import ADMIN, ADMIN_KEY
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.fleet.feeds import CARS, FLEET, POSITIONS, TRACKERS
-from trafficapp.fleet.vehicles import VEHICLE_POSITIONS
+from trafficapp.fleet.topics import VEHICLE_POSITIONS
 from trafficapp.movement.feeds import QUALITY
 from trafficapp.movement.plausibility import QUALITY_ALERTS
 from trafficapp.stores.feeds.documents_sink import DocumentsSink

@@ -15,7 +15,8 @@ from tests.matching.drives import SECOND, Drive, drive, together, way_from
 from trafficapp.feeds.rules import Told, When
 from trafficapp.fleet.fleet_rules import FleetRules
 from trafficapp.fleet.matching import FleetRoads
-from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, PartitionFleet
+from trafficapp.fleet.topics import VEHICLE_POSITIONS
+from trafficapp.fleet.vehicles import PartitionFleet
 from trafficapp.matching.roads import MatchingRoads
 from trafficapp.matching.rule import MatchingRule
 from trafficapp.roads.graph.shipped import city_graph

@@ -19,7 +19,8 @@ from models.timestamps import epoch_us
 from tests.fleet import oracle
 from trafficapp.feeds.rules import Told, When
 from trafficapp.fleet.fleet_rules import FleetRules
-from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, PartitionFleet
+from trafficapp.fleet.topics import VEHICLE_POSITIONS
+from trafficapp.fleet.vehicles import PartitionFleet
 from trafficapp.movement.plausibility import QUALITY_ALERTS
 from trafficapp.settings import FleetSettings, MovementSettings
 

@@ -15,9 +15,9 @@ from models.fleet.fixes import Fix
 from models.fleet.positions import VehiclePosition
 from tests.matching.drives import SECOND, drive, way_from
 from trafficapp.feeds.rules import LackingRules, Told, When
-from trafficapp.fleet.drives import DRIVING_EVENTS
 from trafficapp.fleet.fleet_rules import FleetRules
-from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, PartitionFleet
+from trafficapp.fleet.topics import DRIVING_EVENTS, VEHICLE_POSITIONS
+from trafficapp.fleet.vehicles import PartitionFleet
 from trafficapp.matching.roads import MatchingRoads
 from trafficapp.roads.graph.awaited import AwaitedGraph
 from trafficapp.roads.graph.shipped import SHIPPED, city_graph

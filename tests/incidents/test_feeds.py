@@ -18,7 +18,7 @@ from tests.stores.redis.redis_server import RedisServer
 from trafficapp.engine.kafka import create_topics
 from trafficapp.incidents import feeds
 from trafficapp.incidents.feeds import CITIZENS, DESK, EMERGENCY_DESK, INCIDENT_RULES, OPERATORS
-from trafficapp.incidents.rules import REPORTS
+from trafficapp.incidents.topics import REPORTS
 from trafficapp.stores.migrations import migrate
 from trafficapp.stores.redis.connection import connect
 from trafficapp.topics import declared_topics

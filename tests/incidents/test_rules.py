@@ -17,7 +17,8 @@ from models.timestamps import epoch_us, rfc3339
 from tests.incidents.oracle import Oracle
 from tests.incidents.oracle import Told as ToldToOracle
 from trafficapp.feeds.rules import Told, When
-from trafficapp.incidents.rules import ALERTS, INCIDENTS, REPORTS, IncidentRules
+from trafficapp.incidents.rules import IncidentRules
+from trafficapp.incidents.topics import ALERTS, INCIDENTS, REPORTS
 from trafficapp.settings import IncidentSettings
 
 SECOND = 1_000_000

@@ -12,7 +12,8 @@ from tests.transit.oracle import Event, Said
 from trafficapp.feeds.rules import Told, When
 from trafficapp.settings.movement import MovementSettings
 from trafficapp.settings.transit import TransitSettings
-from trafficapp.transit.partition import LIVE_VEHICLE_TABLE, TransitPartition
+from trafficapp.transit.partition import TransitPartition
+from trafficapp.transit.topics import LIVE_VEHICLE_TABLE
 
 VEHICLES, ROUTES = "vehicles", "routes"
 ALERTS = frozenset({"delay_alerts", "breakdown_alerts", "quality_alerts"})

@@ -19,7 +19,8 @@ from trafficapp.feeds.rules import When
 from trafficapp.settings.movement import MovementSettings
 from trafficapp.settings.transit import TransitSettings, VehicleRoom
 from trafficapp.transit.occupancy import occupancy
-from trafficapp.transit.partition import LIVE_VEHICLE_TABLE, TransitPartition
+from trafficapp.transit.partition import TransitPartition
+from trafficapp.transit.topics import LIVE_VEHICLE_TABLE
 
 NOW = 1_780_000_000
 STATION, HALL = lines.places([(0, 0), (2000, 0)])

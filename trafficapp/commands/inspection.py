@@ -1,6 +1,7 @@
 """Commands that look inside: ``faust -A trafficapp camera``, ``dead-letters`` and ``models``, also of ``trafficapp``.
 
-They read Kafka alone, so they work on any machine, with any number of workers running or none.
+They read Kafka alone, so they work on any machine, with any number of workers running or none. Their declarations are
+in `trafficapp.commands.inspection_commands` and `faust_inspection`, which load this when one is called.
 """
 
 from __future__ import annotations
@@ -11,12 +12,10 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from faust.cli import argument, option
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
@@ -27,7 +26,7 @@ from models.dead_letters import DeadLetter
 from models.records import MALFORMED
 from models.roads.messages import RoadMessage
 from models.timestamps import rfc3339
-from trafficapp.commands.plain_command import PlainCommand, json_option, print_json
+from trafficapp.commands.json_output import print_json
 from trafficapp.commands.troubles import told_in_a_sentence
 from trafficapp.engine.kafka import groupless_consumer, partitions_of
 from trafficapp.engine.outbox import Outbox
@@ -40,9 +39,6 @@ from trafficapp.windows.camera_state import CameraState
 from trafficapp.windows.cameras import decode_camera_row
 from trafficapp.windows.partition import decode_partition_row
 from trafficapp.windows.rules import windower_rules
-
-if TYPE_CHECKING:
-    from trafficapp.engine.app import TrafficApp
 
 logger = logging.getLogger(__name__)
 
@@ -72,33 +68,6 @@ class CameraReport:
     applied: int
     lag: int
     rows: list[WindowRow]
-
-
-def register(app: TrafficApp) -> None:
-    """Add the commands to the application."""
-    settings = app.settings
-
-    @app.command(
-        argument("camera_id"),
-        option("--rows", type=int, default=12, help="Final rows to show."),
-        json_option,
-        base=PlainCommand,
-    )
-    async def camera(self: Any, camera_id: str, rows: int, as_json: bool) -> None:
-        """Show a camera: watermark, open windows, last final rows, lag."""
-        await show_camera(settings, camera_id, rows, as_json)
-
-    @app.command(
-        option("--last", type=int, default=20, help="How many of the newest to show."), json_option, base=PlainCommand
-    )
-    async def dead_letters(self: Any, last: int, as_json: bool) -> None:
-        """Show the newest refused messages with their reasons."""
-        await show_dead_letters(settings, last, as_json)
-
-    @app.command(json_option, base=PlainCommand)
-    async def models(self: Any, as_json: bool) -> None:
-        """List the shapes of messages."""
-        show_models(as_json)
 
 
 async def show_camera(settings: Settings, camera_id: str, row_count: int, as_json: bool) -> None:

@@ -6,7 +6,6 @@ import asyncio
 
 import click
 
-from trafficapp.commands import inspection
 from trafficapp.commands.settings import settings_or_message
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -18,6 +17,8 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.
 @_json_option
 def camera(camera_id: str, rows: int, as_json: bool) -> None:
     """Show a camera: watermark, open windows, last final rows, lag."""
+    from trafficapp.commands import inspection
+
     asyncio.run(inspection.show_camera(settings_or_message(), camera_id, rows, as_json))
 
 
@@ -26,6 +27,8 @@ def camera(camera_id: str, rows: int, as_json: bool) -> None:
 @_json_option
 def dead_letters(last: int, as_json: bool) -> None:
     """Show the newest refused messages with their reasons."""
+    from trafficapp.commands import inspection
+
     asyncio.run(inspection.show_dead_letters(settings_or_message(), last, as_json))
 
 
@@ -33,4 +36,6 @@ def dead_letters(last: int, as_json: bool) -> None:
 @_json_option
 def models(as_json: bool) -> None:
     """List the shapes of messages."""
+    from trafficapp.commands import inspection
+
     inspection.show_models(as_json)

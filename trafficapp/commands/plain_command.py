@@ -7,7 +7,6 @@ import sys
 from typing import Any, ClassVar, NoReturn
 
 import click
-import msgspec
 from faust.cli import AppCommand, option
 
 #: Beside Faust's own ``faust --json``, which stands before the command's name.
@@ -29,8 +28,3 @@ class PlainCommand(AppCommand):
             error.show()
             sys.exit(error.exit_code)
         sys.exit(0)
-
-
-def print_json(value: object) -> None:
-    """Print what msgspec can encode, on one line."""
-    click.echo(msgspec.json.encode(value).decode())

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from faust.cli import option
-from rich.console import Console
-from rich.table import Table
 
-from trafficapp.commands.plain_command import PlainCommand, json_option, print_json
+from trafficapp.commands.json_output import print_json
+from trafficapp.commands.plain_command import PlainCommand, json_option
 
 if TYPE_CHECKING:
     from trafficapp.engine.app import TrafficApp
@@ -40,6 +39,9 @@ def register(app: TrafficApp, roles: tuple[str, ...], app_of: Callable[[str], Tr
             return
         others = ", ".join(one for one in roles if one != role)
         which = "of all roles" if every else f"of the role {role} (others: {others}; --all shows all)"
+        from rich.console import Console
+        from rich.table import Table
+
         click.echo(f"{title} {which}")
         table = Table(*(rows[0] if rows else ("role", "name", "help")))
         for row in rows:

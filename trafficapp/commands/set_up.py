@@ -1,4 +1,7 @@
-"""Commands for the person who runs the application: create the topics, show the settings."""
+"""Commands for the person who runs the application: create the topics, show the settings.
+
+What one of them needs is loaded when it is called: showing the settings needs none of the clients.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,12 @@ from typing import Any
 
 import click
 from pydantic import BaseModel, SecretStr
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from trafficapp import logs
 from trafficapp.commands.settings import settings_or_message
 from trafficapp.commands.troubles import Server, told_in_a_sentence
-from trafficapp.engine.kafka import create_topics, wait_for_kafka
-from trafficapp.engine.kafka_topics import TopicAdmin
-from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import Settings, SettingsError, config_path
 from trafficapp.settings.deployed_names import NAMES
-from trafficapp.topics import declared_topics
 
 
 @click.group()
@@ -36,18 +32,24 @@ def topics() -> None:
 )
 def create(wait_seconds: float) -> None:
     """Create the topics that do not exist yet, and bring the others to what is needed; waits for the broker."""
+    from trafficapp.engine.kafka import create_topics, wait_for_kafka
+    from trafficapp.engine.kafka_topics import TopicAdmin
+    from trafficapp.feeds.declared import FEEDS
+    from trafficapp.topics import declared_topics
+
     logs.install_text(logging.WARNING)
     settings = settings_or_message()
+    topics = declared_topics(settings, FEEDS)
 
     async def run() -> list[str]:
         async with asyncio.timeout(wait_seconds):
             await wait_for_kafka(settings)
-        return await create_topics(settings, declared_topics(settings, FEEDS))
+        return await create_topics(settings, topics)
 
     with _troubles_as_messages(settings, "Kafka"):
         created = asyncio.run(run())
         click.echo(f"created {', '.join(created)}" if created else "all topics exist")
-        for change in TopicAdmin(settings).bring_up(declared_topics(settings, FEEDS)):
+        for change in TopicAdmin(settings).bring_up(topics):
             click.echo(f"changed {change}")
 
 
@@ -70,6 +72,8 @@ def begin_anew(topic: str, dry_run: bool, without_history: bool) -> None:
     4. Start the workers again, and the producers.
     """  # noqa: D301 - click wants the character
     from trafficapp.engine.begin_anew import plan
+    from trafficapp.engine.kafka_topics import TopicAdmin
+    from trafficapp.feeds.declared import FEEDS
 
     settings = settings_or_message()
     with _troubles_as_messages(settings):
@@ -86,6 +90,12 @@ def begin_anew(topic: str, dry_run: bool, without_history: bool) -> None:
 @topics.command(name="list")
 def list_topics() -> None:
     """Show the declared topics: key, partitions, retention."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from trafficapp.feeds.declared import FEEDS
+    from trafficapp.topics import declared_topics
+
     table = Table("topic", "key", "partitions", "settings", title="Topics")
     for topic in declared_topics(settings_or_message(), FEEDS):
         config = ", ".join(f"{name}={value}" for name, value in topic.config.items())
@@ -103,6 +113,9 @@ def settings(markdown: bool) -> None:
         for name, _, default, environment, description in rows:
             click.echo(f"| `{name}` | `{default}` | `{environment}` | {description} |")
         return
+    from rich.console import Console
+    from rich.markup import escape
+
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[dim]settings file: {config_path() or 'none'}; the environment wins over it[/dim]")
     for name, value, default, environment, description in rows:
@@ -143,6 +156,8 @@ def _rows(values: BaseModel, shape: type[BaseModel], path: tuple[str, ...]) -> A
 
 
 def _unless_same(value: str, default: str) -> str:
+    from rich.markup import escape
+
     return "" if value == default else f" [dim](default {escape(default)})[/dim]"
 
 

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-import asyncpg
 import click
-from aiokafka.errors import KafkaConnectionError, KafkaError
-from confluent_kafka import KafkaException
-from redis.exceptions import RedisError
 
 from trafficapp.settings import Settings
-from trafficapp.stores.postgres.connection import address_of
 
 Server = Literal["Kafka", "Postgres", "Redis"]
+
+#: Module and name of what clients raise. A client that this command has not loaded has raised nothing, and is not
+#: loaded for the sake of asking.
+_Kinds = tuple[tuple[str, str], ...]
+_OF_CLIENTS: dict[Server, _Kinds] = {
+    "Kafka": (("confluent_kafka", "KafkaException"), ("aiokafka.errors", "KafkaError")),
+    "Postgres": (("asyncpg", "PostgresError"), ("asyncpg", "InterfaceError")),
+    "Redis": (("redis.exceptions", "RedisError"),),
+}
+_NO_TABLES: _Kinds = (("asyncpg", "UndefinedTableError"),)
+_NOBODY_THERE: _Kinds = (("aiokafka.errors", "KafkaConnectionError"),)
+_OF_LIBRDKAFKA: _Kinds = (("confluent_kafka", "KafkaException"),)
 
 
 @contextmanager
@@ -34,19 +42,25 @@ def told_in_a_sentence(settings: Settings, asked: Server) -> Iterator[None]:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         yield
-    except (KafkaException, KafkaError) as error:
-        raise _message(settings, "Kafka", error) from None
-    except asyncpg.UndefinedTableError:
-        raise click.ClickException("the database has no tables yet; run `trafficapp migrate`") from None
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise _message(settings, "Postgres", error) from None
-    except RedisError as error:
-        raise _message(settings, "Redis", error) from None
-    except OSError as error:
-        raise _message(settings, asked, error) from None
+    except Exception as error:
+        if _is_one_of(error, _NO_TABLES):
+            raise click.ClickException("the database has no tables yet; run `trafficapp migrate`") from None
+        for server, kinds in _OF_CLIENTS.items():
+            if _is_one_of(error, kinds):
+                raise _message(settings, server, error) from None
+        if isinstance(error, OSError):
+            raise _message(settings, asked, error) from None
+        raise
+
+
+def _is_one_of(error: BaseException, kinds: _Kinds) -> bool:
+    loaded = ((sys.modules.get(module), name) for module, name in kinds)
+    return any(module is not None and isinstance(error, getattr(module, name)) for module, name in loaded)
 
 
 def _message(settings: Settings, server: Server, error: BaseException) -> click.ClickException:
+    from trafficapp.stores.postgres.connection import address_of
+
     places = {
         "Kafka": settings.kafka.bootstrap_servers,
         "Postgres": address_of(settings.postgres.url.get_secret_value()),
@@ -61,9 +75,9 @@ def _message(settings: Settings, server: Server, error: BaseException) -> click.
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    if isinstance(error, (ConnectionRefusedError, KafkaConnectionError)):
+    if isinstance(error, ConnectionRefusedError) or _is_one_of(error, _NOBODY_THERE):
         return "nothing answers there"
-    if isinstance(error, KafkaException) and error.args and hasattr(error.args[0], "str"):
+    if _is_one_of(error, _OF_LIBRDKAFKA) and error.args and hasattr(error.args[0], "str"):
         text = str(error.args[0].str())
     else:
         text = str(error)

@@ -13,6 +13,7 @@ from typing import Any
 
 import faust
 from confluent_kafka import KafkaException
+from faust.types.web import Web
 
 from models.cameras.window_rows import WindowRow
 from models.records import UNREADABLE_REASON
@@ -72,6 +73,7 @@ class TrafficApp(faust.App):
         self._loaded = False
         self._flushing: list[Callable[[], Awaitable[None]]] = []
         self._closing: list[Callable[[], Awaitable[None]]] = []
+        self._served_by: Callable[[], None] | None = None
         super().__init__(**_faust_configuration(settings))
 
     # ------------------------------------------------------------------ declaring
@@ -106,6 +108,16 @@ class TrafficApp(faust.App):
         read.__doc__ = sink.__doc__
         read.__qualname__ = name
         self.agent(channel, name=name)(read)
+
+    def serve_with(self, put_views_on: Callable[[], None]) -> None:
+        """Have views put on the web server when a worker makes it, which is once."""
+        self._served_by = put_views_on
+
+    def _new_web(self) -> Web:
+        self._web = super()._new_web()
+        if self._served_by is not None:
+            self._served_by()
+        return self._web
 
     def declare_state_table(
         self, name: str, purpose: str, rows: MutableMapping[bytes, bytes], partitions: int | None = None

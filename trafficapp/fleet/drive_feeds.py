@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from models.fleet.drives import DrivingEvent, GeofenceEvent, VehicleTrip
 from trafficapp.feeds.declaration import Column, Feed, History
-from trafficapp.fleet.drives import DRIVING_EVENTS, GEOFENCE_EVENTS, VEHICLE_TRIPS
+from trafficapp.fleet.topics import DRIVING_EVENTS, GEOFENCE_EVENTS, VEHICLE_TRIPS
 
 _NOON = datetime(2026, 1, 14, 12, tzinfo=UTC)
 _HALF_PAST = datetime(2026, 1, 14, 12, 30, tzinfo=UTC)

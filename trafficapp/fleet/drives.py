@@ -18,16 +18,10 @@ from models.timestamps import MICROSECONDS_PER_SECOND
 from trafficapp.feeds.rules import Told
 from trafficapp.fleet.driving import BrakingRule, Limits, OpenSpeeding, SpeedingRule, braking
 from trafficapp.fleet.fences import Fences, Visit
+from trafficapp.fleet.topics import DRIVING_EVENTS, GEOFENCE_EVENTS, VEHICLE_TRIPS
 from trafficapp.fleet.trips import Place, Track, TripRule
 from trafficapp.movement.plausibility import Movement, MovementRule
 from trafficapp.settings import FleetSettings
-
-#: Key: vehicle_id. Value: `VehicleTrip`.
-VEHICLE_TRIPS = "vehicle-trips"
-#: Key: vehicle_id. Value: `GeofenceEvent`.
-GEOFENCE_EVENTS = "geofence-events"
-#: Key: vehicle_id. Value: `DrivingEvent`.
-DRIVING_EVENTS = "driving-events"
 
 _TOPICS: dict[type[Struct], str] = {
     VehicleTrip: VEHICLE_TRIPS,

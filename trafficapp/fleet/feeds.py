@@ -12,11 +12,8 @@ from models.fleet.positions import SaidByFeed, VehiclePosition
 from models.fleet.travels import Travel, WrongWay
 from trafficapp.feeds.declaration import Column, Current, Feed, History, Sends
 from trafficapp.feeds.rules import MakeRules, Rules
-from trafficapp.fleet.fleet_rules import FleetRules
 from trafficapp.fleet.intake import car_fixes, tracker_fixes
-from trafficapp.fleet.matched_roads import CityMatchedRoads
-from trafficapp.fleet.vehicles import VEHICLE_POSITIONS, PartitionFleet
-from trafficapp.roads.graph.awaited import AwaitedGraph
+from trafficapp.fleet.topics import VEHICLE_POSITIONS
 from trafficapp.settings import Settings
 from trafficapp.topics import CITY_PARTITIONS, GPS_DATA, VEHICLE_DATA
 
@@ -27,6 +24,10 @@ _PLACE = (44.4985, 11.3175)
 
 
 def _make(settings: Settings) -> MakeRules:
+    from trafficapp.fleet.fleet_rules import FleetRules
+    from trafficapp.fleet.vehicles import PartitionFleet
+    from trafficapp.roads.graph.awaited import AwaitedGraph
+
     fleet, roads_topic = settings.fleet, MATCHED_ROADS.topic_in(settings)
     lost = [word for word, is_on in (("speeding is not told", fleet.speeding), (_UNMATCHED, fleet.matching)) if is_on]
     awaited = AwaitedGraph(settings.roads, " and ".join(lost)) if lost else None
@@ -40,6 +41,9 @@ def _make(settings: Settings) -> MakeRules:
 
 
 def _make_roads(settings: Settings) -> MakeRules:
+    from trafficapp.fleet.matched_roads import CityMatchedRoads
+    from trafficapp.roads.graph.awaited import AwaitedGraph
+
     awaited = AwaitedGraph(settings.roads, "no speeds are made of what vehicles drive")
     return lambda _, rows: CityMatchedRoads(settings.fleet, awaited, settings.roads.max_speed_kmh, rows)
 

@@ -27,14 +27,12 @@ from trafficapp.fleet.drives import Drive
 from trafficapp.fleet.fences import Fences, fence_of_row, fence_row
 from trafficapp.fleet.fleet_rules import FleetRules
 from trafficapp.fleet.matching import OnRoad, PartitionMatching
+from trafficapp.fleet.topics import VEHICLE_POSITIONS
 from trafficapp.fleet.travels import Driving
 from trafficapp.fleet.trips import Place
 from trafficapp.movement.decimals import hundredths, tenths
 from trafficapp.movement.distance import metres_between
 from trafficapp.movement.plausibility import QUALITY_ALERTS, Movement, Verdict, quality_alert
-
-#: Key: vehicle_id. Value: `VehiclePosition`.
-VEHICLE_POSITIONS = "vehicle-positions"
 
 #: What alerts call such a vehicle; names of buses are of another world.
 KIND = "vehicle"

@@ -23,7 +23,7 @@ from models.incidents.messages import (
 from trafficapp.feeds.city_alerts import alert_feed
 from trafficapp.feeds.declaration import Column, Convert, Current, Feed, History, Sends
 from trafficapp.feeds.rules import PartitionRules, Rules
-from trafficapp.incidents.rules import ALERTS, INCIDENTS, REPORTS, IncidentRules
+from trafficapp.incidents.topics import ALERTS, INCIDENTS, REPORTS
 from trafficapp.settings import Settings
 from trafficapp.topics import CITY_PARTITIONS
 
@@ -41,6 +41,8 @@ _TRUTH = Column("boolean")
 
 
 def _rules(settings: Settings) -> Callable[[int, Mapping[bytes, bytes]], PartitionRules[InnerMessage]]:
+    from trafficapp.incidents.rules import IncidentRules
+
     return lambda _, rows: IncidentRules(settings.incidents, rows)
 
 

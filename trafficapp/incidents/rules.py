@@ -24,15 +24,9 @@ from trafficapp.feeds.rules import Told, When
 from trafficapp.incidents.incident import IncidentMemory, SourceMemory
 from trafficapp.incidents.known import KnownIncidents
 from trafficapp.incidents.severity import Severities
+from trafficapp.incidents.topics import ALERTS, INCIDENTS, REPORTS
 from trafficapp.incidents.wording import step_of_alert
 from trafficapp.settings import IncidentSettings
-
-#: Every step of an incident; the key is the incident_id.
-INCIDENTS = "incidents"
-#: Every report, with the incident that it is of.
-REPORTS = "incident_reports"
-#: Alerts about verified incidents that are bad.
-ALERTS = "incident_alerts"
 
 #: An open incident is told again after so long, since what is current in Redis expires.
 TELL_AGAIN_SECONDS = 3600

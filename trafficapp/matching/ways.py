@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra
 
 from trafficapp.roads.graph.road_graph import Floats, Integers
 
@@ -47,6 +45,10 @@ class Ways:
             turn_m: metres between the end of one and the beginning of the other.
             farthest_m: longer ways are not looked for.
         """
+        # whoever declares feeds has this module, and only who matches pays for scipy
+        from scipy.sparse import csr_array
+        from scipy.sparse.csgraph import dijkstra
+
         count = len(lengths_m)
         # an edge is two nodes, its beginning and its end, so that ways are cut where the next edge begins
         begins, ends = np.arange(count), np.arange(count) + count

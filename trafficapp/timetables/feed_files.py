@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TypeAlias
-from urllib.error import URLError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
 
 #: What a download, and a table taken out of its zip, may have; the largest feeds of whole countries have some 300 MB.
 MOST_BYTES = 2 << 30
@@ -137,6 +135,9 @@ def _zip(source: Path | io.BytesIO, name: str) -> Iterator[FeedFiles]:
 
 
 def _downloaded(address: str) -> bytes:
+    from urllib.error import URLError
+    from urllib.request import Request, urlopen
+
     # an address may carry a key: errors tell the host alone
     host = urlsplit(address).hostname
     try:

@@ -9,10 +9,6 @@ from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
 from models.transit.vehicles import VehicleAlert
 from trafficapp.transit.state import OpenAlert, Vehicle
 
-#: Key: vehicle_id. Value: `VehicleAlert`.
-DELAY_ALERTS = "delay_alerts"
-BREAKDOWN_ALERTS = "breakdown_alerts"
-
 VehicleAlertType: TypeAlias = Literal["delay", "breakdown"]
 
 _TITLES: dict[VehicleAlertType, str] = {"delay": "Vehicle delayed", "breakdown": "Vehicle broken down"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from models.city_alerts import alert_id_of
 from models.transit.inner import TransitMessage
 from models.transit.messages import VehicleLocation, VehicleRoute
@@ -14,8 +16,10 @@ from trafficapp.settings import Settings
 from trafficapp.timetables.live.feeds import TIMETABLES
 from trafficapp.topics import live_vehicles, transit_routes
 from trafficapp.transit import intake
-from trafficapp.transit.alerts import BREAKDOWN_ALERTS, DELAY_ALERTS, VehicleAlertType
-from trafficapp.transit.partition import LIVE_VEHICLE_TABLE, TransitPartition
+from trafficapp.transit.topics import BREAKDOWN_ALERTS, DELAY_ALERTS, LIVE_VEHICLE_TABLE
+
+if TYPE_CHECKING:
+    from trafficapp.transit.alerts import VehicleAlertType
 
 _NOON = "2026-01-14T12:00:00Z"
 _PLACE = (44.4949, 11.3426)
@@ -31,6 +35,8 @@ ROUTE_SECONDS = 315_360_000
 
 
 def _make(settings: Settings) -> MakeRules:
+    from trafficapp.transit.partition import TransitPartition
+
     topics = live_vehicles(settings), transit_routes(settings)
     fixes_topic = FLEET.topic_in(settings) if settings.fleet.tells_road_speeds else None
     return lambda _, rows: TransitPartition(settings.transit, settings.movement, *topics, rows, fixes_topic)

@@ -17,16 +17,13 @@ from trafficapp.movement.decimals import tenths
 from trafficapp.movement.plausibility import QUALITY_ALERTS, Movement, MovementRule, Verdict, quality_alert
 from trafficapp.settings.movement import MovementSettings
 from trafficapp.settings.transit import TransitSettings
-from trafficapp.transit.alerts import BREAKDOWN_ALERTS, DELAY_ALERTS
 from trafficapp.transit.breakdowns import BreakdownRule
 from trafficapp.transit.delays import DelayRule
 from trafficapp.transit.occupancy import occupancy
 from trafficapp.transit.path import RoutePath
 from trafficapp.transit.progress import Progress, ProgressRule
 from trafficapp.transit.state import Route, Vehicle, read_row, route_row, vehicle_row
-
-#: Key: vehicle_id. Value: `LiveVehicleRow`; null for a vehicle that is forgotten. StreamCity's dashboard reads it.
-LIVE_VEHICLE_TABLE = "LIVE_VEHICLE_TABLE"
+from trafficapp.transit.topics import BREAKDOWN_ALERTS, DELAY_ALERTS, LIVE_VEHICLE_TABLE
 
 #: Vehicles are one kind in the names of alerts: what type they are may change.
 _KIND = "transit vehicle"

@@ -10,7 +10,7 @@ from rich.table import Column, Table
 
 from models.timestamps import rfc3339
 from trafficapp.commands.feeds.standing import Standing, standings
-from trafficapp.commands.plain_command import print_json
+from trafficapp.commands.json_output import print_json
 from trafficapp.commands.troubles import told_in_a_sentence
 from trafficapp.incoming import incoming_feeds
 from trafficapp.settings import Settings

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from trafficapp.forecast.clock import Floats
 from trafficapp.forecast.features import CLOCK_COLUMNS, FeatureLayout
@@ -28,6 +27,9 @@ class OnnxNetwork:
         Raises:
             NetworkError: it does not, or it cannot be read.
         """
+        # loading it takes a sixth of the start of a process that may never run a network
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from trafficapp.forecast.clock import Floats
-from trafficapp.forecast.learning.history import IMPOSSIBLE_KMH
+from trafficapp.forecast.quantities import SPEED
 
 _NEVER = -(2**40)
 _LEAST_ROOM = 64
@@ -75,7 +75,7 @@ class RecentSpeeds:
             speed_kmh: its speed then.
         """
         place, step = self._place.get(road_id), int(time // self.step_seconds)
-        if place is None or not 0 <= speed_kmh <= IMPOSSIBLE_KMH or not self._make_room(place, step):
+        if place is None or not 0 <= speed_kmh <= SPEED.possible_to or not self._make_room(place, step):
             return False
         self._sums[step % self.steps, place] += speed_kmh
         self._counts[step % self.steps, place] += 1

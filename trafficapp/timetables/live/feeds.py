@@ -9,8 +9,6 @@ from trafficapp.feeds.city_alerts import alert_feed
 from trafficapp.feeds.declaration import Column, Current, Feed, History
 from trafficapp.feeds.rules import MakeRules, Rules
 from trafficapp.settings import Settings
-from trafficapp.timetables.live.partition import TimetablesPartition, Topics
-from trafficapp.timetables.live.source import TimetableSource
 from trafficapp.topics import live_runs
 
 #: Key: trip_id. Value: `StopTime`, `RunOutcome`.
@@ -28,6 +26,9 @@ _RUN = {"trip_id": "line-7", "start_date": "20260114", "start_time": "12:50:00"}
 
 
 def _make(settings: Settings) -> MakeRules:
+    from trafficapp.timetables.live.partition import TimetablesPartition, Topics
+    from trafficapp.timetables.live.source import TimetableSource
+
     folder = settings.transit.timetable_dir
     if folder is None:
         raise ValueError("rules of timetables are made where transit.timetable_dir names a folder")
