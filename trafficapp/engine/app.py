@@ -113,11 +113,16 @@ class TrafficApp(faust.App):
         """Have views put on the web server when a worker makes it, which is once."""
         self._served_by = put_views_on
 
+    def worker_init_post_autodiscover(self) -> None:
+        """Faust makes the web server here, for its commands as well; a worker makes it when it starts."""
+        self.on_worker_init.send()
+
     def _new_web(self) -> Web:
-        self._web = super()._new_web()
+        # where Faust keeps it, since those who put views on it ask the application for it
+        web = self.__dict__["web"] = super()._new_web()
         if self._served_by is not None:
             self._served_by()
-        return self._web
+        return web
 
     def declare_state_table(
         self, name: str, purpose: str, rows: MutableMapping[bytes, bytes], partitions: int | None = None
