@@ -1,0 +1,31 @@
+"""What a command or a worker does not need is not loaded for it: that is most of what its start would cost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+_CLIENTS = ("aiokafka", "asyncpg", "confluent_kafka", "redis")
+_NUMBERS = ("numpy", "scipy", "shapely", "pyarrow", "onnxruntime")
+
+
+@pytest.mark.parametrize(
+    ("loaded", "without"),
+    [
+        ("trafficapp.commands.set_up", (*_CLIENTS, *_NUMBERS, "faust", "rich", "web", "agents")),
+        ("trafficapp.commands.inspection_commands", (*_CLIENTS, *_NUMBERS, "faust", "rich", "web", "agents")),
+        ("trafficapp.topics", (*_CLIENTS, *_NUMBERS, "faust", "rich", "web", "agents")),
+        ("trafficapp.feeds.declared", (*_CLIENTS, "scipy", "shapely", "pyarrow", "onnxruntime", "faust", "web")),
+        ("trafficapp.app", ("scipy", "shapely", "pyarrow", "onnxruntime", "rich", "web", "torch")),
+    ],
+)
+def test_loading_one_does_not_load_what_it_does_not_need(loaded: str, without: tuple[str, ...]) -> None:
+    module, _, attribute = loaded.rpartition(".")
+    load = f"from {module} import app" if attribute == "app" else f"import {loaded}"
+    found = subprocess.run(  # noqa: S603 - our own words
+        [sys.executable, "-c", f"import sys; {load}; print(*sys.modules)"], check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert loaded in found or attribute == "app"
+    assert not [one for one in without if one in found]
