@@ -6,7 +6,7 @@ import { Icon } from "../shell/icons.js";
 import { cameras, camerasSource, registered } from "../live/cameras.js";
 import { edges, roads, roadsSource, told } from "../live/roads.js";
 import { settings } from "../live/settings.js";
-import { vehicles, vehiclesSource, version } from "../live/vehicles.js";
+import { fleet, vehiclesSource, version } from "../live/vehicles.js";
 import { now } from "../shell/times.js";
 import { t } from "../texts/index.js";
 import { AreasLayer } from "./areas_layer.js";
@@ -18,7 +18,7 @@ import { RouteLayer } from "./route_layer.js";
 import { VehiclesLayer } from "./vehicles_layer.js";
 
 /** What moves and changes, as it is now. Who shows another time gives the same of that one. */
-const LIVE = { roads, cameras, vehicles, version, now, start: () => [roadsSource.use(), camerasSource.use(), vehiclesSource.use()] };
+const LIVE = { roads, cameras, fleet: () => fleet, version, now, start: () => [roadsSource.use(), camerasSource.use(), vehiclesSource.use()] };
 
 /**
  * @param props.source of roads, cameras and vehicles, `LIVE` unless given; it stays the same.
@@ -95,7 +95,7 @@ function makeParts(map, latest, source, fitted) {
   const routes = new RouteLayer(map);
   const areas = new AreasLayer(map);
   const camerasLayer = new CamerasLayer(map);
-  const vehiclesLayer = new VehiclesLayer(map, source.vehicles);
+  const vehiclesLayer = new VehiclesLayer(map, source.fleet);
   const markers = new Markers(map, (kind, id) => latest.current.onPick?.({ kind, id }));
   const parts = { map, roadsLayer, routes, areas, camerasLayer, vehiclesLayer, markers, fitted };
   parts.fitAll = () => {
@@ -107,7 +107,7 @@ function makeParts(map, latest, source, fitted) {
     const camera = layers.has("cameras") && camerasLayer.at(point);
     if (camera) return { kind: "camera", id: camera };
     const vehicle = (layers.has("cars") || layers.has("transit")) && vehiclesLayer.at(point);
-    if (vehicle) return { kind: "vehicle", id: vehicle.id };
+    if (vehicle) return { kind: "vehicle", id: vehicle };
     const edge = layers.has("roads") && roadsLayer.at(point);
     if (edge) return { kind: "road", id: edge.road_id };
     const cell = layers.has("surge") && areas.at(point, "surge");
