@@ -3,12 +3,11 @@
 
 import { channelsOf } from "../components/colours.js";
 import { FLOATS, KINDS, LONGEST_MOVE_S, mercatorX, mercatorY } from "./fleet.js";
+import { link, originMatrix, WORLD_PX } from "./graphics.js";
 
 const FRAME_MS = 40;
 /** Where frames take long, so many times as long is left to everything else. */
 const REST = 4;
-/** Of the whole world at zoom 0, pixels. */
-const WORLD_PX = 512;
 
 const VERTEX = `#version 300 es
 in vec2 a_from; in vec2 a_to; in float a_begin; in float a_takes; in float a_heading; in float a_kind; in float a_stale;
@@ -112,7 +111,7 @@ export class VehiclesLayer {
     }
     const now = performance.now();
     gl.useProgram(this.program);
-    gl.uniformMatrix4fv(this.uniforms.matrix, false, moved(mainMatrix, origin));
+    gl.uniformMatrix4fv(this.uniforms.matrix, false, originMatrix(mainMatrix, origin));
     gl.uniform1f(this.uniforms.now, this.still.matches ? Infinity : now / 1000);
     gl.uniform1f(this.uniforms.size, sizeAt(this.map.getZoom()) * devicePixelRatio);
     gl.uniform3fv(this.uniforms.colours, this.colours);
@@ -155,24 +154,3 @@ export class VehiclesLayer {
 }
 
 const sizeAt = (zoom) => Math.max(4, Math.min(20, 4 + (zoom - 12) * 2.4));
-
-/** A matrix for coordinates that count from an origin; reckoned in 64 bits. */
-function moved(matrix, [x, y]) {
-  const result = new Float32Array(matrix);
-  for (let row = 0; row < 4; row++) result[12 + row] = matrix[row] * x + matrix[4 + row] * y + matrix[12 + row];
-  return result;
-}
-
-function link(gl, vertex, fragment) {
-  const program = gl.createProgram();
-  for (const [type, source] of [[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]]) {
-    const shader = gl.createShader(type);
-    gl.shaderSource(shader, source);
-    gl.compileShader(shader);
-    if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS)) throw new Error(gl.getShaderInfoLog(shader));
-    gl.attachShader(program, shader);
-  }
-  gl.linkProgram(program);
-  if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(program));
-  return program;
-}
