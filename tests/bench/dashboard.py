@@ -53,8 +53,9 @@ new MutationObserver((_, watch) => {
 }).observe(document, {childList: true, subtree: true});
 window.painted = {};
 for (const type of ["paint", "largest-contentful-paint"])
-  new PerformanceObserver((list) => { for (const one of list.getEntries()) window.painted[one.name || type] = one.startTime; })
-    .observe({type, buffered: true});
+  new PerformanceObserver((list) => {
+    for (const one of list.getEntries()) window.painted[type === "paint" ? one.name : type] = one.startTime;
+  }).observe({type, buffered: true});
 """
 
 

@@ -64,9 +64,7 @@ def routes(tiles_url: str | None = None, folder: Traversable | None = None) -> l
     if not missing:
         links = "".join(f'<link rel="modulepreload" href="/static/{name}">\n' for name in _first_modules(folder))
         content = content.replace("</head>", f"{links}</head>")
-    view = serve_file(
-        content.encode(), "text/html", status=status, policy=_policy(tiles_url) if tiles_url else None
-    )
+    view = serve_file(content.encode(), "text/html", status=status, policy=_policy(tiles_url) if tiles_url else None)
     return [*(web.get(address, view) for address in ADDRESSES), *_files_of(folder, "/static")]
 
 
