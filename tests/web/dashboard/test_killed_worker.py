@@ -33,11 +33,15 @@ LIVE = '.badge[data-state="live"], .badge[data-state="standing"]'
 WITHIN_MS = 60_000
 
 
+def said(log: Path) -> str:
+    return log.read_text(errors="replace")[-3000:]
+
+
 async def up(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until it answers."""
     async with ClientSession() as session:
         for _ in range(300):
-            assert process.poll() is None, log.read_text(errors="replace")[-3000:]
+            assert process.poll() is None, said(log)
             try:
                 async with session.get(f"http://127.0.0.1:{port}/health/ready") as answer:
                     if answer.ok:
@@ -45,7 +49,7 @@ async def up(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
             except ClientError:
                 pass
             await asyncio.sleep(0.2)
-    raise AssertionError(f"it is not ready: {log.read_text(errors='replace')[-3000:]}")
+    raise AssertionError(f"it is not ready: {said(log)}")
 
 
 def tell(settings: Settings, *names: str) -> None:

@@ -1,4 +1,4 @@
-"""Six tasks as a new user tries them: by what can be read on the screen alone. The clicks are counted; docs/dashboard.md tells them."""
+"""Six tasks as a new user tries them, by what can be read on the screen alone; docs/dashboard.md tells the clicks."""
 
 from __future__ import annotations
 
