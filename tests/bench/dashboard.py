@@ -172,13 +172,14 @@ def _rows(
     samples: list[tuple[float, float, float]],
     feed: Feed,
 ) -> dict[str, Any]:
+    clock = {"tdur": "of CPU", "dur": "elapsed"}[work.clock]
     rows = [
         ("roads", roads, ""),
         ("vehicles", given.vehicles, ""),
-        ("update_work_p50", percentile(work.update_ms, 0.5), "ms of the main thread's CPU a second"),
-        ("update_work_p95", percentile(work.update_ms, 0.95), "ms of the main thread's CPU a second"),
+        ("update_work_p50", percentile(work.update_ms, 0.5), f"ms of the main thread a second, {clock}"),
+        ("update_work_p95", percentile(work.update_ms, 0.95), f"ms of the main thread a second, {clock}"),
         ("longest_task_p95", percentile(work.longest_ms, 0.95), "ms elapsed"),
-        ("frame_p95", percentile(work.frames_ms, 0.95), "ms of the main thread's CPU a frame"),
+        ("frame_p95", percentile(work.frames_ms, 0.95), f"ms of the main thread a frame, {clock}"),
         ("frames", len(work.frames_ms) / len(work.update_ms), "a second"),
         ("feed_late_p95", 1000 * percentile(feed.late_seconds, 0.95), "ms"),
     ]

@@ -1,7 +1,7 @@
 """What a page costs its browser, as Chromium itself tells by its debugger: for `tests.bench.dashboard`.
 
-*Update work* of a second is the processor time of all tasks of the page's main thread that began in it, without the
-callbacks that draw a frame: messages, questions, state, components, style, layout, garbage. Drawing is told beside it.
+*Update work* of a second is the time of all tasks of the page's main thread that began in it (processor time where
+Chromium tells it, else elapsed time, which a busy machine makes longer), without the callbacks that draw a frame: messages, questions, state, components, style, layout, garbage. Drawing is told beside it.
 Where there is no graphics card a frame is rasterised by another process of the browser, which is not in either.
 """
 
@@ -33,12 +33,14 @@ class Work:
         longest_ms: of each second, the longest task, elapsed time.
         frames_ms: of each drawn frame, processor time.
         by_name: processor time a second by what it was for, the costliest first.
+        clock: what is told: processor time, or elapsed time where Chromium tells no other.
     """
 
     update_ms: list[float]
     longest_ms: list[float]
     frames_ms: list[float]
     by_name: dict[str, float]
+    clock: str
 
 
 def read_trace(content: bytes, url: str) -> Work:
@@ -47,6 +49,8 @@ def read_trace(content: bytes, url: str) -> Work:
     thread = _main_thread(events, url)
     own = [event for event in events if (event["pid"], event["tid"]) == thread and event["ph"] == "X"]
     tasks = [event for event in own if event["name"] in _TASKS]
+    # some versions tell no processor time of a task
+    clock = "tdur" if any("tdur" in task for task in tasks) else "dur"
     begin, end = min(task["ts"] for task in tasks), max(task["ts"] for task in tasks)
     seconds = int((end - begin) / 1e6)
     update, longest = [0.0] * seconds, [0.0] * seconds
@@ -55,7 +59,7 @@ def read_trace(content: bytes, url: str) -> Work:
         second = int((event["ts"] - begin) / 1e6)
         if second >= seconds:
             continue
-        used = event.get("tdur", event.get("dur", 0)) / 1000
+        used = event.get(clock, 0) / 1000
         if event["name"] in _TASKS:
             update[second] += used
             longest[second] = max(longest[second], event.get("dur", 0) / 1000)
@@ -65,7 +69,7 @@ def read_trace(content: bytes, url: str) -> Work:
         if event["name"] not in _TASKS:
             names[_name(event)] += used / seconds
     costliest = sorted(names.items(), key=lambda one: -one[1])[:14]
-    return Work(update, longest, frames, {name: round(used, 2) for name, used in costliest})
+    return Work(update, longest, frames, {name: round(used, 2) for name, used in costliest}, clock)
 
 
 def _name(event: dict[str, Any]) -> str:
