@@ -1,8 +1,9 @@
 """What a page costs its browser, as Chromium itself tells by its debugger: for `tests.bench.dashboard`.
 
-*Update work* of a second is the time of all tasks of the page's main thread that began in it (processor time where
-Chromium tells it, else elapsed time, which a busy machine makes longer), without the callbacks that draw a frame: messages, questions, state, components, style, layout, garbage. Drawing is told beside it.
-Where there is no graphics card a frame is rasterised by another process of the browser, which is not in either.
+*Update work* of a second is the time of all tasks of the page's main thread that began in it, without the callbacks
+that draw a frame: messages, questions, state, components, style, layout, garbage. It is processor time where Chromium
+tells that, else elapsed time, which a busy machine makes longer. Drawing is told beside it. Where there is no graphics
+card a frame is rasterised by another process of the browser, which is not in either.
 """
 
 from __future__ import annotations
