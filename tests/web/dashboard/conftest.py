@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -87,7 +88,7 @@ async def alert(history_worker: Worker, base: str, tables: Connection) -> AlertE
     """The only open alert, with markup in what people may write; two cameras have windows of just now."""
     await history_worker.put(*window_rows("cam_01", 12), *window_rows("cam_02", 3))
     now = rfc3339(time.time_ns() // 1000)
-    times = {"since": now, "triggered_at": now, "updated_at": now}
+    times: dict[str, Any] = {"since": now, "triggered_at": now, "updated_at": now}
     made = alert_event("lorry", "cam_01", title=f"Lorry {MARKUP}", message=MARKUP, **times)
     await tables.execute("TRUNCATE alerts, alert_acknowledgements, alert_comments")
     await store(tables, made)

@@ -122,7 +122,7 @@ async def test_six_tasks_by_what_is_on_the_screen(
 ) -> None:
     network = await call("GET", "/api/roads/network")
     roads = sorted({road["properties"]["road_id"] for road in network["features"]})[:3]
-    times = {"timestamp": rfc3339(time.time_ns() // 1000)}
+    times: dict[str, Any] = {"timestamp": rfc3339(time.time_ns() // 1000)}
     slow = [
         observation(name, current_speed=speed, **times) for name, speed in zip(roads, (3.0, 30.0, 45.0), strict=True)
     ]
