@@ -120,6 +120,10 @@ bench-chain: setup-dev ## Measure 1,247 roads from feed to predictions, graph an
 bench-city: setup-dev ## Measure all feeds of a city: µs a message by role, 20,000 a second for five minutes; writes build/city.json
 	$(BIN)/python -m tests.bench.city $(ARGS)
 
+.PHONY: bench-dashboard
+bench-dashboard: setup-dev ## Measure the live map under 5,000 roads and 10,000 vehicles in Chromium for an hour; writes build/dashboard.json
+	$(BIN)/python -m tests.bench.dashboard $(ARGS)
+
 .PHONY: picture
 picture: setup-dev ## Take the picture of the README from a running demo, with Chromium; writes docs/live-map.webp
 	$(BIN)/python -m tests.web.dashboard.picture $(ARGS)

@@ -8,6 +8,8 @@ on.
 from __future__ import annotations
 
 import logging
+import posixpath
+import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from importlib.resources import files
@@ -36,6 +38,11 @@ _CONTENT_TYPES = {
 }
 _COMPRESSED = {".br": "br", ".gz": "gzip"}
 
+#: What a browser needs before anything can be seen: the shell, and the room that opens first. A module tells only once
+#: it is there which others it needs; named in the page they come all at once.
+_FIRST = ("shell/main.js", "map/room.js")
+_IMPORTED = re.compile(r"""^(?:import|export)\b[^"';]*["'](\.[^"']+)["'];""", re.MULTILINE)
+
 
 def routes(tiles_url: str | None = None, folder: Traversable | None = None) -> list[web.RouteDef]:
     """Routes of the page and of its files; all files are read once, here.
@@ -53,10 +60,25 @@ def routes(tiles_url: str | None = None, folder: Traversable | None = None) -> l
             ", ".join(missing),
         )
     page, status = ("unbuilt.html", HTTPStatus.SERVICE_UNAVAILABLE) if missing else ("index.html", HTTPStatus.OK)
-    view = serve_file(
-        folder.joinpath(page).read_bytes(), "text/html", status=status, policy=_policy(tiles_url) if tiles_url else None
-    )
+    content = folder.joinpath(page).read_text(encoding="utf-8")
+    if not missing:
+        links = "".join(f'<link rel="modulepreload" href="/static/{name}">\n' for name in _first_modules(folder))
+        content = content.replace("</head>", f"{links}</head>")
+    view = serve_file(content.encode(), "text/html", status=status, policy=_policy(tiles_url) if tiles_url else None)
     return [*(web.get(address, view) for address in ADDRESSES), *_files_of(folder, "/static")]
+
+
+def _first_modules(folder: Traversable) -> list[str]:
+    """Modules that those in `_FIRST` import, and they themselves, in order of their names."""
+    found, waiting = set[str](), list(_FIRST)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            text = folder.joinpath(*name.split("/")).read_text(encoding="utf-8")
+            parent = posixpath.dirname(name)
+            waiting += [posixpath.normpath(posixpath.join(parent, other)) for other in _IMPORTED.findall(text)]
+    return sorted(found)
 
 
 def _policy(tiles_url: str) -> str:

@@ -22,6 +22,9 @@ MAP = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 _NO_MAP = ["--disable-3d-apis"]
 _AXE = Path(__file__).resolve().parents[3] / "build" / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
 _SETTLED_WITHIN_MS = 60_000
+
+#: What people may write, and what must never become more than a text.
+MARKUP = '<img src=x onerror="window.markup=1"><b>bold</b>'
 #: Rules of WCAG 2.2 A and AA, as axe names them.
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 

@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser
 
-from tests.web.administration.conftest import Call, Connection, call, migrated, tables
+from models.alerts import AlertEvent
+from tests.web.administration.conftest import Call
 from tests.web.conftest import ADMIN_KEY, Worker
 from tests.web.dashboard import chromium
-from tests.web.dashboard.chromium import Visit, browser, visit
-from tests.web.dashboard.test_pages import MARKUP, base, furnish, plain
+from tests.web.dashboard.chromium import MARKUP, Visit, visit
 from tests.web.incidents.test_incidents import on_the_road, tell
-
-__all__ = ["base", "call", "migrated", "plain", "tables"]
 
 pytestmark = pytest.mark.skipif(chromium.CHROMIUM is None, reason=chromium.NO_CHROMIUM)
 
@@ -48,16 +46,16 @@ async def sign_in(seen: Visit) -> None:
 )
 async def test_every_desk_opens_for_everybody_and_asks_nobody_else(
     history_worker: Worker,
-    call: Call,
-    tables: Connection,
+    alert: AlertEvent,
     base: str,
+    plain: Browser,
+    drawing: Browser,
     draws_maps: bool,
     rooms: list[str],
     options: dict[str, Any],
 ) -> None:
-    await furnish(history_worker, call, tables)
     await tell(history_worker, on_the_road(description=MARKUP))
-    async with browser(draws_maps) as running, visit(running, base, **options) as seen:
+    async with visit(drawing if draws_maps else plain, base, **options) as seen:
         await sign_in(seen)
         for room in rooms:
             await seen.go(f"/#/{room}")
@@ -74,10 +72,7 @@ async def test_every_desk_opens_for_everybody_and_asks_nobody_else(
         assert not seen.faults
 
 
-async def test_thresholds_are_previewed_and_set(
-    history_worker: Worker, call: Call, tables: Connection, base: str, plain: Browser
-) -> None:
-    await furnish(history_worker, call, tables)
+async def test_thresholds_are_previewed_and_set(alert: AlertEvent, call: Call, base: str, plain: Browser) -> None:
     async with visit(plain, base, **WIDE) as seen:
         await sign_in(seen)
         await seen.go("/#/administration")
@@ -95,11 +90,8 @@ async def test_thresholds_are_previewed_and_set(
         assert not seen.faults
 
 
-async def test_a_zone_is_typed_saved_and_deleted(
-    history_worker: Worker, call: Call, tables: Connection, base: str
-) -> None:
-    await furnish(history_worker, call, tables)
-    async with browser(draws_maps=True) as running, visit(running, base, **WIDE) as seen:
+async def test_a_zone_is_typed_saved_and_deleted(alert: AlertEvent, call: Call, base: str, drawing: Browser) -> None:
+    async with visit(drawing, base, **WIDE) as seen:
         await sign_in(seen)
         await seen.go("/#/administration?part=zones")
         await seen.page.get_by_role("button", name="New zone").click()
@@ -118,9 +110,7 @@ async def test_a_zone_is_typed_saved_and_deleted(
         assert not seen.faults
 
 
-async def test_who_may_not_administer_is_told_what_is_needed(
-    history_worker: Worker, call: Call, base: str, plain: Browser
-) -> None:
+async def test_who_may_not_administer_is_told_what_is_needed(base: str, plain: Browser) -> None:
     async with visit(plain, base, **WIDE) as seen:
         await seen.go("/#/administration?part=audit")
         assert "needs the token of an administrator" in await seen.text("main")
@@ -129,7 +119,7 @@ async def test_who_may_not_administer_is_told_what_is_needed(
 
 
 async def test_the_past_is_not_taken_for_now_and_one_key_leads_back(
-    history_worker: Worker, call: Call, tables: Connection, base: str, plain: Browser
+    alert: AlertEvent, call: Call, base: str, plain: Browser
 ) -> None:
     async with visit(plain, base, **WIDE) as seen:
         for key in ("Escape", "l"):

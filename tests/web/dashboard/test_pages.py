@@ -2,65 +2,23 @@
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from playwright.async_api import Browser
 
 from models.alerts import AlertEvent
-from models.timestamps import rfc3339
-from tests.stores.alerts.alert_messages import alert_event, store
-from tests.stores.redis.rows import window_rows
-from tests.web.administration.conftest import Call, Connection, call, migrated, tables
+from tests.stores.alerts.alert_messages import alert_event
+from tests.web.administration.conftest import Call, Connection
 from tests.web.conftest import ADMIN_KEY, Worker
 from tests.web.dashboard import chromium
-from tests.web.dashboard.chromium import Door, browser, visit
+from tests.web.dashboard.chromium import MARKUP, Door, visit
 from tests.web.sockets.test_events import step
-from trafficapp.engine.kafka import create_topics
-from trafficapp.fleet.feeds import CARS, FLEET
-from trafficapp.topics import ALERTS, declared_topics
-
-__all__ = ["call", "migrated", "tables"]
 
 pytestmark = pytest.mark.skipif(chromium.CHROMIUM is None, reason=chromium.NO_CHROMIUM)
 
 ROOMS = ["map", "cameras", "roads", "routes", "alerts"]
-MARKUP = '<img src=x onerror="window.markup=1"><b>bold</b>'
-
-
-@pytest.fixture
-async def base(history_worker: Worker) -> str:
-    """The address of a worker whose Kafka takes what people do."""
-    settings = history_worker.context.settings
-    needed = {ALERTS, FLEET.topic_in(settings)}
-    await create_topics(settings, [topic for topic in declared_topics(settings, [CARS]) if topic.name in needed])
-    return str(history_worker.client.make_url("/"))
-
-
-@pytest.fixture
-async def plain() -> AsyncIterator[Browser]:
-    """A browser that draws no maps."""
-    async with browser(draws_maps=False) as running:
-        yield running
-
-
-async def furnish(worker: Worker, call: Call, tables: Connection) -> AlertEvent:
-    """Two cameras, a zone and an open alert, with markup in what people may write; gives the alert."""
-    await worker.put(*window_rows("cam_01", 12), *window_rows("cam_02", 3))
-    place = {"latitude": 44.4971, "longitude": 11.3274}
-    await call("POST", "/api/admin/cameras", {"camera_id": "cam_01", "name": f"One {MARKUP}", **place}, 201)
-    ring = [{"lat": 44.49, "lon": 11.31}, {"lat": 44.49, "lon": 11.34}, {"lat": 44.5, "lon": 11.34}]
-    await call("POST", "/api/admin/zones", {"name": f"zone {MARKUP}", "coordinates": ring}, 201)
-    now = rfc3339(time.time_ns() // 1000)
-    times = {"since": now, "triggered_at": now, "updated_at": now}
-    alert = alert_event("lorry", "cam_01", title=f"Lorry {MARKUP}", message=MARKUP, **times)
-    await tables.execute("TRUNCATE alerts, alert_acknowledgements")
-    await store(tables, alert)
-    await step(worker, alert)
-    return alert
 
 
 @pytest.mark.parametrize(
@@ -72,10 +30,9 @@ async def furnish(worker: Worker, call: Call, tables: Connection) -> AlertEvent:
     ids=["desktop, light", "phone, dark, without maps"],
 )
 async def test_every_room_opens_for_everybody_and_asks_nobody_else(
-    history_worker: Worker, call: Call, tables: Connection, base: str, draws_maps: bool, options: dict[str, Any]
+    alert: AlertEvent, base: str, plain: Browser, drawing: Browser, draws_maps: bool, options: dict[str, Any]
 ) -> None:
-    alert = await furnish(history_worker, call, tables)
-    async with browser(draws_maps) as running, visit(running, base, **options) as seen:
+    async with visit(drawing if draws_maps else plain, base, **options) as seen:
         for room in [*ROOMS, "cameras?camera=cam_01", f"alerts?alert={alert.id}", "map?kind=camera&id=cam_01"]:
             await seen.go(f"/#/{room}")
             assert await seen.page.get_attribute("main", "data-room") == room.split("?")[0]
@@ -94,9 +51,8 @@ async def test_every_room_opens_for_everybody_and_asks_nobody_else(
 
 
 async def test_figures_on_the_screen_are_those_of_the_api(
-    history_worker: Worker, call: Call, tables: Connection, base: str, plain: Browser
+    history_worker: Worker, alert: AlertEvent, call: Call, tables: Connection, base: str, plain: Browser
 ) -> None:
-    alert = await furnish(history_worker, call, tables)
     async with visit(plain, base, viewport={"width": 1400, "height": 900}, locale="en-GB") as seen:
         await seen.go("/#/cameras")
         for camera, name in (("cam_01", f"One {MARKUP}"), ("cam_02", "cam_02")):
@@ -123,9 +79,8 @@ async def test_figures_on_the_screen_are_those_of_the_api(
 
 
 async def test_an_alert_is_taken_on_by_who_signs_in(
-    history_worker: Worker, call: Call, tables: Connection, base: str, plain: Browser
+    history_worker: Worker, alert: AlertEvent, call: Call, tables: Connection, base: str, plain: Browser
 ) -> None:
-    alert = await furnish(history_worker, call, tables)
     async with visit(plain, base, viewport={"width": 1400, "height": 900}, locale="en-GB") as seen:
         await seen.go(f"/#/alerts?alert={alert.id}")
         await seen.page.get_by_role("button", name="Take it on").click()
@@ -140,9 +95,8 @@ async def test_an_alert_is_taken_on_by_who_signs_in(
 
 
 async def test_it_says_when_it_is_not_live_and_misses_nothing(
-    history_worker: Worker, call: Call, tables: Connection, base: str, plain: Browser
+    history_worker: Worker, alert: AlertEvent, call: Call, tables: Connection, base: str, plain: Browser
 ) -> None:
-    await furnish(history_worker, call, tables)
     url = history_worker.client.make_url("/")
     door = Door(str(url.host), int(url.port or 0))
     await door.open()

@@ -11,6 +11,7 @@ import { linkTo } from "../shell/route.js";
 import { Age, Moment } from "../shell/times.js";
 import { say } from "../shell/toasts.js";
 import { t, wordOf } from "../texts/index.js";
+import { Comments } from "./comments.js";
 import { placeOf } from "./list.js";
 
 export function OneAlert({ id }) {
@@ -31,7 +32,8 @@ export function OneAlert({ id }) {
       <${Actions} alert=${alert} again=${answer.again} />
       <h3>${t("alerts.why")}</h3>
       <${Facts} entries=${[[t("alerts.rule"), html`<code>${answer.body.rule}</code>`], [t("alerts.rule.since"), html`<${Moment} iso=${answer.body.since} />`], [t("alerts.updated"), html`<${Moment} iso=${answer.body.updated_at} />`], ...values]} />
-      ${alert.camera_id && html`<p class="by"><a href=${linkTo("map", { kind: "camera", id: alert.camera_id })}>${t("alerts.on.map")}</a> · <a href=${linkTo("cameras", { camera: alert.camera_id })}>${t("cameras.open")}</a></p>`}`}
+      ${alert.camera_id && html`<p class="by"><a href=${linkTo("map", { kind: "camera", id: alert.camera_id })}>${t("alerts.on.map")}</a> · <a href=${linkTo("cameras", { camera: alert.camera_id })}>${t("cameras.open")}</a></p>`}
+      <${Comments} id=${id} />`}
   <//>`;
 }
 

@@ -4,7 +4,7 @@ import { batch, signal } from "../vendor/preact.mjs";
 import { ask } from "../live/api.js";
 import { camerasSource } from "../live/cameras.js";
 import { roads as liveRoads, roadsSource } from "../live/roads.js";
-import { mercatorX, mercatorY } from "../live/vehicles.js";
+import { mercatorX, mercatorY, numbersOf } from "../map/fleet.js";
 
 export const RATES = [1, 2, 5, 10, 30, 60];
 const TICK_MS = 250;
@@ -37,7 +37,15 @@ export class Replay {
     this.changed = {};
     this.publishedAt = -Infinity;
     /** As the map takes it. */
-    this.source = { roads: signal(new Map()), cameras: signal(null), vehicles: new Map(), version: signal(0), now: this.at, start: () => [roadsSource.use(), camerasSource.use()] };
+    const vehicles = new Map();
+    let fleet = { data: new Float32Array(0), count: 0, origin: null, ids: [] };
+    let version = null;
+    const numbers = () => {
+      if (version !== this.source.version.peek()) fleet = { ...numbersOf(vehicles, fleet.origin, 0), ids: [...vehicles.keys()] };
+      version = this.source.version.peek();
+      return fleet;
+    };
+    this.source = { roads: signal(new Map()), cameras: signal(null), vehicles, fleet: numbers, version: signal(0), now: this.at, start: () => [roadsSource.use(), camerasSource.use()] };
     this.timer = setInterval(() => this.tick(), TICK_MS);
   }
 

@@ -11,10 +11,11 @@ export class Connection {
    * @param name what people are told when it is lost.
    * @param path called at each opening: an address may say from where on to resume.
    * @param onMessage gets the decoded JSON.
+   * @param makeSocket instead of a WebSocket of this thread, whose messages it then does not see.
    * @param silentMs after so long without a word it is taken for dead; Infinity for those that may be silent.
    */
-  constructor(name, path, onMessage, { silentMs = 12_000 } = {}) {
-    Object.assign(this, { name, path, onMessage, silentMs, pause: 500, stopped: false, state: null });
+  constructor(name, path, onMessage, { silentMs = 12_000, makeSocket = (address, protocols) => new WebSocket(address, protocols) } = {}) {
+    Object.assign(this, { name, path, onMessage, silentMs, makeSocket, pause: 500, stopped: false, state: null });
     let first = true;
     this.unwatch = effect(() => {
       identity.value;
@@ -38,13 +39,13 @@ export class Connection {
     clearTimeout(this.retry);
     const { token } = identity.peek();
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    this.socket = new WebSocket(`${scheme}//${location.host}${this.path()}`, token ? ["bearer", token] : []);
+    this.socket = this.makeSocket(`${scheme}//${location.host}${this.path()}`, token ? ["bearer", token] : []);
     this.socket.onopen = () => { if (this.silentMs === Infinity) this.say("live"); };
     this.socket.onmessage = ({ data }) => {
       this.pause = 500;
       this.say("live");
       this.listen();
-      this.onMessage(JSON.parse(data));
+      this.onMessage?.(JSON.parse(data));
     };
     this.socket.onclose = () => {
       clearTimeout(this.silence);

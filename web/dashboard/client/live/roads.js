@@ -1,7 +1,9 @@
 // What is known of the roads: the graph's edges, measured speeds, predicted speeds; kept fresh while a room shows them.
 
 import { batch, computed, effect, signal } from "../vendor/preact.mjs";
-import { questionFor } from "./answers.js";
+import { Question, questionFor } from "./answers.js";
+import { HORIZON_COUNT, LEVELS, SPEED_FROM } from "./background/roads.js";
+import { askColumns, order } from "./background.js";
 import { Shared } from "./connection.js";
 import { noteFigure } from "./servers.js";
 
@@ -11,7 +13,10 @@ const FEED_EVERY_MS = 60_000;
 
 /** Edges of the road graph, `{id, name, road, length_m, …, coordinates}`; null before they were told. */
 export const edges = signal(null);
-/** Roads by id: `{id, name, edges, lengthM, freeFlowKmh, freeFlowBy, now, prediction}`. A new Map whenever anything changed. */
+/**
+ * Roads by id: `{id, name, edges, lengthM, freeFlowKmh, freeFlowBy, now, prediction}`, the last two as servers tell them. A new Map
+ * whenever anything changed; its roads stay the same, and say what is known now.
+ */
 export const roads = signal(new Map());
 /** Answers as they are, for panels that say what is wrong: `{network, feed, speeds, forecasts}`. */
 export const told = signal({});
@@ -20,11 +25,56 @@ export const strangers = signal(0);
 
 export const graphSource = computed(() => told.value.network?.body?.source ?? "");
 
+let columns = { speeds: null, forecasts: null };
+const orNull = (value) => (Number.isNaN(value) ? null : value);
+const textOf = (at) => new Date(at).toISOString();
+
+/** What all roads can say; columns are read when somebody asks. */
+class Road {
+  constructor(known) {
+    Object.assign(this, known);
+  }
+
+  /** km/h now (0) or in so many tens of minutes; null when it is not known. */
+  speedAt(horizon) {
+    const { speeds, forecasts } = columns;
+    const value = horizon ? forecasts?.predicted[this.place * HORIZON_COUNT + horizon - 1] : speeds?.speed[this.place];
+    return value === undefined || Number.isNaN(value) ? null : value;
+  }
+
+  get isClosed() {
+    return columns.speeds?.closed[this.place] === 1;
+  }
+
+  get now() {
+    const { speeds } = columns;
+    const { place } = this;
+    if (!speeds || !(place < speeds.speed.length) || Number.isNaN(speeds.updated[place])) return null;
+    return {
+      current_speed: orNull(speeds.speed[place]),
+      jam_factor: orNull(speeds.jam[place]),
+      congestion_level: LEVELS[speeds.level[place]],
+      closed: speeds.closed[place] === 1,
+      speed_from: SPEED_FROM[speeds.from[place]],
+      last_updated: textOf(speeds.updated[place]),
+    };
+  }
+
+  get prediction() {
+    const { forecasts } = columns;
+    const { place } = this;
+    if (!forecasts || !(place < forecasts.told.length) || Number.isNaN(forecasts.told[place])) return null;
+    const three = (column) => Array.from(column.subarray(place * HORIZON_COUNT, (place + 1) * HORIZON_COUNT), orNull);
+    const [source, note, model_version] = forecasts.texts[forecasts.by[place]];
+    return { timestamp: textOf(forecasts.told[place]), source, note, model_version, low_kmh: three(forecasts.low), high_kmh: three(forecasts.high), confidences: three(forecasts.confidence) };
+  }
+}
+
 function fromNetwork(collection) {
   const found = collection.features.map(({ geometry, properties }) => ({ ...properties, coordinates: geometry.coordinates }));
   const known = new Map();
   for (const edge of found) {
-    const road = known.get(edge.road_id) ?? { id: edge.road_id, name: edge.road_name, edges: [], lengthM: 0, now: null, prediction: null };
+    const road = known.get(edge.road_id) ?? new Road({ id: edge.road_id, name: edge.road_name, edges: [], lengthM: 0 });
     road.edges.push(edge);
     road.lengthM += edge.length_m;
     known.set(road.id, road);
@@ -46,10 +96,10 @@ function addFeedRoad(known, { road_id: id, road_name: name, edges: parts }, edge
   for (const road of [...known.values()]) {
     if (!road.edges.some((edge) => ids.has(edge.edge_id))) continue;
     const rest = road.edges.filter((edge) => !ids.has(edge.edge_id));
-    if (rest.length) known.set(road.id, { ...road, edges: rest });
+    if (rest.length) known.set(road.id, new Road({ ...road, edges: rest }));
     else known.delete(road.id);
   }
-  const road = { id, name, edges: taken, lengthM, now: null, prediction: null };
+  const road = new Road({ id, name, edges: taken, lengthM });
   known.set(id, road);
   return road;
 }
@@ -68,26 +118,26 @@ function baseOf(network, feed) {
     road.freeFlowBy = "feed";
   }
   base = { network, feed, edges: base.network === network ? base.edges : found, roads: known };
+  let place = 0;
+  for (const road of known.values()) road.place = place++;
+  order("roads", { ids: [...known.keys()] });
   return base;
 }
 
 /** Puts together what was told; each answer is whole, so whatever is not in it is not known any more. */
 function assemble({ network, feed, speeds, forecasts }) {
+  const before = base;
   const { edges: found, roads: known } = baseOf(network, feed);
-  const measured = new Map((speeds ?? []).map((row) => [row.road_id, row]));
-  const predicted = new Map((forecasts ?? []).map((row) => [row.road_id, row]));
-  const next = new Map();
-  for (const [id, road] of known) next.set(id, { ...road, now: measured.get(id) ?? null, prediction: predicted.get(id) ?? null });
-  let unknown = 0;
-  for (const row of speeds ?? []) {
-    if (!known.has(row.road_id)) unknown++;
-    noteFigure(Date.parse(row.last_updated));
-  }
+  // columns are in the order of the roads that there were when they were asked for
+  const isOther = before !== base;
+  columns = isOther ? { speeds: null, forecasts: null } : { speeds, forecasts };
+  if (speeds) noteFigure(speeds.newest);
   batch(() => {
     edges.value = found;
-    roads.value = next;
-    strangers.value = unknown;
+    roads.value = new Map(known);
+    strangers.value = columns.speeds?.strangers ?? 0;
   });
+  return isOther;
 }
 
 function start() {
@@ -95,14 +145,16 @@ function start() {
     network: questionFor("/api/roads/network", { every: Infinity, timeoutMs: 30_000 }),
     // without Postgres the free flow of the graph stands in, as the details of each road say
     feed: questionFor("/api/roads", { every: FEED_EVERY_MS, all: true }),
-    speeds: questionFor("/traffic/current", { every: EVERY_MS, all: true }),
-    forecasts: questionFor("/api/predict/roads", { every: FORECASTS_EVERY_MS, all: true }),
+    speeds: new Question(() => askColumns("speeds", "/traffic/current"), EVERY_MS),
+    forecasts: new Question(() => askColumns("forecasts", "/api/predict/roads"), FORECASTS_EVERY_MS),
   };
   for (const question of Object.values(questions)) question.start();
   const unwatch = effect(() => {
     const answers = Object.fromEntries(Object.entries(questions).map(([name, question]) => [name, question.answer.value]));
     told.value = answers;
-    if (answers.network.body) assemble(Object.fromEntries(Object.entries(answers).map(([name, answer]) => [name, answer.body])));
+    if (!answers.network.body) return;
+    const isOther = assemble(Object.fromEntries(Object.entries(answers).map(([name, answer]) => [name, answer.body])));
+    if (isOther) for (const name of ["speeds", "forecasts"]) questions[name].now();
   });
   return () => {
     unwatch();
@@ -112,21 +164,13 @@ function start() {
 
 export const roadsSource = new Shared(start);
 
-/** Newest time (ms) in a field of what is known of all roads, null when nothing is. */
-export function newest(what, field) {
-  let found = null;
-  for (const road of roads.value.values()) if (road[what]) found = Math.max(found, Date.parse(road[what][field]));
-  return found;
-}
-
 /** Who predicted how many roads, as `[{source, note, count}]`, most roads first. */
 export function predictors() {
   const counts = new Map();
-  for (const { prediction } of roads.value.values()) {
-    if (!prediction) continue;
-    const key = `${prediction.source}\n${prediction.note}`;
-    const entry = counts.get(key) ?? { source: prediction.source, note: prediction.note, count: 0 };
-    entry.count++;
+  for (const [source, note, , count] of columns.forecasts?.texts ?? []) {
+    const key = `${source}\n${note}`;
+    const entry = counts.get(key) ?? { source, note, count: 0 };
+    entry.count += count;
     counts.set(key, entry);
   }
   return [...counts.values()].sort((a, b) => b.count - a.count);

@@ -1,86 +1,62 @@
-// Connected cars and vehicles of public transport: the newest fix of each, and the one before it.
+// Connected cars and vehicles of public transport. They are known in the background; the page has their numbers for the map, and the
+// words of those that somebody looks at.
 
-import { signal } from "../vendor/preact.mjs";
-import { askAll, ask } from "./api.js";
+import { signal, useEffect } from "../vendor/preact.mjs";
+import { isStale } from "../map/fleet.js";
+import { identity } from "./api.js";
+import { BackgroundSocket, onVehicles, order } from "./background.js";
 import { Connection, Shared } from "./connection.js";
 import { noteFigure } from "./servers.js";
 
-/** A vehicle that was not heard for so long is not drawn any more, ms. */
-const FORGET_MS = 180_000;
-const STALE_MS = 45_000;
-const GATHER_MS = 300;
+export { isStale };
 
-/** By id, `{id, kind, lat, lng, x, y, fromX, fromY, at, movedAt, heardAt, …what was told}`; `version` counts changes. */
-export const vehicles = new Map();
+/** `{data, count, origin, ids}` as `map/fleet.js` makes them, `ids` in the same order; `version` counts changes. */
+export const fleet = { data: new Float32Array(0), count: 0, origin: null, ids: [] };
 export const version = signal(0);
+/** The vehicle that is looked at: undefined before it was told, null when it is not known. */
+const watched = signal(undefined);
+const listed = signal(null);
 
-/** Web Mercator, 0..1 from the north-west; reckoned once a fix, not once a frame. */
-export const mercatorX = (lng) => (180 + lng) / 360;
-export const mercatorY = (lat) => (180 - (180 / Math.PI) * Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360))) / 360;
-
-function put(id, kind, lat, lng, iso, more) {
-  if (!Number.isFinite(lat) || !Number.isFinite(lng)) return;
-  const at = Date.parse(iso);
-  const before = vehicles.get(id);
-  if (before && at < before.at) return;
-  const moved = !before || before.lat !== lat || before.lng !== lng;
-  const [x, y] = moved ? [mercatorX(lng), mercatorY(lat)] : [before.x, before.y];
-  const [fromX, fromY] = moved ? [before?.x ?? x, before?.y ?? y] : [before.fromX, before.fromY];
-  const movedAt = moved ? performance.now() : before.movedAt;
-  vehicles.set(id, { id, kind, lat, lng, x, y, fromX, fromY, at, movedAt, heardAt: Date.now(), ...more });
-  newest = Math.max(newest, at);
-}
-
-let newest = 0;
-let waiting = null;
-
-/** Tells of changes, gathered: thousands of vehicles come in many messages. */
-function changed() {
-  waiting ??= setTimeout(() => {
-    waiting = null;
-    noteFigure(newest);
+onVehicles(({ fleet: told, vehicle, list }) => {
+  if (told) {
+    const old = fleet.data.buffer;
+    if (old.byteLength) order("reuse", { buffer: old }, [old]);
+    Object.assign(fleet, told, { ids: told.ids ?? fleet.ids });
+    if (told.newest) noteFigure(told.newest);
     version.value++;
-  }, GATHER_MS);
+  } else if (list) listed.value = list;
+  else watched.value = vehicle;
+});
+
+/** In a component: `{id, kind, lat, lng, at, heardAt, speedKmh, direction, told}`, null when nobody knows it, undefined before it was told. */
+export function useVehicle(id) {
+  useEffect(() => {
+    watched.value = undefined;
+    order("watch", { id });
+    return () => order("watch", { id: null });
+  }, [id]);
+  return watched.value?.id === id ? watched.value : watched.value && undefined;
 }
 
-const isOld = (vehicle) => Date.now() - vehicle.heardAt > FORGET_MS;
-export const isStale = (vehicle, now) => now - vehicle.heardAt > STALE_MS;
-
-function takeCars(list) {
-  for (const car of list) put(car.vehicle_id, "car", car.latitude, car.longitude, car.timestamp, { speedKmh: car.speed, direction: car.direction });
-  changed();
-}
-
-function takeTransit(list) {
-  for (const told of list) {
-    const kind = told.type === "bus" || !told.type ? "bus" : "rail";
-    put(told.vehicle_id, kind, told.latitude, told.longitude, told.last_updated, { told });
-  }
-  changed();
-}
-
-async function askFirst(path, take, every = askAll) {
-  try {
-    take(await every(path));
-  } catch {
-    // the socket tells them one by one
-  }
+/** In a component: all vehicles of a kind ("cars", "transit"), told every few seconds; null before, and for another kind. */
+export function useVehicles(kind) {
+  useEffect(() => {
+    listed.value = null;
+    if (!kind) return undefined;
+    order("list", { kind });
+    return () => order("list", { kind: null });
+  }, [kind]);
+  return kind ? listed.value : null;
 }
 
 function start() {
-  askFirst("/api/vehicles/locations?limit=10000", takeCars, ask);
-  askFirst("/api/transit/vehicles", takeTransit);
-  const cars = new Connection("vehicles", () => "/ws/realtime?types=vehicles", ({ type, data }) => { if (type === "vehicles") takeCars(Array.isArray(data) ? data : [data]); }, { silentMs: Infinity });
-  const gathered = [];
-  const transit = new Connection("transit", () => "/ws/transit/vehicles?snapshot=true", (told) => gathered.push(...(Array.isArray(told) ? told : [told])), { silentMs: Infinity });
-  const sweep = setInterval(() => {
-    if (gathered.length) takeTransit(gathered.splice(0));
-    let gone = false;
-    for (const [id, vehicle] of vehicles) if (isOld(vehicle)) gone = vehicles.delete(id);
-    if (gone) changed();
-  }, 1000);
+  const { token } = identity.peek();
+  order("first", { kind: "cars", path: "/api/vehicles/locations?limit=10000", token });
+  order("first", { kind: "transit", path: "/api/transit/vehicles", token });
+  const through = (kind) => ({ silentMs: Infinity, makeSocket: (address, protocols) => new BackgroundSocket(kind, address, protocols) });
+  const cars = new Connection("vehicles", () => "/ws/realtime?types=vehicles", null, through("cars"));
+  const transit = new Connection("transit", () => "/ws/transit/vehicles?snapshot=true", null, through("transit"));
   return () => {
-    clearInterval(sweep);
     cars.stop();
     transit.stop();
   };

@@ -3,7 +3,7 @@
 import { colourOf } from "../components/colours.js";
 
 /** Below the roads, whose colours must stay what they mean. */
-const BELOW = "roads-marked";
+const BELOW = "roads";
 const SOURCES = { zones: "--zone", surge: "--surge" };
 
 export class AreasLayer {

@@ -8,19 +8,6 @@ setWorkerUrl(new URL("../vendor/maplibre-gl-worker.mjs", import.meta.url).href);
 
 const CITY_ZOOM = 14;
 
-let drawable = null;
-
-/** Whether this browser can draw a map at all; a table is there for who cannot. */
-export function canDraw() {
-  if (drawable === null) {
-    const context = document.createElement("canvas").getContext("webgl2");
-    drawable = context !== null;
-    // browsers allow few at a time
-    context?.getExtension("WEBGL_lose_context")?.loseContext();
-  }
-  return drawable;
-}
-
 export function makeMap(container, view) {
   const tiles = settings.peek()?.tiles_url;
   const sources = tiles ? { tiles: { type: "raster", tiles: [tiles], tileSize: 256, attribution: settings.peek().tiles_attribution } } : {};

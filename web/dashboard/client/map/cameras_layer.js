@@ -38,7 +38,7 @@ export class CamerasLayer {
     Object.assign(this, { map, ids: [] });
     map.addSource(SOURCE, { type: "geojson", data: empty() });
     map.addSource("heat", { type: "geojson", data: empty() });
-    map.addLayer({ id: "heat", type: "heatmap", source: "heat", paint: heatPaint() }, map.getLayer("roads-marked") ? "roads-marked" : undefined);
+    map.addLayer({ id: "heat", type: "heatmap", source: "heat", paint: heatPaint() }, map.getLayer("roads") ? "roads" : undefined);
     this.pictures(false);
     map.addLayer({ id: SOURCE, type: "symbol", source: SOURCE, layout: { "icon-image": ["get", "picture"], "icon-allow-overlap": true, "icon-size": ["interpolate", ["linear"], ["zoom"], 11, 0.45, 14, 0.85, 17, 1.2], "symbol-sort-key": ["get", "rank"] } });
   }

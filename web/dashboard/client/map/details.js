@@ -2,7 +2,7 @@
 
 import { html } from "../vendor/preact.mjs";
 import { cameras, registered } from "../live/cameras.js";
-import { isStale, vehicles, version } from "../live/vehicles.js";
+import { isStale, useVehicle } from "../live/vehicles.js";
 import { kmh, number, percent } from "../components/numbers.js";
 import { Facts, Panel } from "../components/panel.js";
 import { Severity } from "../components/words.js";
@@ -32,9 +32,8 @@ export function Details({ chosen, answers, zones, surge }) {
 }
 
 function VehicleDetails({ id, tools }) {
-  version.value;
-  const vehicle = vehicles.get(id);
-  if (!vehicle) return html`<${Panel} title=${t("map.vehicle")} of=${id} tools=${tools} empty=${t("map.gone")} />`;
+  const vehicle = useVehicle(id);
+  if (!vehicle) return html`<${Panel} title=${t("map.vehicle")} of=${id} tools=${tools} empty=${t(vehicle === null ? "map.gone" : "shell.loading")} />`;
   const { told } = vehicle;
   const stale = isStale(vehicle, now.value);
   const at = new Date(vehicle.at).toISOString();

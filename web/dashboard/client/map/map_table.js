@@ -3,7 +3,7 @@
 import { html, useMemo } from "../vendor/preact.mjs";
 import { cameras, registered } from "../live/cameras.js";
 import { roads } from "../live/roads.js";
-import { vehicles, version } from "../live/vehicles.js";
+import { useVehicles } from "../live/vehicles.js";
 import { kmh, number } from "../components/numbers.js";
 import { Panel } from "../components/panel.js";
 import { Table } from "../components/table.js";
@@ -18,9 +18,9 @@ import { choose } from "./overview.js";
 const KINDS = ["roads", "cameras", "cars", "transit", "incidents", "weather", "areas", "zones", "surge"];
 
 const pick = (kind, id, text) => html`<button type="button" class="link" onClick=${() => choose(kind, id)}>${text}</button>`;
-const place = (digits = 4) => ({ key: "place", title: `${t("map.latitude")}, ${t("map.longitude")}`, cell: (row) => (Number.isFinite(row.latitude) ? `${row.latitude.toFixed(digits)}, ${row.longitude.toFixed(digits)}` : "–") });
+const place = (digits = 4) => ({ key: "place", title: `${t("map.latitude")}, ${t("map.longitude")}`, cell: ({ lat, lng }) => `${lat.toFixed(digits)}, ${lng.toFixed(digits)}` });
 
-function tableOf(which, { answers, horizon, zones, surge }) {
+function tableOf(which, { answers, horizon, zones, surge, vehicles }) {
   if (which === "roads") {
     return [[...roads.value.values()], (road) => road.id, [
       { key: "name", title: t("roads.road"), value: (road) => road.name, cell: (road) => pick("road", road.id, road.name) },
@@ -36,8 +36,7 @@ function tableOf(which, { answers, horizon, zones, surge }) {
     ]];
   }
   if (which === "cars" || which === "transit") {
-    const shown = [...vehicles.values()].filter((vehicle) => (vehicle.kind === "car") === (which === "cars"));
-    return [shown.map((vehicle) => ({ ...vehicle, latitude: vehicle.lat, longitude: vehicle.lng })), (vehicle) => vehicle.id, [
+    return [vehicles ?? [], (vehicle) => vehicle.id, [
       { key: "id", title: t("map.vehicle"), value: (vehicle) => vehicle.id, cell: (vehicle) => pick("vehicle", vehicle.id, vehicle.id) },
       which === "cars"
         ? { key: "speed", title: "km/h", number: true, value: (vehicle) => vehicle.speedKmh, cell: (vehicle) => kmh(vehicle.speedKmh) }
@@ -78,8 +77,9 @@ export function MapTable({ which, ...what }) {
   const tools = html`<label class="labelled">${t("map.table.which")}
     <select class="field" value=${chosen} onChange=${(event) => setParams({ table: event.target.value })}>${KINDS.map((kind) => html`<option value=${kind} selected=${kind === chosen}>${t(`map.layer.${kind}`)}</option>`)}</select></label>`;
   const { answers, horizon, zones, surge } = what;
-  const of = { roads: roads.value, cameras: cameras.value, cars: version.value, transit: version.value, zones, surge }[chosen] ?? answers[chosen]?.body;
-  const [rows, keyOf, columns] = useMemo(() => tableOf(chosen, what), [chosen, of, horizon, language.value]);
+  const vehicles = useVehicles(chosen === "cars" || chosen === "transit" ? chosen : null);
+  const of = { roads: roads.value, cameras: cameras.value, cars: vehicles, transit: vehicles, zones, surge }[chosen] ?? answers[chosen]?.body;
+  const [rows, keyOf, columns] = useMemo(() => tableOf(chosen, { ...what, vehicles }), [chosen, of, horizon, language.value]);
   return html`<${Panel} title=${t("map.as.table")} tools=${tools} empty=${rows.length === 0 && t("shell.nothing")}>
     <${Table} key=${chosen} label=${t(`map.layer.${chosen}`)} columns=${columns} rows=${rows} keyOf=${keyOf} limit=${12} order=${{ key: columns[1].key, down: Boolean(columns[1].number) || chosen === "roads" || chosen === "cameras" }} />
   <//>`;

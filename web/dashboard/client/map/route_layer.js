@@ -16,7 +16,7 @@ export class RouteLayer {
     Object.assign(this, { map, markers: [null, null] });
     map.addSource(SOURCE, { type: "geojson", data: { type: "FeatureCollection", features: [] } });
     for (const [id, painted] of Object.entries(paint())) {
-      map.addLayer({ id, type: "line", source: SOURCE, filter: ["==", ["get", "chosen"], id === "routes-chosen"], layout: { "line-join": "round", "line-cap": id === "routes-chosen" ? "round" : "butt" }, paint: painted }, "roads-marked");
+      map.addLayer({ id, type: "line", source: SOURCE, filter: ["==", ["get", "chosen"], id === "routes-chosen"], layout: { "line-join": "round", "line-cap": id === "routes-chosen" ? "round" : "butt" }, paint: painted }, "roads");
     }
   }
 

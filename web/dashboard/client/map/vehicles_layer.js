@@ -1,25 +1,25 @@
 // What moves, in one call to the graphics card: a buffer holds where each vehicle was, where it is and when it was there; the card
-// puts it between both. New fixes write the buffer anew, once a second; nothing else is done on the main thread.
+// puts it between both. New numbers come once a second and are handed on as they are; nothing else is done on the main thread.
 
 import { channelsOf } from "../components/colours.js";
-import { isStale } from "../live/vehicles.js";
+import { FLOATS, KINDS, LONGEST_MOVE_S, mercatorX, mercatorY } from "./fleet.js";
+import { link, originMatrix, WORLD_PX } from "./graphics.js";
 
-const FLOATS = 9;
-const LONGEST_MOVE_S = 6;
 const FRAME_MS = 40;
 /** Where frames take long, so many times as long is left to everything else. */
 const REST = 4;
-const KINDS = ["car", "bus", "rail"];
 
 const VERTEX = `#version 300 es
 in vec2 a_from; in vec2 a_to; in float a_begin; in float a_takes; in float a_heading; in float a_kind; in float a_stale;
-uniform mat4 u_matrix; uniform float u_now; uniform float u_size; uniform vec3 u_colours[3]; uniform vec3 u_grey;
+uniform mat4 u_matrix; uniform float u_now; uniform float u_size; uniform vec3 u_colours[3]; uniform vec3 u_grey; uniform vec3 u_shown;
 out vec3 v_colour; out float v_heading; out float v_kind; out float v_stale;
 void main() {
   float share = clamp((u_now - a_begin) / a_takes, 0.0, 1.0);
   gl_Position = u_matrix * vec4(mix(a_from, a_to, share), 0.0, 1.0);
+  int kind = int(a_kind + 0.5);
+  if (u_shown[kind] < 0.5) gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
   gl_PointSize = u_size * (a_kind < 0.5 ? 1.0 : 1.7);
-  v_colour = a_stale > 0.5 ? u_grey : u_colours[int(a_kind + 0.5)];
+  v_colour = a_stale > 0.5 ? u_grey : u_colours[kind];
   v_heading = a_heading; v_kind = a_kind; v_stale = a_stale;
 }`;
 
@@ -56,9 +56,9 @@ export class VehiclesLayer {
   type = "custom";
   renderingMode = "2d";
 
-  /** @param vehicles by id, as `live/vehicles.js` has them; `takesS` of one is how long its move is drawn. */
-  constructor(map, vehicles) {
-    Object.assign(this, { map, vehicles, count: 0, shown: { car: true, bus: true, rail: true }, data: new Float32Array(0), origin: null, movingUntil: 0, took: 0, askedAt: null, nextFrame: null });
+  /** @param fleet gives `{data, count, origin, ids}` as `fleet.js` makes them, of now. */
+  constructor(map, fleet) {
+    Object.assign(this, { map, fleet, shown: { car: true, bus: true, rail: true }, written: null, movingUntil: 0, took: 0, askedAt: null, nextFrame: null });
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
     map.addLayer(this, "cameras");
     this.recolour();
@@ -66,7 +66,7 @@ export class VehiclesLayer {
 
   onAdd(map, gl) {
     this.program = link(gl, VERTEX, FRAGMENT);
-    this.uniforms = Object.fromEntries(["matrix", "now", "size", "colours", "grey", "ground"].map((name) => [name, gl.getUniformLocation(this.program, `u_${name}`)]));
+    this.uniforms = Object.fromEntries(["matrix", "now", "size", "colours", "grey", "ground", "shown"].map((name) => [name, gl.getUniformLocation(this.program, `u_${name}`)]));
     this.buffer = gl.createBuffer();
     this.array = gl.createVertexArray();
     gl.bindVertexArray(this.array);
@@ -94,60 +94,33 @@ export class VehiclesLayer {
     clearTimeout(this.nextFrame);
   }
 
-  /** Writes the buffer from what is known; called when that changed. */
+  /** Called when there are other numbers, or other kinds are shown. */
   update() {
-    const now = Date.now();
-    const { vehicles } = this;
-    const needed = vehicles.size * FLOATS;
-    if (this.data.length < needed) this.data = new Float32Array(2 * needed);
-    if (!this.origin) {
-      const first = vehicles.values().next().value;
-      if (!first) return;
-      // near the vehicles: whole mercator coordinates are too coarse for 32 bits
-      this.origin = [first.x, first.y];
-    }
-    const [originX, originY] = this.origin;
-    const { data } = this;
-    let at = 0;
-    this.count = 0;
-    for (const vehicle of vehicles.values()) {
-      if (!this.shown[vehicle.kind]) continue;
-      data[at] = vehicle.fromX - originX;
-      data[at + 1] = vehicle.fromY - originY;
-      data[at + 2] = vehicle.x - originX;
-      data[at + 3] = vehicle.y - originY;
-      data[at + 4] = vehicle.movedAt / 1000;
-      data[at + 5] = vehicle.takesS ?? LONGEST_MOVE_S;
-      data[at + 6] = Number.isFinite(vehicle.direction) ? (vehicle.direction * Math.PI) / 180 : -1000;
-      data[at + 7] = KINDS.indexOf(vehicle.kind);
-      data[at + 8] = isStale(vehicle, now) ? 1 : 0;
-      at += FLOATS;
-      this.count++;
-    }
-    this.written = true;
     this.movingUntil = performance.now() + LONGEST_MOVE_S * 1000;
     this.map.triggerRepaint();
   }
 
   render(gl, { defaultProjectionData: { mainMatrix } }) {
-    if (!this.count) return;
+    const { data, count, origin } = this.fleet();
+    if (!count) return;
     gl.bindVertexArray(this.array);
-    if (this.written) {
+    if (this.written !== data) {
       gl.bindBuffer(gl.ARRAY_BUFFER, this.buffer);
-      gl.bufferData(gl.ARRAY_BUFFER, this.data.subarray(0, this.count * FLOATS), gl.DYNAMIC_DRAW);
-      this.written = false;
+      gl.bufferData(gl.ARRAY_BUFFER, data.subarray(0, count * FLOATS), gl.DYNAMIC_DRAW);
+      this.written = data;
     }
     const now = performance.now();
     gl.useProgram(this.program);
-    gl.uniformMatrix4fv(this.uniforms.matrix, false, moved(mainMatrix, this.origin));
+    gl.uniformMatrix4fv(this.uniforms.matrix, false, originMatrix(mainMatrix, origin));
     gl.uniform1f(this.uniforms.now, this.still.matches ? Infinity : now / 1000);
     gl.uniform1f(this.uniforms.size, sizeAt(this.map.getZoom()) * devicePixelRatio);
     gl.uniform3fv(this.uniforms.colours, this.colours);
     gl.uniform3fv(this.uniforms.grey, this.grey);
     gl.uniform3fv(this.uniforms.ground, this.ground);
+    gl.uniform3f(this.uniforms.shown, ...KINDS.map((kind) => Number(this.shown[kind])));
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-    gl.drawArrays(gl.POINTS, 0, this.count);
+    gl.drawArrays(gl.POINTS, 0, count);
     gl.bindVertexArray(null);
     this.goOn(now);
   }
@@ -164,39 +137,20 @@ export class VehiclesLayer {
     }, Math.min(1000, Math.max(FRAME_MS, REST * this.took)));
   }
 
-  /** The vehicle at a point of the screen, null where there is none. */
+  /** The id of the vehicle at a point of the screen, null where there is none. */
   at({ x, y }, reach = 12) {
+    const { data, count, origin, ids } = this.fleet();
+    if (!count) return null;
+    const { lng, lat } = this.map.unproject([x, y]);
+    const [atX, atY] = [mercatorX(lng) - origin[0], mercatorY(lat) - origin[1]];
     let best = null;
-    let least = reach * reach;
-    for (const vehicle of this.vehicles.values()) {
-      if (!this.shown[vehicle.kind]) continue;
-      const point = this.map.project([vehicle.lng, vehicle.lat]);
-      const distance = (point.x - x) ** 2 + (point.y - y) ** 2;
-      if (distance < least) [best, least] = [vehicle, distance];
+    let least = (reach / (WORLD_PX * 2 ** this.map.getZoom())) ** 2;
+    for (let number = 0, place = 0; number < count; number++, place += FLOATS) {
+      const distance = (data[place + 2] - atX) ** 2 + (data[place + 3] - atY) ** 2;
+      if (distance < least && this.shown[KINDS[data[place + 7]]]) [best, least] = [ids[number], distance];
     }
     return best;
   }
 }
 
 const sizeAt = (zoom) => Math.max(4, Math.min(20, 4 + (zoom - 12) * 2.4));
-
-/** A matrix for coordinates that count from an origin; reckoned in 64 bits. */
-function moved(matrix, [x, y]) {
-  const result = new Float32Array(matrix);
-  for (let row = 0; row < 4; row++) result[12 + row] = matrix[row] * x + matrix[4 + row] * y + matrix[12 + row];
-  return result;
-}
-
-function link(gl, vertex, fragment) {
-  const program = gl.createProgram();
-  for (const [type, source] of [[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]]) {
-    const shader = gl.createShader(type);
-    gl.shaderSource(shader, source);
-    gl.compileShader(shader);
-    if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS)) throw new Error(gl.getShaderInfoLog(shader));
-    gl.attachShader(program, shader);
-  }
-  gl.linkProgram(program);
-  if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(program));
-  return program;
-}

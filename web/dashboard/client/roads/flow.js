@@ -16,7 +16,10 @@ export const STEPS = [
 export function stepOf(speedKmh, freeFlowKmh) {
   if (speedKmh === null || speedKmh === undefined || !(freeFlowKmh > 0)) return UNKNOWN;
   const share = speedKmh / freeFlowKmh;
-  return STEPS.findIndex((step) => share >= step.from);
+  // a plain loop: it is asked of thousands of roads at once
+  let step = 0;
+  while (share < STEPS[step].from) step++;
+  return step;
 }
 
 /** Minutes ahead that are predicted; 0 is now. */
@@ -25,6 +28,7 @@ const PREDICTED = ["predicted_speed_10min", "predicted_speed_20min", "predicted_
 
 /** Speed of a road now (horizon 0) or in so many tens of minutes; null when it is not known. */
 export function speedAt(road, horizon) {
+  if (road.speedAt) return road.speedAt(horizon);
   return (horizon ? road.prediction?.[PREDICTED[horizon - 1]] : road.now?.current_speed) ?? null;
 }
 

@@ -67,7 +67,7 @@ function Search({ all }) {
     if (found) chooseRoad(found.id);
   };
   return html`<label class="labelled">${t("roads.find")}<input class="field" type="search" list="road-names" placeholder=${t("roads.name")} autocomplete="off" spellcheck=${false} onInput=${find} /></label>
-    <datalist id="road-names">${all.map(({ id, name }) => html`<option key=${id} value=${name} />`)}</datalist>`;
+    ${useMemo(() => html`<datalist id="road-names">${[...new Set(all.map(({ name }) => name))].map((name) => html`<option key=${name} value=${name} />`)}</datalist>`, [all.length])}`;
 }
 
 function RoadTable({ all, horizon, chosen }) {

@@ -4,14 +4,19 @@ import { html } from "../vendor/preact.mjs";
 import { roads, told } from "../live/roads.js";
 import { Waiting } from "../components/panel.js";
 import { kmh } from "../components/numbers.js";
+import { firstInOrder } from "../components/order.js";
 import { Flow } from "../components/words.js";
 import { t } from "../texts/index.js";
 import { speedAt, stepAt, UNKNOWN } from "./flow.js";
 
 export function worst(horizon, count) {
-  const share = (road) => (road.now?.closed ? -1 : speedAt(road, horizon) / road.freeFlowKmh);
-  const known = [...roads.value.values()].filter((road) => stepAt(road, horizon) !== UNKNOWN);
-  return known.sort((a, b) => share(a) - share(b) || (a.id < b.id ? -1 : 1)).slice(0, count);
+  const known = [];
+  for (const road of roads.value.values()) {
+    if (stepAt(road, horizon) === UNKNOWN) continue;
+    known.push([road.isClosed ? -1 : speedAt(road, horizon) / road.freeFlowKmh, road]);
+  }
+  const first = firstInOrder(known, count, ([a, one], [b, other]) => a - b || (one.id < other.id ? -1 : 1));
+  return first.map(([, road]) => road);
 }
 
 export function WorstRoads({ horizon, count, chosen, onChoose }) {

@@ -19,7 +19,7 @@ export default function RouteFinder({ params }) {
   useSource(roadsSource);
   useSource(camerasSource);
   const ends = useMemo(() => [params.from, params.to].map((text) => (text ? placeOf(text) : null)), [params.from, params.to]);
-  const newest = told.value.forecasts?.body?.[0]?.timestamp ?? null;
+  const newest = told.value.forecasts?.body?.newest ?? null;
   const { answer, problem, busy, changed, at } = useRoutes(ends, params.departure, newest);
   const [chosen, setChosen] = useState(0);
   useEffect(() => setChosen(0), [params.from, params.to, params.departure]);

@@ -8,6 +8,7 @@ import { clock, language } from "./preferences.js";
 const VIEWER = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const LOCALES = { en: "en-GB", vi: "vi-VN", id: "id-ID" };
 const formats = new Map();
+const offsets = new Map();
 
 /** Ticks each second; what shows ages reads it. */
 export const now = signal(Date.now());
@@ -25,8 +26,15 @@ function format(zone, options) {
 }
 
 function offsetOf(zone, at) {
-  const parts = new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "longOffset" }).formatToParts(at);
-  return parts.find(({ type }) => type === "timeZoneName").value;
+  // no zone changes its offset within a quarter of an hour
+  const key = `${zone} ${Math.floor(at / 900_000)}`;
+  let found = offsets.get(key);
+  if (found === undefined) {
+    if (offsets.size > 100) offsets.clear();
+    const parts = new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "longOffset" }).formatToParts(at);
+    offsets.set(key, (found = parts.find(({ type }) => type === "timeZoneName").value));
+  }
+  return found;
 }
 
 const shownZone = () => (clock.value === "city" ? cityZone() : VIEWER);

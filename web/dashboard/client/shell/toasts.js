@@ -2,6 +2,7 @@
 
 import { effect, html, signal } from "../vendor/preact.mjs";
 import { news } from "../live/alerts.js";
+import { replayed } from "../live/servers.js";
 import { t } from "../texts/index.js";
 import { Icon } from "./icons.js";
 import { sound } from "./preferences.js";
@@ -40,8 +41,10 @@ function beep() {
   }
 }
 
+/** Broadcasts are said even to who looks at the past: they may be of life and death. News of alerts of now would be taken for those of then. */
 effect(() => {
   const { event, data } = news.value ?? {};
+  if (replayed.peek() !== null && event !== "admin_broadcast") return;
   if (event === "new_alert" && data.alert_type !== "camera_silent") {
     const severity = data.alert_severity ?? data.severity;
     say(data.message, { title: data.title, severity, onClick: () => go("alerts", { alert: data.id }) });

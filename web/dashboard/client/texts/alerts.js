@@ -54,5 +54,10 @@ export default {
   "raise.message": ["What is the matter", "Chuyện gì xảy ra", "Apa yang terjadi"],
   "raise.camera": ["Camera, if any", "Camera, nếu có", "Kamera, bila ada"],
   "raised": ["The alert is raised.", "Đã tạo cảnh báo.", "Peringatan dibuat."],
+  "comments": ["Comments", "Bình luận", "Komentar"],
+  "comments.none": ["Nobody has written anything yet.", "Chưa ai viết gì.", "Belum ada yang menulis."],
+  "comment.label": ["Write a comment", "Viết bình luận", "Tulis komentar"],
+  "comment.send": ["Send", "Gửi", "Kirim"],
+  "comment.sent": ["The comment is sent.", "Đã gửi bình luận.", "Komentar terkirim."],
   "choose": ["Choose an alert to read why it was raised.", "Chọn một cảnh báo để đọc lý do.", "Pilih peringatan untuk membaca sebabnya."],
 };

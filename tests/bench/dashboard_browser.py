@@ -1,0 +1,175 @@
+"""What a page costs its browser, as Chromium itself tells by its debugger: for `tests.bench.dashboard`.
+
+*Update work* of a second is the time of all tasks of the page's main thread that began in it, without the callbacks
+that draw a frame: messages, questions, state, components, style, layout, garbage. It is processor time where Chromium
+tells that, else elapsed time, which a busy machine makes longer. Drawing is told beside it. Where there is no graphics
+card a frame is rasterised by another process of the browser, which is not in either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+from playwright.async_api import Browser, CDPSession, Page
+
+_CATEGORIES = ["toplevel", "devtools.timeline", "disabled-by-default-devtools.timeline", "v8", "blink.user_timing"]
+_FRAMES = frozenset({"FireAnimationFrame"})
+#: Tasks of the main thread, as they are named by versions of Chromium.
+_TASKS = frozenset({"RunTask", "ThreadControllerImpl::RunTask"})
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the main thread did.
+
+    Attributes:
+        update_ms: of each second, processor time.
+        longest_ms: of each second, the longest task, elapsed time.
+        frames_ms: of each drawn frame, processor time.
+        by_name: processor time a second by what it was for, the costliest first.
+        clock: what is told: processor time, or elapsed time where Chromium tells no other.
+    """
+
+    update_ms: list[float]
+    longest_ms: list[float]
+    frames_ms: list[float]
+    by_name: dict[str, float]
+    clock: str
+
+
+def read_trace(content: bytes, url: str) -> Work:
+    """Sum up a trace of a page."""
+    events: list[dict[str, Any]] = json.loads(content)["traceEvents"]
+    thread = _main_thread(events, url)
+    own = [event for event in events if (event["pid"], event["tid"]) == thread and event["ph"] == "X"]
+    tasks = [event for event in own if event["name"] in _TASKS]
+    # some versions tell no processor time of a task
+    clock = "tdur" if any("tdur" in task for task in tasks) else "dur"
+    begin, end = min(task["ts"] for task in tasks), max(task["ts"] for task in tasks)
+    seconds = int((end - begin) / 1e6)
+    update, longest = [0.0] * seconds, [0.0] * seconds
+    frames, names = list[float](), defaultdict[str, float](float)
+    for event in own:
+        second = int((event["ts"] - begin) / 1e6)
+        if second >= seconds:
+            continue
+        used = event.get(clock, 0) / 1000
+        if event["name"] in _TASKS:
+            update[second] += used
+            longest[second] = max(longest[second], event.get("dur", 0) / 1000)
+        elif event["name"] in _FRAMES:
+            update[second] -= used
+            frames.append(used)
+        if event["name"] not in _TASKS:
+            names[_name(event)] += used / seconds
+    costliest = sorted(names.items(), key=lambda one: -one[1])[:14]
+    return Work(update, longest, frames, {name: round(used, 2) for name, used in costliest}, clock)
+
+
+def _name(event: dict[str, Any]) -> str:
+    data = event.get("args", {}).get("data") or {}
+    if event["name"] == "FunctionCall":
+        return f"FunctionCall {data.get('functionName', '')} {data.get('url', '').rsplit('/static/', 1)[-1]}"
+    return str(event["name"])
+
+
+def _main_thread(events: Sequence[dict[str, Any]], url: str) -> tuple[int, int]:
+    """The renderer whose page was opened here; of several the one that did most."""
+    named = {
+        (event["pid"], event["tid"])
+        for event in events
+        if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
+    }
+    used = defaultdict[tuple[int, int], float](float)
+    for event in events:
+        thread = (event["pid"], event["tid"])
+        if thread in named and event["name"] in _TASKS:
+            used[thread] += event.get("dur", 0)
+    if not used:
+        raise ValueError(f"the trace of {url} has no task of a page")
+    return max(used, key=lambda thread: used[thread])
+
+
+async def trace(browser: Browser, page: Page, seconds: float) -> Work:
+    """What the page does for so many seconds."""
+    await browser.start_tracing(page=page, categories=_CATEGORIES)
+    await asyncio.sleep(seconds)
+    return read_trace(await browser.stop_tracing(), page.url)
+
+
+class Heap:
+    """How much memory a page holds after everything that it does not need is collected, its workers' besides."""
+
+    def __init__(self, session: CDPSession) -> None:
+        self._session = session
+        self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._workers: set[str] = set()
+        self._number = 0
+        session.on("Target.attachedToTarget", self._attached)
+        session.on("Target.detachedFromTarget", lambda told: self._workers.discard(told["sessionId"]))
+        session.on("Target.receivedMessageFromTarget", self._received)
+
+    async def start(self) -> None:
+        """Find the workers."""
+        await self._session.send(
+            "Target.setAutoAttach", {"autoAttach": True, "waitForDebuggerOnStart": False, "flatten": False}
+        )
+        await self._session.send("HeapProfiler.enable")
+
+    def _attached(self, told: dict[str, Any]) -> None:
+        if told["targetInfo"]["type"] == "worker":
+            self._workers.add(told["sessionId"])
+
+    def _received(self, told: dict[str, Any]) -> None:
+        answer = json.loads(told["message"])
+        waiting = self._answers.pop(answer.get("id", -1), None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer.get("result", {}))
+
+    async def _ask(self, worker: str, method: str) -> Any:
+        self._number += 1
+        number = self._number
+        waiting = self._answers[number] = asyncio.get_running_loop().create_future()
+        message = json.dumps({"id": number, "method": method})
+        await self._session.send("Target.sendMessageToTarget", {"sessionId": worker, "message": message})
+        return await asyncio.wait_for(waiting, 20)
+
+    async def megabytes(self) -> float:
+        """Used by JavaScript, page and workers."""
+        await self._session.send("HeapProfiler.collectGarbage")
+        total = float((await self._session.send("Runtime.getHeapUsage"))["usedSize"])
+        for worker in [*self._workers]:
+            await self._ask(worker, "HeapProfiler.collectGarbage")
+            total += float((await self._ask(worker, "Runtime.getHeapUsage")).get("usedSize", 0))
+        return total / 1e6
+
+
+def renderers_megabytes() -> float:
+    """Memory of the pages' processes of browsers that this process started, shared parts once."""
+    children = [child for child in psutil.Process().children(recursive=True) if "--type=renderer" in _command(child)]
+    return sum(child.memory_full_info().pss for child in children if child.is_running()) / 1e6
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def slope_an_hour(seconds: Sequence[float], values: Sequence[float]) -> float:
+    """Of the line through values over time with the least squares, a value's unit an hour."""
+    return statistics.linear_regression(seconds, values).slope * 3600
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Of values in order the one at a share of them, so that it is one that was seen."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

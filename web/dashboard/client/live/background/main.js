@@ -1,0 +1,63 @@
+// What is too much for the page's own thread: thousands of vehicles and roads are read here, and the page is told numbers. It opens
+// the connections that the page wants, and asks what the page asks; it decides nothing.
+
+import { askAll } from "./asking.js";
+import { forecastColumns, speedColumns } from "./roads.js";
+import { Vehicles } from "./vehicles.js";
+
+const TELL_MS = 1000;
+const HEARD_EVERY_MS = 1000;
+
+const sockets = new Map();
+const columns = { speeds: speedColumns, forecasts: forecastColumns };
+let positions = new Map();
+let vehicles = null;
+
+function open({ number, address, protocols, kind }) {
+  const socket = new WebSocket(address, protocols);
+  let heardAt = 0;
+  socket.onopen = () => postMessage({ socket: number, state: "open" });
+  socket.onclose = () => {
+    sockets.delete(number);
+    postMessage({ socket: number, state: "close" });
+  };
+  socket.onmessage = ({ data }) => {
+    vehicles.hear(kind, JSON.parse(data));
+    if (performance.now() - heardAt < HEARD_EVERY_MS) return;
+    heardAt = performance.now();
+    postMessage({ socket: number, state: "message" });
+  };
+  sockets.set(number, socket);
+}
+
+const orders = {
+  open,
+  close({ number }) {
+    const socket = sockets.get(number);
+    sockets.delete(number);
+    if (socket) Object.assign(socket, { onopen: null, onmessage: null, onclose: null }).close();
+  },
+  start({ timeOrigin }) {
+    vehicles = new Vehicles(performance.timeOrigin - timeOrigin);
+    setInterval(() => vehicles.tell(), TELL_MS);
+  },
+  watch({ id }) { vehicles.watch(id); },
+  list({ kind }) { vehicles.list(kind); },
+  reuse({ buffer }) { vehicles.reused = new Float32Array(buffer); },
+  async first({ path, token, kind }) {
+    const { rows } = await askAll(path, token);
+    if (rows) vehicles.hear(kind, rows);
+  },
+  /** Which roads there are: columns are in their order. */
+  roads({ ids }) { positions = new Map(ids.map((id, at) => [id, at])); },
+  async ask({ number, what, path, token, timeoutMs }) {
+    const { rows, problem } = await askAll(path, token, timeoutMs);
+    if (problem) postMessage({ answer: number, problem });
+    else {
+      const [body, buffers] = columns[what](rows, positions);
+      postMessage({ answer: number, body }, buffers);
+    }
+  },
+};
+
+onmessage = ({ data }) => orders[data.order](data);
