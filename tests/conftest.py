@@ -181,7 +181,7 @@ def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
 def embedded_stack(folder: Path) -> Iterator[Endpoints]:
     """Servers that keep everything in a folder, on ports that are nobody's usual ones.
 
-    Whoever knows where Kafka is may do everything there: what protects it has tests of its own (`stack/test_protection`).
+    Whoever knows where Kafka is may do everything there: `stack/test_protection` tests what protects it.
     Postgres need not wait for the disk: tests kill servers, not machines.
     """
     ports = {name: free_port() for name in ("kafka", "kafka-secured", "kafka-controller", "postgres", "redis")}

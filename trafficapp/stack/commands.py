@@ -103,9 +103,10 @@ def up(
     """Start everything: servers, tables, topics, workers and a simulated city with forty cameras.
 
     Says "ready" and the addresses to open, which stay the same at the next start on the same folder; `trafficapp env`
-    prints export lines for other shells, and so does this on a terminal. Ctrl-C stops all of it. Where KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL or REDIS_URL name a
-    server of yours, that server is used and none is started. With logging.format json every line is a JSON object on
-    standard output, and all lines are printed.
+    prints export lines for other shells, and so does this on a terminal. Ctrl-C stops all of it.
+
+    Where KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL or REDIS_URL name a server of yours, that is used and none started.
+    With logging.format json every line is a JSON object on standard output, and all lines are printed.
     """
     if not no_demo:
         # a demo may have a key that people can remember; its workers read the same environment
