@@ -17,7 +17,7 @@ import psutil
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
-from kafka import KafkaProducer
+from kafka import KafkaProducer  # type: ignore[import-untyped]
 from redis import Redis
 from redis.exceptions import AuthenticationError
 
