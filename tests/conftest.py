@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import secrets
+import shlex
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from redis import Redis
 from tests.ports import free_port
 from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import load_settings
+from trafficapp.stack.servers.data_dir import ENV_FILE
 from trafficapp.stack.servers.endpoints import Endpoints
 from trafficapp.stack.servers.ports import FILE_NAME
 from trafficapp.topics import declared_topics
@@ -179,11 +181,12 @@ def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
 def embedded_stack(folder: Path) -> Iterator[Endpoints]:
     """Servers that keep everything in a folder, on ports that are nobody's usual ones.
 
+    Whoever knows where Kafka is may do everything there: `stack/test_protection` tests what protects it.
     Postgres need not wait for the disk: tests kill servers, not machines.
     """
-    ports = {name: free_port() for name in ("kafka", "kafka-controller", "postgres", "redis")}
+    ports = {name: free_port() for name in ("kafka", "kafka-secured", "kafka-controller", "postgres", "redis")}
     (folder / FILE_NAME).write_text(json.dumps(ports), encoding="ascii")
-    command = [sys.executable, "-m", "trafficapp.stack.commands", "stack", "--data-dir", str(folder)]
+    command = [sys.executable, "-m", "trafficapp.stack.commands", "stack", "--unprotected", "--data-dir", str(folder)]
     log = folder.with_suffix(".log")
     with (
         log.open("w", encoding="utf-8") as errors,
@@ -192,7 +195,7 @@ def embedded_stack(folder: Path) -> Iterator[Endpoints]:
         ) as process,
     ):
         try:
-            endpoints = _read_exports(process, log)
+            endpoints = _read_exports(process, folder, log)
             with psycopg.connect(str(endpoints.database_url), autocommit=True) as server:
                 server.execute("ALTER SYSTEM SET fsync = off")
                 server.execute("SELECT pg_reload_conf()")
@@ -234,12 +237,15 @@ def redis_url(stack: Endpoints) -> Iterator[str]:
         client.flushdb()
 
 
-def _read_exports(process: subprocess.Popen[str], log: Path) -> Endpoints:
-    values: dict[str, str] = {}
+def exported(folder: Path) -> dict[str, str]:
+    """The variables that `trafficapp env` prints of a data folder."""
+    lines = (folder / ENV_FILE).read_text(encoding="utf-8").splitlines()
+    return dict(shlex.split(line.removeprefix("export "))[0].split("=", 1) for line in lines)
+
+
+def _read_exports(process: subprocess.Popen[str], folder: Path, log: Path) -> Endpoints:
     assert process.stdout is not None
-    for line in process.stdout:
-        name, _, value = line.removeprefix("export ").strip().partition("=")
-        values[name] = value.strip("'")
-        if len(values) == 3:
-            return Endpoints(values["KAFKA_BOOTSTRAP_SERVERS"], values["DATABASE_URL"], values["REDIS_URL"])
-    raise RuntimeError(f"the embedded stack did not start:\n{log.read_text(encoding='utf-8')}")
+    if process.stdout.readline() != "ready\n":
+        raise RuntimeError(f"the embedded stack did not start:\n{log.read_text(encoding='utf-8')}")
+    values = exported(folder)
+    return Endpoints(values["KAFKA_BOOTSTRAP_SERVERS"], values["DATABASE_URL"], values["REDIS_URL"])

@@ -21,6 +21,7 @@ _SECTIONS: dict[str, dict[str, _Place]] = {
     "Run": {
         "up": _Place("trafficapp.stack.commands", "up", "Start everything: servers, workers and a demo source."),
         "stack": _Place("trafficapp.stack.commands", "stack", "Start Kafka, Postgres and Redis on this machine."),
+        "env": _Place("trafficapp.stack.commands", "env", "Export lines for shells, while one of these runs."),
     },
     "Set up": {
         "settings": _Place("trafficapp.commands.set_up", "settings", "Every setting: value, variable and meaning."),

@@ -22,7 +22,7 @@ async def running(folder: Path) -> AsyncIterator[tuple[Supervisor, dict[str, str
         output = stack.enter_context(LogOutput(folder / "logs", quiet=_QUIET))
         stack.enter_context(data_dir.locked(folder))
         with DownloadBar(output.console) as bar:
-            specs, endpoints = embedded.plan(folder, Endpoints(), bar.announce)
+            specs, endpoints = embedded.plan(folder, Endpoints(), bar.announce, unprotected=True)
         supervisor = Supervisor([specs], output.line)
         try:
             await supervisor.start_all()

@@ -192,7 +192,10 @@ def test_the_help_names_every_command_on_a_line_of_its_own_and_loads_none() -> N
 
 def test_lines_of_help_that_belong_together_stay_lines() -> None:
     stack = CliRunner().invoke(main, ["stack", "--help"]).output
-    assert "\n  Use it from another shell:\n      trafficapp stack > stack.env &\n      . ./stack.env\n" in stack
+    assert (
+        '\n  Use it from another shell (a --data-dir of yours is said there, too):\n      eval "$(trafficapp env)"\n'
+        in stack
+    )
     assert "\n  1. Stop all workers.\n" in CliRunner().invoke(main, ["topics", "begin-anew", "--help"]).output
 
 

@@ -18,11 +18,12 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from redis import Redis
 
+from tests.conftest import exported
 from tests.ports import free_port
 from trafficapp.stack.servers.ports import FILE_NAME
 
 _exports_of_the_first_start: dict[str, str] = {}
-COMMAND = [sys.executable, "-m", "trafficapp.stack.commands", "stack", "--data-dir"]
+COMMAND = [sys.executable, "-m", "trafficapp.stack.commands", "stack", "--unprotected", "--data-dir"]
 
 
 @contextmanager
@@ -35,8 +36,8 @@ def running(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str]
     ):
         assert process.stdout is not None
         try:
-            exports = dict(process.stdout.readline().strip().removeprefix("export ").split("=", 1) for _ in range(3))
-            yield process, exports
+            assert process.stdout.readline() == "ready\n"
+            yield process, exported(folder)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
@@ -66,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with ports that nobody else is given, but for Redis, whose usual one is looked at."""
     folder = tmp_path_factory.mktemp("embedded") / "data"
     folder.mkdir(mode=0o700)
-    ports = {name: free_port() for name in ("kafka", "kafka-controller", "postgres")}
+    ports = {name: free_port() for name in ("kafka", "kafka-secured", "kafka-controller", "postgres")}
     (folder / FILE_NAME).write_text(json.dumps(ports), encoding="ascii")
     return folder
 

@@ -186,7 +186,7 @@ async def deployed(
         folder = held.enter_context(_folder(name))
         output = held.enter_context(LogOutput(_LOGS / name, _quiet(worker_count)))
         with DownloadBar(output.console) as bar:
-            specs, endpoints = embedded.plan(folder, given, bar.announce)
+            specs, endpoints = embedded.plan(folder, given, bar.announce, unprotected=True)
         supervisor = Supervisor([specs], output.line)
         try:
             await supervisor.start_all()

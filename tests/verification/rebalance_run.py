@@ -310,7 +310,7 @@ async def run_once(mode: Mode, seed: int, seconds: float, rate: int, logs: Path)
         held.enter_context(data_dir.locked(folder))
         output = held.enter_context(LogOutput(logs, frozenset(["kafka", *FIRST_WORKERS, JOINING_WORKER])))
         with DownloadBar(output.console) as bar:
-            specs, endpoints = embedded.plan(folder, _ELSEWHERE, bar.announce)
+            specs, endpoints = embedded.plan(folder, _ELSEWHERE, bar.announce, unprotected=True)
         settings = load_settings(app_id=_APP_ID, kafka={"bootstrap_servers": endpoints.kafka_bootstrap_servers})
         supervisor = Supervisor([specs], output.line)
         run = Run(mode, seed, seconds, rate, logs, settings, supervisor)

@@ -51,6 +51,10 @@ def create(wait_seconds: float) -> None:
         click.echo(f"created {', '.join(created)}" if created else "all topics exist")
         for change in TopicAdmin(settings).bring_up(topics):
             click.echo(f"changed {change}")
+        if settings.kafka.open_servers is not None:
+            from trafficapp.stack.servers.kafka_access import permit_producers
+
+            permit_producers(settings)
 
 
 @topics.command(name="begin-anew")

@@ -345,6 +345,7 @@ def _credentials(settings: Settings) -> faust.SASLCredentials | None:
     return faust.SASLCredentials(
         username=kafka.api_key,
         password=kafka.api_secret.get_secret_value(),
-        ssl_context=ssl.create_default_context(),
+        # faust turns SASL_PLAINTEXT into SASL_SSL where there is one
+        ssl_context=ssl.create_default_context() if kafka.security_protocol == "SASL_SSL" else None,
         mechanism="PLAIN",
     )

@@ -37,12 +37,12 @@ Place: TypeAlias = Settings | Mapping[str, Any]
 def librdkafka_config(settings: Settings) -> dict[str, str | int | bool]:
     """Return the connection part of a confluent-kafka client's configuration.
 
-    With an API key the connection is SASL_SSL with PLAIN, as Confluent Cloud wants it.
+    With an API key the connection is SASL_SSL with PLAIN, as Confluent Cloud wants it, unless settings say otherwise.
     """
     config: dict[str, str | int | bool] = {"bootstrap.servers": settings.kafka.bootstrap_servers}
     if settings.kafka.api_key is not None and settings.kafka.api_secret is not None:
         config |= {
-            "security.protocol": "SASL_SSL",
+            "security.protocol": settings.kafka.security_protocol,
             "sasl.mechanism": "PLAIN",
             "sasl.username": settings.kafka.api_key,
             "sasl.password": settings.kafka.api_secret.get_secret_value(),
@@ -55,12 +55,13 @@ def aiokafka_config(settings: Settings) -> dict[str, Any]:
     config: dict[str, Any] = {"bootstrap_servers": settings.kafka.bootstrap_servers.split(",")}
     if settings.kafka.api_key is not None and settings.kafka.api_secret is not None:
         config |= {
-            "security_protocol": "SASL_SSL",
+            "security_protocol": settings.kafka.security_protocol,
             "sasl_mechanism": "PLAIN",
             "sasl_plain_username": settings.kafka.api_key,
             "sasl_plain_password": settings.kafka.api_secret.get_secret_value(),
-            "ssl_context": ssl.create_default_context(),
         }
+        if settings.kafka.security_protocol == "SASL_SSL":
+            config["ssl_context"] = ssl.create_default_context()
     return config
 
 

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
+from models.cameras.detections import TICK_HEADER
+from models.control_records import keys_of, signature
 from trafficapp.engine.kafka import aiokafka_config
 from trafficapp.settings import Settings
 from trafficapp.topics import MAX_RECORD_BYTES
@@ -37,6 +39,7 @@ class Outbox:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._control_keys = keys_of(settings.kafka.control_keys.get_secret_value())
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
 
@@ -91,7 +94,10 @@ class Outbox:
         batch = producer.create_batch()
         now_ms = int(time.time() * 1000)
         record_headers = list(headers)
+        is_ours = bool(self._control_keys) and any(name == TICK_HEADER for name, _ in headers)
         for key, value in records:
+            if is_ours:
+                record_headers = [(TICK_HEADER, signature(self._control_keys, topic, value))]
             if len(value or b"") + len(key or b"") > MAX_RECORD_BYTES - _OVERHEAD_BYTES:
                 raise ValueError(f"a record of {len(value or b'')} bytes is too large for {topic}")
             if batch.append(key=key, value=value, timestamp=now_ms, headers=record_headers) is not None:

@@ -63,8 +63,21 @@ class KafkaSettings(Section):
     """The broker that carries every topic."""
 
     bootstrap_servers: str = Field("127.0.0.1:9092", description="Comma-separated host:port list.")
-    api_key: str | None = Field(None, description="SASL PLAIN user; together with api_secret turns SASL_SSL on.")
+    api_key: str | None = Field(None, description="SASL PLAIN user; together with api_secret turns SASL on.")
     api_secret: SecretStr | None = Field(None, description="SASL PLAIN password.")
+    security_protocol: Literal["SASL_SSL", "SASL_PLAINTEXT"] = Field(
+        "SASL_SSL", description="How api_secret is sent; SASL_PLAINTEXT is for servers on this machine."
+    )
+    open_servers: str | None = Field(
+        None,
+        description="Set by `trafficapp env`: a listener for producers alone. Where KAFKA_BOOTSTRAP_SERVERS names it, "
+        "that is for others, and TRAFFICAPP_KAFKA__BOOTSTRAP_SERVERS holds.",
+    )
+    control_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Comma-separated secrets that sign the workers' own records in topics where others write, too; the "
+        "first one signs, any is accepted. Empty: nothing is signed or checked.",
+    )
     partitions: int = Field(8, ge=1, le=1024, description="Partitions of topics that do not exist yet.")
     replication_factor: int = Field(1, ge=1, le=5, description="Copies of each partition on new topics.")
     session_timeout_seconds: float = Field(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -39,6 +39,11 @@ NAMES: dict[str, tuple[str, str]] = {
     "GEOCODING_TIMEOUT": ("geocoding", "timeout_seconds"),
 }
 
+#: What `trafficapp env` exports beside KAFKA_BOOTSTRAP_SERVERS, which names the listener that is for producers: that
+#: listener again, and the one that is for ourselves.
+OPEN_SERVERS = "TRAFFICAPP_KAFKA__OPEN_SERVERS"
+SECURED_SERVERS = "TRAFFICAPP_KAFKA__BOOTSTRAP_SERVERS"
+
 #: JSON: metres a pixel stands for, by camera_id.
 CALIBRATIONS = "CAMERA_CALIBRATIONS"
 
@@ -54,8 +59,9 @@ def settings_of(env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         WrongName: a value that the settings would not name rightly is wrong.
     """
     found: dict[str, dict[str, Any]] = {}
+    without = _names_of_others(env, found)
     for name, (section, key) in NAMES.items():
-        if env.get(name):
+        if env.get(name) and name not in without:
             found.setdefault(section, {}).setdefault(key, env[name])
     for section, url in (("postgres", _postgres_url(env)), ("redis", _redis_url(env))):
         if url:
@@ -63,6 +69,24 @@ def settings_of(env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     if env.get(CALIBRATIONS):
         found["cameras"] = _calibrations(env[CALIBRATIONS])
     return found
+
+
+def _names_of_others(env: Mapping[str, str], found: dict[str, dict[str, Any]]) -> Collection[str]:
+    """Names that are for others than ourselves, where Kafka has a listener for each.
+
+    Who names another Kafka means that one; it is not told the password of ours.
+    """
+    open_servers = env.get(OPEN_SERVERS)
+    named = env.get("KAFKA_BOOTSTRAP_SERVERS") or env.get("KAFKA_BROKERS")
+    if not open_servers:
+        return ()
+    if named in (None, "", open_servers):
+        return [name for name, (section, _) in NAMES.items() if section == "kafka"]
+    found["kafka"] = dict.fromkeys(("open_servers", "api_key", "api_secret")) | {"security_protocol": "SASL_SSL"}
+    for name in ("KAFKA_API_KEY", "KAFKA_API_SECRET"):
+        if env.get(name):
+            found["kafka"][NAMES[name][1]] = env[name]
+    return ()
 
 
 def _postgres_url(env: Mapping[str, str]) -> str | None:

@@ -1,10 +1,11 @@
-"""The commands `trafficapp stack` and `trafficapp up`."""
+"""The commands `trafficapp stack`, `trafficapp up` and `trafficapp env`."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
+import shlex
 import signal
 import sys
 import time
@@ -23,7 +24,7 @@ from trafficapp.stack.addresses import ADDRESSES
 from trafficapp.stack.console import DownloadBar, LogOutput, Waiting
 from trafficapp.stack.errors import StackError
 from trafficapp.stack.servers import data_dir as data_dirs
-from trafficapp.stack.servers import embedded
+from trafficapp.stack.servers import embedded, kept_secrets
 from trafficapp.stack.servers.endpoints import Endpoints, accepts_connections
 from trafficapp.stack.servers.ports import RememberedPorts
 from trafficapp.stack.supervisor import EventKind, ProcessSpec, Supervisor
@@ -39,6 +40,11 @@ data_dir_option = click.option(
     show_default="trafficapp/stack in your cache folder",
     help="Folder for everything that is stored; kept between runs.",
 )
+unprotected_option = click.option(
+    "--unprotected",
+    is_flag=True,
+    help="Let every user of this machine read, write and change Kafka without a password.",
+)
 verbose_option = click.option(
     "-v", "--verbose", is_flag=True, help="Show every line of every process, not only warnings and errors."
 )
@@ -47,21 +53,24 @@ verbose_option = click.option(
 @click.command()
 @data_dir_option
 @click.option("--reset", is_flag=True, help="Clear the data folder first. All traffic data stored in it is lost.")
+@unprotected_option
 @verbose_option
-def stack(data_dir: Path, reset: bool, verbose: bool) -> None:
+def stack(data_dir: Path, reset: bool, unprotected: bool, verbose: bool) -> None:
     """Start Kafka, Postgres and Redis on this machine, for this machine.
 
-    Prints three export lines once all answer, and runs until Ctrl-C. Nothing but Python is needed: the first start
+    Says "ready" once all answer, and runs until Ctrl-C. Nothing but Python is needed: the first start
     fetches Apache Kafka (45 MB). The servers listen on 127.0.0.1 only; a port that is taken is replaced by a free one,
     and ports stay the same at the next start on the same folder.
 
     \b
-    Use it from another shell:
-        trafficapp stack > stack.env &
-        . ./stack.env
+    Use it from another shell (a --data-dir of yours is said there, too):
+        eval "$(trafficapp env)"
+
+    Other users of this machine may send to topics of input at KAFKA_BOOTSTRAP_SERVERS, and nothing else.
     """  # noqa: D301 - click wants the character
     # standard output is for a shell to evaluate, in any format of logs
     json_lines = _json_lines("stack", descriptor=2)
+    _keep_files_to_ourselves()
     with _errors_as_messages(json_lines is not None):
         folder = data_dirs.prepare(data_dir)
         with data_dirs.locked(folder):
@@ -69,7 +78,7 @@ def stack(data_dir: Path, reset: bool, verbose: bool) -> None:
                 data_dirs.clear(folder)
             with _log_output(folder, verbose, json_lines) as output:
                 remembered = RememberedPorts(folder)
-                specs, endpoints = _plan(folder, Endpoints(), output, remembered)
+                specs, endpoints = _plan(folder, Endpoints(), output, remembered, unprotected)
                 _tell_taken(remembered, output)
                 asyncio.run(_run_stack(specs, endpoints, folder, output))
 
@@ -85,22 +94,25 @@ def stack(data_dir: Path, reset: bool, verbose: bool) -> None:
               help="The simulated city sends road speeds, cameras and GPS trackers only.")  # fmt: skip
 @click.option("--no-demo", is_flag=True, help="Play nothing; wait for your own events.")
 @data_dir_option
+@unprotected_option
 @verbose_option
 def up(
     worker_count: int, web_port: int | None, source: str, without_feeds: bool, no_demo: bool, data_dir: Path,
-    verbose: bool,
+    unprotected: bool, verbose: bool,
 ) -> None:  # fmt: skip
     """Start everything: servers, tables, topics, workers and a simulated city with forty cameras.
 
-    Prints three export lines for other shells, then "ready" and the addresses to open, which stay the same at the next
-    start on the same folder. Ctrl-C stops all of it. Where KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL or REDIS_URL name a
-    server of yours, that server is used and none is started. With logging.format json every line is a JSON object on
-    standard output, and all lines are printed.
+    Says "ready" and the addresses to open, which stay the same at the next start on the same folder; `trafficapp env`
+    prints export lines for other shells, and so does this on a terminal. Ctrl-C stops all of it.
+
+    Where KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL or REDIS_URL name a server of yours, that is used and none started.
+    With logging.format json every line is a JSON object on standard output, and all lines are printed.
     """
     if not no_demo:
         # a demo may have a key that people can remember; its workers read the same environment
         os.environ.setdefault("TRAFFICAPP_ADMIN__SHORT_KEY", "true")
     json_lines = _json_lines("up", descriptor=1)
+    _keep_files_to_ourselves()
     with _errors_as_messages(json_lines is not None), ExitStack() as held:
         folder = data_dirs.prepare(data_dir)
         given = Endpoints.from_environment()
@@ -109,7 +121,7 @@ def up(
             held.enter_context(data_dirs.locked(folder))
         output = held.enter_context(_log_output(folder, verbose, json_lines))
         remembered = RememberedPorts(folder)
-        specs, endpoints = _plan(folder, given, output, remembered)
+        specs, endpoints = _plan(folder, given, output, remembered, unprotected)
         settings = load_settings()
         wanted = {"with_clickhouse": settings.clickhouse.url is not None, "with_lake": settings.lake.url is not None}
         chosen = workers.choose_workers(worker_count, web_port, remembered, **wanted)
@@ -120,15 +132,45 @@ def up(
         asyncio.run(everything.run(specs))
 
 
+@click.command()
+@data_dir_option
+def env(data_dir: Path) -> None:
+    """Print export lines for what runs with `trafficapp up` or `trafficapp stack`.
+
+    KAFKA_BOOTSTRAP_SERVERS names the listener for producers, which needs no password and takes messages only; the
+    lines beside it lead `trafficapp` itself to the one where it may read. They hold passwords: keep them out of logs.
+
+    \b
+    In any shell of the same user:
+        eval "$(trafficapp env)"
+    """  # noqa: D301 - click wants the character
+    folder = data_dir.expanduser().resolve()
+    runs = any(data_dirs.is_locked(folder, name) for name in (data_dirs.SERVERS_LOCK, data_dirs.WORKERS_LOCK))
+    try:
+        lines = (folder / data_dirs.ENV_FILE).read_text(encoding="utf-8") if runs else None
+    except FileNotFoundError:
+        lines = None
+    except PermissionError:
+        raise click.ClickException(f"{folder} is another user's") from None
+    if lines is None:
+        raise click.ClickException(
+            f"nothing runs on {folder}, or it is not ready yet: start `trafficapp up` or `trafficapp stack`, or name "
+            "another folder with --data-dir"
+        )
+    click.echo(lines, nl=False)
+
+
 async def _run_stack(specs: list[ProcessSpec], endpoints: Endpoints, folder: Path, output: LogOutput) -> None:
     began = time.monotonic()
     supervisor = Supervisor([specs], output.line, output.told)
     async with _stopped_by_signals(supervisor, output):
         async with _telling_what_is_waited_for(supervisor, output, lambda: "the servers"):
             await supervisor.start_all()
-        print("\n".join(endpoints.export_lines()), file=_own_stdout(), flush=True)
-        output.note(f"ready after {time.monotonic() - began:.1f} s; data in {folder}; Ctrl-C stops")
-        await _until_given_up(supervisor)
+        await _permit_producers(endpoints)
+        with _told_to_shells(endpoints, folder, output):
+            print("ready", file=_own_stdout(), flush=True)
+            output.note(f"ready after {time.monotonic() - began:.1f} s; data in {folder}; Ctrl-C stops")
+            await _until_given_up(supervisor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +206,9 @@ class _Up:
             stages = _Stages(output)
             async with _telling_what_is_waited_for(supervisor, output, lambda: stages.next):
                 await self._start(supervisor, stages)
-            click.echo("\n".join(_exports(self.endpoints, self.given, output)))
-            _tell_addresses(self.chosen, output, self.folder / admin_key.FILE_NAME if self.key else None)
-            await _until_given_up(supervisor)
+            with _told_to_shells(self.endpoints, self.folder, output):
+                _tell_addresses(self.chosen, output, self.folder / admin_key.FILE_NAME if self.key else None)
+                await _until_given_up(supervisor)
 
     async def _start(self, supervisor: Supervisor, stages: _Stages) -> None:
         """Start it stage by stage; return when everything is there."""
@@ -175,6 +217,8 @@ class _Up:
             supervisor.start_all(), _wait_for_given(self.given, output), asyncio.to_thread(self._city)
         )
         stages.reached("the servers answer", "tables and topics")
+        if self.given.kafka_bootstrap_servers is None:
+            await _permit_producers(self.endpoints)
         await asyncio.gather(
             workers.run_to_end("migrate", ["migrate"], environment, output.line),
             workers.run_to_end("topics", ["topics", "create"], environment, output.line),
@@ -254,10 +298,42 @@ async def _telling_what_is_waited_for(
             task.cancel()
 
 
-def _exports(endpoints: Endpoints, given: Endpoints, output: LogOutput) -> list[str]:
-    """Lines that a shell can evaluate; in logs only those of our own servers: a given address has a given password."""
-    lines = endpoints.export_lines()
-    return lines if output.for_people else [line for line in lines if line not in given.export_lines()]
+@contextmanager
+def _told_to_shells(endpoints: Endpoints, folder: Path, output: LogOutput) -> Iterator[None]:
+    """Keep lines that a shell can evaluate in the data folder inside the block, and show them on a terminal.
+
+    They hold passwords, so they go nowhere else: what is printed may be kept in a log that others read.
+    """
+    kept, lines = folder / data_dirs.ENV_FILE, endpoints.export_lines()
+    kept_secrets.write_private(kept, "\n".join(lines) + "\n")
+    where = "" if folder == data_dirs.default_data_dir().resolve() else f" --data-dir {shlex.quote(str(folder))}"
+    if output.for_people and _own_stdout().isatty():
+        click.echo("\n".join(lines))
+    output.note(f'for another shell: eval "$(trafficapp env{where})"')
+    try:
+        yield
+    finally:
+        kept.unlink(missing_ok=True)
+
+
+async def _permit_producers(endpoints: Endpoints) -> None:
+    """Open the topics of input to producers, where they have a listener of their own."""
+    from trafficapp.stack.servers.kafka_access import permit_producers
+
+    secured = endpoints.secured_kafka
+    if secured is not None:
+        kafka = {
+            "bootstrap_servers": secured.bootstrap_servers,
+            "api_key": secured.user,
+            "api_secret": secured.password,
+            "security_protocol": "SASL_PLAINTEXT",
+        }
+        await asyncio.to_thread(permit_producers, load_settings(kafka=kafka))
+
+
+def _keep_files_to_ourselves() -> None:
+    """What we and our children write from here on is for our user alone."""
+    os.umask(0o077)
 
 
 def _tell_taken(remembered: RememberedPorts, output: LogOutput) -> None:
@@ -306,11 +382,11 @@ async def _wait_for(name: str, url: str, check: Callable[[str], Coroutine[Any, A
 
 
 def _plan(
-    folder: Path, given: Endpoints, output: LogOutput, remembered: RememberedPorts
+    folder: Path, given: Endpoints, output: LogOutput, remembered: RememberedPorts, unprotected: bool
 ) -> tuple[list[ProcessSpec], Endpoints]:
     # In the main thread, before any event loop: Ctrl-C then breaks off the download.
     with DownloadBar(output.console) as bar:
-        return embedded.plan(folder, given, bar.announce, remembered)
+        return embedded.plan(folder, given, bar.announce, remembered, unprotected=unprotected)
 
 
 def _log_output(folder: Path, verbose: bool, json_lines: IO[str] | None) -> LogOutput:
@@ -394,4 +470,4 @@ def _errors_as_messages(as_json: bool) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    click.Group(commands={"stack": stack, "up": up})()
+    click.Group(commands={"stack": stack, "up": up, "env": env})()

@@ -30,9 +30,11 @@ from models.cameras.detections import (
     events_in,
     time_us_of,
 )
+from models.control_records import is_signed
 from models.records import UNREADABLE, UNREADABLE_REASON, why_unreadable
 from models.timestamps import rfc3339
 from trafficapp.engine.faults import refused_by_fault
+from trafficapp.topics import EVENTS_RAW
 
 #: So many names are remembered.
 _MOST_CAMERAS = 100_000
@@ -102,10 +104,12 @@ class Acceptance:
     Attributes:
         decoder: reads the messages.
         future_us: how far an event may be ahead of its record's timestamp.
+        control_keys: one of them signs records of ours; without any, all that say so are ours.
     """
 
     decoder: DetectionDecoder
     future_us: int
+    control_keys: tuple[bytes, ...] = ()
 
     def reader(self) -> PictureReader:
         """A reader of records by these rules."""
@@ -125,6 +129,7 @@ class PictureReader:
     def __init__(self, acceptance: Acceptance) -> None:
         self._decoder = acceptance.decoder
         self._future_us = acceptance.future_us
+        self._control_keys = acceptance.control_keys
         self._frames_first = False
         self.patient_reads = 0
         #: Names that were found to be those of their keys; the newest time that was read, as it was said and as it is.
@@ -189,6 +194,10 @@ class PictureReader:
         try:
             if message is None:
                 if record.headers and _is_ours(record):
+                    if self._control_keys and not is_signed(
+                        self._control_keys, EVENTS_RAW, record.value, record.headers[0][1]
+                    ):
+                        raise Rejected("unsigned", "it says that it is a worker's own, and no key of ours signed it")
                     return record
                 message, left_out = self._decode(record.value)
             return self._picture(record, message, left_out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from models.cameras.detections import DetectionDecoder
+from models.control_records import keys_of
 from trafficapp.alerts.silence import SilenceRule
 from trafficapp.settings import CameraWindowOverrides, Settings
 from trafficapp.windows.acceptance import Acceptance
@@ -35,6 +36,7 @@ def acceptance_of(settings: Settings) -> Acceptance:
     return Acceptance(
         decoder=DetectionDecoder(settings.vehicle_classes, settings.speed.max_kmh),
         future_us=round(settings.windows.future_guard_seconds * MICROSECONDS),
+        control_keys=keys_of(settings.kafka.control_keys.get_secret_value()),
     )
 
 

@@ -105,8 +105,9 @@ def describe(operations: Iterable[Operation], settings: Settings, feeds: Iterabl
         name = _identifier(socket.path)
         channels[name] = _socket_channel(socket, schemas)
         actions[f"{_SEND}_{name}"] = _action(_SEND, name, socket.summary)
-    brokers = settings.kafka.bootstrap_servers.split(",")
-    security = {"protocol": "kafka-secure"} if settings.kafka.api_key else {"protocol": "kafka"}
+    brokers = _servers_for_others(settings)
+    encrypted = settings.kafka.api_key is not None and settings.kafka.security_protocol == "SASL_SSL"
+    security = {"protocol": "kafka-secure" if encrypted else "kafka"}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -126,8 +127,12 @@ def describe(operations: Iterable[Operation], settings: Settings, feeds: Iterabl
     }
 
 
+def _servers_for_others(settings: Settings) -> list[str]:
+    return (settings.kafka.open_servers or settings.kafka.bootstrap_servers).split(",")
+
+
 def _topic_channel(topic: _Topic, settings: Settings, schemas: Schemas) -> Schema:
-    brokers = range(1, 1 + len(settings.kafka.bootstrap_servers.split(",")))
+    brokers = range(1, 1 + len(_servers_for_others(settings)))
     key = {"type": "string", "description": topic.key}
     return {
         "address": topic.name,

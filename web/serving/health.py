@@ -43,7 +43,8 @@ _API_VERSIONS = struct.pack(">hhih6s", 18, 0, 1, 6, b"health")
 def kafka_answers(settings: KafkaSettings) -> Probe:
     """A probe that asks the brokers for their API versions: needs no login, and a frozen broker fails it."""
     servers = [server.strip().rpartition(":") for server in settings.bootstrap_servers.split(",")]
-    security = ssl.create_default_context() if settings.api_key else None
+    encrypted = settings.api_key is not None and settings.security_protocol == "SASL_SSL"
+    security = ssl.create_default_context() if encrypted else None
 
     async def ask(host: str, port: int) -> bool:
         reader, writer = await asyncio.open_connection(host, port, ssl=security)

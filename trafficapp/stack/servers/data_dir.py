@@ -10,9 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trafficapp.stack.errors import StackError
+from trafficapp.stack.servers import identity, kept_secrets
 
 SERVERS_LOCK = "stack.lock"
 WORKERS_LOCK = "workers.lock"
+#: Export lines of what runs on the folder.
+ENV_FILE = "stack.env"
 
 
 def user_cache_dir() -> Path:
@@ -27,14 +30,25 @@ def default_data_dir() -> Path:
 
 
 def prepare(path: Path) -> Path:
-    """Create the folder when needed and return its absolute path.
+    """Create the folder when needed, close it to all other users, and return its absolute path.
+
+    Started as root, servers that run as users of their own go through it by its group, which nobody else has; they
+    cannot list it. What an earlier version left open in it is closed.
 
     Raises:
-        StackError: The folder cannot be made or written.
+        StackError: The folder cannot be made or written, or holds what is not a stack's.
     """
     path = path.expanduser().resolve()
     try:
         path.mkdir(parents=True, exist_ok=True)
+        names = {entry.name for entry in path.iterdir()} - NOBODYS
+        if names and not names & KNOWN_ENTRIES:
+            # it would be closed to those whose files these are
+            raise StackError(
+                f"{path} holds {', '.join(sorted(names)[:5])}, which no stack wrote; choose a folder of its own with "
+                "--data-dir."
+            )
+        _close(path)
         probe = path / ".writable"
         probe.touch()
         probe.unlink()
@@ -43,6 +57,18 @@ def prepare(path: Path) -> Path:
             f"The data folder {path} cannot be written ({problem.strerror}); choose another with --data-dir."
         ) from problem
     return path
+
+
+def _close(path: Path) -> None:
+    group = identity.servers_group(path)
+    if group is None:
+        path.chmod(0o700)
+    else:
+        os.chown(path, 0, group)
+        path.chmod(0o710)
+    for entry in path.iterdir():
+        if entry.name in KNOWN_ENTRIES and entry.name not in OWN_OF_SERVERS and not entry.is_symlink():
+            identity.hand_over(entry, None)
 
 
 @contextmanager
@@ -72,6 +98,18 @@ def locked(path: Path, lock_name: str = SERVERS_LOCK) -> Iterator[None]:
         yield
 
 
+def is_locked(path: Path, lock_name: str) -> bool:
+    """Say whether a process holds that part of the data folder."""
+    try:
+        with (path / lock_name).open("r", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def clear(path: Path) -> None:
     """Remove what servers and workers left in a data folder; call it while holding the servers' lock.
 
@@ -99,8 +137,14 @@ def clear(path: Path) -> None:
 KNOWN_ENTRIES = frozenset(
     {
         *("kafka", "kafka.properties", "redis", "workers", "logs", "run", "ports.json", "ports.incoming"),
-        *("postgres", "postgres.password", "postgres-incoming", "postgres-incoming.password"),
-        *("admin.key", "admin.incoming"),
+        *("postgres", "postgres-incoming", "postgres-incoming.password", "redis.conf", "redis.conf.incoming"),
+        *("admin.key", "admin.incoming", "kafka.properties.incoming", ENV_FILE, f"{ENV_FILE}.incoming", "timetable"),
+        *(name + rest for name in kept_secrets.FILE_NAMES for rest in ("", ".incoming")),
     }
 )
 """Names that `clear` may remove: a wrong `--data-dir` with `--reset` must not delete somebody's files."""
+
+NOBODYS = frozenset({SERVERS_LOCK, WORKERS_LOCK, "lost+found", ".writable"})
+
+OWN_OF_SERVERS = frozenset({"kafka", "kafka.properties", "redis", "redis.conf", "postgres"})
+"""What belongs to the user of a server, where it has one; each server closes its own."""

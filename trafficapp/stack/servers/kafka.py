@@ -1,26 +1,33 @@
-"""Apache Kafka as one process of ours: broker and controller in one, KRaft, listening on the loopback only."""
+"""Apache Kafka as one process of ours: broker and controller in one, KRaft, listening on the loopback only.
+
+It has a listener that is open to everybody on this machine, who may write to topics of input and nothing else
+(`kafka_access`), and one for us, with a password; decision 0027.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import functools
 import logging
 import signal
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from trafficapp.stack import children
 from trafficapp.stack.errors import StackError
-from trafficapp.stack.servers import jars, ports
+from trafficapp.stack.servers import identity, jars, kept_secrets, ports
 from trafficapp.stack.servers.data_dir import user_cache_dir
+from trafficapp.stack.servers.endpoints import accepts_connections
 from trafficapp.stack.supervisor import ProcessSpec, Restart
 
 KAFKA_VERSION = "4.3.1"
 PREFERRED_PORT = 9092
 HEAP = "256m"
 NODE_ID = 1
+#: Who we are to the broker, and who it is to itself.
+USER, BROKER = "trafficapp", "broker"
 
 
 def jar_dir() -> Path:
@@ -47,44 +54,80 @@ def fetch_jars(announce: Callable[[int], jars.Progress]) -> Path:
     return folder
 
 
-def spec(data_dir: Path, port: int, controller_port: int) -> ProcessSpec:
-    """Describe the broker; the jars must be in the cache."""
-    config = data_dir / "kafka.properties"
-    config.write_text(_properties(data_dir / "kafka", port, controller_port), encoding="utf-8")
+@dataclass(frozen=True)
+class Ports:
+    """Where the broker listens: for producers, for ourselves, for its controller."""
+
+    open: int
+    secured: int
+    controller: int
+
+
+def spec(data_dir: Path, where: Ports, *, unprotected: bool = False) -> ProcessSpec:
+    """Describe the broker; the jars must be in the cache.
+
+    Args:
+        data_dir: the data folder.
+        where: its ports.
+        unprotected: let everybody on this machine do everything, through the open listener.
+
+    Raises:
+        StackError: It is not installed, or we are root and nobody else can reach its files.
+    """
+    java = _java()
+    jar_paths = [jar_dir() / jar.file_name for jar in jars.locked_jars()]
+    runner = identity.for_server(data_dir, "kafka", [Path(java[0]), *jar_paths])
+    folder, config = data_dir / "kafka", data_dir / "kafka.properties"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    identity.hand_over(folder, runner)
+    text = _properties(folder, where, *_passwords(data_dir), unprotected=unprotected)
+    kept_secrets.write_private(config, text, None if runner is None else (runner.uid, runner.gid))
     return ProcessSpec(
         name="kafka",
-        command=[*_java(), "kafka.Kafka", str(config)],
-        ready=functools.partial(answers, f"{ports.LOOPBACK}:{port}"),
-        before_start=functools.partial(_format, data_dir / "kafka"),
+        command=[*java, "kafka.Kafka", str(config)],
+        cwd=Path("/"),
+        ready=functools.partial(_ready, secured_client(data_dir, where.secured)),
+        before_start=functools.partial(_format, folder, runner),
         ready_timeout_seconds=120,  # It takes 3-6 s; 24 s were seen on two cores with six times their work.
         restart=Restart(attempts=5),
         stop_timeout_seconds=20,
         death_signal=signal.SIGKILL,
+        identity=runner,
         pid_file=data_dir / "run" / "kafka.pid",
     )
 
 
-async def answers(bootstrap_servers: str) -> bool:
-    """Say whether a broker there gives its metadata and knows its controller.
+def secured_client(data_dir: Path, port: int) -> Mapping[str, str]:
+    """Arguments of an aiokafka client that may do everything."""
+    return {
+        "bootstrap_servers": f"{ports.LOOPBACK}:{port}",
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "PLAIN",
+        "sasl_plain_username": USER,
+        "sasl_plain_password": kept_secrets.kept(data_dir, kept_secrets.KAFKA),
+    }
 
-    The cluster's own client library is used, without credentials.
-    """
+
+async def _ready(client: Mapping[str, str]) -> bool:
+    """Say whether the broker gives its metadata and knows its controller."""
     from aiokafka.admin import AIOKafkaAdminClient
 
-    host, port = bootstrap_servers.split(",")[0].rsplit(":", 1)
-    try:  # A plain connection first: the client logs every refused one as an error.
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), timeout=2)
-        writer.close()
-    except (OSError, TimeoutError):
+    # A plain connection first: the client logs every refused one as an error.
+    if not await accepts_connections(client["bootstrap_servers"]):
         return False
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=3000)
+    admin = AIOKafkaAdminClient(**client, request_timeout_ms=3000)
     try:
         await admin.start()
         cluster = await admin.describe_cluster()
     finally:
         await admin.close()
     return bool(cluster["brokers"]) and cluster["controller_id"] is not None
+
+
+def _passwords(data_dir: Path) -> tuple[str, str]:
+    """Of the broker's own connections, and of ours."""
+    return kept_secrets.kept(data_dir, kept_secrets.KAFKA_BROKER), kept_secrets.kept(data_dir, kept_secrets.KAFKA)
 
 
 def _java() -> list[str]:
@@ -103,6 +146,8 @@ def _java() -> list[str]:
         f"-Xms{HEAP}",
         "-XX:+UseSerialGC",
         "-XX:+ExitOnOutOfMemoryError",
+        # it would be a file that others can see
+        "-XX:-UsePerfData",
         "-Djava.awt.headless=true",
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
         "-Dorg.slf4j.simpleLogger.showDateTime=true",
@@ -113,17 +158,31 @@ def _java() -> list[str]:
     ]
 
 
-def _properties(log_dir: Path, port: int, controller_port: int) -> str:
+def _properties(log_dir: Path, where: Ports, broker_password: str, password: str, *, unprotected: bool) -> str:
     host = ports.LOOPBACK
+    # the broker's own connections, to itself and to its controller, log in like everybody else's
+    jaas = (
+        "org.apache.kafka.common.security.plain.PlainLoginModule required "
+        f'username="{BROKER}" password="{broker_password}" user_{BROKER}="{broker_password}"'
+    )
+    may_do_everything = [f"User:{BROKER}", f"User:{USER}", *(["User:ANONYMOUS"] if unprotected else [])]
     settings = {
         "process.roles": "broker,controller",
         "node.id": NODE_ID,
-        "controller.quorum.voters": f"{NODE_ID}@{host}:{controller_port}",
-        "listeners": f"PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{host}:{port}",
+        "controller.quorum.voters": f"{NODE_ID}@{host}:{where.controller}",
+        "listeners": f"OPEN://{host}:{where.open},SECURED://{host}:{where.secured},CONTROLLER://{host}:{where.controller}",
+        "advertised.listeners": f"OPEN://{host}:{where.open},SECURED://{host}:{where.secured}",
         "controller.listener.names": "CONTROLLER",
-        "inter.broker.listener.name": "PLAINTEXT",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "SECURED",
+        "listener.security.protocol.map": "OPEN:PLAINTEXT,SECURED:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
+        "sasl.enabled.mechanisms": "PLAIN",
+        "sasl.mechanism.inter.broker.protocol": "PLAIN",
+        "sasl.mechanism.controller.protocol": "PLAIN",
+        "listener.name.secured.plain.sasl.jaas.config": f'{jaas} user_{USER}="{password}";',
+        "listener.name.controller.plain.sasl.jaas.config": f"{jaas};",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": ";".join(may_do_everything),
+        "allow.everyone.if.no.acl.found": "false",
         "log.dirs": log_dir,
         "auto.create.topics.enable": "false",
         "offsets.topic.num.partitions": 8,
@@ -152,7 +211,7 @@ def _properties(log_dir: Path, port: int, controller_port: int) -> str:
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
-async def _format(log_dir: Path) -> None:
+async def _format(log_dir: Path, runner: identity.Identity | None) -> None:
     """Give a new log folder the identity that KRaft wants before the first start."""
     if (log_dir / "meta.properties").exists():
         return
@@ -161,7 +220,7 @@ async def _format(log_dir: Path) -> None:
     if cluster_id.startswith("-"):  # It would be read as an option.
         cluster_id = "A" + cluster_id[1:]
     tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster_id, "-c", str(config)]
-    process = await children.spawn([*_java(), *tool])
+    process = await children.spawn([*_java(), *tool], cwd=Path("/"), identity=runner)
     output, _ = await process.communicate()
     if process.returncode != 0:
         raise StackError(f"Kafka's folder {log_dir} cannot be formatted: {output.decode('utf-8', 'replace').strip()}")

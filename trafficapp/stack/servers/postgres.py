@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
-import secrets
 import shutil
 import signal
 from pathlib import Path
@@ -13,7 +12,7 @@ from urllib.parse import quote
 
 from trafficapp.stack import children
 from trafficapp.stack.errors import StackError
-from trafficapp.stack.servers import identity, ports
+from trafficapp.stack.servers import identity, kept_secrets, ports
 from trafficapp.stack.supervisor import ProcessSpec, Restart
 
 PREFERRED_PORT = 5432
@@ -24,10 +23,7 @@ DATABASE = "trafficapp"
 
 def database_url(data_dir: Path, port: int) -> str:
     """Return the address with the password kept in the data folder, made at the first call."""
-    path = data_dir / "postgres.password"
-    if not path.exists():
-        _write_private(path, secrets.token_urlsafe(24))
-    password = path.read_text(encoding="ascii").strip()
+    password = kept_secrets.kept(data_dir, kept_secrets.POSTGRES)
     return f"postgresql://{USER}:{quote(password)}@{ports.LOOPBACK}:{port}/{DATABASE}"
 
 
@@ -39,7 +35,8 @@ def spec(data_dir: Path, port: int) -> ProcessSpec:
     """
     binaries = _binaries()
     cluster = data_dir / "postgres"
-    runner = identity.for_unprivileged_server(cluster, [binaries / "postgres"])
+    runner = identity.for_server(data_dir, "postgres", [binaries / "postgres"])
+    identity.hand_over(cluster, runner)
     settings = {
         "listen_addresses": ports.LOOPBACK,
         "port": port,
@@ -141,24 +138,19 @@ async def _make_cluster(data_dir: Path, binaries: Path, runner: identity.Identit
     incoming, password_file = data_dir / "postgres-incoming", data_dir / "postgres-incoming.password"
     shutil.rmtree(incoming, ignore_errors=True)
     incoming.mkdir(mode=0o700)
-    _write_private(password_file, (data_dir / "postgres.password").read_text(encoding="ascii"))
-    if runner is not None:
-        os.chown(incoming, runner.uid, runner.gid)
-        os.chown(password_file, runner.uid, runner.gid)
+    kept_secrets.write_private(password_file, kept_secrets.kept(data_dir, kept_secrets.POSTGRES))
+    maker = None if runner is None else identity.with_a_name(runner)
+    for path in (incoming, password_file):
+        identity.hand_over(path, maker)
     command = [
         *(str(binaries / "initdb"), "-D", str(incoming), "-U", USER, "-A", "scram-sha-256"),
         *("--pwfile", str(password_file), "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"),
     ]
-    process = await children.spawn(command, cwd=Path("/"), identity=runner)
+    process = await children.spawn(command, cwd=Path("/"), identity=maker)
     output, _ = await process.communicate()
     password_file.unlink()
     if process.returncode != 0:
         raise StackError(f"The Postgres folder cannot be made: {output.decode('utf-8', 'replace').strip()}")
+    identity.hand_over(incoming, runner)
     shutil.rmtree(data_dir / "postgres", ignore_errors=True)
     incoming.rename(data_dir / "postgres")
-
-
-def _write_private(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(text)

@@ -8,15 +8,15 @@ import shutil
 from pathlib import Path
 
 from trafficapp.stack.errors import StackError
-from trafficapp.stack.servers import ports
+from trafficapp.stack.servers import identity, kept_secrets, ports
 from trafficapp.stack.supervisor import ProcessSpec, Restart
 
 PREFERRED_PORT = 6379
 
 
-def redis_url(port: int) -> str:
-    """Return the address of the server's first database."""
-    return f"redis://{ports.LOOPBACK}:{port}/0"
+def redis_url(data_dir: Path, port: int) -> str:
+    """Return the address of the server's first database, with the password kept in the data folder."""
+    return f"redis://:{kept_secrets.kept(data_dir, kept_secrets.REDIS)}@{ports.LOOPBACK}:{port}/0"
 
 
 def spec(data_dir: Path, port: int) -> ProcessSpec:
@@ -25,24 +25,32 @@ def spec(data_dir: Path, port: int) -> ProcessSpec:
     Raises:
         StackError: There is no such server for this machine.
     """
-    folder = data_dir / "redis"
-    folder.mkdir(exist_ok=True)
+    binary = Path(_binary())
+    runner = identity.for_server(data_dir, "redis", [binary])
+    folder, config = data_dir / "redis", data_dir / "redis.conf"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    identity.hand_over(folder, runner)
     options = {
         "bind": ports.LOOPBACK,
         "port": str(port),
-        "dir": str(folder),
-        "save": "",
+        "dir": f'"{folder}"',
+        "save": '""',
         "appendonly": "no",
         "daemonize": "no",
         "databases": "64",
         "loglevel": "warning",
+        "requirepass": kept_secrets.kept(data_dir, kept_secrets.REDIS),
     }
-    arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+    # a command line can be read by every user
+    text = "".join(f"{name} {value}\n" for name, value in options.items())
+    kept_secrets.write_private(config, text, None if runner is None else (runner.uid, runner.gid))
     return ProcessSpec(
         name="redis",
-        command=[_binary(), *arguments],
-        ready=functools.partial(answers, redis_url(port)),
+        command=[str(binary), str(config)],
+        cwd=Path("/"),
+        ready=functools.partial(answers, redis_url(data_dir, port)),
         restart=Restart(attempts=5),
+        identity=runner,
         pid_file=data_dir / "run" / "redis.pid",
     )
 
