@@ -20,8 +20,8 @@ class RoadNotification(Struct, frozen=True, kw_only=True):
         event_id: a UUID that follows from the road, the type and the observation that raised it: a repeat has the same.
         alert_type: ``wrong_way`` is of a vehicle, the others are of the road.
         timestamp: when it was raised, RFC 3339 UTC.
-        affected_routes: always empty, for clients that expect it: whose routes they are is nobody's business. What older
-            records have is not read.
+        affected_routes: always empty, for clients that expect it: whose routes they are is nobody's business. What
+            older records have is not read.
         affected_routes_count: different routes through the road that were asked for within the hour.
     """
 

@@ -58,6 +58,7 @@ async def notifications(
     kept = found[:limit]
     last = (kept[-1]["notified_at"], kept[-1]["event_id"]) if len(found) > limit else None
     rows = [
-        shaped(RoadNotification, row, timestamp=rfc3339(epoch_us(row["notified_at"])), affected_routes=[]) for row in kept
+        shaped(RoadNotification, row, timestamp=rfc3339(epoch_us(row["notified_at"])), affected_routes=[])
+        for row in kept
     ]
     return Page(rows, last)

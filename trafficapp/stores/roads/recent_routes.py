@@ -49,7 +49,7 @@ async def remember_routes(redis: Redis, asked: Iterable[Sequence[str]]) -> None:
     key = slice_key(now)
     expires = int(now // SLICE_SECONDS) * SLICE_SECONDS + KEPT_SECONDS
     try:
-        free = KEPT_ROUTES - int(await redis.scard(key))  # type: ignore[misc]
+        free = KEPT_ROUTES - int(await redis.scard(key))
         routes = [_encode(list(edges)) for edges in asked][: max(free, 0)]
         if not routes:
             return
@@ -84,7 +84,7 @@ async def recent_routes(redis: Redis) -> RecentRoutes:
     now = time.time()
     keys = [slice_key(now - back) for back in range(0, KEPT_SECONDS, SLICE_SECONDS)]
     try:
-        members: Any = await redis.sunion(keys)  # type: ignore[misc]
+        members: Any = await redis.sunion(keys)
     except UNAVAILABLE as error:
         logger.warning("notifications go out without how many routes they affect: %s", error)
         return RecentRoutes()
