@@ -286,6 +286,11 @@ class BackupSettings(Section):
         description="When a history worker makes one, in the city's time, as 02:30; empty is never.",
     )
     folder: Path = Field(Path("build/backups"), description="Where backups are kept.")
+    raw_events: bool = Field(
+        False,
+        description="Whether backups have every single sighting: detections, places and trips of vehicles. They are "
+        "most of the size, and tell where people were for as long as the backups are kept.",
+    )
     keep: int = Field(7, ge=1, le=1000, description="How many are kept; the oldest go first.")
 
 
