@@ -56,6 +56,16 @@ clean: ## Remove .venv, build results and caches; stored traffic stays (`traffic
 wheel: setup-dev ## Build the wheel with all that the dashboard needs, into dist
 	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
+.PHONY: pin-images
+pin-images: ## Where Docker is: write docker-compose.pinned.yml, which names the images of servers by digest
+	@command -v docker >/dev/null || { echo "docker is not here: digests can be told by a registry of images alone" >&2; exit 1; }
+	@{ echo "services:"; for service in kafka postgres redis kafka-ui; do \
+	  image=$$(awk -v head="  $$service:" '$$0 == head { found = 1 } found && $$1 == "image:" { print $$2; exit }' docker-compose.yml); \
+	  docker pull --quiet "$$image" >/dev/null; \
+	  printf '  %s:\n    image: %s\n' "$$service" "$$(docker image inspect --format '{{index .RepoDigests 0}}' "$$image")"; \
+	done; } > docker-compose.pinned.yml.new
+	@mv docker-compose.pinned.yml.new docker-compose.pinned.yml && cat docker-compose.pinned.yml
+
 ##@ Develop
 
 .PHONY: setup-dev
