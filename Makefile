@@ -56,6 +56,29 @@ clean: ## Remove .venv, build results and caches; stored traffic stays (`traffic
 wheel: setup-dev ## Build the wheel with all that the dashboard needs, into dist
 	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
+.PHONY: audit
+audit: setup-dev ## Licences, lists of Python packages (build/sbom-*.cdx.json), and known holes as far as their services answer
+	@python3 -m venv build/audit && build/audit/bin/pip install --quiet cyclonedx-bom==7.5.0 pip-audit==2.10.1
+	@for lock in worker run; do build/audit/bin/cyclonedx-py requirements requirements/$$lock.txt --output-file build/sbom-$$lock.cdx.json; done
+	@ls -l build/sbom-*.cdx.json
+	@failed=0; $(BIN)/python -m tests.licences || failed=1; \
+	said=$$(build/audit/bin/pip-audit --requirement requirements/run.txt --require-hashes --disable-pip 2>&1) && ! grep -q "could not be audited" <<< "$$said" && echo "Python: $$said" \
+	  || if grep -q "^Found .* known vulnerabilit" <<< "$$said"; then echo "$$said"; failed=1; \
+	  else echo "Python packages were NOT checked for known holes: the service that tells them does not answer here"; fi; \
+	said=$$(cd $(DASHBOARD) && npm audit --package-lock-only 2>&1) && echo "dashboard: $$said" \
+	  || if grep -q "endpoint returned an error\|ENOTFOUND\|ECONNREFUSED" <<< "$$said"; then echo "packages of the dashboard were NOT checked for known holes: the service does not answer here"; \
+	  else echo "$$said"; failed=1; fi; exit $$failed
+
+.PHONY: pin-images
+pin-images: ## Where Docker is: write docker-compose.pinned.yml, which names the images of servers by digest
+	@command -v docker >/dev/null || { echo "docker is not here: digests can be told by a registry of images alone" >&2; exit 1; }
+	@{ echo "services:"; for service in kafka postgres redis kafka-ui; do \
+	  image=$$(awk -v head="  $$service:" '$$0 == head { found = 1 } found && $$1 == "image:" { print $$2; exit }' docker-compose.yml); \
+	  docker pull --quiet "$$image" >/dev/null; \
+	  printf '  %s:\n    image: %s\n' "$$service" "$$(docker image inspect --format '{{index .RepoDigests 0}}' "$$image")"; \
+	done; } > docker-compose.pinned.yml.new
+	@mv docker-compose.pinned.yml.new docker-compose.pinned.yml && cat docker-compose.pinned.yml
+
 ##@ Develop
 
 .PHONY: setup-dev

@@ -41,6 +41,9 @@ from trafficapp.engine.transactions import Outgoing, TransactionalSink
 from trafficapp.feeds.clock import Tick, encode_tick
 from trafficapp.feeds.declaration import Convert, Current, Feed, NewestLog, Origin
 from trafficapp.feeds.decoder import FAULTS, Accepted, FeedDecoder
+from trafficapp.feeds.shapes import written_names
+from trafficapp.privacy.letters import Discretion
+from trafficapp.privacy.pseudonyms import hashing, pseudonyms_of
 from trafficapp.settings import Settings, SettingsError
 from trafficapp.topics import DEAD_LETTERS
 
@@ -64,6 +67,12 @@ class FeedIntake(TransactionalSink):
         self._inner_topic = feed.kept_topic_in(settings)
         self._sends = feed.sends
         self._convert: Convert | None = None
+        self._discretion: Discretion | None = None
+        self._hash: Callable[[Any, int], Any] | None = None
+        if feed.personal and (pseudonyms := pseudonyms_of(settings)) is not None:
+            times = () if feed.time_name is None else (feed.time_name,)
+            self._discretion = Discretion(pseudonyms, feed.personal, written_names(feed.shape), times)
+            self._hash = hashing(feed, pseudonyms)
         self._topic_of: Callable[[Struct], str] = lambda _: self._inner_topic
         if feed.sends is not None:
             self._convert, self._topic_of = feed.sends.messages(settings), feed.sends.topic_in(settings)
@@ -107,6 +116,8 @@ class FeedIntake(TransactionalSink):
             except Rejected as error:
                 counted[error.reason] += 1
                 letter = dead_letter_of(self.topic, partition, record, error)
+                if self._discretion is not None:
+                    letter = self._discretion.apply(letter, record)
                 place = partition % self._letter_partitions
                 yield Outgoing(DEAD_LETTERS, letter.key, encode_dead_letter(letter), place)
             else:
@@ -120,11 +131,14 @@ class FeedIntake(TransactionalSink):
         if self._sends is None or self._convert is None:
             return (Outgoing(self._inner_topic, accepted.key.encode(), record.value, None, time_ms),)
         try:
+            message = accepted.message
+            if self._hash is not None:
+                message = self._hash(message, accepted.time_us)
             if self._sends.with_origin:
                 origin = Origin(partition, record.offset, time_ms * 1000)
-                sent_on = self._convert(accepted.message, accepted.time_us, origin)
+                sent_on = self._convert(message, accepted.time_us, origin)
             else:
-                sent_on = self._convert(accepted.message, accepted.time_us)
+                sent_on = self._convert(message, accepted.time_us)
             return [Outgoing(topic_of(one), key.encode(), _encode(one), None, time_ms) for key, one in sent_on]
         except FAULTS as error:
             # one message stops no others, whatever is odd about it

@@ -30,8 +30,10 @@ from trafficapp.engine.transactions import Outgoing, TransactionalSink
 from trafficapp.feeds.clock import ClockState, SilenceClock, Tick, decode_tick, encode_tick
 from trafficapp.feeds.declaration import rules_of
 from trafficapp.feeds.rules import (
+    ERASED_HEADER,
     TICK_SECONDS,
     CountingRules,
+    ErasingRules,
     LackingRules,
     PartitionRules,
     ReadRules,
@@ -65,6 +67,7 @@ class _Place(Struct):
 
 
 _encode = msgspec.msgpack.Encoder().encode
+_decode_ids = msgspec.json.Decoder(list[str]).decode
 _decode_place = msgspec.msgpack.Decoder(_Place).decode
 
 
@@ -124,9 +127,11 @@ class RulesSink(TransactionalSink):
         one = self._partitions[partition]
         rules, clock, decode, clock_us = one.rules, one.clock, self._decode, one.clock.clock_us
         for record in records:
-            tick = message = None
+            tick = message = erased = None
             try:
-                if record.headers and _is_tick(record):
+                if record.headers and any(name == ERASED_HEADER for name, _ in record.headers):
+                    erased = _decode_ids(record.value or b"")
+                elif record.headers and _is_tick(record):
                     tick = decode_tick(record.value or b"")
                 else:
                     message = decode(record.value or b"")
@@ -135,7 +140,9 @@ class RulesSink(TransactionalSink):
                 one.unreadable += 1
                 logger.error("%s-%d: offset %d was left out: %s", self.topic, partition, record.offset, error)
                 continue
-            if tick is not None:
+            if erased is not None:
+                told = rules.erase(erased) if isinstance(rules, ErasingRules) else ()
+            elif tick is not None:
                 told = _told_by_tick(rules, clock, tick)
             else:
                 one.taken += 1

@@ -109,10 +109,44 @@ def test_scaled_workers_find_a_port_each(services: dict[str, Any]) -> None:
 def test_there_is_no_password_but_the_one_that_is_given(services: dict[str, Any]) -> None:
     for service in services.values():
         for name, value in service.get("environment", {}).items():
-            if "PASSWORD" in name:
-                assert value.startswith("${POSTGRES_PASSWORD:?")
+            if "PASSWORD" in name or name == "REDISCLI_AUTH":
+                assert re.match(r"\$\{(POSTGRES|REDIS|KAFKA_UI)_PASSWORD:\?", value)
                 with pytest.raises(KeyError):
                     interpolated(value, {})
+
+
+def test_each_service_has_the_secrets_that_it_needs(services: dict[str, Any]) -> None:
+    secrets = (
+        "POSTGRES_PASSWORD",
+        "REDIS_PASSWORD",
+        "KAFKA_UI_PASSWORD",
+        "ADMIN_API_KEY",
+        "HERE_API_KEY",
+        "AWS_SECRET",
+    )
+    found = {
+        name: {secret for secret in secrets if f"${{{secret}" in str(service.get("environment", {}))}
+        for name, service in services.items()
+    }
+    workers = {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "ADMIN_API_KEY"}
+    assert found == {
+        **dict.fromkeys(("worker", "alerts", "roads", "feeds", "history", "live"), workers),
+        "lake": workers | {"AWS_SECRET"},
+        "demo": workers - {"ADMIN_API_KEY"},
+        "migrate": {"POSTGRES_PASSWORD"},
+        "here": {"HERE_API_KEY"},
+        "postgres": {"POSTGRES_PASSWORD"},
+        "redis": {"REDIS_PASSWORD"},
+        "kafka-ui": {"KAFKA_UI_PASSWORD"},
+        "kafka": set(),
+    }
+
+
+def test_redis_and_the_look_into_kafka_ask_who_it_is(services: dict[str, Any]) -> None:
+    assert '--requirepass "$$REDISCLI_AUTH"' in services["redis"]["command"][-1]
+    environment = services["kafka-ui"]["environment"]
+    assert environment["AUTH_TYPE"] == "LOGIN_FORM"
+    assert {"SPRING_SECURITY_USER_NAME", "SPRING_SECURITY_USER_PASSWORD"} <= set(environment)
 
 
 def test_images_have_a_version(services: dict[str, Any]) -> None:
@@ -133,7 +167,7 @@ def test_a_worker_reads_what_compose_gives_it(
     for name in known:
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
-        monkeypatch.setenv(name, interpolated(value, {"POSTGRES_PASSWORD": 'p@ss/w"d:%'}))
+        monkeypatch.setenv(name, interpolated(value, {"POSTGRES_PASSWORD": 'p@ss/w"d:%', "REDIS_PASSWORD": "r3"}))
     settings = load_settings()
     assert settings.worker.role == role
     assert settings.web.host == "0.0.0.0"  # noqa: S104 - inside the container
@@ -142,7 +176,7 @@ def test_a_worker_reads_what_compose_gives_it(
         settings.postgres.url.get_secret_value()
         == "postgresql://trafficapp:p%40ss%2Fw%22d%3A%25@postgres:5432/trafficapp"
     )
-    assert settings.redis.url.get_secret_value() == "redis://redis:6379/0"
+    assert settings.redis.url.get_secret_value() == "redis://:r3@redis:6379/0"
     assert settings.admin.api_key is None
     assert (settings.retention.events_hours, settings.retention.metrics_days) == (24, 30)
     # nothing by the clock unless asked for, and what is kept is kept in a volume
@@ -158,9 +192,10 @@ def test_what_is_asked_for_reaches_the_service_that_does_it(
 ) -> None:
     given = {"FORECAST_TRAIN_WEEKLY": "sun 03:00", "BACKUP_NIGHTLY": "02:30", "HERE_API_KEY": "key"}
     given |= {"REPORTS_DAILY": "05:00", "REPORTS_WEBHOOK_URL": "https://desk.example/hook"}
+    given |= {"POSTGRES_PASSWORD": "secret", "REDIS_PASSWORD": "r3"}
     for service in ("history", "here"):
         for name, value in services[service]["environment"].items():
-            monkeypatch.setenv(name, interpolated(value, given | {"POSTGRES_PASSWORD": "secret"}))
+            monkeypatch.setenv(name, interpolated(value, given))
     settings = load_settings()
     assert (settings.forecast.train_weekly, settings.backup.nightly) == ("sun 03:00", "02:30")
     assert (settings.reports.daily, settings.reports.weekly) == ("05:00", "")

@@ -36,6 +36,8 @@ DOMAIN = (
         "trafficapp.still_cameras",
         "trafficapp.engine.state_rows",
         "trafficapp.engine.forgetting",
+        "trafficapp.privacy.pseudonyms",
+        "trafficapp.privacy.letters",
     ),
 )
 ENGINES_AND_CLIENTS = frozenset(
@@ -70,7 +72,18 @@ SUBJECTS = frozenset(
     {
         *("windows", "cameras", "alerts", "roads", "forecast", "notifications", "administration", "analytics"),
         *("areas", "transit", "riders", "fleet", "movement", "incidents", "weather", "still_cameras"),
-        *("timetables", "reports", "simulation", "sources", "training", "upkeep", "geocoding", "city", "matching"),
+        *(
+            "timetables",
+            "reports",
+            "simulation",
+            "sources",
+            "training",
+            "upkeep",
+            "geocoding",
+            "city",
+            "matching",
+            "privacy",
+        ),
     }
 )
 MOST_MODULES_IN_A_ROOM = 20

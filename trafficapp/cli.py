@@ -58,6 +58,7 @@ _SECTIONS: dict[str, dict[str, _Place]] = {
         "train": _Place("trafficapp.training.commands", "train", "Train a model from what was stored."),
         "rollups": _Place("trafficapp.commands.history_database", "rollups", "Sums by the minute and by the hour."),
         "retention": _Place("trafficapp.commands.history_database", "retention", "Forget old history."),
+        "privacy": _Place("trafficapp.privacy.commands", "privacy", "What is kept of a vehicle: find it, erase it."),
         "lake": _Place("trafficapp.commands.lake", "lake", "Records in Parquet files: fill Postgres from them."),
     },
 }

@@ -35,6 +35,7 @@ MAX_RECORD_BYTES = 8 << 20
 TIMESTAMP_TYPE = "message.timestamp.type"
 MAX_MESSAGE_BYTES = "max.message.bytes"
 CLEANUP_POLICY = "cleanup.policy"
+SEGMENT_MS = "segment.ms"
 
 _HOUR_MS = 3_600_000
 
@@ -97,10 +98,20 @@ road_forecast_changelog = OwnTopic("roads-road_forecast_state-changelog")
 #: Whoever reads such a topic from its beginning reads little more than one record of each key.
 _NEWEST_OF_EACH = {
     CLEANUP_POLICY: "compact",
-    "segment.ms": str(_HOUR_MS // 6),
+    SEGMENT_MS: str(_HOUR_MS // 6),
     "segment.bytes": str(64 << 20),
     "min.cleanable.dirty.ratio": "0.1",
 }
+
+
+def _kept_for(hours: float) -> dict[str, str]:
+    """How long records stay.
+
+    A broker deletes whole segments, and the one that is written to never: by itself it closes one after a week. So that
+    a topic keeps what it says it keeps, a segment is closed after a sixth of that, an hour at most.
+    """
+    kept_ms = int(hours * _HOUR_MS)
+    return {"retention.ms": str(kept_ms), SEGMENT_MS: str(min(max(kept_ms // 6, _HOUR_MS // 60), _HOUR_MS))}
 
 
 def how_to_begin_anew(topic: str) -> str:
@@ -120,15 +131,15 @@ def declared_topics(settings: Settings, feeds: Iterable[Feed[Any]] = ()) -> list
         feeds: whose topics are declared by them, in place of what is here; those of roads are here, too, beside what
             follows from them.
     """
-    retention = {"retention.ms": str(int(settings.retention.topic_hours * _HOUR_MS))}
+    retention = _kept_for(settings.retention.topic_hours)
     # few and small, and an alert may be open for long
-    alerts = {"retention.ms": str(int(settings.retention.alert_topic_days * 24 * _HOUR_MS))}
+    alerts = _kept_for(settings.retention.alert_topic_days * 24)
     large = {MAX_MESSAGE_BYTES: str(MAX_RECORD_BYTES)}
     # A row that a frozen process writes late must not survive its newer twin: owners write their rows
     # again every ten minutes, and nothing younger than an hour is compacted.
     changelog = {
         CLEANUP_POLICY: "compact",
-        "segment.ms": str(_HOUR_MS // 6),
+        SEGMENT_MS: str(_HOUR_MS // 6),
         "segment.bytes": str(64 << 20),
         "min.cleanable.dirty.ratio": "0.1",
         "min.compaction.lag.ms": str(_HOUR_MS),
@@ -190,7 +201,7 @@ def lake_changelog(settings: Settings, name: str) -> str:
 def topics_of(feed: Feed[Any], settings: Settings) -> list[TopicDeclaration]:
     """The topics of a feed: that which producers write, and the one by natural key where there is one."""
     hours = settings.retention.topic_hours if feed.retention_hours is None else feed.retention_hours
-    retention = {"retention.ms": str(int(number_in(hours, settings) * _HOUR_MS))}
+    retention = _kept_for(number_in(hours, settings))
     partitions = feed.partitions_in(settings)
     copies = settings.kafka.replication_factor
     # what is ahead is judged by the broker's clock; behind it a record keeps the time that it got there

@@ -334,7 +334,7 @@ def _told(notices: Iterable[Notice], routes: RecentRoutes, states: CityRoads) ->
     told = []
     for notice in notices:
         road = states.roads.get(notice.road_id)
-        affected = [] if road is None else routes.through(edge for edge, _ in road.edges)
+        affected = 0 if road is None else routes.count_through(edge for edge, _ in road.edges)
         told.append((notice.road_id.encode(), encode_notification(notice.told(affected))))
     return as_told_before(told, states.notifications)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from models.roads.current import RoadIdentifier
 
@@ -20,7 +20,9 @@ class RoadNotification(Struct, frozen=True, kw_only=True):
         event_id: a UUID that follows from the road, the type and the observation that raised it: a repeat has the same.
         alert_type: ``wrong_way`` is of a vehicle, the others are of the road.
         timestamp: when it was raised, RFC 3339 UTC.
-        affected_routes: recently asked routes through the road, each as ``lat,lng:lat,lng`` of origin and destination.
+        affected_routes: always empty, for clients that expect it: whose routes they are is nobody's business. What
+            older records have is not read.
+        affected_routes_count: different routes through the road that were asked for within the hour.
     """
 
     event_id: str
@@ -30,7 +32,14 @@ class RoadNotification(Struct, frozen=True, kw_only=True):
     road_name: str
     severity: NotificationSeverity
     message: str
-    affected_routes: list[str]
+    affected_routes: list[str] = msgspec.field(default_factory=list)
+    affected_routes_count: Annotated[int, Meta(ge=0)] = 0
+
+    def __post_init__(self) -> None:
+        """Forget routes, which records had before there was a count."""
+        if self.affected_routes:
+            msgspec.structs.force_setattr(self, "affected_routes_count", len(self.affected_routes))
+            msgspec.structs.force_setattr(self, "affected_routes", [])
 
 
 encode_notification = msgspec.json.Encoder().encode

@@ -373,7 +373,6 @@ def told_by_rules(wrong: Sequence[Against]) -> list[Against]:
         road_name="",
         severity="CRITICAL",
         message="",
-        affected_routes=[],
     )
     return [one for one in wrong if list(rules.take(WrongWay(str(one.edge), one.vehicle, one.time_us, nothing)))]
 

@@ -15,6 +15,7 @@ from trafficapp.engine import kafka_topics
 from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.kafka_topics import TopicAdmin, followers_of, logs_of, state_of
 from trafficapp.engine.state_rows import SourceLog
+from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import Settings, SettingsError, load_settings
 from trafficapp.topics import (
     ALERTS,
@@ -84,6 +85,7 @@ def test_a_topic_is_brought_to_what_is_needed_and_keeps_its_other_settings(
         f"{topic}: message.timestamp.type=LogAppendTime instead of CreateTime",
         f"{topic}: max.message.bytes=8388608 instead of 1048588",
         f"{topic}: cleanup.policy=compact instead of delete",
+        f"{topic}: segment.ms=600000 instead of 7777777",
     ]
     settle(admin, [needed])
     config = config_of(kafka_bootstrap, topic)
@@ -91,8 +93,25 @@ def test_a_topic_is_brought_to_what_is_needed_and_keeps_its_other_settings(
     assert config["max.message.bytes"] == "8388608"
     assert config["cleanup.policy"] == "compact"
     # what somebody chose otherwise stays
-    assert (config["retention.ms"], config["segment.ms"]) == ("12345678", "7777777")
+    assert config["retention.ms"] == "12345678"
+    # but records stay for as much longer as a segment takes in
+    assert config["segment.ms"] == "600000"
     assert admin.bring_up([needed]) == []
+
+
+def test_a_segment_that_is_shorter_than_needed_stays(admin: TopicAdmin, kafka_bootstrap: str) -> None:
+    topic = made(admin, segment_ms="60000")
+    assert admin.bring_up([declared(topic, segment_ms="600000")]) == []
+    assert config_of(kafka_bootstrap, topic)["segment.ms"] == "60000"
+
+
+def test_every_topic_keeps_what_it_says_it_keeps() -> None:
+    """A broker deletes whole segments, and none while it writes to it: by itself for a week."""
+    for topic in declared_topics(load_settings(), FEEDS):
+        segment_ms = int(topic.config["segment.ms"])
+        assert segment_ms <= 3_600_000, topic.name
+        if "retention.ms" in topic.config:
+            assert segment_ms <= max(int(topic.config["retention.ms"]) / 6, 60_000), topic.name
 
 
 def test_whether_the_broker_answers(admin: TopicAdmin, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,6 @@ class Log:
             road_name=edge,
             severity="CRITICAL",
             message="a vehicle drives against the direction of the road",
-            affected_routes=[],
         )
         told = list(rules.take(WrongWay(edge, vehicle, at_us, notification)))
         assert [(one.topic, one.key, decode_notification(one.value or b"")) for one in told] in (

@@ -43,6 +43,7 @@ from trafficapp.topics import (
     MAX_MESSAGE_BYTES,
     METRICS,
     ROADS_RAW,
+    SEGMENT_MS,
     TIMESTAMP_TYPE,
     TopicDeclaration,
     alert_state_changelog,
@@ -66,7 +67,7 @@ _LOOK_SECONDS = 0.2
 _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 
 #: Settings that a topic must have as it is declared, since what we promise depends on them.
-_NEEDED = (TIMESTAMP_TYPE, MAX_MESSAGE_BYTES, CLEANUP_POLICY)
+_NEEDED = (TIMESTAMP_TYPE, MAX_MESSAGE_BYTES, CLEANUP_POLICY, SEGMENT_MS)
 
 _Answer = TypeVar("_Answer")
 
@@ -361,6 +362,8 @@ def _followers(settings: Settings) -> Mapping[str, tuple[str, ...]]:
 
 
 def _suffices(name: str, has: str, needed: str) -> bool:
+    if name == SEGMENT_MS:
+        return int(has) <= int(needed)
     return int(has) >= int(needed) if name == MAX_MESSAGE_BYTES else has == needed
 
 
@@ -370,7 +373,13 @@ def _tell_refused(topic: str, name: str, has: str, needed: str, error: KafkaExce
         f"kafka-configs.sh --bootstrap-server {settings.kafka.bootstrap_servers} --alter --entity-type topics "
         f"--entity-name {topic} --add-config {name}={needed}"
     )
-    if name == TIMESTAMP_TYPE:
+    if name == SEGMENT_MS:
+        logger.warning(
+            "%s has %s=%s, and the broker does not let us change it (%s). Its records stay for so much longer than "
+            "they should. Let somebody who may change the topic run: %s",
+            topic, name, has, error, command,
+        )  # fmt: skip
+    elif name == TIMESTAMP_TYPE:
         logger.warning(
             "%s has %s=%s, and the broker does not let us change it (%s). Its records carry the times of their "
             "producers: one whose clock is wrong has its own messages refused as future, or believed although they are "

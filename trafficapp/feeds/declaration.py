@@ -254,6 +254,8 @@ class Feed(Generic[Message]):
         checks: reads and checks a message by rules of the feed's own, in place of all that follows from the fields.
         current: what Redis keeps.
         history: what Postgres keeps.
+        personal: fields, as producers write them, that say which vehicle or person a message is of. They are hashed
+            where ``privacy.hash_vehicle_ids`` is on, before anything is sent on, and in dead letters.
         path: of the API's list, such as ``/api/parking-bays``; the socket is at the same place below ``/ws``. None
             when the feed has views of its own, or none.
     """
@@ -279,6 +281,7 @@ class Feed(Generic[Message]):
     checks: Callable[[Settings], Check] | None = None
     current: Current | NewestLog | None = None
     history: History | None = None
+    personal: tuple[str, ...] = ()
     path: str | None = None
 
     def __post_init__(self) -> None:
@@ -290,6 +293,8 @@ class Feed(Generic[Message]):
         fields = set(self.shape.__struct_fields__)
         if self.time is None and self.is_kept:
             raise ValueError(f"{self.name}: stores need a time of each message")
+        if self.personal and self.sends is None:
+            raise ValueError(f"{self.name}: only what is sent on can be hashed before it is kept")
         if self.sends is not None and self.rekey:
             raise ValueError(f"{self.name}: what is sent on is keyed anew already")
         named = {self.key, *filter(None, [self.time])}

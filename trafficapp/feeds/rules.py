@@ -12,7 +12,7 @@ clock but the one in `When`, no randomness, no waiting.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 Inner = TypeVar("Inner")
 _Inner = TypeVar("_Inner", contravariant=True)
+
+#: Header of a record in every partition of every inner topic that tells rules which vehicles to forget, a JSON array.
+ERASED_HEADER = "trafficapp-erased"
 
 #: How often the clock of a partition is told on when nothing else happens.
 TICK_SECONDS = 5.0
@@ -100,6 +103,15 @@ class LackingRules(PartitionRules[_Inner], Protocol[_Inner]):
     @property
     def lacking(self) -> str | None:
         """What they lack; None for nothing."""
+        ...
+
+
+@runtime_checkable
+class ErasingRules(PartitionRules[_Inner], Protocol[_Inner]):
+    """Rules that remember vehicles, and forget them when somebody asks for it."""
+
+    def erase(self, vehicle_ids: Collection[str]) -> Iterable[Told]:
+        """Forget vehicles without a word of what they did; records that take back what others keep by key."""
         ...
 
 

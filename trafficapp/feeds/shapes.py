@@ -21,6 +21,11 @@ def written_name(shape: type[Struct], field: str) -> str:
     return dict(zip(shape.__struct_fields__, shape.__struct_encode_fields__, strict=True))[field]
 
 
+def written_names(shape: type[Struct]) -> list[str]:
+    """What producers call all fields of a shape."""
+    return [written_name(shape, field) for field in shape.__struct_fields__]
+
+
 def check_shape(shape: type[Struct], texts: Iterable[str], never_null: Iterable[str]) -> None:
     """Look at the types of fields.
 

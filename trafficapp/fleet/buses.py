@@ -94,6 +94,12 @@ class PartitionBuses:
             self._changed[vehicle_id] = None
         return travels
 
+    def erase(self, vehicle_id: str) -> None:
+        """Forget a bus."""
+        if self._buses.pop(vehicle_id, None) is not None:
+            self._matching.forget(vehicle_id)
+            self._changed[vehicle_id] = None
+
     def changed_rows(self) -> Iterator[tuple[bytes, bytes | None]]:
         """Each that changed since the last call."""
         changed, self._changed = self._changed, {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from models.fleet.travels import Travel, WrongWay
 from trafficapp.feeds.rules import Told, When
@@ -51,6 +51,11 @@ class CityMatchedRoads:
         if not self._speeds.free_flow_kmh:
             self._speeds.free_flow_kmh = self._free_flow_kmh()
         return self._speeds.tick(clock_us)
+
+    def erase(self, vehicle_ids: Collection[str]) -> Iterable[Told]:
+        """See `trafficapp.feeds.rules.ErasingRules`. Minutes that are not told forget their vehicles when they are."""
+        self._wrong_ways.erase(frozenset(vehicle_ids))
+        return ()
 
     def changed_rows(self) -> Iterator[tuple[bytes, bytes | None]]:
         """What is to be remembered of each edge that changed since the last call."""

@@ -217,7 +217,6 @@ class PartitionMatching:
             severity="CRITICAL",
             message=f"{name}: a vehicle drives against the direction of the road, near latitude {fix.latitude:.5f}, "
             f"longitude {fix.longitude:.5f}",
-            affected_routes=[],
         )
         return WrongWay(place.edge, fix.device_id, record_us, notification)
 

@@ -7,7 +7,7 @@ may run ahead of the clock without end; how long a device is silent is measured 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from math import atan2, cos, degrees, radians
 from typing import NamedTuple
@@ -254,6 +254,19 @@ class PartitionFleet:
             verdict = vehicle.movement.close()
             if verdict is not None:
                 yield _alert(device_id, vehicle.movement, verdict, f"{KIND} {device_id} was not heard any more")
+
+    def erase(self, vehicle_ids: Collection[str]) -> list[Told]:
+        """See `trafficapp.feeds.rules.ErasingRules`; what waits of others is told."""
+        told = list(self.finish())
+        for device_id in vehicle_ids:
+            if self._vehicles.pop(device_id, None) is not None:
+                self._driving.pop(device_id, None)
+                self._changed[device_id] = None
+                if self._matching is not None:
+                    self._matching.forget(device_id)
+            if self._buses is not None:
+                self._buses.erase(device_id)
+        return told
 
     def changed_rows(self) -> Iterator[tuple[bytes, bytes | None]]:
         """Each device that changed since the last call."""

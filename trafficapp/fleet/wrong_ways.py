@@ -7,7 +7,7 @@ and the graph lacks that: an edge of its own for the other direction, or a bus l
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec import Struct, field
@@ -84,6 +84,16 @@ class WrongWays:
         for name in [name for name, one in self._edges.items() if max(one.vehicles.values()) <= now_us - REMEMBERED_US]:
             del self._edges[name]
             self._changed[name] = None
+
+    def erase(self, vehicle_ids: Collection[str]) -> None:
+        """Forget vehicles."""
+        for name, edge in list(self._edges.items()):
+            if edge.vehicles.keys() & vehicle_ids:
+                for vehicle in vehicle_ids:
+                    edge.vehicles.pop(vehicle, None)
+                if not edge.vehicles:
+                    del self._edges[name]
+                self._changed[name] = None
 
     def changed_rows(self) -> Iterator[tuple[bytes, bytes | None]]:
         """Each edge that changed since the last call."""

@@ -52,9 +52,9 @@ class Notice(Struct, frozen=True, kw_only=True):
     severity: NotificationSeverity
     message: str
 
-    def told(self, affected_routes: list[str]) -> RoadNotification:
+    def told(self, affected_routes_count: int) -> RoadNotification:
         """The record of ``traffic-notifications``."""
-        return RoadNotification(**msgspec.structs.asdict(self), affected_routes=affected_routes)
+        return RoadNotification(**msgspec.structs.asdict(self), affected_routes_count=affected_routes_count)
 
 
 class RoadNotices:

@@ -67,6 +67,7 @@ TAPS = Feed(
         timestamp=_NOON,
     ),
     key="event_id",
+    personal=("rider_id",),
     zone=lambda settings: settings.riders.time_zone,
     future_seconds=lambda settings: settings.riders.future_guard_seconds,
     sends=Sends(to=RIDERS, messages=_zone_taps, with_origin=True),

@@ -35,6 +35,7 @@ from trafficapp.settings.geocoding import GeocodingSettings as GeocodingSettings
 from trafficapp.settings.incidents import IncidentSettings as IncidentSettings
 from trafficapp.settings.lake import LakeSettings as LakeSettings
 from trafficapp.settings.movement import MovementSettings as MovementSettings
+from trafficapp.settings.privacy import PrivacySettings as PrivacySettings
 from trafficapp.settings.reports import ReportSettings as ReportSettings
 from trafficapp.settings.riders import RiderSettings as RiderSettings
 from trafficapp.settings.roads import ForecastSettings as ForecastSettings
@@ -279,6 +280,9 @@ class RetentionSettings(Section):
     notifications_days: float = Field(
         365.0, gt=0, description="Days of notifications about roads, and of alerts of the city's feeds."
     )
+    audit_days: float = Field(
+        365.0, gt=0, description="Days of the audit log, which says who changed what, and from which address."
+    )
     sweep_seconds: Seconds = Field(3600.0, description="Interval between sweeps.")
     topic_hours: float = Field(24.0, gt=0, description="Hours that records stay in the Kafka topics.")
     alert_topic_days: float = Field(
@@ -295,6 +299,11 @@ class BackupSettings(Section):
         description="When a history worker makes one, in the city's time, as 02:30; empty is never.",
     )
     folder: Path = Field(Path("build/backups"), description="Where backups are kept.")
+    raw_events: bool = Field(
+        False,
+        description="Whether backups have every single sighting: detections, places and trips of vehicles. They are "
+        "most of the size, and tell where people were for as long as the backups are kept.",
+    )
     keep: int = Field(7, ge=1, le=1000, description="How many are kept; the oldest go first.")
 
 
@@ -363,6 +372,7 @@ class Settings(BaseSettings):
     areas: AreaSettings = Field(default_factory=AreaSettings)
     incidents: IncidentSettings = Field(default_factory=IncidentSettings)
     transit: TransitSettings = Field(default_factory=TransitSettings)
+    privacy: PrivacySettings = Field(default_factory=PrivacySettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     backup: BackupSettings = Field(default_factory=BackupSettings)
     reports: ReportSettings = Field(default_factory=ReportSettings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from heapq import heapify, heappop, heappush
 
 import msgspec
@@ -105,6 +105,20 @@ class TransitPartition:
             told.extend(self._miss(vehicle_id, clock_us))
             if vehicle_id in self._vehicles or vehicle_id in self._routes:
                 self._wait_for(vehicle_id)
+        return told
+
+    def erase(self, vehicle_ids: Collection[str]) -> Iterable[Told]:
+        """See `trafficapp.feeds.rules.ErasingRules`: compacted topics lose vehicle and route."""
+        told: list[Told] = []
+        for vehicle_id in vehicle_ids:
+            if self._vehicles.pop(vehicle_id, None) is not None:
+                self._changed_vehicles[vehicle_id] = None
+                told.append(Told(LIVE_VEHICLE_TABLE, vehicle_id.encode(), None))
+            if (route := self._routes.pop(vehicle_id, None)) is not None:
+                self._changed_routes[vehicle_id] = None
+                told.append(Told(self._routes_topic, route.route_id.encode(), None))
+            self._paths.pop(vehicle_id, None)
+            self._due.pop(vehicle_id, None)
         return told
 
     def changed_rows(self) -> Iterable[tuple[bytes, bytes | None]]:

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+from trafficapp.privacy.places import RAW_TABLES
 from trafficapp.settings import BackupSettings
 from trafficapp.upkeep.processes import ProgramFailed, run_program
 
@@ -39,13 +40,21 @@ async def back_up(database_url: str, settings: BackupSettings, now: datetime | N
     path = settings.folder / f"trafficapp-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}{_SUFFIX}"
     writing = settings.folder / f"{_WRITING}{path.name}"
     address, secret = without_password(database_url)
-    options = ["--format=custom", "--no-password", f"--file={writing}", f"--dbname={address}"]
+    left_out = () if settings.raw_events else RAW_TABLES
+    # partitions are named after their table
+    options = [f"--exclude-table-data={table}*" for table in left_out]
+    options += ["--format=custom", "--no-password", f"--file={writing}", f"--dbname={address}"]
     try:
         await run_program([str(program), *options], {} if secret is None else {"PGPASSWORD": secret})
         await asyncio.to_thread(_finish, writing, path, settings.keep)
     finally:
         writing.unlink(missing_ok=True)
     return path
+
+
+def dumps_in(folder: Path) -> list[Path]:
+    """The whole dumps of a folder, the oldest first."""
+    return sorted(one for one in folder.iterdir() if _NAME.match(one.name)) if folder.is_dir() else []
 
 
 def newest_pg_dump() -> Path | None:
@@ -103,5 +112,5 @@ def _finish(writing: Path, path: Path, keep: int) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-    for old in sorted(one for one in path.parent.iterdir() if _NAME.match(one.name))[:-keep]:
+    for old in dumps_in(path.parent)[:-keep]:
         old.unlink(missing_ok=True)

@@ -35,6 +35,7 @@ from models.records import UNREADABLE, UNREADABLE_REASON, why_unreadable
 from models.timestamps import rfc3339
 from trafficapp.engine.faults import refused_by_fault
 from trafficapp.topics import EVENTS_RAW
+from trafficapp.privacy.pseudonyms import Pseudonyms
 
 #: So many names are remembered.
 _MOST_CAMERAS = 100_000
@@ -105,11 +106,15 @@ class Acceptance:
         decoder: reads the messages.
         future_us: how far an event may be ahead of its record's timestamp.
         control_keys: one of them signs records of ours; without any, all that say so are ours.
+        pseudonyms: what hashes ids of vehicles; None where they stay as they are.
+        untracked_ids: ids that name no vehicle, of any camera; they stay.
     """
 
     decoder: DetectionDecoder
     future_us: int
     control_keys: tuple[bytes, ...] = ()
+    pseudonyms: Pseudonyms | None = None
+    untracked_ids: frozenset[str] = frozenset()
 
     def reader(self) -> PictureReader:
         """A reader of records by these rules."""
@@ -130,6 +135,7 @@ class PictureReader:
         self._decoder = acceptance.decoder
         self._future_us = acceptance.future_us
         self._control_keys = acceptance.control_keys
+        self._pseudonyms, self._untracked_ids = acceptance.pseudonyms, acceptance.untracked_ids
         self._frames_first = False
         self.patient_reads = 0
         #: Names that were found to be those of their keys; the newest time that was read, as it was said and as it is.
@@ -138,6 +144,21 @@ class PictureReader:
 
     def read(self, records: Iterable[Record]) -> Iterator[Picture | Refused | Record]:
         """Pictures, records of ours (ticks and controls) as they are, and what is refused, in the order of the log."""
+        return self._read_all(records) if self._pseudonyms is None else self._hashed(self._read_all(records))
+
+    def _hashed(self, found: Iterable[Picture | Refused | Record]) -> Iterator[Picture | Refused | Record]:
+        """The same, with ids of vehicles that say nothing."""
+        assert self._pseudonyms is not None  # noqa: S101 - whoever calls has looked
+        hashed, untracked_ids = self._pseudonyms.of, self._untracked_ids
+        for one in found:
+            if type(one) is Picture:
+                time_us = one.time_us
+                for detection in one.seen:
+                    if (vehicle_id := detection.vehicle_id) not in untracked_ids:
+                        detection.vehicle_id = hashed(vehicle_id, time_us)
+            yield one
+
+    def _read_all(self, records: Iterable[Record]) -> Iterator[Picture | Refused | Record]:
         picture: Picture | None = None
         # the same while it is of single detections: the next one may belong to it
         growing: Picture | None = None

@@ -36,6 +36,7 @@ from trafficapp.engine.state_rows import (
     partition_key,
     state_row,
 )
+from trafficapp.privacy.letters import Discretion
 from trafficapp.topics import EVENTS_RAW
 from trafficapp.windows.acceptance import Acceptance, Picture, Record, Refused
 from trafficapp.windows.camera_state import CameraState
@@ -86,6 +87,7 @@ class PartitionRules:
         quiet_us: after how long, by the partition's clock, it is told that a camera finishes no more windows;
             None for never.
         remembering: which cameras are known.
+        discretion: what takes ids out of dead letters; None where they stay.
     """
 
     windower_for: Callable[[str], Windower]
@@ -93,6 +95,7 @@ class PartitionRules:
     silence: SilenceRule | None = None
     quiet_us: int | None = None
     remembering: Remembering = field(default_factory=Remembering)
+    discretion: Discretion | None = None
 
 
 _decode_partition = msgspec.msgpack.Decoder(PartitionState).decode
@@ -325,7 +328,10 @@ class PartitionWindows:
             outcome.reject(part.reason, part.events)
             if part.reason not in ("late", "camera_full"):
                 rejected[part.reason] = rejected.get(part.reason, 0) + part.events
-        outcome.dead_letters.append(dead_letter_of(EVENTS_RAW, self.partition, record, *refused))
+        letter = dead_letter_of(EVENTS_RAW, self.partition, record, *refused)
+        if (discretion := self._rules.discretion) is not None:
+            letter = discretion.apply(letter, record)
+        outcome.dead_letters.append(letter)
 
     # ------------------------------------------------------------------ closing
 

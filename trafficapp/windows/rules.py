@@ -7,6 +7,8 @@ from collections.abc import Callable
 from models.cameras.detections import DetectionDecoder
 from models.control_records import keys_of
 from trafficapp.alerts.silence import SilenceRule
+from trafficapp.privacy.letters import DETECTION_FIELDS, Discretion
+from trafficapp.privacy.pseudonyms import pseudonyms_of
 from trafficapp.settings import CameraWindowOverrides, Settings
 from trafficapp.windows.acceptance import Acceptance
 from trafficapp.windows.cameras import Remembering
@@ -37,7 +39,24 @@ def acceptance_of(settings: Settings) -> Acceptance:
         decoder=DetectionDecoder(settings.vehicle_classes, settings.speed.max_kmh),
         future_us=round(settings.windows.future_guard_seconds * MICROSECONDS),
         control_keys=keys_of(settings.kafka.control_keys.get_secret_value()),
+        pseudonyms=pseudonyms_of(settings),
+        untracked_ids=_untracked_ids(settings),
     )
+
+
+def _untracked_ids(settings: Settings) -> frozenset[str]:
+    """Ids that name no vehicle, of any camera."""
+    return frozenset(settings.windows.untracked_ids).union(
+        *(camera.untracked_ids for camera in settings.cameras.values() if camera.untracked_ids is not None)
+    )
+
+
+def _discretion_of(settings: Settings) -> Discretion | None:
+    pseudonyms = pseudonyms_of(settings)
+    if pseudonyms is None:
+        return None
+    times = ("timestamp", "ts")
+    return Discretion(pseudonyms, ("vehicle_id",), DETECTION_FIELDS, times, _untracked_ids(settings))
 
 
 def partition_rules(settings: Settings) -> PartitionRules:
@@ -49,6 +68,7 @@ def partition_rules(settings: Settings) -> PartitionRules:
     return PartitionRules(
         windower_for=windower_rules(settings),
         acceptance=acceptance_of(settings),
+        discretion=_discretion_of(settings),
         silence=SilenceRule(round(settings.alerts.silent_seconds * MICROSECONDS)),
         quiet_us=quiet_limit_us(settings),
         remembering=Remembering(

@@ -36,6 +36,8 @@ _CONTENT_TYPES = {
     ".css": "text/css",
     ".svg": "image/svg+xml",
 }
+#: Files that `web.documents` serves.
+_OF_THE_DOCUMENTS = "swagger-ui"
 _COMPRESSED = {".br": "br", ".gz": "gzip"}
 
 #: What a browser needs before anything can be seen: the shell, and the room that opens first. A module tells only once
@@ -95,6 +97,8 @@ def _files_of(folder: Traversable, path: str) -> Iterator[web.RouteDef]:
     for name, entry in sorted(entries.items()):
         if entry.is_dir():
             yield from _files_of(entry, f"{path}/{name}")
+        elif name.startswith(_OF_THE_DOCUMENTS):
+            continue
         elif content_type := _CONTENT_TYPES.get(PurePosixPath(name).suffix):
             compressed = {
                 encoding: entries[name + suffix].read_bytes()

@@ -11,6 +11,8 @@ const COPIED = {
   "maplibre-gl-worker.mjs": "maplibre-gl/dist/maplibre-gl-worker.mjs",
   "maplibre-gl.css": "maplibre-gl/dist/maplibre-gl.css",
   "uPlot.min.css": "uplot/dist/uPlot.min.css",
+  "swagger-ui.css": "swagger-ui-dist/swagger-ui.css",
+  "swagger-ui-bundle.js": "swagger-ui-dist/swagger-ui-bundle.js",
 };
 const BUNDLED = { "preact.mjs": "libraries.js", "uPlot.mjs": "node_modules/uplot/dist/uPlot.esm.js" };
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
+import logging
 from collections.abc import Callable
+from http import HTTPStatus
 from importlib.resources import files
-from pathlib import Path
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import msgspec
@@ -18,8 +19,10 @@ from web.serving.context import CONTEXT
 from web.serving.files import serve_file
 from web.serving.operations import OPERATIONS, Operation, Tag
 
-#: Files of Swagger UI, from the package that brings them.
-_SWAGGER_FILES = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
+logger = logging.getLogger(__name__)
+
+#: Files of Swagger UI, which `make setup` puts beside the dashboard's libraries.
+SWAGGER_FILES = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
 
 _DOCUMENTS = web.AppKey("documents", dict[str, bytes])
 
@@ -42,18 +45,34 @@ async def asyncapi_document(request: web.Request) -> web.Response:
     return _document(request, "asyncapi", _asyncapi)
 
 
-def routes() -> list[web.RouteDef]:
-    """``/docs`` and its files; nothing of them comes from elsewhere."""
-    ours = files("web").joinpath("documents")
-    theirs = _swagger_folder()
+def routes(folder: Traversable | None = None) -> list[web.RouteDef]:
+    """``/docs`` and its files; nothing of them comes from elsewhere.
+
+    Args:
+        folder: where those of Swagger UI are; that of the dashboard's libraries unless given.
+    """
+    ours, client = files("web").joinpath("documents"), files("web").joinpath("dashboard", "client")
+    theirs = folder or client.joinpath("vendor")
+    if missing := [name for name in SWAGGER_FILES if not theirs.joinpath(name).is_file()]:
+        logger.warning("/docs cannot be shown without %s; `make setup` fetches them", ", ".join(missing))
+        page = client.joinpath("unbuilt.html").read_bytes()
+        return [web.get("/docs", serve_file(page, "text/html", status=HTTPStatus.SERVICE_UNAVAILABLE))]
     return [
         web.get("/docs", serve_file(ours.joinpath("docs.html").read_bytes(), "text/html")),
         web.get("/docs/start.js", serve_file(ours.joinpath("docs.js").read_bytes(), "text/javascript")),
         *(
-            web.get(f"/docs/{name}", serve_file(theirs.joinpath(name).read_bytes(), content_type))
-            for name, content_type in _SWAGGER_FILES.items()
+            web.get(
+                f"/docs/{name}", serve_file(theirs.joinpath(name).read_bytes(), content_type, _compressed(theirs, name))
+            )
+            for name, content_type in SWAGGER_FILES.items()
         ),
     ]
+
+
+def _compressed(folder: Traversable, name: str) -> dict[str, bytes]:
+    """A file as it lies there compressed."""
+    found = {encoding: folder.joinpath(name + suffix) for suffix, encoding in ((".br", "br"), (".gz", "gzip"))}
+    return {encoding: path.read_bytes() for encoding, path in found.items() if path.is_file()}
 
 
 def prepare(web_app: web.Application) -> None:
@@ -76,11 +95,3 @@ def _openapi(web_app: web.Application) -> dict[str, Any]:
 def _asyncapi(web_app: web.Application) -> dict[str, Any]:
     listed = web_app[OPERATIONS]
     return asyncapi.describe(listed, web_app[CONTEXT].settings, web_app[CONTEXT].feeds)
-
-
-def _swagger_folder() -> Path:
-    # found, not imported: the package would bring the web frameworks that it knows
-    spec = importlib.util.find_spec("swagger_ui")
-    if spec is None or not spec.submodule_search_locations:
-        raise RuntimeError("the package swagger-ui-py is not installed")
-    return Path(spec.submodule_search_locations[0]) / "static"

@@ -1,4 +1,4 @@
-"""Answers for routes in Redis, ``route:cache:{origin}:{destination}``, and the list of routes asked lately.
+"""Answers for routes in Redis, ``route:cache:{origin}:{destination}``, and how many routes were asked lately.
 
 Neither delays an answer, and without Redis both are left out. An answer is kept when it is asked for again: questions
 that nobody repeats, however many, take no room.
@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 
 from models.roads.routes import RoutePlace, RouteQuestion
 from trafficapp.stores.redis.connection import UNAVAILABLE
-from trafficapp.stores.roads.recent_routes import Point, remember_routes
+from trafficapp.stores.roads.recent_routes import remember_routes
 
 logger = logging.getLogger(__name__)
 
@@ -58,11 +58,6 @@ class _Note(NamedTuple):
     question: RouteQuestion
     edges: list[str]
     fresh: KeptAnswer | None
-
-    def asked(self) -> tuple[Point, Point, list[str]]:
-        """As the list of recent routes takes it."""
-        origin, destination = self.question.origin, self.question.destination
-        return (origin.lat, origin.lng), (destination.lat, destination.lng), self.edges
 
 
 _encode = msgspec.json.Encoder().encode
@@ -172,7 +167,7 @@ class RouteCache:
             if note.fresh is not None and self._seconds:
                 pipeline.set(key, _encode(note.fresh), ex=self._seconds)
         await pipeline.execute()
-        await remember_routes(self._redis, (note.asked() for note in notes.values()))
+        await remember_routes(self._redis, (note.edges for note in notes.values()))
 
 
 def _key(question: RouteQuestion) -> str:

@@ -131,8 +131,9 @@ async def test_old_notifications_go_a_piece_at_a_time(
     monkeypatch.setattr(retention, "DELETED_AT_ONCE", 4)
     monkeypatch.setattr(retention, "DELETIONS", 1)
     await database.execute(
-        """INSERT INTO notifications SELECT gen_random_uuid(), now() - n * interval '1 day', 'sudden_jam', 'r', '',
-        'WARNING', '', '[]' FROM generate_series(361, 372) AS days (n)"""
+        """INSERT INTO notifications (event_id, notified_at, alert_type, road_id, road_name, severity, message)
+        SELECT gen_random_uuid(), now() - n * interval '1 day', 'sudden_jam', 'r', '',
+        'WARNING', '' FROM generate_series(361, 372) AS days (n)"""
     )
     left = []
     for _ in range(3):
@@ -141,6 +142,18 @@ async def test_old_notifications_go_a_piece_at_a_time(
         left.append(await database.fetchval("SELECT count(*) FROM notifications"))
     assert left == [8, 4, 4]
     assert await database.fetchval("SELECT min(notified_at) > now() - interval '364.5 days' FROM notifications")
+
+
+async def test_the_audit_log_is_kept_as_long_as_a_setting_says(database: Connection, pool: Pool) -> None:
+    await database.execute("TRUNCATE audit_logs")
+    await database.execute(
+        """INSERT INTO audit_logs (at, actor, role, action, target)
+        SELECT now() - n * interval '1 day', 'a', 'admin', 'x', n::text FROM generate_series(1, 400, 33) AS days (n)"""
+    )
+    await sweep(pool, load_settings(retention={"audit_days": 100}).retention, ())
+    left = await database.fetch("SELECT target FROM audit_logs ORDER BY id")
+    assert [row["target"] for row in left] == ["1", "34", "67"]
+    assert RetentionSettings().audit_days == 365
 
 
 async def test_the_sweep_makes_partitions_ahead(database: Connection, pool: Pool) -> None:

@@ -24,7 +24,7 @@ def notification(number: int = 0, road_id: str = "r1", **changes: Any) -> RoadNo
         road_name="Via Emilia",
         severity="WARNING",
         message="Via Emilia: jam factor 8.4 of 10, severe is above 8; now 9 km/h, 50 km/h when it is free",
-        affected_routes=["44.505,11.343:44.53,11.29"],
+        affected_routes_count=1,
     )
     return msgspec.structs.replace(made, **changes)
 

@@ -1,4 +1,4 @@
-"""Which recently asked routes a road is on."""
+"""How many recently asked routes a road is on, and that nobody learns whose they are."""
 
 from __future__ import annotations
 
@@ -6,49 +6,61 @@ import time
 
 from redis.asyncio import Redis
 
+from models.roads.notifications import decode_notification, encode_notification
 from tests.stores.redis.redis_server import RedisServer
+from tests.stores.roads.notifications import notification
 from trafficapp.stores.roads.recent_routes import (
     KEPT_ROUTES,
     KEPT_SECONDS,
-    RECENT_ROUTES_KEY,
-    affected_routes,
+    SLICE_SECONDS,
     recent_routes,
     remember_routes,
-    route_name,
+    slice_key,
 )
 
-STATION, FAIR, AIRPORT = (44.50504, 11.34297), (44.51331, 11.36309), (44.53, 11.29)
 
-
-async def test_a_name_tells_nobodys_door() -> None:
-    assert route_name((44.51234, 11.36567), (-0.00001, -0.0)) == "44.512,11.366:0.0,0.0"
-
-
-async def test_routes_through_any_edge_of_a_road_the_newest_first(client: Redis) -> None:
-    await remember_routes(client, [(STATION, FAIR, ["a", "b"])])
-    await remember_routes(client, [(STATION, AIRPORT, ["a", "c"])])
-    await remember_routes(client, [(FAIR, AIRPORT, ["d"])])
-    assert await affected_routes(client, ["a", "b"]) == ["44.505,11.343:44.53,11.29", "44.505,11.343:44.513,11.363"]
-    # asked again, it is the newest, and it is there once
-    await remember_routes(client, [(STATION, FAIR, ["b", "e"])])
+async def test_routes_through_any_edge_of_a_road_count_each_once(client: Redis) -> None:
+    await remember_routes(client, [["a", "b"], ["a", "c"]])
+    await remember_routes(client, [["d"], ["a", "b"]])
     routes = await recent_routes(client)
-    assert routes.through(["a"]) == ["44.505,11.343:44.513,11.363", "44.505,11.343:44.53,11.29"]
-    assert routes.through(["d"]) == ["44.513,11.363:44.53,11.29"]
-    assert routes.through(["nowhere"]) == []
+    assert [routes.count_through(edges) for edges in (["a", "b"], ["d"], ["a", "d"], ["nowhere"])] == [2, 1, 3, 0]
 
 
-async def test_only_the_newest_of_an_hour_are_kept(client: Redis) -> None:
-    old = b'{"route":"0,0:1,1","edges":["a"]}'
-    await client.zadd(RECENT_ROUTES_KEY, {old: time.time() - KEPT_SECONDS - 1, b"{": time.time()})
-    assert await affected_routes(client, ["a"]) == []
-    for number in range(KEPT_ROUTES + 5):
-        await remember_routes(client, [(STATION, (44.0, 11.0 + number / 1000), ["a"])])
-    assert await client.zcard(RECENT_ROUTES_KEY) == KEPT_ROUTES
-    assert 0 < await client.ttl(RECENT_ROUTES_KEY) <= KEPT_SECONDS
-    assert (await affected_routes(client, ["a"]))[0] == "44.505,11.343:44.0,11.504"
+async def test_what_was_asked_is_gone_within_the_hour_whatever_is_asked_later(client: Redis) -> None:
+    now = time.time()
+    await remember_routes(client, [["a"]])
+    key = slice_key(now)
+    expires = int(await client.expiretime(key))
+    assert now < expires <= now + KEPT_SECONDS
+    # what is asked later in these minutes does not keep it longer
+    await remember_routes(client, [["b"]])
+    assert {int(await client.expiretime(one)) for one in await client.keys("routes:asked:*")} <= {
+        expires,
+        expires + SLICE_SECONDS,
+    }
+    # nothing of older minutes is read
+    await client.sadd(slice_key(now - KEPT_SECONDS - SLICE_SECONDS), b'["old"]')
+    await client.sadd(key, b"{")
+    assert (await recent_routes(client)).count_through(["old"]) == 0
+
+
+async def test_so_many_are_kept(client: Redis) -> None:
+    for number in range(0, KEPT_ROUTES + 50, 50):
+        await remember_routes(client, [["a", str(number + one)] for one in range(50)])
+    assert KEPT_ROUTES <= (await recent_routes(client)).count_through(["a"]) <= 2 * KEPT_ROUTES
+    assert max([await client.scard(key) for key in await client.keys("routes:asked:*")]) == KEPT_ROUTES
+
+
+def test_a_notification_tells_no_place_of_a_route_not_even_an_older_one() -> None:
+    told = encode_notification(notification(0))
+    assert b'"affected_routes":[]' in told
+    older = told.replace(b'"affected_routes":[]', b'"affected_routes":["44.505,11.343:44.53,11.29","1,2:3,4"]')
+    read = decode_notification(older)
+    assert (read.affected_routes, read.affected_routes_count) == ([], 2)
+    assert b"44.505" not in encode_notification(read)
 
 
 async def test_without_redis_nothing_is_affected_and_nothing_fails(server: RedisServer, client: Redis) -> None:
     server.kill()
-    await remember_routes(client, [(STATION, FAIR, ["a"])])
-    assert await affected_routes(client, ["a"]) == []
+    await remember_routes(client, [["a"]])
+    assert (await recent_routes(client)).count_through(["a"]) == 0

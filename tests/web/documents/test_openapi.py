@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -23,6 +24,7 @@ from trafficapp.topics import (
     ROUTE_UPDATES,
 )
 from web.auth.access import Access
+from web.documents import views
 from web.documents.openapi import plain_path
 from web.serving.operations import OPERATIONS
 
@@ -79,9 +81,16 @@ async def test_what_docstrings_say_of_attributes_is_there(worker: Worker) -> Non
     assert "None when there is none" in row["properties"]["avg_speed_kmh"]["description"]
 
 
+_needs_swagger = pytest.mark.skipif(
+    not (Path(views.__file__).parents[1] / "dashboard/client/vendor/swagger-ui-bundle.js").is_file(),
+    reason="Swagger UI is not here: `make setup-dev` fetches it",
+)
+
+
 @pytest.mark.parametrize(
     ("path", "pattern"), [("/docs", "text/html"), ("/docs/start.js", "javascript"), ("/docs/swagger-ui.css", "css")]
 )
+@_needs_swagger
 async def test_the_page_to_read_and_try_asks_nobody_else(worker: Worker, path: str, pattern: str) -> None:
     response = await worker.client.get(path)
     assert response.status == 200
@@ -95,6 +104,23 @@ async def test_the_page_to_read_and_try_asks_nobody_else(worker: Worker, path: s
     assert not re.search(r"(?:@import|url\()\s*[\"']?(?:https?:)?//", text)
     if path == "/docs/start.js":
         assert "validatorUrl: null" in text
+
+
+#: Swagger UI came with DOMPurify 3.2.4 before.
+_SAFE = (3, 4, 0)
+
+
+@_needs_swagger
+async def test_its_sanitizer_is_none_of_the_old_ones(worker: Worker) -> None:
+    bundle = await (await worker.client.get("/docs/swagger-ui-bundle.js")).text()
+    found = re.findall(r"DOMPurify\.version=\"(\d+)\.(\d+)\.(\d+)\"", bundle)
+    assert found
+    assert all(tuple(map(int, version)) >= _SAFE for version in found)
+
+
+def test_without_its_files_the_page_says_what_to_run(tmp_path: Path) -> None:
+    (page,) = views.routes(tmp_path)
+    assert page.path == "/docs"
 
 
 def resolve(described: dict[str, Any], reference: str) -> Any:

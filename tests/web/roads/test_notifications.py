@@ -142,10 +142,10 @@ async def test_a_client_that_does_not_read_is_cut_and_stops_nobody(worker: Worke
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
     )
     await reader.readuntil(b"\r\n\r\n")
-    long = ["9.000000,9.000000:9.000000,9.000000" * 100] * 200
+    long = "9.000000,9.000000:9.000000,9.000000" * 20_000
     async with worker.client.ws_connect("/ws/notifications", max_msg_size=0) as brisk:
         for number in range(30):
-            await tell(worker, 100 + number, measured(number, affected_routes=long))
+            await tell(worker, 100 + number, measured(number, message=long))
             await received(brisk)
         async with asyncio.timeout(60):
             while 'b2_websocket_clients_cut_total{route="/ws/notifications"} 1.0' not in await exposition(worker):  # noqa: ASYNC110 - another task cuts it

@@ -31,7 +31,7 @@ from trafficapp.roads.routing.routes import Place, RoutePlanner, Unreachable
 from trafficapp.roads.routing.weights import HORIZONS_SECONDS
 from trafficapp.settings import RoadSettings, Settings, load_settings
 from trafficapp.stores.roads.published_graph import GraphPublisher, graph_channel, graph_key
-from trafficapp.stores.roads.recent_routes import affected_routes
+from trafficapp.stores.roads.recent_routes import recent_routes
 from trafficapp.topics import ROUTE_UPDATES, declared_topics
 from web.roads.routes import in_words
 
@@ -417,7 +417,7 @@ async def test_who_is_on_the_way_is_remembered(worker: Worker, client: Client) -
 
     async def is_noted() -> bool:
         await ask(client)
-        return bool(await affected_routes(worker.context.redis, [name]))
+        return (await recent_routes(worker.context.redis)).count_through([name]) == 1
 
     await soon(is_noted)
 

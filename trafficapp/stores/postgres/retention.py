@@ -62,6 +62,11 @@ class KeptTable:
     time: str
 
 
+def kept_audit(retention: RetentionSettings) -> KeptTable:
+    """The audit log."""
+    return KeptTable("audit_logs", timedelta(days=retention.audit_days), ("id",), "at")
+
+
 async def sweep(pool: Pool, retention: RetentionSettings, tables: Sequence[KeptTable]) -> list[str]:
     """Make the partitions of the next hours and drop those that have expired.
 
@@ -71,7 +76,7 @@ async def sweep(pool: Pool, retention: RetentionSettings, tables: Sequence[KeptT
 
     Args:
         pool: of `trafficapp.stores.postgres.connection.create_pool`.
-        retention: how long events and windows are kept.
+        retention: how long events, windows and the audit log are kept.
         tables: of feeds.
 
     Returns:
@@ -98,7 +103,7 @@ async def sweep(pool: Pool, retention: RetentionSettings, tables: Sequence[KeptT
                         await connection.execute(_FORGET_CHANGES, row["lower"], row["upper"])
         # every time, so that a sweep that ends in between is made up for
         await connection.execute(_FORGET_ROAD_SUMS)
-        for table in tables:
+        for table in (*tables, kept_audit(retention)):
             if table.key is not None:
                 await _forget_rows(connection, table, table.key)
     if dropped:

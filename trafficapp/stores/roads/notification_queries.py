@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
-import msgspec
-
 from models.roads.notifications import NotificationType, RoadNotification
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.stores.postgres.reading import Page, shaped
@@ -27,8 +25,6 @@ _SELECT = """
       AND ($5::text IS NULL OR road_id = $5) AND ($6::text IS NULL OR alert_type = $6)
     ORDER BY notified_at DESC, event_id LIMIT $7
 """
-
-_decode_routes = msgspec.json.Decoder(list[str]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +58,7 @@ async def notifications(
     kept = found[:limit]
     last = (kept[-1]["notified_at"], kept[-1]["event_id"]) if len(found) > limit else None
     rows = [
-        shaped(
-            RoadNotification,
-            row,
-            timestamp=rfc3339(epoch_us(row["notified_at"])),
-            affected_routes=_decode_routes(row["affected_routes"]),
-        )
+        shaped(RoadNotification, row, timestamp=rfc3339(epoch_us(row["notified_at"])), affected_routes=[])
         for row in kept
     ]
     return Page(rows, last)

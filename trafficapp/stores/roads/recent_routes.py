@@ -1,11 +1,15 @@
-"""Routes that people asked for lately, so that a notification can say whom it concerns.
+"""Routes that people asked for within the hour, so that a notification can say how many it concerns.
 
-=================  ====================================================================================
-``routes:recent``  sorted set, scored by when it was asked in epoch seconds: ``{"route": "lat,lng:lat,lng",
-                   "edges": [...]}`` as JSON, origin and destination, and the edges of the recommended route
-=================  ====================================================================================
+==================  =====================================================================================
+``routes:asked:N``  set of what was asked in ten minutes, the N-th since the epoch: the edges of each
+                    recommended route, as a JSON array. It expires an hour after these minutes began
+==================  =====================================================================================
 
-Nothing here fails when Redis is away: a route is asked again, and a notification goes out without routes.
+Where somebody set out and where to is not kept, and nobody is told more than a number: an origin, a destination and an
+hour say who is where. What was asked is forgotten within the hour whatever is asked later, since a set takes in nothing
+after its minutes.
+
+Nothing here fails when Redis is away: a route is asked again, and a notification goes out without a number.
 """
 
 from __future__ import annotations
@@ -17,56 +21,41 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 from redis.asyncio import Redis
 
 from trafficapp.stores.redis.connection import UNAVAILABLE
 
 logger = logging.getLogger(__name__)
 
-RECENT_ROUTES_KEY = "routes:recent"
-
-#: How many routes are kept, and for how long.
-KEPT_ROUTES = 500
+#: Seconds of a set, and after whose beginning it is gone.
+SLICE_SECONDS = 600
 KEPT_SECONDS = 3600
 
-#: Routes in a notification at most: those asked last.
-MOST_AFFECTED = 50
+#: Routes in a set at most; what is asked beyond them is not counted.
+KEPT_ROUTES = 500
 
-#: Places in a name, to 100 m: everybody reads the names, and nobody is to be found at his door by them.
-NAME_DECIMALS = 3
-
-#: A point as latitude and longitude, degrees.
-Point = tuple[float, float]
-
-
-class _Route(Struct):
-    route: str
-    edges: list[str]
-
-
-_decode = msgspec.json.Decoder(_Route).decode
+_decode = msgspec.json.Decoder(list[str]).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def route_name(origin: Point, destination: Point) -> str:
-    """How a route is called in a notification: ``lat,lng:lat,lng``, to 100 m."""
-    return ":".join(
-        f"{round(latitude, NAME_DECIMALS) + 0.0},{round(longitude, NAME_DECIMALS) + 0.0}"
-        for latitude, longitude in (origin, destination)
-    )
+def slice_key(now: float) -> str:
+    """The set of what is asked now, in epoch seconds."""
+    return f"routes:asked:{int(now // SLICE_SECONDS)}"
 
 
-async def remember_routes(redis: Redis, asked: Iterable[tuple[Point, Point, Sequence[str]]]) -> None:
-    """Note that routes were asked: origin, destination and the edges of the recommended one."""
+async def remember_routes(redis: Redis, asked: Iterable[Sequence[str]]) -> None:
+    """Note that routes were asked: the edges of the recommended one of each."""
     now = time.time()
-    members = {_encode(_Route(route_name(one, other), list(edges))): now for one, other, edges in asked}
-    pipeline = redis.pipeline(transaction=False)
-    pipeline.zadd(RECENT_ROUTES_KEY, members)
-    pipeline.zremrangebyrank(RECENT_ROUTES_KEY, 0, -KEPT_ROUTES - 1)
-    pipeline.zremrangebyscore(RECENT_ROUTES_KEY, "-inf", now - KEPT_SECONDS)
-    pipeline.expire(RECENT_ROUTES_KEY, KEPT_SECONDS)
+    key = slice_key(now)
+    expires = int(now // SLICE_SECONDS) * SLICE_SECONDS + KEPT_SECONDS
     try:
+        free = KEPT_ROUTES - int(await redis.scard(key))
+        routes = [_encode(list(edges)) for edges in asked][: max(free, 0)]
+        if not routes:
+            return
+        pipeline = redis.pipeline(transaction=True)
+        pipeline.sadd(key, *routes)
+        pipeline.expireat(key, expires)
         await pipeline.execute()
     except UNAVAILABLE as error:
         logger.debug("routes are not remembered: %s", error)
@@ -76,44 +65,33 @@ class RecentRoutes:
     """The routes of the last hour, by the edges they take.
 
     Args:
-        routes: name and edges of each, newest first.
+        routes: edges of each.
     """
 
-    def __init__(self, routes: Iterable[tuple[str, Sequence[str]]] = ()) -> None:
-        self._order: dict[str, int] = {}
-        self._through: dict[str, set[str]] = defaultdict(set)
-        for route, edges in routes:
-            self._order.setdefault(route, len(self._order))
+    def __init__(self, routes: Iterable[Sequence[str]] = ()) -> None:
+        self._through: dict[str, set[int]] = defaultdict(set)
+        for number, edges in enumerate(routes):
             for edge in edges:
-                self._through[edge].add(route)
+                self._through[edge].add(number)
 
-    def through(self, edges: Iterable[str]) -> list[str]:
-        """Routes that take any of these edges, those asked last first."""
-        found = {route for edge in edges for route in self._through.get(edge, ())}
-        return sorted(found, key=self._order.__getitem__)[:MOST_AFFECTED]
+    def count_through(self, edges: Iterable[str]) -> int:
+        """How many routes take any of these edges."""
+        return len({route for edge in edges for route in self._through.get(edge, ())})
 
 
 async def recent_routes(redis: Redis) -> RecentRoutes:
     """Read them, once for all notifications of a moment; none while Redis is away."""
-    since = time.time() - KEPT_SECONDS
+    now = time.time()
+    keys = [slice_key(now - back) for back in range(0, KEPT_SECONDS, SLICE_SECONDS)]
     try:
-        members: Any = await redis.zrange(
-            RECENT_ROUTES_KEY, "+inf", f"({since}", desc=True, byscore=True, offset=0, num=KEPT_ROUTES
-        )
+        members: Any = await redis.sunion(keys)
     except UNAVAILABLE as error:
-        logger.warning("notifications go out without the routes they affect: %s", error)
+        logger.warning("notifications go out without how many routes they affect: %s", error)
         return RecentRoutes()
     routes = []
     for member in members:
         try:
-            route = _decode(member)
+            routes.append(_decode(member))
         except msgspec.MsgspecError as error:
-            logger.warning("ignoring a member of %s: %s", RECENT_ROUTES_KEY, error)
-            continue
-        routes.append((route.route, route.edges))
+            logger.warning("ignoring a member of routes:asked: %s", error)
     return RecentRoutes(routes)
-
-
-async def affected_routes(redis: Redis, edges: Iterable[str]) -> list[str]:
-    """Recently asked routes through edges; for many roads at once read `recent_routes` yourself."""
-    return (await recent_routes(redis)).through(edges)

@@ -38,7 +38,7 @@ export function Notices({ onChoose }) {
       <button type="button" class="pick" onClick=${() => onChoose(record.road_id)}>
         <${Severity} severity=${record.severity} word=${wordOf("roads.notice", record.alert_type)} /><span class="dim last"><${Age} iso=${record.timestamp} /></span>
         <span class="whole">${record.message}</span>
-        ${record.affected_routes.length > 0 && html`<span class="dim whole">${t("roads.notice.routes", { n: record.affected_routes.length })}</span>`}
+        ${record.affected_routes_count > 0 && html`<span class="dim whole">${t("roads.notice.routes", { n: record.affected_routes_count })}</span>`}
       </button></li>`)}</ol>
   <//>`;
 }

@@ -1,0 +1,1 @@
+"""Personal data found and erased: Postgres, Redis, the lake, ClickHouse, dumps, topics."""
