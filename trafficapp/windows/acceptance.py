@@ -34,8 +34,8 @@ from models.control_records import is_signed
 from models.records import UNREADABLE, UNREADABLE_REASON, why_unreadable
 from models.timestamps import rfc3339
 from trafficapp.engine.faults import refused_by_fault
-from trafficapp.topics import EVENTS_RAW
 from trafficapp.privacy.pseudonyms import Pseudonyms
+from trafficapp.topics import EVENTS_RAW
 
 #: So many names are remembered.
 _MOST_CAMERAS = 100_000
