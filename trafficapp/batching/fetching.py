@@ -1,4 +1,4 @@
-"""The fetchers of this process, changed: all unpack as `trafficapp.batching.unpacking` does, can give runs, and can rest.
+"""The fetchers of this process, changed: they unpack as `trafficapp.batching.unpacking` does, give runs, and can rest.
 
 aiokafka names the classes in one module-level place each and has no other way in; a contract test holds that.
 """
