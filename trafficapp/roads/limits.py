@@ -111,7 +111,8 @@ def _pieces_of(graph: RoadGraph, flat: FlatMap) -> Floats:
     edges = np.searchsorted(graph.shape_offsets, begins, side="right") - 1
     steps = points[begins + 1] - points[begins]
     pieces = np.column_stack([points[begins], steps, headings(steps), graph.free_flow_kmh[edges]])
-    return pieces[(steps != 0).any(axis=1)]
+    longer: Floats = pieces[(steps != 0).any(axis=1)]
+    return longer
 
 
 def _cells_of(pieces: Floats, east_m: float) -> tuple[Integers, Integers]:
