@@ -20,7 +20,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
 from tests.engine.test_reader import Sink, settled
-from trafficapp.batching.fetching import RunFetchResult
+from trafficapp.batching.fetching import RestingFetcher, RunFetchResult
 from trafficapp.batching.runs import Run
 from trafficapp.batching.unpacking import DamagedLog, FetchedBytes, Unpacking
 from trafficapp.engine import consumer as consumer_module
@@ -167,6 +167,51 @@ async def test_the_application_uses_our_parts(consumer: RunConsumer) -> None:
     fetcher = aiokafka.consumer.fetcher
     assert (fetcher.MemoryRecords, fetcher.PartitionRecords) == (FetchedBytes, Unpacking)
     assert fetcher.FetchResult is RunFetchResult
+
+
+@pytest.mark.parametrize(("role", "wait_ms"), [("streams", 40), ("alerts", 40), ("live", 250), ("feeds", 250)])
+async def test_those_who_need_not_hurry_wait_longer_for_records(role: str, wait_ms: int) -> None:
+    app = TrafficApp(load_settings(app_id="contract", worker={"role": role}))
+    app.read_in_runs("ours", Sink(), name="reader")
+    thread = app.consumer._thread
+    assert thread._create_worker_consumer(app.consumer.transport)._fetch_max_wait_ms == wait_ms
+
+
+def test_the_fetcher_that_rests_stands_where_aiokafka_makes_one() -> None:
+    assert aiokafka.consumer.consumer.Fetcher is RestingFetcher
+    assert "self._fetcher = Fetcher(" in inspect.getsource(aiokafka.AIOKafkaConsumer.start)
+    stock = RestingFetcher.__mro__[1]
+    assert list(inspect.signature(stock._proc_fetch_request).parameters) == ["self", "assignment", "node_id", "request"]
+    # what it says beside the requests: for how long there is nothing to do
+    asked = inspect.getsource(stock._fetch_requests_routine)
+    assert before(asked, "fetch_requests,", "reset_requests,", "timeout,", "invalid_metadata,", "resume_futures,")
+    assert "timeout=timeout" in asked
+    assert "self._fetch_task = create_task" in inspect.getsource(stock.__init__)
+
+
+async def test_a_fetcher_rests_only_while_records_come_without_a_break(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def brings(*_: Any) -> bool:
+        return True
+
+    stock = RestingFetcher.__mro__[1]
+    monkeypatch.setattr(stock, "_proc_fetch_request", brings)
+    monkeypatch.setattr(stock, "_get_actions_per_node", lambda *_: "asked")
+    now = [100.0]
+    monkeypatch.setattr("trafficapp.batching.fetching.time", SimpleNamespace(monotonic=lambda: now[0]))
+    fetcher = RestingFetcher.__new__(RestingFetcher)
+    fetcher._brought_at = fetcher._rest_until = 0.0
+    fetcher.rest_seconds = 0.5
+    found: list[tuple[float, bool]] = []
+    for at in (100.0, 103.0, 103.75, 104.5, 110.0):
+        now[0] = at
+        await fetcher._proc_fetch_request(None, 1, None)
+        found.append((at, fetcher._get_actions_per_node(None) == "asked"))
+    assert found == [(100.0, True), (103.0, True), (103.75, False), (104.5, False), (110.0, True)]
+    now[0] = 110.25
+    await fetcher._proc_fetch_request(None, 1, None)
+    assert fetcher._get_actions_per_node(None) == ([], {}, 0.5, False, [])
+    now[0] = 110.75
+    assert fetcher._get_actions_per_node(None) == "asked"
 
 
 async def test_our_consumer_reads_what_is_committed(consumer: RunConsumer) -> None:

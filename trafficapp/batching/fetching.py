@@ -1,16 +1,17 @@
-"""The fetchers of this process, changed: all unpack as `trafficapp.batching.unpacking` does, and can give runs.
+"""The fetchers of this process, changed: they unpack as `trafficapp.batching.unpacking` does, give runs, and can rest.
 
 aiokafka names the classes in one module-level place each and has no other way in; a contract test holds that.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from aiokafka.consumer import fetcher
+from aiokafka.consumer import consumer, fetcher
 
 from trafficapp.batching.unpacking import FetchedBytes, Unpacking
 
@@ -39,6 +40,40 @@ class RunFetchResult(fetcher.FetchResult):
         return runs
 
 
+class RestingFetcher(fetcher.Fetcher):
+    """A fetcher that rests while records come without a break, so that one request brings many of them.
+
+    A request names every partition, which costs client and broker milliseconds, and returns with the first record. One
+    that comes alone is fetched as soon as ever.
+
+    Attributes:
+        rest_seconds: of requests that bring something each begins so long after the one before; 0 for no rest.
+    """
+
+    rest_seconds = 0.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # first, since the routine that asks for what is to be done begins in there
+        self._brought_at = self._rest_until = 0.0
+        super().__init__(*args, **kwargs)
+
+    def _get_actions_per_node(self, assignment: Any) -> Any:
+        left = self._rest_until - time.monotonic()
+        if left > 0:
+            # nothing to fetch, nothing to reset, and to be asked again then
+            return [], {}, left, False, []
+        return super()._get_actions_per_node(assignment)
+
+    async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> bool:
+        brought: bool = await super()._proc_fetch_request(assignment, node_id, request)
+        if brought and self.rest_seconds:
+            now = time.monotonic()
+            if now - self._brought_at < 2 * self.rest_seconds:
+                self._rest_until = now + self.rest_seconds
+            self._brought_at = now
+        return brought
+
+
 @contextmanager
 def in_runs(run_records: int) -> Iterator[None]:
     """What is fetched within comes in runs of so many records at most; one fetch may take several calls."""
@@ -54,3 +89,4 @@ def install() -> None:
     fetcher.MemoryRecords = FetchedBytes
     fetcher.PartitionRecords = Unpacking
     fetcher.FetchResult = RunFetchResult
+    consumer.Fetcher = RestingFetcher

@@ -48,7 +48,7 @@ _STARTED_AT_ONCE = 8
 #: A transaction costs a process three milliseconds of work, and the broker more, however little is in it. So the
 #: partitions of a process have no more than these together; what comes meanwhile is one run, with one transaction. The
 #: first while half of a core or less is in use, the second when a whole one is.
-_TRANSACTIONS_PER_SECOND = (150.0, 40.0)
+_TRANSACTIONS_PER_SECOND = (100.0, 30.0)
 _MOST_PAUSE_SECONDS = 2.0
 _LOOK_SECONDS = 1.0
 

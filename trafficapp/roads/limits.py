@@ -1,24 +1,24 @@
 """How fast may be driven where a vehicle is: by the nearest edge that leads where it drives.
 
 The limit of an edge is its ``free_flow_kmh``, which importers take from ``maxspeed``. Places are looked up by small
-cells of the map, each worked out when somebody comes by for the first time.
+cells of the map; which pieces of roads are near each is worked out for all of them at once.
 """
 
 from __future__ import annotations
 
-from math import atan2, degrees
 from typing import NamedTuple
 
 import numpy as np
-import shapely
 
-from trafficapp.roads.graph.earth import METRES_PER_DEGREE
-from trafficapp.roads.graph.index import SAME_PLACE_M, RoadIndex
+from trafficapp.roads.graph.earth import METRES_PER_DEGREE, FlatMap, headings
+from trafficapp.roads.graph.index import SAME_PLACE_M
 from trafficapp.roads.graph.matching import HEADING_LIMIT_DEGREES, REACH_M
-from trafficapp.roads.graph.road_graph import RoadGraph
+from trafficapp.roads.graph.road_graph import Floats, Integers, RoadGraph
 
 #: Cells per degree: 56 m from south to north.
 _CELLS = 2000
+#: Cells are numbered from west to east, row by row from the south.
+_ROW = 1_000_000
 #: Vehicles may be anywhere, memory ends.
 _MOST_CELLS = 200_000
 #: The flat map and the cells' corners are rounded.
@@ -45,8 +45,10 @@ class SpeedLimits:
     """Limits of a road graph; see `trafficapp.fleet.driving.Limits`."""
 
     def __init__(self, graph: RoadGraph) -> None:
-        self._index = RoadIndex.build(graph)
-        self._east_m = float(self._index.flat.metres(np.array([0.0]), np.array([1.0]))[0, 0])
+        flat = FlatMap(float((graph.node_lat.min() + graph.node_lat.max()) / 2))
+        self._east_m = float(flat.metres(np.array([0.0]), np.array([1.0]))[0, 0])
+        self._pieces = _pieces_of(graph, flat)
+        self._numbers, self._pieces_of = _cells_of(self._pieces, self._east_m)
         self._cells: dict[int, _Cell] = {}
         self.lowest_kmh = float(graph.free_flow_kmh.min())
 
@@ -83,31 +85,53 @@ class SpeedLimits:
         return self._cell(latitude, longitude).lowest_kmh
 
     def _cell(self, latitude: float, longitude: float) -> _Cell:
-        number = int((latitude + 90) * _CELLS) * 1_000_000 + int((longitude + 180) * _CELLS)
+        number = int((latitude + 90) * _CELLS) * _ROW + int((longitude + 180) * _CELLS)
         cell = self._cells.get(number)
         return self._look_up(number) if cell is None else cell
 
     def _look_up(self, number: int) -> _Cell:
-        row, column = divmod(number, 1_000_000)
-        south, west = row / _CELLS - 90, column / _CELLS - 180
-        corners = self._index.flat.metres(
-            np.array([south, south + 1 / _CELLS]), np.array([west, west + 1 / _CELLS])
-        ).tolist()
-        (left, bottom), (right, top) = corners
-        reach_m = REACH_M + _ROUNDING_M
-        box = shapely.box(left, bottom, right, top)
-        graph, points = self._index.graph, self._index.points
-        pieces: list[_Piece] = []
-        for edge in self._index.edges_near(box, reach_m).tolist():
-            line = points[graph.shape_offsets[edge] : graph.shape_offsets[edge + 1]]
-            both = np.stack([line[:-1], line[1:]], axis=1)
-            is_near = shapely.dwithin(shapely.linestrings(both), box, reach_m)
-            for (x1, y1), (x2, y2) in both[is_near].tolist():
-                if (x1, y1) != (x2, y2):
-                    heading = degrees(atan2(x2 - x1, y2 - y1)) % 360
-                    pieces.append(_Piece(x1, y1, x2 - x1, y2 - y1, heading, float(graph.free_flow_kmh[edge])))
+        # pieces beside the cell's reach do no harm: each is measured before it counts
+        first, behind = self._numbers.searchsorted([number, number + 1]).tolist()
+        pieces = tuple(map(self._piece, self._pieces_of[first:behind].tolist()))
         if len(self._cells) >= _MOST_CELLS:
             self._cells.clear()
         lowest_kmh = min((piece.limit_kmh for piece in pieces), default=None)
-        cell = self._cells[number] = _Cell(lowest_kmh, tuple(pieces))
+        cell = self._cells[number] = _Cell(lowest_kmh, pieces)
         return cell
+
+    def _piece(self, piece: int) -> _Piece:
+        return _Piece(*self._pieces[piece].tolist())
+
+
+def _pieces_of(graph: RoadGraph, flat: FlatMap) -> Floats:
+    """All pieces, a row each with the numbers of `_Piece`; those without a length are none."""
+    points = flat.metres(graph.shape_lat, graph.shape_lon)
+    # from the last point of an edge none leads to the first of the next
+    begins = np.setdiff1d(np.arange(len(points)), graph.shape_offsets[1:] - 1)
+    edges = np.searchsorted(graph.shape_offsets, begins, side="right") - 1
+    steps = points[begins + 1] - points[begins]
+    pieces = np.column_stack([points[begins], steps, headings(steps), graph.free_flow_kmh[edges]])
+    longer: Floats = pieces[(steps != 0).any(axis=1)]
+    return longer
+
+
+def _cells_of(pieces: Floats, east_m: float) -> tuple[Integers, Integers]:
+    """Numbers of cells, ascending; and a piece beside each, so that those within reach of a cell stand beside it."""
+    size = np.array([east_m, METRES_PER_DEGREE]) / _CELLS
+    origin = np.array([-180 * east_m, -90 * METRES_PER_DEGREE])
+    begin, end, reach_m = pieces[:, :2], pieces[:, :2] + pieces[:, 2:4], REACH_M + _ROUNDING_M
+    low = np.floor((np.minimum(begin, end) - reach_m - origin) / size).astype(np.int64)
+    high = np.floor((np.maximum(begin, end) + reach_m - origin) / size).astype(np.int64)
+    wide, rows = (high - low + 1).T
+    counts = wide * rows
+    which = np.arange(len(pieces)).repeat(counts)
+    place = np.arange(len(which)) - (counts.cumsum() - counts).repeat(counts)
+    cell = np.stack([place % wide[which], place // wide[which]], axis=1) + low[which]
+    # of a long piece most of the cells around it are far: those whose circle is out of reach
+    step, from_begin = pieces[which, 2:4], (cell + 0.5) * size + origin - pieces[which, :2]
+    along = ((from_begin * step).sum(axis=1) / (step * step).sum(axis=1)).clip(0, 1)
+    away = np.hypot(*(from_begin - along[:, None] * step).T)
+    near = away <= reach_m + np.hypot(*size) / 2
+    numbers = cell[near, 1] * _ROW + cell[near, 0]
+    order = np.argsort(numbers, kind="stable")
+    return numbers[order], which[near][order]

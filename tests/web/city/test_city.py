@@ -22,6 +22,7 @@ from trafficapp.incidents.feeds import INCIDENT_STEPS
 from trafficapp.roads.feeds import ROADS
 from trafficapp.settings import Settings
 from trafficapp.stores.city.overview import CityReckoning, road_key
+from trafficapp.stores.feeds.current import current_of
 from trafficapp.weather.feeds import CURRENT_WEATHER
 
 PAGE = "https://city.example.org"
@@ -91,9 +92,15 @@ async def test_the_dashboard_asks_for_what_it_shows(city: Worker) -> None:
         await tell(city, ROADS, one)
     for one in (vehicle("here"), vehicle("there", direction=180.0), vehicle("gone", seconds_ago=900.0)):
         await tell(city, POSITIONS, one)
+    # what is none of ours hides no vehicle
+    key = current_of(POSITIONS).key_of("odd")
+    await city.context.redis.set(key, b"\xff{]")
+    listed = current_of(POSITIONS).listed
+    await city.context.redis.zadd(listed, {"odd": datetime.now(UTC).timestamp()})
     for one in (incident("a"), incident("b", status="resolved"), incident("c", is_emergency=False)):
         await tell(city, INCIDENT_STEPS, one)
     await reckon(city)
+    await city.context.redis.zrem(listed, "odd")
 
     summary = await get(city, "/api/analytics/city-summary")
     assert summary.keys() == {

@@ -13,6 +13,15 @@ from trafficapp.stores.redis.connection import scan_pairs
 
 _KEYS_PER_COMMAND = 500
 
+#: KEYS: documents. Returns those that are there as a JSON array.
+_TOGETHER = """
+local found = {}
+for _, document in ipairs(redis.call('MGET', unpack(KEYS))) do
+  if document then found[#found + 1] = document end
+end
+return '[' .. table.concat(found, ',') .. ']'
+"""
+
 _decode_told = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -28,6 +37,7 @@ class CurrentDocuments:
 
     def __init__(self, client: Redis, feed: Feed[Any]) -> None:
         self.client, self._current = client, current_of(feed)
+        self._together = client.register_script(_TOGETHER)
 
     async def keys(self) -> list[str]:
         """Every key that was told of lately, in order."""
@@ -49,6 +59,14 @@ class CurrentDocuments:
             values: Any = await self.client.mget(names)
             found.extend(value for value in values if value is not None)
         return found
+
+    async def array_of(self, keys: Sequence[str]) -> bytes:
+        """What `documents` gives of some hundred keys as one JSON array, if each document is JSON.
+
+        The client spends on a text a tenth of what it spends on as many documents.
+        """
+        array: bytes = await self._together(keys=[self._current.key_of(key) for key in keys])
+        return array
 
 
 def told_documents(message: bytes) -> list[bytes]:
