@@ -44,7 +44,7 @@ async def loading_server(folder: Path) -> AsyncIterator[str]:
         supervisor = Supervisor([[replace(spec, command=[*spec.command, *options])]], output.line)
         try:
             await supervisor.start_all()
-            yield postgres.database_url(folder, port)
+            yield postgres.owner_url(folder, port)
         finally:
             await supervisor.stop_all()
 

@@ -97,7 +97,7 @@ def _asked(settings: Settings, question: Callable[[Connection], Awaitable[_Resul
     from trafficapp.stores.postgres.connection import connection_settings
 
     async def ask() -> _Result:
-        connection = await asyncpg.connect(**connection_settings(settings.postgres.url.get_secret_value()))
+        connection = await asyncpg.connect(**connection_settings(settings.postgres.owner))
         try:
             return await question(connection)
         finally:

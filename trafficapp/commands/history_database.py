@@ -54,17 +54,21 @@ _wait_option = click.option(
 @click.command()
 @_wait_option
 def migrate(wait_seconds: float) -> None:
-    """Bring the schema of the history database up to date."""
+    """Bring the schema of the history database up to date, as postgres.owner_url where that is set.
+
+    The user of DATABASE_URL is then given what work needs, and nothing else: it neither owns nor alters a table.
+    """
     import psycopg
     from sqlalchemy.exc import SQLAlchemyError
 
     from trafficapp.stores.migrations import migrate as bring_up_to_date
     from trafficapp.stores.postgres.connection import address_of
 
-    database_url = settings_or_message().postgres.url.get_secret_value()
+    postgres = settings_or_message().postgres
+    database_url = postgres.owner
     _wait_for_postgres(database_url, wait_seconds)
     try:
-        revision = bring_up_to_date(database_url)
+        revision = bring_up_to_date(database_url, worker=postgres.user)
     except (psycopg.Error, SQLAlchemyError) as error:
         # what the server said; the library adds the statement and an address in the net
         said = " ".join(str(getattr(error, "orig", None) or error).split())

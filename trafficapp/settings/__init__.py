@@ -13,6 +13,7 @@ import os
 import re
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 import yaml
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -103,20 +104,45 @@ class KafkaSettings(Section):
         return self
 
 
+def _place_of_database(url: str) -> tuple[str, str, str]:
+    parts = urlsplit(url)
+    return parts.netloc.rpartition("@")[2], parts.path, parts.query
+
+
 class PostgresSettings(Section):
     """The history database."""
 
     url: SecretStr = Field(
         SecretStr("postgresql://127.0.0.1:5432/trafficapp"), description="postgresql://user:password@host/db"
     )
+    owner_url: SecretStr | None = Field(
+        None,
+        description="The same database for who owns the tables: `trafficapp migrate` and changes of tables use it. "
+        "The user of url is then given what work needs by migrate. Without it, and for another database, url.",
+    )
     pool_size: int = Field(4, ge=1, le=64, description="Connections one process keeps at most.")
     reserved_pool_size: int = Field(
         2, ge=1, le=16, description="Connections of a process that only administration, health and sockets use, beside."
     )
 
-    @field_validator("url")
+    @property
+    def owner(self) -> str:
+        """The address for who alters tables. Who names another database in `url` means that one."""
+        url = self.url.get_secret_value()
+        owner = url if self.owner_url is None else self.owner_url.get_secret_value()
+        return owner if _place_of_database(owner) == _place_of_database(url) else url
+
+    @property
+    def user(self) -> str | None:
+        """Who works, where the address says it."""
+        user = urlsplit(self.url.get_secret_value()).username
+        return None if user is None else unquote(user)
+
+    @field_validator("url", "owner_url")
     @classmethod
-    def _is_of_postgres(cls, url: SecretStr) -> SecretStr:
+    def _is_of_postgres(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None:
+            return None
         # some write the driver of SQLAlchemy into it
         text = re.sub(r"^(postgres(?:ql)?)\+[a-z0-9_]+://", r"\1://", url.get_secret_value())
         if not re.match(r"postgres(?:ql)?://", text):

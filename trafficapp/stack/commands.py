@@ -234,7 +234,7 @@ class _Up:
             arguments = ["cameras", "import", "--demo", "--only-new"]
             await workers.run_to_end("cameras", arguments, environment, output.line)
         stages.reached("tables and topics are there", "the workers")
-        environment |= {**city, **self.key}
+        environment = {**self.endpoints.environment(of_owner=False), **city, **self.key}
         together = [workers.worker_spec(worker, self.folder, environment) for worker in self.chosen]
         if source is not None:
             # beside the workers: its first window takes longer than they do

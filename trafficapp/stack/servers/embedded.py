@@ -29,7 +29,7 @@ def plan(
         given: servers that are not to be started.
         announce_download: see `kafka.fetch_jars`.
         remembered: the folder's ports; read from it unless given.
-        unprotected: let everybody on this machine do everything with Kafka.
+        unprotected: let everybody on this machine do everything with Kafka, and the application with Postgres.
 
     Raises:
         StackError: A server is not installed for this machine, or the jars cannot be fetched.
@@ -43,7 +43,9 @@ def plan(
         found = replace(found, redis_url=redis_server.redis_url(data_dir, port))
     if given.database_url is None:
         port = remembered.choose("postgres", postgres.PREFERRED_PORT)
-        found = replace(found, database_url=postgres.database_url(data_dir, port))
+        owner = postgres.owner_url(data_dir, port)
+        url = owner if unprotected else postgres.database_url(data_dir, port)
+        found = replace(found, database_url=url, database_owner_url=None if unprotected else owner)
         specs.append(postgres.spec(data_dir, port))
     if given.kafka_bootstrap_servers is None:
         kafka.fetch_jars(announce_download)

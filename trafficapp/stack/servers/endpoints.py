@@ -13,6 +13,7 @@ from trafficapp.settings.deployed_names import OPEN_SERVERS, SECURED_SERVERS
 
 KAFKA_NAMES = ("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_BROKERS", "TRAFFICAPP_KAFKA__BOOTSTRAP_SERVERS")
 POSTGRES_NAMES = ("DATABASE_URL", "POSTGRES_URL", "PGHOST", "TRAFFICAPP_POSTGRES__URL")
+OWNER_URL = "TRAFFICAPP_POSTGRES__OWNER_URL"
 REDIS_NAMES = ("REDIS_URL", "REDIS_HOST", "TRAFFICAPP_REDIS__URL")
 
 
@@ -50,6 +51,8 @@ class Endpoints:
     kafka_bootstrap_servers: str | None = None
     database_url: str | None = None
     redis_url: str | None = None
+    database_owner_url: str | None = None
+    """The same database for who alters tables, when `database_url` is for work only."""
     secured_kafka: SecuredKafka | None = None
     """Where Kafka is for ourselves, when `kafka_bootstrap_servers` is for producers only."""
 
@@ -62,6 +65,7 @@ class Endpoints:
         """
         settings = load_settings()
         kafka, secured = settings.kafka, None
+        owner = settings.postgres.owner
         if kafka.open_servers is not None and kafka.api_key is not None and kafka.api_secret is not None:
             keys = kafka.control_keys.get_secret_value()
             secured = SecuredKafka(kafka.bootstrap_servers, kafka.api_key, kafka.api_secret.get_secret_value(), keys)
@@ -69,6 +73,7 @@ class Endpoints:
             (kafka.open_servers or kafka.bootstrap_servers) if _any_set(KAFKA_NAMES) else None,
             settings.postgres.url.get_secret_value() if _any_set(POSTGRES_NAMES) else None,
             settings.redis.url.get_secret_value() if _any_set(REDIS_NAMES) else None,
+            owner if _any_set(POSTGRES_NAMES) and owner != settings.postgres.url.get_secret_value() else None,
             secured,
         )
 
@@ -77,12 +82,17 @@ class Endpoints:
         """Say whether all three are known."""
         return None not in (self.kafka_bootstrap_servers, self.database_url, self.redis_url)
 
-    def environment(self) -> dict[str, str]:
-        """Return the variables for a process that is to use these servers."""
+    def environment(self, *, of_owner: bool = True) -> dict[str, str]:
+        """Return the variables for a process that is to use these servers.
+
+        Args:
+            of_owner: whether it may alter tables.
+        """
         values = {
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka_bootstrap_servers,
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
+            OWNER_URL: self.database_owner_url if of_owner else None,
         }
         found = {name: value for name, value in values.items() if value is not None}
         if self.secured_kafka is not None and self.kafka_bootstrap_servers is not None:

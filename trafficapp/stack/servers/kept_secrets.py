@@ -7,11 +7,12 @@ import secrets
 from pathlib import Path
 
 POSTGRES = "postgres.password"
+POSTGRES_WORK = "postgres-work.password"
 REDIS = "redis.password"
 KAFKA = "kafka.password"
 KAFKA_BROKER = "kafka-broker.password"
 CONTROL_KEY = "control.key"
-FILE_NAMES = (POSTGRES, REDIS, KAFKA, KAFKA_BROKER, CONTROL_KEY)
+FILE_NAMES = (POSTGRES, POSTGRES_WORK, REDIS, KAFKA, KAFKA_BROKER, CONTROL_KEY)
 
 
 def kept(data_dir: Path, name: str) -> str:

@@ -17,14 +17,25 @@ from trafficapp.stack.supervisor import ProcessSpec, Restart
 
 PREFERRED_PORT = 5432
 VERSION = 18
-USER = "trafficapp"
+#: Owns the tables and is the server's superuser; migrations run as it.
+OWNER = "trafficapp"
+#: Works: reads and writes rows, and owns nothing.
+USER = "trafficapp_work"
 DATABASE = "trafficapp"
 
 
 def database_url(data_dir: Path, port: int) -> str:
-    """Return the address with the password kept in the data folder, made at the first call."""
-    password = kept_secrets.kept(data_dir, kept_secrets.POSTGRES)
-    return f"postgresql://{USER}:{quote(password)}@{ports.LOOPBACK}:{port}/{DATABASE}"
+    """Return the address for work, with the password kept in the data folder, made at the first call."""
+    return _url(USER, kept_secrets.kept(data_dir, kept_secrets.POSTGRES_WORK), port)
+
+
+def owner_url(data_dir: Path, port: int) -> str:
+    """Return the same for who owns the tables."""
+    return _url(OWNER, kept_secrets.kept(data_dir, kept_secrets.POSTGRES), port)
+
+
+def _url(user: str, password: str, port: int) -> str:
+    return f"postgresql://{user}:{quote(password)}@{ports.LOOPBACK}:{port}/{DATABASE}"
 
 
 def spec(data_dir: Path, port: int) -> ProcessSpec:
@@ -37,6 +48,7 @@ def spec(data_dir: Path, port: int) -> ProcessSpec:
     cluster = data_dir / "postgres"
     runner = identity.for_server(data_dir, "postgres", [binaries / "postgres"])
     identity.hand_over(cluster, runner)
+    work_password = kept_secrets.kept(data_dir, kept_secrets.POSTGRES_WORK)
     settings = {
         "listen_addresses": ports.LOOPBACK,
         "port": port,
@@ -59,7 +71,7 @@ def spec(data_dir: Path, port: int) -> ProcessSpec:
         command=[str(binaries / "postgres"), "-D", str(cluster), *options],
         env={"LC_ALL": "C", "TZ": "UTC"},
         cwd=Path("/"),
-        ready=functools.partial(_ready, database_url(data_dir, port)),
+        ready=functools.partial(_ready, owner_url(data_dir, port), work_password),
         before_start=functools.partial(_prepare, data_dir, binaries, runner),
         restart=Restart(attempts=5),
         # "Fast" shutdown: sessions are ended, not waited for.
@@ -85,12 +97,15 @@ async def answers(url: str) -> bool:
         await connection.close(timeout=5)
 
 
-async def _ready(url: str) -> bool:
-    """Say whether our database answers; make it when the server is new."""
+async def _ready(url: str, work_password: str) -> bool:
+    """Say whether our database answers; make it, and the role that works, when they are not there."""
     import asyncpg
 
     try:
-        return await answers(url)
+        if not await answers(url):
+            return False
+        await _let_work(url, work_password)
+        return True
     except asyncpg.InvalidCatalogNameError:
         connection = await asyncpg.connect(url.rsplit("/", 1)[0] + "/postgres", timeout=5)
         try:
@@ -98,6 +113,20 @@ async def _ready(url: str) -> bool:
         finally:
             await connection.close(timeout=5)
         return False
+
+
+async def _let_work(url: str, password: str) -> None:
+    """Make the role that works; the password is the one of the data folder, whatever it was before."""
+    import asyncpg
+
+    connection = await asyncpg.connect(url, timeout=5)
+    try:
+        if await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", USER) is None:
+            await connection.execute(f"CREATE ROLE {USER} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE")
+        # letters, digits, - and _ alone: `kept_secrets.kept`; a statement of this kind takes no parameters
+        await connection.execute(f"ALTER ROLE {USER} PASSWORD '{password}'")
+    finally:
+        await connection.close(timeout=5)
 
 
 def _binaries() -> Path:
@@ -143,7 +172,7 @@ async def _make_cluster(data_dir: Path, binaries: Path, runner: identity.Identit
     for path in (incoming, password_file):
         identity.hand_over(path, maker)
     command = [
-        *(str(binaries / "initdb"), "-D", str(incoming), "-U", USER, "-A", "scram-sha-256"),
+        *(str(binaries / "initdb"), "-D", str(incoming), "-U", OWNER, "-A", "scram-sha-256"),
         *("--pwfile", str(password_file), "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"),
     ]
     process = await children.spawn(command, cwd=Path("/"), identity=maker)
