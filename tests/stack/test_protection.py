@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -103,6 +104,16 @@ def test_no_command_line_tells_a_secret(folder: Path) -> None:
         process = psutil.Process(json.loads((folder / "run" / f"{name}.pid").read_text())["pid"])
         told = " ".join(process.cmdline())
         assert not [secret for secret in secrets if secret in told]
+
+
+def test_work_in_postgres_is_not_that_of_its_owner(folder: Path) -> None:
+    told = exported(folder)
+    with (
+        psycopg.connect(told["DATABASE_URL"]) as work,
+        psycopg.connect(told["TRAFFICAPP_POSTGRES__OWNER_URL"]) as owner,
+    ):
+        whether = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
+        assert (work.execute(whether).fetchone(), owner.execute(whether).fetchone()) == ((False,), (True,))
 
 
 def test_redis_wants_its_password(folder: Path) -> None:

@@ -92,9 +92,7 @@ async def test_it_is_no_superuser_owns_nothing_and_reads_and_writes_every_row(da
     ],
 )
 async def test_it_changes_no_table_and_reads_no_file(database: Connection, statement: str) -> None:
-    with pytest.raises(
-        (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedObjectError, asyncpg.InvalidParameterValueError)
-    ):
+    with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError)):
         await database.execute(statement)
 
 
@@ -104,8 +102,8 @@ async def test_partitions_are_made_read_and_dropped_for_it(settings: Settings, d
     await database.execute("CREATE TEMPORARY TABLE time_partitions (partition_name text)")
     await ensure_partitions(database, [partition])
     await database.execute("DROP TABLE pg_temp.time_partitions")
-    assert await database.fetchval(f"SELECT count(*) FROM {partition.name}") == 0
-    assert await database.execute(f"DELETE FROM {partition.name}") == "DELETE 0"
+    assert await database.fetchval(f"SELECT count(*) FROM {partition.name}") == 0  # noqa: S608 - ours
+    assert await database.execute(f"DELETE FROM {partition.name}") == "DELETE 0"  # noqa: S608
     owner = await asyncpg.connect(settings.postgres.owner)
     try:
         await owner.execute("UPDATE time_partitions SET last_written_at = $1", _LONG_AGO + timedelta(days=1))
