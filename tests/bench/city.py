@@ -66,7 +66,14 @@ class Lag:
         self.partitions = 0
 
     def records(self) -> int:
-        """Of all groups together; a partition of which nothing was reported is behind by all that it holds."""
+        """Of all groups together; see `by_role`."""
+        return sum(self.by_role().values())
+
+    def by_role(self) -> dict[str, int]:
+        """Of each group; a partition of which nothing was reported is behind by all that it holds.
+
+        By what is reported: a role that keeps records in files reports when a file is whole, once a minute or so.
+        """
         found = self._admin.list_consumer_groups().result().valid
         groups = [one.group_id for one in found if one.group_id.startswith(self._app_id)]
         places: dict[str, list[TopicPartition]] = {}
@@ -77,9 +84,12 @@ class Lag:
         ends = self._admin.list_offsets({one: OffsetSpec.latest() for one in wanted}) if wanted else {}
         self.partitions = len(wanted)
         end_of = {(one.topic, one.partition): result.result().offset for one, result in ends.items()}
-        return sum(
-            max(end_of[one.topic, one.partition] - max(one.offset, 0), 0) for ones in places.values() for one in ones
-        )
+        return {
+            group.removeprefix(self._app_id).lstrip("-") or "streams": sum(
+                max(end_of[one.topic, one.partition] - max(one.offset, 0), 0) for one in ones
+            )
+            for group, ones in places.items()
+        }
 
 
 @dataclass
@@ -205,12 +215,12 @@ async def _at_rate(
 ) -> dict[str, Any]:
     client = producer(place.bootstrap_servers)
     before, others, began, sent = place.cpu_seconds(), place.others_cpu_seconds(), time.monotonic(), 0
-    behind: list[int] = []
+    behind: list[dict[str, int]] = []
 
     async def look() -> None:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            behind.append(await asyncio.to_thread(place.lag.records))
+            behind.append(await asyncio.to_thread(place.lag.by_role))
 
     looking = asyncio.create_task(look())
     try:
@@ -255,11 +265,16 @@ def show(result: dict[str, Any]) -> None:
 
 
 def _show_load(console: Console, name: str, one: dict[str, Any]) -> None:
-    most = max(one["records_behind"], default=0)
     console.print(
         f"{name}: {one['messages']:,} messages in {one['seconds']} s, {one['messages_per_second']:,} a second; "
-        f"at most {most:,} records behind, caught up {one['caught_up_after_seconds']} s after the last"
+        f"caught up {one['caught_up_after_seconds']} s after the last"
     )
+    behind: list[dict[str, int]] = one["records_behind"]
+    for role in sorted({role for moment in behind for role in moment}):
+        seen = [moment.get(role, 0) for moment in behind]
+        thirds = (seen[: len(seen) // 3], seen[len(seen) // 3 : 2 * len(seen) // 3], seen[2 * len(seen) // 3 :])
+        most = " / ".join(f"{max(part, default=0):,}" for part in thirds)
+        console.print(f"  {role} behind: at most {most} records, a third of the time each; {seen[-1]:,} at the end")
     spent = one["cpu_us_per_message"]
     for role, cost in spent.items():
         console.print(f"  {role}: {cost} µs a message, {one['memory_mib'][role]} MiB")
