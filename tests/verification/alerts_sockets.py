@@ -28,6 +28,8 @@ EVENT_OF_ACTION = {
 #: What a new alert says beside its step.
 _OF_NEW_ALERTS = ("alert_severity", "score", "vehicle_count", "window_end")
 ACKNOWLEDGEMENT = ("acknowledged_by", "acknowledged_at")
+#: Who was authenticated as them; it is only there where there is one.
+_CALLER = "acknowledged_caller"
 
 _AGAIN_SECONDS = 0.05
 
@@ -190,7 +192,7 @@ def _wording_faults(client: EventsClient, steps: Mapping[Place, dict[str, Any]])
 
 
 def _bare(step: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in step.items() if name not in ACKNOWLEDGEMENT}
+    return {name: value for name, value in step.items() if name not in (*ACKNOWLEDGEMENT, _CALLER)}
 
 
 class Delays(NamedTuple):

@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 #: while records come without a break (docs/decisions/0029).
 _FETCH_WAIT_MS, _REST_SECONDS = 40, 0.0
 _LONGER_FETCH_WAIT_MS, _LONGER_REST_SECONDS = 250, 0.1
-_HASTY_ROLES = frozenset({"streams", "alerts"})
+_HASTY_ROLES = frozenset({"streams", "alerts", "live"})
 
 #: How long a log may end before what was applied of it: a new leader may not know at once how far its log is committed.
 _WENT_BACK_SECONDS = 10.0
