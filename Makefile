@@ -22,7 +22,7 @@ WEB_PORT ?=
 RUNS ?= 20
 SEED ?=
 ARGS ?=
-JOBS ?= 4
+JOBS ?= 3
 # Servers that are given are there once; each process of the tests starts its own otherwise. The order is that of
 # tests/conftest.py: what takes longest begins first.
 SIDE_BY_SIDE = $(if $(KAFKA_BOOTSTRAP_SERVERS)$(filter 1,$(JOBS)),,--numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder)
@@ -88,7 +88,7 @@ setup-dev: $(VENV)/.dev-stamp $(VENDOR)/.stamp ## Install what tests, checks and
 setup-train: $(VENV)/.train-stamp ## Install what training needs, too: torch, 5 GB on Linux
 
 .PHONY: test
-test: setup-dev ## Run the tests against real servers, four files at a time (ARGS="-k windows" runs some, JOBS=1 one by one)
+test: setup-dev ## Run the tests against real servers, three files at a time (ARGS="-k windows" runs some, JOBS=1 one by one)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 .PHONY: test-train
