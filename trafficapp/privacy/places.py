@@ -1,7 +1,7 @@
 """Where ids of vehicles and names of people stand, declared once: what is found and erased goes by it.
 
 A test walks the schema of the database: a column with such a name that is not declared here fails it
-(tests/stores/privacy/test_declared.py). Redis and the lake need no list, as they are searched whole.
+(tests/stores/privacy/test_erased.py). Redis and the lake need no list, as they are searched whole.
 """
 
 from __future__ import annotations

@@ -75,14 +75,7 @@ async def find(pool: Pool, feeds: Sequence[Feed[Any]], settings: Settings, names
     found = Found()
     async with pool.acquire() as connection:
         found.add("Postgres", await postgres.find(connection, names))
-    client = connect(settings.redis.url.get_secret_value())
-    try:
-        found.add("Redis", await redis.find(client, names))
-    finally:
-        await client.aclose()
-    if settings.lake.url is not None:
-        found.add("lake", await asyncio.to_thread(lake.find, Storage(settings.lake.url), names))
-    found.add("ClickHouse", await _in_clickhouse(feeds, settings, names, erase=False))
+    await _in_copies(feeds, settings, names, found, erase=False)
     found.add("dumps", {path.name: n for path, n in (await _dumps(settings, names, found.notes, erase=False)).items()})
     _tell_topics(found, feeds, settings)
     return found
@@ -126,12 +119,12 @@ async def erase(
         ]
         await record(connection, told)
         await record_audit(connection, actor, "privacy.erase", _audited(names, settings), after=found.counts)
-    await _erase_copies(feeds, settings, names, found)
+    await _in_copies(feeds, settings, names, found, erase=True)
     if again_after_seconds:
         await asyncio.sleep(again_after_seconds)
         async with pool.acquire() as connection, connection.transaction():
             found.add("Postgres", await postgres.erase(connection, names))
-        await _erase_copies(feeds, settings, names, found)
+        await _in_copies(feeds, settings, names, found, erase=True)
     gone = await _dumps(settings, names, found.notes, erase=with_dumps)
     if with_dumps:
         found.add("dumps", {path.name: count for path, count in gone.items()})
@@ -148,15 +141,19 @@ async def erase(
     return found
 
 
-async def _erase_copies(feeds: Sequence[Feed[Any]], settings: Settings, names: Names, found: Found) -> None:
+async def _in_copies(
+    feeds: Sequence[Feed[Any]], settings: Settings, names: Names, found: Found, *, erase: bool
+) -> None:
+    """Look in what was made of topics beside Postgres, and erase what is found or leave it."""
     client = connect(settings.redis.url.get_secret_value())
     try:
-        found.add("Redis", await redis.erase(client, names))
+        found.add("Redis", await (redis.erase if erase else redis.find)(client, names))
     finally:
         await client.aclose()
     if settings.lake.url is not None:
-        found.add("lake", await asyncio.to_thread(lake.erase, Storage(settings.lake.url), names))
-    found.add("ClickHouse", await _in_clickhouse(feeds, settings, names, erase=True))
+        in_lake = lake.erase if erase else lake.find
+        found.add("lake", await asyncio.to_thread(in_lake, Storage(settings.lake.url), names))
+    found.add("ClickHouse", await _in_clickhouse(feeds, settings, names, erase=erase))
 
 
 async def _in_clickhouse(
