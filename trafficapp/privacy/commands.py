@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trafficapp.commands.json_output import print_json
 from trafficapp.commands.settings import settings_or_message
 
 if TYPE_CHECKING:
@@ -130,10 +131,8 @@ def _asked(settings: Settings, run: Callable[[], Coroutine[Any, Any, Found]]) ->
 
 def _print(found: Found, as_json: bool, done: str) -> None:
     if as_json:
-        import msgspec
-
         shown = {"counts": found.counts, "total": found.total, "topics_until": found.topics, "notes": found.notes}
-        click.echo(msgspec.json.encode(shown).decode())
+        print_json(shown)
         return
     for store, places in found.counts.items():
         for place, count in sorted(places.items()):
