@@ -17,13 +17,26 @@ from web.guards.connections import Bounds
 from web.serving import limits as limits_module
 
 WHOLE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
-SOON = {"head_seconds": 0.3, "keep_alive_seconds": 0.6, "stalled_seconds": 0.3, "connections_per_address": 8}
+SOON = {"head_seconds": 1.0, "keep_alive_seconds": 2.0, "stalled_seconds": 0.3}
+
+
+@contextlib.asynccontextmanager
+async def limited(settings: Settings, redis_server: RedisServer, **limits: float) -> AsyncIterator[Worker]:
+    changed = {"limits": {**settings.limits.model_dump(), **limits}}
+    async with serving(load_settings(**{**settings.model_dump(), **changed}), redis_server) as worker:
+        yield worker
 
 
 @pytest.fixture
 async def quick_worker(settings: Settings, redis_server: RedisServer) -> AsyncIterator[Worker]:
-    changed = {"limits": {**settings.limits.model_dump(), **SOON}}
-    async with serving(load_settings(**{**settings.model_dump(), **changed}), redis_server) as worker:
+    async with limited(settings, redis_server, **SOON) as worker:
+        yield worker
+
+
+@pytest.fixture
+async def worker_of_eight(settings: Settings, redis_server: RedisServer) -> AsyncIterator[Worker]:
+    # no quick times: eight connections are opened and asked one after the other, however slow the machine is
+    async with limited(settings, redis_server, connections_per_address=8) as worker:
         yield worker
 
 
@@ -135,20 +148,20 @@ async def test_who_does_not_take_his_answer_is_cut(quick_worker: Worker) -> None
         assert len(await raw.rest()) < 64 << 20
 
 
-async def test_an_address_has_so_many_connections(quick_worker: Worker) -> None:
-    await quick_worker.client.session.close()
+async def test_an_address_has_so_many_connections(worker_of_eight: Worker) -> None:
+    await worker_of_eight.client.session.close()
     async with contextlib.AsyncExitStack() as held:
-        raws = [await held.enter_async_context(connected(quick_worker)) for _ in range(8)]
+        raws = [await held.enter_async_context(connected(worker_of_eight)) for _ in range(8)]
         for raw in raws:
             await raw.send(WHOLE)
             assert (await raw.answer()).startswith(b"HTTP/1.1 200 ")
-        async with connected(quick_worker) as one_more:
+        async with connected(worker_of_eight) as one_more:
             refused = await one_more.rest()
         assert refused.startswith(b"HTTP/1.1 429 ")
         assert b"Retry-After: 10\r\n" in refused
         raws[0].writer.close()
         while True:
-            async with connected(quick_worker) as again:
+            async with connected(worker_of_eight) as again:
                 await again.send(WHOLE)
                 if (await again.head()).startswith(b"HTTP/1.1 200 "):
                     break
