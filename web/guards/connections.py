@@ -104,7 +104,8 @@ class Connection(RequestHandler):
         self._address = address
         super().connection_made(transport)
         if self._bounds.is_heard_later(address):
-            self.pause_reading()
+            assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of a server
+            transport.pause_reading()
             self._hear_timer = self._loop.call_later(UNHEARD_SECONDS, self._hear)
         else:
             self._await_head()
@@ -168,7 +169,7 @@ class Connection(RequestHandler):
     def _hear(self) -> None:
         self._hear_timer = None
         if self.transport is not None:
-            self.resume_reading()
+            self.transport.resume_reading()
             self._await_head()
 
     def _await_head(self) -> None:
