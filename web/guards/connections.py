@@ -36,9 +36,7 @@ class Bounds:
         refusals: knows who goes on asking although he is refused.
     """
 
-    def __init__(
-        self, limits: LimitSettings, refused: Metric | None = None, refusals: Refusals | None = None
-    ) -> None:
+    def __init__(self, limits: LimitSettings, refused: Metric | None = None, refusals: Refusals | None = None) -> None:
         self.limits = limits
         self._refusals = refusals
         self._refused = refused

@@ -121,7 +121,9 @@ async def test_a_refusal_waits_and_others_on_the_same_connection_of_a_proxy_are_
                 await asyncio.sleep(0.01)
         # counted already, although it has not been told
         exposition = strict_worker.context.telemetry.exposition().decode()
-        line = next(line for line in exposition.splitlines() if "api_requests_total{" in line and 'status="429"' in line)
+        line = next(
+            line for line in exposition.splitlines() if "api_requests_total{" in line and 'status="429"' in line
+        )
         assert float(line.rpartition(" ")[2]) == HELD_AT_ONCE
         assert await status(session, NEIGHBOUR) == 200
         assert not any(task.done() for task in refused)
@@ -135,7 +137,9 @@ async def test_a_refusal_waits_and_others_on_the_same_connection_of_a_proxy_are_
                 await asyncio.sleep(0.01)
 
 
-async def test_a_connection_that_is_heard_later_is_heard(strict_worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_that_is_heard_later_is_heard(
+    strict_worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("web.guards.connections.UNHEARD_SECONDS", 0.05)
     asked: list[str] = []
 

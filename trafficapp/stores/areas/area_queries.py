@@ -11,7 +11,7 @@ import msgspec
 from models.areas.readings import Area, AreaReading
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.settings.areas import AREA_COLUMNS
-from trafficapp.stores.postgres.reading import Page, shaped
+from trafficapp.stores.postgres.reading import Page, made_of, shaped
 
 if TYPE_CHECKING:
     import asyncpg

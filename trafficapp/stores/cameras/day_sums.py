@@ -1,8 +1,8 @@
 """The sums of whole days in memory, ten numbers for each camera and hour, as they are in Postgres.
 
 A question over a month needs 720 hours of every camera; reading them costs the server 60 ms, which fifty
-clients cannot have. A day takes 1.9 kB a camera, packed a fraction of that. Days are kept until their entry in the tables of
-changes is another one, which is asked for at most every `FRESH_SECONDS`.
+clients cannot have. A day takes 1.9 kB a camera, packed a fraction of that. Days are kept until their entry in
+the tables of changes is another one, which is asked for at most every `FRESH_SECONDS`.
 """
 
 from __future__ import annotations
