@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
@@ -21,7 +21,7 @@ from trafficapp.stores.privacy import everywhere
 pytestmark = needs_chdb
 
 
-VALUES = {
+VALUES: dict[str, Callable[[int], str]] = {
     "text": lambda number: f"'{number}'",
     "timestamptz": lambda number: f"toDateTime64({number}, 6)",
     "uuid": lambda _: "generateUUIDv4()",

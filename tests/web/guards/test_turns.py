@@ -27,7 +27,7 @@ async def test_who_asks_without_a_pause_has_half_of_the_time() -> None:
     assert (visits.began, turns.running, turns.waiting) == (["hostile"], 0, 1)
     await visits.come("honest")  # is not held up by the other's rest
     assert visits.began == ["hostile", "honest"]
-    while turns.waiting:
+    while turns.waiting:  # noqa: ASYNC110 - it is a timer of the loop that is waited for
         await asyncio.sleep(0.001)
     await settled()
     assert visits.began == ["hostile", "honest", "hostile"]
