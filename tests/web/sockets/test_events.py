@@ -149,7 +149,7 @@ async def test_a_client_that_drops_and_comes_back_misses_nothing_and_sees_nothin
 async def test_what_goes_on_for_a_client_that_dropped_ends_although_it_missed_that_it_was_cancelled(
     worker: Worker, monkeypatch: pytest.MonkeyPatch, waits_for: str
 ) -> None:
-    """As a client library does that takes a cancellation for an error of its own. The worker would wait when it stops."""
+    """As a client library does that takes a cancellation for an error of its own; the worker would wait at its end."""
     joined, ended = asyncio.Event(), asyncio.Event()
 
     async def join(_: EventFeed, client: SocketClient, *_more: object) -> None:
