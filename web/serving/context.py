@@ -74,7 +74,7 @@ class WebContext:
         postgres, limits = self.settings.postgres, self.settings.limits
         self.reserved = Database(postgres, postgres.reserved_pool_size)
         # one more, so that what is sent piece by piece goes on beside them
-        self.costly = Database(postgres, limits.costly_at_once + 1)
+        self.costly = Database(postgres, limits.costly_at_once + 1, on_one_core=True)
         self.costs = Costs(limits)
         self.registry = Registry(self.reserved, lambda: connect(url, retries=0))
 

@@ -273,3 +273,9 @@ async def test_a_long_list_has_a_turn_and_is_made_in_parts(
     assert await made_of(range(1000), make) == list(range(1000))
     await beside
     assert set(turns) >= set(range(0, 1000, ROWS_AT_ONCE))
+
+
+async def test_costly_questions_take_one_core_of_postgres(busy_worker: Worker) -> None:
+    asked = "SELECT current_setting('max_parallel_workers_per_gather')"
+    assert await busy_worker.context.costly.ask(lambda pool: pool.fetchval(asked)) == "0"
+    assert await busy_worker.context.database.ask(lambda pool: pool.fetchval(asked)) != "0"
