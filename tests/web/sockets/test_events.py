@@ -152,7 +152,7 @@ async def test_what_goes_on_for_a_client_that_dropped_ends_although_it_missed_th
     """As a client library does that takes a cancellation for an error of its own; the worker would wait at its end."""
     joined, ended = asyncio.Event(), asyncio.Event()
 
-    async def join(_: EventFeed, client: SocketClient, *_more: object) -> None:
+    async def join(feed: EventFeed, client: SocketClient, *_more: object) -> None:
         joined.set()
         try:
             with contextlib.suppress(asyncio.CancelledError):
