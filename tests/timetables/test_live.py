@@ -202,3 +202,30 @@ def test_a_trip_whose_name_no_table_holds_is_told_to_nobody(tmp_path: Path) -> N
     rig.run(list(fixes_of(timetable, "line-0", "v0")) + list(fixes_of(timetable, "line-2", "v2")), day_s() + 8.8 * 3600)
     assert {one["trip_id"] for one in rig.of(OUTCOMES)} == {"line-0"}
     assert "missed_run" not in {one["alert_type"] for one in rig.of(ALERTS)}
+
+
+def test_an_erased_vehicle_is_forgotten_in_the_middle_of_its_run_and_nobody_else_is(tmp_path: Path) -> None:
+    fixes, gone = morning(tmp_path), "v-line-3"
+    rig, beside = Rig(tmp_path), Rig(tmp_path)
+    until_s = day_s() + 9.1 * 3600
+    for one in (rig, beside):
+        one.run(fixes, until_s)
+    naming = {key for key, row in rig.rows.items() if gone.encode() in key + row}
+    assert {key.partition(b"/")[0] for key in naming} == {b"run", b"alert"}  # it stands there, broken down
+    # a worker that has no timetable yet, and one in the midst of things
+    waiting = TimetablesPartition(
+        TransitSettings(), TimetableSource(tmp_path / "none", 0), Topics(RUNS, STOPS, OUTCOMES, ALERTS), rig.rows
+    )
+    assert list(waiting.erase([gone, "never seen"])) == []
+    assert dict(waiting.changed_rows()) == dict.fromkeys(naming)
+    assert list(rig.rules.erase([gone, "never seen"])) == []
+    rig.settle()
+    assert not [key for key, row in rig.rows.items() if gone.encode() in key + row]
+    assert rig.rows.keys() == beside.rows.keys() - naming
+    # what is told later of others is what would have been told, and the run is not missed
+    told = len(rig.told)
+    for one in (rig, beside):
+        one.told += one.rules.read("vehicle-locations", 0, 1, round((until_s + 60) * 1e6))
+    assert "line-3" not in str([one for one in rig.told[told:] if one.topic == OUTCOMES])
+    of_others = [one for one in beside.told[told:] if gone.encode() not in (one.key or b"") + (one.value or b"")]
+    assert [one for one in rig.told[told:] if one.topic == RUNS] == [one for one in of_others if one.topic == RUNS]

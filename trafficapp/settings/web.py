@@ -154,6 +154,12 @@ class LimitSettings(Section):
     costly_wait_seconds: Seconds = Field(
         4.0, description="How long a costly question waits for its turn; then it is refused with 429."
     )
+    refused_wait_seconds: float = Field(
+        4.0,
+        ge=0,
+        le=60,
+        description="Longest time that a client who goes on asking although he is refused waits for the next refusal.",
+    )
     streams_per_client: int = Field(4, ge=1, description="Files and histories that one client is sent at a time.")
     streams_at_once: int = Field(32, ge=1, description="The same of all clients of a worker.")
     cors_origins: tuple[str, ...] = Field((), description="Origins of pages elsewhere that may call the API.")

@@ -31,6 +31,7 @@ from trafficapp.fleet.feeds import POSITIONS
 from trafficapp.incidents.feeds import INCIDENT_STEPS
 from trafficapp.settings import Settings
 from trafficapp.stores.city.overview import CHANNEL, SUMMARY_KEY, CityTold
+from trafficapp.stores.redis.documents import readable
 from trafficapp.weather.feeds import CURRENT_WEATHER
 from web.feeds.socket import DocumentFeed
 from web.serving.operations import Operation, Tag
@@ -50,6 +51,7 @@ _KNOWN_WITHIN_SECONDS = 2.0
 
 TYPES: tuple[str, ...] = get_args(RealtimeType)
 _encode = msgspec.json.Encoder().encode
+_decode_summary = msgspec.json.Decoder(CitySummary).decode
 _decode_told = msgspec.json.Decoder(CityTold).decode
 
 
@@ -84,9 +86,9 @@ class CityChannel(HeardChannel):
 
     async def catch_up(self, client: Redis) -> None:
         """Take over the newest figures."""
-        found = await client.get(SUMMARY_KEY)
+        found: Any = await client.get(SUMMARY_KEY)
         if found is not None:
-            self.summary = msgspec.json.decode(found, type=CitySummary)
+            self.summary = next(iter(readable([found], _decode_summary, "city summaries")), self.summary)
 
     def take(self, message: bytes) -> None:
         """Tell on what was reckoned."""

@@ -24,6 +24,7 @@ from models.city.realtime import (
 from models.city.traffic import CitySummary, RoadTraffic
 from models.timestamps import rfc3339
 from trafficapp.stores.city.overview import SUMMARY_KEY, CityReckoning, counts, road_key
+from trafficapp.stores.redis.documents import those_in_json
 from web.auth.access import Access
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT
@@ -129,7 +130,8 @@ class CityViews:
             found: Any = await from_redis(request.app[CONTEXT].redis.get(key))
         except RedisAway:
             raise unavailable("Redis, which holds how traffic flows,") from None
-        return None if found is None else bytes(found)
+        documents = those_in_json([] if found is None else [bytes(found)], "what is known of the city")
+        return documents[0] if documents else None
 
     async def _redis_answers(self, request: web.Request) -> bool:
         try:

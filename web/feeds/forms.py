@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from models.plain_text import no_formula
 from trafficapp.feeds.declaration import Feed
+from trafficapp.stores.redis.documents import readable
 
 Form: TypeAlias = Literal["json", "csv", "geojson"]
 
@@ -36,12 +37,11 @@ def in_form(form: Form, feed: Feed[Any], documents: Sequence[bytes]) -> bytes:
     Args:
         form: which.
         feed: they are of.
-        documents: JSON objects.
+        documents: JSON objects; in other forms, those that are none of the feed are left out.
     """
     if form == "json":
         return b"[" + b",".join(documents) + b"]"
-    decode = msgspec.json.Decoder(feed.shape).decode
-    messages = [decode(document) for document in documents]
+    messages = readable(documents, msgspec.json.Decoder(feed.shape).decode, feed.name)
     return _as_csv(feed.shape, messages) if form == "csv" else _as_geojson(feed, messages)
 
 

@@ -16,6 +16,7 @@ from models.records import MALFORMED
 from trafficapp.administration.zones import places_inside
 from trafficapp.feeds.declaration import Feed
 from trafficapp.stores.feeds.current import CurrentDocuments, current_of
+from trafficapp.stores.redis.documents import readable
 from web.feeds.forms import CONTENT_TYPES, Form, in_form, place_of
 from web.serving import parameters
 from web.serving.answers import json_answer
@@ -90,9 +91,10 @@ class DocumentPages:
         """
         context = request.app[CONTEXT]
         found = await self._ask(CurrentDocuments(context.redis, self._feed).documents([key]))
+        found = self._as_of_now(context, found)
         if not found:
             raise ProblemError(HTTPStatus.NOT_FOUND, missing)
-        response = json_answer(in_form(form, self._feed, self._as_of_now(context, found)))
+        response = json_answer(in_form(form, self._feed, found))
         response.content_type = CONTENT_TYPES[form]
         return response
 
@@ -118,7 +120,7 @@ class DocumentPages:
         if declared is None:
             return documents
         as_of, now = declared(context.settings), datetime.now(UTC)
-        return [as_of(document, now) for document in documents]
+        return readable(documents, lambda document: as_of(document, now), self._feed.name)
 
     async def _in_zone(
         self, documents: CurrentDocuments, wanted: _Wanted, ring: Ring

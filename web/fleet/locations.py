@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from models.fleet.positions import VehicleLocation, VehiclePosition
 from trafficapp.fleet.feeds import LOCATED, POSITIONS
 from trafficapp.stores.fleet.newest import Position, newest_documents
+from trafficapp.stores.redis.documents import readable
 from web.feeds.listing import MAX_DOCUMENTS, DocumentPages
 from web.feeds.views import ListQuery
 from web.serving import parameters
@@ -104,4 +105,4 @@ async def _locations(context: WebContext, limit: int, after: Position | None) ->
         documents, last = await from_redis(newest_documents(context.redis, LOCATED, limit, after))
     except RedisAway:
         raise unavailable(f"Redis, which holds {_WHAT},") from None
-    return _encode([_decode(document) for document in documents]), last
+    return _encode(readable(documents, _decode, POSITIONS.name)), last

@@ -17,6 +17,7 @@ from aiohttp.web_protocol import RequestHandler
 from prometheus_client import Counter as Metric
 
 from trafficapp.settings import LimitSettings
+from web.guards.refusals import REFUSALS, UNHEARD_SECONDS, Refusals
 
 #: What a client takes at least of an answer that waits for it, in `LimitSettings.stalled_seconds`.
 LEAST_TAKEN_BYTES = 32 * 1024
@@ -32,10 +33,12 @@ class Bounds:
     Args:
         limits: of the settings.
         refused: counts connections that were closed, by reason: ``too_many``, ``slow_head``, ``stalled``.
+        refusals: knows who goes on asking although he is refused.
     """
 
-    def __init__(self, limits: LimitSettings, refused: Metric | None = None) -> None:
+    def __init__(self, limits: LimitSettings, refused: Metric | None = None, refusals: Refusals | None = None) -> None:
         self.limits = limits
+        self._refusals = refusals
         self._refused = refused
         self._proxies: list[IPv4Network | IPv6Network] = [ip_network(p, strict=False) for p in limits.trusted_proxies]
         self._open: Counter[str] = Counter()
@@ -46,6 +49,12 @@ class Bounds:
             return False
         self._open[address] += 1
         return True
+
+    def is_heard_later(self, address: str) -> bool:
+        """Count a new connection; whether it waits, as its address has so many although its questions are refused."""
+        if self._refusals is None or self._is_proxy(address):
+            return False
+        return self._refusals.is_heard_later(address)
 
     def leave(self, address: str) -> None:
         """Give the place back."""
@@ -79,6 +88,7 @@ class Connection(RequestHandler):
         self._heard = False
         self._head_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
+        self._hear_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a place, or say that there is none."""
@@ -91,11 +101,16 @@ class Connection(RequestHandler):
             return
         self._address = address
         super().connection_made(transport)
-        self._await_head()
+        if self._bounds.is_heard_later(address):
+            assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of a server
+            transport.pause_reading()
+            self._hear_timer = self._loop.call_later(UNHEARD_SECONDS, self._hear)
+        else:
+            self._await_head()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Stop what somebody asked for who has gone."""
-        for timer in (self._head_timer, self._stall_timer):
+        for timer in (self._head_timer, self._stall_timer, self._hear_timer):
             if timer is not None:
                 timer.cancel()
         if self._address is not None:
@@ -149,6 +164,12 @@ class Connection(RequestHandler):
         """Whether no request is being answered, nor waits for that."""
         return self._waiter is not None and not self._waiter.done() and not self._messages
 
+    def _hear(self) -> None:
+        self._hear_timer = None
+        if self.transport is not None:
+            self.transport.resume_reading()
+            self._await_head()
+
     def _await_head(self) -> None:
         self._head_timer = self._loop.call_later(self._bounds.limits.head_seconds, self._end_slow_head)
 
@@ -192,11 +213,11 @@ class BoundedRunner(web.AppRunner):
         self, app: web.Application, limits: LimitSettings, refused: Metric | None = None, **options: Any
     ) -> None:
         super().__init__(app, access_log=None, keepalive_timeout=limits.keep_alive_seconds, **options)
-        self._bounds = Bounds(limits, refused)
+        self._limits, self._refused = limits, refused
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return _BoundedServer(made, self._bounds)
+        return _BoundedServer(made, Bounds(self._limits, self._refused, self.app.get(REFUSALS)))
 
 
 class _BoundedServer(web.Server):

@@ -22,6 +22,16 @@ _QUESTION_WAIT_SECONDS = 10.0
 #: Reports are laid out by a process each, which keeps a core busy for about a second.
 _REPORT_WAIT_SECONDS = 15.0
 
+#: As long as a question of the contract may take; what is longer need not be paid for by more than that.
+_REST_SECONDS = 2.0
+
+#: Pieces of files: they are read and put into words on the event loop.
+_PIECE_REST_SECONDS = 0.5
+_PIECE_WAIT_SECONDS = 300.0
+
+#: A row that is answered costs about as much as so many that are only added up by Postgres.
+READ_FOR_AN_ANSWERED_ROW = 200
+
 
 class Costs:
     """The turns of a worker.
@@ -30,6 +40,8 @@ class Costs:
         asking: of all questions, so that those of one client do not stand before all others'.
         costly: of questions that read many rows.
         streams: of answers that are sent piece by piece.
+        pieces: of answers that are sent piece by piece, for making one: those of a client are made one after the other,
+            and as much time lies between them.
         reports: of documents that are laid out.
     """
 
@@ -42,8 +54,20 @@ class Costs:
             waiting=(_QUESTIONS_WAIT, _ANY_NUMBER),
             wait_seconds=_QUESTION_WAIT_SECONDS,
         )
-        self.costly = Turns("costly questions", limits.costly_at_once, wait_seconds=limits.costly_wait_seconds)
+        self.costly = Turns(
+            "costly questions",
+            limits.costly_at_once,
+            wait_seconds=limits.costly_wait_seconds,
+            most_rest_seconds=_REST_SECONDS,
+        )
         self.streams = Turns("files and long histories", limits.streams_at_once, limits.streams_per_client)
+        self.pieces = Turns(
+            "pieces of files",
+            _ANY_NUMBER,
+            waiting=(limits.streams_per_client, _ANY_NUMBER),
+            wait_seconds=_PIECE_WAIT_SECONDS,
+            most_rest_seconds=_PIECE_REST_SECONDS,
+        )
         self.reports = Turns("reports", 1, waiting=(2, 20), wait_seconds=_REPORT_WAIT_SECONDS)
 
     @asynccontextmanager

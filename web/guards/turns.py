@@ -38,6 +38,8 @@ class Turns:
         each: of those to one client.
         waiting: who may wait, of one client and of all.
         wait_seconds: for how long; 0 for not at all.
+        most_rest_seconds: a client who has had a turn has the next one after as long as it lasted, this at most: who
+            asks without a pause has half of the time.
         clock: seconds that only go forward.
     """
 
@@ -49,11 +51,14 @@ class Turns:
         *,
         waiting: tuple[int, int] = (4, 64),
         wait_seconds: float = 0.0,
+        most_rest_seconds: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._what, self._at_once, self._each = what, at_once, each
         self._most_waiting, self._wait_seconds, self._clock = waiting, wait_seconds, clock
+        self._most_rest_seconds = most_rest_seconds
         self._running: Counter[str] = Counter()
+        self._resting: Counter[str] = Counter()
         self._waiting: dict[str, deque[_Waiting]] = {}
         self._had: dict[str, tuple[float, float]] = {}
 
@@ -79,10 +84,11 @@ class Turns:
             ProblemError: 429, too many of this client wait, or it took too long.
         """
         await self._enter(client, price)
+        began = self._clock()
         try:
             yield
         finally:
-            self._leave(client)
+            self._leave(client, self._clock() - began)
 
     async def _enter(self, client: str, price: float) -> None:
         if self._may_run(client) and not self._waiting.get(client):
@@ -112,10 +118,19 @@ class Turns:
                 queue.remove(waiting)
             self._forget_empty(client)
 
-    def _leave(self, client: str) -> None:
-        self._running[client] -= 1
-        if not self._running[client]:
-            del self._running[client]
+    def _leave(self, client: str, lasted_seconds: float = 0.0) -> None:
+        _take_from(self._running, client)
+        rest_seconds = min(lasted_seconds, self._most_rest_seconds)
+        if rest_seconds > 0:
+            self._resting[client] += 1
+            asyncio.get_running_loop().call_later(rest_seconds, self._end_rest, client)
+        self._go_on()
+
+    def _end_rest(self, client: str) -> None:
+        _take_from(self._resting, client)
+        self._go_on()
+
+    def _go_on(self) -> None:
         while (nexts := self._next()) is not None:
             who, waiting = nexts
             self._run(who, waiting.price)
@@ -132,7 +147,7 @@ class Turns:
         return None
 
     def _may_run(self, client: str) -> bool:
-        return self.running < self._at_once and self._running[client] < self._each
+        return self.running < self._at_once and self._running[client] + self._resting[client] < self._each
 
     def _run(self, client: str, price: float) -> None:
         self._running[client] += 1
@@ -155,6 +170,12 @@ class Turns:
             f"{self._what} are answered one after the other, and others come before yours; try again in {seconds} s",
             {hdrs.RETRY_AFTER: str(seconds)},
         )
+
+
+def _take_from(counts: Counter[str], client: str) -> None:
+    counts[client] -= 1
+    if not counts[client]:
+        del counts[client]
 
 
 def _was_given(waiting: _Waiting) -> bool:

@@ -25,6 +25,7 @@ from trafficapp.incidents.feeds import INCIDENT_STEPS, OPERATOR_ACTIONS
 from trafficapp.stores.feeds.current import CurrentDocuments
 from trafficapp.stores.incidents.queries import state_of
 from trafficapp.stores.postgres.publications import KafkaPublication
+from trafficapp.stores.redis.documents import readable
 from web.auth.access import Access
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
@@ -62,7 +63,7 @@ async def incident_of(context: WebContext, incident_id: str) -> Incident | None:
         RedisAway: it does not answer.
     """
     found = await from_redis(CurrentDocuments(context.redis, INCIDENT_STEPS).documents([incident_id]))
-    return _decode(found[0]) if found else None
+    return next(iter(readable(found, _decode, INCIDENT_STEPS.name)), None)
 
 
 def unknown_incident(incident_id: str) -> ProblemError:

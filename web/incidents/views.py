@@ -26,6 +26,7 @@ from trafficapp.settings import Settings
 from trafficapp.stores.feeds.current import CurrentDocuments
 from trafficapp.stores.incidents.queries import active_emergencies, measures
 from trafficapp.stores.incidents.units import Units, locations_of
+from trafficapp.stores.redis.documents import readable
 from web.guards.costs import rows_within
 from web.incidents.actions import IncidentId, incident_of, unknown_incident
 from web.roads.route_planning import RoutePlanning
@@ -194,8 +195,8 @@ async def _active(context: WebContext, after: str | None, limit: int) -> list[Ac
     keys = [key for key in await current.keys() if after is None or key > after]
     found: list[ActiveEmergency] = []
     for first in range(0, len(keys), _KEYS_AT_ONCE):
-        for document in await current.documents(keys[first : first + _KEYS_AT_ONCE]):
-            incident = _decode(document)
+        documents = await current.documents(keys[first : first + _KEYS_AT_ONCE])
+        for incident in readable(documents, _decode, INCIDENT_STEPS.name):
             if incident.is_emergency and incident.status != "resolved":
                 found.append(ActiveEmergency.of(incident))
         if len(found) >= limit:

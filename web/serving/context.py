@@ -17,6 +17,7 @@ from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import Settings
 from trafficapp.stores.postgres.publications import Publisher
 from trafficapp.stores.redis.connection import connect
+from trafficapp.stores.redis.documents import UNREADABLE
 from web.guards.costs import Costs
 from web.serving.database import Database
 from web.serving.registry import Registry
@@ -65,6 +66,7 @@ class WebContext:
     _own_outbox: Outbox | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        self.telemetry.registry.register(UNREADABLE)
         if self.outbox is None:
             self.outbox = self._own_outbox = Outbox(self.settings)
         self.publisher = Publisher(self.outbox, self.redis, self.settings.events.replay_events)
@@ -72,7 +74,7 @@ class WebContext:
         postgres, limits = self.settings.postgres, self.settings.limits
         self.reserved = Database(postgres, postgres.reserved_pool_size)
         # one more, so that what is sent piece by piece goes on beside them
-        self.costly = Database(postgres, limits.costly_at_once + 1)
+        self.costly = Database(postgres, limits.costly_at_once + 1, on_one_core=True)
         self.costs = Costs(limits)
         self.registry = Registry(self.reserved, lambda: connect(url, retries=0))
 

@@ -24,9 +24,13 @@ class Database:
     Args:
         settings: where it is.
         connections: at most; as the settings say, unless given.
+        on_one_core: whether a question may take one core of the server at most.
     """
 
-    def __init__(self, settings: PostgresSettings, connections: int | None = None) -> None:
+    def __init__(
+        self, settings: PostgresSettings, connections: int | None = None, *, on_one_core: bool = False
+    ) -> None:
+        self._on_one_core = on_one_core
         self._settings = settings if connections is None else settings.model_copy(update={"pool_size": connections})
         self._pool: Pool | None = None
         self._opening = asyncio.Lock()
@@ -62,7 +66,7 @@ class Database:
     async def _open(self) -> Pool:
         async with self._opening:
             if self._pool is None:
-                pool = create_pool(self._settings)
+                pool = create_pool(self._settings, on_one_core=self._on_one_core)
                 await pool
                 self._pool = pool
             return self._pool

@@ -8,8 +8,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
-from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NoReturn
 
 from aiohttp import hdrs, web
@@ -64,6 +65,9 @@ class Allowance:
 
 ALLOWANCE = web.RequestKey("allowance", Allowance)
 
+#: Found once a request.
+_ADDRESS = web.RequestKey("address", str)
+
 
 class RateLimiter:
     """A token bucket for each client, the longest unheard forgotten first.
@@ -115,7 +119,7 @@ class RateLimiter:
         if self._is_proxy(remote):
             forwarded = ",".join(request.headers.getall(hdrs.X_FORWARDED_FOR, []))
             for hop in reversed([hop.strip() for hop in forwarded.split(",") if hop.strip()]):
-                if not _is_address(hop):
+                if _address(hop) is None:
                     break
                 remote = hop
                 if not self._is_proxy(hop):
@@ -124,16 +128,25 @@ class RateLimiter:
 
     def address(self, request: web.Request) -> str:
         """What is counted as one client: of an IPv6 address its network, as who has one has all addresses in it."""
-        remote = self.remote(request)
-        parsed = ip_address(remote) if _is_address(remote) else None
-        return str(IPv6Network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else remote
+        known = request.get(_ADDRESS)
+        if known is None:
+            remote = self.remote(request)
+            parsed = _address(remote)
+            known = str(IPv6Network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else remote
+            request[_ADDRESS] = known
+        return known
+
+    def is_proxied(self, request: web.Request) -> bool:
+        """Whether a trusted proxy sent a request, on a connection that others use, too."""
+        return self._is_proxy(request.remote or "unknown")
 
     def client(self, request: web.Request, caller: Caller) -> str:
         """As whom a request is counted: by the token of its caller, or else by its address."""
         return caller.counted_as or self.address(request)
 
     def _is_proxy(self, address: str) -> bool:
-        return bool(self._proxies) and _is_address(address) and any(ip_address(address) in p for p in self._proxies)
+        parsed = _address(address) if self._proxies else None
+        return parsed is not None and any(parsed in proxy for proxy in self._proxies)
 
     def _filled(self, client: str) -> _Bucket:
         now = self._clock()
@@ -208,9 +221,10 @@ async def read_body(request: web.Request, most_bytes: int) -> bytes:
     return bytes(body)
 
 
-def _is_address(text: str) -> bool:
+@lru_cache(1024)
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """An address in numbers; None when it is something else. The same ones come again and again."""
     try:
-        ip_address(text)
+        return ip_address(text)
     except ValueError:
-        return False
-    return True
+        return None

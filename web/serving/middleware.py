@@ -14,6 +14,7 @@ from trafficapp.settings import Settings
 from web.auth.access import Access, identify
 from web.guards.connections import SERVER
 from web.guards.hosts import HOSTS, Hosts
+from web.guards.refusals import REFUSALS, Refusals, hold_refusals
 from web.serving.context import CONTEXT
 from web.serving.cors import ORIGINS, Origins
 from web.serving.limits import ALLOWANCE, LIMITER, RateLimiter, check_query
@@ -46,7 +47,8 @@ def install(web_app: web.Application, settings: Settings) -> None:
     web_app[LIMITER] = RateLimiter(settings.limits)
     web_app[ORIGINS] = Origins(settings.limits.cors_origins)
     web_app[HOSTS] = Hosts(settings.web.allowed_hosts)
-    web_app.middlewares.extend([telemetry, problems, guard])
+    web_app[REFUSALS] = Refusals(settings.limits)
+    web_app.middlewares.extend([hold_refusals, telemetry, problems, guard])
     web_app.on_response_prepare.append(set_headers)
     logging.getLogger("aiohttp.server").addFilter(tell_briefly)
 

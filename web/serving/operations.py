@@ -19,7 +19,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from web.auth.access import Access, authorise
-from web.guards.costs import client_of
+from web.guards.costs import READ_FOR_AN_ANSWERED_ROW, client_of
 from web.serving import shapes
 from web.serving.context import CONTEXT, WebContext
 from web.serving.limits import LIMITER
@@ -138,6 +138,11 @@ class Operation:
         fields = () if self.query_shape is None else msgspec.structs.fields(self.query_shape)
         return next((field.default for field in fields if field.name == "limit" and isinstance(field.default, int)), 0)
 
+    def _more_rows(self, query: Struct | None) -> int:
+        """Rows of a list beyond what comes unless somebody asks for more: dashboards ask for that all the time."""
+        rows = getattr(query, "limit", None)
+        return rows - self._usual_rows if isinstance(rows, int) else 0
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Authorise, validate, answer."""
         if self.authorise is None:
@@ -151,10 +156,8 @@ class Operation:
             parts["query"] = shapes.from_query(request, self.query_shape)
         if self.body_shape is not None:
             parts["body"] = await shapes.from_body(request, self.body_shape)
-        rows = getattr(parts.get("query"), "limit", None)
-        if isinstance(rows, int) and not self.streamed:
-            # what comes unless somebody asks for more costs nothing more: dashboards ask for it all the time
-            request.config_dict[LIMITER].spend_on_rows(client_of(request), rows - self._usual_rows)
+        if not self.streamed:
+            request.config_dict[LIMITER].spend_on_rows(client_of(request), self._more_rows(parts.get("query")))
         async with self._turn(request, parts.get("query")):
             return await self.view(request, **parts)
 
@@ -176,6 +179,7 @@ class Operation:
             rows = 0.0
             with suppress(OverflowError):  # the view says which time lies beyond all calendars
                 rows = 0.0 if self.price is None else self.price(context, query)
+            rows += max(0, self._more_rows(query)) * READ_FOR_AN_ANSWERED_ROW
             async with context.costs.asking.turn(client_of(request)), context.costs.question(request, rows):
                 yield
 

@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator
 
 from aiohttp import hdrs, web
 
+from web.guards.costs import client_of
+from web.serving.context import CONTEXT
+
 logger = logging.getLogger(__name__)
 
 #: A client that takes nothing for this long has gone.
@@ -34,7 +37,12 @@ async def send_in_pieces(
     response.enable_chunked_encoding()
     await response.prepare(request)
     try:
-        async for piece in pieces:
+        making, client = request.config_dict[CONTEXT].costs.pieces, client_of(request)
+        while True:
+            async with making.turn(client):
+                piece = await anext(pieces, None)
+            if piece is None:
+                break
             async with asyncio.timeout(TAKE_WITHIN_SECONDS):
                 await response.write(piece)
         await response.write_eof()

@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 CLOSE_WITHIN_SECONDS = 4.0
 _STOP_WITHIN_SECONDS = 2.0
 
+#: What was cancelled and goes on is cancelled again.
+_CANCEL_AGAIN_SECONDS = 0.5
+
 #: A close code of ours (4000 to 4999 are free): the token has ended, connect again with another one.
 TOKEN_EXPIRED = 4401
 
@@ -163,8 +166,7 @@ class SocketClient:
     async def close(self, code: int, reason: str, within_seconds: float = CLOSE_WITHIN_SECONDS) -> None:
         """Close the connection, politely at first, then by force."""
         # the writer is not cancelled: if it waits for the connection, that wait is the connection's and not its own
-        self._queue.clear()
-        self._closed = True
+        self._take_no_more()
         with contextlib.suppress(TimeoutError, ConnectionError, RuntimeError):
             async with asyncio.timeout(within_seconds):
                 await self.socket.close(code=code, message=reason.encode(), drain=False)
@@ -174,8 +176,16 @@ class SocketClient:
 
     async def finish(self) -> None:
         """The connection has ended: wait for what runs on its behalf."""
+        self._take_no_more()
         self._writer.cancel()
         await asyncio.gather(self._writer, *filter(None, [self._closing]), return_exceptions=True)
+
+    def _take_no_more(self) -> None:
+        """Nothing is sent any more; who waits for room, or until all is sent, waits for nothing."""
+        self._queue.clear()
+        self._queued_bytes = 0
+        self._closed = True
+        self._less.set()
 
     def _end(self, code: int, reason: str) -> None:
         self._closed = True
@@ -286,15 +296,16 @@ class SocketClients:
         finally:
             if expiry is not None:
                 expiry.cancel()
-            attending.cancel()
-            leave(client)
             self._clients.discard(client)
             self._count.set(len(self._clients))
             if client.cut_because is not None:
                 self._cut_count.inc()
                 logger.info("cut %s on %s: %s", request.remote, self.route, client.cut_because)
-            await client.finish()
-            await asyncio.gather(attending, return_exceptions=True)
+            try:
+                await client.finish()
+                await _ended(attending)
+            finally:
+                leave(client)
         return socket
 
     async def keep_awake(self) -> None:
@@ -373,6 +384,18 @@ def _handshake(request: web.Request, incoming_bytes: int) -> web.WebSocketRespon
     if not socket.can_prepare(request).ok:
         raise ProblemError(426, "this address speaks WebSocket only", {hdrs.UPGRADE: "websocket"})
     return socket
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task until it has ended: a client library may take a cancellation for a failure of its own, and go on.
+
+    Else a client that has gone would be waited for until the worker stops, and the worker for it.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=_CANCEL_AGAIN_SECONDS)
+    if not task.cancelled():
+        task.exception()
 
 
 def _expire_with(caller: Caller, client: SocketClient) -> asyncio.TimerHandle | None:

@@ -14,6 +14,7 @@ from trafficapp.feeds.decoder import LONGEST_KEY
 from trafficapp.still_cameras.feeds import STILL_SNAPSHOTS
 from trafficapp.still_cameras.snapshots import type_of
 from trafficapp.stores.feeds.current import CurrentDocuments
+from trafficapp.stores.redis.documents import readable
 from web.serving.context import CONTEXT
 from web.serving.from_redis import RedisAway, from_redis
 from web.serving.operations import Operation, Tag
@@ -46,9 +47,10 @@ async def snapshot(request: web.Request, path: CameraPath) -> web.Response:
         found = await from_redis(documents.documents([path.camera_id]))
     except RedisAway:
         raise unavailable("Redis, which holds pictures of still cameras,") from None
-    if not found:
+    pictures = readable(found, _decode, STILL_SNAPSHOTS.name)
+    if not pictures:
         raise ProblemError(HTTPStatus.NOT_FOUND, f"there is no picture of {path.camera_id!r} of the last hour")
-    picture = _decode(found[0])
+    picture = pictures[0]
     content_type = type_of(picture.picture)
     if content_type is None:
         raise ProblemError(HTTPStatus.NOT_FOUND, f"what {path.camera_id!r} sent is no JPEG, PNG or WebP")

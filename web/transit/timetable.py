@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from models.records import MALFORMED
 from models.timetables.agency import AgencyAlert, AgencyTrip
 from models.timetables.live import LiveRun, OperationAlert
 from models.transit.vehicles import TransitVehicle
 from trafficapp.feeds.declaration import Feed
 from trafficapp.settings import Settings
 from trafficapp.stores.feeds.current import CurrentDocuments
+from trafficapp.stores.redis.documents import readable
 from trafficapp.timetables.live.agency_feeds import ALERTS_OF_AGENCIES, TRIPS_OF_AGENCIES
 from trafficapp.timetables.live.feeds import LIVE_RUNS, OPERATIONS
 from trafficapp.timetables.live.source import TimetableSource
@@ -107,11 +107,4 @@ class Transit:
 
 
 def _read(documents: list[bytes], shape: type[_Shape]) -> list[_Shape]:
-    decode, found = msgspec.json.Decoder(shape).decode, list[_Shape]()
-    for document in documents:
-        try:
-            found.append(decode(document))
-        except MALFORMED:
-            # of another version of ours, for as long as it is kept
-            continue
-    return found
+    return readable(documents, msgspec.json.Decoder(shape).decode, "what is current of public transport")

@@ -21,6 +21,7 @@ from tests.web.conftest import ADMIN, Worker, serving, settings_of
 from trafficapp.reports.report import Report
 from trafficapp.settings import load_settings
 from trafficapp.stores.migrations import migrate
+from trafficapp.stores.postgres.reading import ROWS_AT_ONCE, made_of
 from web.cameras import analytics
 from web.serving.operations import OPERATIONS
 
@@ -241,3 +242,41 @@ async def _at_least_of(count: Callable[[], Awaitable[int]], wanted: int) -> bool
 
 async def _none_of(count: Callable[[], Awaitable[int]]) -> bool:
     return await count() == 0
+
+
+async def test_a_long_list_has_a_turn_and_is_made_in_parts(
+    busy_worker: Worker, clients: Clients, migrated: str
+) -> None:
+    costly = busy_worker.context.costs.costly
+    async with locked(migrated, "alerts") as held_up:
+        hostile = clients.ask(HOSTILE, "/api/alerts/history?limit=5000", 2)
+        await until(lambda: _is((costly.running, costly.waiting), (1, 1)))
+        usual = clients.ask(HONEST, "/api/alerts/history?limit=100", 1)
+        await until(lambda: _at_least_of(held_up, 2))
+        assert (costly.running, costly.waiting) == (1, 1)
+    assert [await task for task in (*hostile, *usual)] == [200] * 3
+
+    turns: list[int] = []
+    made: list[int] = []
+
+    async def others() -> None:
+        while len(made) < 1000:
+            turns.append(len(made))
+            await asyncio.sleep(0)
+
+    def make(number: int) -> int:
+        made.append(number)
+        return number
+
+    beside = asyncio.create_task(others())
+    await asyncio.sleep(0)
+    assert await made_of(range(1000), make) == list(range(1000))
+    await beside
+    assert set(turns) >= set(range(0, 1000, ROWS_AT_ONCE))
+
+
+async def test_costly_questions_take_one_core_of_postgres(busy_worker: Worker) -> None:
+    # whatever the server is set to
+    asked = "SELECT setting || ' by the ' || source FROM pg_settings WHERE name = 'max_parallel_workers_per_gather'"
+    assert await busy_worker.context.costly.ask(lambda pool: pool.fetchval(asked)) == "0 by the client"
+    assert "client" not in await busy_worker.context.database.ask(lambda pool: pool.fetchval(asked))

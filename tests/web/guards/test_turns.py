@@ -16,6 +16,27 @@ class Clock:
         return self.now
 
 
+async def test_who_asks_without_a_pause_has_half_of_the_time() -> None:
+    clock = Clock()
+    turns = Turns("questions", 2, wait_seconds=3600, most_rest_seconds=0.02, clock=clock)
+    visits = Visits(turns)
+    await visits.come("hostile")
+    second = await visits.come("hostile")
+    clock.now = 10.0
+    await visits.end("hostile")
+    assert (visits.began, turns.running, turns.waiting) == (["hostile"], 0, 1)
+    await visits.come("honest")  # is not held up by the other's rest
+    assert visits.began == ["hostile", "honest"]
+    while turns.waiting:  # noqa: ASYNC110 - it is a timer of the loop that is waited for
+        await asyncio.sleep(0.001)
+    await settled()
+    assert visits.began == ["hostile", "honest", "hostile"]
+    await visits.end("hostile")
+    await visits.end("honest")
+    await second
+    assert turns.running == 0
+
+
 class Visits:
     """Turns that are held until they are told to end, in the order in which they began."""
 

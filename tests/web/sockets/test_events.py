@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import time
@@ -28,6 +29,8 @@ from trafficapp.stores.migrations import migrate
 from trafficapp.stores.redis.event_log import EventLog, beside, emit
 from trafficapp.windows.congestion import CongestionScale
 from web.sockets import event_feed, subscription
+from web.sockets.clients import SocketClient
+from web.sockets.event_feed import EventFeed
 
 OPENED = news_event()
 RESOLVED = msgspec.structs.replace(OPENED, action="resolved", revision=2, resolved_at=after_noon(60))
@@ -140,6 +143,35 @@ async def test_a_client_that_drops_and_comes_back_misses_nothing_and_sees_nothin
     await telling
     assert seen == list(range(told))
     assert connections > 10
+
+
+@pytest.mark.parametrize("waits_for", ["room", "drained", "nothing"])
+async def test_what_goes_on_for_a_client_that_dropped_ends_although_it_missed_that_it_was_cancelled(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, waits_for: str
+) -> None:
+    """As a client library does that takes a cancellation for an error of its own; the worker would wait at its end."""
+    joined, ended = asyncio.Event(), asyncio.Event()
+
+    async def join(feed: EventFeed, client: SocketClient, *_more: object) -> None:
+        joined.set()
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            while waits_for == "nothing":
+                await asyncio.Event().wait()
+            for _ in range(20 if waits_for == "room" else 1):
+                await client.put(b"x")
+            await client.drained()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(EventFeed, "join", join)
+    async with asyncio.timeout(60):
+        connection = await worker.client.ws_connect("/ws/events")
+        await joined.wait()
+        assert not ended.is_set()
+        await connection.close()
+        await ended.wait()
 
 
 async def test_what_the_log_no_longer_holds_is_said_to_be_missed(worker: Worker) -> None:

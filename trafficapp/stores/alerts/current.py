@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from models.alerts import AlertEvent, alert_number, decode_alert_event
 from models.records import MALFORMED
 from models.timestamps import epoch_us
+from trafficapp.stores.redis.documents import left_out, readable
 from trafficapp.stores.redis.event_log import OPEN_KEY
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class CurrentAlerts:
                 alert = _merged(text, acknowledged.get(alert_id))
                 alerts.append((epoch_us(alert.triggered_at), alert.id, alert))
             except MALFORMED as error:
-                logger.warning("ignoring what %s holds of %r: %s", OPEN_KEY, alert_id, error)
+                left_out("open alerts", error)
         return [alert for *_, alert in sorted(alerts, key=lambda one: one[:2], reverse=True)]
 
     async def id_of_number(self, number: int) -> str | None:
@@ -77,7 +78,8 @@ class CurrentAlerts:
         pipeline.hget(OPEN_KEY, alert_id)
         pipeline.hget(ACKNOWLEDGED_KEY, alert_id)
         text, acknowledged = await pipeline.execute()
-        return None if text is None else _merged(text, acknowledged)
+        found = readable([] if text is None else [text], lambda one: _merged(one, acknowledged), "open alerts")
+        return found[0] if found else None
 
 
 def _merged(text: bytes, acknowledged: Any) -> AlertEvent:

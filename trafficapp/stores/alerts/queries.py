@@ -23,7 +23,7 @@ from models.alerts import (
 )
 from models.cameras.window_rows import Level
 from models.timestamps import epoch_us, rfc3339
-from trafficapp.stores.postgres.reading import Page
+from trafficapp.stores.postgres.reading import Page, made_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -158,7 +158,7 @@ async def alerts(
     found = await pool.fetch(f"{_SELECT} {conditions.where} {_ORDER} LIMIT {limit + 1:d}", *conditions.arguments)
     kept = found[:limit]
     last = (kept[-1]["triggered_at"], kept[-1]["id"]) if len(found) > limit else None
-    return Page([_alert_row(row) for row in kept], last)
+    return Page(await made_of(kept, _alert_row), last)
 
 
 async def end_of_page(pool: Pool, wanted: AlertFilter, limit: int, after: Position | None = None) -> Position | None:

@@ -11,7 +11,7 @@ import msgspec
 from models.areas.readings import Area, AreaReading
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.settings.areas import AREA_COLUMNS
-from trafficapp.stores.postgres.reading import Page, shaped
+from trafficapp.stores.postgres.reading import Page, made_of, shaped
 
 if TYPE_CHECKING:
     import asyncpg
@@ -51,7 +51,7 @@ async def readings(
     found = await pool.fetch(_HISTORY, stream_id, since, until, *place, limit + 1)
     kept = found[:limit]
     last = (kept[-1]["read_at"], kept[-1]["reading_id"]) if len(found) > limit else None
-    return Page([_reading(row) for row in kept], last)
+    return Page(await made_of(kept, _reading), last)
 
 
 def _reading(row: asyncpg.Record) -> AreaReading:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -10,11 +9,9 @@ import msgspec
 
 from models.cameras.registry import CameraCongestion
 from models.cameras.window_rows import WindowRow
-from models.records import MALFORMED
 from trafficapp.analytics.overview import CURRENT_WITHIN_SECONDS
 from trafficapp.stores.redis.connection import CurrentState
-
-logger = logging.getLogger(__name__)
+from trafficapp.stores.redis.documents import readable
 
 _Row = TypeVar("_Row")
 
@@ -61,11 +58,7 @@ async def newest_of(state: CurrentState, camera_ids: Sequence[str]) -> list[Wind
 
 
 async def _read(state: CurrentState, camera_ids: Sequence[str], decode: Callable[[bytes], _Row]) -> list[_Row]:
-    found = []
+    found: list[_Row] = []
     async for documents in state.pieces(camera_ids):
-        for document in documents:
-            try:
-                found.append(decode(document))
-            except MALFORMED as error:
-                logger.warning("a current row in Redis cannot be read: %s", error)
+        found.extend(readable(documents, decode, "cameras"))
     return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from models.cameras.window_rows import WindowRow
-from trafficapp.stores.postgres.reading import Page
+from trafficapp.stores.postgres.reading import Page, made_of
 
 if TYPE_CHECKING:
     import asyncpg
@@ -120,7 +120,8 @@ async def metrics_history(
     found = await pool.fetch(statement, *arguments)
     kept = found[:limit]
     more = len(found) > limit
-    return Page([window_row(row) for row in kept], (kept[-1]["window_start"], kept[-1]["lane_id"]) if more else None)
+    rows = await made_of(kept, window_row)
+    return Page(rows, (kept[-1]["window_start"], kept[-1]["lane_id"]) if more else None)
 
 
 async def step_that_fits(

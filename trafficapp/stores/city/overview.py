@@ -36,6 +36,7 @@ from trafficapp.roads.feeds import ROADS
 from trafficapp.settings import Settings
 from trafficapp.stores.feeds.current import CurrentDocuments, current_of
 from trafficapp.stores.redis.connection import UNAVAILABLE
+from trafficapp.stores.redis.documents import readable
 
 logger = logging.getLogger(__name__)
 
@@ -180,13 +181,8 @@ async def _located(current: CurrentDocuments, keys: Sequence[str]) -> list[_Loca
     try:
         return _decode_vehicles(await current.array_of(keys))
     except MALFORMED:
-        found = []  # it is some of them, or one
-    for document in await current.documents(keys):
-        try:
-            found.append(_decode_vehicle(document))
-        except MALFORMED as error:
-            logger.warning("ignoring what stands for a vehicle: %s", error)
-    return found
+        # it is some of them, or one
+        return readable(await current.documents(keys), _decode_vehicle, "vehicles")
 
 
 async def _documents(current: CurrentDocuments) -> AsyncIterator[bytes]:

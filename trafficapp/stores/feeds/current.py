@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from trafficapp.feeds.declaration import Current, Feed
 from trafficapp.stores.redis.connection import scan_pairs
+from trafficapp.stores.redis.documents import those_in_json
 
 _KEYS_PER_COMMAND = 500
 
@@ -36,7 +37,7 @@ class CurrentDocuments:
     """
 
     def __init__(self, client: Redis, feed: Feed[Any]) -> None:
-        self.client, self._current = client, current_of(feed)
+        self.client, self._current, self._name = client, current_of(feed), feed.name
         self._together = client.register_script(_TOGETHER)
 
     async def keys(self) -> list[str]:
@@ -52,12 +53,12 @@ class CurrentDocuments:
         return rest[:limit], rest[limit - 1] if len(rest) > limit else None
 
     async def documents(self, keys: Sequence[str]) -> list[bytes]:
-        """Documents in the order asked for; a key whose document expired is left out."""
+        """Documents in the order asked for; a key whose document expired, or is no JSON, is left out."""
         found: list[bytes] = []
         for first in range(0, len(keys), _KEYS_PER_COMMAND):
             names = [self._current.key_of(key) for key in keys[first : first + _KEYS_PER_COMMAND]]
             values: Any = await self.client.mget(names)
-            found.extend(value for value in values if value is not None)
+            found.extend(those_in_json([value for value in values if value is not None], self._name))
         return found
 
     async def array_of(self, keys: Sequence[str]) -> bytes:

@@ -23,6 +23,7 @@ from models.timestamps import MICROSECONDS_PER_SECOND
 from trafficapp.feeds.declaration import Feed, NewestLog
 from trafficapp.feeds.decoder import event_id_of
 from trafficapp.stores.feeds.redis_sink import FeedRedisSink
+from trafficapp.stores.redis.documents import readable
 
 logger = logging.getLogger(__name__)
 
@@ -138,10 +139,4 @@ async def newest_records(client: Redis, feed: Feed[Any]) -> list[tuple[str, byte
     """
     log, decode = newest_log(feed), msgspec.json.Decoder(feed.shape).decode
     records: Any = await client.lrange(log.list, 0, log.kept - 1)
-    found = []
-    for record in reversed(records):
-        try:
-            found.append((getattr(decode(record), log.id), bytes(record)))
-        except MALFORMED as error:
-            logger.warning("ignoring what %s holds: %s", log.list, error)
-    return found
+    return readable(reversed(records), lambda record: (str(getattr(decode(record), log.id)), bytes(record)), feed.name)

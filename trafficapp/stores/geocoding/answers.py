@@ -20,6 +20,7 @@ from trafficapp.geocoding.addresses import Address
 from trafficapp.settings.geocoding import GeocodingSettings
 from trafficapp.stores.outage import Outage
 from trafficapp.stores.redis.connection import UNAVAILABLE
+from trafficapp.stores.redis.documents import readable
 
 if TYPE_CHECKING:
     from trafficapp.stores.postgres.connection import Pool
@@ -120,11 +121,9 @@ class KnownAnswers:
                 piece = cells[first : first + _MOST_KEYS]
                 values: Any = await self._client.mget([answer_key(self._source, cell) for cell in piece])
                 for cell, value in zip(piece, values, strict=True):
-                    if value is not None:
-                        found[cell] = _decode(value)
-        except msgspec.MsgspecError:
-            # not ours; Postgres knows
-            pass
+                    # what is not ours is left out: Postgres knows
+                    for answer in readable([] if value is None else [value], _decode, "addresses"):
+                        found[cell] = answer
         except UNAVAILABLE as error:
             self._outage.met(error)
         else:

@@ -80,6 +80,8 @@ def connection_settings(database_url: str) -> dict[str, Any]:
 def create_pool(
     settings: PostgresSettings,
     init: Callable[[asyncpg.Connection[asyncpg.Record]], Coroutine[Any, Any, None]] | None = None,
+    *,
+    on_one_core: bool = False,
 ) -> Pool:
     """Make a pool that connects when it is first used; the server need not be up yet.
 
@@ -88,9 +90,13 @@ def create_pool(
     Args:
         settings: where the server is and how many connections to keep at most.
         init: prepares each new connection.
+        on_one_core: whether a statement may take one core of the server at most; it takes longer then.
     """
+    connecting = connection_settings(settings.url.get_secret_value())
+    if on_one_core:
+        connecting["server_settings"]["max_parallel_workers_per_gather"] = "0"
     return asyncpg.create_pool(
-        **connection_settings(settings.url.get_secret_value()),
+        **connecting,
         min_size=0,
         max_size=settings.pool_size,
         init=init,

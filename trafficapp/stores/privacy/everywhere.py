@@ -22,8 +22,7 @@ from trafficapp.privacy.places import VEHICLE_COLUMNS
 from trafficapp.privacy.pseudonyms import known_pseudonyms_of
 from trafficapp.settings import Settings
 from trafficapp.stores.administration.audit_queries import Actor, record_audit
-from trafficapp.stores.clickhouse.client import ClickHouse
-from trafficapp.stores.clickhouse.tables import kept_feeds
+from trafficapp.stores.clickhouse.client import ClickHouse, ClickHouseError
 from trafficapp.stores.lake.storage import Storage
 from trafficapp.stores.postgres.publications import KafkaPublication, record
 from trafficapp.stores.privacy import dumps, lake, postgres, redis
@@ -75,7 +74,7 @@ async def find(pool: Pool, feeds: Sequence[Feed[Any]], settings: Settings, names
     found = Found()
     async with pool.acquire() as connection:
         found.add("Postgres", await postgres.find(connection, names))
-    await _in_copies(feeds, settings, names, found, erase=False)
+    await _in_copies(settings, names, found, erase=False)
     found.add("dumps", {path.name: n for path, n in (await _dumps(settings, names, found.notes, erase=False)).items()})
     _tell_topics(found, feeds, settings)
     return found
@@ -119,12 +118,12 @@ async def erase(
         ]
         await record(connection, told)
         await record_audit(connection, actor, "privacy.erase", _audited(names, settings), after=found.counts)
-    await _in_copies(feeds, settings, names, found, erase=True)
+    await _in_copies(settings, names, found, erase=True)
     if again_after_seconds:
         await asyncio.sleep(again_after_seconds)
         async with pool.acquire() as connection, connection.transaction():
             found.add("Postgres", await postgres.erase(connection, names))
-        await _in_copies(feeds, settings, names, found, erase=True)
+        await _in_copies(settings, names, found, erase=True)
     gone = await _dumps(settings, names, found.notes, erase=with_dumps)
     if with_dumps:
         found.add("dumps", {path.name: count for path, count in gone.items()})
@@ -141,9 +140,7 @@ async def erase(
     return found
 
 
-async def _in_copies(
-    feeds: Sequence[Feed[Any]], settings: Settings, names: Names, found: Found, *, erase: bool
-) -> None:
+async def _in_copies(settings: Settings, names: Names, found: Found, *, erase: bool) -> None:
     """Look in what was made of topics beside Postgres, and erase what is found or leave it."""
     client = connect(settings.redis.url.get_secret_value())
     try:
@@ -153,29 +150,54 @@ async def _in_copies(
     if settings.lake.url is not None:
         in_lake = lake.erase if erase else lake.find
         found.add("lake", await asyncio.to_thread(in_lake, Storage(settings.lake.url), names))
-    found.add("ClickHouse", await _in_clickhouse(feeds, settings, names, erase=erase))
+    if settings.clickhouse.url is not None:
+        server = ClickHouse(settings.clickhouse)
+        found.add("ClickHouse", await _in_clickhouse(server, names, erase=erase))
 
 
-async def _in_clickhouse(
-    feeds: Sequence[Feed[Any]], settings: Settings, names: Names, *, erase: bool
-) -> dict[str, int]:
-    if settings.clickhouse.url is None:
-        return {}
-    tables = {feed.history.table for feed in kept_feeds(feeds, settings) if feed.history is not None}
-    server, found = ClickHouse(settings.clickhouse), dict[str, int]()
-    listed = ", ".join("'" + name.replace("\\", "\\\\").replace("'", "\\'") + "'" for name in names.all)
+async def _in_clickhouse(server: ClickHouse, names: Names, *, erase: bool) -> dict[str, int]:
+    """In whatever tables there are: a feed may have been kept once that is not any more."""
+    found = dict[str, int]()
+    listed = ", ".join(map(_literal, names.all))
+    declared = ", ".join(map(_literal, VEHICLE_COLUMNS))
     try:
-        for table in sorted(tables & VEHICLE_COLUMNS.keys()):
-            place = f"{server.database}.{table}"
+        tables = await server.ask(
+            f"SELECT name FROM system.tables WHERE database = {_literal(server.database)} "  # noqa: S608 - declared
+            f"AND name IN ({declared}) ORDER BY name"
+        )
+        for table in (row["name"] for row in tables):
+            place = f"`{server.database}`.`{table}`"
             which = " OR ".join(f"{column} IN ({listed})" for column in VEHICLE_COLUMNS[table])
             (row,) = await server.ask(f"SELECT count() AS n FROM {place} WHERE {which}")  # noqa: S608 - declared
             if count := int(row["n"]):
                 found[table] = count
                 if erase:
-                    await server.do(f"ALTER TABLE {place} DELETE WHERE {which} SETTINGS mutations_sync = 2")
+                    await server.do(f"ALTER TABLE {place} DELETE WHERE {which} SETTINGS mutations_sync = 0")
+                    await _until_gone(server, table)
     finally:
         await server.close()
     return found
+
+
+async def _until_gone(server: ClickHouse, table: str) -> None:
+    """Wait until rows are gone from the disk: of a large table that takes longer than a statement may.
+
+    Raises:
+        ClickHouseError: the server cannot.
+    """
+    question = (
+        f"SELECT latest_fail_reason AS reason FROM system.mutations WHERE database = {_literal(server.database)} "  # noqa: S608
+        f"AND table = {_literal(table)} AND NOT is_done ORDER BY reason DESC LIMIT 1"
+    )
+    while doing := await server.ask(question):
+        if doing[0]["reason"]:
+            raise ClickHouseError(None, doing[0]["reason"])
+        await asyncio.sleep(0.1)
+
+
+def _literal(text: str) -> str:
+    """A text as ClickHouse reads it."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 async def _dumps(settings: Settings, names: Names, notes: list[str], *, erase: bool) -> dict[Any, int]:

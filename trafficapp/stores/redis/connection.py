@@ -34,6 +34,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
+from trafficapp.stores.redis.documents import those_in_json
+
 LAST_SEEN_KEY = "cameras:last_seen"
 PUT_KEY = "cameras:put"
 IN_TWO_PARTITIONS_KEY = "cameras:in_two_partitions"
@@ -163,10 +165,14 @@ class CurrentState:
     async def camera(self, camera_id: str) -> bytes | None:
         """The document of one camera, or None when it never reported."""
         value: Any = await self.client.get(current_key(camera_id))
-        return None if value is None else bytes(value)
+        found = those_in_json([] if value is None else [bytes(value)], "cameras")
+        return found[0] if found else None
 
     async def cameras(self, camera_ids: Sequence[str]) -> list[bytes]:
-        """The documents of cameras, in the order asked for; one that never reported is left out."""
+        """The documents of cameras, in the order asked for; one that never reported is left out.
+
+        So is what is no JSON.
+        """
         return [document async for piece in self.pieces(camera_ids) for document in piece]
 
     async def pieces(self, camera_ids: Sequence[str]) -> AsyncIterator[list[bytes]]:
@@ -174,7 +180,7 @@ class CurrentState:
         for first in range(0, len(camera_ids), _KEYS_PER_COMMAND):
             keys: list[Any] = [current_key(camera_id) for camera_id in camera_ids[first : first + _KEYS_PER_COMMAND]]
             values: Any = await self.client.mget(keys)
-            yield [value for value in values if value is not None]
+            yield those_in_json([value for value in values if value is not None], "cameras")
 
     async def last_seen(self) -> list[tuple[str, float]]:
         """Each camera_id with the end of its newest window in epoch seconds, ordered by camera_id."""

@@ -9,10 +9,10 @@ import msgspec
 from msgspec import Struct
 from redis.asyncio import Redis
 
-from models.records import MALFORMED
 from models.roads.current import RoadCongestionLevel, RoadNow, speed_from
 from trafficapp.roads.feeds import ROADS
 from trafficapp.stores.feeds.current import CurrentDocuments
+from trafficapp.stores.redis.documents import readable
 
 logger = logging.getLogger(__name__)
 
@@ -43,13 +43,7 @@ class CurrentRoads(CurrentDocuments):
 
     async def roads(self, road_ids: Sequence[str]) -> list[RoadNow]:
         """Roads as they are now, in the order asked for; one that was not observed for ten minutes is left out."""
-        found: list[RoadNow] = []
-        for document in await self.documents(road_ids):
-            try:
-                found.append(_road_now(_decode(document)))
-            except MALFORMED as error:
-                logger.warning("ignoring what stands for a road: %s", error)
-        return found
+        return readable(await self.documents(road_ids), lambda document: _road_now(_decode(document)), "roads")
 
 
 def _road_now(observed: _Observed) -> RoadNow:

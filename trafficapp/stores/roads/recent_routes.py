@@ -24,6 +24,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from trafficapp.stores.redis.connection import UNAVAILABLE
+from trafficapp.stores.redis.documents import readable
 
 logger = logging.getLogger(__name__)
 
@@ -88,10 +89,4 @@ async def recent_routes(redis: Redis) -> RecentRoutes:
     except UNAVAILABLE as error:
         logger.warning("notifications go out without how many routes they affect: %s", error)
         return RecentRoutes()
-    routes = []
-    for member in members:
-        try:
-            routes.append(_decode(member))
-        except msgspec.MsgspecError as error:
-            logger.warning("ignoring a member of routes:asked: %s", error)
-    return RecentRoutes(routes)
+    return RecentRoutes(readable(members, _decode, "routes that were asked for"))

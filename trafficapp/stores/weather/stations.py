@@ -7,10 +7,10 @@ from datetime import datetime
 
 from redis.asyncio import Redis
 
-from models.records import MALFORMED
 from models.weather.current import decode_current_weather
 from trafficapp.settings import WeatherSettings
 from trafficapp.stores.feeds.current import CurrentDocuments
+from trafficapp.stores.redis.documents import readable
 from trafficapp.weather.feeds import CURRENT_WEATHER
 from trafficapp.weather.road_weather import StationWeather, current_stations, station_weather
 
@@ -29,10 +29,9 @@ async def stations_now(client: Redis, settings: WeatherSettings, now: datetime) 
         Exception: one of `trafficapp.stores.redis.connection.UNAVAILABLE`.
     """
     documents = CurrentDocuments(client, CURRENT_WEATHER)
-    found = []
-    for document in await documents.documents(await documents.keys()):
-        try:
-            found.append(station_weather(decode_current_weather(document)))
-        except MALFORMED as error:
-            logger.warning("a document of the weather cannot be read and is left out: %s", error)
+    found = readable(
+        await documents.documents(await documents.keys()),
+        lambda document: station_weather(decode_current_weather(document)),
+        CURRENT_WEATHER.name,
+    )
     return current_stations(found, now, settings.current_minutes)

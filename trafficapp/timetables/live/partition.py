@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec import Struct
@@ -15,7 +15,7 @@ from trafficapp.settings.transit import TransitSettings
 from trafficapp.timetables.following import Run
 from trafficapp.timetables.live.alerts import RunAlerts
 from trafficapp.timetables.live.documents import ended, live_run, outcome, stop_time
-from trafficapp.timetables.live.rows import changed_rows, restore
+from trafficapp.timetables.live.rows import changed_rows, erase, keys_of, restore
 from trafficapp.timetables.live.source import TimetableSource
 from trafficapp.timetables.operations import Operations
 from trafficapp.timetables.schedule import Schedule
@@ -58,7 +58,8 @@ class TimetablesPartition:
         self._counts: Counter[str] = Counter()
         self._read_us: list[int] = []
         self._now_us = 0
-        self._rows: Mapping[bytes, bytes] = rows
+        self._rows = dict(rows)
+        self._erased_keys: list[bytes] = []
         self._operations: Operations | None = None
         self._alerts: RunAlerts | None = None
         #: Told when the first timetable, or another one, was taken up.
@@ -81,7 +82,7 @@ class TimetablesPartition:
         operations = self._operations = Operations(schedule.timetable, self._settings, 0.0, schedule)
         alerts = self._alerts = RunAlerts(schedule)
         city = restore(operations, alerts, self._rows)
-        self._rows = {}
+        self._rows.clear()
         if city is None:
             return
         self._read_us, self._now_us = city.read_us, min(city.read_us, default=0)
@@ -145,9 +146,20 @@ class TimetablesPartition:
 
     def changed_rows(self) -> Iterable[tuple[bytes, bytes | None]]:
         """What is to be remembered of all that changed since the last call."""
+        erased, self._erased_keys = [(key, None) for key in self._erased_keys], []
         if self._operations is None or self._alerts is None:
-            return ()
-        return changed_rows(self._operations, self._alerts, self._read_us)
+            return erased
+        return [*erased, *changed_rows(self._operations, self._alerts, self._read_us)]
+
+    def erase(self, vehicle_ids: Collection[str]) -> Iterable[Told]:
+        """See `trafficapp.feeds.rules.ErasingRules`; a run goes on without its vehicle, and is not missed for that."""
+        if self._operations is not None and self._alerts is not None:
+            erase(self._operations, self._alerts, vehicle_ids)
+        else:
+            for key in keys_of(self._rows, vehicle_ids):
+                del self._rows[key]
+                self._erased_keys.append(key)
+        return ()
 
     def take_counts(self) -> Mapping[str, int]:
         """Fixes that said nothing of a run, by why."""

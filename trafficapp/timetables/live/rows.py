@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,6 +18,7 @@ from trafficapp.timetables.remembered import Remembered
 from trafficapp.timetables.travel_times import Lately, Mean, Segment
 
 _CITY_KEY = b"city"
+_RUN_PREFIX, _ALERT_PREFIX = b"run/", b"alert/"
 
 
 class City(Struct):
@@ -56,12 +57,12 @@ def _tables(operations: Operations, alerts: RunAlerts) -> list[_Table]:
     times, headways, missed = operations.travel_times, operations.headways, operations.missed
     line, pair = tuple[str, int | None], tuple[str, str]
     return [
-        _Table(b"alert/", AlertName, OpenAlert, alerts.open),
+        _Table(_ALERT_PREFIX, AlertName, OpenAlert, alerts.open),
         _Table(b"begun/", RunName, int, operations.begun),
         _Table(b"dwell/", str, Mean, times.dwells),
         _Table(b"missed/", RunName, int, missed.missed),
         _Table(b"regularity/", line, Regularity, headways.regularity),
-        _Table(b"run/", str, Run, operations.runs),
+        _Table(_RUN_PREFIX, str, Run, operations.runs),
         _Table(b"segment/", pair, Segment, times.segments),
         _Table(b"spacing/", RunName, SpacingInARow, alerts.spacing),
         _Table(b"start/", line, Mean, operations.predictions.starts),
@@ -96,6 +97,29 @@ def restore(operations: Operations, alerts: RunAlerts, rows: Mapping[bytes, byte
     operations.travel_times.spread, operations.travel_times.everywhere = city.spread, city.everywhere
     operations.missed.heard_s, operations.missed.judged_s = city.heard_s, city.judged_s
     return city
+
+
+def erase(operations: Operations, alerts: RunAlerts, vehicle_ids: Collection[str]) -> None:
+    """Forget vehicles and alerts about them; that their runs have begun names nobody and stays."""
+    for vehicle_id in vehicle_ids:
+        operations.runs.forget(vehicle_id)
+    for name in [name for name in alerts.open if name[2] in vehicle_ids]:
+        alerts.open.forget(name)
+
+
+def keys_of(rows: Mapping[bytes, bytes], vehicle_ids: Collection[str]) -> list[bytes]:
+    """Keys of the rows that name vehicles, for who has them but not read."""
+    found = []
+    for key in rows:
+        if key.startswith(_RUN_PREFIX):
+            named = msgspec.msgpack.decode(key.removeprefix(_RUN_PREFIX), type=str)
+        elif key.startswith(_ALERT_PREFIX):
+            named = msgspec.msgpack.decode(key.removeprefix(_ALERT_PREFIX), type=AlertName)[2]
+        else:
+            continue
+        if named in vehicle_ids:
+            found.append(key)
+    return found
 
 
 def changed_rows(operations: Operations, alerts: RunAlerts, read_us: list[int]) -> Iterator[tuple[bytes, bytes | None]]:
