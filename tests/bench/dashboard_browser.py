@@ -21,7 +21,7 @@ from playwright.async_api import Browser, CDPSession, Page
 
 _CATEGORIES = ["toplevel", "devtools.timeline", "disabled-by-default-devtools.timeline", "v8", "blink.user_timing"]
 _FRAMES = frozenset({"FireAnimationFrame"})
-#: Tasks of the main thread, as they are named by versions of Chromium.
+#: Tasks of the main thread, as versions of Chromium name them; some tell a task by both names, one in the other.
 _TASKS = frozenset({"RunTask", "ThreadControllerImpl::RunTask"})
 
 
@@ -33,7 +33,8 @@ class Work:
         update_ms: of each second, processor time.
         longest_ms: of each second, the longest task, elapsed time.
         frames_ms: of each drawn frame, processor time.
-        by_name: processor time a second by what it was for, the costliest first.
+        by_name: processor time a second by what it was for, without what it called by another name, the costliest
+            first.
         clock: what is told: processor time, or elapsed time where Chromium tells no other.
     """
 
@@ -49,27 +50,32 @@ def read_trace(content: bytes, url: str) -> Work:
     events: list[dict[str, Any]] = json.loads(content)["traceEvents"]
     thread = _main_thread(events, url)
     own = [event for event in events if (event["pid"], event["tid"]) == thread and event["ph"] == "X"]
-    tasks = [event for event in own if event["name"] in _TASKS]
+    own.sort(key=lambda event: (event["ts"], -event.get("dur", 0)))
     # some versions tell no processor time of a task
-    clock = "tdur" if any("tdur" in task for task in tasks) else "dur"
-    begin, end = min(task["ts"] for task in tasks), max(task["ts"] for task in tasks)
+    clock = "tdur" if any("tdur" in event for event in own if event["name"] in _TASKS) else "dur"
+    begin, end = own[0]["ts"], max(event["ts"] for event in own)
     seconds = int((end - begin) / 1e6)
     update, longest = [0.0] * seconds, [0.0] * seconds
     frames, names = list[float](), defaultdict[str, float](float)
+    around: list[dict[str, Any]] = []
     for event in own:
+        while around and around[-1]["ts"] + around[-1].get("dur", 0) <= event["ts"]:
+            around.pop()
         second = int((event["ts"] - begin) / 1e6)
         if second >= seconds:
-            continue
+            break
         used = event.get(clock, 0) / 1000
-        if event["name"] in _TASKS:
+        if event["name"] in _TASKS and not any(outer["name"] in _TASKS for outer in around):
             update[second] += used
             longest[second] = max(longest[second], event.get("dur", 0) / 1000)
         elif event["name"] in _FRAMES:
             update[second] -= used
             frames.append(used)
-        if event["name"] not in _TASKS:
-            names[_name(event)] += used / seconds
-    costliest = sorted(names.items(), key=lambda one: -one[1])[:14]
+        names[_name(event)] += used / seconds
+        if around:
+            names[_name(around[-1])] -= used / seconds
+        around.append(event)
+    costliest = sorted(names.items(), key=lambda one: -one[1])[:20]
     return Work(update, longest, frames, {name: round(used, 2) for name, used in costliest}, clock)
 
 
@@ -95,6 +101,29 @@ def _main_thread(events: Sequence[dict[str, Any]], url: str) -> tuple[int, int]:
     if not used:
         raise ValueError(f"the trace of {url} has no task of a page")
     return max(used, key=lambda thread: used[thread])
+
+
+#: In the page, from its first moment: how long it takes to take up what the thread in the background hands over, up to
+#: the components that are made anew; style, layout and paint follow in the next frame.
+WATCH_UPDATES = """
+window.updates = {vehicles: [], roads: []};
+const {set} = Object.getOwnPropertyDescriptor(Worker.prototype, "onmessage");
+Object.defineProperty(Worker.prototype, "onmessage", {
+  configurable: true,
+  set(take) {
+    set.call(this, (event) => {
+      const began = performance.now();
+      take.call(this, event);
+      const {fleet, answer} = event.data ?? {};
+      const told = fleet ? "vehicles" : answer === undefined ? null : "roads";
+      // who waits for an answer goes on in a microtask, whoever waits for that in a further one, and so do components
+      let left = 20;
+      const later = () => (left-- ? queueMicrotask(later) : window.updates[told].push(performance.now() - began));
+      if (told) later();
+    });
+  },
+});
+"""
 
 
 async def trace(browser: Browser, page: Page, seconds: float) -> Work:

@@ -41,12 +41,13 @@ const isMissing = (value) => value === null || value === undefined || Number.isN
 
 /** The first rows; what is not known comes last, whichever way. */
 function inOrder(rows, column, down, keyOf, count) {
-  const keyed = rows.map((row) => [column.value(row), keyOf(row), row]);
-  const found = firstInOrder(keyed, count, ([a, first], [b, second]) => {
-    if (isMissing(a) || isMissing(b)) return isMissing(a) - isMissing(b) || sameOrder(first, second);
-    return compare(a, b) * (down ? -1 : 1) || sameOrder(first, second);
+  const values = rows.map((row) => column.value(row));
+  const places = firstInOrder([...rows.keys()], count, (one, other) => {
+    const [a, b] = [values[one], values[other]];
+    const order = isMissing(a) || isMissing(b) ? isMissing(a) - isMissing(b) : compare(a, b) * (down ? -1 : 1);
+    return order || sameOrder(keyOf(rows[one]), keyOf(rows[other]));
   });
-  return found.map(([, , row]) => row);
+  return places.map((place) => rows[place]);
 }
 
 function compare(a, b) {

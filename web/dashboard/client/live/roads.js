@@ -14,10 +14,12 @@ const FEED_EVERY_MS = 60_000;
 /** Edges of the road graph, `{id, name, road, length_m, …, coordinates}`; null before they were told. */
 export const edges = signal(null);
 /**
- * Roads by id: `{id, name, edges, lengthM, freeFlowKmh, freeFlowBy, now, prediction}`, the last two as servers tell them. A new Map
- * whenever anything changed; its roads stay the same, and say what is known now.
+ * Roads by id: `{id, name, edges, lengthM, freeFlowKmh, freeFlowBy, now, prediction}`, the last two as servers tell them. Another object,
+ * read like a Map, whenever anything changed; its roads stay the same, and say what is known now.
  */
 export const roads = signal(new Map());
+/** How many there are: for who needs to know which there are, not how they flow. */
+export const roadCount = computed(() => roads.value.size);
 /** Answers as they are, for panels that say what is wrong: `{network, feed, speeds, forecasts}`. */
 export const told = signal({});
 /** How many roads of the feed the graph does not have. */
@@ -67,6 +69,29 @@ class Road {
     const three = (column) => Array.from(column.subarray(place * HORIZON_COUNT, (place + 1) * HORIZON_COUNT), orNull);
     const [source, note, model_version] = forecasts.texts[forecasts.by[place]];
     return { timestamp: textOf(forecasts.told[place]), source, note, model_version, low_kmh: three(forecasts.low), high_kmh: three(forecasts.high), confidences: three(forecasts.confidence) };
+  }
+}
+
+/** The same roads for those who look whether they are others than before: to copy thousands each time is garbage. */
+class Known {
+  constructor(all) {
+    this.all = all;
+  }
+
+  get size() {
+    return this.all.size;
+  }
+
+  get(id) {
+    return this.all.get(id);
+  }
+
+  values() {
+    return this.all.values();
+  }
+
+  [Symbol.iterator]() {
+    return this.all.entries();
   }
 }
 
@@ -134,7 +159,7 @@ function assemble({ network, feed, speeds, forecasts }) {
   if (speeds) noteFigure(speeds.newest);
   batch(() => {
     edges.value = found;
-    roads.value = new Map(known);
+    roads.value = new Known(known);
     strangers.value = columns.speeds?.strangers ?? 0;
   });
   return isOther;

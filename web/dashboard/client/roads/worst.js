@@ -11,12 +11,14 @@ import { speedAt, stepAt, UNKNOWN } from "./flow.js";
 
 export function worst(horizon, count) {
   const known = [];
+  const shares = [];
   for (const road of roads.value.values()) {
     if (stepAt(road, horizon) === UNKNOWN) continue;
-    known.push([road.isClosed ? -1 : speedAt(road, horizon) / road.freeFlowKmh, road]);
+    known.push(road);
+    shares.push(road.isClosed ? -1 : speedAt(road, horizon) / road.freeFlowKmh);
   }
-  const first = firstInOrder(known, count, ([a, one], [b, other]) => a - b || (one.id < other.id ? -1 : 1));
-  return first.map(([, road]) => road);
+  const first = firstInOrder([...known.keys()], count, (a, b) => shares[a] - shares[b] || (known[a].id < known[b].id ? -1 : 1));
+  return first.map((at) => known[at]);
 }
 
 export function WorstRoads({ horizon, count, chosen, onChoose }) {
