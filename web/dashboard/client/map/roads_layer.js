@@ -2,7 +2,7 @@
 // writes one byte a piece of line.
 
 import { channelsOf } from "../components/colours.js";
-import { STEPS, UNKNOWN, stepAt } from "../roads/flow.js";
+import { STEPS, UNKNOWN, stepAt, stepOfShare } from "../roads/flow.js";
 import { mercatorX, mercatorY } from "./fleet.js";
 import { link, originMatrix, WORLD_PX } from "./graphics.js";
 import { FRAGMENT, VERTEX } from "./roads_shaders.js";
@@ -69,6 +69,7 @@ export class RoadsLayer {
     this.steps = new Uint8Array(edges.length).fill(UNKNOWN);
     this.spare = new Uint8Array(edges.length);
     this.places = new WeakMap();
+    this.roadsOf = null;
     this.positions = new Map(edges.map((edge, at) => [edge.edge_id, at]));
     this.pieces = edges.reduce((sum, { coordinates }) => sum + coordinates.length - 1, 0);
     this.lines = new Float32Array(this.pieces * FLOATS);
@@ -107,16 +108,30 @@ export class RoadsLayer {
   setRoads(roads, horizon) {
     const { steps } = this;
     const next = this.spare.fill(UNKNOWN);
-    for (const road of roads.values()) {
-      const found = stepAt(road, horizon);
-      if (found === UNKNOWN) continue;
-      for (const at of this.placesOf(road)) next[at] = found;
+    if (roads.sharesAt) this.readColumns(next, roads, horizon);
+    else {
+      for (const road of roads.values()) {
+        const found = stepAt(road, horizon);
+        if (found === UNKNOWN) continue;
+        for (const at of this.placesOf(road)) next[at] = found;
+      }
     }
     let at = 0;
     while (at < next.length && next[at] === steps[at]) at++;
     if (at === next.length) return;
     [this.steps, this.spare] = [next, steps];
     this.write();
+  }
+
+  /** The same of roads whose shares lie in a column, thousands at once. */
+  readColumns(next, roads, horizon) {
+    if (this.roadsOf !== roads.list) {
+      this.roadsOf = roads.list;
+      this.roadOf = new Int32Array(this.edges.length).fill(-1);
+      roads.list.forEach((road, place) => { for (const at of this.placesOf(road)) this.roadOf[at] = place; });
+    }
+    const shares = roads.sharesAt(horizon);
+    for (let at = 0; at < next.length; at++) if (this.roadOf[at] >= 0) next[at] = stepOfShare(shares[this.roadOf[at]]);
   }
 
   /** Positions of the edges of a road, looked up once. */
