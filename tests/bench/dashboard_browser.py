@@ -11,15 +11,21 @@ from __future__ import annotations
 import asyncio
 import json
 import statistics
+from asyncio.subprocess import DEVNULL
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
-from playwright.async_api import Browser, CDPSession, Page
+from playwright.async_api import Browser, Page
+
+from tests.web.dashboard.chromium import ARGUMENTS, CHROMIUM, MAP
 
 _CATEGORIES = ["toplevel", "devtools.timeline", "disabled-by-default-devtools.timeline", "v8", "blink.user_timing"]
+_OPENED_SECONDS = 30.0
 _FRAMES = frozenset({"FireAnimationFrame"})
 #: Tasks of the main thread, as versions of Chromium name them; some tell a task by both names, one in the other.
 _TASKS = frozenset({"RunTask", "ThreadControllerImpl::RunTask"})
@@ -133,57 +139,21 @@ async def trace(browser: Browser, page: Page, seconds: float) -> Work:
     return read_trace(await browser.stop_tracing(), page.url)
 
 
-class Heap:
-    """How much memory a page holds after everything that it does not need is collected, its workers' besides."""
-
-    def __init__(self, session: CDPSession) -> None:
-        self._session = session
-        self._answers: dict[int, asyncio.Future[Any]] = {}
-        self._workers: set[str] = set()
-        self._number = 0
-        session.on("Target.attachedToTarget", self._attached)
-        session.on("Target.detachedFromTarget", lambda told: self._workers.discard(told["sessionId"]))
-        session.on("Target.receivedMessageFromTarget", self._received)
-
-    async def start(self) -> None:
-        """Find the workers."""
-        await self._session.send(
-            "Target.setAutoAttach", {"autoAttach": True, "waitForDebuggerOnStart": False, "flatten": False}
-        )
-        await self._session.send("HeapProfiler.enable")
-
-    def _attached(self, told: dict[str, Any]) -> None:
-        if told["targetInfo"]["type"] == "worker":
-            self._workers.add(told["sessionId"])
-
-    def _received(self, told: dict[str, Any]) -> None:
-        answer = json.loads(told["message"])
-        waiting = self._answers.pop(answer.get("id", -1), None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(answer.get("result", {}))
-
-    async def _ask(self, worker: str, method: str) -> Any:
-        self._number += 1
-        number = self._number
-        waiting = self._answers[number] = asyncio.get_running_loop().create_future()
-        message = json.dumps({"id": number, "method": method})
-        await self._session.send("Target.sendMessageToTarget", {"sessionId": worker, "message": message})
-        return await asyncio.wait_for(waiting, 20)
-
-    async def megabytes(self) -> float:
-        """Used by JavaScript, page and workers."""
-        await self._session.send("HeapProfiler.collectGarbage")
-        total = float((await self._session.send("Runtime.getHeapUsage"))["usedSize"])
-        for worker in [*self._workers]:
-            await self._ask(worker, "HeapProfiler.collectGarbage")
-            total += float((await self._ask(worker, "Runtime.getHeapUsage")).get("usedSize", 0))
-        return total / 1e6
-
-
-def renderers_megabytes() -> float:
-    """Memory of the pages' processes of browsers that this process started, shared parts once."""
-    children = [child for child in psutil.Process().children(recursive=True) if "--type=renderer" in _command(child)]
-    return sum(child.memory_full_info().pss for child in children if child.is_running()) / 1e6
+@asynccontextmanager
+async def unwatched(address: str, folder: Path) -> AsyncIterator[psutil.Process]:
+    """A page in a browser that no debugger looks into, which would keep what the page was told: the page's process."""
+    assert CHROMIUM is not None
+    quiet = ["--headless=new", "--window-size=1280,720", "--disable-extensions", "--disable-background-networking"]
+    command = [CHROMIUM, *ARGUMENTS, *MAP, *quiet, f"--user-data-dir={folder}", address]
+    browser = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=DEVNULL)
+    try:
+        await asyncio.sleep(_OPENED_SECONDS)
+        children = psutil.Process(browser.pid).children(recursive=True)
+        renderers = [child for child in children if "--type=renderer" in _command(child)]
+        yield max(renderers, key=lambda child: child.memory_full_info().uss)
+    finally:
+        browser.terminate()
+        await browser.wait()
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -123,6 +123,4 @@ def _files_of(folder: Traversable, path: str) -> Iterator[web.RouteDef]:
             }
             # names in a pack say what is in the file: whoever has it need not ask again
             forever = path == f"/static/{'/'.join(FOLDER)}"
-            yield web.get(
-                f"{path}/{name}", serve_file(entry.read_bytes(), content_type, compressed, immutable=forever)
-            )
+            yield web.get(f"{path}/{name}", serve_file(entry.read_bytes(), content_type, compressed, immutable=forever))
