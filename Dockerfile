@@ -5,7 +5,7 @@ FROM node:24-slim AS dashboard
 
 COPY web /src/web
 WORKDIR /src/web/dashboard
-RUN npm ci && node vendor.mjs client/vendor
+RUN npm ci && node vendor.mjs client/vendor && node pack.mjs client
 
 
 FROM python:3.12-slim AS build

@@ -14,6 +14,7 @@ UV_VERSION := 0.13.8
 # What the browser loads of others' libraries, and where they are put together.
 DASHBOARD := web/dashboard
 VENDOR := $(DASHBOARD)/client/vendor
+CLIENT_SOURCES := $(wildcard $(DASHBOARD)/client/*.html $(DASHBOARD)/client/*/*.js $(DASHBOARD)/client/*/*/*.js $(DASHBOARD)/client/styles/*.css)
 NPM_FOLDER := build/dashboard
 
 WORKERS ?= 1
@@ -41,7 +42,7 @@ help: ## Show this list
 	@echo "Options go behind a target: make demo WORKERS=2 WEB_PORT=8080"
 
 .PHONY: setup
-setup: $(VENV)/.run-stamp $(VENDOR)/.stamp ## Install what running needs into .venv (Python 3.11 to 3.13; PYTHON=... chooses one)
+setup: $(VENV)/.run-stamp $(VENDOR)/.stamp $(VENDOR)/pack/manifest.json ## Install what running needs into .venv (Python 3.11 to 3.13; PYTHON=... chooses one)
 
 .PHONY: demo
 demo: setup ## Start everything with the simulated city; prints the addresses to open (ARGS="--source recording")
@@ -82,7 +83,7 @@ pin-images: ## Where Docker is: write docker-compose.pinned.yml, which names the
 ##@ Develop
 
 .PHONY: setup-dev
-setup-dev: $(VENV)/.dev-stamp $(VENDOR)/.stamp ## Install what tests, checks and benchmarks need as well
+setup-dev: $(VENV)/.dev-stamp $(VENDOR)/.stamp $(VENDOR)/pack/manifest.json ## Install what tests, checks and benchmarks need as well
 
 .PHONY: setup-train
 setup-train: $(VENV)/.train-stamp ## Install what training needs, too: torch, 5 GB on Linux
@@ -267,6 +268,12 @@ $(VENDOR)/.stamp: $(DASHBOARD)/package.json $(DASHBOARD)/package-lock.json $(DAS
 	fi; \
 	cd $(NPM_FOLDER) && npm ci --silent && node vendor.mjs $(CURDIR)/$(VENDOR)
 	@touch $@
+
+# Our own modules and styles, joined for first visits; a worker whose pack is older than them serves them one by one.
+$(VENDOR)/pack/manifest.json: $(VENDOR)/.stamp $(DASHBOARD)/pack.mjs $(CLIENT_SOURCES)
+	@cp $(DASHBOARD)/pack.mjs $(NPM_FOLDER)
+	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' >/dev/null 2>&1 || PATH="$(CURDIR)/$(BIN):$$PATH"; \
+	cd $(NPM_FOLDER) && node pack.mjs $(CURDIR)/$(DASHBOARD)/client
 
 # Not every `python3.12` on PATH is one: version managers leave names that only print an error,
 # and some distributions leave out what makes virtual environments.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shlex
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,17 @@ import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
+from click.testing import CliRunner
 
+from models.records import PlainRecord
+from tests.stores.lake.fixtures import write
+from tests.timetables import synthetic
 from tests.web.conftest import offline
 from trafficapp.cli import main as trafficapp
+from trafficapp.feeds.declared import FEEDS
+from trafficapp.settings import load_settings
+from trafficapp.stores.lake.sink import LakeSink
+from trafficapp.stores.lake.tables import FeedTable
 from web.serving.operations import Operation
 
 ROOT = Path(__file__).parent.parent
@@ -43,6 +53,18 @@ def commands(program: str) -> Iterator[tuple[str, list[str]]]:
                     yield f"{path.name}: {text}", words[1:]
 
 
+#: Commands that are not run, by how they begin, and why; that they exist and take their options is tried all the same.
+NOT_RUN = {
+    "up": "goes on until it is ended; tests/stack starts it",
+    "poll-gtfs-rt": "goes on until it is ended; tests/timetables/test_agency.py polls",
+    "clickhouse create": "asks a ClickHouse; tests/stores/clickhouse does where there is one",
+    "train": "takes minutes; tests/training trains",
+    "topics begin-anew traffic.events.raw": "takes a topic from other tests; tests/commands begins one of its own anew",
+}
+#: What documents write on a machine of its own.
+_THERE = {"/srv/timetable": "timetable"}
+
+
 def test_there_are_commands_and_requests_to_try() -> None:
     assert len(list(commands("trafficapp"))) > 20
     assert len(list(commands("curl"))) > 30
@@ -63,6 +85,75 @@ def test_commands_take_the_options_that_documents_name(told: str, arguments: lis
         # files that people have, and these tests do not
         if "does not exist" not in str(error):
             raise
+
+
+async def fill_lake() -> None:
+    """What documents ask of: a record each, as its feed has it."""
+    settings = load_settings()
+    feeds = {feed.history.table: feed for feed in FEEDS if feed.history is not None}
+    for feed in (feeds["city_alerts"], feeds["vehicle_positions"]):
+        sink = LakeSink(FeedTable(feed, settings), settings)
+        await sink.load([0])
+        now_ms = time.time_ns() // 1_000_000
+        await write(sink, 0, [PlainRecord(0, now_ms, 1, b"key", msgspec.json.encode(feed.sample))])
+        await sink.close()
+
+
+def runs(words: list[str]) -> bool:
+    """Whether a command is run here."""
+    if "--dry-run" in words:
+        return True
+    return not any(words[: len(name.split())] == name.split() for name in NOT_RUN)
+
+
+def test_what_is_not_run_is_told_by_documents() -> None:
+    told = [words for _, words in commands("trafficapp")]
+    for name in NOT_RUN:
+        assert any(words[: len(name.split())] == name.split() for words in told), name
+    assert sum(map(runs, told)) > 20
+
+
+def test_commands_that_end_do_what_documents_say(
+    database_url: str,
+    redis_url: str,
+    kafka_bootstrap: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In one folder, in order: what one command makes another may need."""
+    for name, value in {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        "TRAFFICAPP_APP_ID": "documents",
+        "TRAFFICAPP_LAKE__URL": f"file://{tmp_path}/lake",
+        "TRAFFICAPP_BACKUP__FOLDER": f"{tmp_path}/backups",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    synthetic.write(tmp_path / "feed.zip", synthetic.tables())
+
+    def run(*words: str) -> str:
+        # who is asked whether to go on says yes
+        result = CliRunner().invoke(trafficapp, words, input="y\n")
+        assert result.exit_code == 0, f"trafficapp {shlex.join(words)}: {result.output} {result.exception!r}"
+        assert result.output.strip(), f"trafficapp {shlex.join(words)} says nothing"
+        return result.output
+
+    # what the others need, and what is told in words rather than in blocks
+    for words in (["migrate"], ["topics", "create"], ["settings"], ["models"], ["dead-letters", "--json"]):
+        run(*words)
+    asyncio.run(fill_lake())
+    seen = set[tuple[str, ...]]()
+    for _, told in commands("trafficapp"):
+        words = [_THERE.get(word, word) for word in told]
+        if not runs(words) or tuple(words) in seen:
+            continue
+        seen.add(tuple(words))
+        if words[:2] == ["feeds", "check"]:
+            # a message as the feed takes it, in the file that the document names
+            Path(words[3]).write_text(run("feeds", "sample", words[2]), encoding="utf-8")
+        run(*words)
 
 
 @pytest.fixture(scope="module")

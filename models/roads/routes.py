@@ -83,6 +83,19 @@ class AvoidedRoad(Struct, frozen=True, kw_only=True):
     where: Literal["start", "way", "end"]
 
 
+class RouteJam(Struct, frozen=True, kw_only=True):
+    """A road on which time is lost now: the quickest route would lead over it, were the city empty.
+
+    Attributes:
+        edge_ids: its edges there, in driving direction.
+        delay_minutes: how much longer they take now than when they flow freely.
+    """
+
+    road_name: str
+    edge_ids: list[str]
+    delay_minutes: float
+
+
 class RouteWeather(Struct, frozen=True, kw_only=True):
     """The weather around a station, which slows those roads there whose speed was not measured.
 
@@ -138,6 +151,7 @@ class RouteAnswer(Struct, frozen=True, kw_only=True):
         destination_moved_m: how far it ends from the destination, in metres.
         moved_note: why it begins or ends on another road than the nearest; null when it does not.
         weather: stations whose weather slows roads of the city that were not measured, the worst first; ten at most.
+        jams: roads that the recommended route keeps off because half a minute or more would be lost there.
     """
 
     recommended_route: RecommendedRoute
@@ -152,6 +166,7 @@ class RouteAnswer(Struct, frozen=True, kw_only=True):
     destination_moved_m: float
     moved_note: str | None
     weather: list[RouteWeather] = []
+    jams: list[RouteJam] = []
 
 
 encode_route_answer = msgspec.json.Encoder().encode

@@ -4,8 +4,10 @@ Writes ``build/dashboard.json``: rows of name, value, unit. Real servers and a r
 second every vehicle has a new place, every five seconds each road a speed. Measured in headless Chromium:
 
 * the work of the main thread each second, and the frames it draws (`tests.bench.dashboard_browser` says what counts);
-* the first visit: what is transferred, when the first figures of the city can be read;
-* memory over time, after everything that is not needed was collected, as a slope an hour.
+  how long the page itself takes for each thing that the thread in the background hands over, by its own clock;
+* the first visit, while the worker has all this to do and once nobody sends: what is transferred, when something and
+  when the first figures of the city can be read, how long the files were waited for;
+* memory over time of the process of a page that no debugger looks into (a debugger keeps what the page was told).
 """
 
 from __future__ import annotations
@@ -19,11 +21,18 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, async_playwright
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.dashboard_browser import Heap, Work, percentile, renderers_megabytes, slope_an_hour, trace
+from tests.bench.dashboard_browser import (
+    WATCH_UPDATES,
+    Work,
+    percentile,
+    slope_an_hour,
+    trace,
+    unwatched,
+)
 from tests.bench.dashboard_city import Feed, made_up_graph
 from tests.bench.servers import running
 from tests.ports import free_port
@@ -39,6 +48,7 @@ _SIZE: Any = {"width": 1280, "height": 720}
 _VISITS = 5
 _PATIENCE_MS = 120_000
 _SETTLE_SECONDS = 15.0
+_AT_REST_SECONDS = 5.0
 #: Of a memory run: what is measured before is a page that still fills itself.
 _FILLING_SECONDS = 240.0
 _SAMPLE_EVERY_SECONDS = 30.0
@@ -57,6 +67,12 @@ for (const type of ["paint", "largest-contentful-paint"])
     for (const one of list.getEntries()) window.painted[type === "paint" ? one.name : type] = one.startTime;
   }).observe({type, buffered: true});
 """
+
+
+#: Of all files, the longest time between asking and the begin of the answer.
+_LONGEST_WAIT = """Math.max(...performance.getEntriesByType("resource")
+  .filter(({name, requestStart}) => name.includes("/static/") && requestStart > 0)
+  .map(({requestStart, responseStart}) => responseStart - requestStart))"""
 
 
 async def first_visits(browser: Browser, address: str) -> dict[str, float]:
@@ -95,6 +111,7 @@ async def first_visits(browser: Browser, address: str) -> dict[str, float]:
                 "largest_paint_ms": painted["largest-contentful-paint"],
                 "first_figures_ms": await page.evaluate("window.firstFigures"),
                 "roads_on_the_map_ms": roads_ms,
+                "waited_for_files_ms": await page.evaluate(_LONGEST_WAIT),
                 "files_kb": files / 1000,
                 "figures_kb": figures / 1000,
             }
@@ -103,15 +120,15 @@ async def first_visits(browser: Browser, address: str) -> dict[str, float]:
     return {name: percentile([one[name] for one in seen], 0.5) for name in seen[0]}
 
 
-async def memory(page: Page, minutes: float, console: Console) -> list[tuple[float, float, float]]:
-    """Seconds since the begin, MB of JavaScript, MB of the page's process; every half minute."""
-    heap = Heap(await page.context.new_cdp_session(page))
-    await heap.start()
-    began, samples = time.monotonic(), list[tuple[float, float, float]]()
-    while (passed := time.monotonic() - began) < 60 * minutes:
-        samples.append((passed, await heap.megabytes(), renderers_megabytes()))
-        console.print(f"{passed:6.0f} s: {samples[-1][1]:.2f} MB JavaScript, {samples[-1][2]:.0f} MB process")
-        await asyncio.sleep(_SAMPLE_EVERY_SECONDS - (time.monotonic() - began) % _SAMPLE_EVERY_SECONDS)
+async def memory(address: str, folder: Path, minutes: float, console: Console) -> list[tuple[float, float]]:
+    """Seconds since the begin, MB that are the page's process's own; every half minute."""
+    samples = list[tuple[float, float]]()
+    async with unwatched(address, folder) as process:
+        began = time.monotonic()
+        while (passed := time.monotonic() - began) < 60 * minutes:
+            samples.append((passed, process.memory_full_info().uss / 1e6))
+            console.print(f"{passed:6.0f} s: {samples[-1][1]:.0f} MB")
+            await asyncio.sleep(_SAMPLE_EVERY_SECONDS - (time.monotonic() - began) % _SAMPLE_EVERY_SECONDS)
     return samples
 
 
@@ -140,18 +157,26 @@ async def measure(folder: Path, given: argparse.Namespace, console: Console) -> 
                 browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *MAP])
                 visits = {} if given.only_memory else await first_visits(browser, address)
                 page = await (await browser.new_context(viewport=_SIZE)).new_page()
+                await page.add_init_script(WATCH_UPDATES)
                 await page.goto(address)
                 await page.locator(".map-said").wait_for(state="detached", timeout=_PATIENCE_MS)
                 await asyncio.sleep(_SETTLE_SECONDS)
                 drawn = await page.evaluate("window.devicePixelRatio")
+                await page.evaluate("() => { for (const one of Object.values(window.updates)) one.length = 0; }")
                 work = await trace(browser, page, given.seconds)
-                samples = await memory(page, given.minutes, console)
+                updates = await page.evaluate("window.updates")
+                await page.context.close()
+                samples = await memory(address, folder / "browser", given.minutes, console) if given.minutes else []
+                feeding.cancel()
+                await asyncio.gather(feeding, return_exceptions=True)
+                await asyncio.sleep(_AT_REST_SECONDS)
+                at_rest = {} if given.only_memory else await first_visits(browser, address)
                 await browser.close()
         finally:
             feeding.cancel()
-        await asyncio.gather(feeding, return_exceptions=True)
     assert drawn == 1
-    return _rows(given, graph.edge_ids.size, visits, work, samples, feed)
+    visits |= {f"at_rest_{name}": value for name, value in at_rest.items()}
+    return _rows(given, graph.edge_ids.size, visits, work, updates, samples, feed)
 
 
 async def _wait_for_vehicles(address: str, vehicles: int) -> None:
@@ -169,7 +194,8 @@ def _rows(
     roads: int,
     visits: dict[str, float],
     work: Work,
-    samples: list[tuple[float, float, float]],
+    updates: dict[str, list[float]],
+    samples: list[tuple[float, float]],
     feed: Feed,
 ) -> dict[str, Any]:
     clock = {"tdur": "of CPU", "dur": "elapsed"}[work.clock]
@@ -178,6 +204,11 @@ def _rows(
         ("vehicles", given.vehicles, ""),
         ("update_work_p50", percentile(work.update_ms, 0.5), f"ms of the main thread a second, {clock}"),
         ("update_work_p95", percentile(work.update_ms, 0.95), f"ms of the main thread a second, {clock}"),
+        *(
+            (f"{what}_told_p{share}", percentile(times, share / 100), "ms in the page, elapsed")
+            for what, times in updates.items()
+            for share in (50, 95)
+        ),
         ("longest_task_p95", percentile(work.longest_ms, 0.95), "ms elapsed"),
         ("frame_p95", percentile(work.frames_ms, 0.95), f"ms of the main thread a frame, {clock}"),
         ("frames", len(work.frames_ms) / len(work.update_ms), "a second"),
@@ -186,11 +217,9 @@ def _rows(
     rows += [(name, value, name.rpartition("_")[2]) for name, value in visits.items()]
     steady = [sample for sample in samples if sample[0] >= min(_FILLING_SECONDS, 30 * given.minutes)]
     if len(steady) > 2:
-        seconds, heap, process = zip(*steady, strict=True)
+        seconds, process = zip(*steady, strict=True)
         rows += [
             ("memory_minutes", (seconds[-1] - seconds[0]) / 60, "min"),
-            ("heap", heap[-1], "MB"),
-            ("heap_slope", slope_an_hour(seconds, heap), "MB/h"),
             ("process", process[-1], "MB"),
             ("process_slope", slope_an_hour(seconds, process), "MB/h"),
         ]

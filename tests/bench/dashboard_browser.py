@@ -11,17 +11,23 @@ from __future__ import annotations
 import asyncio
 import json
 import statistics
+from asyncio.subprocess import DEVNULL
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
-from playwright.async_api import Browser, CDPSession, Page
+from playwright.async_api import Browser, Page
+
+from tests.web.dashboard.chromium import ARGUMENTS, CHROMIUM, MAP
 
 _CATEGORIES = ["toplevel", "devtools.timeline", "disabled-by-default-devtools.timeline", "v8", "blink.user_timing"]
+_OPENED_SECONDS = 30.0
 _FRAMES = frozenset({"FireAnimationFrame"})
-#: Tasks of the main thread, as they are named by versions of Chromium.
+#: Tasks of the main thread, as versions of Chromium name them; some tell a task by both names, one in the other.
 _TASKS = frozenset({"RunTask", "ThreadControllerImpl::RunTask"})
 
 
@@ -33,7 +39,8 @@ class Work:
         update_ms: of each second, processor time.
         longest_ms: of each second, the longest task, elapsed time.
         frames_ms: of each drawn frame, processor time.
-        by_name: processor time a second by what it was for, the costliest first.
+        by_name: processor time a second by what it was for, without what it called by another name, the costliest
+            first.
         clock: what is told: processor time, or elapsed time where Chromium tells no other.
     """
 
@@ -49,27 +56,32 @@ def read_trace(content: bytes, url: str) -> Work:
     events: list[dict[str, Any]] = json.loads(content)["traceEvents"]
     thread = _main_thread(events, url)
     own = [event for event in events if (event["pid"], event["tid"]) == thread and event["ph"] == "X"]
-    tasks = [event for event in own if event["name"] in _TASKS]
+    own.sort(key=lambda event: (event["ts"], -event.get("dur", 0)))
     # some versions tell no processor time of a task
-    clock = "tdur" if any("tdur" in task for task in tasks) else "dur"
-    begin, end = min(task["ts"] for task in tasks), max(task["ts"] for task in tasks)
+    clock = "tdur" if any("tdur" in event for event in own if event["name"] in _TASKS) else "dur"
+    begin, end = own[0]["ts"], max(event["ts"] for event in own)
     seconds = int((end - begin) / 1e6)
     update, longest = [0.0] * seconds, [0.0] * seconds
     frames, names = list[float](), defaultdict[str, float](float)
+    around: list[dict[str, Any]] = []
     for event in own:
+        while around and around[-1]["ts"] + around[-1].get("dur", 0) <= event["ts"]:
+            around.pop()
         second = int((event["ts"] - begin) / 1e6)
         if second >= seconds:
-            continue
+            break
         used = event.get(clock, 0) / 1000
-        if event["name"] in _TASKS:
+        if event["name"] in _TASKS and not any(outer["name"] in _TASKS for outer in around):
             update[second] += used
             longest[second] = max(longest[second], event.get("dur", 0) / 1000)
         elif event["name"] in _FRAMES:
             update[second] -= used
             frames.append(used)
-        if event["name"] not in _TASKS:
-            names[_name(event)] += used / seconds
-    costliest = sorted(names.items(), key=lambda one: -one[1])[:14]
+        names[_name(event)] += used / seconds
+        if around:
+            names[_name(around[-1])] -= used / seconds
+        around.append(event)
+    costliest = sorted(names.items(), key=lambda one: -one[1])[:20]
     return Work(update, longest, frames, {name: round(used, 2) for name, used in costliest}, clock)
 
 
@@ -97,6 +109,29 @@ def _main_thread(events: Sequence[dict[str, Any]], url: str) -> tuple[int, int]:
     return max(used, key=lambda thread: used[thread])
 
 
+#: In the page, from its first moment: how long it takes to take up what the thread in the background hands over, up to
+#: the components that are made anew; style, layout and paint follow in the next frame.
+WATCH_UPDATES = """
+window.updates = {vehicles: [], roads: []};
+const {set} = Object.getOwnPropertyDescriptor(Worker.prototype, "onmessage");
+Object.defineProperty(Worker.prototype, "onmessage", {
+  configurable: true,
+  set(take) {
+    set.call(this, (event) => {
+      const began = performance.now();
+      take.call(this, event);
+      const {fleet, answer} = event.data ?? {};
+      const told = fleet ? "vehicles" : answer === undefined ? null : "roads";
+      // who waits for an answer goes on in a microtask, whoever waits for that in a further one, and so do components
+      let left = 20;
+      const later = () => (left-- ? queueMicrotask(later) : window.updates[told].push(performance.now() - began));
+      if (told) later();
+    });
+  },
+});
+"""
+
+
 async def trace(browser: Browser, page: Page, seconds: float) -> Work:
     """What the page does for so many seconds."""
     await browser.start_tracing(page=page, categories=_CATEGORIES)
@@ -104,57 +139,21 @@ async def trace(browser: Browser, page: Page, seconds: float) -> Work:
     return read_trace(await browser.stop_tracing(), page.url)
 
 
-class Heap:
-    """How much memory a page holds after everything that it does not need is collected, its workers' besides."""
-
-    def __init__(self, session: CDPSession) -> None:
-        self._session = session
-        self._answers: dict[int, asyncio.Future[Any]] = {}
-        self._workers: set[str] = set()
-        self._number = 0
-        session.on("Target.attachedToTarget", self._attached)
-        session.on("Target.detachedFromTarget", lambda told: self._workers.discard(told["sessionId"]))
-        session.on("Target.receivedMessageFromTarget", self._received)
-
-    async def start(self) -> None:
-        """Find the workers."""
-        await self._session.send(
-            "Target.setAutoAttach", {"autoAttach": True, "waitForDebuggerOnStart": False, "flatten": False}
-        )
-        await self._session.send("HeapProfiler.enable")
-
-    def _attached(self, told: dict[str, Any]) -> None:
-        if told["targetInfo"]["type"] == "worker":
-            self._workers.add(told["sessionId"])
-
-    def _received(self, told: dict[str, Any]) -> None:
-        answer = json.loads(told["message"])
-        waiting = self._answers.pop(answer.get("id", -1), None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(answer.get("result", {}))
-
-    async def _ask(self, worker: str, method: str) -> Any:
-        self._number += 1
-        number = self._number
-        waiting = self._answers[number] = asyncio.get_running_loop().create_future()
-        message = json.dumps({"id": number, "method": method})
-        await self._session.send("Target.sendMessageToTarget", {"sessionId": worker, "message": message})
-        return await asyncio.wait_for(waiting, 20)
-
-    async def megabytes(self) -> float:
-        """Used by JavaScript, page and workers."""
-        await self._session.send("HeapProfiler.collectGarbage")
-        total = float((await self._session.send("Runtime.getHeapUsage"))["usedSize"])
-        for worker in [*self._workers]:
-            await self._ask(worker, "HeapProfiler.collectGarbage")
-            total += float((await self._ask(worker, "Runtime.getHeapUsage")).get("usedSize", 0))
-        return total / 1e6
-
-
-def renderers_megabytes() -> float:
-    """Memory of the pages' processes of browsers that this process started, shared parts once."""
-    children = [child for child in psutil.Process().children(recursive=True) if "--type=renderer" in _command(child)]
-    return sum(child.memory_full_info().pss for child in children if child.is_running()) / 1e6
+@asynccontextmanager
+async def unwatched(address: str, folder: Path) -> AsyncIterator[psutil.Process]:
+    """A page in a browser that no debugger looks into, which would keep what the page was told: the page's process."""
+    assert CHROMIUM is not None
+    quiet = ["--headless=new", "--window-size=1280,720", "--disable-extensions", "--disable-background-networking"]
+    command = [CHROMIUM, *ARGUMENTS, *MAP, *quiet, f"--user-data-dir={folder}", address]
+    browser = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=DEVNULL)
+    try:
+        await asyncio.sleep(_OPENED_SECONDS)
+        children = psutil.Process(browser.pid).children(recursive=True)
+        renderers = [child for child in children if "--type=renderer" in _command(child)]
+        yield max(renderers, key=lambda child: child.memory_full_info().uss)
+    finally:
+        browser.terminate()
+        await browser.wait()
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from web.dashboard.packed import FOLDER, Pack, pack_of
 from web.serving.files import serve_file
 from web.serving.middleware import CONTENT_SECURITY_POLICY
 
@@ -43,6 +44,7 @@ _COMPRESSED = {".br": "br", ".gz": "gzip"}
 #: What a browser needs before anything can be seen: the shell, and the room that opens first. A module tells only once
 #: it is there which others it needs; named in the page they come all at once.
 _FIRST = ("shell/main.js", "map/room.js")
+_STYLE_SHEETS = re.compile(r'<link rel="stylesheet"[^>]*>\n')
 _IMPORTED = re.compile(r"""^(?:import|export)\b[^"';]*["'](\.[^"']+)["'];""", re.MULTILINE)
 
 
@@ -64,10 +66,24 @@ def routes(tiles_url: str | None = None, folder: Traversable | None = None) -> l
     page, status = ("unbuilt.html", HTTPStatus.SERVICE_UNAVAILABLE) if missing else ("index.html", HTTPStatus.OK)
     content = folder.joinpath(page).read_text(encoding="utf-8")
     if not missing:
-        links = "".join(f'<link rel="modulepreload" href="/static/{name}">\n' for name in _first_modules(folder))
-        content = content.replace("</head>", f"{links}</head>")
+        pack = pack_of(folder)
+        content = _preloading(content, _first_modules(folder)) if pack is None else _packed(content, pack)
     view = serve_file(content.encode(), "text/html", status=status, policy=_policy(tiles_url) if tiles_url else None)
     return [*(web.get(address, view) for address in ADDRESSES), *_files_of(folder, "/static")]
+
+
+def _preloading(content: str, modules: Iterable[str]) -> str:
+    links = "".join(f'<link rel="modulepreload" href="/static/{name}">\n' for name in modules)
+    return content.replace("</head>", f"{links}</head>")
+
+
+def _packed(content: str, pack: Pack) -> str:
+    """The page, which asks for a pack instead of the modules and styles themselves."""
+    path = "/".join(FOLDER)
+    content = _STYLE_SHEETS.sub("", content)
+    content = content.replace("</title>\n", f'</title>\n<link rel="stylesheet" href="/static/{path}/{pack.style}">\n')
+    content = content.replace("/static/shell/main.js", f"/static/{path}/{pack.entry}")
+    return _preloading(content, [f"{path}/{name}" for name in pack.first])
 
 
 def _first_modules(folder: Traversable) -> list[str]:
@@ -105,4 +121,6 @@ def _files_of(folder: Traversable, path: str) -> Iterator[web.RouteDef]:
                 for suffix, encoding in _COMPRESSED.items()
                 if name + suffix in entries
             }
-            yield web.get(f"{path}/{name}", serve_file(entry.read_bytes(), content_type, compressed))
+            # names in a pack say what is in the file: whoever has it need not ask again
+            forever = path == f"/static/{'/'.join(FOLDER)}"
+            yield web.get(f"{path}/{name}", serve_file(entry.read_bytes(), content_type, compressed, immutable=forever))

@@ -20,6 +20,7 @@ from models.roads.routes import (
     RouteAnswer,
     RouteCongestionSummary,
     RouteIncident,
+    RouteJam,
     RouteQuestion,
     RouteWaypoint,
     RouteWeather,
@@ -76,7 +77,7 @@ class Routes:
         the route begins and ends from the places, `moved_note` why. 404: a place with no road near enough, or no way
         from one to the other. Incidents that are verified count within seconds: nobody drives where one closes the
         road, and past others it takes longer; `incidents` has those that the recommended route meets (`route`) or keeps
-        off (`avoided`).
+        off (`avoided`). `jams` has the roads that it keeps off since time is lost there, in an empty city it would not.
         """
         now = datetime.now(UTC)
         departure = departure_of(body.departure_time, now)
@@ -153,6 +154,14 @@ def written(found: Recommendation, outlook: Outlook, departure: datetime, graph:
             destination_moved_m=round(found.destination_moved_m, 1),
             moved_note="; ".join(_moved(found)) or None,
             weather=[] if outlook.weather is None else list(_weather(outlook.weather)),
+            jams=[
+                RouteJam(
+                    road_name=graph.road_name(jam.edges[0]),
+                    edge_ids=graph.edge_ids[list(jam.edges)].tolist(),
+                    delay_minutes=round(jam.lost_seconds / 60, 1),
+                )
+                for jam in found.jams
+            ],
         )
     )
 

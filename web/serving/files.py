@@ -24,6 +24,7 @@ def serve_file(
     *,
     status: int = HTTPStatus.OK,
     policy: str | None = None,
+    immutable: bool = False,
 ) -> Handler:
     """A view that answers with a file of ours.
 
@@ -33,6 +34,7 @@ def serve_file(
         compressed: the file in some of `ENCODINGS`; gzip is made here unless it is given.
         status: of the answer.
         policy: its Content-Security-Policy, where it is not that of every answer.
+        immutable: whether there will never be another file at this address.
     """
     bodies = dict(compressed or {})
     if len(body) >= _SMALLEST_COMPRESSED_BYTES and "gzip" not in bodies:
@@ -52,7 +54,7 @@ def serve_file(
             if encoding is not None:
                 response.headers[hdrs.CONTENT_ENCODING] = encoding
         # asked anew each time, answered with 304: a new version is never half old
-        response.headers[hdrs.CACHE_CONTROL] = "no-cache"
+        response.headers[hdrs.CACHE_CONTROL] = "public, max-age=31536000, immutable" if immutable else "no-cache"
         response.headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
         response.etag = tag
         if policy is not None:

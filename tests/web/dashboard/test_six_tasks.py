@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from tests.web.administration.conftest import Call, Connection
 from tests.web.conftest import ADMIN_KEY, Worker
 from tests.web.dashboard import chromium
 from tests.web.dashboard.chromium import Visit, visit
+from tests.web.roads.test_routes import ask, loaded, put, under
 from tests.web.stored import keep_windows, put_roads, recent_window
 from trafficapp.feeds.declaration import Current
 from trafficapp.transit.feeds import LIVE_VEHICLES
@@ -31,11 +34,35 @@ DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "dashboard.md"
 WIDE: dict[str, Any] = {"viewport": {"width": 1400, "height": 900}, "locale": "en-GB"}
 
 
+ENDS = (44.4907, 11.3131), (44.4985, 11.3271)
+
+
+@dataclass(frozen=True)
+class Jam:
+    """What stands still of the way that is recommended while all flows freely, and how long it takes to go around."""
+
+    roads: frozenset[str]
+    around_minutes: float
+
+
+async def jam_on_the_way(worker: Worker) -> Jam:
+    """Let the middle of the recommended way stand still, in the speeds that are published for routes."""
+    origin, destination = ({"lat": lat, "lng": lng} for lat, lng in ENDS)
+    question = {"origin": origin, "destination": destination, "departure_time": "now"}
+    await loaded(worker.client)
+    free = (await ask(worker.client, question))["recommended_route"]
+    names = list(dict.fromkeys(point["road_name"] for point in free["waypoints"]))
+    middle = names[len(names) // 3 : -(len(names) // 3)]
+    jammed = await under(worker.client, await put(worker.context.redis, datetime.now(UTC), middle), question)
+    assert jammed["jams"]
+    return Jam(frozenset(middle), jammed["recommended_route"]["eta_minutes"])
+
+
 class Person:
     """Somebody before a screen, who presses what can be seen and counts."""
 
-    def __init__(self, seen: Visit) -> None:
-        self.page, self.clicks = seen.page, 0
+    def __init__(self, seen: Visit, jam: Jam) -> None:
+        self.page, self.clicks, self.jam = seen.page, 0, jam
 
     async def press(self, what: Locator) -> None:
         await what.click()
@@ -78,11 +105,20 @@ async def why_the_alert(person: Person) -> None:
 async def way_around(person: Person) -> None:
     """Which way leads around it?"""
     await person.room("Routes")
-    await person.page.get_by_label("From (A)").fill("44.4907, 11.3131")
-    await person.page.get_by_label("To (B)").fill("44.4985, 11.3271")
+    for label, (lat, lng) in zip(("From (A)", "To (B)"), ENDS, strict=True):
+        await person.page.get_by_label(label).fill(f"{lat}, {lng}")
     await person.press(person.page.get_by_role("button", name="Find the way"))
-    await person.page.locator(".route-choice").first.wait_for()
-    assert re.search(r"\d+ min", await person.page.locator(".route-choice").first.inner_text())
+    recommended = person.page.locator(".route-choice").first
+    await recommended.wait_for()
+    taken = re.search(r"([\d.]+) min", await recommended.inner_text())
+    assert taken is not None
+    assert abs(float(taken[1]) - person.jam.around_minutes) < 0.06
+    why = re.search(r"Keeps off where time is lost now: (.+?)\.", await person.page.locator("main").inner_text())
+    assert why is not None
+    assert {name.split(" (")[0] for name in why[1].split(", ")} <= person.jam.roads
+    steps = await person.page.locator(".directions li").all_inner_texts()
+    assert len(steps) > 2
+    assert not [step for step in steps if any(re.search(rf"\b{name}\b", step) for name in person.jam.roads)]
 
 
 async def today_and_yesterday(person: Person) -> None:
@@ -120,8 +156,10 @@ TASKS = [worst_place, why_the_alert, way_around, today_and_yesterday, other_thre
 async def test_six_tasks_by_what_is_on_the_screen(
     history_worker: Worker, alert: AlertEvent, call: Call, tables: Connection, base: str, plain: Browser
 ) -> None:
+    jam = await jam_on_the_way(history_worker)
     network = await call("GET", "/api/roads/network")
-    roads = sorted({road["properties"]["road_id"] for road in network["features"]})[:3]
+    others = {road["properties"]["road_id"] for road in network["features"]} - jam.roads
+    roads = [min(jam.roads), *sorted(others)[:2]]
     times: dict[str, Any] = {"timestamp": rfc3339(time.time_ns() // 1000)}
     slow = [
         observation(name, current_speed=speed, **times) for name, speed in zip(roads, (3.0, 30.0, 45.0), strict=True)
@@ -137,7 +175,7 @@ async def test_six_tasks_by_what_is_on_the_screen(
     counted: dict[str, int] = {}
     async with visit(plain, base, **WIDE) as seen:
         await seen.go("/")
-        person = Person(seen)
+        person = Person(seen, jam)
         for task in TASKS:
             person.clicks = 0
             await task(person)

@@ -214,7 +214,7 @@ async def test_a_jam_is_avoided_on_every_worker_and_when_it_clears_the_route_com
         version = await publish(publisher, free)
         before = [await under(client, version) for client in clients]
         assert before[0]["recommended_route"] == before[1]["recommended_route"]
-        assert (before[0]["speeds_from"], before[0]["note"]) == ("predictions", None)
+        assert (before[0]["speeds_from"], before[0]["note"], before[0]["jams"]) == ("predictions", None, [])
         usual = before[0]["recommended_route"]
         detour = before[0]["alternatives"][0]
         jammed = sorted(roads(usual) - roads(detour))
@@ -224,9 +224,12 @@ async def test_a_jam_is_avoided_on_every_worker_and_when_it_clears_the_route_com
             during = await under(client, version)
             assert roads(during["recommended_route"]).isdisjoint(jammed)
             assert during["recommended_route"]["congestion_summary"]["level"] == "low"
+            assert {jam["road_name"] for jam in during["jams"]} <= set(jammed)
+            assert max(jam["delay_minutes"] for jam in during["jams"]) >= 0.5
         version = await publish(publisher, free)
         for client in clients:
-            assert (await under(client, version))["recommended_route"]["waypoints"] == usual["waypoints"]
+            after = await under(client, version)
+            assert (after["recommended_route"]["waypoints"], after["jams"]) == (usual["waypoints"], [])
 
 
 async def test_congestion_is_measured_against_the_free_flow_of_the_feed(

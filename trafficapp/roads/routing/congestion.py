@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from trafficapp.roads.graph.road_graph import Floats, RoadGraph
 from trafficapp.roads.routing.search import Drive
@@ -16,6 +18,8 @@ Level = Literal["low", "medium", "high"]
 #: A jam factor (0 to 10) of 4 and 7 as speed to free flow: the same bounds as of the road-speed feed.
 _MEDIUM_BELOW = 0.6
 _HIGH_BELOW = 0.3
+#: Who loses less on a road does not drive around it for that.
+_WORTH_TELLING_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,19 @@ class RouteCongestion:
     high_km: float
     known_share: float
     worst_road: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Jam:
+    """A road on which time would be lost.
+
+    Attributes:
+        edges: positions of its edges, in driving direction.
+        lost_seconds: how much longer they take than when they flow freely.
+    """
+
+    edges: tuple[int, ...]
+    lost_seconds: float
 
 
 def level_of(ratio: float) -> Level:
@@ -71,12 +88,9 @@ def congestion_along(
     """
     edges = np.array(drive.edges)
     horizon = np.searchsorted(times.until_seconds, entered_seconds, "right")
-    free_kmh = graph.free_flow_kmh[edges]
-    if free_flow_kmh is not None:
-        told = times.known[edges] & ~np.isnan(free_flow_kmh[edges])
-        free_kmh = np.where(told, free_flow_kmh[edges], free_kmh)
+    free_kmh = _free_kmh(graph, times, edges, free_flow_kmh)
     ratio = times.speeds_kmh[horizon, edges] / free_kmh
-    free = graph.length_m[edges] / np.minimum(free_kmh, fastest_kmh(graph.free_flow_kmh[edges])) * 3.6
+    free = _free_seconds(graph, edges, free_kmh)
     driven = lengths_m / graph.length_m[edges]
     lost = (times.seconds[horizon, edges] - free) * driven
     free_seconds = float((free * driven).sum() + graph.turn_seconds[list(drive.turns)].sum())
@@ -90,3 +104,50 @@ def congestion_along(
         known_share=float(lengths_m[times.known[edges]].sum()) / length if length > 0 else 0.0,
         worst_road=graph.road_name(int(edges[worst])) if lost[worst] > 1.0 else None,
     )
+
+
+def kept_off(
+    graph: RoadGraph,
+    times: TravelTimes,
+    departure_seconds: float,
+    empty: Drive,
+    taken: Drive,
+    free_flow_kmh: Floats | None = None,
+) -> list[Jam]:
+    """Jams on the way that would be the quickest through an empty city and that another one does not meet.
+
+    Args:
+        graph: the road graph.
+        times: the travel times that hold.
+        departure_seconds: when one starts, since the speeds were told; jams are as they are then.
+        empty: the quickest drive were all roads free.
+        taken: the drive that is taken instead.
+        free_flow_kmh: as of `congestion_along`.
+
+    Returns:
+        In the order of the way: roads on which at least `_WORTH_TELLING_SECONDS` would be lost. Closed ones are none.
+    """
+    beside = set(taken.edges)
+    edges = np.array([edge for edge in empty.edges if edge not in beside], np.int64)
+    seconds = times.seconds[times.at(departure_seconds), edges]
+    lost = seconds - _free_seconds(graph, edges, _free_kmh(graph, times, edges, free_flow_kmh))
+    of_edge = {edge: time for edge, time in zip(edges.tolist(), lost.tolist(), strict=True) if np.isfinite(time)}
+    jams = []
+    for _, way in groupby(of_edge, graph.road_name):
+        road = tuple(way)
+        if (lost_seconds := sum(of_edge[edge] for edge in road)) >= _WORTH_TELLING_SECONDS:
+            jams.append(Jam(road, lost_seconds))
+    return jams
+
+
+def _free_kmh(graph: RoadGraph, times: TravelTimes, edges: npt.NDArray[np.int64], told_kmh: Floats | None) -> Floats:
+    """Speeds at which edges flow freely."""
+    free_kmh = graph.free_flow_kmh[edges]
+    if told_kmh is None:
+        return free_kmh
+    return np.where(times.known[edges] & ~np.isnan(told_kmh[edges]), told_kmh[edges], free_kmh)
+
+
+def _free_seconds(graph: RoadGraph, edges: npt.NDArray[np.int64], free_kmh: Floats) -> Floats:
+    """How long edges take when they flow freely."""
+    return graph.length_m[edges] / np.minimum(free_kmh, fastest_kmh(graph.free_flow_kmh[edges])) * 3.6

@@ -13,7 +13,7 @@ from trafficapp.roads.graph.index import DISTANCE_LIMIT_M, PlaceOnEdge, RoadInde
 from trafficapp.roads.graph.islands import End, Islands
 from trafficapp.roads.graph.road_graph import Floats, RoadGraph
 from trafficapp.roads.routing.alternatives import Bounds, Chosen, ViaEdges, by_way_of_others
-from trafficapp.roads.routing.congestion import RouteCongestion, congestion_along
+from trafficapp.roads.routing.congestion import Jam, RouteCongestion, congestion_along, kept_off
 from trafficapp.roads.routing.router import CchRouter, Router
 from trafficapp.roads.routing.search import Conditions, Drive, Ends, quickest_drives
 from trafficapp.roads.routing.waypoints import Waypoint, WaypointWriter, read_waypoints
@@ -76,6 +76,8 @@ class Recommendation:
         detached: which of the places lie on roads that no way leads from, or to, so that others were taken.
         as_if_open: positions of the edges of the way that would be the quickest were nothing in the way; empty when
             nothing is, or nobody asked.
+        jams: roads on which time is lost now, which the quickest way through an empty city would lead over and the
+            recommended one does not.
     """
 
     version: str
@@ -86,6 +88,7 @@ class Recommendation:
     destination_moved_m: float = 0.0
     detached: tuple[End, ...] = ()
     as_if_open: tuple[int, ...] = ()
+    jams: tuple[Jam, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ class RoutePlanner:
         self._bounds = bounds or Bounds()
         self._via = ViaEdges(graph, self.index.points)
         self._writer = WaypointWriter(self.index)
-        self._conditions = Conditions.build(self.router, free_flow(graph), FREE_FLOW)
+        self._empty = self._conditions = Conditions.build(self.router, free_flow(graph), FREE_FLOW)
 
     @property
     def conditions(self) -> Conditions:
@@ -188,7 +191,16 @@ class RoutePlanner:
         return Recommendation(
             *(conditions.version, routes[0], routes[1:], avoided, origin_m, destination_m, detached),
             as_if_open=() if undisturbed is None else undisturbed.edges,
+            jams=self._jams(ends, chosen[0], free_flow_kmh),
         )
+
+    def _jams(self, ends: Ends, taken: Drive, free_flow_kmh: Floats | None) -> tuple[Jam, ...]:
+        """What a drive keeps off that slows the way which is the quickest when all roads are free."""
+        if ends.times is self._empty.times:
+            return ()
+        through_empty = Ends(self.graph, self._empty.times, ends.origins, ends.destinations, 0.0)
+        empty = quickest_drives(self._empty.metrics, through_empty)[0]
+        return tuple(kept_off(self.graph, ends.times, ends.departure_seconds, empty, taken, free_flow_kmh))
 
     def _avoided(self, conditions: Conditions, drive: Drive) -> Avoided | None:
         """What is closed of a drive."""

@@ -4,7 +4,8 @@
 export function firstInOrder(items, count, compare) {
   if (count >= items.length) return [...items].sort(compare);
   const found = [];
-  for (const item of items) {
+  for (let at = 0; at < items.length; at++) {
+    const item = items[at];
     if (found.length === count && compare(item, found[count - 1]) >= 0) continue;
     let [low, high] = [0, found.length];
     while (low < high) {

@@ -7,7 +7,8 @@ import { firstInOrder } from "./order.js";
 const STEP = 60;
 
 /**
- * @param props.columns `{key, title, value(row) for order, cell(row), number}`; the first is the row's heading.
+ * @param props.columns `{key, title, value(row) for order, cell(row), number}`; the first is the row's heading. `values()` tells those of
+ *   all rows at once, where there are thousands.
  * @param props.rows any, the same array as long as nothing changed; `keyOf(row)` is its key.
  * @param props.order `{key, down}` at the begin; without it rows stay as they come.
  */
@@ -41,12 +42,13 @@ const isMissing = (value) => value === null || value === undefined || Number.isN
 
 /** The first rows; what is not known comes last, whichever way. */
 function inOrder(rows, column, down, keyOf, count) {
-  const keyed = rows.map((row) => [column.value(row), keyOf(row), row]);
-  const found = firstInOrder(keyed, count, ([a, first], [b, second]) => {
-    if (isMissing(a) || isMissing(b)) return isMissing(a) - isMissing(b) || sameOrder(first, second);
-    return compare(a, b) * (down ? -1 : 1) || sameOrder(first, second);
+  const values = column.values?.() ?? rows.map((row) => column.value(row));
+  const places = firstInOrder([...rows.keys()], count, (one, other) => {
+    const [a, b] = [values[one], values[other]];
+    const order = isMissing(a) || isMissing(b) ? isMissing(a) - isMissing(b) : compare(a, b) * (down ? -1 : 1);
+    return order || sameOrder(keyOf(rows[one]), keyOf(rows[other]));
   });
-  return found.map(([, , row]) => row);
+  return places.map((place) => rows[place]);
 }
 
 function compare(a, b) {

@@ -2,7 +2,7 @@
 
 import { effect, html, useEffect, useMemo, useRef, useState } from "../vendor/preact.mjs";
 import { useAnswer } from "../live/answers.js";
-import { roads as liveRoads } from "../live/roads.js";
+import { roadCount } from "../live/roads.js";
 import { replayed } from "../live/servers.js";
 import { CityMap } from "../map/city_map.js";
 import { markersOf } from "../map/marked.js";
@@ -48,7 +48,7 @@ export default function TimeMachine({ params }) {
   useWriting(replay);
   useKeys(replay);
   // the roads of the graph may come after the first stretch
-  useEffect(() => { if (replay.at.peek() !== null && liveRoads.value.size) replay.source.roads.value = replay.roadsNow(); }, [liveRoads.value.size]);
+  useEffect(() => { if (replay.at.peek() !== null && roadCount.value) replay.source.roads.value = replay.roadsNow(); }, [roadCount.value]);
   const at = replay.at.value;
   const incidents = replay.incidents.value;
   const markers = useMemo(() => markersOf(LAYERS, { incidents: { body: incidents.map((told) => ({ ...told, incident_type: told.kind })) }, weather: NOTHING, areas: NOTHING }), [incidents.map(({ incident_id: id }) => id).join()]);

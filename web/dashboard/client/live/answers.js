@@ -1,7 +1,7 @@
 // Answers that are asked for again and again, once for all panels that show them: later and later while nothing comes, and not while
 // nobody looks.
 
-import { effect, signal, useEffect, useMemo } from "../vendor/preact.mjs";
+import { effect, signal, useLayoutEffect, useMemo } from "../vendor/preact.mjs";
 import { ask, askAll, identity, Problem } from "./api.js";
 
 const SLOWEST_MS = 60_000;
@@ -74,7 +74,8 @@ export function questionFor(path, { every = 5000, all = false, timeoutMs } = {})
 /** In a component: the answer for a path, asked for as long as it is shown; with path null nothing is asked. */
 export function useAnswer(path, options = {}) {
   const question = useMemo(() => (path === null ? null : questionFor(path, options)), [path]);
-  useEffect(() => {
+  // not after the next frame, as other effects: the answer takes longer than that
+  useLayoutEffect(() => {
     question?.start();
     return () => question?.stop();
   }, [question]);

@@ -1,7 +1,7 @@
 // The newest window of every camera and those before it. Rows come by WebSocket; the server repeats the current ones at least every
 // five seconds, so silence means a broken connection.
 
-import { signal } from "../vendor/preact.mjs";
+import { computed, signal } from "../vendor/preact.mjs";
 import { ask } from "./api.js";
 import { questionFor } from "./answers.js";
 import { Connection, Shared } from "./connection.js";
@@ -13,6 +13,8 @@ const GATHER_MS = 250;
 
 /** By id: `{id, row, start, end (ms), changedAt, windows: Map(start → vehicle_count)}`; null before they were told. */
 export const cameras = signal(null);
+/** How many there are; undefined before they were told. */
+export const cameraCount = computed(() => cameras.value?.size);
 /** Registered cameras by id: `{name, road_segment, lat, lng}`. */
 export const registered = signal(new Map());
 

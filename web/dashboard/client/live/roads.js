@@ -14,10 +14,12 @@ const FEED_EVERY_MS = 60_000;
 /** Edges of the road graph, `{id, name, road, length_m, …, coordinates}`; null before they were told. */
 export const edges = signal(null);
 /**
- * Roads by id: `{id, name, edges, lengthM, freeFlowKmh, freeFlowBy, now, prediction}`, the last two as servers tell them. A new Map
- * whenever anything changed; its roads stay the same, and say what is known now.
+ * Roads by id: `{id, name, edges, lengthM, freeFlowKmh, freeFlowBy, now, prediction}`, the last two as servers tell them. Another object,
+ * read like a Map, whenever anything changed; its roads stay the same, and say what is known now.
  */
 export const roads = signal(new Map());
+/** How many there are: for who needs to know which there are, not how they flow. */
+export const roadCount = computed(() => roads.value.size);
 /** Answers as they are, for panels that say what is wrong: `{network, feed, speeds, forecasts}`. */
 export const told = signal({});
 /** How many roads of the feed the graph does not have. */
@@ -70,6 +72,48 @@ class Road {
   }
 }
 
+/**
+ * The roads of `base`, as they are now. It is another object for those who look whether something changed: to copy thousands each time
+ * is garbage. What is reckoned of all of them is reckoned of columns, once.
+ */
+class Known {
+  constructor({ roads: all, list, free }) {
+    Object.assign(this, { all, list, free, columns, reckoned: new Map() });
+  }
+
+  /** Share of the free-flow speed of each road of `list` at a horizon; NaN where it is not known. */
+  sharesAt(horizon) {
+    let shares = this.reckoned.get(horizon);
+    if (shares) return shares;
+    this.reckoned.set(horizon, (shares = new Float64Array(this.list.length).fill(NaN)));
+    const { speeds, forecasts } = this.columns;
+    const column = horizon ? forecasts?.predicted : speeds?.speed;
+    const [stride, first] = horizon ? [HORIZON_COUNT, horizon - 1] : [1, 0];
+    if (column) for (let at = 0; at < shares.length; at++) shares[at] = column[at * stride + first] / this.free[at];
+    return shares;
+  }
+
+  isClosedAt(place) {
+    return this.columns.speeds?.closed[place] === 1;
+  }
+
+  get size() {
+    return this.all.size;
+  }
+
+  get(id) {
+    return this.all.get(id);
+  }
+
+  values() {
+    return this.all.values();
+  }
+
+  [Symbol.iterator]() {
+    return this.all.entries();
+  }
+}
+
 function fromNetwork(collection) {
   const found = collection.features.map(({ geometry, properties }) => ({ ...properties, coordinates: geometry.coordinates }));
   const known = new Map();
@@ -117,9 +161,9 @@ function baseOf(network, feed) {
     road.freeFlowKmh = row.free_flow_speed;
     road.freeFlowBy = "feed";
   }
-  base = { network, feed, edges: base.network === network ? base.edges : found, roads: known };
-  let place = 0;
-  for (const road of known.values()) road.place = place++;
+  const list = [...known.values()];
+  base = { network, feed, edges: base.network === network ? base.edges : found, roads: known, list, free: Float64Array.from(list, ({ freeFlowKmh }) => (freeFlowKmh > 0 ? freeFlowKmh : NaN)) };
+  list.forEach((road, place) => { road.place = place; });
   order("roads", { ids: [...known.keys()] });
   return base;
 }
@@ -127,14 +171,14 @@ function baseOf(network, feed) {
 /** Puts together what was told; each answer is whole, so whatever is not in it is not known any more. */
 function assemble({ network, feed, speeds, forecasts }) {
   const before = base;
-  const { edges: found, roads: known } = baseOf(network, feed);
+  const made = baseOf(network, feed);
   // columns are in the order of the roads that there were when they were asked for
   const isOther = before !== base;
   columns = isOther ? { speeds: null, forecasts: null } : { speeds, forecasts };
   if (speeds) noteFigure(speeds.newest);
   batch(() => {
-    edges.value = found;
-    roads.value = new Map(known);
+    edges.value = made.edges;
+    roads.value = new Known(made);
     strangers.value = columns.speeds?.strangers ?? 0;
   });
   return isOther;

@@ -36,6 +36,7 @@ export const state = computed(() => {
 
 export function watchServers() {
   let failed = 0;
+  let before = null;
   const asking = new Question(async () => {
     const told = await ask("/health", { timeoutMs: 4000 });
     return Object.fromEntries(NAMES.map((name) => [name, told[name] === "ok"]));
@@ -43,11 +44,16 @@ export function watchServers() {
   effect(() => {
     const { body, problem } = asking.answer.value;
     failed = problem ? failed + 1 : 0;
-    // one answer may be late because this page was busy
+    // one answer may be late because this page was busy, and one server seem to be away because ours was
     if (failed >= FAILURES) health.value = null;
-    else if (!problem && body) health.value = body;
+    else if (!problem && body && body !== before) {
+      const seen = before ?? body;
+      before = body;
+      const known = Object.fromEntries(NAMES.map((name) => [name, body[name] || seen[name]]));
+      if (NAMES.some((name) => known[name] !== health.peek()?.[name])) health.value = known;
+    }
     // a server that went away is looked for more often, not less
-    if (problem) asking.pauseMs = HEALTH_EVERY_MS / 4;
+    if (problem || NAMES.some((name) => body?.[name] === false)) asking.pauseMs = HEALTH_EVERY_MS / 4;
   });
   asking.start();
   const spans = new Question(() => ask("/api/simulated-spans"), SIMULATED_EVERY_MS);

@@ -4,7 +4,8 @@ import { Map as MapLibre, AttributionControl, ScaleControl, setWorkerUrl } from 
 import { colourOf } from "../components/colours.js";
 import { settings } from "../live/settings.js";
 
-setWorkerUrl(new URL("../vendor/maplibre-gl-worker.mjs", import.meta.url).href);
+// not beside this module: where that lies when it is packed is another place
+setWorkerUrl(new URL("/static/vendor/maplibre-gl-worker.mjs", location.href).href);
 
 const CITY_ZOOM = 14;
 
@@ -25,6 +26,7 @@ export function makeMap(container, view) {
     touchPitch: false,
     pitchWithRotate: false,
     attributionControl: false,
+    trackResize: false,
     fadeDuration: 0,
     locale: { "Map.Title": "" },
   });

@@ -1,6 +1,6 @@
 // The map of the city as a component. What draws it is large and comes by itself: figures beside the map do not wait for it.
 
-import { html, useEffect, useState } from "../vendor/preact.mjs";
+import { html, useEffect, useLayoutEffect, useState } from "../vendor/preact.mjs";
 import { cameras, camerasSource } from "../live/cameras.js";
 import { roads, roadsSource } from "../live/roads.js";
 import { fleet, vehiclesSource, version } from "../live/vehicles.js";
@@ -12,6 +12,15 @@ import { canDraw } from "./drawable.js";
 const LIVE = { roads, cameras, fleet: () => fleet, version, now, start: () => [roadsSource.use(), camerasSource.use(), vehiclesSource.use()] };
 
 let loaded = null;
+
+/** The library's own styles, which nothing else needs; the map is drawn without them rather than not at all. */
+function styled() {
+  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/static/vendor/maplibre-gl.css" });
+  const done = new Promise((resolve) => { link.onload = link.onerror = resolve; });
+  // before ours, which change some of it
+  document.head.prepend(link);
+  return done;
+}
 
 /**
  * @param props.source of roads, cameras and vehicles, `LIVE` unless given; it stays the same.
@@ -27,14 +36,14 @@ export function CityMap(props) {
   const source = props.source ?? LIVE;
   const [Drawn, setDrawn] = useState(() => loaded);
   const [problem, setProblem] = useState(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const ends = source.start();
     return () => { for (const end of ends) end(); };
   }, [source]);
   useEffect(() => {
     if (Drawn || !canDraw()) return undefined;
     let wanted = true;
-    import("./drawn_map.js").then(({ DrawnMap }) => {
+    Promise.all([import("./drawn_map.js"), styled()]).then(([{ DrawnMap }]) => {
       loaded = DrawnMap;
       if (wanted) setDrawn(() => DrawnMap);
     }, setProblem);

@@ -1,6 +1,6 @@
 // The map itself. It draws what it is given, and says what is pressed and where it is looked at.
 
-import { html, useEffect, useRef, useState } from "../vendor/preact.mjs";
+import { effect, html, useEffect, useRef, useState } from "../vendor/preact.mjs";
 import { onColours } from "../components/colours.js";
 import { Icon } from "../shell/icons.js";
 import { registered } from "../live/cameras.js";
@@ -15,6 +15,8 @@ import { RoadsLayer } from "./roads_layer.js";
 import { RouteLayer } from "./route_layer.js";
 import { VehiclesLayer } from "./vehicles_layer.js";
 
+const RESIZE_AFTER_MS = 100;
+
 /** The map once its library is there: see `CityMap` for what it is given. */
 export function DrawnMap(props) {
   const place = useRef(null);
@@ -26,7 +28,12 @@ export function DrawnMap(props) {
   latest.current = props;
   useEffect(() => {
     const map = makeMap(place.current, looked.current);
-    const watch = new ResizeObserver(() => map.resize());
+    // a new size makes the graphics card wait: once, when it has come to rest
+    let resizing = null;
+    const watch = new ResizeObserver(() => {
+      clearTimeout(resizing);
+      resizing = setTimeout(() => map.resize(), RESIZE_AFTER_MS);
+    });
     watch.observe(place.current);
     let parts = null;
     let unwatch = () => {};
@@ -44,6 +51,7 @@ export function DrawnMap(props) {
     map.on("error", ({ error }) => console.warn(`map: ${error?.message}`));
     return () => {
       watch.disconnect();
+      clearTimeout(resizing);
       unwatch();
       setDrawn(null);
       map.remove();
@@ -131,7 +139,11 @@ function useParts(drawn, props, source) {
   useEffect(() => { drawn?.roadsLayer.setRoads(known, horizon); }, [drawn, known, network, horizon]);
   useEffect(() => { drawn?.roadsLayer.mark(known.get(marked)); }, [drawn, known, marked]);
   useEffect(() => { if (drawn && seen) drawn.camerasLayer.setCameras(seen, registered.value, source.now.peek()); }, [drawn, seen, registered.value]);
-  useEffect(() => { drawn?.vehiclesLayer.update(); }, [drawn, source.version.value, shown]);
+  // each second: nothing of the component is made anew for that
+  useEffect(() => drawn && effect(() => {
+    source.version.value;
+    drawn.vehiclesLayer.update();
+  }), [drawn, source]);
   useEffect(() => { drawn?.markers.set(markers ?? []); }, [drawn, markers]);
   useEffect(() => { if (drawn && heat) drawn.camerasLayer.setHeat(heat); }, [drawn, heat]);
   useEffect(() => { if (drawn && zones) drawn.areas.set("zones", zones); }, [drawn, zones]);

@@ -8,7 +8,7 @@ import { kmh, number } from "../components/numbers.js";
 import { Panel } from "../components/panel.js";
 import { Table } from "../components/table.js";
 import { Flow, Level, Severity } from "../components/words.js";
-import { speedAt, stepAt } from "../roads/flow.js";
+import { speedAt, stepAt, stepOfShare } from "../roads/flow.js";
 import { language } from "../shell/preferences.js";
 import { setParams } from "../shell/route.js";
 import { Age } from "../shell/times.js";
@@ -20,11 +20,15 @@ const KINDS = ["roads", "cameras", "cars", "transit", "incidents", "weather", "a
 const pick = (kind, id, text) => html`<button type="button" class="link" onClick=${() => choose(kind, id)}>${text}</button>`;
 const place = (digits = 4) => ({ key: "place", title: `${t("map.latitude")}, ${t("map.longitude")}`, cell: ({ lat, lng }) => `${lat.toFixed(digits)}, ${lng.toFixed(digits)}` });
 
+const stepsOf = (shares) => Uint8Array.from(shares, stepOfShare);
+
 function tableOf(which, { answers, horizon, zones, surge, vehicles }) {
   if (which === "roads") {
-    return [[...roads.value.values()], (road) => road.id, [
+    const { list, sharesAt } = roads.value;
+    // another array, so that a table sees that something changed
+    return [list ? [...list] : [], (road) => road.id, [
       { key: "name", title: t("roads.road"), value: (road) => road.name, cell: (road) => pick("road", road.id, road.name) },
-      { key: "flow", title: t("roads.flow"), value: (road) => stepAt(road, horizon), cell: (road) => html`<${Flow} step=${stepAt(road, horizon)} />` },
+      { key: "flow", title: t("roads.flow"), value: (road) => stepAt(road, horizon), values: sharesAt && (() => stepsOf(roads.value.sharesAt(horizon))), cell: (road) => html`<${Flow} step=${stepAt(road, horizon)} />` },
       { key: "speed", title: "km/h", number: true, value: (road) => speedAt(road, horizon), cell: (road) => kmh(speedAt(road, horizon)) },
     ]];
   }

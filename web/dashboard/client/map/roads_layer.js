@@ -2,7 +2,7 @@
 // writes one byte a piece of line.
 
 import { channelsOf } from "../components/colours.js";
-import { STEPS, UNKNOWN, stepAt } from "../roads/flow.js";
+import { STEPS, UNKNOWN, stepAt, stepOfShare } from "../roads/flow.js";
 import { mercatorX, mercatorY } from "./fleet.js";
 import { link, originMatrix, WORLD_PX } from "./graphics.js";
 import { FRAGMENT, VERTEX } from "./roads_shaders.js";
@@ -36,7 +36,7 @@ export class RoadsLayer {
   renderingMode = "2d";
 
   constructor(map) {
-    Object.assign(this, { map, edges: [], steps: new Uint8Array(0), marked: new Set(), visible: true, pieces: 0, origin: [0, 0], lines: new Float32Array(0), edgeOf: new Uint32Array(0), states: new Uint8Array(0), isNew: false, isOther: false });
+    Object.assign(this, { map, edges: [], steps: new Uint8Array(0), spare: new Uint8Array(0), places: new WeakMap(), positions: new Map(), marked: new Set(), visible: true, pieces: 0, origin: [0, 0], lines: new Float32Array(0), edgeOf: new Uint32Array(0), states: new Uint8Array(0), isNew: false, isOther: false });
     map.addLayer(this);
     this.recolour();
   }
@@ -67,6 +67,9 @@ export class RoadsLayer {
     if (this.edges === edges) return;
     this.edges = edges;
     this.steps = new Uint8Array(edges.length).fill(UNKNOWN);
+    this.spare = new Uint8Array(edges.length);
+    this.places = new WeakMap();
+    this.roadsOf = null;
     this.positions = new Map(edges.map((edge, at) => [edge.edge_id, at]));
     this.pieces = edges.reduce((sum, { coordinates }) => sum + coordinates.length - 1, 0);
     this.lines = new Float32Array(this.pieces * FLOATS);
@@ -103,23 +106,44 @@ export class RoadsLayer {
 
   /** Paints what roads are like at a horizon. */
   setRoads(roads, horizon) {
-    const next = new Uint8Array(this.edges.length).fill(UNKNOWN);
-    for (const road of roads.values()) {
-      const found = stepAt(road, horizon);
-      if (found === UNKNOWN) continue;
-      for (const edge of road.edges) {
-        const at = this.positions.get(edge.edge_id);
-        if (at !== undefined) next[at] = found;
+    const { steps } = this;
+    const next = this.spare.fill(UNKNOWN);
+    if (roads.sharesAt) this.readColumns(next, roads, horizon);
+    else {
+      for (const road of roads.values()) {
+        const found = stepAt(road, horizon);
+        if (found === UNKNOWN) continue;
+        for (const at of this.placesOf(road)) next[at] = found;
       }
     }
-    if (next.every((step, at) => step === this.steps[at])) return;
-    this.steps = next;
+    let at = 0;
+    while (at < next.length && next[at] === steps[at]) at++;
+    if (at === next.length) return;
+    [this.steps, this.spare] = [next, steps];
     this.write();
+  }
+
+  /** The same of roads whose shares lie in a column, thousands at once. */
+  readColumns(next, roads, horizon) {
+    if (this.roadsOf !== roads.list) {
+      this.roadsOf = roads.list;
+      this.roadOf = new Int32Array(this.edges.length).fill(-1);
+      roads.list.forEach((road, place) => { for (const at of this.placesOf(road)) this.roadOf[at] = place; });
+    }
+    const shares = roads.sharesAt(horizon);
+    for (let at = 0; at < next.length; at++) if (this.roadOf[at] >= 0) next[at] = stepOfShare(shares[this.roadOf[at]]);
+  }
+
+  /** Positions of the edges of a road, looked up once. */
+  placesOf(road) {
+    let places = this.places.get(road);
+    if (!places) this.places.set(road, (places = Uint32Array.from(road.edges.map((edge) => this.positions.get(edge.edge_id)).filter((at) => at !== undefined))));
+    return places;
   }
 
   /** Draws attention to the edges of a road; to none without one. */
   mark(road) {
-    const wanted = new Set((road?.edges ?? []).map((edge) => this.positions?.get(edge.edge_id)).filter((at) => at !== undefined));
+    const wanted = new Set(road ? this.placesOf(road) : []);
     if (wanted.size === this.marked.size && [...wanted].every((at) => this.marked.has(at))) return;
     this.marked = wanted;
     this.write();

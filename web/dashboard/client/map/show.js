@@ -1,8 +1,8 @@
 // Where the map goes when something is chosen elsewhere: in a table, by a link.
 
 import { useMemo, useRef } from "../vendor/preact.mjs";
-import { cameras, registered } from "../live/cameras.js";
-import { roads } from "../live/roads.js";
+import { cameraCount, registered } from "../live/cameras.js";
+import { roadCount, roads } from "../live/roads.js";
 
 /** `{coordinates}` of what was chosen by a list, once it is known; the same object as long as the same is chosen. */
 export function useShow(chosen) {
@@ -16,7 +16,7 @@ export function useShow(chosen) {
       showing = null;
     }
     return from.current;
-  }, [key, roads.value.size, cameras.value?.size]);
+  }, [key, roadCount.value, cameraCount.value]);
 }
 
 let showing = null;

@@ -13,12 +13,19 @@ export const STEPS = [
   { name: "unknown", from: NaN },
 ];
 
+const FROM = Float64Array.from(STEPS, ({ from }) => from);
+
 export function stepOf(speedKmh, freeFlowKmh) {
   if (speedKmh === null || speedKmh === undefined || !(freeFlowKmh > 0)) return UNKNOWN;
-  const share = speedKmh / freeFlowKmh;
+  return stepOfShare(speedKmh / freeFlowKmh);
+}
+
+/** Of a share of the free-flow speed; NaN is not known. */
+export function stepOfShare(share) {
+  if (Number.isNaN(share)) return UNKNOWN;
   // a plain loop: it is asked of thousands of roads at once
   let step = 0;
-  while (share < STEPS[step].from) step++;
+  while (share < FROM[step]) step++;
   return step;
 }
 

@@ -7,16 +7,17 @@ import { kmh } from "../components/numbers.js";
 import { firstInOrder } from "../components/order.js";
 import { Flow } from "../components/words.js";
 import { t } from "../texts/index.js";
-import { speedAt, stepAt, UNKNOWN } from "./flow.js";
+import { speedAt, stepAt } from "./flow.js";
 
 export function worst(horizon, count) {
-  const known = [];
-  for (const road of roads.value.values()) {
-    if (stepAt(road, horizon) === UNKNOWN) continue;
-    known.push([road.isClosed ? -1 : speedAt(road, horizon) / road.freeFlowKmh, road]);
-  }
-  const first = firstInOrder(known, count, ([a, one], [b, other]) => a - b || (one.id < other.id ? -1 : 1));
-  return first.map(([, road]) => road);
+  const known = roads.value;
+  const { list } = known;
+  const shares = known.sharesAt?.(horizon) ?? [];
+  const places = [];
+  for (let at = 0; at < shares.length; at++) if (!Number.isNaN(shares[at])) places.push(at);
+  const share = (at) => (known.isClosedAt(at) ? -1 : shares[at]);
+  const first = firstInOrder(places, count, (a, b) => share(a) - share(b) || (list[a].id < list[b].id ? -1 : 1));
+  return first.map((at) => list[at]);
 }
 
 export function WorstRoads({ horizon, count, chosen, onChoose }) {

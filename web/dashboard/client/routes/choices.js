@@ -8,6 +8,8 @@ import { t } from "../texts/index.js";
 import { Directions, metresText } from "./directions.js";
 import { intervalOf } from "./interval.js";
 
+const JAMS = 5;
+
 export function minutesText(minutes) {
   if (minutes < 1) return t("routes.seconds", { n: number(minutes * 60) });
   return t("routes.minutes", { n: number(minutes, minutes < 10 ? 1 : 0) });
@@ -16,10 +18,14 @@ export function minutesText(minutes) {
 export function RouteChoices({ answer, routes, chosen, onChoose, changed, at }) {
   const leaves = Date.parse(answer.departure_time);
   const names = [...new Set((answer.avoided ?? []).map((road) => road.road_name || t("routes.unnamed")))];
+  // those that cost most are reason enough
+  const worst = [...(answer.jams ?? [])].sort((a, b) => b.delay_minutes - a.delay_minutes).slice(0, JAMS);
+  const jams = worst.map((jam) => t("routes.jam", { name: jam.road_name || t("routes.unnamed"), time: minutesText(jam.delay_minutes) }));
   const why = [
     t(`routes.speeds.${answer.speeds_from}`),
     answer.note && sentence(answer.note),
     names.length > 0 && t("routes.avoided", { names: names.join(", ") }),
+    jams.length > 0 && t("routes.jams", { names: jams.join(", ") }),
     ...(answer.incidents ?? []).map((told) => t(`routes.incident.${told.where}`, { what: told.incident_type, name: told.road_name || t("routes.unnamed") })),
     answer.moved_note && sentence(answer.moved_note),
   ].filter(Boolean);

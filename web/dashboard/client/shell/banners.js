@@ -10,14 +10,15 @@ import { t } from "../texts/index.js";
 import { timeText } from "./times.js";
 
 function messages() {
-  const time = timeText(newestFigure.value);
+  // the newest figure is another one each second: only who tells of it looks
+  const newest = () => ({ time: timeText(newestFigure.value) });
   const told = [];
   const servers = health.value;
   const lost = Object.entries(sockets.value).filter(([, state]) => state === "lost").map(([name]) => name);
-  if (servers === null) told.push(["lost", newestFigure.value ? t("shell.lost", { time }) : t("shell.lost.nothing")]);
+  if (servers === null) told.push(["lost", newestFigure.value ? t("shell.lost", newest()) : t("shell.lost.nothing")]);
   else if (servers) {
-    if (!servers.redis) told.push(["lost", t("shell.redis.down", { time })]);
-    if (!servers.kafka) told.push(["lost", t("shell.kafka.down", { time })]);
+    if (!servers.redis) told.push(["lost", t("shell.redis.down", newest())]);
+    if (!servers.kafka) told.push(["lost", t("shell.kafka.down", newest())]);
     if (!servers.postgres) told.push(["stale", t("shell.postgres.down")]);
     if (lost.length && servers.redis) told.push(["lost", t("shell.socket.lost", { what: lost.join(", ") })]);
     if (staleSince.value && servers.redis) told.push(["stale", t("shell.events.stale", { time: timeText(Date.parse(staleSince.value)) })]);

@@ -16,4 +16,10 @@ export const ROOMS = [
   { id: "system", icon: "server", load: () => import("../system/room.js") },
 ];
 
+/** The module of a room, kept once it is there: a room that was seen before, or that came with the page, is drawn at once. */
+export async function loadRoom(room) {
+  room.module ??= await room.load();
+  return room.module;
+}
+
 export const roomOf = (id) => ROOMS.find((room) => room.id === id) ?? ROOMS[0];

@@ -8,7 +8,7 @@ import { t } from "../texts/index.js";
 import { Banners } from "./banners.js";
 import { Icon } from "./icons.js";
 import { Preferences } from "./menu.js";
-import { ROOMS, roomOf } from "./rooms.js";
+import { loadRoom, ROOMS, roomOf } from "./rooms.js";
 import { linkTo, route } from "./route.js";
 import { SignIn } from "./sign_in.js";
 import { Clocks } from "./times.js";
@@ -59,10 +59,12 @@ class Guarded extends Component {
 function useRoom(room) {
   const [loaded, setLoaded] = useState({ id: null });
   useEffect(() => {
+    if (room.module) return undefined;
     let wanted = true;
-    room.load().then((module) => wanted && setLoaded({ id: room.id, Room: module.default }), (error) => wanted && setLoaded({ id: room.id, error }));
+    loadRoom(room).then(() => wanted && setLoaded({ id: room.id }), (error) => wanted && setLoaded({ id: room.id, error }));
     return () => { wanted = false; };
   }, [room]);
+  if (room.module) return { Room: room.module.default };
   return loaded.id === room.id ? loaded : {};
 }
 

@@ -34,6 +34,8 @@ export default {
   "speeds.usual_speeds": ["By the usual speeds at that time of day.", "Theo tốc độ thường vào giờ đó.", "Menurut kecepatan biasa pada jam itu."],
   "speeds.free_flow": ["By the speeds of empty roads: nothing is known of the traffic.", "Theo tốc độ đường vắng: không biết gì về giao thông.", "Menurut kecepatan jalan kosong: lalu lintas tidak diketahui."],
   "avoided": ["Keeps off what is closed: {names}.", "Tránh đường bị đóng: {names}.", "Menghindari yang ditutup: {names}."],
+  "jams": ["Keeps off where time is lost now: {names}.", "Tránh nơi đang ùn tắc: {names}.", "Menghindari kemacetan saat ini: {names}."],
+  "jam": ["{name} ({time})", "{name} ({time})", "{name} ({time})"],
   "incident.route": ["On the way: {what}, {name}.", "Trên đường đi: {what}, {name}.", "Di perjalanan: {what}, {name}."],
   "incident.avoided": ["Keeps off an incident: {what}, {name}.", "Tránh sự cố: {what}, {name}.", "Menghindari insiden: {what}, {name}."],
   "unnamed": ["a road without a name", "đường không tên", "jalan tanpa nama"],
