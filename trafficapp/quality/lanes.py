@@ -89,13 +89,15 @@ class LaneRules:
             yield "impossible_speed", f"mean speed of {same[2]:g} km/h, above {settings.most_kmh:g}"
 
     def _bins(self, lane: LaneSigns, window: ObservedWindow) -> Iterator[tuple[Reason, str]]:
-        settings, number = self.settings, window.start_us // BIN_US
+        # longer windows are a bin each
+        bin_us = max(BIN_US, window.end_us - window.start_us)
+        settings, number = self.settings, window.start_us // bin_us
         if number != lane.bin:
             if lane.windows:
-                yield from self._bin_over(lane)
+                yield from self._bin_over(lane, bin_us)
             if number != lane.bin + 1:
                 # nothing was counted in between: those bins were empty
-                gone_s = (number - lane.bin - 1) * 30 if lane.bin >= 0 else 0
+                gone_s = (number - lane.bin - 1) * bin_us // MICROSECONDS_PER_SECOND if lane.bin >= 0 else 0
                 lane.crowded, lane.before, lane.spiked_s = 0, -1.0, max(lane.spiked_s - gone_s, 0)
             lane.bin, lane.vehicles, lane.present, lane.windows = number, 0, 0, 0
         if window.speed_kmh is None or window.speed_kmh >= settings.chatter_moving_kmh:
@@ -103,14 +105,15 @@ class LaneRules:
         lane.present += window.vehicles
         lane.windows += 1
 
-    def _bin_over(self, lane: LaneSigns) -> Iterator[tuple[Reason, str]]:
-        settings = self.settings
-        lane.crowded = lane.crowded + 1 if lane.vehicles >= settings.chatter_vehicles else 0
+    def _bin_over(self, lane: LaneSigns, bin_us: int) -> Iterator[tuple[Reason, str]]:
+        settings, seconds = self.settings, bin_us // MICROSECONDS_PER_SECOND
+        most = settings.chatter_vehicles * bin_us / BIN_US
+        lane.crowded = lane.crowded + 1 if lane.vehicles >= most else 0
         if lane.crowded >= 2:
-            yield "chatter", f"{lane.vehicles} vehicles in 30 s, {lane.crowded} times running"
+            yield "chatter", f"{lane.vehicles} vehicles in {seconds} s, {lane.crowded} times running"
         mean = lane.present / lane.windows
         is_spike = lane.before >= 0 and abs(mean - lane.before) >= settings.spike_vehicles
-        lane.spiked_s = max(lane.spiked_s + (30 if is_spike else -30), 0)
+        lane.spiked_s = max(lane.spiked_s + (seconds if is_spike else -seconds), 0)
         if lane.spiked_s > settings.spike_seconds:
-            yield "spike", f"from {lane.before:.0f} to {mean:.0f} vehicles a window within 30 s, again and again"
+            yield "spike", f"from {lane.before:.0f} to {mean:.0f} vehicles a window within {seconds} s, again and again"
         lane.before = mean

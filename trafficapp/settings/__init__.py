@@ -35,8 +35,8 @@ from trafficapp.settings.fleet import FleetSettings as FleetSettings
 from trafficapp.settings.geocoding import GeocodingSettings as GeocodingSettings
 from trafficapp.settings.incidents import IncidentSettings as IncidentSettings
 from trafficapp.settings.lake import LakeSettings as LakeSettings
-from trafficapp.settings.movement import MovementSettings as MovementSettings
 from trafficapp.settings.privacy import PrivacySettings as PrivacySettings
+from trafficapp.settings.quality import MovementSettings as MovementSettings
 from trafficapp.settings.quality import QualitySettings as QualitySettings
 from trafficapp.settings.reports import ReportSettings as ReportSettings
 from trafficapp.settings.riders import RiderSettings as RiderSettings
