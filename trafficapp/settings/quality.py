@@ -61,11 +61,12 @@ class QualitySettings(Section):
         f"{_IRIS} has 24 h of the same occupancy, which is a much coarser figure.",
     )
     spike_vehicles: float = Field(
-        15.0,
+        16.0,
         gt=0,
         le=10_000,
-        description="A jump of a lane's mean vehicles a window from one 30 s to the next that counts as a spike: 25 of "
-        f"100 points of occupancy in {_IRIS}; a lane of 60 vehicles is full.",
+        description="A jump of a lane's mean vehicles a window from one 30 s to the next that counts as a spike. "
+        f"{_IRIS} has 25 of 100 points of occupancy, which windows do not tell; a lane at the saturation flow of 1,900 "
+        "an hour (HCM) passes 16 in 30 s, so a traffic light makes no such jump.",
     )
     spike_seconds: Seconds = Field(
         60.0, description=f"Each spike adds 30 s, each 30 s without one take 30 s off; above this it is told: {_IRIS}."
