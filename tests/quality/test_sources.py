@@ -106,6 +106,12 @@ def test_spikes_again_and_again() -> None:
     assert turns(told(PartitionSources(SETTINGS, {}), one_jump)) == [(None, 0)]
 
 
+def test_ids_that_are_not_kept_make_no_spikes() -> None:
+    """How many vehicles there are is not known then."""
+    jumping = [window(n, vehicles=90 if n // 3 % 2 else 2, detections=92, speed_kmh=10.0) for n in range(60)]
+    assert turns(told(PartitionSources(SETTINGS, {}), jumping)) == [(None, 0)]
+
+
 def test_a_lane_without_vehicles_while_its_camera_counts() -> None:
     hours = 4 * 360
     records = told(PartitionSources(SETTINGS, {}), [window(0), *(window(n, None) for n in range(1, hours + 20))])

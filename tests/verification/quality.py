@@ -220,9 +220,7 @@ def main() -> int:
         for one in false[reason][:3]:
             print(f"    false: {one}, in truth {next((p.fault for p in plans if one.startswith(p.camera_id)), None)}")
     means = [speeds[name] for name in ("all", "healthy", "faultless")]
-    print(
-        "mean speed at noon {:.2f} km/h of all, {:.2f} of healthy, {:.2f} of faultless cameras".format(*means)
-    )
+    print("mean speed at noon {:.2f} km/h of all, {:.2f} of healthy, {:.2f} of faultless cameras".format(*means))
     print(f"{windows:,} windows of {given.window_seconds:g} s, {cpu_s / windows * 1e6:.1f} µs CPU each")
     return 1 if wrong else 0
 

@@ -102,7 +102,11 @@ class LaneRules:
             lane.bin, lane.vehicles, lane.present, lane.windows = number, 0, 0, 0
         if window.speed_kmh is None or window.speed_kmh >= settings.chatter_moving_kmh:
             lane.vehicles += window.vehicles
-        lane.present += window.vehicles
+        if 2 - window.detections / max(window.vehicles, 1) < settings.churn_share:
+            lane.present += window.vehicles
+        else:
+            # ids are not kept: that is a fault of its own, and how many vehicles there are is not known
+            lane.before = -1.0
         lane.windows += 1
 
     def _bin_over(self, lane: LaneSigns, bin_us: int) -> Iterator[tuple[Reason, str]]:
@@ -112,8 +116,8 @@ class LaneRules:
         if lane.crowded >= 2:
             yield "chatter", f"{lane.vehicles} vehicles in {seconds} s, {lane.crowded} times running"
         mean = lane.present / lane.windows
-        is_spike = lane.before >= 0 and abs(mean - lane.before) >= settings.spike_vehicles
+        is_spike = lane.before >= 0 and lane.present > 0 and abs(mean - lane.before) >= settings.spike_vehicles
         lane.spiked_s = max(lane.spiked_s + (seconds if is_spike else -seconds), 0)
         if lane.spiked_s > settings.spike_seconds:
             yield "spike", f"from {lane.before:.0f} to {mean:.0f} vehicles a window within {seconds} s, again and again"
-        lane.before = mean
+        lane.before = mean if lane.present else -1.0
