@@ -153,10 +153,10 @@ def left_first_stop(events: Iterable[RunEvent]) -> list[float]:
 
 
 def test_who_waits_long_has_not_left_by_the_farthest_of_many_noisy_fixes(timetable: Timetable) -> None:
-    """Noise of 15 m is three times beyond 30 m in 40 minutes; progress never goes back."""
+    """Some of 160 fixes are 30 m on, by noise alone; progress never goes back."""
     operations = Operations(timetable, SETTINGS, day_s())
     fixes = list(fixes_of(timetable, "line-0", "v", late_s=300))
-    events = told(operations, [*noisy(waiting_before(fixes, 160), 15), *fixes])
+    events = told(operations, [*noisy(waiting_before(fixes, 160), 20), *fixes])
     assert left_first_stop(events) == [pytest.approx(300, abs=15)]
     assert not [event for event in events if isinstance(event, RunBroken)]
 

@@ -120,7 +120,7 @@ class Plan:
                 counted[lane] = round(seen * chance.uniform(0.85, 1.0)) or 1, seen, speed * 0.3, stopped
         elif wrong == "one_id":
             for lane in _LANES:
-                _, seen, speed, stopped = counted.get(lane, (1, 30, 30.0, 0.0))
+                _, seen, speed, stopped = counted.get(lane, (1, 30, round(chance.uniform(20, 60), 3), 0.0))
                 counted[lane] = 1, seen, speed, stopped
 
 
