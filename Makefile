@@ -229,6 +229,10 @@ verify-fleet: setup-dev ## A day of 1,000 vehicles while workers are killed: eve
 verify-timetables: setup-dev ## Replay a real timetable with delays, bunching, missed trips, breakdowns (SEED=n ARGS="--clock-change")
 	$(BIN)/python -m tests.verification.timetables $(SEED_OPTION) $(ARGS)
 
+.PHONY: verify-quality
+verify-quality: setup-dev ## A day of 200 cameras with known faults, against what is told of their health (SEED=n)
+	$(BIN)/python -m tests.verification.quality $(SEED_OPTION) $(ARGS)
+
 .PHONY: verify-rebalance
 verify-rebalance: setup-dev ## Workers join, stop, freeze and are killed under load (RUNS=20 SEED=n ARGS=--all)
 	$(BIN)/python -m tests.verification.rebalance --runs $(RUNS) $(SEED_OPTION) $(ARGS)

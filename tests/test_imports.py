@@ -28,6 +28,7 @@ FORBIDDEN = {
 DOMAIN = (
     *("models", "trafficapp.windows", "trafficapp.alerts", "trafficapp.roads", "trafficapp.forecast"),
     *("trafficapp.notifications", "trafficapp.analytics", "trafficapp.topics", "trafficapp.movement"),
+    "trafficapp.quality",
     *("trafficapp.areas.reading", "trafficapp.areas.literals", "trafficapp.transit", "trafficapp.riders"),
     *("trafficapp.fleet", "trafficapp.incidents", "trafficapp.weather", "trafficapp.city", "trafficapp.matching"),
     *("trafficapp.geocoding.addresses", "trafficapp.geocoding.offline_places"),
@@ -71,7 +72,7 @@ FLOORS = ("trafficapp.stores", "trafficapp", "agents", "web")
 SUBJECTS = frozenset(
     {
         *("windows", "cameras", "alerts", "roads", "forecast", "notifications", "administration", "analytics"),
-        *("areas", "transit", "riders", "fleet", "movement", "incidents", "weather", "still_cameras"),
+        *("areas", "transit", "riders", "fleet", "movement", "quality", "incidents", "weather", "still_cameras"),
         *(
             "timetables",
             "reports",

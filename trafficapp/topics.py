@@ -205,7 +205,7 @@ def topics_of(feed: Feed[Any], settings: Settings) -> list[TopicDeclaration]:
     partitions = feed.partitions_in(settings)
     copies = settings.kafka.replication_factor
     # what is ahead is judged by the broker's clock; behind it a record keeps the time that it got there
-    stamped = {} if feed.is_ours else {TIMESTAMP_TYPE: "LogAppendTime"}
+    stamped = {} if feed.is_ours and not feed.takes_any_key else {TIMESTAMP_TYPE: "LogAppendTime"}
     kept = _NEWEST_OF_EACH if feed.compacted else retention
     outer = TopicDeclaration(feed.topic_in(settings), feed.key, partitions, copies, kept | stamped)
     if not feed.rekey:

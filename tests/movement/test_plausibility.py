@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from models.city_alerts import CityAlert
 from trafficapp.movement.distance import metres_between
 from trafficapp.movement.plausibility import Movement, MovementRule, Verdict, quality_alert
-from trafficapp.settings.movement import MovementSettings
+from trafficapp.settings.quality import MovementSettings
 
 SECOND = 1_000_000
 RULE = MovementRule.of(MovementSettings())

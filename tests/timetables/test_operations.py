@@ -141,3 +141,47 @@ def test_a_replay_is_told_as_it_was(tmp_path: Path) -> None:
     assert all(one.right for one in score.kinds.values())
     ours, usual = score.shares(score.ours), score.shares(score.usual)
     assert sum(ours) / 4 > max(0.86, sum(usual) / 4)
+
+
+def waiting_before(fixes: list[Fix], count: int) -> list[Fix]:
+    """So many fixes of who stands where the first one is, 15 s apart, before it."""
+    return [msgspec.structs.replace(fixes[0], time_us=fixes[0].time_us - 15_000_000 * n) for n in range(count, 0, -1)]
+
+
+def left_first_stop(events: Iterable[RunEvent]) -> list[float]:
+    return [event.late_s for event in events if isinstance(event, StopServed) and event.stop_index == 0]
+
+
+def test_who_waits_long_has_not_left_by_the_farthest_of_many_noisy_fixes(timetable: Timetable) -> None:
+    """Some of 160 fixes are 30 m on, by noise alone; progress never goes back."""
+    operations = Operations(timetable, SETTINGS, day_s())
+    fixes = list(fixes_of(timetable, "line-0", "v", late_s=300))
+    events = told(operations, [*noisy(waiting_before(fixes, 160), 20), *fixes])
+    assert left_first_stop(events) == [pytest.approx(300, abs=15)]
+    assert not [event for event in events if isinstance(event, RunBroken)]
+
+
+@pytest.mark.parametrize("first", [1, 2, 5])
+def test_two_outliers_do_not_carry_a_vehicle_off_its_first_stop(timetable: Timetable, first: int) -> None:
+    """One of the first fixes, and two of one reflection: neither has left early, nor is broken down where it waits."""
+    operations = Operations(timetable, SETTINGS, day_s())
+    fixes = list(fixes_of(timetable, "line-0", "v", late_s=300))
+    waiting = waiting_before(fixes, 40)
+    for place in (first, first + 1):
+        waiting[place] = msgspec.structs.replace(waiting[place], longitude=waiting[place].longitude + 0.0015)
+    events = told(operations, [*waiting, *fixes])
+    assert left_first_stop(events) == [pytest.approx(300, abs=12)]
+    assert not [event for event in events if isinstance(event, RunBroken)]
+
+
+def test_a_doubted_fix_at_the_end_counts_once_the_next_run_says_that_it_moved(timetable: Timetable) -> None:
+    """It stood before its last stop; only one fix of this run saw it there, the next one is of another."""
+    operations = Operations(timetable, SETTINGS, day_s())
+    fixes = list(fixes_of(timetable, "line-0", "v", every_s=15))
+    end = max(index for index, fix in enumerate(fixes) if fix.longitude < synthetic.LINE[-1][1] - 0.003)
+    stood = [msgspec.structs.replace(fixes[end], time_us=fixes[end].time_us + 15_000_000 * n) for n in range(1, 4)]
+    last = msgspec.structs.replace(fixes[-1], time_us=stood[-1].time_us + 15_000_000)
+    events = told(operations, [*fixes[: end + 1], *stood, last])
+    assert max(event.stop_index for event in events if isinstance(event, StopServed)) == 8
+    another = msgspec.structs.replace(next(iter(fixes_of(timetable, "line-2", "v"))), time_us=last.time_us + 60_000_000)
+    assert max(event.stop_index for event in told(operations, [another]) if isinstance(event, StopServed)) == 9

@@ -10,7 +10,7 @@ import msgspec
 from models.transit.inner import Position, RouteOf
 from tests.transit.oracle import Event, Said
 from trafficapp.feeds.rules import Told, When
-from trafficapp.settings.movement import MovementSettings
+from trafficapp.settings.quality import MovementSettings
 from trafficapp.settings.transit import TransitSettings
 from trafficapp.transit.partition import TransitPartition
 from trafficapp.transit.topics import LIVE_VEHICLE_TABLE

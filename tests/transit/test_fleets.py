@@ -12,7 +12,7 @@ from models.timestamps import rfc3339
 from tests.transit import oracle
 from tests.transit.oracle import Event, Limits, S, Said, Step, Tick
 from tests.transit.rig import ALERTS, VEHICLES, Rig
-from trafficapp.settings.movement import MovementSettings
+from trafficapp.settings.quality import MovementSettings
 from trafficapp.settings.transit import TransitSettings
 
 BEGIN = 1_780_000_000

@@ -16,7 +16,7 @@ from tests.transit import lines
 from tests.transit.oracle import S, Said, Tick
 from tests.transit.rig import ROUTES, VEHICLES, Rig, position
 from trafficapp.feeds.rules import When
-from trafficapp.settings.movement import MovementSettings
+from trafficapp.settings.quality import MovementSettings
 from trafficapp.settings.transit import TransitSettings, VehicleRoom
 from trafficapp.transit.occupancy import occupancy
 from trafficapp.transit.partition import TransitPartition

@@ -374,8 +374,8 @@ class Feed(Generic[Message]):
 
     @property
     def is_checked(self) -> bool:
-        """Whether the role ``feeds`` checks what producers send."""
-        return (self.is_kept or self.takes_any_key) and not self.is_ours
+        """Whether the role ``feeds`` reads it: to check what producers send, or to send on to rules what is ours."""
+        return self.takes_any_key if self.is_ours else self.is_kept or self.takes_any_key
 
     @property
     def takes_any_key(self) -> bool:

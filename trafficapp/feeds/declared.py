@@ -10,6 +10,7 @@ from trafficapp.fleet.drive_feeds import DRIVE_FEEDS
 from trafficapp.fleet.feeds import CARS, POSITIONS, TRACKERS
 from trafficapp.incidents import feeds as incidents
 from trafficapp.movement.feeds import QUALITY
+from trafficapp.quality.feeds import QUALITY_FEEDS
 from trafficapp.riders.feeds import SURGES, TAPS, WINDOWS
 from trafficapp.roads.feeds import NOTIFIED, PREDICTED, ROAD_SPEEDS, ROADS
 from trafficapp.still_cameras.feeds import STILL_CAMERA_MESSAGES, STILL_CAMERAS, STILL_SNAPSHOTS
@@ -24,7 +25,7 @@ FEEDS: tuple[Feed[Any], ...] = (
     *(*TRANSIT_FEEDS, *TIMETABLE_FEEDS, *AGENCY_FEEDS),
     *(TAPS, WINDOWS, SURGES),
     *(CARS, TRACKERS, POSITIONS, *DRIVE_FEEDS),
-    *(QUALITY,),
+    *(QUALITY, *QUALITY_FEEDS),
     *incidents.FEEDS,
     *WEATHER_FEEDS,
     *(STILL_CAMERA_MESSAGES, STILL_CAMERAS, STILL_SNAPSHOTS),

@@ -13,7 +13,7 @@ from msgspec import Struct
 from models.city_alerts import CityAlert, alert_id_of
 from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
 from trafficapp.movement.distance import metres_between
-from trafficapp.settings.movement import MovementSettings
+from trafficapp.settings.quality import MovementSettings
 
 #: Key: what it is about. Value: `CityAlert`.
 QUALITY_ALERTS = "quality_alerts"

@@ -35,8 +35,9 @@ from trafficapp.settings.fleet import FleetSettings as FleetSettings
 from trafficapp.settings.geocoding import GeocodingSettings as GeocodingSettings
 from trafficapp.settings.incidents import IncidentSettings as IncidentSettings
 from trafficapp.settings.lake import LakeSettings as LakeSettings
-from trafficapp.settings.movement import MovementSettings as MovementSettings
 from trafficapp.settings.privacy import PrivacySettings as PrivacySettings
+from trafficapp.settings.quality import MovementSettings as MovementSettings
+from trafficapp.settings.quality import QualitySettings as QualitySettings
 from trafficapp.settings.reports import ReportSettings as ReportSettings
 from trafficapp.settings.riders import RiderSettings as RiderSettings
 from trafficapp.settings.roads import ForecastSettings as ForecastSettings
@@ -394,6 +395,7 @@ class Settings(BaseSettings):
     forecast: ForecastSettings = Field(default_factory=ForecastSettings)
     notifications: NotificationSettings = Field(default_factory=NotificationSettings)
     movement: MovementSettings = Field(default_factory=MovementSettings)
+    quality: QualitySettings = Field(default_factory=QualitySettings)
     fleet: FleetSettings = Field(default_factory=FleetSettings)
     areas: AreaSettings = Field(default_factory=AreaSettings)
     incidents: IncidentSettings = Field(default_factory=IncidentSettings)

@@ -57,6 +57,7 @@ class Run(Struct):
         excused_s: until when it had a reason to stand.
         crawls_since_s: when it was last quicker than a walker.
         doubted: a fix elsewhere while it stood, which may be an outlier; the next one tells.
+        doubted_too: the one after it, no farther away; the next one tells.
         is_broken: whether it was told to be broken down.
         most_passengers: at a time.
         passengers: sum of all counts.
@@ -86,6 +87,7 @@ class Run(Struct):
     followed: int = 0
     times_back: int = 0
     doubted: Fix | None = None
+    doubted_too: Fix | None = None
     is_broken: bool = False
     most_passengers: int | None = None
     passengers: int = 0
@@ -115,25 +117,48 @@ class Run(Struct):
 
 
 def to_follow(run: Run, fix: Fix, moved_m: float) -> list[Fix]:
-    """The fixes that are to be followed after a newer one has come: that one; none while it may be an outlier; or two.
+    """The fixes that are to be followed after a newer one has come: that one; none while it may be an outlier; or more.
 
-    What stood and is elsewhere all of a sudden has moved once the next fix says so, too. Otherwise a single outlier
-    would carry it off its first stop, and progress never goes back.
+    What stood and is elsewhere all of a sudden has moved once the next fix says so, too; what waits at its first stop
+    once the next one is farther away still, or two more are away as well. Otherwise an outlier, or two of one
+    reflection, would carry it off its first stop, and progress never goes back.
 
     Args:
         run: is changed.
         fix: the newer one.
         moved_m: what is farther has moved.
     """
-    doubted, run.doubted = run.doubted, None
-    if metres_between(*run.stands_at, fix.latitude, fix.longitude) <= moved_m:
+    doubted, too = run.doubted, run.doubted_too
+    run.doubted = run.doubted_too = None
+    away_m = metres_between(*run.stands_at, fix.latitude, fix.longitude)
+    if away_m <= moved_m:
         return [fix]
-    if doubted is not None:
+    if doubted is None:
+        waits = run.followed > 0 and run.waits_to_begin
+        if waits or run.at_s - run.stands_since_s >= _STOOD_S:
+            run.doubted = fix
+            return []
+        return [fix]
+    if too is not None:
+        return [doubted, too, fix]
+    doubted_m = metres_between(*run.stands_at, doubted.latitude, doubted.longitude)
+    if not run.waits_to_begin or away_m > doubted_m + _CRAWLS_M:
         return [doubted, fix]
-    if run.at_s - run.stands_since_s >= _STOOD_S:
-        run.doubted = fix
-        return []
-    return [fix]
+    run.doubted, run.doubted_too = doubted, fix
+    return []
+
+
+def to_follow_at_last(run: Run, fix: Fix, moved_m: float) -> list[Fix]:
+    """The doubted fixes that are to be followed before a vehicle goes on to another run; none where it still stands.
+
+    Args:
+        run: that it leaves; is changed.
+        fix: the first one of the other run.
+        moved_m: what is farther has moved.
+    """
+    doubted, run.doubted, run.doubted_too = (run.doubted, run.doubted_too), None, None
+    has_moved = metres_between(*run.stands_at, fix.latitude, fix.longitude) > moved_m
+    return [one for one in doubted if one is not None and has_moved]
 
 
 class Served(NamedTuple):
@@ -184,6 +209,10 @@ def follow(run: Run, fix: Fix, course: Course, path: RoutePath, rule: ProgressRu
         stops = course.last + 1
         before_m, run.next_stop, run.reached, run.left = None, 0, [None] * stops, [None] * stops
     standing_m = metres_between(*run.stands_at, *place)
+    is_at_begin = standing_m <= _NOISE_M or metres_between(*course.begins_at, *place) <= _AT_BEGIN_M
+    if before_m is not None and at_m is not None and run.waits_to_begin and is_at_begin:
+        # the farthest of many fixes of who waits is far enough to have left, each by itself is noise
+        at_m = min(at_m, before_m)
     if before_m is None or run.stands_at_m is None or run.followed <= _BIND_NOBODY:
         run.stands_at_m = at_m
     elif at_m is not None and standing_m <= _NOISE_M:

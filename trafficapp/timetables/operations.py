@@ -13,7 +13,7 @@ from models.timetables.timetable import Timetable
 from trafficapp.settings.transit import TransitSettings
 from trafficapp.timetables.arrivals import Predictions
 from trafficapp.timetables.breakdowns import stands_for_s
-from trafficapp.timetables.following import Run, Served, begun_run, follow, to_follow
+from trafficapp.timetables.following import Run, Served, begun_run, follow, to_follow, to_follow_at_last
 from trafficapp.timetables.headways import Headways
 from trafficapp.timetables.missed import MissedRuns
 from trafficapp.timetables.remembered import Remembered
@@ -99,19 +99,24 @@ class Operations:
             self.left_out["trip_of_another_time"] += 1
             return
         self.runs.touch(fix.vehicle_id)
-        course = self.schedule.course(scheduled.trip)
         if run is None or run.name != RunName(*scheduled.key):
             if run is not None:
+                for known in to_follow_at_last(run, fix, self._settings.moved_m):
+                    yield from self._follow(run, known)
                 yield from self._end(run)
-            run = self.runs[fix.vehicle_id] = begun_run(scheduled, len(course.at_m), fix)
+            run = self.runs[fix.vehicle_id] = begun_run(scheduled, len(self.schedule.course(scheduled.trip).at_m), fix)
         for known in to_follow(run, fix, self._settings.moved_m):
-            for served in follow(run, known, course, self.schedule.path(run.trip), self._rule):
-                yield from self._served(run, course, served)
-            yield from self._breakdown(run, course)
+            yield from self._follow(run, known)
         if run.has_begun and run.name not in self.begun:
             self.begun[run.name] = run.leaves_s
             if (over := self.missed.begun(run.name, at_s)) is not None:
                 yield over
+
+    def _follow(self, run: Run, fix: Fix) -> Iterator[RunEvent]:
+        course = self.schedule.course(run.trip)
+        for served in follow(run, fix, course, self.schedule.path(run.trip), self._rule):
+            yield from self._served(run, course, served)
+        yield from self._breakdown(run, course)
 
     def tick(self, now_s: float) -> Iterator[RunEvent]:
         """What follows from nothing being heard."""

@@ -15,7 +15,7 @@ from trafficapp.feeds.rules import Told, When
 from trafficapp.fleet.travels import is_traffic
 from trafficapp.movement.decimals import tenths
 from trafficapp.movement.plausibility import QUALITY_ALERTS, Movement, MovementRule, Verdict, quality_alert
-from trafficapp.settings.movement import MovementSettings
+from trafficapp.settings.quality import MovementSettings
 from trafficapp.settings.transit import TransitSettings
 from trafficapp.transit.breakdowns import BreakdownRule
 from trafficapp.transit.delays import DelayRule

@@ -1,0 +1,1 @@
+"""Shapes about how far sources of data are to be trusted."""

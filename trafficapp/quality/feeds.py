@@ -1,0 +1,97 @@
+"""Health of cameras as feeds: finished windows, which are ours, go to the rules; how sources are comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from models.cameras.window_rows import WindowRow
+from models.quality.sources import ObservedWindow, SourceHealth
+from models.timestamps import epoch_us
+from trafficapp.feeds.declaration import Convert, Current, Feed, Sends
+from trafficapp.feeds.rules import Rules
+from trafficapp.quality.partition import SOURCE_HEALTH, make_rules
+from trafficapp.settings import Settings
+from trafficapp.topics import METRICS
+
+_NOON = "2026-01-14T12:00:00Z"
+#: For so long it is known how a source is that finishes nothing any more.
+_CURRENT_SECONDS = 86_400
+
+QUALITY_OF_CAMERAS: Rules[ObservedWindow] = Rules(
+    name="camera-quality",
+    summary="How far cameras and their lanes are to be trusted.",
+    key="camera_id",
+    shape=ObservedWindow,
+    make=make_rules,
+)
+
+
+def _observed(_: Settings) -> Convert:
+    def messages(row: WindowRow, time_us: int) -> Iterator[tuple[str, ObservedWindow]]:
+        start_us, end_us = epoch_us(row.window_start), time_us
+        counted = row.vehicle_count, row.detections, row.avg_speed_kmh, row.stopped_ratio
+        yield row.camera_id, ObservedWindow(row.camera_id, row.lane_id, start_us, end_us, *counted)
+
+    return messages
+
+
+CAMERA_WINDOWS = Feed(
+    name="camera-windows",
+    summary="Finished windows of cameras and lanes, as the rules about their health read them.",
+    topic=METRICS,
+    shape=WindowRow,
+    sample=WindowRow(
+        camera_id="camera-1",
+        window_start="2026-01-14T12:00:00Z",
+        window_end="2026-01-14T12:00:10Z",
+        lane_id=None,
+        vehicle_count=7,
+        counts_by_class={"car": 7},
+        avg_speed_kmh=31.5,
+        stopped_ratio=0.1,
+        queue_length=1,
+        congestion_level="LOW",
+        congestion_score=0.2,
+        detections=140,
+    ),
+    key="camera_id",
+    time="window_end",
+    future_seconds=None,
+    partitions=lambda settings: settings.kafka.partitions,
+    is_ours=True,
+    any_clock=True,
+    sends=Sends(to=QUALITY_OF_CAMERAS, messages=_observed),
+)
+
+SOURCES = Feed(
+    name="source-health",
+    summary="How far each camera and lane is to be trusted: state, reason, since when, evidence.",
+    topic=SOURCE_HEALTH,
+    shape=SourceHealth,
+    sample=SourceHealth(
+        source_id="camera-1/2",
+        camera_id="camera-1",
+        lane_id=2,
+        state="unhealthy",
+        reason="no_hits",
+        since=_NOON,
+        evidence="no vehicle for 4.0 h, while its camera counts",
+        completeness=0.0,
+        validity=0.0,
+        timeliness=0.0,
+        timestamp=_NOON,
+    ),
+    key="source_id",
+    future_seconds=None,
+    is_ours=True,
+    any_clock=True,
+    current=Current(
+        document="source:{key}:health",
+        listed="sources:health",
+        seconds=_CURRENT_SECONDS,
+        channel="sources:health:told",
+    ),
+    path="/api/quality",
+)
+
+QUALITY_FEEDS = (CAMERA_WINDOWS, SOURCES)

@@ -1,0 +1,132 @@
+"""The settings about whom to believe: vehicles, cameras and lanes; part of `trafficapp.settings`."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from pydantic import Field, model_validator
+
+from trafficapp.settings.sections import Seconds, Section
+
+LaneClass: TypeAlias = Literal["main", "exit", "queue", "auxiliary", "reversible", "parking"]
+
+#: Of IRIS, by class of lane; its bypass and shoulder lanes are as its reversible ones.
+NO_HITS_HOURS: dict[LaneClass, float] = {
+    "main": 4.0,
+    "exit": 8.0,
+    "queue": 12.0,
+    "auxiliary": 24.0,
+    "reversible": 72.0,
+    "parking": 336.0,
+}
+_IRIS = "IRIS (mnit-rtmc/iris, docs/vehicle_detection.md)"
+
+
+class QualitySettings(Section):
+    """When a camera or lane is not to be trusted, by its finished windows."""
+
+    lane_classes: dict[str, LaneClass] = Field(
+        default_factory=dict,
+        description="Class of a lane by `<camera_id>/<lane_id>`; others are main lanes. Lanes that are named here are "
+        "missed also when they never counted.",
+    )
+    no_hits_hours: dict[LaneClass, float] = Field(
+        default_factory=lambda: dict(NO_HITS_HOURS),
+        description=f"A lane without a vehicle for so long is out of order, while its camera counts: {_IRIS}. "
+        "Classes that are not named keep theirs.",
+    )
+    chatter_vehicles: int = Field(
+        38, ge=1, le=10_000, description=f"So many vehicles of a lane in 30 s, two bins running, are chatter: {_IRIS}."
+    )
+    chatter_moving_kmh: float = Field(
+        20.0,
+        ge=0,
+        le=200,
+        description="Windows whose mean speed is lower count nothing for chatter: who stands is in each of them anew.",
+    )
+    chatter_clears_hours: float = Field(24.0, gt=0, le=1000, description=f"When chatter is over: {_IRIS}.")
+    locked_on_minutes: float = Field(
+        30.0,
+        gt=0,
+        le=10_000,
+        description="A lane with the same number of vehicles, all of them standing, for so long is locked on. "
+        f"{_IRIS} has 2 min of full occupancy on main lanes and 30 on ramps; at a city's lights 2 min are a queue.",
+    )
+    locked_on_clears_hours: float = Field(24.0, gt=0, le=1000, description=f"When that is over: {_IRIS}.")
+    no_change_minutes: float = Field(
+        10.0,
+        gt=0,
+        le=10_000,
+        description="A lane whose windows are the same to the last decimal of a speed for so long is frozen. "
+        f"{_IRIS} has 24 h of the same occupancy, which is a much coarser figure.",
+    )
+    spike_vehicles: float = Field(
+        16.0,
+        gt=0,
+        le=10_000,
+        description="A jump of a lane's mean vehicles a window from one 30 s to the next that counts as a spike. "
+        f"{_IRIS} has 25 of 100 points of occupancy, which windows do not tell; a lane at the saturation flow of 1,900 "
+        "an hour (HCM) passes 16 in 30 s, so a traffic light makes no such jump.",
+    )
+    spike_seconds: Seconds = Field(
+        60.0, description=f"Each spike adds 30 s, each 30 s without one take 30 s off; above this it is told: {_IRIS}."
+    )
+    spike_clears_hours: float = Field(1.0, gt=0, le=1000, description=f"When that is over: {_IRIS}.")
+    churn_share: float = Field(
+        0.8,
+        gt=0,
+        lt=1,
+        description="Share of vehicles seen in one picture only, over ten minutes, from which on ids are not kept.",
+    )
+    churn_vehicles: int = Field(50, ge=1, le=100_000, description="Of fewer vehicles that share says nothing.")
+    one_id_minutes: float = Field(
+        5.0, gt=0, le=10_000, description="One vehicle in several lanes at once, window after window for so long."
+    )
+    most_kmh: float = Field(
+        200.0, gt=0, le=2000, description="A mean speed above this cannot be: three windows of a lane running are told."
+    )
+    drift_seconds: Seconds = Field(
+        30.0,
+        description="A camera whose windows come so much later or earlier than those of the median camera of its "
+        "partition, over ten minutes, has a clock that is wrong.",
+    )
+    calm_minutes: float = Field(
+        10.0, gt=0, le=10_000, description="When id churn, one id, impossible speeds and drift are over: no sign since."
+    )
+    told_seconds: Seconds = Field(300.0, description="How often it is told anew how a source is, if nothing changes.")
+    forget_hours: float = Field(
+        48.0, ge=1, le=24 * 30, description="A camera that finished no window for so long is forgotten."
+    )
+
+
+class MovementSettings(Section):
+    """When a vehicle of any feed cannot have moved as it says."""
+
+    speed_limit_kmh: float = Field(
+        250.0,
+        gt=0,
+        le=2000,
+        description="Nobody moves faster; the same as roads.max_speed_kmh, and above any train of a city.",
+    )
+    slack_m: float = Field(
+        200.0,
+        ge=0,
+        le=100_000,
+        description="A place may be wrong by so much: gtfs-rt-validator lets a vehicle be 200 m off its shape.",
+    )
+    judged_moves: int = Field(10, ge=1, le=62, description="Newest moves of a vehicle that are looked at.")
+    implausible_moves: int = Field(
+        3,
+        ge=1,
+        le=62,
+        description="An alert is raised when so many of them are impossible. One wrong fix makes two: there and back.",
+    )
+    plausible_moves: int = Field(
+        20, ge=1, le=10_000, description="The alert is over after so many possible moves in a row."
+    )
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> MovementSettings:
+        if self.implausible_moves > self.judged_moves:
+            raise ValueError("implausible_moves must not be more than judged_moves")
+        return self
