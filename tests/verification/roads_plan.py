@@ -29,8 +29,9 @@ DIRT = {
     "key_mismatch": 0.004,
 }
 _TWICE, _OLDER = 0.01, 0.01
-#: Of the default settings: a jam factor above raises, one at most so large is calm, so many in a row end it.
-_SEVERE, _CALM, _CALM_OBSERVATIONS = 8.0, 6.4, 3
+#: Of the default settings: a jam factor above raises when it is told so often in a row, one at most so large is calm,
+#: so many in a row end it.
+_SEVERE, _RAISE_OBSERVATIONS, _CALM, _CALM_OBSERVATIONS = 8.0, 2, 6.4, 3
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class RoadTruth:
 
 def truth_of_roads(log: Iterable[LogRecord], feed: RoadFeed) -> RoadTruth:
     """Go through a log in the order of its partitions."""
-    truth, calm = RoadTruth(), Counter[str]()
+    truth, calm, raised = RoadTruth(), Counter[str](), Counter[str]()
     open_: set[str] = set()
     for record in log:
         reason = feed.reasons.get((record.key or b"", record.value or None))
@@ -163,8 +164,10 @@ def truth_of_roads(log: Iterable[LogRecord], feed: RoadFeed) -> RoadTruth:
             calm[road] = calm[road] + 1 if fields["jam_factor"] <= _CALM else 0
             if calm[road] == _CALM_OBSERVATIONS:
                 open_.discard(road)
-        elif fields["jam_factor"] > _SEVERE:
+            continue
+        raised[road] = raised[road] + 1 if fields["jam_factor"] > _SEVERE else 0
+        if raised[road] == _RAISE_OBSERVATIONS:
             open_.add(road)
-            calm[road] = 0
+            calm[road] = raised[road] = 0
             truth.severe.add((road, at))
     return truth

@@ -88,7 +88,8 @@ class RoadNotices:
             verdict = rule(road) if road.observed_at_us > before.judged_us else None
             if verdict is None:
                 continue
-            needed = 1 if alert_type == "sudden_jam" else self._settings.raise_observations
+            # nobody waits for a second word that a road is closed
+            needed = 1 if road.closed else self._settings.raise_observations
             phases[alert_type], is_new = self._advance(before, verdict, road.observed_at_us, needed)
             if is_new:
                 raised.append(_notice(alert_type, road, verdict))

@@ -118,7 +118,13 @@ class ForecastSettings(Section):
 
 
 class NotificationSettings(Section):
-    """When a road raises a notification and when it may do so again."""
+    """When a road raises a notification and when it may do so again.
+
+    A sudden jam is a road that flowed, fell through a threshold and stays there. Shares of free flow are those of the
+    Highway Capacity Manual, 6th edition, exhibit 16-3 (urban streets): above 50 % of the base free-flow speed is level
+    of service C or better, 40 % or less is E or F. Persistence is what TTI report 1232-20 recommends against false
+    alarms: a condition counts when further intervals show it, too.
+    """
 
     heavy_congestion_kmh: float = Field(15.0, gt=0, description="A predicted speed below this is heavy_congestion.")
     heavy_congestion_share: float = Field(
@@ -129,9 +135,15 @@ class NotificationSettings(Section):
     )
     sudden_jam_drop: float = Field(0.5, gt=0, lt=1, description="Share of its speed that a road loses in a sudden_jam.")
     sudden_jam_minutes: float = Field(10.0, gt=0, le=60, description="Within how long it loses it.")
+    sudden_jam_flowed_share: float = Field(
+        0.5, gt=0, le=1, description="Share of free flow that the road had before: what stands already jams no more."
+    )
+    sudden_jam_below_share: float = Field(
+        0.4, gt=0, lt=1, description="Share of free flow that the speed fell below in a sudden_jam."
+    )
     severe_jam_factor: float = Field(8.0, gt=0, le=10, description="A jam factor above this is severe_traffic.")
     raise_observations: int = Field(
-        1, ge=1, le=100, description="Observations in a row that raise heavy_congestion and severe_traffic."
+        2, ge=1, le=100, description="Observations in a row that raise a notification; a closed road is told at once."
     )
     calm_observations: int = Field(
         3, ge=1, le=100, description="Calm observations in a row after which a road may raise the same again."

@@ -88,6 +88,7 @@ async def city(kafka_bootstrap: str, redis_url: str, tmp_path: Path) -> City:
         app_id=f"test-roads-{secrets.token_hex(4)}",
         kafka={"bootstrap_servers": kafka_bootstrap},
         redis={"url": redis_url},
+        notifications={"raise_observations": 1},
         forecast={"models_dir": tmp_path / "models", "settle_seconds": 0.1, "round_seconds": 1, "refresh_seconds": 600},
     )
     await create_topics(settings, declared_topics(settings))
