@@ -30,6 +30,7 @@ DOMAIN = (
     *("trafficapp.notifications", "trafficapp.analytics", "trafficapp.topics", "trafficapp.movement"),
     *("trafficapp.areas.reading", "trafficapp.areas.literals", "trafficapp.transit", "trafficapp.riders"),
     *("trafficapp.fleet", "trafficapp.incidents", "trafficapp.weather", "trafficapp.city", "trafficapp.matching"),
+    *("trafficapp.congestion",),
     *("trafficapp.geocoding.addresses", "trafficapp.geocoding.offline_places"),
     *(
         "trafficapp.timetables",
@@ -83,6 +84,7 @@ SUBJECTS = frozenset(
             "city",
             "matching",
             "privacy",
+            "congestion",
         ),
     }
 )

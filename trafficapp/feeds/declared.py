@@ -11,7 +11,7 @@ from trafficapp.fleet.feeds import CARS, POSITIONS, TRACKERS
 from trafficapp.incidents import feeds as incidents
 from trafficapp.movement.feeds import QUALITY
 from trafficapp.riders.feeds import SURGES, TAPS, WINDOWS
-from trafficapp.roads.feeds import NOTIFIED, PREDICTED, ROAD_SPEEDS, ROADS
+from trafficapp.roads.feeds import CONGESTION, FOLDED, NOTIFIED, PREDICTED, ROAD_SPEEDS, ROADS
 from trafficapp.still_cameras.feeds import STILL_CAMERA_MESSAGES, STILL_CAMERAS, STILL_SNAPSHOTS
 from trafficapp.timetables.live.agency_feeds import AGENCY_FEEDS
 from trafficapp.timetables.live.feeds import TIMETABLE_FEEDS
@@ -19,7 +19,7 @@ from trafficapp.transit.feeds import TRANSIT_FEEDS
 from trafficapp.weather.feeds import WEATHER_FEEDS
 
 FEEDS: tuple[Feed[Any], ...] = (
-    *(ROAD_SPEEDS, ROADS, PREDICTED, NOTIFIED),
+    *(ROAD_SPEEDS, ROADS, PREDICTED, NOTIFIED, FOLDED, CONGESTION),
     *(AREA_DATA, AREA_INCOMING, AREAS),
     *(*TRANSIT_FEEDS, *TIMETABLE_FEEDS, *AGENCY_FEEDS),
     *(TAPS, WINDOWS, SURGES),

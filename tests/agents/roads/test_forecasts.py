@@ -37,6 +37,7 @@ from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import Settings, load_settings
 from trafficapp.state_logs import road_forecast_state_log
 from trafficapp.stores.redis.connection import connect
+from trafficapp.stores.roads.open_incidents import OpenIncidents
 from trafficapp.stores.roads.published_graph import GraphPublisher, graph_key
 from trafficapp.stores.weather.city_weather import CityWeather
 from trafficapp.topics import (
@@ -110,7 +111,9 @@ async def owner(city: City, redis: Redis) -> AsyncIterator[RoadForecastsSink]:
     roads, state = city_graph(settings.roads), road_forecast_state_log(settings, outbox)
     graph = GraphPublisher(redis, outbox, roads, f"c{secrets.token_hex(4)}")
     weather = CityWeather(redis, settings.weather, roads)
-    sink = RoadForecastsSink(settings, outbox, state, Telemetry(), CityPredictor(model), graph, redis, weather)
+    incidents = OpenIncidents(redis, roads, settings.incidents)
+    predictor = CityPredictor(model)
+    sink = RoadForecastsSink(settings, outbox, state, Telemetry(), predictor, graph, redis, weather, incidents, roads)
     starts = await sink.load([0])
     assert starts[0] <= city.offset
     rounds = asyncio.create_task(sink.make_rounds(lambda: False))
