@@ -53,11 +53,13 @@ class Change(NamedTuple):
         kind: what it is.
         event: as it is then; who tells adds a cause that is found outside of the log.
         number: how many changes of the event were told before.
+        at: when, RFC 3339.
     """
 
     kind: ChangeKind
     event: CongestionEvent
     number: int
+    at: str
 
     @property
     def id(self) -> str:
@@ -105,7 +107,9 @@ class CongestionEvents:
 
     # ------------------------------------------------------------------ what comes in
 
-    def apply(self, offset: int, observation: RoadObservation, observed_us: int, source_us: int) -> None:
+    def apply(
+        self, offset: int, observation: RoadObservation, observed_us: int, source_us: int, *, is_newest: bool = True
+    ) -> None:
         """Take in an observation; one that was applied already, or is not the newest of its road, changes nothing.
 
         Args:
@@ -113,6 +117,7 @@ class CongestionEvents:
             observation: of a road.
             observed_us: when it was observed, microseconds since the epoch.
             source_us: the time of its record of ``traffic-raw``.
+            is_newest: False when another one of the road is known that is not older.
         """
         if offset <= self.applied:
             return
@@ -122,6 +127,8 @@ class CongestionEvents:
             return
         self._sources[observation.source_partition] = observation.source_offset, source_us
         self._advance(source_us)
+        if not is_newest:
+            return
         road_id = observation.road_id
         if observation.closed:
             self._closed[road_id] = observed_us, list(observation.edges)
@@ -321,8 +328,8 @@ class CongestionEvents:
             self._touch(event)
 
     def _touch(self, event: Event) -> None:
-        """An event is another one now. A clock that was ahead does not make what follows look old to readers."""
-        event.changed_us = max(event.changed_us, self._clock_us)
+        """An event is another one now, and newer to readers, also where a clock was ahead."""
+        event.changed_us = max(event.changed_us + 1, self._clock_us)
         self._changed.add(event.event_id)
 
     def _new(self, road_id: str, began_us: int) -> Event:
@@ -367,7 +374,7 @@ class CongestionEvents:
             self._tell("changed", event, length_m)
 
     def _tell(self, kind: ChangeKind, event: Event, length_m: float) -> None:
-        self._changes.append(Change(kind, self._document(event), event.number))
+        self._changes.append(Change(kind, self._document(event), event.number, rfc3339(self._clock_us)))
         event.told_us, event.told_m, event.number = self._clock_us, length_m, event.number + 1
         event.is_critical = event.is_critical or length_m >= self._settings.critical_length_m
 
@@ -375,7 +382,7 @@ class CongestionEvents:
         self._touch(event)
         document = self._document(event, ended=True, merged_into=merged_into)
         if event.told_us:
-            self._changes.append(Change("ended", document, event.number))
+            self._changes.append(Change("ended", document, event.number, rfc3339(self._clock_us)))
         self._ended[event.event_id] = document
         self._changed.discard(event.event_id)
         del self._events[event.event_id]

@@ -24,7 +24,7 @@ def notification_of(change: Change, affected_routes_count: int = 0) -> RoadNotif
     event = change.event
     return RoadNotification(
         event_id=change.id,
-        timestamp=event.updated_at,
+        timestamp=change.at,
         alert_type="congestion",
         road_id=event.head.road_id,
         road_name=event.head.road_name,

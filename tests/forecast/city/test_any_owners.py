@@ -20,6 +20,7 @@ from msgspec import structs
 from models.roads.congestion import CongestionEvent
 from models.roads.current import RoadObservation
 from models.roads.notifications import encode_notification
+from models.timestamps import epoch_us
 from tests.forecast.city.observations import observation, records
 from tests.roads.towns import graph_of
 from trafficapp.congestion.events import CongestionEvents
@@ -96,7 +97,7 @@ class City:
 
     def newest(self) -> dict[str, CongestionEvent]:
         """Of each event what its readers have in the end."""
-        return {event_id: one for (event_id, _), one in sorted(self.documents.items())}
+        return {one.event_id: one for one in sorted(self.documents.values(), key=lambda one: epoch_us(one.updated_at))}
 
     def merged(self) -> dict[bytes, bytes]:
         rows: dict[bytes, bytes] = {}

@@ -35,7 +35,7 @@ from trafficapp.engine.state_rows import (
     partition_key,
     state_row,
 )
-from trafficapp.forecast.city.recent import RecentSpeeds, RoadSteps
+from trafficapp.forecast.city.recent import RecentSpeeds, RoadSteps, with_newest
 from trafficapp.forecast.city.rounds import Rounds
 from trafficapp.forecast.city.untold import Told, decode_untold, is_untold
 from trafficapp.notifications.notices import OpenNotices
@@ -387,8 +387,15 @@ class CityRoads:
         if refusal is not None:
             raise Rejected("too_many_roads", refusal)
         if self.congestion is not None:
-            self.congestion.apply(offset, observation, observed_at_us, source_us)
+            is_newest = known is None or self._is_newer(known, observed_at_us)
+            self.congestion.apply(offset, observation, observed_at_us, source_us, is_newest=is_newest)
         return not in_row and self._apply(offset, observation, observed_at_us)
+
+    def _is_newer(self, road: RoadState, observed_at_us: int) -> bool:
+        newest = road.observed
+        return (
+            newest is None or not newest.observed_at_us <= self.believed_us() or observed_at_us > newest.observed_at_us
+        )
 
     def _forget_silent(self) -> None:
         """Forget roads that nothing came of for long; one whose row is ahead of the partition's was seen later."""
@@ -466,22 +473,13 @@ class CityRoads:
         road.road_name, road.edges = observation.road_name, observation.edges
         road.speeds_before = before
         if observation.is_measured:
-            road.speeds_before = _with_newest(before, observed_at_us, observation.current_speed, self._piece_us)
+            road.speeds_before = with_newest(before, observed_at_us, observation.current_speed, self._piece_us)
         elif not observation.closed:
             return None
         if not observation.is_raising:
             return None
         event = "" if self.congestion is None else self.congestion.event_of(observation.road_id, observation.edges)
         return Fresh(road.observed, before, anew, road.road_name, event)
-
-
-def _with_newest(
-    before: tuple[tuple[int, float], ...], time_us: int, speed_kmh: float, piece_us: int
-) -> tuple[tuple[int, float], ...]:
-    """Speeds with a newer one; of those in the same piece of time the fastest stays."""
-    if before and before[-1][0] // piece_us == time_us // piece_us:
-        return before if before[-1][1] > speed_kmh else (*before[:-1], (time_us, speed_kmh))
-    return (*before, (time_us, speed_kmh))
 
 
 def _seen_us(road: RoadState) -> int:
