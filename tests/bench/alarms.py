@@ -54,7 +54,7 @@ from trafficapp.windows.congestion import CongestionScale
 
 _SEED = 7
 #: Rounds before it is counted: forecasts need an hour of speeds.
-_LEAD_MINUTES = 60
+_LEAD_MINUTES, _PREDICTED_BEFORE_MINUTES = 60, 10
 _MINUTES = 240
 #: Injected: as many in each span, each with so much of the capacity lost for half an hour.
 _INCIDENTS, _LOSS, _INCIDENT_MINUTES = 5, 0.95, 30.0
@@ -218,12 +218,13 @@ class Bench:
         begin_us = epoch_us(span.begin)
         for at_us, records in self.minutes(days):
             states.apply(records)
-            raised = judge_fresh(notices, states, self._predicted(states, at_us))
+            minute = (at_us - begin_us) / MICROSECONDS_PER_SECOND / 60
+            predictions = self._predicted(states, at_us) if minute >= -_PREDICTED_BEFORE_MINUTES else []
+            raised = judge_fresh(notices, states, predictions)
             changes = [] if states.congestion is None else states.congestion.take_changes()
             if states.congestion is not None:
                 states.congestion.take_documents()
             states.round_made([])
-            minute = (at_us - begin_us) / MICROSECONDS_PER_SECOND / 60
             if minute >= 0:
                 told.folded += sum(one.congestion_event_id is not None for one in raised)
                 told.notifications += [(minute, _kind(one)) for one in raised if one.congestion_event_id is None]
@@ -411,7 +412,10 @@ def main() -> int:
     days = [datetime(2026, 3, day, tzinfo=bench.zone) for day in (3, 4, 5)]
     spans = [Span(f"morning {number}", day, 6) for number, day in enumerate(days, 1)]
     spans.append(Span("night", days[0], 22))
-    found = [measure(bench, span) for span in spans]
+    found = []
+    for span in spans:
+        found.append(measure(bench, span))
+        print(f"{span.name}: {found[-1]['seconds']} s", file=sys.stderr, flush=True)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(found, indent=1), encoding="utf-8")
     console = Console(width=150)

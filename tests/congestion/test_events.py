@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from models.roads.current import RoadObservation
 from tests.congestion.street import BEGIN_US, GRAPH, MINUTE_US, NETWORK, Street, observed
 from trafficapp.congestion.events import Change, CongestionEvents
 from trafficapp.congestion.wording import notification_of
@@ -180,7 +181,7 @@ def test_messages_say_where_how_long_and_what_was_lost() -> None:
 
 def test_whoever_goes_on_from_the_state_row_tells_the_same() -> None:
     chance = random.Random(7)
-    log = []
+    log = list[tuple[int, RoadObservation]]()
     speeds = [50.0] * 11
     for minute in range(120):
         for number in range(11):

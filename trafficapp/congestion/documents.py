@@ -51,7 +51,7 @@ def document_of(
                 speed_kmh=road.speed_kmh,
                 free_flow_kmh=road.free_kmh,
                 since=rfc3339(road.since_us),
-                jammed=road.is_jammed,
+                jammed=road.is_jammed and not event.calm_us,
             )
             for road in sorted(by_id.values(), key=lambda one: one.road_id)
         ],
