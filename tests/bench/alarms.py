@@ -1,7 +1,7 @@
 """Alarms of the simulated city, before and after: ``python -m tests.bench.alarms`` writes ``build/alarms.json``.
 
 Three mornings and a calm night go through the pure rules, faster than real time: all roads each minute through what the
-forecast agent does (the shipped model predicts), all cameras' windows through the alert rules. *Before* is a
+forecast agent does; the shipped model predicts. Alerts of cameras are not counted. *Before* is a
 notification for each road at the first observation that raises it, by the rule for sudden jams of then; *after* is the
 default settings. Incidents are put on roads by chance, more than what the simulation has of its own, and it is told
 when each of them was told, and why one was not.
@@ -29,8 +29,6 @@ from rich.table import Table
 from models.roads.current import RoadObservation, encode_road_observation
 from models.roads.predictions import RoadPrediction
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us, rfc3339
-from trafficapp.alerts.partition import PartitionAlerts
-from trafficapp.alerts.rules import causes_of
 from trafficapp.congestion.events import Change, CongestionEvents
 from trafficapp.congestion.network import RoadNetwork
 from trafficapp.forecast.artifacts.shipped import CityModel
@@ -47,10 +45,6 @@ from trafficapp.simulation.chance import Incident
 from trafficapp.simulation.city import City, bologna
 from trafficapp.simulation.days import DayTraffic, simulate_days
 from trafficapp.simulation.feed import jam_factors
-from trafficapp.simulation.views import shipped_views
-from trafficapp.simulation.window_rows import WINDOW_COLUMNS, window_rows
-from trafficapp.simulation.windows import camera_windows, lane_windows
-from trafficapp.windows.congestion import CongestionScale
 
 _SEED = 7
 #: Rounds before it is counted: forecasts need an hour of speeds.
@@ -248,34 +242,6 @@ class Bench:
         step = states.recent.step_seconds
         return self.predictor.predict(CityMoment(at_us, road_ids, recent, last_time, step, current)).predictions
 
-    def camera_alerts(self, span: Span, days: Sequence[DayTraffic]) -> list[tuple[float, int]]:
-        """Alerts that open or rise: minute, and the edge that the camera looks at."""
-        settings = self.settings.alerts
-        views = shipped_views(self.graph)
-        scales = [CongestionScale()] * len(views)
-        alerts = PartitionAlerts(0, causes_of(settings), 240 * 10**6, 86_400 * 10**6, {})
-        edge_of = {view.camera_id: view.edge for view in views}
-        found, offset, begin_us = list[tuple[float, int]](), itertools.count(), epoch_us(span.begin)
-        for day in days:
-            lanes = lane_windows(self.city, views, day, scales)
-            whole = camera_windows(views, lanes, scales)
-            chance = np.random.default_rng(_SEED)
-            for values in window_rows(views, scales, lanes, whole, day.begin, chance):
-                row = dict(zip(WINDOW_COLUMNS, values, strict=True))
-                if row["lane_id"] is not None:
-                    continue
-                end_us = epoch_us(row["window_end"])
-                row |= {name: rfc3339(epoch_us(row[name])) for name in ("window_start", "window_end")}
-                row["counts_by_class"] = json.loads(row["counts_by_class"])
-                record = _Record(
-                    next(offset), end_us // 1000 + 8000, row["camera_id"].encode(), json.dumps(row).encode()
-                )
-                minute = (end_us - begin_us) / MICROSECONDS_PER_SECOND / 60
-                for step in alerts.apply([record]):
-                    if step.action == "opened" and minute >= 0:
-                        found.append((minute, edge_of[step.camera_id or ""]))
-        return found
-
 
 def _kind(notice: Notice) -> str:
     return notice.alert_type
@@ -329,7 +295,7 @@ def judged(bench: Bench, span: Span, incident: Incident, days: Sequence[DayTraff
         if not len(slow):
             found["why_untold"] = f"traffic went on: never below {during.min():.0%} of free flow"
         elif share[max(int(start) - 1, 0)] < bench.settings.jams.jam_share:
-            found["why_untold"] = "its road was jammed already, in an event that was told"
+            found["why_untold"] = "its road was jammed already"
         elif earlier:
             found["why_untold"] = "it is part of an event that was told before"
         else:
@@ -347,12 +313,9 @@ def measure(bench: Bench, span: Span) -> dict[str, Any]:
     days = bench.traffic(span, incidents)
     before = bench.roads(span, days, _OldNotices(), grouped=False)
     after = bench.roads(span, days, RoadNotices(NotificationSettings()), grouped=True)
-    cameras = bench.camera_alerts(span, days)
-    on_events = _on_events(bench, after, cameras)
     minutes = [minute for minute, _ in after.notifications]
     alarms = minutes + [minute for minute, change in after.changes if change.kind != "ended"]
     all_messages = minutes + [minute for minute, _ in after.changes]
-    beside = [minute for (minute, _), folds in zip(cameras, on_events, strict=True) if not folds]
     return {
         "span": span.name,
         "before": load_of([minute for minute, _ in before.notifications]),
@@ -363,34 +326,15 @@ def measure(bench: Bench, span: Span) -> dict[str, Any]:
             Counter(kind for _, kind in after.notifications) + Counter(one.kind for _, one in after.changes)
         ),
         "folded": after.folded,
-        "camera_alerts": load_of([minute for minute, _ in cameras]),
-        "camera_alerts_off_events": load_of(beside),
         "incidents": [judged(bench, span, one, days, after) for one in incidents],
         "seconds": round(time.perf_counter() - began, 1),
     }
 
 
-def _on_events(bench: Bench, told: Told, cameras: Sequence[tuple[float, int]]) -> list[bool]:
-    """Whether each alert's camera looks at a road of an event that goes on, or is told within five minutes."""
-    ends = {change.event.event_id: minute for minute, change in told.changes if change.kind == "ended"}
-    found = []
-    for minute, edge in cameras:
-        road = bench.edges[edge]
-        found.append(
-            any(
-                at <= minute + 5
-                and minute <= ends.get(change.event.event_id, _MINUTES)
-                and road in {one.road_id for one in change.event.roads}
-                for at, change in told.changes
-            )
-        )
-    return found
-
-
 def table_of(found: Sequence[dict[str, Any]]) -> Table:
     """The figures for people."""
     table = Table(title="Alarms per ten minutes: mean / peak / share of time in flood")
-    names = ("before", "after", "after_with_ends", "camera_alerts", "camera_alerts_off_events")
+    names = ("before", "after", "after_with_ends")
     for column in ("span", *names):
         table.add_column(column.replace("_", " "))
     for one in found:
