@@ -31,6 +31,7 @@ DOMAIN = (
     "trafficapp.quality",
     *("trafficapp.areas.reading", "trafficapp.areas.literals", "trafficapp.transit", "trafficapp.riders"),
     *("trafficapp.fleet", "trafficapp.incidents", "trafficapp.weather", "trafficapp.city", "trafficapp.matching"),
+    *("trafficapp.congestion",),
     *("trafficapp.geocoding.addresses", "trafficapp.geocoding.offline_places"),
     *(
         "trafficapp.timetables",
@@ -84,6 +85,7 @@ SUBJECTS = frozenset(
             "city",
             "matching",
             "privacy",
+            "congestion",
         ),
     }
 )

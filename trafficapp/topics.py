@@ -79,6 +79,12 @@ quiet_cameras = OwnTopic("quiet-cameras")
 #: The topic of checked road observations; it has one partition.
 road_observations = OwnTopic("road-observations")
 
+#: The topic of congestion events; it has one partition.
+congestion_events = OwnTopic("congestion-events")
+
+#: The topic of notifications about single roads that a congestion event tells of in their place; it has one partition.
+folded_notifications = OwnTopic("folded-notifications")
+
 #: The topic of the newest states of vehicles of public transport, with all that is known of them.
 live_vehicles = OwnTopic("live-vehicles")
 
@@ -160,6 +166,8 @@ def declared_topics(settings: Settings, feeds: Iterable[Feed[Any]] = ()) -> list
         TopicDeclaration(PREDICTIONS, "road_id", CITY_PARTITIONS, copies, retention),
         TopicDeclaration(ROUTE_UPDATES, "none", CITY_PARTITIONS, copies, retention),
         TopicDeclaration(NOTIFICATIONS, "road_id", CITY_PARTITIONS, copies, alerts),
+        TopicDeclaration(congestion_events(settings), "event_id", CITY_PARTITIONS, copies, alerts),
+        TopicDeclaration(folded_notifications(settings), "road_id", CITY_PARTITIONS, copies, retention),
         TopicDeclaration(road_feed_changelog(settings), "road_id", partitions, copies, changelog | large),
         TopicDeclaration(road_forecast_changelog(settings), "road_id", CITY_PARTITIONS, copies, changelog | large),
     ]

@@ -43,6 +43,7 @@ from web.roads import exports as road_exports
 from web.roads import feed_roads, prediction_accuracy, routes, simulated_spans
 from web.roads import predictions as predictions_roads
 from web.roads import trends as road_trends
+from web.roads.congestion import CongestionViews
 from web.roads.notifications import NotificationViews
 from web.roads.route_cache import RouteCache
 from web.roads.route_planning import RoutePlanning
@@ -167,6 +168,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *feed_roads.operations(),
         *routes.operations(planning, route_cache),
         *road_exports.operations(planning),
+        *CongestionViews(planning).operations(),
         *Reports(settings).operations(),
         *incident_actions.operations(),
         *IncidentViews(planning, settings, context.feeds).operations(),

@@ -3,7 +3,8 @@
 A round is made once a batch of the feed has settled, and now and then without one: predictions are sent, then the
 speeds of the road graph are put, then the observations since the last round are judged. State is written only by
 rounds, so a new owner makes a round again that was not finished. What is raised becomes part of the state before it is
-sent: a new owner sends it again as the same bytes.
+sent: a new owner sends it again as the same bytes. Congestion events, and what is folded into them, are sent before:
+readers know a repeat (decision 0030).
 """
 
 from __future__ import annotations
@@ -17,13 +18,19 @@ from typing import NamedTuple
 
 from aiokafka import ConsumerRecord
 from aiokafka.structs import RecordMetadata
+from msgspec import structs
 from redis.asyncio import Redis
 
 from models.cameras.detections import Rejected
 from models.dead_letters import dead_letter_of, encode_dead_letter
-from models.roads.notifications import encode_notification
+from models.roads.congestion import encode_congestion_event
+from models.roads.notifications import RoadNotification, encode_notification
 from models.roads.predictions import PredictionSource, RoadPrediction
 from models.timestamps import MICROSECONDS_PER_SECOND, from_epoch_us
+from trafficapp.congestion.causes import PlacedIncident, causes_of
+from trafficapp.congestion.events import Change, CongestionEvents
+from trafficapp.congestion.network import RoadNetwork
+from trafficapp.congestion.wording import notification_of, with_cause
 from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.fatal import Exit, end_process
 from trafficapp.engine.outbox import Outbox
@@ -37,19 +44,29 @@ from trafficapp.forecast.city.notices import judge_fresh
 from trafficapp.forecast.city.pace import Pace
 from trafficapp.forecast.city.predicting import CityMoment, CityPredictor, PredictedCity, speeds_of
 from trafficapp.forecast.city.roads import CityRoads, Record
-from trafficapp.forecast.city.untold import as_told_before
+from trafficapp.forecast.city.untold import Told, as_told_before, event_id_of_told
 from trafficapp.forecast.city.vehicle_roads import told_otherwise
 from trafficapp.forecast.quantities import SPEED
 from trafficapp.notifications.notices import Notice, RoadNotices
+from trafficapp.roads.graph.road_graph import RoadGraph
 from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.roads.pieces import pieces_of
 from trafficapp.settings import Settings
 from trafficapp.state_logs import road_forecast_state_log
 from trafficapp.stores.redis.connection import connect
+from trafficapp.stores.roads.open_incidents import OpenIncidents
 from trafficapp.stores.roads.published_graph import GraphPublisher
 from trafficapp.stores.roads.recent_routes import RecentRoutes, recent_routes
 from trafficapp.stores.weather.city_weather import CityWeather
-from trafficapp.topics import CITY_PARTITIONS, DEAD_LETTERS, NOTIFICATIONS, PREDICTIONS, road_observations
+from trafficapp.topics import (
+    CITY_PARTITIONS,
+    DEAD_LETTERS,
+    NOTIFICATIONS,
+    PREDICTIONS,
+    congestion_events,
+    folded_notifications,
+    road_observations,
+)
 from trafficapp.weather.road_weather import WeatherOfRoads
 
 logger = logging.getLogger(__name__)
@@ -81,6 +98,8 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
         graph: GraphPublisher,
         redis: Redis,
         weather: CityWeather,
+        incidents: OpenIncidents,
+        roads: RoadGraph,
     ) -> None:
         super().__init__(state, settings.kafka.session_timeout_seconds)
         self._settings = settings
@@ -90,6 +109,8 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
         self._graph = graph
         self._redis = redis
         self._weather = weather
+        self._incidents = incidents
+        self._roads, self._network = roads, RoadNetwork(roads)
         self._notices = RoadNotices(settings.notifications)
         self._closed_us = round(settings.roads.closed_seconds * MICROSECONDS_PER_SECOND)
         self._paces: dict[int, Pace] = {}
@@ -111,6 +132,7 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
             forget_us=round(settings.roads.forget_hours * 3600 * MICROSECONDS_PER_SECOND),
             most_roads=settings.roads.max_roads,
             log=log,
+            congestion=lambda row: CongestionEvents(settings.jams, self._network, row, self._closed_us),
         )
 
     def taken_over(self, partition: int, states: CityRoads) -> None:
@@ -187,6 +209,7 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
         states = one.states
         await self._tell(partition)
         predictions: list[RoadPrediction] = []
+        weather: WeatherOfRoads | None = None
         if states.roads:
             weather = await self._weather.of_roads(states.edges())
             moment = await asyncio.to_thread(self._moment, one, weather)
@@ -195,7 +218,9 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
             await self._put_graph(states, predicted, from_epoch_us(moment.made_at_us))
         if not states.owes_round:
             return
-        raised = await self._judge(states, predictions)
+        await self._congestion(partition, states, weather)
+        raised, folded = self._sorted(await self._judge(states, predictions), states)
+        await self._send(folded_notifications(self._settings), partition, folded)
         told = states.is_catching_up
         if told:
             self._untold[partition] = raised
@@ -247,17 +272,50 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
             )
             self._usual_of = usual_of
 
-    async def _judge(self, states: CityRoads, predictions: list[RoadPrediction]) -> list[tuple[bytes, bytes]]:
-        """Judge what came since the last round; the notifications that it raises."""
+    async def _judge(self, states: CityRoads, predictions: list[RoadPrediction]) -> list[RoadNotification]:
+        """Judge what came since the last round; the notifications that it raises, with those that are folded."""
         notices = await asyncio.to_thread(judge_fresh, self._notices, states, predictions)
-        if not notices:
+        changes = [] if states.congestion is None else states.congestion.take_changes()
+        if not notices and not changes:
             return []
         try:
             async with asyncio.timeout(_ROUTES_WITHIN_SECONDS):
                 routes = await recent_routes(self._redis)
         except TimeoutError:
             routes = RecentRoutes()
-        return await asyncio.to_thread(_told, notices, routes, states)
+        return await asyncio.to_thread(_told, notices, changes, routes, states)
+
+    async def _congestion(self, partition: int, states: CityRoads, weather: WeatherOfRoads | None) -> None:
+        """Look for causes of congestion, and publish the events that changed; returns when they are acknowledged."""
+        if states.congestion is None:
+            return
+        incidents = await self._incidents.now()
+        await asyncio.to_thread(self._find_causes, states.congestion, incidents, weather)
+        documents = await asyncio.to_thread(states.congestion.take_documents)
+        records = [(one.event_id.encode(), encode_congestion_event(one)) for one in documents]
+        await self._send(congestion_events(self._settings), partition, records)
+
+    def _find_causes(
+        self, events: CongestionEvents, incidents: list[PlacedIncident], weather: WeatherOfRoads | None
+    ) -> None:
+        events.causes(causes_of(events.open_events(), self._roads, incidents, weather))
+
+    def _sorted(self, notifications: list[RoadNotification], states: CityRoads) -> tuple[list[Told], list[Told]]:
+        """What is told, and what is folded into a congestion event.
+
+        The owner before us, where we repeat what it did, knew of which events roads were part; what it told is told.
+        """
+        known = {event_id_of_told(value) for _, value in states.notifications}
+        raised, folded = list[Told](), list[Told]()
+        for one in notifications:
+            if not self._settings.notifications.grouped:
+                if one.alert_type == "congestion":
+                    continue
+                one = structs.replace(one, congestion_event_id=None, folded=False)
+            is_folded = one.folded and one.event_id not in known
+            told = one.road_id.encode(), encode_notification(one)
+            (folded if is_folded else raised).append(told)
+        return as_told_before(raised, states.notifications), folded
 
     async def _tell(self, partition: int) -> None:
         """Send notifications that are part of the state; returns when they are acknowledged."""
@@ -329,14 +387,20 @@ def _graph_of(states: CityRoads, predicted: PredictedCity) -> _Graph:
     )
 
 
-def _told(notices: Iterable[Notice], routes: RecentRoutes, states: CityRoads) -> list[tuple[bytes, bytes]]:
-    """Notifications as they are sent; those of a round that the owner before raised them in, too, as it sent them."""
+def _told(
+    notices: Iterable[Notice], changes: Iterable[Change], routes: RecentRoutes, states: CityRoads
+) -> list[RoadNotification]:
+    """Notifications of congestion events, then of roads, each with how many routes it affects."""
+
+    def affected(road_ids: Iterable[str]) -> int:
+        known = (states.roads[road_id] for road_id in road_ids if road_id in states.roads)
+        return routes.count_through(edge for road in known for edge, _ in road.edges)
+
     told = []
-    for notice in notices:
-        road = states.roads.get(notice.road_id)
-        affected = 0 if road is None else routes.count_through(edge for edge, _ in road.edges)
-        told.append((notice.road_id.encode(), encode_notification(notice.told(affected))))
-    return as_told_before(told, states.notifications)
+    for change in changes:
+        count = affected(road.road_id for road in change.event.roads)
+        told.append(notification_of(with_cause(change, states.congestion), count))
+    return told + [notice.told(affected([notice.road_id])) for notice in notices]
 
 
 def register(app: TrafficApp) -> None:
@@ -352,7 +416,10 @@ def register(app: TrafficApp) -> None:
     roads = city_graph(settings.roads)
     graph = GraphPublisher(redis, app.outbox, roads, settings.roads.city)
     weather = CityWeather(redis, settings.weather, roads)
-    sink = RoadForecastsSink(settings, app.outbox, state, app.telemetry, predictor, graph, redis, weather)
+    incidents = OpenIncidents(redis, roads, settings.incidents)
+    sink = RoadForecastsSink(
+        settings, app.outbox, state, app.telemetry, predictor, graph, redis, weather, incidents, roads
+    )
     app.read_in_runs(road_observations(settings), sink, name="road_forecasts", partitions=CITY_PARTITIONS)
     app.keep_state(sink)
 

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from models.roads.current import RoadIdentifier
 
-NotificationType = Literal["heavy_congestion", "sudden_jam", "severe_traffic", "wrong_way"]
+NotificationType = Literal["heavy_congestion", "sudden_jam", "severe_traffic", "wrong_way", "congestion"]
 NotificationSeverity = Literal["WARNING", "CRITICAL"]
 
 
@@ -18,11 +18,15 @@ class RoadNotification(Struct, frozen=True, kw_only=True):
 
     Attributes:
         event_id: a UUID that follows from the road, the type and the observation that raised it: a repeat has the same.
-        alert_type: ``wrong_way`` is of a vehicle, the others are of the road.
+        alert_type: ``wrong_way`` is of a vehicle, ``congestion`` of an event of one or more roads, told under the
+            road at the head of its queue; the others are of the road.
         timestamp: when it was raised, RFC 3339 UTC.
         affected_routes: always empty, for clients that expect it: whose routes they are is nobody's business. What
             older records have is not read.
         affected_routes_count: different routes through the road that were asked for within the hour.
+        congestion_event_id: the event that it tells of, or that it is folded into; null otherwise.
+        change: of ``congestion``: what became of the event; null otherwise.
+        folded: whether the event is told in its place.
     """
 
     event_id: str
@@ -34,6 +38,9 @@ class RoadNotification(Struct, frozen=True, kw_only=True):
     message: str
     affected_routes: list[str] = msgspec.field(default_factory=list)
     affected_routes_count: Annotated[int, Meta(ge=0)] = 0
+    congestion_event_id: str | None = None
+    change: Literal["begun", "changed", "ended"] | None = None
+    folded: bool = False
 
     def __post_init__(self) -> None:
         """Forget routes, which records had before there was a count."""

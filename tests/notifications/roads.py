@@ -38,7 +38,8 @@ def drive(speeds_kmh: Sequence[float], minutes: float = 5, free_flow_kmh: float 
 
 
 def raised(roads: Sequence[RoadCondition], notices: OpenNotices | None = None, **settings: Any) -> list[Notice]:
-    """What is raised by observations in a row."""
+    """What is raised by observations in a row; by the first one, unless the settings say otherwise."""
+    settings = {"raise_observations": 1} | settings
     rules, notices, found = RoadNotices(NotificationSettings(**settings)), notices or OpenNotices(), list[Notice]()
     for one in roads:
         new, notices = rules.judge(one, notices)

@@ -40,7 +40,7 @@ def test_a_road_is_told_of_once_between_two_calm_times(
     settings = NotificationSettings(raise_observations=raise_observations, calm_observations=calm)
     told = raised(roads, raise_observations=raise_observations, calm_observations=calm)
     for alert_type, rule in rules_of(settings).items():
-        needed = 1 if alert_type == "sudden_jam" else raise_observations
+        needed = raise_observations
         verdicts = [(one.observed_at_us, verdict.state) for one in roads if (verdict := rule(one)) is not None]
         mine = [notice for notice in told if notice.alert_type == alert_type]
         at = [next(i for i, (us, _) in enumerate(verdicts) if _is_of(notice, us)) for notice in mine]
@@ -56,7 +56,7 @@ def test_a_road_is_told_of_once_between_two_calm_times(
 
 @given(series(), st.data())
 def test_runs_and_repeats_do_not_matter(roads: list[RoadCondition], data: st.DataObject) -> None:
-    at_once = raised(roads)
+    at_once = raised(roads, raise_observations=2)
     rules, notices, told = RoadNotices(NotificationSettings()), OpenNotices(), list[Notice]()
     position = 0
     while position < len(roads):

@@ -27,13 +27,22 @@ from tests.verification.compare import Comparison, report
 from tests.verification.deployment import Deployment, VerificationError, deployed, until
 from tests.verification.letters import compare_dead_letters
 from tests.verification.log import LogRecord, end_offsets, read_log
-from tests.verification.roads_plan import RoadFeed, RoadTruth, truth_of_roads
+from tests.verification.roads_plan import JAM_SECONDS, RoadFeed, RoadTruth, truth_of_roads
 from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.roads.routing.published import decode_speeds
 from trafficapp.roads.routing.weights import SLOWEST_KMH
 from trafficapp.sources.delivery import Delivery
 from trafficapp.stack import workers
-from trafficapp.topics import DEAD_LETTERS, NOTIFICATIONS, PREDICTIONS, ROADS_RAW, ROUTE_UPDATES, road_observations
+from trafficapp.topics import (
+    DEAD_LETTERS,
+    NOTIFICATIONS,
+    PREDICTIONS,
+    ROADS_RAW,
+    ROUTE_UPDATES,
+    congestion_events,
+    folded_notifications,
+    road_observations,
+)
 
 _PAUSE_SECONDS = 2.0
 _BACK_SECONDS = 120.0
@@ -78,7 +87,8 @@ async def settle(deployment: Deployment, truth: RoadTruth) -> None:
     def stored() -> bool:
         rows = query(deployment, "SELECT topic, partition, next_offset FROM sink_offsets")
         at = {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
-        topics = (observations, PREDICTIONS, NOTIFICATIONS)
+        ours = folded_notifications(deployment.settings), congestion_events(deployment.settings)
+        topics = (observations, PREDICTIONS, NOTIFICATIONS, *ours)
         ends = {topic: end_offsets(deployment.bootstrap_servers, topic) for topic in topics}
         behind = sum(max(end - at.get((topic, p), 0), 0) for topic, found in ends.items() for p, end in found.items())
         count = query(deployment, "SELECT count(*) AS rows FROM road_observations")[0]["rows"]
@@ -153,6 +163,12 @@ def compare_notifications(deployment: Deployment, truth: RoadTruth) -> list[Comp
         topic[fields["event_id"]] = fields
         repeats.compared += 1
         repeats.different += said.setdefault(fields["event_id"], record.value or b"") != record.value
+    for record in read_log(deployment.bootstrap_servers, folded_notifications(deployment.settings)):
+        fields = json.loads(record.value or b"")
+        twice = topic.setdefault(fields["event_id"], fields)
+        if not twice["folded"]:
+            repeats.different += 1
+            repeats.example(f"told by itself and folded: {fields}")
     severe = Counter(
         (fields["road_id"], datetime.fromisoformat(fields["timestamp"]))
         for fields in topic.values()
@@ -169,6 +185,53 @@ def compare_notifications(deployment: Deployment, truth: RoadTruth) -> list[Comp
             "table notifications", {key: (one["alert_type"], one["road_id"]) for key, one in topic.items()}, table
         ),
     ]
+
+
+def compare_congestion(deployment: Deployment, truth: RoadTruth) -> list[Comparison]:
+    """Jammed roads are each in one event, those that touch in the same; each is told once; the table is the topic."""
+    newest: dict[str, dict[str, Any]] = {}
+    for record in read_log(deployment.bootstrap_servers, congestion_events(deployment.settings)):
+        fields = json.loads(record.value or b"")
+        known = newest.get(fields["event_id"])
+        if known is None or _at(fields) >= _at(known):
+            newest[fields["event_id"]] = fields
+    open_ = {name: one for name, one in newest.items() if one["state"] != "ended"}
+    event_of = {road["road_id"]: name for name, one in open_.items() for road in one["roads"] if road["jammed"]}
+    touching = Comparison("jammed roads that touch are in one event")
+    for one, other in itertools.combinations(sorted(truth.jammed), 2):
+        if truth.touch(one, other):
+            touching.compared += 1
+            if event_of.get(one) != event_of.get(other):
+                touching.different += 1
+                touching.example(f"{one} in {event_of.get(one)}, {other} in {event_of.get(other)}")
+    told = {
+        fields["event_id"]: (fields["congestion_event_id"], fields["change"])
+        for record in read_log(deployment.bootstrap_servers, NOTIFICATIONS)
+        if (fields := json.loads(record.value or b""))["alert_type"] == "congestion"
+    }
+    changes = Counter(told.values())
+    print("congestion: " + ", ".join(f"{kind} {n}" for kind, n in sorted(Counter(k for _, k in told.values()).items())))
+    print(f"  {len(newest)} events, {len(open_)} go on, {len(truth.jammed)} roads are jammed")
+    once = Comparison("events, begun and ended once", compared=len(changes))
+    for (name, kind), count in changes.items():
+        if (kind != "changed" and count > 1) or (kind != "begun" and (name, "begun") not in changes):
+            once.different += 1
+            once.example(f"{name} {kind} {count} times")
+    rows = query(deployment, "SELECT event_id::text AS id, state, length_m FROM congestion_events")
+    return [
+        compare_fields("jammed roads", dict.fromkeys(truth.jammed, 1), dict.fromkeys(event_of, 1)),
+        touching,
+        once,
+        compare_fields(
+            "table congestion_events",
+            {name: (one["state"], one["length_m"]) for name, one in newest.items()},
+            {row["id"]: (row["state"], row["length_m"]) for row in rows},
+        ),
+    ]
+
+
+def _at(event: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(event["updated_at"])
 
 
 def compare_graph(deployment: Deployment, truth: RoadTruth) -> list[Comparison]:
@@ -210,6 +273,7 @@ def compare_all(deployment: Deployment, truth: RoadTruth, log: list[LogRecord]) 
                 {place: {reason: 1} for place, reason in truth.refused.items()}, log, letters, ROADS_RAW
             ),
             *compare_notifications(deployment, truth),
+            *compare_congestion(deployment, truth),
             *compare_graph(deployment, truth),
         ]
     )
@@ -217,7 +281,9 @@ def compare_all(deployment: Deployment, truth: RoadTruth, log: list[LogRecord]) 
 
 async def run(seed: int, batches: int, kills: bool) -> bool:
     """Make the check; True when everything is right."""
-    async with deployed(1, own_servers=True) as deployment:
+    # jams of the feed last for some batches of two seconds
+    settings = {"TRAFFICAPP_JAMS__JAM_SECONDS": f"{JAM_SECONDS:g}"}
+    async with deployed(1, own_servers=True, settings=settings) as deployment:
         second = workers.Worker("roads-2", "roads", max(worker.web_port for worker in deployment.workers) + 1)
         deployment.supervisor.add_group([workers.worker_spec(second, deployment.folder, deployment.environment)])
         await deployment.supervisor.start_all()

@@ -29,8 +29,13 @@ DIRT = {
     "key_mismatch": 0.004,
 }
 _TWICE, _OLDER = 0.01, 0.01
-#: Of the default settings: a jam factor above raises, one at most so large is calm, so many in a row end it.
-_SEVERE, _CALM, _CALM_OBSERVATIONS = 8.0, 6.4, 3
+#: Of the default settings: a jam factor above raises when it is told so often in a row, one at most so large is calm,
+#: so many in a row end it.
+_SEVERE, _RAISE_OBSERVATIONS, _CALM, _CALM_OBSERVATIONS = 8.0, 2, 6.4, 3
+#: Jams: slow below a share of free flow, for so many observations in a row that span so long; calm from another share
+#: on, for so many in a row. What was measured longer before its record than this makes none.
+_JAM, _CALM_SHARE, _JAM_OBSERVATIONS, JAM_SECONDS, _CLEAR_OBSERVATIONS = 0.4, 0.5, 2, 4.0, 2
+_OLD_SECONDS = 900.0
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,8 @@ class RoadTruth:
         refused: the reason by partition and offset.
         repeated: messages that say again what was said.
         severe: road and time of the observations that raise severe_traffic.
+        jammed: roads that are jammed in the end.
+        ends: nodes of each road.
     """
 
     observations: dict[tuple[str, datetime], dict[str, Any]] = field(default_factory=dict)
@@ -138,12 +145,19 @@ class RoadTruth:
     refused: dict[tuple[int, int], str] = field(default_factory=dict)
     repeated: int = 0
     severe: set[tuple[str, datetime]] = field(default_factory=set)
+    jammed: set[str] = field(default_factory=set)
+    ends: dict[str, set[int]] = field(default_factory=dict)
+
+    def touch(self, road: str, other: str) -> bool:
+        """Whether two roads share a node of the graph."""
+        return not self.ends[road].isdisjoint(self.ends[other])
 
 
 def truth_of_roads(log: Iterable[LogRecord], feed: RoadFeed) -> RoadTruth:
     """Go through a log in the order of its partitions."""
-    truth, calm = RoadTruth(), Counter[str]()
+    truth, calm, raised = RoadTruth(), Counter[str](), Counter[str]()
     open_: set[str] = set()
+    jams: dict[str, _Jam] = {}
     for record in log:
         reason = feed.reasons.get((record.key or b"", record.value or None))
         if reason is not None:
@@ -159,12 +173,42 @@ def truth_of_roads(log: Iterable[LogRecord], feed: RoadFeed) -> RoadTruth:
         if known is not None and datetime.fromisoformat(known["timestamp"]) >= at:
             continue
         truth.newest[road] = fields
+        if (record.timestamp_ms - at.timestamp() * 1000) / 1000 <= _OLD_SECONDS:
+            jams.setdefault(road, _Jam()).observe(at.timestamp(), fields["current_speed"] / fields["free_flow_speed"])
         if road in open_:
             calm[road] = calm[road] + 1 if fields["jam_factor"] <= _CALM else 0
             if calm[road] == _CALM_OBSERVATIONS:
                 open_.discard(road)
-        elif fields["jam_factor"] > _SEVERE:
+            continue
+        raised[road] = raised[road] + 1 if fields["jam_factor"] > _SEVERE else 0
+        if raised[road] == _RAISE_OBSERVATIONS:
             open_.add(road)
-            calm[road] = 0
+            calm[road] = raised[road] = 0
             truth.severe.add((road, at))
+    truth.jammed = {road for road, jam in jams.items() if jam.jammed}
+    graph = feed.graph
+    for road, begin, end in zip(graph.edge_ids.tolist(), graph.edge_from.tolist(), graph.edge_to.tolist(), strict=True):
+        truth.ends[road] = {begin, end}
     return truth
+
+
+@dataclass
+class _Jam:
+    """Whether a road is jammed."""
+
+    since: float = 0.0
+    slow: int = 0
+    calm: int = 0
+    jammed: bool = False
+
+    def observe(self, at: float, share: float) -> None:
+        if share < _JAM:
+            self.since = at if self.slow == 0 and not self.jammed else self.since
+            self.slow, self.calm = self.slow + 1, 0
+            lasted = at - self.since >= JAM_SECONDS
+            self.jammed = self.jammed or (self.slow >= _JAM_OBSERVATIONS and lasted)
+            return
+        self.slow = 0
+        self.calm = self.calm + 1 if share >= _CALM_SHARE else 0
+        if not self.jammed or self.calm >= _CLEAR_OBSERVATIONS:
+            self.calm, self.jammed = 0, False

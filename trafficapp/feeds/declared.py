@@ -12,7 +12,7 @@ from trafficapp.incidents import feeds as incidents
 from trafficapp.movement.feeds import QUALITY
 from trafficapp.quality.feeds import QUALITY_FEEDS
 from trafficapp.riders.feeds import SURGES, TAPS, WINDOWS
-from trafficapp.roads.feeds import NOTIFIED, PREDICTED, ROAD_SPEEDS, ROADS
+from trafficapp.roads.feeds import CONGESTION, FOLDED, NOTIFIED, PREDICTED, ROAD_SPEEDS, ROADS
 from trafficapp.still_cameras.feeds import STILL_CAMERA_MESSAGES, STILL_CAMERAS, STILL_SNAPSHOTS
 from trafficapp.timetables.live.agency_feeds import AGENCY_FEEDS
 from trafficapp.timetables.live.feeds import TIMETABLE_FEEDS
@@ -20,7 +20,7 @@ from trafficapp.transit.feeds import TRANSIT_FEEDS
 from trafficapp.weather.feeds import WEATHER_FEEDS
 
 FEEDS: tuple[Feed[Any], ...] = (
-    *(ROAD_SPEEDS, ROADS, PREDICTED, NOTIFIED),
+    *(ROAD_SPEEDS, ROADS, PREDICTED, NOTIFIED, FOLDED, CONGESTION),
     *(AREA_DATA, AREA_INCOMING, AREAS),
     *(*TRANSIT_FEEDS, *TIMETABLE_FEEDS, *AGENCY_FEEDS),
     *(TAPS, WINDOWS, SURGES),

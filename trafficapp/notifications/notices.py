@@ -42,7 +42,11 @@ class OpenNotices(Struct, array_like=True, frozen=True, gc=False):
 
 
 class Notice(Struct, frozen=True, kw_only=True):
-    """A notification that is raised; the fields are those of `models.roads.notifications.RoadNotification`."""
+    """A notification that is raised; the fields are those of `models.roads.notifications.RoadNotification`.
+
+    Attributes:
+        congestion_event_id: the congestion event that tells of it in its place; None where it is told by itself.
+    """
 
     event_id: str
     timestamp: str
@@ -51,10 +55,15 @@ class Notice(Struct, frozen=True, kw_only=True):
     road_name: str
     severity: NotificationSeverity
     message: str
+    congestion_event_id: str | None = None
 
     def told(self, affected_routes_count: int) -> RoadNotification:
-        """The record of ``traffic-notifications``."""
-        return RoadNotification(**msgspec.structs.asdict(self), affected_routes_count=affected_routes_count)
+        """The record of ``traffic-notifications``, or of what is told in its place."""
+        return RoadNotification(
+            **msgspec.structs.asdict(self),
+            affected_routes_count=affected_routes_count,
+            folded=self.congestion_event_id is not None,
+        )
 
 
 class RoadNotices:
@@ -88,7 +97,8 @@ class RoadNotices:
             verdict = rule(road) if road.observed_at_us > before.judged_us else None
             if verdict is None:
                 continue
-            needed = 1 if alert_type == "sudden_jam" else self._settings.raise_observations
+            # nobody waits for a second word that a road is closed
+            needed = 1 if road.closed else self._settings.raise_observations
             phases[alert_type], is_new = self._advance(before, verdict, road.observed_at_us, needed)
             if is_new:
                 raised.append(_notice(alert_type, road, verdict))

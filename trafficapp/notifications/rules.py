@@ -71,9 +71,10 @@ def heavy_congestion(road: RoadCondition, settings: NotificationSettings) -> Ver
 
 
 def sudden_jam(road: RoadCondition, settings: NotificationSettings) -> Verdict | None:
-    """The speed fell by more than a share of what it was at some time within the last minutes.
+    """A road flowed within the last minutes, lost a share of that speed, and is below a share of free flow.
 
-    A speed at or above free flow is no jam, whatever was measured before, and a closed road has no speed.
+    A road that did not flow raises nothing, whatever is left of its speed: it is no jam that is new. It is calm where
+    its speed is above the share of free flow by the margin; a closed road has no speed.
     """
     if road.closed:
         return None
@@ -82,10 +83,13 @@ def sudden_jam(road: RoadCondition, settings: NotificationSettings) -> Verdict |
     if not before:
         return None
     most_kmh, at_us = max(before)
-    below = min((1 - settings.sudden_jam_drop) * most_kmh, road.free_flow_kmh)
+    below = settings.sudden_jam_below_share * road.free_flow_kmh
+    state = _state(below - road.current_speed_kmh, settings.calm_margin * below)
+    fell = road.current_speed_kmh < (1 - settings.sudden_jam_drop) * most_kmh
+    flowed = most_kmh >= settings.sudden_jam_flowed_share * road.free_flow_kmh
     minutes = (road.observed_at_us - at_us) / MICROSECONDS_PER_SECOND / 60
     return Verdict(
-        _state(below - road.current_speed_kmh, settings.calm_margin * below),
+        "between" if state == "raised" and not (flowed and fell) else state,
         "CRITICAL" if road.current_speed_kmh < heavy_below_kmh(road.free_flow_kmh, settings) else "WARNING",
         lambda: wording.sudden_jam(road, most_kmh, minutes),
     )

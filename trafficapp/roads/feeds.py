@@ -1,20 +1,32 @@
 """The feeds of roads: what producers say, and what this application makes of it.
 
 ``road-speeds`` is read by an agent of its own (`agents.roads.feed`): what it says is completed by the graph and by
-what was said before. The checked observations, the predictions and the notifications that follow are ours.
+what was said before. The checked observations, the predictions, the notifications and the congestion events that follow
+are ours.
 """
 
 from __future__ import annotations
 
 import uuid
 
+from msgspec import structs
+
+from models.roads.congestion import CongestionCause, CongestionEvent, CongestionPlace, CongestionRoad
 from models.roads.current import RoadObservation
 from models.roads.messages import RoadMessage
 from models.roads.notifications import RoadNotification
 from models.roads.predictions import RoadPrediction
 from trafficapp.feeds.declaration import Check, Column, Current, Feed, History, NewestLog
 from trafficapp.settings import Settings
-from trafficapp.topics import CITY_PARTITIONS, NOTIFICATIONS, PREDICTIONS, ROADS_RAW, road_observations
+from trafficapp.topics import (
+    CITY_PARTITIONS,
+    NOTIFICATIONS,
+    PREDICTIONS,
+    ROADS_RAW,
+    congestion_events,
+    folded_notifications,
+    road_observations,
+)
 
 #: How long a road without a newer observation counts as known.
 CURRENT_SECONDS = 600
@@ -45,6 +57,8 @@ _NOON = "2026-01-14T12:00:00Z"
 _EVENT_ID = str(uuid.uuid5(uuid.NAMESPACE_OID, "sample"))
 _REAL = Column("double precision")
 _TEXT = Column("text")
+_TIME = Column("timestamptz")
+_JSON = Column("jsonb")
 
 
 def _checks(settings: Settings) -> Check:
@@ -210,8 +224,95 @@ NOTIFIED = Feed(
             "severity": _TEXT,
             "message": _TEXT,
             "affected_routes_count": Column("integer"),
+            "congestion_event_id": _TEXT,
+            "change": _TEXT,
+            "folded": Column("boolean"),
         },
         key=("event_id",),
+        days=lambda settings: settings.retention.notifications_days,
+    ),
+)
+
+FOLDED = Feed(
+    name="folded-notifications",
+    summary="Notifications about single roads that a congestion event tells of in their place.",
+    topic=folded_notifications,
+    shape=RoadNotification,
+    sample=structs.replace(NOTIFIED.sample, congestion_event_id=_EVENT_ID, folded=True),
+    key="road_id",
+    partitions=CITY_PARTITIONS,
+    future_seconds=None,
+    is_ours=True,
+    history=NOTIFIED.history,
+)
+
+CONGESTION = Feed(
+    name="congestion-events",
+    summary="Jammed roads that touch each other as one event; of an event the newest counts.",
+    topic=congestion_events,
+    shape=CongestionEvent,
+    sample=CongestionEvent(
+        event_id=_EVENT_ID,
+        state="growing",
+        severity="WARNING",
+        began_at=_NOON,
+        updated_at=_NOON,
+        ended_at=None,
+        latitude=44.4995,
+        longitude=11.3195,
+        head=CongestionPlace(road_id="sample", road_name="Via Stalingrado", latitude=44.4995, longitude=11.3195),
+        tail=CongestionPlace(road_id="sample", road_name="Via Stalingrado", latitude=44.4985, longitude=11.3175),
+        length_m=193.0,
+        extent_m=193.0,
+        delay_vehicle_hours=1.25,
+        delay_method="greenshields",
+        cause=CongestionCause(kind="incident", id="inc-4711", description="accident"),
+        roads=[
+            CongestionRoad(
+                road_id="sample",
+                road_name="Via Stalingrado",
+                speed_kmh=9.0,
+                free_flow_kmh=50.0,
+                since=_NOON,
+                jammed=True,
+            )
+        ],
+        merged_into=None,
+    ),
+    key="event_id",
+    time="updated_at",
+    partitions=CITY_PARTITIONS,
+    future_seconds=None,
+    retention_hours=lambda settings: settings.retention.alert_topic_days * 24,
+    is_ours=True,
+    path="/api/congestion/events",
+    current=Current(
+        document="congestion:event:{key}",
+        listed="congestion:events",
+        seconds=CURRENT_SECONDS,
+        channel="traffic:congestion",
+    ),
+    history=History(
+        table="congestion_events",
+        columns={
+            "event_id": Column("uuid"),
+            "state": _TEXT,
+            "severity": _TEXT,
+            "began_at": _TIME,
+            "updated_at": _TIME,
+            "ended_at": _TIME,
+            "head": _JSON,
+            "tail": _JSON,
+            "length_m": _REAL,
+            "extent_m": _REAL,
+            "delay_vehicle_hours": _REAL,
+            "delay_method": _TEXT,
+            "cause": _JSON,
+            "roads": _JSON,
+            "merged_into": _TEXT,
+        },
+        key=("event_id",),
+        newest_by="updated_at",
         days=lambda settings: settings.retention.notifications_days,
     ),
 )

@@ -42,6 +42,7 @@ from trafficapp.settings.reports import ReportSettings as ReportSettings
 from trafficapp.settings.riders import RiderSettings as RiderSettings
 from trafficapp.settings.roads import ForecastSettings as ForecastSettings
 from trafficapp.settings.roads import HereSettings as HereSettings
+from trafficapp.settings.roads import JamSettings as JamSettings
 from trafficapp.settings.roads import NotificationSettings as NotificationSettings
 from trafficapp.settings.roads import RoadSettings as RoadSettings
 from trafficapp.settings.sections import Seconds, Section
@@ -394,6 +395,7 @@ class Settings(BaseSettings):
     here: HereSettings = Field(default_factory=HereSettings)
     forecast: ForecastSettings = Field(default_factory=ForecastSettings)
     notifications: NotificationSettings = Field(default_factory=NotificationSettings)
+    jams: JamSettings = Field(default_factory=JamSettings)
     movement: MovementSettings = Field(default_factory=MovementSettings)
     quality: QualitySettings = Field(default_factory=QualitySettings)
     fleet: FleetSettings = Field(default_factory=FleetSettings)

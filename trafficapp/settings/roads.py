@@ -1,4 +1,4 @@
-"""The settings about roads: the feeds and the graph, forecasts, notifications; part of `trafficapp.settings`."""
+"""The settings about roads: feeds and graph, forecasts, notifications, jams; part of `trafficapp.settings`."""
 
 from __future__ import annotations
 
@@ -118,8 +118,19 @@ class ForecastSettings(Section):
 
 
 class NotificationSettings(Section):
-    """When a road raises a notification and when it may do so again."""
+    """When a road raises a notification and when it may do so again.
 
+    A sudden jam is a road that flowed, fell through a threshold and stays there. Shares of free flow are those of the
+    Highway Capacity Manual, 6th edition, exhibit 16-3 (urban streets): above 50 % of the base free-flow speed is level
+    of service C or better, 40 % or less is E or F. Persistence is what TTI report 1232-20 recommends against false
+    alarms: a condition counts when further intervals show it, too.
+    """
+
+    grouped: bool = Field(
+        True,
+        description="Whether traffic-notifications tells congestion events in the place of what their roads raise one "
+        "by one; false tells single roads only.",
+    )
     heavy_congestion_kmh: float = Field(15.0, gt=0, description="A predicted speed below this is heavy_congestion.")
     heavy_congestion_share: float = Field(
         0.5,
@@ -129,9 +140,15 @@ class NotificationSettings(Section):
     )
     sudden_jam_drop: float = Field(0.5, gt=0, lt=1, description="Share of its speed that a road loses in a sudden_jam.")
     sudden_jam_minutes: float = Field(10.0, gt=0, le=60, description="Within how long it loses it.")
+    sudden_jam_flowed_share: float = Field(
+        0.5, gt=0, le=1, description="Share of free flow that the road had before: what stands already jams no more."
+    )
+    sudden_jam_below_share: float = Field(
+        0.4, gt=0, lt=1, description="Share of free flow that the speed fell below in a sudden_jam."
+    )
     severe_jam_factor: float = Field(8.0, gt=0, le=10, description="A jam factor above this is severe_traffic.")
     raise_observations: int = Field(
-        1, ge=1, le=100, description="Observations in a row that raise heavy_congestion and severe_traffic."
+        2, ge=1, le=100, description="Observations in a row that raise a notification; a closed road is told at once."
     )
     calm_observations: int = Field(
         3, ge=1, le=100, description="Calm observations in a row after which a road may raise the same again."
@@ -139,3 +156,48 @@ class NotificationSettings(Section):
     calm_margin: float = Field(
         0.2, ge=0, lt=1, description="Calm is beyond the threshold by this share of it, so that nothing flaps."
     )
+
+
+class JamSettings(Section):
+    """When roads are jammed, and which changes of a congestion event are told.
+
+    Shares of free flow are those of the Highway Capacity Manual, 6th edition, exhibit 16-3 (urban streets): at 40 % of
+    the base free-flow speed or less a street is at level of service E or F, above 50 % at C or better. That a condition
+    has to persist follows TTI report 1232-20; that what is over may go on again for 300 s is how IRIS, the freeway
+    management system of Minnesota, treats cleared incidents. ``jam_vehicles_per_km`` is a vehicle of 5 m and a gap of
+    2.5 m, the defaults of SUMO.
+    """
+
+    jam_share: float = Field(0.4, gt=0, lt=1, description="Share of free flow below which a road is slow.")
+    clear_share: float = Field(0.5, gt=0, le=1, description="Share of free flow from which a jammed road is calm.")
+    jam_observations: int = Field(2, ge=1, le=100, description="Slow observations in a row that make a jam.")
+    jam_seconds: float = Field(
+        30.0, ge=0, le=3600, description="How long they span at least, for feeds that tell of a road every few seconds."
+    )
+    clear_observations: int = Field(2, ge=1, le=100, description="Calm observations in a row that end a road's jam.")
+    reopen_seconds: float = Field(
+        300.0, ge=0, le=7200, description="So long after its last road is calm an event goes on when one jams again."
+    )
+    silent_seconds: float = Field(
+        900.0, ge=60, le=86_400, description="A road that nothing was heard of for so long is not jammed any more."
+    )
+    jam_vehicles_per_km: float = Field(
+        1000 / 7.5, gt=0, le=1000, description="Vehicles on a kilometre of standing lane, for the estimate of delay."
+    )
+    told_length_m: float = Field(
+        50.0, ge=0, description="A shorter event is told only when it has lasted for told_minutes."
+    )
+    told_minutes: float = Field(5.0, ge=0, le=1440, description="See told_length_m.")
+    critical_length_m: float = Field(1000.0, gt=0, description="A queue that is so long is CRITICAL.")
+    grown_by: float = Field(
+        2.0, gt=1, le=100, description="An event is told again when its queue is so many times as long as told last."
+    )
+    told_again_minutes: float = Field(
+        10.0, ge=0, le=1440, description="The same event is told of no sooner than so long after, but its end."
+    )
+
+    @model_validator(mode="after")
+    def _ascending(self) -> JamSettings:
+        if self.clear_share <= self.jam_share:
+            raise ValueError("clear_share must be above jam_share")
+        return self

@@ -42,10 +42,16 @@ class RecentQuery(Struct, frozen=True, kw_only=True):
 
 
 class HistoryQuery(SpanQuery, frozen=True, kw_only=True):
-    """Which ones by ``from <= timestamp < to``: without ``to`` now, without ``from`` 24 hours before ``to``."""
+    """Which ones by ``from <= timestamp < to``: without ``to`` now, without ``from`` 24 hours before ``to``.
+
+    Attributes:
+        grouped: ``true``: congestion events in the place of what their roads raise one by one; ``false``: the single
+            roads, and no events.
+    """
 
     road_id: Name | None = None
     alert_type: NotificationType | None = None
+    grouped: bool = True
     limit: Annotated[int, Meta(ge=1, le=MAX_NOTIFICATIONS)] = DEFAULT_NOTIFICATIONS
     cursor: str | None = None
 
@@ -76,10 +82,12 @@ class NotificationViews:
     async def history(self, request: web.Request, query: HistoryQuery) -> web.Response:
         """Notifications about roads of a span of time, newest first.
 
-        Every one with `from <= timestamp < to`; by default of the last 24 hours.
+        Every one with `from <= timestamp < to`; by default of the last 24 hours. Jammed roads that touch each other are
+        told as one congestion event (`alert_type` `congestion`, at the road at the head of the queue, with
+        `congestion_event_id` and `change`); with `grouped=false` each of them is told by itself instead.
         """
         span = query.span(DEFAULT_SPAN)
-        wanted = NotificationFilter(span.since, span.until, query.road_id, query.alert_type)
+        wanted = NotificationFilter(span.since, span.until, query.road_id, query.alert_type, query.grouped)
         after = parameters.time_cursor(request)
         page = await request.app[CONTEXT].database.ask(lambda pool: notifications(pool, wanted, query.limit, after))
         headers = parameters.link_behind(request, page.next_position, span.pinned())

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from redis.asyncio import Redis
 
 from agents.roads.forecasts import RoadForecastsSink
 from models.dead_letters import decode_dead_letter
+from models.roads.congestion import decode_congestion_event
 from models.roads.current import RoadObservation
 from models.roads.notifications import RoadNotification, decode_notification
 from models.roads.predictions import RoadPrediction, decode_prediction
@@ -37,6 +39,7 @@ from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import Settings, load_settings
 from trafficapp.state_logs import road_forecast_state_log
 from trafficapp.stores.redis.connection import connect
+from trafficapp.stores.roads.open_incidents import OpenIncidents
 from trafficapp.stores.roads.published_graph import GraphPublisher, graph_key
 from trafficapp.stores.weather.city_weather import CityWeather
 from trafficapp.topics import (
@@ -44,7 +47,9 @@ from trafficapp.topics import (
     NOTIFICATIONS,
     PREDICTIONS,
     ROUTE_UPDATES,
+    congestion_events,
     declared_topics,
+    folded_notifications,
     road_observations,
 )
 from trafficapp.weather.feeds import CURRENT_WEATHER
@@ -88,6 +93,7 @@ async def city(kafka_bootstrap: str, redis_url: str, tmp_path: Path) -> City:
         app_id=f"test-roads-{secrets.token_hex(4)}",
         kafka={"bootstrap_servers": kafka_bootstrap},
         redis={"url": redis_url},
+        notifications={"raise_observations": 1},
         forecast={"models_dir": tmp_path / "models", "settle_seconds": 0.1, "round_seconds": 1, "refresh_seconds": 600},
     )
     await create_topics(settings, declared_topics(settings))
@@ -109,7 +115,9 @@ async def owner(city: City, redis: Redis) -> AsyncIterator[RoadForecastsSink]:
     roads, state = city_graph(settings.roads), road_forecast_state_log(settings, outbox)
     graph = GraphPublisher(redis, outbox, roads, f"c{secrets.token_hex(4)}")
     weather = CityWeather(redis, settings.weather, roads)
-    sink = RoadForecastsSink(settings, outbox, state, Telemetry(), CityPredictor(model), graph, redis, weather)
+    incidents = OpenIncidents(redis, roads, settings.incidents)
+    predictor = CityPredictor(model)
+    sink = RoadForecastsSink(settings, outbox, state, Telemetry(), predictor, graph, redis, weather, incidents, roads)
     starts = await sink.load([0])
     assert starts[0] <= city.offset
     rounds = asyncio.create_task(sink.make_rounds(lambda: False))
@@ -213,7 +221,7 @@ async def test_who_takes_over_makes_the_owed_round_and_raises_nothing_twice(city
     assert {one.road_id: one.current_speed for one in rounds[-1]} == {"a": 6, "b": 4, "c": 60}
     raised = {(one.event_id, one.road_id, one.alert_type) for one in city.notifications()}
     assert sorted((road, kind) for _, road, kind in raised) == [
-        ("a", "heavy_congestion"), ("b", "heavy_congestion"), ("b", "sudden_jam"),
+        ("a", "congestion"), ("a", "heavy_congestion"), ("b", "heavy_congestion"), ("b", "sudden_jam"),
     ]  # fmt: skip
     # a third one has nothing new to say, but predicts
     async with owner(city, redis):
@@ -242,6 +250,36 @@ async def test_what_was_raised_but_not_sent_is_sent_by_the_next_owner(
             await until(city, len(city.rounds()) + 1)
     assert [one.alert_type for one in city.notifications()] == ["heavy_congestion"] * 2
     assert len(set(city.told(NOTIFICATIONS))) == 1
+
+
+async def test_what_roads_of_a_congestion_event_raise_is_told_as_one(city: City, redis: Redis) -> None:
+    graph = city_graph(city.settings.roads)
+    edges = [int(graph.turn_from[0]), int(graph.turn_to[0])]
+    names = graph.edge_ids[edges].tolist()
+    now = time.time()
+    log: list[RoadObservation] = []
+    for number, (speed, jam_factor) in enumerate([(50.0, 1.0), (5.0, 7.0), (4.0, 9.5)]):
+        log += batch(now - 120 + 60 * number, dict.fromkeys(names, speed), number, jam_factor=jam_factor)
+    log = [structs.replace(one, edges=[(one.road_id, 1.0)]) for one in log]
+    async with owner(city, redis) as sink:
+        await sink.apply(0, city.feed(log[:4]), lambda: True)
+        await until(city, 1)
+        await sink.apply(0, city.feed(log[4:]), lambda: True)
+        async with asyncio.timeout(60):
+            while not any(one.alert_type == "congestion" for one in city.notifications()):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+    (begun,) = (one for one in city.notifications() if one.alert_type == "congestion")
+    assert (begun.change, begun.road_id, begun.folded) == ("begun", names[1], False)
+    assert "severe_traffic" not in {one.alert_type for one in city.notifications()}
+    read = partial(read_log, city.settings.kafka.bootstrap_servers)
+    folded = [decode_notification(one.value or b"") for one in read(folded_notifications(city.settings))]
+    severe = {
+        (one.road_id, one.congestion_event_id, one.folded) for one in folded if one.alert_type == "severe_traffic"
+    }
+    assert severe == {(name, begun.congestion_event_id, True) for name in names}
+    events = [decode_congestion_event(one.value or b"") for one in read(congestion_events(city.settings))]
+    assert {one.event_id for one in events} == {begun.congestion_event_id}
+    assert [road.road_id for road in events[-1].roads] == sorted(names)
 
 
 async def test_a_damaged_model_is_refused_and_the_old_one_serves_on(city: City, redis: Redis) -> None:

@@ -15,24 +15,38 @@ import msgspec
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
+from models.roads.congestion import CongestionEvent
 from models.roads.current import RoadObservation
 from models.roads.notifications import encode_notification
+from models.timestamps import epoch_us
 from tests.forecast.city.observations import observation, records
+from tests.roads.towns import graph_of
+from trafficapp.congestion.events import CongestionEvents
+from trafficapp.congestion.network import RoadNetwork
+from trafficapp.congestion.wording import notification_of
 from trafficapp.engine.state_rows import is_forgotten, offset_of
 from trafficapp.forecast.city.notices import judge_fresh
 from trafficapp.forecast.city.roads import CityRoads, Fresh
 from trafficapp.forecast.city.untold import as_told_before, is_untold
 from trafficapp.notifications.notices import RoadNotices
-from trafficapp.settings import NotificationSettings
+from trafficapp.settings import JamSettings, NotificationSettings
 
 T0 = 1_771_300_000 // 300 * 300
 HOUR, DAY = 3600, 86_400
 RULES = RoadNotices(NotificationSettings())
 
 
+#: Roads a, b, c, d, one behind the other.
+NETWORK = RoadNetwork(graph_of(np.array([(44.5 + n / 1000, 11.3) for n in range(5)]), [(n, n + 1) for n in range(4)]))
+
+
 def city(rows: dict[bytes, bytes] | None = None) -> CityRoads:
-    return CityRoads(0, 300, 12, 600_000_000, 60_000_000, rows or {}, forget_us=24 * HOUR * 1_000_000)
+    return CityRoads(
+        0, 300, 12, 600_000_000, 60_000_000, rows or {}, forget_us=24 * HOUR * 1_000_000,
+        congestion=lambda row: CongestionEvents(JamSettings(), NETWORK, row, 1_800_000_000),
+    )  # fmt: skip
 
 
 def log_of(chance: random.Random) -> list[Any]:
@@ -50,12 +64,14 @@ def log_of(chance: random.Random) -> list[Any]:
             if chance.random() < 0.3:
                 ahead = chance.choice((0, 0, 0, 200, HOUR, DAY, 12 * DAY))
             at, late = now + ahead, chance.choice((0, 0, 10, 700))
+            road = chance.choice("aabcd")
             sent.append(
                 observation(
-                    chance.choice("aabcd"),
+                    road,
                     at - late,
                     chance.choice((4, 20, 45, 60)),
                     len(sent),
+                    edges=[(f"e{'abcd'.index(road)}", 1.0)],
                     record_timestamp=stamp(at),
                     jam_factor=chance.choice((1, 9.5)),
                     road_name=chance.choice(("Via Emilia", "Via Emilia", "Viale Emilia")),
@@ -77,6 +93,11 @@ class City:
         self.told: dict[str, bytes] = {}
         self.judged: set[tuple[str, Fresh]] = set()
         self.refused: dict[int, str] = {}
+        self.documents: dict[tuple[str, str], CongestionEvent] = {}
+
+    def newest(self) -> dict[str, CongestionEvent]:
+        """Of each event what its readers have in the end."""
+        return {one.event_id: one for one in sorted(self.documents.values(), key=lambda one: epoch_us(one.updated_at))}
 
     def merged(self) -> dict[bytes, bytes]:
         rows: dict[bytes, bytes] = {}
@@ -118,8 +139,14 @@ class Owner:
         if not states.owes_round:
             return
         for road_id, _, fresh in states.unjudged():
-            self.city.judged |= {(road_id, one) for one in fresh}
-        raised = [(b"k", encode_notification(notice.told([]))) for notice in judge_fresh(RULES, states, [])]
+            # of which event it was part, an owner that went on from later rows does not know
+            self.city.judged |= {(road_id, one._replace(event="")) for one in fresh}
+        assert states.congestion is not None
+        told = [notification_of(change) for change in states.congestion.take_changes()]
+        told += [structs.replace(notice, congestion_event_id=None).told(0) for notice in judge_fresh(RULES, states, [])]
+        for document in states.congestion.take_documents():
+            self.city.documents[document.event_id, document.updated_at] = document
+        raised = [(b"k", encode_notification(one)) for one in told]
         raised = as_told_before(raised, states.notifications)
         if states.is_catching_up:
             self.city.send(raised)
@@ -190,3 +217,6 @@ def test_whoever_owns_the_partition(seed: int) -> None:
     assert shared.judged == alone.judged
     assert shared.told == alone.told
     assert shared.refused == alone.refused
+    assert {name: one.state == "ended" for name, one in shared.newest().items()} == {
+        name: one.state == "ended" for name, one in alone.newest().items()
+    }

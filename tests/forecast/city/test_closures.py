@@ -35,7 +35,8 @@ class Town:
         one = observation(road, at, speed, self.offset, **changes)
         self.city.apply(records([one], self.offset, at))
         self.offset += 1
-        raised = judge_fresh(RoadNotices(NotificationSettings()), self.city, self.predictions(minute))
+        rules = RoadNotices(NotificationSettings(raise_observations=1))
+        raised = judge_fresh(rules, self.city, self.predictions(minute))
         self.city.round_made([])
         self.city = CityRoads(0, 300, 12, 10 * MINUTE * 1_000_000, 60 * 1_000_000, dict(self.city.all_rows()))
         return raised

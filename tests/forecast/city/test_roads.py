@@ -198,7 +198,7 @@ def test_a_clock_ahead_costs_no_other_road_its_speeds() -> None:
 
 def test_a_road_whose_clock_was_ahead_is_judged_anew() -> None:
     """Whether a round was made in between or not, and a day long nothing would be told otherwise."""
-    rules = RoadNotices(NotificationSettings())
+    rules = RoadNotices(NotificationSettings(raise_observations=1))
     log = [observation("a", T0 + 86_400, 50, 0, jam_factor=9.5), observation("a", T0, 50, 1, jam_factor=9.5),
            observation("a", T0 + 60, 9, 2, jam_factor=9.5)]  # fmt: skip
     found = [one for offset, told in enumerate(log) for one in records([told], offset, T0)]
@@ -217,7 +217,7 @@ def test_a_road_whose_clock_was_ahead_is_judged_anew() -> None:
 
 
 def test_what_came_of_a_road_is_judged_though_it_was_forgotten_before_the_round() -> None:
-    rules = RoadNotices(NotificationSettings())
+    rules = RoadNotices(NotificationSettings(raise_observations=1))
     log = [observation("a", T0, 50, 0), observation("a", T0 + 60, 9, 1, jam_factor=9.5),
            observation("b", T0 + 26 * HOUR, 50, 2), observation("a", T0 + 26 * HOUR, 9, 3, jam_factor=9.5)]  # fmt: skip
     found = [one for offset, told in enumerate(log) for one in records([told], offset, T0)]
@@ -365,7 +365,7 @@ def test_silent_roads_are_forgotten_and_there_are_no_more_than_so_many() -> None
 
 
 def test_no_prefix_of_rows_forgets_what_a_round_raised() -> None:
-    rules = RoadNotices(NotificationSettings())
+    rules = RoadNotices(NotificationSettings(raise_observations=1))
     free = [observation(f"r{n}", T0, 50, n) for n in range(4)]
     jammed = [observation(f"r{n}", T0 + 60, 9, n + 4, jam_factor=9.5) for n in range(4)]
     log = records(free + jammed, 0, T0 + 60)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec import structs
+
 from models.roads.predictions import RoadPrediction
 from models.timestamps import rfc3339
 from trafficapp.engine.faults import tell_fault
-from trafficapp.forecast.city.roads import CityRoads
+from trafficapp.forecast.city.roads import CityRoads, Fresh
 from trafficapp.notifications.conditions import RoadCondition
 from trafficapp.notifications.notices import Notice, OpenNotices, RoadNotices
 
@@ -21,7 +23,8 @@ def judge_fresh(rules: RoadNotices, city: CityRoads, predictions: Iterable[RoadP
         predictions: of this round.
 
     Returns:
-        what is raised, in the order of roads and times. An observation that cannot be judged raises nothing.
+        what is raised, in the order of roads and times; with the congestion event that tells of it, if one does. An
+        observation that cannot be judged raises nothing.
     """
     predicted = {one.road_id: one for one in predictions}
     raised: list[Notice] = []
@@ -48,9 +51,15 @@ def judge_fresh(rules: RoadNotices, city: CityRoads, predictions: Iterable[RoadP
                 # the observation is in the state and in history already; all that is lost is what it would have raised
                 tell_fault(error, f"the observation of {road_id!r} at {rfc3339(one.observed.observed_at_us)}")
                 continue
-            raised += notices
+            event = _told_by(one)
+            raised += [structs.replace(notice, congestion_event_id=event) for notice in notices] if event else notices
         city.judged(road_id, standing)
     return raised
+
+
+def _told_by(one: Fresh) -> str | None:
+    """The event that tells of an observation; that a road is closed is no congestion, whatever it touches."""
+    return None if one.observed.closed else one.event or None
 
 
 def _speeds(prediction: RoadPrediction) -> tuple[float, float, float]:

@@ -154,3 +154,12 @@ class RecentSpeeds:
             self._newest[place] = step
             self._newest_of_all = max(self._newest_of_all, step)
         return True
+
+
+def with_newest(
+    before: tuple[tuple[int, float], ...], time_us: int, speed_kmh: float, piece_us: int
+) -> tuple[tuple[int, float], ...]:
+    """Speeds with a newer one; of those in the same piece of time the fastest stays."""
+    if before and before[-1][0] // piece_us == time_us // piece_us:
+        return before if before[-1][1] > speed_kmh else (*before[:-1], (time_us, speed_kmh))
+    return (*before, (time_us, speed_kmh))

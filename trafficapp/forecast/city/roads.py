@@ -14,7 +14,7 @@ from the rows reads everything again that no round has covered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -23,6 +23,8 @@ from msgspec import Struct, field
 from models.cameras.detections import UNDECODABLE, Rejected, event_time_us
 from models.roads.current import MOST_OBSERVATION_BYTES, RoadObservation, decode_road_observation
 from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
+from trafficapp.congestion.events import CongestionEvents
+from trafficapp.congestion.memory import CONGESTION_KEY, read_row
 from trafficapp.engine.faults import refused_by_fault
 from trafficapp.engine.state_rows import (
     OFFSET_BYTES,
@@ -33,7 +35,7 @@ from trafficapp.engine.state_rows import (
     partition_key,
     state_row,
 )
-from trafficapp.forecast.city.recent import RecentSpeeds, RoadSteps
+from trafficapp.forecast.city.recent import RecentSpeeds, RoadSteps, with_newest
 from trafficapp.forecast.city.rounds import Rounds
 from trafficapp.forecast.city.untold import Told, decode_untold, is_untold
 from trafficapp.notifications.notices import OpenNotices
@@ -125,12 +127,15 @@ class Fresh(NamedTuple):
         speeds_before: of the minutes before it.
         anew: the road is new, or was observed ahead of time before: where it stood with notifications says nothing.
         road_name: the road's name then.
+        event: id of the congestion event that it was part of then, or touched; "" without one. Of later, where the
+            owner before has gone on.
     """
 
     observed: Observed
     speeds_before: tuple[tuple[int, float], ...]
     anew: bool
     road_name: str
+    event: str = ""
 
 
 class _Applied(Struct, array_like=True):
@@ -161,6 +166,8 @@ _decode_partition = msgspec.msgpack.Decoder(_Applied).decode
 
 def decode_row(key: bytes, row: bytes) -> object:
     """What a state row says; raises one of `models.records.MALFORMED` on one that is none."""
+    if key == CONGESTION_KEY:
+        return read_row(row)
     return decode_untold(key, row) if is_untold(key) else decoded_row(key, row, _decode_road, _decode_partition)
 
 
@@ -176,11 +183,13 @@ class CityRoads:
         most_roads: observations of further ones are refused.
         rows: state rows to go on from, by key.
         log: which log the records are of.
+        congestion: makes the congestion events that go on from a state row, or anew; None, and there are none.
 
     Raises:
         OtherLog: the rows were made of another one.
 
     Attributes:
+        congestion: what is told of jammed roads that touch each other.
         record_ms: the later one of its timestamp and of that of the record of ``traffic-raw`` behind it, 0 before the
             first. One of the two may be of a worker whose clock is behind, the other one of a backlog.
         source_ms: that of the record of ``traffic-raw`` alone.
@@ -202,8 +211,10 @@ class CityRoads:
         forget_us: int = 86_400 * MICROSECONDS_PER_SECOND,
         most_roads: int = 50_000,
         log: SourceLog = UNTOLD,
+        congestion: Callable[[bytes | None], CongestionEvents] | None = None,
     ) -> None:
         self._key = partition_key(partition)
+        self.congestion = None if congestion is None else congestion(rows.get(CONGESTION_KEY))
         self._before_us = before_us
         self._piece_us = max(MICROSECONDS_PER_SECOND, before_us // _PIECES_BEFORE)
         self._guard_us = guard_us
@@ -218,7 +229,8 @@ class CityRoads:
         self.refused: list[tuple[Record, Rejected]] = []
         self.fresh: dict[str, list[Fresh]] = {}
         self.recent = RecentSpeeds((), step_seconds, steps)
-        of_roads = {key: row for key, row in rows.items() if key != self._key and not is_untold(key)}
+        others = (self._key, CONGESTION_KEY)
+        of_roads = {key: row for key, row in rows.items() if key not in others and not is_untold(key)}
         self.roads = {key.decode(): _decode_road(row[OFFSET_BYTES:]) for key, row in of_roads.items()}
         #: Of roads that were forgotten before a round covered what came of them: that, and where they stood before.
         self._left: dict[str, tuple[OpenNotices, list[Fresh]]] = {}
@@ -303,17 +315,29 @@ class CityRoads:
     def changed_rows(self) -> list[tuple[bytes, bytes]]:
         """State rows that changed since the last call.
 
-        What is about to be sent comes first, then roads, the partition's row, and tombstones of forgotten roads.
+        What is about to be sent, congestion events, roads, the partition's row, and tombstones of forgotten roads.
         """
-        return self._rounds.rows() + self._rows.tell(self._own_row(), self.applied, everything=False)
+        return (
+            self._rounds.rows()
+            + self._congestion_rows()
+            + self._rows.tell(self._own_row(), self.applied, everything=False)
+        )
 
     def all_rows(self) -> list[tuple[bytes, bytes]]:
         """All state rows, in the same order."""
-        return self._rounds.rows() + self._rows.tell(self._own_row(), self.applied, everything=True)
+        return (
+            self._rounds.rows()
+            + self._congestion_rows()
+            + self._rows.tell(self._own_row(), self.applied, everything=True)
+        )
 
     def believed_us(self) -> int:
         """What is known of later times than this was told by a clock that was ahead, and is right again."""
         return self.record_ms * 1000 + self._guard_us + CLOCKS_APART_US
+
+    def _congestion_rows(self) -> list[tuple[bytes, bytes]]:
+        # nothing of it can be in a row before the first observation
+        return [] if self.congestion is None or self.congestion.applied < 0 else [self.congestion.row()]
 
     def _own_row(self) -> tuple[bytes, bytes]:
         row = msgspec.structs.replace(
@@ -362,7 +386,16 @@ class CityRoads:
         refusal = self._limits.refusal(observation.road_id, len(observation.edges), offset)
         if refusal is not None:
             raise Rejected("too_many_roads", refusal)
+        if self.congestion is not None:
+            is_newest = known is None or self._is_newer(known, observed_at_us)
+            self.congestion.apply(offset, observation, observed_at_us, source_us, is_newest=is_newest)
         return not in_row and self._apply(offset, observation, observed_at_us)
+
+    def _is_newer(self, road: RoadState, observed_at_us: int) -> bool:
+        newest = road.observed
+        return (
+            newest is None or not newest.observed_at_us <= self.believed_us() or observed_at_us > newest.observed_at_us
+        )
 
     def _forget_silent(self) -> None:
         """Forget roads that nothing came of for long; one whose row is ahead of the partition's was seen later."""
@@ -440,21 +473,13 @@ class CityRoads:
         road.road_name, road.edges = observation.road_name, observation.edges
         road.speeds_before = before
         if observation.is_measured:
-            road.speeds_before = _with_newest(before, observed_at_us, observation.current_speed, self._piece_us)
+            road.speeds_before = with_newest(before, observed_at_us, observation.current_speed, self._piece_us)
         elif not observation.closed:
             return None
         if not observation.is_raising:
             return None
-        return Fresh(road.observed, before, anew, road.road_name)
-
-
-def _with_newest(
-    before: tuple[tuple[int, float], ...], time_us: int, speed_kmh: float, piece_us: int
-) -> tuple[tuple[int, float], ...]:
-    """Speeds with a newer one; of those in the same piece of time the fastest stays."""
-    if before and before[-1][0] // piece_us == time_us // piece_us:
-        return before if before[-1][1] > speed_kmh else (*before[:-1], (time_us, speed_kmh))
-    return (*before, (time_us, speed_kmh))
+        event = "" if self.congestion is None else self.congestion.event_of(observation.road_id, observation.edges)
+        return Fresh(road.observed, before, anew, road.road_name, event)
 
 
 def _seen_us(road: RoadState) -> int:

@@ -30,7 +30,7 @@ def decode_untold(key: bytes, row: bytes) -> tuple[int, list[Told]]:
     """The number of such a row and what it holds; raises one of `models.records.MALFORMED` on one that is none."""
     told = _decode(row[OFFSET_BYTES:])
     for _, value in told:
-        _event_id(value)
+        event_id_of_told(value)
     return int(key.removeprefix(_PREFIX)), told
 
 
@@ -69,8 +69,12 @@ def untold_in(rows: Mapping[bytes, bytes], applied: int) -> tuple[int, list[Told
 
 def as_told_before(notifications: Iterable[Told], before: Iterable[Told]) -> list[Told]:
     """Notifications, with the bytes of those before that have the same id: a repeat is the same in every byte."""
-    known = {_event_id(value): (key, value) for key, value in before}
-    return [known.get(_event_id(value), (key, value)) for key, value in notifications] if known else list(notifications)
+    known = {event_id_of_told(value): (key, value) for key, value in before}
+    return (
+        [known.get(event_id_of_told(value), (key, value)) for key, value in notifications]
+        if known
+        else list(notifications)
+    )
 
 
 class _Head(msgspec.Struct):
@@ -80,5 +84,6 @@ class _Head(msgspec.Struct):
 _decode_head = msgspec.json.Decoder(_Head).decode
 
 
-def _event_id(value: bytes) -> str:
+def event_id_of_told(value: bytes) -> str:
+    """The id of a notification as it is sent."""
     return _decode_head(value).event_id

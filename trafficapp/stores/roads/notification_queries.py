@@ -23,7 +23,8 @@ _SELECT = """
     WHERE notified_at >= $1 AND notified_at < $2 AND notified_at <= coalesce($3::timestamptz, 'infinity')
       AND ($3::timestamptz IS NULL OR notified_at < $3 OR event_id > $4::uuid)
       AND ($5::text IS NULL OR road_id = $5) AND ($6::text IS NULL OR alert_type = $6)
-    ORDER BY notified_at DESC, event_id LIMIT $7
+      AND CASE WHEN $7 THEN NOT folded ELSE alert_type <> 'congestion' END
+    ORDER BY notified_at DESC, event_id LIMIT $8
 """
 
 
@@ -33,12 +34,14 @@ class NotificationFilter:
 
     Attributes:
         since, until: aware; ``[since, until)`` on notified_at.
+        grouped: congestion events in the place of what is folded into them; False is single roads only.
     """
 
     since: datetime
     until: datetime
     road_id: str | None = None
     alert_type: NotificationType | None = None
+    grouped: bool = True
 
 
 async def notifications(
@@ -53,7 +56,7 @@ async def notifications(
         after: the page before ended here.
     """
     place = (None, None) if after is None else after
-    arguments = (wanted.since, wanted.until, *place, wanted.road_id, wanted.alert_type, limit + 1)
+    arguments = (wanted.since, wanted.until, *place, wanted.road_id, wanted.alert_type, wanted.grouped, limit + 1)
     found = await pool.fetch(_SELECT, *arguments)
     kept = found[:limit]
     last = (kept[-1]["notified_at"], kept[-1]["event_id"]) if len(found) > limit else None

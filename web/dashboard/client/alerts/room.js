@@ -6,6 +6,7 @@ import { useAnswer } from "../live/answers.js";
 import { Panel, Waiting } from "../components/panel.js";
 import { setParams } from "../shell/route.js";
 import { t } from "../texts/index.js";
+import { Events } from "./events.js";
 import { AlertList } from "./list.js";
 import { OneAlert } from "./one.js";
 import { Raise } from "./raise.js";
@@ -27,6 +28,7 @@ export default function Alerts({ params }) {
     <${Filters} params=${params} />
     <div class="two">
       <div class="stack">
+        <${Events} onChoose=${choose} chosenAlert=${params.alert} />
         <${Panel} title=${t("alerts.open")} of=${shown.length} empty=${open.value && !shown.length && t(all.length ? "alerts.none.fits" : "alerts.none")}>
           ${open.value ? html`<${AlertList} alerts=${shown} chosen=${params.alert} onChoose=${choose} />` : html`<${Waiting} />`}
         <//>

@@ -6,6 +6,7 @@ import { isStale, useVehicle } from "../live/vehicles.js";
 import { kmh, number, percent } from "../components/numbers.js";
 import { Facts, Panel } from "../components/panel.js";
 import { Severity } from "../components/words.js";
+import { EventFacts } from "../alerts/events.js";
 import { CameraDetails } from "../cameras/details.js";
 import { RoadDetails } from "../roads/details.js";
 import { Icon } from "../shell/icons.js";
@@ -20,11 +21,12 @@ export function Details({ chosen, answers, zones, surge }) {
   if (kind === "road") return html`<${RoadDetails} ...${shared} />`;
   if (kind === "camera") return html`<${CameraDetails} ...${shared} camera=${cameras.value?.get(id)} place=${registered.value.get(id)} />`;
   if (kind === "vehicle") return html`<${VehicleDetails} ...${shared} />`;
-  const of = { incident: [answers.incidents, "incident_id", incidentFacts], weather: [answers.weather, "station", weatherFacts], area: [answers.areas, "stream_id", areaFacts] }[kind];
+  const queue = [answers.congestion, "event_id", (event) => html`<${EventFacts} event=${event} />`];
+  const of = { "queue-head": queue, "queue-tail": queue, incident: [answers.incidents, "incident_id", incidentFacts], weather: [answers.weather, "station", weatherFacts], area: [answers.areas, "stream_id", areaFacts] }[kind];
   if (of) {
     const [answer, field, facts] = of;
     const told = answer.body?.find((row) => row[field] === id);
-    return html`<${Panel} title=${t(`map.${kind}`)} of=${id.length < 24 ? id : ""} tools=${leave} answer=${answer} empty=${!told && t("map.gone")}>${told && facts(told)}<//>`;
+    return html`<${Panel} title=${t(kind.startsWith("queue") ? "map.congestion" : `map.${kind}`)} of=${id.length < 24 ? id : ""} tools=${leave} answer=${answer} empty=${!told && t("map.gone")}>${told && facts(told)}<//>`;
   }
   const feature = (kind === "zone" ? zones : surge).find(({ properties }) => (kind === "zone" ? properties.id : properties.name) === id);
   return html`<${Panel} title=${t(`map.${kind}`)} of=${feature?.properties.name} tools=${leave} empty=${!feature && t("map.gone")}>

@@ -13,13 +13,14 @@ const LAYERS = [
   ["heat", "--high-fill", "round"],
   ["cars", "--car", "round", "vehicle-positions"],
   ["transit", "--bus", "", "live-vehicles"],
+  ["congestion", "--severe-fill", "ring", "congestion-events"],
   ["incidents", "--high-fill", "", "incidents"],
   ["weather", "--weather", "round", "weather"],
   ["areas", "--unknown-fill", "round", "areas"],
   ["zones", "--zone", "ring"],
   ["surge", "--surge", "ring", "rider-windows"],
 ];
-const USUAL = ["roads", "cameras", "cars", "transit", "incidents", "zones", "surge"];
+const USUAL = ["roads", "cameras", "cars", "transit", "congestion", "incidents", "zones", "surge"];
 
 /** From the text of the address; the usual ones without it. */
 export function layersOf(text) {

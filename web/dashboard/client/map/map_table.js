@@ -4,6 +4,7 @@ import { html, useMemo } from "../vendor/preact.mjs";
 import { cameras, registered } from "../live/cameras.js";
 import { roads } from "../live/roads.js";
 import { useVehicles } from "../live/vehicles.js";
+import { goingOn } from "../alerts/events.js";
 import { kmh, number } from "../components/numbers.js";
 import { Panel } from "../components/panel.js";
 import { Table } from "../components/table.js";
@@ -15,7 +16,7 @@ import { Age } from "../shell/times.js";
 import { t, wordOf } from "../texts/index.js";
 import { choose } from "./overview.js";
 
-const KINDS = ["roads", "cameras", "cars", "transit", "incidents", "weather", "areas", "zones", "surge"];
+const KINDS = ["roads", "cameras", "cars", "transit", "congestion", "incidents", "weather", "areas", "zones", "surge"];
 
 const pick = (kind, id, text) => html`<button type="button" class="link" onClick=${() => choose(kind, id)}>${text}</button>`;
 const place = (digits = 4) => ({ key: "place", title: `${t("map.latitude")}, ${t("map.longitude")}`, cell: ({ lat, lng }) => `${lat.toFixed(digits)}, ${lng.toFixed(digits)}` });
@@ -48,8 +49,13 @@ function tableOf(which, { answers, horizon, zones, surge, vehicles }) {
       place(),
     ]];
   }
-  const rows = { incidents: answers.incidents.body, weather: answers.weather.body, areas: answers.areas.body, zones, surge }[which] ?? [];
+  const rows = { congestion: goingOn(answers.congestion.body), incidents: answers.incidents.body, weather: answers.weather.body, areas: answers.areas.body, zones, surge }[which] ?? [];
   const columns = {
+    congestion: [
+      { key: "head", title: t("alerts.event.head"), value: (row) => row.head.road_name, cell: (row) => pick("queue-head", row.event_id, row.head.road_name || row.head.road_id) },
+      { key: "length", title: t("alerts.event.length"), number: true, value: (row) => row.length_m, cell: (row) => `${number(row.length_m)} m` },
+      { key: "since", title: t("map.since"), value: (row) => Date.parse(row.began_at), cell: (row) => html`<${Age} iso=${row.began_at} />` },
+    ],
     incidents: [
       { key: "type", title: t("map.incident"), value: (row) => row.incident_type, cell: (row) => pick("incident", row.incident_id, row.incident_type) },
       { key: "severity", title: t("map.severity"), value: (row) => -row.severity_level, cell: (row) => html`<${Severity} severity=${row.severity} word=${wordOf("alerts.grade", row.severity)} />` },
@@ -73,7 +79,7 @@ function tableOf(which, { answers, horizon, zones, surge, vehicles }) {
       { key: "taps", title: t("map.taps"), number: true, value: (row) => row.properties.row.tap_count, cell: (row) => number(row.properties.row.tap_count) },
     ],
   }[which];
-  return [rows, (row) => row.incident_id ?? row.station ?? row.stream_id ?? row.properties.id ?? row.properties.name, columns];
+  return [rows, (row) => row.event_id ?? row.incident_id ?? row.station ?? row.stream_id ?? row.properties.id ?? row.properties.name, columns];
 }
 
 export function MapTable({ which, ...what }) {

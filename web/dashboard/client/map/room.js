@@ -1,6 +1,7 @@
 // The live map: the city on one screen, and what is pressed in words beside it.
 
 import { html, useMemo } from "../vendor/preact.mjs";
+import { EVENTS } from "../alerts/events.js";
 import { useAnswer } from "../live/answers.js";
 import { hasFeed } from "../live/settings.js";
 import { Flow } from "../components/words.js";
@@ -21,7 +22,7 @@ export default function LiveMap({ params, kiosk }) {
   const horizon = Math.min(3, Math.max(0, Number(params.ahead ?? 0) / 10 || 0));
   const chosen = params.kind ? { kind: params.kind, id: params.id } : null;
   const answers = useCity(layers);
-  const markers = useMemo(() => markersOf(layers, answers), [params.layers, answers.incidents.body, answers.weather.body, answers.areas.body]);
+  const markers = useMemo(() => markersOf(layers, answers), [params.layers, answers.incidents.body, answers.congestion.body, answers.weather.body, answers.areas.body]);
   const surge = useMemo(() => surgeCells(answers.surge.body), [answers.surge.body]);
   const zones = useMemo(() => (answers.zones.body?.features ?? []).map((zone) => ({ ...zone, properties: { ...zone.properties, id: zone.id } })), [answers.zones.body]);
   const show = useShow(chosen);
@@ -47,6 +48,7 @@ function useCity(layers) {
   const wanted = (layer, feed, path) => (layers.has(layer) && hasFeed(feed) ? path : null);
   return {
     incidents: useAnswer(wanted("incidents", "incidents", "/api/incidents"), { every: 10_000, all: true }),
+    congestion: useAnswer(wanted("congestion", "congestion-events", EVENTS), { every: 10_000 }),
     weather: useAnswer(wanted("weather", "weather", "/api/weather"), { every: 30_000, all: true }),
     areas: useAnswer(wanted("areas", "areas", "/api/areas"), { every: 15_000, all: true }),
     surge: useAnswer(wanted("surge", "rider-windows", "/api/riders/windows"), { every: 15_000, all: true }),

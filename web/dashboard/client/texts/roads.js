@@ -89,5 +89,6 @@ export default {
   "notice.heavy_congestion": ["heavy congestion ahead", "sắp ùn tắc nặng", "kemacetan berat di depan"],
   "notice.sudden_jam": ["sudden jam", "ùn tắc đột ngột", "macet mendadak"],
   "notice.severe_traffic": ["severe traffic", "giao thông nghiêm trọng", "lalu lintas parah"],
+  "notice.congestion": ["congestion", "ùn tắc", "kemacetan"],
   "notice.routes": ["Recently asked routes through it: {n}", "Lộ trình vừa hỏi đi qua: {n}", "Rute yang baru ditanya melaluinya: {n}"],
 };

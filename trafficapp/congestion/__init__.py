@@ -1,0 +1,1 @@
+"""Jammed roads that touch each other as one event: a pure function of the log of checked observations."""
