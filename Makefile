@@ -169,6 +169,10 @@ bench-forecast: setup-train ## Fit every model with three seeds and compare them
 	$(BIN)/python -m tests.bench.forecast $(ARGS)
 	$(BIN)/python -m tests.bench.forecast_cameras
 
+.PHONY: bench-forecast-live
+bench-forecast-live: setup-dev ## Serve forecasts of days that no model was trained on, also 8 h off; writes build/forecast_live.json
+	$(BIN)/python -m tests.bench.forecast_live $(ARGS)
+
 .PHONY: shipped-cameras
 shipped-cameras: setup-train ## Train the shipped model of cameras anew from simulated days
 	@mkdir -p build/shipped

@@ -38,7 +38,8 @@ from trafficapp.engine.state import StateLog
 from trafficapp.engine.state_rows import SourceLog
 from trafficapp.engine.stateful import Owned, StatefulSink, acknowledged
 from trafficapp.engine.telemetry import Telemetry
-from trafficapp.forecast.artifacts.shipped import CityModel
+from trafficapp.forecast.artifacts.shipped import HORIZONS_MINUTES, CityModel
+from trafficapp.forecast.choosing import steps_needed
 from trafficapp.forecast.city.closures import closed_edges
 from trafficapp.forecast.city.notices import judge_fresh
 from trafficapp.forecast.city.pace import Pace
@@ -85,6 +86,12 @@ _SENT_AT_ONCE = 2000
 _ROUTES_WITHIN_SECONDS = 0.5
 
 
+def _kept_steps(step_seconds: int) -> int:
+    """How many steps of each road are kept: those that a model takes, and those that it is judged by."""
+    horizon_steps = tuple(round(minutes * 60 / step_seconds) for minutes in HORIZONS_MINUTES)
+    return steps_needed(SPEED.input_steps, horizon_steps)
+
+
 class RoadForecastsSink(StatefulSink[CityRoads]):
     """Takes in checked observations and predicts all roads when they have settled."""
 
@@ -125,7 +132,7 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
         return CityRoads(
             partition,
             settings.forecast.step_seconds,
-            SPEED.input_steps,
+            _kept_steps(settings.forecast.step_seconds),
             round(settings.notifications.sudden_jam_minutes * 60 * MICROSECONDS_PER_SECOND),
             round(settings.roads.future_guard_seconds * MICROSECONDS_PER_SECOND),
             rows,

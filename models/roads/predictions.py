@@ -9,8 +9,9 @@ from msgspec import Struct
 
 from models.roads.current import RoadIdentifier
 
-#: Who predicted: the promoted model, or what is left when it cannot. A closed road stays closed, its speeds are 0.
-PredictionSource = Literal["model", "last_value", "time_of_day", "closed"]
+#: Who predicted: the promoted model, a rule that was nearer of late, or what is left when neither can. A closed road
+#: stays closed, its speeds are 0.
+PredictionSource = Literal["model", "last_value", "time_of_day", "closed", "linear_ar"]
 
 
 class RoadPrediction(Struct, frozen=True, kw_only=True, gc=False):
@@ -23,7 +24,8 @@ class RoadPrediction(Struct, frozen=True, kw_only=True, gc=False):
         predicted_speed_10min: km/h, as all speeds.
         prediction_confidence: 0..1, the least of the three horizons; docs/forecasts.md says what it means. None
             while nothing was calibrated.
-        model_version: of the model, or ``baseline:last_value``, ``baseline:time_of_day``, ``baseline:closed``.
+        model_version: who predicted the nearest horizon: the version of the model, or ``baseline:last_value``,
+            ``baseline:linear_ar``, ``baseline:time_of_day``, ``baseline:closed``.
         source: the same as a word.
         note: why it is not the model's, for people; "" when it is.
         low_kmh, high_kmh: 80 % interval at each horizon.
@@ -32,6 +34,7 @@ class RoadPrediction(Struct, frozen=True, kw_only=True, gc=False):
         step_speed_kmh: mean of the newest step with a measurement, the last value that the model is compared with; None
             when there is none that is recent.
         weather_factor: what bad weather leaves of the usual speed, where that is what is predicted; else None.
+        model_versions: as `model_version` for each horizon; None in predictions from before it was told.
     """
 
     event_id: str
@@ -51,6 +54,7 @@ class RoadPrediction(Struct, frozen=True, kw_only=True, gc=False):
     step_start: str
     step_speed_kmh: float | None = None
     weather_factor: float | None = None
+    model_versions: list[str] | None = None
 
 
 encode_prediction = msgspec.json.Encoder().encode

@@ -49,20 +49,40 @@ class Calibration:
     multiples: Floats  # (horizons, quantiles)
     quantity: Quantity = SPEED
 
-    def judge(self, predicted_kmh: Floats, hours: Integers, probability: float = INTERVAL_PROBABILITY) -> Certainty:
+    def reach(self, hours: Integers, probability: float = INTERVAL_PROBABILITY) -> Floats:
+        """How far an interval reaches to each side, shape (moments, roads, horizons).
+
+        Args:
+            hours: local hour of each moment.
+            probability: of the interval.
+        """
+        usual = self.usual_error_kmh[:, hours].transpose(1, 2, 0)
+        multiple = np.array([np.interp(probability, _QUANTILES, multiples) for multiples in self.multiples])
+        reach: Floats = (usual * multiple).astype(np.float32)
+        return reach
+
+    def judge(
+        self,
+        predicted_kmh: Floats,
+        hours: Integers,
+        probability: float = INTERVAL_PROBABILITY,
+        stretch: Floats | None = None,
+    ) -> Certainty:
         """Bounds and confidence of predictions.
 
         Args:
             predicted_kmh: shape (moments, roads, horizons).
             hours: local hour of each moment.
             probability: of the interval.
+            stretch: by what errors are larger than they were when this was learnt, shape (horizons); None for not at
+                all.
         """
-        usual = self.usual_error_kmh[:, hours].transpose(1, 2, 0)
+        stretch = np.ones(len(self.multiples), np.float32) if stretch is None else stretch
+        usual = self.usual_error_kmh[:, hours].transpose(1, 2, 0) * stretch
         of = self.quantity
         right = np.maximum(of.right_share * predicted_kmh, of.right_at_least) / usual
-        reach, confidence = np.empty_like(usual), np.empty_like(usual)
+        reach, confidence = self.reach(hours, probability) * stretch, np.empty_like(usual)
         for horizon, multiples in enumerate(self.multiples):
-            reach[..., horizon] = usual[..., horizon] * np.interp(probability, _QUANTILES, multiples)
             confidence[..., horizon] = np.interp(right[..., horizon], multiples, _QUANTILES)
         confidence = np.where(np.isfinite(predicted_kmh), confidence, np.nan).astype(np.float32)
         return Certainty(of.cut_off(predicted_kmh - reach), of.cut_off(predicted_kmh + reach), confidence)

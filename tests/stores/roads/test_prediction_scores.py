@@ -192,3 +192,18 @@ async def test_figures_by_model_and_horizon(pool: asyncpg.Pool[Any], database: C
     assert (ten.predictions, ten.mae_kmh, ten.within_interval_share) == (5, 4.6, 0.2)
     assert ten.rmse_kmh == pytest.approx(((9 + 4 * 25) / 5) ** 0.5, abs=1e-4)
     assert ten.last_value_mae_kmh == 2.0
+
+
+async def test_each_horizon_is_counted_for_whoever_predicted_it(
+    pool: asyncpg.Pool[Any], database: Connection, settings: Settings
+) -> None:
+    await keep_observations(database, [("a", T0 + step * STEP, 20.0) for step in range(9)])
+    await keep_predictions(database, [("a", T0, 30.0, (23.0, 26.0, 10.0))])
+    await database.execute("""UPDATE predictions SET model_versions = '["ours-1", "ours-1", "baseline:linear_ar"]'""")
+    await comparer_at(settings, [T0 + timedelta(days=1)]).compare(pool)
+    found, _ = await accuracy(pool, T0, T0 + timedelta(days=1))
+    assert {(one.model_version, one.horizon_minutes): one.mae_kmh for one in found} == {
+        ("ours-1", 10): 3.0,
+        ("ours-1", 20): 6.0,
+        ("baseline:linear_ar", 30): 10.0,
+    }

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+import orjson
 import pytest
 
 from models.roads.predictions import encode_prediction
@@ -35,6 +36,7 @@ async def test_a_prediction_is_kept_whole(sink: RowsSink, database: Connection) 
         high_kmh=[1.5, None, 2.0],
         current_speed=None,
         step_speed_kmh=None,
+        model_versions=["ours-1", "ours-1", "baseline:last_value"],
     )
     await sink.apply(0, prediction_records(prediction(), unsure), owned)
     first, second = map(dict, await database.fetch("SELECT * FROM predictions ORDER BY road_id"))
@@ -53,10 +55,12 @@ async def test_a_prediction_is_kept_whole(sink: RowsSink, database: Connection) 
         "model_version": "ours-1",
         "source": "model",
         "step_speed_kmh": 32.25,
+        "model_versions": None,
     }
     assert str(first["event_id"]) == prediction().event_id
     assert (second["low_kmh"], second["high_kmh"]) == ([None] * 3, [1.5, None, 2.0])
     assert {second[name] for name in ("prediction_confidence", "current_speed", "step_speed_kmh")} == {None}
+    assert orjson.loads(second["model_versions"]) == ["ours-1", "ours-1", "baseline:last_value"]
 
 
 async def test_the_newest_of_a_road_and_step_is_kept_whatever_comes_again(sink: RowsSink, database: Connection) -> None:

@@ -35,7 +35,11 @@ _SOURCES: dict[Source, PredictionSource] = {
     Source.MODEL: "model",
     Source.LAST_VALUE: "last_value",
     Source.TIME_OF_DAY: "time_of_day",
+    Source.LINEAR_AR: "linear_ar",
 }
+
+#: Rules that predict in the model's place, in words.
+_RULES = {Source.LAST_VALUE: "the newest mean speed", Source.LINEAR_AR: "the linear rule"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +99,7 @@ class CityPredictor:
 
     def __init__(self, model: ServingModel) -> None:
         self._model = model
-        self._forecaster = Forecaster(model, HORIZONS_MINUTES)
+        self._forecaster = Forecaster(model, HORIZONS_MINUTES, chooses=True)
         self._without_model = Forecaster(_Failed(), HORIZONS_MINUTES)
 
     def predict(self, moment: CityMoment) -> PredictedCity:
@@ -161,7 +165,7 @@ def predictions_of(forecast: Forecast, moment: CityMoment) -> list[RoadPredictio
             told.append(_of_closed(road_id, moment.made_at_us, timestamp, step_start))
             continue
         since = int(forecast.since_steps[place])
-        sure, note = confidences[place], _note(forecast, source, since, moment.step_seconds)
+        sure, note = confidences[place], _note(forecast, place, source, at, moment.step_seconds)
         weather = _slowing(moment, road_id) if source is Source.TIME_OF_DAY else None
         if weather is not None:
             speeds[place] = [round(speed * weather.factor, 2) for speed in speeds[place]]
@@ -179,8 +183,8 @@ def predictions_of(forecast: Forecast, moment: CityMoment) -> list[RoadPredictio
                 predicted_speed_20min=twenty,
                 predicted_speed_30min=thirty,
                 prediction_confidence=min((one for one in sure if one is not None), default=None),
-                model_version=forecast.model_of(place),
-                source=_SOURCES[source],
+                model_version=forecast.model_of(place, at[0]),
+                source=_SOURCES[Source(int(forecast.served[place, at[0]]))],
                 note=note,
                 low_kmh=low[place],
                 high_kmh=high[place],
@@ -188,6 +192,7 @@ def predictions_of(forecast: Forecast, moment: CityMoment) -> list[RoadPredictio
                 step_start=step_start,
                 step_speed_kmh=round(float(step_means[place]), 2) if since < STALE_STEPS else None,
                 weather_factor=None if weather is None else weather.factor,
+                model_versions=[forecast.model_of(place, horizon) for horizon in at],
             )
         )
     return told
@@ -220,18 +225,31 @@ def _of_closed(road_id: str, made_at_us: int, timestamp: str, step_start: str) -
         high_kmh=[None] * 3,
         confidences=[None] * 3,
         step_start=step_start,
+        model_versions=[CLOSED_VERSION] * 3,
     )
 
 
-def _note(forecast: Forecast, source: Source, since_steps: int, step_seconds: int) -> str:
+def _note(forecast: Forecast, place: int, source: Source, horizons: list[int], step_seconds: int) -> str:
     """Why it is not the model that predicted."""
     if source is Source.MODEL:
-        return ""
+        return _why_rules(forecast, place, horizons)
     if source is Source.TIME_OF_DAY:
-        silent_minutes = since_steps * step_seconds / 60
+        silent_minutes = int(forecast.since_steps[place]) * step_seconds / 60
         return f"no speed was measured for {silent_minutes:g} minutes or more; this is usual at this time of day"
     why = f"the model {forecast.model_version} does not know this road" if forecast.model_version else forecast.note
     return f"{why}; this is the mean speed of the newest {step_seconds / 60:g} minutes that were measured"
+
+
+def _why_rules(forecast: Forecast, place: int, horizons: list[int]) -> str:
+    """Which rules predict in the model's place, and by how much they were nearer; "" where none does."""
+    told = []
+    for rule, words in _RULES.items():
+        by_rule = [horizon for horizon in horizons if forecast.served[place, horizon] == rule]
+        if by_rule:
+            minutes = ", ".join(f"{forecast.horizons_minutes[horizon]:g}" for horizon in by_rule)
+            nearer = 100 * float(forecast.nearer[place, by_rule].mean())
+            told.append(f"{minutes} minutes ahead it is {words}, whose error of late was {nearer:.0f} % smaller")
+    return f"not the model's: {'; '.join(told)}" if told else ""
 
 
 def _known(values: Floats, digits: int) -> list[list[float | None]]:

@@ -40,12 +40,13 @@ _COMPARE = """
         GROUP BY 1, 2
     ), said AS (
         SELECT road_id, step_start + make_interval(mins => horizon.minutes) AS target_start, horizon.minutes,
-               model_version, step_speed_kmh, horizon.kmh, horizon.low, horizon.high
+               coalesce(horizon.maker, model_version) AS model_version,
+               step_speed_kmh, horizon.kmh, horizon.low, horizon.high
         FROM predictions, LATERAL (VALUES
-            (10, predicted_speed_10min, low_kmh[1], high_kmh[1]),
-            (20, predicted_speed_20min, low_kmh[2], high_kmh[2]),
-            (30, predicted_speed_30min, low_kmh[3], high_kmh[3])
-        ) AS horizon (minutes, kmh, low, high)
+            (10, predicted_speed_10min, low_kmh[1], high_kmh[1], model_versions->>0),
+            (20, predicted_speed_20min, low_kmh[2], high_kmh[2], model_versions->>1),
+            (30, predicted_speed_30min, low_kmh[3], high_kmh[3], model_versions->>2)
+        ) AS horizon (minutes, kmh, low, high, maker)
         WHERE step_start >= $2::timestamptz - interval '30 min' AND step_start < $3::timestamptz - interval '10 min'
               AND source <> 'closed'
     )

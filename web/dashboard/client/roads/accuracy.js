@@ -11,7 +11,7 @@ const [ROW, WIDTH, LEFT, RIGHT] = [26, 440, 52, 150];
 
 export function nameOf(version) {
   const baseline = /^baseline:(.*)$/.exec(version);
-  return baseline && ["last_value", "time_of_day"].includes(baseline[1]) ? t(`roads.model.${baseline[1]}`) : t("roads.model", { version });
+  return baseline && ["last_value", "linear_ar", "time_of_day"].includes(baseline[1]) ? t(`roads.model.${baseline[1]}`) : t("roads.model", { version });
 }
 
 export function Accuracy() {

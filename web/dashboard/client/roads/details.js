@@ -36,7 +36,7 @@ function Forecast({ road }) {
   const { prediction } = road;
   const accuracy = useAnswer("/api/predict/accuracy", { every: 60_000 });
   const baseline = prediction.source !== "model";
-  const who = ["model", "last_value", "time_of_day", "closed"].includes(prediction.source) ? t(`roads.who.${prediction.source}`) : prediction.source;
+  const who = ["model", "last_value", "linear_ar", "time_of_day", "closed"].includes(prediction.source) ? t(`roads.who.${prediction.source}`) : prediction.source;
   const error = accuracy.body?.models.find((row) => row.model_version === prediction.model_version && row.horizon_minutes === 30);
   return html`
     <h3>${t("roads.forecast")}</h3>
