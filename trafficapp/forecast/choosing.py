@@ -11,8 +11,8 @@ The error of an expert ``e`` on road ``r`` at a horizon is a mean of absolute er
     error[e, r] = (sum of weighted errors + DRAWN * mean[r] * city[e] / mean of city) / (sum of weights + DRAWN)
 
 The model begins; it is left for one whose error is smaller by `BETTER_BY`, and more the farther ahead, since what is
-known of errors is older there; it comes back when it is no worse any more. The constants were chosen on two simulated days that no model was trained on, once as they were and once with
-clocks shifted by eight hours (docs/forecasts.md).
+known of errors is older there; it comes back when it is no worse any more. The constants were chosen on two simulated
+days that no model was trained on, once as they were and once with clocks shifted by eight hours (docs/forecasts.md).
 
 Intervals are stretched by what the same comparison says: split conformal prediction (Vovk, Gammerman and Shafer,
 Algorithmic Learning in a Random World, 2005) over the newest residuals, each as a multiple of the reach that the
