@@ -2,9 +2,10 @@
 
 The speeds of two simulated days go step by step through `Forecaster` as rounds do. Beside what it serves stand the
 model alone and both rules, hour by hour, for the days as they are and with the clock eight hours off, so that what is
-usual never comes when it is due. Prints a table and writes ``build/forecast_live.json``: for each horizon the mean absolute
-error, how much worse than the best of the three in hindsight the worst hour was, and how often intervals of 80 % held
-in three hours at a time.
+usual never comes when it is due.
+
+Prints a table and writes ``build/forecast_live.json``: for each horizon the mean absolute error, how much worse than
+the best of the three in hindsight the worst hour was, and how often intervals of 80 % held in three hours at a time.
 """
 
 from __future__ import annotations
