@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -55,7 +55,7 @@ class CameraRules:
     settings: QualitySettings
 
     def signs(
-        self, camera: CameraSigns, window: ObservedWindow, lag_us: int, others: Sequence[CameraSigns]
+        self, camera: CameraSigns, window: ObservedWindow, lag_us: int, others: Callable[[], Sequence[CameraSigns]]
     ) -> Iterator[tuple[Reason, str]]:
         """Take a camera's window in; what speaks against it, each with its evidence.
 
@@ -63,7 +63,7 @@ class CameraRules:
             camera: is changed.
             window: newer than all before.
             lag_us: from its end to its record.
-            others: all cameras of the partition, this one among them.
+            others: tells all cameras of the partition, this one among them; asked once in ten minutes of a camera.
         """
         yield from self._one_id(camera, window)
         span = window.start_us // SPAN_US
@@ -71,7 +71,7 @@ class CameraRules:
             if camera.span >= 0:
                 camera.lag_us, camera.lag_span = camera.least_lag_us, camera.span
                 yield from self._churn(camera)
-                yield from self._drift(camera, others)
+                yield from self._drift(camera, others())
             camera.span, camera.vehicles, camera.detections, camera.least_lag_us = span, 0, 0, lag_us
         camera.vehicles += window.vehicles
         camera.detections += window.detections

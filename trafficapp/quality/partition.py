@@ -160,7 +160,7 @@ class PartitionSources:
         source = camera.source
         if window.start_us <= source.start_us:
             return
-        signs = dict(self._camera_rules.signs(camera.signs, window, lag_us, self._signs()))
+        signs = dict(self._camera_rules.signs(camera.signs, window, lag_us, self._signs))
         became = self._became(source, window, signs, lag_us)
         yield from self._tell(window.camera_id, None, source, window, became)
         for lane_id, lane in camera.lanes.items():
