@@ -22,6 +22,7 @@ from prometheus_client import (
 
 from models.alerts import AlertEvent
 from models.roads.predictions import PredictionSource
+from trafficapp.stores.redis.documents import UNREADABLE
 
 LATENCY_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 

@@ -17,7 +17,6 @@ from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import Settings
 from trafficapp.stores.postgres.publications import Publisher
 from trafficapp.stores.redis.connection import connect
-from trafficapp.stores.redis.documents import UNREADABLE
 from web.guards.costs import Costs
 from web.serving.database import Database
 from web.serving.registry import Registry
@@ -66,7 +65,6 @@ class WebContext:
     _own_outbox: Outbox | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.telemetry.registry.register(UNREADABLE)
         if self.outbox is None:
             self.outbox = self._own_outbox = Outbox(self.settings)
         self.publisher = Publisher(self.outbox, self.redis, self.settings.events.replay_events)
