@@ -69,6 +69,7 @@ class Telemetry:
         # the extra *_created series double the output and say nothing an operator asks for
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
+        registry.register(UNREADABLE)
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
