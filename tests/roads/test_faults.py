@@ -134,7 +134,7 @@ def test_a_fault_costs_its_own_observation(monkeypatch: pytest.MonkeyPatch, wher
 
 
 def test_a_fault_while_judging_raises_nothing_of_its_own_observation(monkeypatch: pytest.MonkeyPatch) -> None:
-    rules = RoadNotices(NotificationSettings())
+    rules = RoadNotices(NotificationSettings(raise_observations=1))
     judge = RoadNotices.judge
 
     def failing(self: RoadNotices, road: RoadCondition, notices: OpenNotices) -> Any:

@@ -44,6 +44,7 @@ ALERT = (
 ALERT_ROW = ALERT.replace("acknowledged_by", "acknowledged acknowledged_by") + " alert_number"
 #: The contract's fields and, behind them, ours.
 NOTIFICATION = "event_id timestamp alert_type road_id road_name severity message affected_routes affected_routes_count"
+NOTIFICATION += " congestion_event_id change folded"
 THRESHOLDS = "congestion_threshold_low congestion_threshold_moderate congestion_threshold_high"
 
 #: Path, whether it is a list, and the fields, written down from the contract.

@@ -37,7 +37,7 @@ from trafficapp.forecast.learning.judging import MODEL
 MOMENTS = 24
 
 HALF_LIFE_STEPS = 6
-DRAWN = 100.0
+DRAWN = 30.0
 #: At the nearest horizon; twice and three times as much at the next ones.
 BETTER_BY = 0.08
 

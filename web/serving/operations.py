@@ -156,8 +156,8 @@ class Operation:
             parts["query"] = shapes.from_query(request, self.query_shape)
         if self.body_shape is not None:
             parts["body"] = await shapes.from_body(request, self.body_shape)
-        if not self.streamed:
-            request.config_dict[LIMITER].spend_on_rows(client_of(request), self._more_rows(parts.get("query")))
+        if not self.streamed and (more_rows := self._more_rows(parts.get("query"))) > 0:
+            request.config_dict[LIMITER].spend_on_rows(client_of(request), more_rows)
         async with self._turn(request, parts.get("query")):
             return await self.view(request, **parts)
 

@@ -73,6 +73,8 @@ async def test_odd_messages_stop_nobody(stack: Endpoints, database_url: str, red
     await create_topics(settings, declared_topics(settings))
     environment = {**os.environ, **Endpoints(stack.kafka_bootstrap_servers, database_url, redis_url).environment()}
     environment["TRAFFICAPP_DATA_DIR"] = str(tmp_path)
+    # one observation is enough, and what it raises is told by itself
+    environment |= {"TRAFFICAPP_NOTIFICATIONS__RAISE_OBSERVATIONS": "1", "TRAFFICAPP_NOTIFICATIONS__GROUPED": "false"}
     now = rfc3339(int(time.time()) * 1_000_000)
     line = line_of(city_graph(RoadSettings()), "a10")
     sound = [

@@ -59,6 +59,8 @@ async def settings(kafka_bootstrap: str, redis_url: str, database_url: str) -> S
         postgres={"url": database_url},
         forecast={"settle_seconds": 0.1, "round_seconds": 1},
         roads={"rush_hours": ALWAYS},
+        # one observation is enough, and what it raises is told by itself
+        notifications={"raise_observations": 1, "grouped": False},
     )
     await asyncio.to_thread(migrate, database_url)
     await create_topics(settings, declared_topics(settings))

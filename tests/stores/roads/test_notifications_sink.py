@@ -43,6 +43,9 @@ async def test_each_is_kept_once_with_all_it_says(sink: RowsSink, database: Conn
         "severity": b.severity,
         "message": b.message,
         "affected_routes_count": 2,
+        "congestion_event_id": None,
+        "change": None,
+        "folded": False,
     }
     assert (sink.counters.rows, sink.counters.repeated) == (2, 3)
 

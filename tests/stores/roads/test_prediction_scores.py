@@ -199,6 +199,8 @@ async def test_each_horizon_is_counted_for_whoever_predicted_it(
 ) -> None:
     await keep_observations(database, [("a", T0 + step * STEP, 20.0) for step in range(9)])
     await keep_predictions(database, [("a", T0, 30.0, (23.0, 26.0, 10.0))])
+    # which shows that the sinks have come so far
+    await keep_predictions(database, [("b", T0 + 8 * STEP, 20.0, (15.0, 20.0, 20.0))])
     await database.execute("""UPDATE predictions SET model_versions = '["ours-1", "ours-1", "baseline:linear_ar"]'""")
     await comparer_at(settings, [T0 + timedelta(days=1)]).compare(pool)
     found, _ = await accuracy(pool, T0, T0 + timedelta(days=1))

@@ -45,8 +45,7 @@ async def placed(history_worker: Worker, database_url: str) -> AsyncIterator[Wor
 
 
 async def test_heatmap(placed: Worker) -> None:
-    await keep_windows(
-        placed.context.settings,
+    rows = [
         recent_window("a", 1, congestion_score=0.9, vehicle_count=20),
         recent_window("a", 2, congestion_score=0.6, vehicle_count=5),
         recent_window("a", 3, congestion_score=None, congestion_level="UNKNOWN", avg_speed_kmh=None, vehicle_count=2),
@@ -54,19 +53,21 @@ async def test_heatmap(placed: Worker) -> None:
         recent_window("b", 1, congestion_score=0.2, vehicle_count=70),
         recent_window("nowhere", 1),
         recent_window("no_score", 1, congestion_score=None, congestion_level="UNKNOWN", avg_speed_kmh=None),
-    )
+    ]
+    await keep_windows(placed.context.settings, *rows)
     found = await (await placed.client.get("/api/map/heatmap")).json()
     assert list(found) == ["window_minutes", "points"]
     assert found["window_minutes"] == 5
     body = found["points"]
-    ended = recent_window("", 1).window_end
+    # as they were made, since the next window may have begun in between
+    ended = {row.camera_id: row.window_end for row in reversed(rows)}
     assert body == [
         {"camera_id": "a", "latitude": 44.5, "longitude": 11.5, "road_segment": "Via A", "weight": 0.18,
-         "intensity": 0.75, "avg_vehicle_count": 9.0, "vehicle_count": 9, "last_window": ended},
+         "intensity": 0.75, "avg_vehicle_count": 9.0, "vehicle_count": 9, "last_window": ended["a"]},
         {"camera_id": "b", "latitude": 45.5, "longitude": 11.5, "road_segment": None, "weight": 1.0,
-         "intensity": 0.2, "avg_vehicle_count": 70.0, "vehicle_count": 70, "last_window": ended},
+         "intensity": 0.2, "avg_vehicle_count": 70.0, "vehicle_count": 70, "last_window": ended["b"]},
         {"camera_id": "no_score", "latitude": 44.6, "longitude": 11.5, "road_segment": None, "weight": 0.2,
-         "intensity": None, "avg_vehicle_count": 10.0, "vehicle_count": 10, "last_window": ended},
+         "intensity": None, "avg_vehicle_count": 10.0, "vehicle_count": 10, "last_window": ended["no_score"]},
     ]  # fmt: skip
     assert list(body[0]) == (
         [
