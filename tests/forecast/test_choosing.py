@@ -48,7 +48,7 @@ def test_a_rule_that_is_much_nearer_on_one_road_predicts_that_road_alone() -> No
 
 def test_one_bad_moment_does_not_take_a_road_from_the_model() -> None:
     found = errors()
-    found[Expert.MODEL, -1, 7] = 12.0
+    found[Expert.MODEL, -1, 7] = 6.0
     assert (chosen(found)[0] == Expert.MODEL).all()
 
 
