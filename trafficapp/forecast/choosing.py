@@ -87,9 +87,9 @@ class Chooser:
     """Looks back at what each expert would have said, once a step."""
 
     def __init__(self) -> None:
-        self._version = ""
         #: What experts say at moments, by when the newest step began: shape (experts, roads, horizons).
         self._said: dict[int, Floats] = {}
+        #: Model and step of what was said and chosen.
         self._at: tuple[str, int] | None = None
         self._choice: Choice | None = None
 
@@ -111,8 +111,8 @@ class Chooser:
 
     def _look_back(self, artifact: Artifact, kept_kmh: Floats, last_time: int, weather: Floats | None) -> Choice | None:
         layout = artifact.about.layout
-        if artifact.about.version != self._version:
-            self._version, self._said = artifact.about.version, {}
+        if self._at is None or self._at[0] != artifact.about.version:
+            self._said = {}
         steps, step_seconds = len(kept_kmh), layout.step_seconds
         nearest = min(layout.horizon_steps)
         # the last moment whose nearest target is over; the newest step may still be going on

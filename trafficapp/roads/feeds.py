@@ -184,7 +184,7 @@ PREDICTED = Feed(
             "model_version": _TEXT,
             "source": _TEXT,
             "step_speed_kmh": _REAL,
-            "model_versions": Column("jsonb"),
+            "model_versions": _JSON,
         },
         key=("road_id", "step_start"),
         newest_by="made_at",

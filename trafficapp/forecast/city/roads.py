@@ -393,9 +393,9 @@ class CityRoads:
 
     def _is_newer(self, road: RoadState, observed_at_us: int) -> bool:
         newest = road.observed
-        return (
-            newest is None or not newest.observed_at_us <= self.believed_us() or observed_at_us > newest.observed_at_us
-        )
+        if newest is None or newest.observed_at_us > self.believed_us():
+            return True
+        return observed_at_us > newest.observed_at_us
 
     def _forget_silent(self) -> None:
         """Forget roads that nothing came of for long; one whose row is ahead of the partition's was seen later."""
