@@ -94,8 +94,13 @@ def compare_near(
     right: Mapping[Any, Mapping[str, Any]],
     found: Mapping[Any, Mapping[str, Any]],
     tolerances: Mapping[str, float] | None = None,
+    directions: Mapping[str, float] | None = None,
 ) -> Comparison:
-    """Compare the fields that are right by key; numbers may differ by their tolerance, also as a share of them."""
+    """Compare the fields that are right by key.
+
+    Numbers may differ by their tolerance, also as a share of them; directions by theirs in degrees, the short way
+    round.
+    """
     result = Comparison(name)
     for key, fields in right.items():
         if key not in found:
@@ -107,6 +112,7 @@ def compare_near(
             f"{one} {found[key].get(one)!r} instead of {value!r}"
             for one, value in fields.items()
             if not _is_near(value, found[key].get(one), (tolerances or {}).get(one, 0.0))
+            and not _points_alike(value, found[key].get(one), (directions or {}).get(one, 0.0))
         ]
         if faults:
             result.different += 1
@@ -128,6 +134,12 @@ def compare_counted(name: str, right: Iterable[Hashable], found: Iterable[Hashab
         result.extra += count
         result.example(f"extra {thing}")
     return result
+
+
+def _points_alike(right: Any, found: Any, tolerance_degrees: float) -> bool:
+    if not isinstance(right, int | float) or not isinstance(found, int | float):
+        return False
+    return abs((right - found + 180.0) % 360.0 - 180.0) < tolerance_degrees
 
 
 def _is_near(right: Any, found: Any, tolerance: float) -> bool:

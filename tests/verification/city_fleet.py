@@ -35,7 +35,9 @@ _SPOILT = (
     with_("direction", "nowhere"),
     with_("timestamp", "yesterday", "invalid_timestamp"),
 )
-_TOLERANCES = {"speed": 0.005, "computed_speed": 0.005, "direction": 0.005}
+_TOLERANCES = {"speed": 0.005, "computed_speed": 0.005}
+#: Told to a tenth, by the middle of the way; right is where its great circle begins.
+_DIRECTIONS = {"direction": 0.5}
 
 
 class FleetPart:
@@ -101,7 +103,7 @@ class FleetPart:
         return [
             *found.letters(*self.topics),
             compare_counted("fixes that went on", right, inner),
-            compare_near("records of vehicle-positions", _numbered(records), _numbered(told), _TOLERANCES),
+            compare_near("records of vehicle-positions", _numbered(records), _numbered(told), _TOLERANCES, _DIRECTIONS),
             self._table(found, records),
             self._documents(found, records),
             self._alerts(found, heard),
@@ -119,7 +121,7 @@ class FleetPart:
             "computed_speed_kmh AS computed_speed FROM vehicle_positions"
         )
         table = {(row["vehicle_id"], us_of(row["observed_at"]), row["feed"]): row for row in rows}
-        return compare_near("table vehicle_positions", right, table, _TOLERANCES)
+        return compare_near("table vehicle_positions", right, table, _TOLERANCES, _DIRECTIONS)
 
     def _documents(self, found: Found, records: dict[str, list[dict[str, Any]]]) -> Comparison:
         right = {}
@@ -128,7 +130,11 @@ class FleetPart:
             right[f"vehicle:location:{device}"] = [one for one in told if one["time_us"] == newest][-1]
         there = found.redis_documents(right)
         return compare_near(
-            "documents vehicle:location", right, {key: _plain(one) for key, one in there.items()}, _TOLERANCES
+            "documents vehicle:location",
+            right,
+            {key: _plain(one) for key, one in there.items()},
+            _TOLERANCES,
+            _DIRECTIONS,
         )
 
     def _alerts(self, found: Found, heard: dict[str, list[Fix]]) -> Comparison:

@@ -40,6 +40,22 @@ def test_what_differs_is_missing_or_too_much_is_found(
     assert result.equal == (faults == (0, 0, 0))
 
 
+@pytest.mark.parametrize(
+    ("right", "found", "equal"),
+    [
+        (7.146, 7.2, True),
+        (359.97, 0.0, True),
+        (0.2, 359.8, True),
+        (7.1, 7.7, False),
+        (180.0, 0.0, False),
+        (7.1, None, False),
+    ],
+)
+def test_directions_are_compared_the_short_way_round(right: float, found: float | None, equal: bool) -> None:
+    told = compare_near("", {"a": {"direction": right}}, {"a": {"direction": found}}, directions={"direction": 0.5})
+    assert told.equal == equal
+
+
 def test_what_is_there_twice_or_not_at_all_is_found() -> None:
     assert compare_counted("", ["a", "b", "b"], ["b", "a", "b"]).equal
     once = compare_counted("", ["a", "b", "b"], ["a", "b", "c"])
