@@ -19,8 +19,8 @@ import random
 import statistics
 import sys
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -77,10 +77,28 @@ class Figures:
     Attributes:
         seconds: how long each answer took.
         statuses: how many answers had each; 0 for those that failed.
+        seconds_of: the same seconds by what was asked for, without its arguments.
     """
 
     seconds: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
+    seconds_of: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def note(self, path: str, seconds: float, status: int) -> None:
+        """Count an answer."""
+        self.seconds.append(seconds)
+        self.seconds_of[path.partition("?")[0]].append(seconds)
+        self.statuses[status] += 1
+
+    def by_path(self) -> Iterator[str]:
+        """A line for each path: how many, the median, what 19 of 20 are below, the longest."""
+        for path, seconds in sorted(self.seconds_of.items()):
+            if len(seconds) > 1:
+                most = statistics.quantiles(seconds, n=20)[18]
+                yield (
+                    f"{path:28} {len(seconds):5}, median {statistics.median(seconds) * 1000:7.1f} ms, "
+                    f"p95 {most * 1000:7.1f} ms, longest {max(seconds) * 1000:7.1f} ms"
+                )
 
     @property
     def p99_seconds(self) -> float:
@@ -105,6 +123,12 @@ class Seen:
     administration: Figures = field(default_factory=Figures)
     unwell: int = 0
     memory_bytes: list[int] = field(default_factory=list)
+    cpu_seconds: Counter[str] = field(default_factory=Counter)
+    lasted_seconds: float = 0.0
+
+    def busy(self) -> str:
+        """How many processors each was busy with."""
+        return ", ".join(f"{name} {seconds / self.lasted_seconds:.2f}" for name, seconds in self.cpu_seconds.items())
 
 
 class Asker:
@@ -123,8 +147,7 @@ class Asker:
                 body, status = await response.read(), response.status
         except (aiohttp.ClientError, TimeoutError):
             pass
-        figures.seconds.append(time.perf_counter() - began)
-        figures.statuses[status] += 1
+        figures.note(path, time.perf_counter() - began, status)
         return body
 
 
@@ -200,11 +223,12 @@ async def be_honest(asker: Asker, seen: Seen, number: int) -> None:
         await asyncio.sleep(0.3 + chance.random() * 0.4)
 
 
-async def be_hostile(asker: Asker, seen: Seen, number: int) -> None:
-    """Ask for all that is costly, and sometimes leave at once."""
+async def be_hostile(asker: Asker, seen: Seen, number: int, left_out: Sequence[str]) -> None:
+    """Ask for all that is costly but what is left out, and sometimes leave at once."""
     chance = random.Random(number)
     while True:
-        path = chance.choice(hostile_paths(datetime.now(UTC)))
+        paths = [path for path in hostile_paths(datetime.now(UTC)) if path.partition("?")[0] not in left_out]
+        path = chance.choice(paths)
         deed = chance.random()
         if deed < 0.05:
             await asker.ask(seen.hostile, "/cameras", HOSTILE, headers={"X-Admin-Token": f"guess {number}" * 4})
@@ -233,15 +257,36 @@ async def going_on(*deeds: Any) -> AsyncIterator[None]:
                 raise fault
 
 
+def cpu_seconds(worker: psutil.Process) -> Counter[str]:
+    """CPU time so far of the worker, of reports it had laid out, of all of Postgres, and of the clients: us."""
+    spent: Counter[str] = Counter()
+    for name, process in (("worker", worker), ("clients", psutil.Process())):
+        times = process.cpu_times()
+        spent[name] = times.user + times.system  # type: ignore[assignment]
+        if name == "worker":
+            spent["reports"] = times.children_user + times.children_system  # type: ignore[assignment]
+    for process in psutil.process_iter(["name", "cpu_times"]):
+        if process.info["name"] == "postgres" and (times := process.info["cpu_times"]) is not None:
+            spent["postgres"] += times.user + times.system
+    return spent
+
+
 async def look(
-    make: Callable[[], Asker], process: psutil.Process, seconds: float, clients: int, hostile_at_once: int
+    make: Callable[[], Asker],
+    process: psutil.Process,
+    seconds: float,
+    clients: int,
+    hostile_at_once: int = 0,
+    left_out: Sequence[str] = (),
 ) -> Seen:
     """What honest clients see for so long, beside so many questions of one hostile client at a time."""
     seen, asker = Seen(), make()
     honest = (be_honest(asker, seen, number) for number in range(clients))
-    hostile = (be_hostile(asker, seen, number) for number in range(hostile_at_once))
+    hostile = (be_hostile(asker, seen, number, left_out) for number in range(hostile_at_once))
+    before, began = cpu_seconds(process), time.monotonic()
     async with going_on(watch(asker, seen, process), *honest, *hostile):
         await asyncio.sleep(seconds)
+    seen.cpu_seconds, seen.lasted_seconds = cpu_seconds(process) - before, time.monotonic() - began
     return seen
 
 
@@ -256,9 +301,10 @@ async def measure(deployment: Deployment, arguments: argparse.Namespace) -> bool
         def make() -> Asker:
             return Asker(f"http://127.0.0.1:{worker.web_port}", session)
 
-        await look(make, process, min(5.0, arguments.seconds), arguments.clients, 0)
-        alone = await look(make, process, arguments.seconds, arguments.clients, 0)
-        beside = await look(make, process, arguments.seconds, arguments.clients, arguments.hostile)
+        await look(make, process, min(5.0, arguments.seconds), arguments.clients)
+        alone = await look(make, process, arguments.seconds, arguments.clients)
+        hostile, left_out = arguments.hostile, arguments.leave_out
+        beside = await look(make, process, arguments.seconds, arguments.clients, hostile, left_out)
         await asyncio.sleep(_IDLE_SECONDS)
         after = process.memory_info().rss
     return report(alone, beside, after)
@@ -267,9 +313,11 @@ async def measure(deployment: Deployment, arguments: argparse.Namespace) -> bool
 def report(alone: Seen, beside: Seen, after_bytes: int) -> bool:
     """Print what was seen; whether it is as it must be."""
     for title, seen in (("without him", alone), ("beside him", beside)):
-        print(f"{title}:")
+        print(f"{title}, processors busy: {seen.busy()}:")
         for name in ("honest", "hostile", "health", "administration"):
             print(f"  {name:15} {getattr(seen, name)}")
+        for line in (*seen.honest.by_path(), *seen.hostile.by_path()):
+            print(f"    {line}")
     before, most = max(alone.memory_bytes), max(beside.memory_bytes)
     print(f"memory: {before / 2**20:.0f} MiB without, {most / 2**20:.0f} beside, {after_bytes / 2**20:.0f} afterwards")
     allowed = max(MOST_TIMES_SLOWER * alone.honest.p99_seconds, alone.honest.p99_seconds + _NOISE_SECONDS)
@@ -307,6 +355,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="how long each look takes")
     parser.add_argument("--clients", type=int, default=50, help="honest ones")
     parser.add_argument("--hostile", type=int, default=40, help="questions of the hostile one at a time")
+    parser.add_argument(
+        "--leave-out", nargs="+", default=[], metavar="PATH", help="what he does not ask for, to find what slows others"
+    )
     parser.add_argument("--cameras", type=int, default=40)
     parser.add_argument("--days", type=int, default=30, help="days of sums by the minute")
     parser.add_argument("--alerts", type=int, default=200_000)
