@@ -42,7 +42,7 @@ help: ## Show this list
 	@echo "Options go behind a target: make demo WORKERS=2 WEB_PORT=8080"
 
 .PHONY: setup
-setup: $(VENV)/.run-stamp $(VENDOR)/.stamp $(VENDOR)/pack/manifest.json ## Install what running needs into .venv (Python 3.11 to 3.13; PYTHON=... chooses one)
+setup: $(VENV)/.run-stamp $(VENDOR)/.stamp $(VENDOR)/pack/manifest.json $(VENV)/.kafka-stamp ## Install what running needs into .venv (Python 3.11 to 3.13; PYTHON=... chooses one)
 
 .PHONY: demo
 demo: setup ## Start everything with the simulated city; prints the addresses to open (ARGS="--source recording")
@@ -83,7 +83,7 @@ pin-images: ## Where Docker is: write docker-compose.pinned.yml, which names the
 ##@ Develop
 
 .PHONY: setup-dev
-setup-dev: $(VENV)/.dev-stamp $(VENDOR)/.stamp $(VENDOR)/pack/manifest.json ## Install what tests, checks and benchmarks need as well
+setup-dev: $(VENV)/.dev-stamp $(VENDOR)/.stamp $(VENDOR)/pack/manifest.json $(VENV)/.kafka-stamp ## Install what tests, checks and benchmarks need as well
 
 .PHONY: setup-train
 setup-train: $(VENV)/.train-stamp ## Install what training needs, too: torch, 5 GB on Linux
@@ -268,6 +268,10 @@ $(VENV)/.train-stamp: requirements/train.txt $(VENV)/.dev-stamp
 	@echo "Installing what training needs into $(VENV); on Linux torch brings 5 GB."
 	@$(INSTALL) -r requirements/train.txt
 	@touch $@
+
+# Who has servers of his own needs none of this, and without it Kafka starts, too.
+$(VENV)/.kafka-stamp: trafficapp/stack/kafka-jars.lock | $(VENV)/.run-stamp
+	@if [ -z "$$KAFKA_BOOTSTRAP_SERVERS" ]; then $(BIN)/trafficapp stack --prepare --data-dir $(CURDIR)/$(VENV)/kafka; fi && touch $@ || true
 
 # The dashboard's libraries: npm checks them against the lock. A machine without Node gets it as a Python package.
 $(VENDOR)/.stamp: $(DASHBOARD)/package.json $(DASHBOARD)/package-lock.json $(DASHBOARD)/vendor.mjs $(DASHBOARD)/libraries.js | $(VENV)/.run-stamp

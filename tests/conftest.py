@@ -39,6 +39,10 @@ from trafficapp.topics import declared_topics
 
 ROOT = Path(__file__).parent.parent
 
+#: Brokers of tests live for seconds: what the JVM's second compiler takes, half of all the time that tests took, they
+#: never get back.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+
 #: The servers that modules share, when this process has started them.
 _embedded: list[Endpoints] = []
 

@@ -24,7 +24,7 @@ from trafficapp.stack.addresses import ADDRESSES
 from trafficapp.stack.console import DownloadBar, LogOutput, Waiting
 from trafficapp.stack.errors import StackError
 from trafficapp.stack.servers import data_dir as data_dirs
-from trafficapp.stack.servers import embedded, kept_secrets
+from trafficapp.stack.servers import embedded, kafka, kept_secrets
 from trafficapp.stack.servers.endpoints import Endpoints, accepts_connections
 from trafficapp.stack.servers.ports import RememberedPorts
 from trafficapp.stack.supervisor import EventKind, ProcessSpec, Supervisor
@@ -53,9 +53,10 @@ verbose_option = click.option(
 @click.command()
 @data_dir_option
 @click.option("--reset", is_flag=True, help="Clear the data folder first. All traffic data stored in it is lost.")
+@click.option("--prepare", is_flag=True, help="Only fetch Kafka and make what lets it start quickly, once; then end.")
 @unprotected_option
 @verbose_option
-def stack(data_dir: Path, reset: bool, unprotected: bool, verbose: bool) -> None:
+def stack(data_dir: Path, reset: bool, prepare: bool, unprotected: bool, verbose: bool) -> None:
     """Start Kafka, Postgres and Redis on this machine, for this machine.
 
     Says "ready" once all answer, and runs until Ctrl-C. Nothing but Python is needed: the first start
@@ -73,6 +74,10 @@ def stack(data_dir: Path, reset: bool, unprotected: bool, verbose: bool) -> None
     _keep_files_to_ourselves()
     with _errors_as_messages(json_lines is not None):
         folder = data_dirs.prepare(data_dir)
+        if prepare:
+            with _log_output(folder, verbose, json_lines) as output:
+                _prepare(output)
+            return
         with data_dirs.locked(folder):
             if reset:
                 data_dirs.clear(folder)
@@ -387,6 +392,14 @@ def _plan(
     # In the main thread, before any event loop: Ctrl-C then breaks off the download.
     with DownloadBar(output.console) as bar:
         return embedded.plan(folder, given, bar.announce, remembered, unprotected=unprotected)
+
+
+def _prepare(output: LogOutput) -> None:
+    with DownloadBar(output.console) as bar:
+        kafka.fetch_jars(bar.announce)
+    output.note("making what lets Kafka start quickly; this takes a quarter of a minute, once")
+    if not asyncio.run(kafka.make_quick_start(output.line)):
+        output.note("this Java keeps nothing for its next start; Kafka starts without it")
 
 
 def _log_output(folder: Path, verbose: bool, json_lines: IO[str] | None) -> LogOutput:
