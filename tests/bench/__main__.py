@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -347,6 +348,8 @@ def main() -> int:
         "--peers", type=Path, default=kafka_streams.USUAL_FOLDER, help="Folder of the peer in Java; see its README."
     )
     arguments = parser.parse_args()
+    # so that servers and worktrees go as well when somebody ends this
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     load = os.getloadavg()[0]
     print(f"{os.cpu_count()} processors, load {load:.1f}; python {sys.version.split()[0]}", flush=True)
     only, java = set(arguments.only), None
