@@ -1,8 +1,9 @@
 """The programs beside which ours is measured: ``python -m tests.bench.peers NAME TOPIC RECORDS``.
 
-`bare_loop` fetches, decodes and counts, and is what this client and decoder can do at most. `naive_faust` is
-the agent that Faust's documentation leads to: two tumbling tables, one event at a time. `quix` does the same
-windows with Quix Streams and its state. Each prints one JSON line.
+`bare_loop` fetches, decodes and counts, and is what this client and decoder can do at most; `bare_confluent` does the
+same with the client that librdkafka is behind. `naive_faust` is the agent that Faust's documentation leads to: two
+tumbling tables, one event at a time. `quix` does the same windows with Quix Streams and its state. Each prints one JSON
+line.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from typing import Any
 
 import faust
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer
+from confluent_kafka import TopicPartition as ConfluentTopicPartition
 
 from models.cameras.detections import DetectionDecoder, Frame
 from models.timestamps import epoch_us
 from tests.bench.worker import cpu_seconds
-from trafficapp.engine.kafka import aiokafka_config
+from trafficapp.engine.kafka import aiokafka_config, librdkafka_config
 from trafficapp.settings import load_settings
 
 
@@ -81,6 +84,32 @@ async def bare_loop(topic: str, records: int) -> None:
                 done += 1
     watch.tell()
     await consumer.stop()
+
+
+def bare_confluent(topic: str, records: int) -> None:
+    """As `bare_loop`, with confluent-kafka, which gives thousands of messages at once."""
+    settings = load_settings()
+    decoder = DetectionDecoder(settings.vehicle_classes, settings.speed.max_kmh)
+    consumer = Consumer({**librdkafka_config(settings), "group.id": f"bare-{os.getpid()}", "enable.auto.commit": False})
+    partitions = range(settings.kafka.partitions)
+    consumer.assign([ConfluentTopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
+    watch, counts, done = Stopwatch(), dict[str, int](), 0
+    decode: Any = decoder.decode_detection
+    while done < records:
+        batch = consumer.consume(10_000, timeout=0.1)
+        if not batch:
+            continue
+        watch.lap()
+        values = [value for message in batch if message.error() is None and (value := message.value())]
+        if not done and values and b'"detections"' in values[0]:
+            decode = decoder.decode_frame
+        for value in values:
+            message = decode(value)
+            size = len(message.detections) if isinstance(message, Frame) else 1
+            counts[message.camera_id] = counts.get(message.camera_id, 0) + size
+        done += len(values)
+    watch.tell()
+    consumer.close()
 
 
 def naive_faust(topic: str, records: int) -> None:
@@ -164,6 +193,8 @@ if __name__ == "__main__":
     name, source_topic, record_count = sys.argv[1], sys.argv[2], int(sys.argv[3])
     if name == "bare_loop":
         asyncio.run(bare_loop(source_topic, record_count))
+    elif name == "bare_confluent":
+        bare_confluent(source_topic, record_count)
     elif name == "naive_faust":
         asyncio.set_event_loop(asyncio.new_event_loop())
         naive_faust(source_topic, record_count)

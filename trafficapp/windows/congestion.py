@@ -41,10 +41,14 @@ class CongestionScale:
         """
         if avg_speed_kmh is None or stopped_ratio is None:
             return None
-        fullness = min(vehicle_count / self.max_count, 1.0)
-        slowness = 1.0 - min(avg_speed_kmh / self.max_speed_kmh, 1.0)
-        score = COUNT_WEIGHT * fullness + SLOWNESS_WEIGHT * slowness + STOPPED_WEIGHT * stopped_ratio
-        return round(min(max(score, 0.0), 1.0), SCORE_DECIMALS)
+        # comparisons take a third of the time that `min` does, and each row comes by here
+        fullness, freedom = vehicle_count / self.max_count, avg_speed_kmh / self.max_speed_kmh
+        score = (
+            COUNT_WEIGHT * (fullness if fullness < 1.0 else 1.0)
+            + SLOWNESS_WEIGHT * (1.0 - freedom if freedom < 1.0 else 0.0)
+            + STOPPED_WEIGHT * stopped_ratio
+        )
+        return round(score if 0.0 < score < 1.0 else float(score >= 1.0), SCORE_DECIMALS)
 
     def level(self, score: float | None) -> Level:
         """Name the level of a score; UNKNOWN when there is none."""

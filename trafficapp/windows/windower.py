@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import msgspec
+
 from models.administration.thresholds import Thresholds
 from models.cameras.detections import FrameDetection
 from models.cameras.window_rows import WindowRow
@@ -244,9 +246,13 @@ class Windower:
     ) -> list[WindowRow]:
         end_us = start_us + self.size_us
         scale = self.scale.at(start_us, changes) if changes else self.scale
+        if len(window.lanes) == 1:
+            # the camera's row says what its only lane's does
+            ((lane_id, lane),) = window.lanes.items()
+            row = lane.row(camera_id, None, start_us, end_us, scale)
+            return [row] if lane_id == NO_LANE else [row, msgspec.structs.replace(row, lane_id=lane_id)]
         lanes = sorted(window.lanes.items())
-        whole = lanes[0][1] if len(lanes) == 1 else union(lane for _, lane in lanes)
-        rows = [whole.row(camera_id, None, start_us, end_us, scale)]
+        rows = [union(lane for _, lane in lanes).row(camera_id, None, start_us, end_us, scale)]
         rows += [lane.row(camera_id, lane_id, start_us, end_us, scale) for lane_id, lane in lanes if lane_id != NO_LANE]
         return rows
 
