@@ -57,7 +57,12 @@ class FeedIntake(TransactionalSink):
         feed: one that others send.
         settings: of the process.
         telemetry: of the process.
+
+    Attributes:
+        next_offset: how far a partition was read, None while it is not ours.
     """
+
+    next_offset: Callable[[int], int | None]
 
     def __init__(self, feed: Feed[Any], settings: Settings, telemetry: Telemetry) -> None:
         super().__init__(settings, feed.topic_in(settings), feed.intake_in(settings))
@@ -194,13 +199,13 @@ def register(app: TrafficApp) -> None:
         ValueError: two feeds would take something from each other.
     """
     refuse_clashes(app.feeds, app.settings)
-    role = app.settings.worker.role
+    roles = app.roles
     for feed in app.feeds:
-        if role == "history" and feed.history is not None:
+        if "history" in roles and feed.history is not None:
             keep_history(app, feed)
-        if role == "live" and feed.current is not None:
+        if "live" in roles and feed.current is not None:
             keep_current(app, feed, feed.current)
-    if role == "clickhouse":
+    if "clickhouse" in roles:
         for feed in feeds_of_clickhouse(app):
             keep_in_clickhouse(app, feed)
 
@@ -231,7 +236,8 @@ def check(app: TrafficApp) -> list[FeedIntake]:
         if feed.is_checked:
             sink = FeedIntake(feed, app.settings, app.telemetry)
             partitions = feed.partitions_in(app.settings)
-            app.read_in_runs(sink.topic, sink, name=f"check_{_word(feed)}", partitions=partitions)
+            reader = app.read_in_runs(sink.topic, sink, name=f"check_{_word(feed)}", partitions=partitions)
+            sink.next_offset = reader.next_offset
             app.close_at_end(sink.close)
             found.append(sink)
     return found

@@ -12,7 +12,7 @@ from trafficapp.stack.servers import data_dir, embedded
 from trafficapp.stack.servers.endpoints import Endpoints
 from trafficapp.stack.supervisor import Supervisor
 
-_QUIET = frozenset({"kafka", "postgres", "redis", "worker-1", "alerts", "roads", "feeds", "history", "live", "lake"})
+_QUIET = frozenset({"kafka", "postgres", "redis", "worker-1", "alerts", "roads", "feeds", "history", "live", "lake", "site", "streams"})
 
 
 @asynccontextmanager

@@ -34,6 +34,7 @@ from trafficapp.engine.fatal import Exit, end_process
 from trafficapp.engine.finished import FinishedTable
 from trafficapp.engine.ownership import Ownership, Phase
 from trafficapp.engine.reader import RunReader
+from trafficapp.engine.sharing.reader import SharedReader
 from trafficapp.engine.sink import RunSink
 from trafficapp.engine.state_rows import UNTOLD, OtherLog, PartitionsChanged, SourceLog
 from trafficapp.topics import how_to_begin_anew
@@ -47,7 +48,7 @@ logger = logging.getLogger(__name__)
 #: while records come without a break (docs/decisions/0029).
 _FETCH_WAIT_MS, _REST_SECONDS = 40, 0.0
 _LONGER_FETCH_WAIT_MS, _LONGER_REST_SECONDS = 250, 0.1
-_HASTY_ROLES = frozenset({"streams", "alerts", "live"})
+_HASTY_ROLES = frozenset({"streams", "alerts", "live", "site"})
 
 #: How long a log may end before what was applied of it: a new leader may not know at once how far its log is committed.
 _WENT_BACK_SECONDS = 10.0
@@ -129,7 +130,7 @@ class RunConsumer(driver.Consumer):
     """Consumer that delivers runs of the topics in `readers`; records of other topics are not delivered."""
 
     #: One reader for each topic that is read in runs; the application sets them before it starts.
-    readers: dict[str, RunReader]
+    readers: dict[str, RunReader | SharedReader]
     stall_seconds: float = 60.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -272,7 +273,7 @@ class RunConsumer(driver.Consumer):
             _refuse(topic, error)
         tps = [TP(topic, partition) for partition in partitions]
         earliest = await self._thread.earliest_offsets(*tps)
-        await self._check_ends(topic, wanted)
+        await self._check_ends(topic, self.readers[topic].reached(wanted))
         starts = {}
         for tp in tps:
             due, first = wanted[tp.partition], earliest.get(tp, 0)
@@ -296,7 +297,8 @@ class RunConsumer(driver.Consumer):
                 end_process(
                     Exit.LOG_WENT_BACK,
                     f"{topic}-{partition} ends at {end}, before {wanted[partition]} where "
-                    f"{self.readers[topic].sink!r} is: the topic was made anew or lost records. "
+                    f"{[part.sink for part in self.readers[topic].parts]!r} is: the topic was made anew or lost "
+                    f"records. "
                     f"{how_to_begin_anew(topic)}",
                 )
 
@@ -339,9 +341,11 @@ class RunConsumer(driver.Consumer):
         for topic, reader in self.readers.items():
             for partition in reader.partitions:
                 tp = TP(topic, partition)
-                due, end = reader.next_offset(partition), self.readable_end(tp)
-                if due is not None and end is not None:
-                    yield _Place(tp, due, end, self.highwater(tp), reader.sink)
+                end = self.readable_end(tp)
+                for part in reader.parts:
+                    due = part.next_offset(partition)
+                    if due is not None and end is not None:
+                        yield _Place(tp, due, end, self.highwater(tp), part.sink)
 
     def readable_end(self, tp: TP) -> int | None:
         """The offset behind the last record that may be read: where the first open transaction begins, else the end.
@@ -362,14 +366,18 @@ class RunConsumer(driver.Consumer):
             for tp in self.assignment()
             if tp.topic in self.readers and tp.partition not in self.readers[tp.topic].partitions
         ]
-        if not missing or any(reader.sink.is_waiting() for reader in self.readers.values()):
+        if not missing or any(part.sink.is_waiting() for reader in self.readers.values() for part in reader.parts):
             self._complete_at = now
         elif now - self._complete_at > _LOAD_SECONDS:
             end_process(Exit.NOT_LOADED, f"{sorted(missing)} not taken over for {_LOAD_SECONDS:.0f} s")
 
     def lag(self) -> dict[tuple[str, int], int]:
         """Records behind the end of what may be read, by topic and partition."""
-        return {(one.tp.topic, one.tp.partition): max(one.end - one.due, 0) for one in self._places()}
+        found: dict[tuple[str, int], int] = {}
+        for one in self._places():
+            place = one.tp.topic, one.tp.partition
+            found[place] = max(one.end - one.due, found.get(place, 0))
+        return found
 
 
 def _refuse(topic: str, error: OtherLog) -> NoReturn:
