@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiokafka import ConsumerRecord
@@ -41,11 +41,16 @@ from trafficapp.engine.transactions import Outgoing, TransactionalSink
 from trafficapp.feeds.clock import Tick, encode_tick
 from trafficapp.feeds.declaration import Convert, Current, Feed, NewestLog, Origin
 from trafficapp.feeds.decoder import FAULTS, Accepted, FeedDecoder
+from trafficapp.feeds.once import OnceDecoder
 from trafficapp.feeds.shapes import written_names
 from trafficapp.privacy.letters import Discretion
 from trafficapp.privacy.pseudonyms import hashing, pseudonyms_of
 from trafficapp.settings import Settings, SettingsError
 from trafficapp.topics import DEAD_LETTERS
+
+if TYPE_CHECKING:
+    from trafficapp.stores.feeds.redis_sink import FeedRedisSink
+    from trafficapp.stores.feeds.rows_sink import RowsSink
 
 _encode = msgspec.json.Encoder().encode
 
@@ -201,10 +206,15 @@ def register(app: TrafficApp) -> None:
     refuse_clashes(app.feeds, app.settings)
     roles = app.roles
     for feed in app.feeds:
+        sinks: list[RowsSink | FeedRedisSink[Any, Any]] = []
         if "history" in roles and feed.history is not None:
-            keep_history(app, feed)
+            sinks.append(keep_history(app, feed))
         if "live" in roles and feed.current is not None:
-            keep_current(app, feed, feed.current)
+            sinks.append(keep_current(app, feed, feed.current))
+        if len(sinks) > 1:
+            decoder = OnceDecoder[Any](feed, app.settings)
+            for sink in sinks:
+                sink.read_by(decoder)
     if "clickhouse" in roles:
         for feed in feeds_of_clickhouse(app):
             keep_in_clickhouse(app, feed)
@@ -243,7 +253,7 @@ def check(app: TrafficApp) -> list[FeedIntake]:
     return found
 
 
-def keep_history(app: TrafficApp, feed: Feed[Any]) -> None:
+def keep_history(app: TrafficApp, feed: Feed[Any]) -> RowsSink:
     """Keep rows in Postgres."""
     from trafficapp.history_sinks import history_sink
 
@@ -252,9 +262,10 @@ def keep_history(app: TrafficApp, feed: Feed[Any]) -> None:
     app.read_in_runs(sink.topic, sink, name=name, partitions=feed.partitions_in(app.settings))
     app.telemetry.watch_sink(name, sink.is_waiting)
     app.close_at_end(sink.close)
+    return sink
 
 
-def keep_current(app: TrafficApp, feed: Feed[Any], current: Current | NewestLog) -> None:
+def keep_current(app: TrafficApp, feed: Feed[Any], current: Current | NewestLog) -> FeedRedisSink[Any, Any]:
     """Keep what is current in Redis."""
     from trafficapp.stores.feeds.documents_sink import DocumentsSink
     from trafficapp.stores.feeds.log_sink import LogSink
@@ -263,7 +274,7 @@ def keep_current(app: TrafficApp, feed: Feed[Any], current: Current | NewestLog)
 
     name, settings = f"live_{_word(feed)}", app.settings
     client = connect(settings.redis.url.get_secret_value())
-    sink = (DocumentsSink if isinstance(current, Current) else LogSink)(
+    sink: FeedRedisSink[Any, Any] = (DocumentsSink if isinstance(current, Current) else LogSink)(
         feed,
         settings,
         client,
@@ -274,6 +285,7 @@ def keep_current(app: TrafficApp, feed: Feed[Any], current: Current | NewestLog)
     app.read_in_runs(sink.topic, sink, name=name, partitions=feed.partitions_in(app.settings))
     app.telemetry.watch_sink(name, sink.is_waiting)
     app.close_at_end(client.aclose)
+    return sink
 
 
 def feeds_of_clickhouse(app: TrafficApp) -> list[Feed[Any]]:

@@ -1,7 +1,7 @@
 """The role ``site`` against processes of their own: ``python -m tests.bench.site``.
 
-The real servers. By turns, either a process of each of the roles streams, alerts, feeds, history and live, or one of the
-role site, each for some seconds under the same load: frames of forty cameras and messages of all feeds, at a small
+The real servers. By turns, either a process of each of the roles streams, alerts, feeds, history and live, or one of
+the role site, each for some seconds under the same load: frames of forty cameras and messages of all feeds, at a small
 site's rates or at any other. CPU time of the processes, what they do when nothing comes included, since small sites
 are idle for most of it; the median of the turns, into ``build/site.json`` as rows ``{name, value, unit, before}``.
 """
@@ -49,9 +49,10 @@ def frames() -> Iterator[tuple[str, bytes, bytes]]:
 
 
 async def turn(
-    supervisor: Supervisor, lag: Lag, names: list[str], bootstrap: str, frame_rate: float, feed_rate: float, seconds: float
+    supervisor: Supervisor, lag: Lag, names: list[str], bootstrap: str, rates: tuple[float, float], seconds: float
 ) -> dict[str, float]:
-    """CPU seconds that workers take for so many seconds of a load, by name."""
+    """CPU seconds that workers take for so many seconds of frames and messages at rates, by name."""
+    frame_rate, feed_rate = rates
     for name in names:
         await supervisor.start(name)
     for name in names:
@@ -111,13 +112,11 @@ async def measure(folder: Path, arguments: argparse.Namespace) -> list[dict[str,
         names = {"apart": [one.name for one in apart], "site": ["site"]}
         rows = []
         for load in arguments.loads:
-            frame_rate, feed_rate = loads[load]
+            rates = loads[load]
             spent: dict[str, list[dict[str, float]]] = {"apart": [], "site": []}
             for _ in range(arguments.turns):
                 for which in ("apart", "site"):
-                    found = await turn(
-                        supervisor, lags[which], names[which], bootstrap, frame_rate, feed_rate, arguments.seconds
-                    )
+                    found = await turn(supervisor, lags[which], names[which], bootstrap, rates, arguments.seconds)
                     spent[which].append(found)
                     told = ", ".join(f"{name} {seconds:.2f}" for name, seconds in found.items())
                     print(f"{load}, {which}: {sum(found.values()):.2f} s of CPU ({told})", flush=True)
@@ -131,7 +130,7 @@ async def measure(folder: Path, arguments: argparse.Namespace) -> list[dict[str,
             rows.append(
                 {"name": f"site_{load}", "value": round(value, 4), "unit": "cores", "before": round(before, 4)}
                 | {"ratio": round(value / before, 3), "three": round(three / arguments.seconds, 4)}
-                | {"detections_per_second": frame_rate * DETECTIONS_PER_FRAME, "messages_per_second": feed_rate}
+                | {"detections_per_second": rates[0] * DETECTIONS_PER_FRAME, "messages_per_second": rates[1]}
             )
             print(rows[-1], flush=True)
         return rows
