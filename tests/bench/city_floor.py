@@ -38,7 +38,7 @@ from rich.table import Table
 from models.records import PlainRecord
 from tests.bench.city_messages import SOURCES, Source, of_one
 from tests.bench.city_sinks import City, Sent, Stores
-from tests.bench.feed_costs import RUN_RECORDS, chain_of
+from tests.bench.feed_costs import chain_of
 from tests.bench.servers import running
 from trafficapp.batching.fetching import in_runs
 from trafficapp.engine.kafka import aiokafka_config, create_topics
@@ -51,6 +51,10 @@ from trafficapp.stores.redis.sink import Call
 from trafficapp.topics import TopicDeclaration
 
 RESULT = Path("build") / "city_floor.json"
+#: As many as the engine applies as one, and rows or documents that are written as one.
+RUN_RECORDS = 4000
+#: As workers rest behind a transaction: the broker is not done with it at once, and refuses the next for a while.
+_REST_SECONDS = 0.2
 STAGES = ("read", "decode", "send", "copy", "put")
 
 
@@ -105,7 +109,7 @@ class Recorded:
                     self.told[one.topic].append(one)
 
 
-async def _read(settings: Settings, topic: str, count: int) -> None:
+async def _read(settings: Settings, topic: str, count: int, spent: Spent) -> None:
     tp = TopicPartition(topic, 0)
     consumer = AIOKafkaConsumer(
         **aiokafka_config(settings), enable_auto_commit=False, isolation_level="read_committed", fetch_max_wait_ms=50
@@ -113,12 +117,18 @@ async def _read(settings: Settings, topic: str, count: int) -> None:
     await consumer.start()
     try:
         consumer.assign([tp])
+        await consumer.seek_to_end(tp)
+        await consumer.getmany(tp, timeout_ms=50)
         consumer.seek(tp, 0)
-        seen = 0
-        while seen < count:
-            with in_runs(4000):
-                for runs in (await consumer.getmany(tp, timeout_ms=500)).values():
-                    seen += sum(map(len, runs))
+
+        async def read() -> None:
+            seen = 0
+            while seen < count:
+                with in_runs(RUN_RECORDS):
+                    for runs in (await consumer.getmany(tp, timeout_ms=500)).values():
+                        seen += sum(map(len, runs))
+
+        await spent.timed("read", read)
     finally:
         await consumer.stop()
 
@@ -132,6 +142,7 @@ async def _send(producer: AIOKafkaProducer, group: str, topic: str, sent: Sequen
             offsets = {TopicPartition(topic, 0): OffsetAndMetadata(end, "")}
             await producer.send_offsets_to_transaction(offsets, group)
             await asyncio.gather(*acknowledgements)
+        await asyncio.sleep(_REST_SECONDS)
 
 
 def _decode(shape: Any, values: Sequence[bytes | None]) -> None:
@@ -175,25 +186,28 @@ async def floor_of(source: Source, count: int, settings: Settings, redis_url: st
     await producer.start()
     by_topic: dict[str, list[Outgoing]] = {"outer": recorded.outer, "inner": recorded.inner} | dict(recorded.told)
     await create_topics(
-        settings, [TopicDeclaration(f"{settings.app_id}-{source.topic}-{name}", 1, 1, {}) for name in by_topic]
+        settings, [TopicDeclaration(f"{settings.app_id}-{source.topic}-{name}", "any", 1, 1) for name in by_topic]
     )
     try:
         for name, sent in by_topic.items():
             topic = f"{settings.app_id}-{source.topic}-{name}"
+            # what it takes to get to know a topic is no cost of a message
+            await _send(producer, settings.app_id, topic, sent[:1])
             # producers of others send what is outer
             await (spent.timed if name != "outer" else Spent().timed)(
                 "send", partial(_send, producer, settings.app_id, topic, sent)
             )
             for shape in _shapes_of_readers(name, recorded, settings):
-                await spent.timed("read", partial(_read, settings, topic, len(sent)))
+                await _read(settings, topic, len(sent), spent)
                 await spent.timed("decode", partial(_decode, shape, [one.value for one in sent]))
     finally:
         await producer.stop()
     for role, work in (("history", _copy), ("live", _put)):
-        stores = Stores(role, settings, redis_url)
+        stores, city, messages = Stores(role, settings, redis_url), City(settings), of_one(source)
         await stores.load()
-        found = City(settings).records(islice(of_one(source), count))
-        await work(stores, found, spent)
+        # connections, statements and scripts are there then
+        await work(stores, city.records(islice(messages, 500)), Spent())
+        await work(stores, city.records(islice(messages, count)), spent)
         await stores.close()
     return {stage: spent.of[stage] / count * 1e6 for stage in STAGES}
 
@@ -230,7 +244,7 @@ async def measure(folder: Path, sources: Collection[Source], count: int) -> dict
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=10_000, help="messages of each feed")
+    parser.add_argument("--count", type=int, default=20_000, help="messages of each feed")
     parser.add_argument("--ours", type=Path, default=Path("build") / "city.json", help="what our roles cost")
     parser.add_argument("topics", nargs="*", help="of feeds to measure; all without any")
     arguments = parser.parse_args()

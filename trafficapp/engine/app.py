@@ -25,6 +25,7 @@ from trafficapp.engine.kafka import create_topics, end_offsets, log_start, wait_
 from trafficapp.engine.kafka_topics import TopicAdmin, logs_of
 from trafficapp.engine.metrics_port import serve_metrics
 from trafficapp.engine.outbox import Outbox
+from trafficapp.engine.ownership import refuse_shorter_log
 from trafficapp.engine.reader import RunReader
 from trafficapp.engine.sharing.catching_up import runs_from
 from trafficapp.engine.sharing.reader import SharedReader
@@ -100,6 +101,9 @@ class TrafficApp(faust.App):
         async def look(partition: int) -> int:
             return await log_start(self.settings, topic, partition)
 
+        async def check_ends(wanted: Mapping[int, int], sink: object) -> None:
+            refuse_shorter_log(topic, wanted, await self.ends_of(topic, list(wanted)), [sink])
+
         is_alone = len(self.roles) == 1
         if is_alone and topic in self.run_readers:
             raise ValueError(f"{name} cannot read {topic}: another agent of the same role reads it")
@@ -111,7 +115,7 @@ class TrafficApp(faust.App):
             return part
         reader: RunReader | SharedReader = part
         if not is_alone:
-            reader = SharedReader(topic, partial(runs_from, self.settings, topic))
+            reader = SharedReader(topic, partial(runs_from, self.settings, topic), check_ends)
             reader.add(part)
         self.run_readers[topic] = reader
         channel = self.topic(

@@ -18,7 +18,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Hashable, Iterable, Iterator, Mapping
-from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
@@ -32,11 +32,11 @@ from trafficapp.batching.runs import Run
 from trafficapp.batching.unpacking import DamagedLog
 from trafficapp.engine.fatal import Exit, end_process
 from trafficapp.engine.finished import FinishedTable
-from trafficapp.engine.ownership import Ownership, Phase
+from trafficapp.engine.ownership import Ownership, Phase, refuse_other_log, refuse_shorter_log
 from trafficapp.engine.reader import RunReader
 from trafficapp.engine.sharing.reader import SharedReader
 from trafficapp.engine.sink import RunSink
-from trafficapp.engine.state_rows import UNTOLD, OtherLog, PartitionsChanged, SourceLog
+from trafficapp.engine.state_rows import UNTOLD, OtherLog, SourceLog
 from trafficapp.topics import how_to_begin_anew
 
 logger = logging.getLogger(__name__)
@@ -270,7 +270,7 @@ class RunConsumer(driver.Consumer):
         try:
             wanted = await self.readers[topic].load(partitions, log)
         except OtherLog as error:
-            _refuse(topic, error)
+            refuse_other_log(topic, error)
         tps = [TP(topic, partition) for partition in partitions]
         earliest = await self._thread.earliest_offsets(*tps)
         await self._check_ends(topic, self.readers[topic].reached(wanted))
@@ -292,15 +292,7 @@ class RunConsumer(driver.Consumer):
         if any(wanted[partition] > end for partition, end in ends.items()):
             # these are where the first open transaction begins; what was read before may lie beyond it
             ends |= await self.app.ends_of(topic, list(wanted))
-        for partition, end in ends.items():
-            if wanted[partition] > end:
-                end_process(
-                    Exit.LOG_WENT_BACK,
-                    f"{topic}-{partition} ends at {end}, before {wanted[partition]} where "
-                    f"{[part.sink for part in self.readers[topic].parts]!r} is: the topic was made anew or lost "
-                    f"records. "
-                    f"{how_to_begin_anew(topic)}",
-                )
+        refuse_shorter_log(topic, wanted, ends, [part.sink for part in self.readers[topic].parts])
 
     def _seek_back_for(self, topic: str) -> Any:
         async def seek_back(partition: int, offset: int) -> None:
@@ -378,12 +370,6 @@ class RunConsumer(driver.Consumer):
             place = one.tp.topic, one.tp.partition
             found[place] = max(one.end - one.due, found.get(place, 0))
         return found
-
-
-def _refuse(topic: str, error: OtherLog) -> NoReturn:
-    """End the process, since what is kept of a topic does not fit the topic that is there."""
-    status = Exit.PARTITIONS_CHANGED if isinstance(error, PartitionsChanged) else Exit.LOG_WENT_BACK
-    end_process(status, f"{topic}: {error}. {how_to_begin_anew(topic)}")
 
 
 def _message(tp: TP, run: Run, generation: int) -> ConsumerMessage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -34,10 +34,12 @@ class Sink:
 
     def __init__(self, start: int = 0) -> None:
         self.start, self.applied = start, list[int]()
-        self.goes_on = asyncio.Event()
+        self.goes_on, self.is_there = asyncio.Event(), asyncio.Event()
         self.goes_on.set()
+        self.is_there.set()
 
     async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:
+        await self.is_there.wait()
         return dict.fromkeys(partitions, self.start)
 
     async def apply(self, partition: int, records: Sequence[Any], still_owned: Callable[[], bool]) -> None:
@@ -48,7 +50,7 @@ class Sink:
         pass
 
     def is_waiting(self) -> bool:
-        return not self.goes_on.is_set()
+        return not (self.goes_on.is_set() and self.is_there.is_set())
 
 
 class Watcher:
@@ -68,7 +70,10 @@ class Place:
         self.sinks, self.end, self.read_from, self.fails = sinks, 0, list[int](), 0
         self.grew = asyncio.Event()
         self.sought: list[int] = []
-        self.reader = SharedReader("topic", self._read_from, _PATIENCE_SECONDS, near_records)
+        self.reader = SharedReader(
+            "topic", self._read_from, self._check_ends, _PATIENCE_SECONDS, near_records, _PATIENCE_SECONDS
+        )
+        self.checked: list[int] = []
         for sink in sinks:
             self.reader.add(RunReader("topic", sink, self._start, Watcher()))
         self.reader.bind(self._seek_back)
@@ -106,6 +111,9 @@ class Place:
                 offset = end
             self.grew.clear()
             await self.grew.wait()
+
+    async def _check_ends(self, wanted: Mapping[int, int], sink: object) -> None:
+        self.checked.append(wanted[0])
 
     async def _start(self, partition: int) -> int:
         return 0
@@ -169,6 +177,51 @@ async def test_a_sink_that_begins_far_behind_is_read_for_by_itself(places: list[
     await place.until(lambda: place.reader.next_offset(0) == 5_010)
     assert behind.applied == [*range(3, 5_010)]
     assert place.read_from == [3, 3], "an outage of the broker is waited out"
+
+
+async def test_a_sink_whose_store_is_away_at_the_start_comes_later(places: list[Place]) -> None:
+    away, other = Sink(90), Sink(100)
+    place = Place(away, other)
+    places.append(place)
+    place.end = 100
+    away.is_there.clear()
+    assert await place.take_over() == 100
+    assert place.reader.partitions == {0}
+    await place.submit(100, 110)
+    await place.until(lambda: other.applied == [*range(100, 110)])
+    assert place.reader.next_offset(0) == 110
+    away.is_there.set()
+    await place.until(lambda: away.applied == [*range(90, 110)])
+    assert place.checked == [90]
+    await place.submit(110, 120)
+    await place.until(lambda: away.applied == [*range(90, 120)])
+    assert place.read_from == [90], "it is with the others again"
+
+
+async def test_nothing_is_taken_over_late_that_was_given_up_meanwhile(places: list[Place]) -> None:
+    away, other = Sink(90), Sink(100)
+    place = Place(away, other)
+    places.append(place)
+    away.is_there.clear()
+    await place.take_over()
+    place.reader.release()
+    away.is_there.set()
+    await asyncio.sleep(0.2)
+    assert (place.reader.partitions, place.reader.parts[0].partitions, place.checked) == (frozenset(), frozenset(), [])
+
+
+async def test_the_only_sink_of_a_topic_may_come_later_too(places: list[Place]) -> None:
+    away = Sink(90)
+    place = Place(away)
+    places.append(place)
+    away.is_there.clear()
+    assert await place.take_over() == 0
+    for begin in range(0, 200, 10):
+        await place.submit(begin, begin + 10)
+    away.is_there.set()
+    await place.until(lambda: away.applied == [*range(90, 200)])
+    await place.submit(200, 210)
+    await place.until(lambda: away.applied == [*range(90, 210)])
 
 
 async def test_what_was_dropped_on_its_way_is_read_again_for_all(places: list[Place]) -> None:

@@ -6,15 +6,15 @@ that a sink has had already is passed over by its offsets.
 
 A sink whose store is away, or that is slower than the others, would hold all of them up. It is left behind instead:
 what is fetched for the others passes it by, and it is read for by itself, from where it is, until it has caught up with
-them. So Postgres may be away for an hour while windows and the present go on, as with processes of their own
-(docs/decisions/0032).
+them. So is one whose store does not say where to read on. So Postgres may be away for an hour, also when a process
+starts, while windows and the present go on, as with processes of their own (docs/decisions/0032).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,8 +23,9 @@ from aiokafka.errors import KafkaError
 
 from trafficapp.batching.runs import Run
 from trafficapp.engine.fatal import Exit, end_process
+from trafficapp.engine.ownership import refuse_other_log
 from trafficapp.engine.reader import RunReader, SeekBack
-from trafficapp.engine.state_rows import UNTOLD, SourceLog
+from trafficapp.engine.state_rows import UNTOLD, OtherLog, SourceLog
 
 logger = logging.getLogger(__name__)
 
@@ -34,10 +35,17 @@ PATIENCE_SECONDS = 5.0
 #: Sinks that begin no more than so many records apart are read for together from the first of these on.
 NEAR_RECORDS = 20_000
 
+#: How often a take-over looks whether all that it waits for are sinks whose stores are away.
+LOAD_SECONDS = 10.0
+
 _AGAIN_SECONDS = 1.0
+_LOOK_SECONDS = 0.05
 
 #: Reads a partition from an offset on, without end; raises KafkaError or OSError when the broker is away.
 ReadFrom = Callable[[int, int], AsyncGenerator[Run, None]]
+
+#: Ends the process when a topic ends before what sinks have applied of it: offsets by partition, and whose they are.
+CheckEnds = Callable[[Mapping[int, int], object], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -48,12 +56,14 @@ class _Member:
         wanted: by partition, the offset that its sink wants to be read from.
         behind: tasks that read for it alone, by partition.
         sought: where such a task is to read again, since runs were dropped on their way.
+        late: waits until its sink knows where to read on; until then it is handed nothing.
     """
 
     reader: RunReader
     wanted: dict[int, int] = field(default_factory=dict)
     behind: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     sought: dict[int, int] = field(default_factory=dict)
+    late: asyncio.Task[None] | None = None
 
 
 class SharedReader:
@@ -62,23 +72,31 @@ class SharedReader:
     Args:
         topic: its name.
         read_from: reads for a sink alone.
+        check_ends: asked of a sink that says later than others where to read on.
         patience_seconds: how long others wait for a sink.
         near_records: how far apart sinks may begin that are read for together.
+        load_seconds: how long all wait for sinks whose stores are away, to hear where to read on.
     """
 
     def __init__(
         self,
         topic: str,
         read_from: ReadFrom,
+        check_ends: CheckEnds,
         patience_seconds: float = PATIENCE_SECONDS,
         near_records: int = NEAR_RECORDS,
+        load_seconds: float = LOAD_SECONDS,
     ) -> None:
         self.topic = topic
         self._read_from = read_from
         self._patience_seconds = patience_seconds
+        self._check_ends = check_ends
         self._near_records = near_records
+        self._load_seconds = load_seconds
         self._members: list[_Member] = []
         self._seek_back: SeekBack | None = None
+        #: Sinks that are asked where to read on.
+        self._loading: set[asyncio.Future[dict[int, int]]] = set()
         #: Where each partition is read from for all that begin near to each other, and how far it was handed on.
         self._starts: dict[int, int] = {}
         self._handed_to: dict[int, int] = {}
@@ -99,11 +117,11 @@ class SharedReader:
 
     @property
     def partitions(self) -> frozenset[int]:
-        """Partitions that are ours and loaded."""
-        return self._members[0].reader.partitions
+        """Partitions that are ours, and loaded by all sinks but those that are late."""
+        return frozenset(self._handed_to)
 
     def next_offset(self, partition: int) -> int | None:
-        """Offset after the last record that all sinks have applied, None while the partition is not loaded."""
+        """Offset after the last record that all sinks have applied but late ones, None while none has loaded it."""
         offsets = [member.reader.next_offset(partition) for member in self._members]
         return min((offset for offset in offsets if offset is not None), default=None)
 
@@ -115,11 +133,17 @@ class SharedReader:
 
     def release(self) -> None:
         """Give up all partitions; what is on its way is dropped."""
+        for load in self._loading:
+            load.cancel()
+        self._loading.clear()
         for member in self._members:
             for task in member.behind.values():
                 task.cancel()
             member.behind.clear()
             member.sought.clear()
+            if member.late is not None:
+                member.late.cancel()
+                member.late = None
             member.reader.release()
         self._starts.clear()
         self._handed_to.clear()
@@ -133,22 +157,54 @@ class SharedReader:
         Raises:
             OtherLog: what a sink keeps is of another topic of that name.
         """
-        found = await asyncio.gather(*(member.reader.load(partitions, log) for member in self._members))
-        for member, wanted in zip(self._members, found, strict=True):
-            member.wanted = wanted
+        loading = {asyncio.ensure_future(member.reader.load(partitions, log)): member for member in self._members}
+        self._loading = set(loading)
+        waiting = set(loading)
+        while waiting:
+            _, waiting = await asyncio.wait(waiting, timeout=self._load_seconds)
+            if all(loading[load].reader.sink.is_waiting() for load in waiting):
+                break
+        for load, member in loading.items():
+            if load.done():
+                member.wanted = load.result()
+            else:
+                logger.warning("%s: %r does not say yet where to read on", self.topic, member.reader.sink)
+                member.late = asyncio.create_task(self._load_late(member, load), name=f"load {self.topic}")
         for number in partitions:
-            dues = [wanted[number] for wanted in found]
+            # where nobody knows yet, it is read through from its beginning, and each for itself later
+            dues = [member.wanted[number] for member in self._members if member.late is None] or [0]
             self._starts[number] = min(due for due in dues if due >= max(dues) - self._near_records)
         return {number: self._starts[number] for number in partitions}
 
     def reached(self, wanted: Mapping[int, int]) -> dict[int, int]:
         """How far the sink that is farthest has come in partitions that were loaded."""
-        return {number: max(member.wanted[number] for member in self._members) for number in wanted}
+        known = [member.wanted for member in self._members if member.late is None]
+        return {number: max((one[number] for one in known), default=0) for number in wanted}
+
+    async def _load_late(self, member: _Member, load: asyncio.Future[dict[int, int]]) -> None:
+        """Take partitions over for a sink whose store was away when the others did, and read for it alone."""
+        try:
+            member.wanted = await load
+            await self._check_ends(member.wanted, member.reader.sink)
+            # those who take over at the same time come first
+            while not self._handed_to.keys() >= member.wanted.keys():  # noqa: ASYNC110 - at most once an outage
+                await asyncio.sleep(_LOOK_SECONDS)
+        except OtherLog as error:
+            refuse_other_log(self.topic, error)
+        except Exception:
+            logger.exception("%s: taking over for %r failed", self.topic, member.reader.sink)
+            end_process(Exit.NOT_LOADED, f"{self.topic} for {member.reader.sink!r}")
+        member.late = None
+        member.reader.own(dict(member.wanted))
+        for number in member.wanted:
+            self._leave_behind(member, number)
 
     def own(self, starts: dict[int, int]) -> None:
         """Take partitions over, to be read from the given offsets; for who is far behind these, from where it is."""
         self._handed_to |= starts
         for member in self._members:
+            if member.late is not None:
+                continue
             is_far = {number: member.wanted[number] < self._starts[number] for number in starts}
             member.reader.own(
                 {
@@ -164,12 +220,12 @@ class SharedReader:
         """Take a run from the stream; waits a while for sinks that have enough to do."""
         if run.epoch != self.epoch:
             return
-        if len(self._members) == 1:
-            await self._members[0].reader.submit(run)
-            return
         self._handed_to[run.partition] = run.end
         for member in self._members:
-            if run.partition in member.behind:
+            if member.late is not None or run.partition in member.behind:
+                continue
+            if len(self._members) == 1:
+                await member.reader.submit(run)
                 continue
             try:
                 async with asyncio.timeout(self._patience_seconds):
