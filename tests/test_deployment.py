@@ -130,7 +130,7 @@ def test_each_service_has_the_secrets_that_it_needs(services: dict[str, Any]) ->
     }
     workers = {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "ADMIN_API_KEY"}
     assert found == {
-        **dict.fromkeys(("worker", "alerts", "roads", "feeds", "history", "live"), workers),
+        **dict.fromkeys(("worker", "alerts", "roads", "feeds", "history", "live", "site"), workers),
         "lake": workers | {"AWS_SECRET"},
         "demo": workers - {"ADMIN_API_KEY"},
         "migrate": {"POSTGRES_PASSWORD"},

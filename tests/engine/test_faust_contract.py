@@ -24,6 +24,7 @@ from trafficapp.batching.fetching import RestingFetcher, RunFetchResult
 from trafficapp.batching.runs import Run
 from trafficapp.batching.unpacking import DamagedLog, FetchedBytes, Unpacking
 from trafficapp.engine import consumer as consumer_module
+from trafficapp.engine import ownership as ownership_module
 from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.consumer import RunConsumer, RunConsumerThread, RunTableManager, RunTransport, _NoRecovery
 from trafficapp.engine.fatal import Exit
@@ -389,6 +390,7 @@ async def take_over(
     monkeypatch.setattr(consumer._thread, "earliest_offsets", earliest_offsets)
     monkeypatch.setattr(consumer._thread, "highwaters", highwaters)
     monkeypatch.setattr(consumer_module, "end_process", end_process)
+    monkeypatch.setattr(ownership_module, "end_process", end_process)
     consumer._active_partitions = set()
     consumer.resume_flow()
     await consumer.perform_seek()
