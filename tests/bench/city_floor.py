@@ -48,7 +48,7 @@ from trafficapp.settings import Settings, load_settings
 from trafficapp.stack.servers import data_dir
 from trafficapp.stores.postgres.sink import SinkCounters
 from trafficapp.stores.redis.sink import Call
-from trafficapp.topics import TopicDeclaration
+from trafficapp.topics import MAX_RECORD_BYTES, TopicDeclaration
 
 RESULT = Path("build") / "city_floor.json"
 #: As many as the engine applies as one, and rows or documents that are written as one.
@@ -182,7 +182,12 @@ async def _put(stores: Stores, found: dict[str, list[Sent]], spent: Spent) -> No
 async def floor_of(source: Source, count: int, settings: Settings, redis_url: str) -> dict[str, float]:
     """µs of CPU a message, by stage."""
     spent, recorded = Spent(), Recorded(source, count, settings)
-    producer = AIOKafkaProducer(**aiokafka_config(settings), transactional_id=f"floor-{source.topic}")
+    producer = AIOKafkaProducer(
+        **aiokafka_config(settings),
+        transactional_id=f"floor-{source.topic}",
+        max_batch_size=900_000,
+        max_request_size=MAX_RECORD_BYTES,
+    )
     await producer.start()
     by_topic: dict[str, list[Outgoing]] = {"outer": recorded.outer, "inner": recorded.inner} | dict(recorded.told)
     await create_topics(

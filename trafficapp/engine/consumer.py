@@ -46,9 +46,11 @@ logger = logging.getLogger(__name__)
 #: partitions that were being worked on when the fetch was sent. The shorter, the sooner a window is seen. But each
 #: request names a hundred partitions, so those who need not be that quick wait longer, and rest between requests
 #: while records come without a break (docs/decisions/0029).
+#: A site names all partitions in each request, and has windows to tell: in between.
 _FETCH_WAIT_MS, _REST_SECONDS = 40, 0.0
+_SITE_FETCH_WAIT_MS, _SITE_REST_SECONDS = 100, 0.05
 _LONGER_FETCH_WAIT_MS, _LONGER_REST_SECONDS = 250, 0.1
-_HASTY_ROLES = frozenset({"streams", "alerts", "live", "site"})
+_HASTY_ROLES = frozenset({"streams", "alerts", "live"})
 
 #: How long a log may end before what was applied of it: a new leader may not know at once how far its log is committed.
 _WENT_BACK_SECONDS = 10.0
@@ -94,21 +96,27 @@ class RunConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        wait_ms = _FETCH_WAIT_MS if self._is_hasty else _LONGER_FETCH_WAIT_MS
-        consumer._fetch_max_wait_ms = wait_ms  # noqa: SLF001 - Faust has no setting for it
+        consumer._fetch_max_wait_ms = self._pace[0]  # noqa: SLF001 - Faust has no setting for it
         consumer._isolation_level = "read_committed"  # noqa: SLF001 - Faust reads so only when it writes transactions
         return consumer
 
     async def on_start(self) -> None:
         """Start the consumer, and tell its fetcher to rest."""
         await super().on_start()
-        rest_seconds = _REST_SECONDS if self._is_hasty else _LONGER_REST_SECONDS
-        self._consumer._fetcher.rest_seconds = rest_seconds  # noqa: SLF001 - see `RestingFetcher`
+        self._consumer._fetcher.rest_seconds = self._pace[1]  # noqa: SLF001 - see `RestingFetcher`
 
     @property
-    def _is_hasty(self) -> bool:
-        """Whether somebody waits for what comes of a record: alerts of cameras pass these roles."""
-        return self.app.settings.worker.role in _HASTY_ROLES
+    def _pace(self) -> tuple[int, float]:
+        """How long a request waits, milliseconds, and how long it rests behind the one before, seconds.
+
+        Somebody waits for what comes of a record where alerts of cameras pass.
+        """
+        role = self.app.settings.worker.role
+        if role in _HASTY_ROLES:
+            return _FETCH_WAIT_MS, _REST_SECONDS
+        if role == "site":
+            return _SITE_FETCH_WAIT_MS, _SITE_REST_SECONDS
+        return _LONGER_FETCH_WAIT_MS, _LONGER_REST_SECONDS
 
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> Any:
         try:
