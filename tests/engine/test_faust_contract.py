@@ -170,7 +170,9 @@ async def test_the_application_uses_our_parts(consumer: RunConsumer) -> None:
     assert fetcher.FetchResult is RunFetchResult
 
 
-@pytest.mark.parametrize(("role", "wait_ms"), [("site", 100), ("streams", 40), ("alerts", 40), ("live", 40), ("site", 100), ("feeds", 250)])
+@pytest.mark.parametrize(
+    ("role", "wait_ms"), [("streams", 40), ("alerts", 40), ("live", 40), ("site", 100), ("feeds", 250)]
+)
 async def test_those_who_need_not_hurry_wait_longer_for_records(role: str, wait_ms: int) -> None:
     app = TrafficApp(load_settings(app_id="contract", worker={"role": role}))
     app.read_in_runs("ours", Sink(), name="reader")
