@@ -148,6 +148,14 @@ bench-chain: setup-dev ## Measure 1,247 roads from feed to predictions, graph an
 bench-city: setup-dev ## Measure all feeds of a city: µs a message by role, 20,000 a second for five minutes; writes build/city.json
 	$(BIN)/python -m tests.bench.city $(ARGS)
 
+.PHONY: bench-city-floor
+bench-city-floor: setup-dev ## Measure what a message of each feed costs bare clients; writes build/city_floor.json
+	$(BIN)/python -m tests.bench.city_floor $(ARGS)
+
+.PHONY: bench-site
+bench-site: setup-dev ## Measure one process of the role site beside processes of their own; writes build/site.json
+	$(BIN)/python -m tests.bench.site $(ARGS)
+
 .PHONY: bench-dashboard
 bench-dashboard: setup-dev ## Measure the live map under 5,000 roads and 10,000 vehicles in Chromium for an hour; writes build/dashboard.json
 	$(BIN)/python -m tests.bench.dashboard $(ARGS)

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiokafka import ConsumerRecord
@@ -41,11 +41,16 @@ from trafficapp.engine.transactions import Outgoing, TransactionalSink
 from trafficapp.feeds.clock import Tick, encode_tick
 from trafficapp.feeds.declaration import Convert, Current, Feed, NewestLog, Origin
 from trafficapp.feeds.decoder import FAULTS, Accepted, FeedDecoder
+from trafficapp.feeds.once import OnceDecoder
 from trafficapp.feeds.shapes import written_names
 from trafficapp.privacy.letters import Discretion
 from trafficapp.privacy.pseudonyms import hashing, pseudonyms_of
 from trafficapp.settings import Settings, SettingsError
 from trafficapp.topics import DEAD_LETTERS
+
+if TYPE_CHECKING:
+    from trafficapp.stores.feeds.redis_sink import FeedRedisSink
+    from trafficapp.stores.feeds.rows_sink import RowsSink
 
 _encode = msgspec.json.Encoder().encode
 
@@ -57,7 +62,12 @@ class FeedIntake(TransactionalSink):
         feed: one that others send.
         settings: of the process.
         telemetry: of the process.
+
+    Attributes:
+        next_offset: how far a partition was read, None while it is not ours.
     """
+
+    next_offset: Callable[[int], int | None]
 
     def __init__(self, feed: Feed[Any], settings: Settings, telemetry: Telemetry) -> None:
         super().__init__(settings, feed.topic_in(settings), feed.intake_in(settings))
@@ -194,13 +204,18 @@ def register(app: TrafficApp) -> None:
         ValueError: two feeds would take something from each other.
     """
     refuse_clashes(app.feeds, app.settings)
-    role = app.settings.worker.role
+    roles = app.roles
     for feed in app.feeds:
-        if role == "history" and feed.history is not None:
-            keep_history(app, feed)
-        if role == "live" and feed.current is not None:
-            keep_current(app, feed, feed.current)
-    if role == "clickhouse":
+        sinks: list[RowsSink | FeedRedisSink[Any, Any]] = []
+        if "history" in roles and feed.history is not None:
+            sinks.append(keep_history(app, feed))
+        if "live" in roles and feed.current is not None:
+            sinks.append(keep_current(app, feed, feed.current))
+        if len(sinks) > 1:
+            decoder = OnceDecoder[Any](feed, app.settings)
+            for sink in sinks:
+                sink.read_by(decoder)
+    if "clickhouse" in roles:
         for feed in feeds_of_clickhouse(app):
             keep_in_clickhouse(app, feed)
 
@@ -231,13 +246,14 @@ def check(app: TrafficApp) -> list[FeedIntake]:
         if feed.is_checked:
             sink = FeedIntake(feed, app.settings, app.telemetry)
             partitions = feed.partitions_in(app.settings)
-            app.read_in_runs(sink.topic, sink, name=f"check_{_word(feed)}", partitions=partitions)
+            reader = app.read_in_runs(sink.topic, sink, name=f"check_{_word(feed)}", partitions=partitions)
+            sink.next_offset = reader.next_offset
             app.close_at_end(sink.close)
             found.append(sink)
     return found
 
 
-def keep_history(app: TrafficApp, feed: Feed[Any]) -> None:
+def keep_history(app: TrafficApp, feed: Feed[Any]) -> RowsSink:
     """Keep rows in Postgres."""
     from trafficapp.history_sinks import history_sink
 
@@ -246,9 +262,10 @@ def keep_history(app: TrafficApp, feed: Feed[Any]) -> None:
     app.read_in_runs(sink.topic, sink, name=name, partitions=feed.partitions_in(app.settings))
     app.telemetry.watch_sink(name, sink.is_waiting)
     app.close_at_end(sink.close)
+    return sink
 
 
-def keep_current(app: TrafficApp, feed: Feed[Any], current: Current | NewestLog) -> None:
+def keep_current(app: TrafficApp, feed: Feed[Any], current: Current | NewestLog) -> FeedRedisSink[Any, Any]:
     """Keep what is current in Redis."""
     from trafficapp.stores.feeds.documents_sink import DocumentsSink
     from trafficapp.stores.feeds.log_sink import LogSink
@@ -257,7 +274,7 @@ def keep_current(app: TrafficApp, feed: Feed[Any], current: Current | NewestLog)
 
     name, settings = f"live_{_word(feed)}", app.settings
     client = connect(settings.redis.url.get_secret_value())
-    sink = (DocumentsSink if isinstance(current, Current) else LogSink)(
+    sink: FeedRedisSink[Any, Any] = (DocumentsSink if isinstance(current, Current) else LogSink)(
         feed,
         settings,
         client,
@@ -268,6 +285,7 @@ def keep_current(app: TrafficApp, feed: Feed[Any], current: Current | NewestLog)
     app.read_in_runs(sink.topic, sink, name=name, partitions=feed.partitions_in(app.settings))
     app.telemetry.watch_sink(name, sink.is_waiting)
     app.close_at_end(client.aclose)
+    return sink
 
 
 def feeds_of_clickhouse(app: TrafficApp) -> list[Feed[Any]]:

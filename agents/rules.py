@@ -231,7 +231,7 @@ class Ticks:
                 return
         for intake in self._intakes:
             known = {number: ends[TopicPartition(intake.topic, number)] for number in wanted[intake]}
-            await intake.send_ticks(now_us, known, self._app.run_readers[intake.topic].next_offset)
+            await intake.send_ticks(now_us, known, intake.next_offset)
 
     async def _ends(self, tps: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         async with groupless_consumer(self._app.settings) as consumer:

@@ -130,7 +130,7 @@ def test_each_service_has_the_secrets_that_it_needs(services: dict[str, Any]) ->
     }
     workers = {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "ADMIN_API_KEY"}
     assert found == {
-        **dict.fromkeys(("worker", "alerts", "roads", "feeds", "history", "live"), workers),
+        **dict.fromkeys(("worker", "alerts", "roads", "feeds", "history", "live", "site"), workers),
         "lake": workers | {"AWS_SECRET"},
         "demo": workers - {"ADMIN_API_KEY"},
         "migrate": {"POSTGRES_PASSWORD"},
@@ -156,7 +156,7 @@ def test_images_have_a_version(services: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("service", "role"),
-    [("worker", "streams"), *((role, role) for role in ("alerts", "roads", "feeds", "history", "live"))],
+    [("worker", "streams"), *((role, role) for role in ("alerts", "roads", "feeds", "history", "live", "site"))],
 )
 def test_a_worker_reads_what_compose_gives_it(
     services: dict[str, Any], service: str, role: str, monkeypatch: pytest.MonkeyPatch
@@ -183,8 +183,8 @@ def test_a_worker_reads_what_compose_gives_it(
     assert (settings.forecast.train_weekly, settings.backup.nightly, settings.here.api_key) == ("", "", None)
     mounted = dict(volume.split(":")[::-1] for volume in services[service]["volumes"])
     assert mounted[str(settings.forecast.models_dir)] == "models"
-    assert (mounted.get(str(settings.backup.folder)) == "backups") == (role == "history")
-    assert (mounted.get(str(settings.reports.folder)) == "reports") == (role == "history")
+    assert (mounted.get(str(settings.backup.folder)) == "backups") == (role in ("history", "site"))
+    assert (mounted.get(str(settings.reports.folder)) == "reports") == (role in ("history", "site"))
 
 
 def test_what_is_asked_for_reaches_the_service_that_does_it(

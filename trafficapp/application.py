@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, get_args
 
 from trafficapp.commands import faust_inspection, roles
 from trafficapp.engine.app import TrafficApp
 from trafficapp.feeds.declaration import Feed
 from trafficapp.feeds.declared import FEEDS
-from trafficapp.settings import Settings, load_settings
+from trafficapp.settings import Role, Settings, load_settings
 
 _WATCH_SECONDS = 2.0
 
 #: How often a worker looks whether its topics are still the ones that it took over.
 _LOOK_AT_TOPICS_SECONDS = 10.0
 
-#: What each role runs; a module's ``register(app)`` puts its agent on the application.
+#: What each role runs, but for ``site``, which is several of them; a module's ``register(app)`` puts its agent on the
+#: application.
 _ROLES: dict[str, tuple[str, ...]] = {
     "streams": ("agents.cameras.windows", "agents.cameras.finished_windows"),
     "alerts": ("agents.alerts",),
@@ -48,7 +49,7 @@ def create_app(settings: Settings | None = None, feeds: Sequence[Feed[Any]] = FE
     """
     app = _with_agents(settings or load_settings(), feeds)
     faust_inspection.register(app)
-    roles.register(app, tuple(_ROLES), lambda role: _in_role(app.settings, role, feeds))
+    roles.register(app, get_args(Role), lambda role: _in_role(app.settings, role, feeds))
 
     # only a worker serves; commands need not load what would
     app.serve_with(
@@ -76,10 +77,11 @@ def create_app(settings: Settings | None = None, feeds: Sequence[Feed[Any]] = FE
 
 def _with_agents(settings: Settings, feeds: Sequence[Feed[Any]]) -> TrafficApp:
     app = TrafficApp(settings, feeds)
-    for module in _ROLES[settings.worker.role]:
-        import_module(module).register(app)
+    for role in app.roles:
+        for module in _ROLES[role]:
+            import_module(module).register(app)
     import_module("agents.feeds").register(app)
-    if settings.worker.role == "feeds":
+    if "feeds" in app.roles:
         import_module("agents.rules").register(app, import_module("agents.feeds").check(app))
     return app
 

@@ -11,6 +11,8 @@ The real servers, and a worker of each of the roles feeds, history and live. Mea
   ``--with`` says: ``matching`` (and the role roads, which takes up the speeds that follow), ``lake``, ``arrivals``
   (costs are told of buses that serve trips, too).
 
+``rows`` are ``{name, value, unit, before}``: of each feed all roles together, and what the file said before.
+
 The servers run on the same cores, so the rate that is held says less than the µs per message.
 """
 
@@ -22,7 +24,7 @@ import itertools
 import json
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -172,12 +174,16 @@ def send(client: Producer, messages: Iterator[tuple[str, bytes, bytes]]) -> int:
     return count
 
 
-async def costs(place: Place, count: int, extras: Collection[str]) -> dict[str, dict[str, float]]:
+async def costs(place: Place, wanted: Wanted) -> dict[str, dict[str, float]]:
     """µs of CPU per message of each feed alone, by role."""
     found: dict[str, dict[str, float]] = {}
-    client = producer(place.bootstrap_servers)
-    sources = [(source.topic, source.share, of_one(source)) for source in SOURCES]
-    if "arrivals" in extras:
+    client, count = producer(place.bootstrap_servers), wanted.count
+    sources = [
+        (source.topic, source.share, of_one(source))
+        for source in SOURCES
+        if not wanted.topics or source.topic in wanted.topics
+    ]
+    if "arrivals" in wanted.extras:
         sources.append(("vehicle_locations with trips", 0.01, buses()))
     for name, share, messages in sources:
         number = count if share >= 0.01 else count // 2
@@ -293,6 +299,8 @@ class Wanted:
         cars: how many drive; 0 leaves them out.
         cars_seconds: for how long.
         extras: what is switched on beside everything that always is.
+        site: whether one process of the role site does all.
+        topics: of feeds whose costs are measured; all where none is named.
     """
 
     count: int
@@ -301,6 +309,8 @@ class Wanted:
     cars: int
     cars_seconds: int
     extras: frozenset[str]
+    site: bool
+    topics: tuple[str, ...]
 
     def environment(self, folder: Path) -> dict[str, str]:
         """Variables that switch it on."""
@@ -318,7 +328,7 @@ class Wanted:
     def roles(self) -> tuple[str, ...]:
         """Of the workers."""
         further = [("roads", "matching"), ("lake", "lake")]
-        return (*ROLES, *(role for role, extra in further if extra in self.extras))
+        return (*(("site",) if self.site else ROLES), *(role for role, extra in further if extra in self.extras))
 
 
 async def measure(folder: Path, wanted: Wanted) -> dict[str, Any]:
@@ -326,6 +336,7 @@ async def measure(folder: Path, wanted: Wanted) -> dict[str, Any]:
     async with running(folder) as (supervisor, environment):
         environment |= wanted.environment(folder)
         chosen = workers.choose_workers(0, 6466, with_lake="lake" in wanted.extras)
+        chosen += [workers.Worker("site", "site", 6490)]
         specs = [workers.worker_spec(one, folder, environment) for one in chosen if one.role in wanted.roles]
         supervisor.add_group(specs)
         await supervisor.start_all()
@@ -336,10 +347,14 @@ async def measure(folder: Path, wanted: Wanted) -> dict[str, Any]:
         return {
             "with": sorted(wanted.extras),
             "idle_cpu_share": {role: round(share, 3) for role, share in place.idle.items()},
-            "costs": await costs(place, wanted.count, wanted.extras) if wanted.count else {},
+            "costs": await costs(place, wanted) if wanted.count else {},
             "load": await load(place, wanted.rate, wanted.seconds) if wanted.seconds else {},
             "cars": await cars(place, wanted.cars, wanted.cars_seconds) if wanted.cars else {},
         }
+
+
+def _all_roles(cost: dict[str, float]) -> float:
+    return round(sum(cost.values()), 1)
 
 
 def main() -> None:
@@ -351,12 +366,21 @@ def main() -> None:
     parser.add_argument("--cars", type=int, default=0, help="cars that drive over the road graph")
     parser.add_argument("--cars-seconds", type=int, default=120)
     parser.add_argument("--with", dest="extras", nargs="*", default=[], choices=EXTRAS, help="what is on as well")
+    parser.add_argument("--site", action="store_true", help="one process of the role site instead of three")
+    parser.add_argument("--topics", nargs="*", default=[], help="of feeds whose costs are measured; all without any")
     arguments = parser.parse_args()
-    wanted = Wanted(**{**vars(arguments), "extras": frozenset(arguments.extras)})
+    given = vars(arguments)
+    wanted = Wanted(**{**given, "extras": frozenset(arguments.extras), "topics": tuple(arguments.topics)})
     with tempfile.TemporaryDirectory(prefix="trafficapp-bench-city-", ignore_cleanup_errors=True) as path:
         Path(path).chmod(0o755)
         folder = data_dir.prepare(Path(path))
         result = asyncio.run(measure(folder, wanted))
+    before = json.loads(RESULT.read_text())["costs"] if RESULT.exists() else {}
+    result["rows"] = [
+        {"name": f"city_{topic}", "value": _all_roles(cost), "unit": "µs"}
+        | {"before": _all_roles(before[topic]) if topic in before else None}
+        for topic, cost in result["costs"].items()
+    ]
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     show(result)

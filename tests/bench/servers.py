@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import get_args
 
+from trafficapp.settings import Role
 from trafficapp.stack import workers
 from trafficapp.stack.console import DownloadBar, LogOutput
 from trafficapp.stack.servers import data_dir, embedded
 from trafficapp.stack.servers.endpoints import Endpoints
 from trafficapp.stack.supervisor import Supervisor
 
-_QUIET = frozenset({"kafka", "postgres", "redis", "worker-1", "alerts", "roads", "feeds", "history", "live", "lake"})
+_QUIET = frozenset(("kafka", "postgres", "redis", "worker-1", *get_args(Role)))
 
 
 @asynccontextmanager

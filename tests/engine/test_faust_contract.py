@@ -24,6 +24,7 @@ from trafficapp.batching.fetching import RestingFetcher, RunFetchResult
 from trafficapp.batching.runs import Run
 from trafficapp.batching.unpacking import DamagedLog, FetchedBytes, Unpacking
 from trafficapp.engine import consumer as consumer_module
+from trafficapp.engine import ownership as ownership_module
 from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.consumer import RunConsumer, RunConsumerThread, RunTableManager, RunTransport, _NoRecovery
 from trafficapp.engine.fatal import Exit
@@ -169,7 +170,9 @@ async def test_the_application_uses_our_parts(consumer: RunConsumer) -> None:
     assert fetcher.FetchResult is RunFetchResult
 
 
-@pytest.mark.parametrize(("role", "wait_ms"), [("streams", 40), ("alerts", 40), ("live", 40), ("feeds", 250)])
+@pytest.mark.parametrize(
+    ("role", "wait_ms"), [("streams", 40), ("alerts", 40), ("live", 40), ("site", 100), ("feeds", 250)]
+)
 async def test_those_who_need_not_hurry_wait_longer_for_records(role: str, wait_ms: int) -> None:
     app = TrafficApp(load_settings(app_id="contract", worker={"role": role}))
     app.read_in_runs("ours", Sink(), name="reader")
@@ -389,6 +392,7 @@ async def take_over(
     monkeypatch.setattr(consumer._thread, "earliest_offsets", earliest_offsets)
     monkeypatch.setattr(consumer._thread, "highwaters", highwaters)
     monkeypatch.setattr(consumer_module, "end_process", end_process)
+    monkeypatch.setattr(ownership_module, "end_process", end_process)
     consumer._active_partitions = set()
     consumer.resume_flow()
     await consumer.perform_seek()

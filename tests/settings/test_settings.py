@@ -201,7 +201,7 @@ def test_urls_are_put_together_from_their_parts(monkeypatch: pytest.MonkeyPatch)
         (
             "TRAFFICAPP_WORKER__ROLE",
             "boss",
-            "'streams', 'alerts', 'roads', 'feeds', 'history', 'live', 'clickhouse' or 'lake'",
+            "'streams', 'alerts', 'roads', 'feeds', 'history', 'live', 'clickhouse', 'lake' or 'site'",
         ),
         ("WINDOW_ALLOWED_LATENESS_SECONDS", "-1", "greater than or equal to 0"),
         ("TRAFFICAPP_WINDOWS__SIZE_SECONDS", "five", "valid number"),

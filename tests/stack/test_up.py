@@ -183,3 +183,5 @@ def test_every_worker_has_a_port_of_its_own() -> None:
     ]
     assert len({worker.web_port for worker in chosen} - {first}) == 8
     assert workers.choose_workers(1, first, with_clickhouse=True)[-1].role == "clickhouse"
+    small = workers.choose_workers(1, first, is_site=True)
+    assert [(worker.name, worker.role) for worker in small] == [("worker-1", "site"), ("roads", "roads")]

@@ -31,6 +31,8 @@ from tests.verification.compare import Comparison, report
 from tests.verification.deployment import Deployment, VerificationError, deployed, until
 
 ROLES = ("feeds", "history", "live")
+#: The one process of a site.
+SITE = "worker-1"
 KILLED = ("feeds", "feeds", "history", "live", "kafka", "postgres", "redis")
 SETTINGS = {
     "TRAFFICAPP_CITY__BOUNDS": str(list(BOUNDS)),
@@ -91,10 +93,11 @@ async def send(deployment: Deployment, plan: Plan, parts: Sequence[Part], second
     return senders
 
 
-async def kill_some(deployment: Deployment, seed: int, run_seconds: float) -> None:
+async def kill_some(deployment: Deployment, seed: int, run_seconds: float, is_site: bool) -> None:
     """Kill every process of the list once it is there, at moments of chance."""
+    killed = [SITE if is_site and name in ROLES else name for name in KILLED]
     chance, began = random.Random(seed), time.monotonic()
-    for at, name in sorted((chance.uniform(0.1, 0.95) * run_seconds, name) for name in KILLED):
+    for at, name in sorted((chance.uniform(0.1, 0.95) * run_seconds, name) for name in killed):
         await asyncio.sleep(max(began + at - time.monotonic(), 0))
         await until(lambda name=name: deployment.supervisor.pid(name) is not None, _BACK_SECONDS, 0.05)  # type: ignore[misc]
         await deployment.supervisor.kill(name)
@@ -120,12 +123,13 @@ async def settled(found: Found, parts: Sequence[Part]) -> list[Comparison]:
     return result
 
 
-async def run(seed: int, seconds: int, kills: bool, names: Sequence[str]) -> bool:
+async def run(seed: int, seconds: int, kills: bool, names: Sequence[str], is_site: bool = False) -> bool:
     """Make the check; True when everything is right."""
     plan = Plan(seed)
     parts: list[Part] = [PARTS[name](plan, seconds) for name in names]
-    async with deployed(0, own_servers=True, settings=SETTINGS, roles=ROLES) as deployment:
-        killing = kill_some(deployment, seed, seconds) if kills else asyncio.sleep(0)
+    roles = ("site",) if is_site else ROLES
+    async with deployed(int(is_site), own_servers=True, settings=SETTINGS, roles=roles, is_site=is_site) as deployment:
+        killing = kill_some(deployment, seed, seconds, is_site) if kills else asyncio.sleep(0)
         senders, _ = await asyncio.gather(send(deployment, plan, parts, seconds), killing)
         print(f"seed {seed}: {senders.acknowledged:,} messages acknowledged", flush=True)
         result = await settled(Found(deployment, plan), parts)
@@ -142,8 +146,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=90)
     parser.add_argument("--no-kills", action="store_true", help="leave all processes alone")
     parser.add_argument("--only", nargs="+", choices=sorted(PARTS), default=list(PARTS), help="these subjects alone")
+    parser.add_argument("--site", action="store_true", help="one process of the role site instead of three")
     arguments = parser.parse_args()
-    equal = asyncio.run(run(arguments.seed, arguments.seconds, not arguments.no_kills, arguments.only))
+    kills = not arguments.no_kills
+    equal = asyncio.run(run(arguments.seed, arguments.seconds, kills, arguments.only, arguments.site))
     print(f"seed {arguments.seed}: " + ("exact" if equal else "NOT exact"), flush=True)
     return 0 if equal else 1
 

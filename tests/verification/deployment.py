@@ -163,6 +163,7 @@ async def deployed(
     own_servers: bool = False,
     settings: Mapping[str, str] | None = None,
     roles: Collection[str] | None = None,
+    is_site: bool = False,
 ) -> AsyncIterator[Deployment]:
     """Start a pipeline and stop it at the end.
 
@@ -173,6 +174,7 @@ async def deployed(
         own_servers: start servers in any case, so that they can be killed.
         settings: further environment variables of every process.
         roles: those of which there are workers; None are all.
+        is_site: whether the workers are of the role site instead.
 
     Raises:
         VerificationError: the topics hold records already.
@@ -202,7 +204,7 @@ async def deployed(
             await workers.run_to_end("migrate", ["migrate"], environment, output.line)
             await workers.run_to_end("topics", ["topics", "create"], environment, output.line)
             with_lake = "TRAFFICAPP_LAKE__URL" in environment
-            chosen = workers.choose_workers(worker_count, 6166, with_lake=with_lake)
+            chosen = workers.choose_workers(worker_count, 6166, with_lake=with_lake, is_site=is_site)
             chosen = [worker for worker in chosen if roles is None or worker.role in roles]
             supervisor.add_group([workers.worker_spec(worker, folder, environment) for worker in chosen])
             await supervisor.start_all()

@@ -60,8 +60,8 @@ def register(app: TrafficApp, roles: tuple[str, ...], app_of: Callable[[str], Tr
 
 
 def _agents(app: TrafficApp) -> Iterator[_Row]:
-    for name, agent in sorted(app.agents.items()):
-        yield {"name": f"@{name}", "topic": agent.channel.get_topic_name(), "help": _first_line(agent.help)}
+    for name, (topic, sink) in sorted(app.readings.items()):
+        yield {"name": f"@{name}", "topic": topic, "help": _first_line(sink.__doc__)}
 
 
 def _tables(app: TrafficApp) -> Iterator[_Row]:

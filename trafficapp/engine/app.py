@@ -9,6 +9,7 @@ import os
 import ssl
 import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,16 @@ from trafficapp.engine.kafka import create_topics, end_offsets, log_start, wait_
 from trafficapp.engine.kafka_topics import TopicAdmin, logs_of
 from trafficapp.engine.metrics_port import serve_metrics
 from trafficapp.engine.outbox import Outbox
+from trafficapp.engine.ownership import refuse_shorter_log
 from trafficapp.engine.reader import RunReader
+from trafficapp.engine.sharing.catching_up import runs_from
+from trafficapp.engine.sharing.reader import SharedReader
 from trafficapp.engine.sink import RunSink
 from trafficapp.engine.state_rows import OtherLog, SourceLog
 from trafficapp.engine.stateful import STATE_SECONDS, StatefulSink
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.feeds.declaration import Feed
-from trafficapp.settings import Settings, SettingsError
+from trafficapp.settings import Settings, SettingsError, roles_together
 from trafficapp.topics import declared_topics
 from trafficapp.worker_logs import logging_config
 
@@ -60,18 +64,22 @@ class TrafficApp(faust.App):
     Attributes:
         settings: the settings of this process.
         feeds: those that are switched on.
+        roles: those that this process has; several in the role ``site``.
         telemetry: its counters.
         outbox: its producer.
         run_readers: reader of each topic that is read in runs.
+        readings: by the name of each agent that reads runs, its topic and its sink.
         local_current: rows of a camera's newest window from the local tables, where the role has them.
     """
 
     def __init__(self, settings: Settings, feeds: Sequence[Feed[Any]] = ()) -> None:
         self.settings = settings
         self.feeds = feeds
+        self.roles = roles_together(settings.worker.role)
         self.telemetry = Telemetry(settings.worker.role, settings.app_id)
         self.outbox = Outbox(settings)
-        self.run_readers: dict[str, RunReader] = {}
+        self.run_readers: dict[str, RunReader | SharedReader] = {}
+        self.readings: dict[str, tuple[str, RunSink]] = {}
         self.local_current: Callable[[str | None], list[WindowRow]] | None = None
         self.topic_admin = TopicAdmin(settings)
         self._logs: dict[str, SourceLog] = {}
@@ -83,19 +91,38 @@ class TrafficApp(faust.App):
 
     # ------------------------------------------------------------------ declaring
 
-    def read_in_runs(self, topic: str, sink: RunSink, name: str, partitions: int | None = None) -> None:
+    def read_in_runs(self, topic: str, sink: RunSink, name: str, partitions: int | None = None) -> RunReader:
         """Put an agent on a topic that hands its runs to a sink; ``partitions`` is that of `declared_topics`.
+
+        Where a process has several roles, sinks of different ones may have the same topic: it is read once for them.
+
+        Returns:
+            what knows how far the sink is.
 
         Raises:
             ValueError: the topic has an agent of this role already.
         """
-        if topic in self.run_readers:
-            raise ValueError(f"{name} cannot read {topic}: another agent of the same role reads it")
 
         async def look(partition: int) -> int:
             return await log_start(self.settings, topic, partition)
 
-        reader = self.run_readers[topic] = RunReader(topic, sink, look, self)
+        async def check_ends(wanted: Mapping[int, int], sink: object) -> None:
+            refuse_shorter_log(topic, wanted, await self.ends_of(topic, list(wanted)), [sink])
+
+        is_alone = len(self.roles) == 1
+        if is_alone and topic in self.run_readers:
+            raise ValueError(f"{name} cannot read {topic}: another agent of the same role reads it")
+        self.readings[name] = topic, sink
+        part = RunReader(topic, sink, look, self)
+        known = self.run_readers.get(topic)
+        if isinstance(known, SharedReader):
+            known.add(part)
+            return part
+        reader: RunReader | SharedReader = part
+        if not is_alone:
+            reader = SharedReader(topic, partial(runs_from, self.settings, topic), check_ends)
+            reader.add(part)
+        self.run_readers[topic] = reader
         channel = self.topic(
             topic,
             key_type=bytes,
@@ -113,6 +140,7 @@ class TrafficApp(faust.App):
         read.__doc__ = sink.__doc__
         read.__qualname__ = name
         self.agent(channel, name=name)(read)
+        return part
 
     def serve_with(self, put_views_on: Callable[[], None]) -> None:
         """Have views put on the web server when a worker makes it, which is once."""

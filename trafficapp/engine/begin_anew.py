@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from confluent_kafka import ConsumerGroupState
 
@@ -36,7 +36,7 @@ _DELETE_OFFSETS = f"DELETE FROM sink_offsets WHERE {_FOREIGN}"  # noqa: S608
 
 _IDLE = frozenset((ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN))
 
-_ROLES: tuple[Role, ...] = ("streams", "alerts", "roads", "feeds", "history", "live", "clickhouse", "lake")
+_ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class CannotBegin(Exception):

@@ -18,7 +18,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Hashable, Iterable, Iterator, Mapping
-from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
@@ -32,10 +32,11 @@ from trafficapp.batching.runs import Run
 from trafficapp.batching.unpacking import DamagedLog
 from trafficapp.engine.fatal import Exit, end_process
 from trafficapp.engine.finished import FinishedTable
-from trafficapp.engine.ownership import Ownership, Phase
+from trafficapp.engine.ownership import Ownership, Phase, refuse_other_log, refuse_shorter_log
 from trafficapp.engine.reader import RunReader
+from trafficapp.engine.sharing.reader import SharedReader
 from trafficapp.engine.sink import RunSink
-from trafficapp.engine.state_rows import UNTOLD, OtherLog, PartitionsChanged, SourceLog
+from trafficapp.engine.state_rows import UNTOLD, OtherLog, SourceLog
 from trafficapp.topics import how_to_begin_anew
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,9 @@ logger = logging.getLogger(__name__)
 #: partitions that were being worked on when the fetch was sent. The shorter, the sooner a window is seen. But each
 #: request names a hundred partitions, so those who need not be that quick wait longer, and rest between requests
 #: while records come without a break (docs/decisions/0029).
+#: A site names all partitions in each request, and has windows to tell: in between.
 _FETCH_WAIT_MS, _REST_SECONDS = 40, 0.0
+_SITE_FETCH_WAIT_MS, _SITE_REST_SECONDS = 100, 0.05
 _LONGER_FETCH_WAIT_MS, _LONGER_REST_SECONDS = 250, 0.1
 _HASTY_ROLES = frozenset({"streams", "alerts", "live"})
 
@@ -93,21 +96,27 @@ class RunConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        wait_ms = _FETCH_WAIT_MS if self._is_hasty else _LONGER_FETCH_WAIT_MS
-        consumer._fetch_max_wait_ms = wait_ms  # noqa: SLF001 - Faust has no setting for it
+        consumer._fetch_max_wait_ms = self._pace[0]  # noqa: SLF001 - Faust has no setting for it
         consumer._isolation_level = "read_committed"  # noqa: SLF001 - Faust reads so only when it writes transactions
         return consumer
 
     async def on_start(self) -> None:
         """Start the consumer, and tell its fetcher to rest."""
         await super().on_start()
-        rest_seconds = _REST_SECONDS if self._is_hasty else _LONGER_REST_SECONDS
-        self._consumer._fetcher.rest_seconds = rest_seconds  # noqa: SLF001 - see `RestingFetcher`
+        self._consumer._fetcher.rest_seconds = self._pace[1]  # noqa: SLF001 - see `RestingFetcher`
 
     @property
-    def _is_hasty(self) -> bool:
-        """Whether somebody waits for what comes of a record: alerts of cameras pass these roles."""
-        return self.app.settings.worker.role in _HASTY_ROLES
+    def _pace(self) -> tuple[int, float]:
+        """How long a request waits, milliseconds, and how long it rests behind the one before, seconds.
+
+        Somebody waits for what comes of a record where alerts of cameras pass.
+        """
+        role = self.app.settings.worker.role
+        if role in _HASTY_ROLES:
+            return _FETCH_WAIT_MS, _REST_SECONDS
+        if role == "site":
+            return _SITE_FETCH_WAIT_MS, _SITE_REST_SECONDS
+        return _LONGER_FETCH_WAIT_MS, _LONGER_REST_SECONDS
 
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -129,7 +138,7 @@ class RunConsumer(driver.Consumer):
     """Consumer that delivers runs of the topics in `readers`; records of other topics are not delivered."""
 
     #: One reader for each topic that is read in runs; the application sets them before it starts.
-    readers: dict[str, RunReader]
+    readers: dict[str, RunReader | SharedReader]
     stall_seconds: float = 60.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -269,10 +278,10 @@ class RunConsumer(driver.Consumer):
         try:
             wanted = await self.readers[topic].load(partitions, log)
         except OtherLog as error:
-            _refuse(topic, error)
+            refuse_other_log(topic, error)
         tps = [TP(topic, partition) for partition in partitions]
         earliest = await self._thread.earliest_offsets(*tps)
-        await self._check_ends(topic, wanted)
+        await self._check_ends(topic, self.readers[topic].reached(wanted))
         starts = {}
         for tp in tps:
             due, first = wanted[tp.partition], earliest.get(tp, 0)
@@ -291,14 +300,7 @@ class RunConsumer(driver.Consumer):
         if any(wanted[partition] > end for partition, end in ends.items()):
             # these are where the first open transaction begins; what was read before may lie beyond it
             ends |= await self.app.ends_of(topic, list(wanted))
-        for partition, end in ends.items():
-            if wanted[partition] > end:
-                end_process(
-                    Exit.LOG_WENT_BACK,
-                    f"{topic}-{partition} ends at {end}, before {wanted[partition]} where "
-                    f"{self.readers[topic].sink!r} is: the topic was made anew or lost records. "
-                    f"{how_to_begin_anew(topic)}",
-                )
+        refuse_shorter_log(topic, wanted, ends, [part.sink for part in self.readers[topic].parts])
 
     def _seek_back_for(self, topic: str) -> Any:
         async def seek_back(partition: int, offset: int) -> None:
@@ -339,9 +341,11 @@ class RunConsumer(driver.Consumer):
         for topic, reader in self.readers.items():
             for partition in reader.partitions:
                 tp = TP(topic, partition)
-                due, end = reader.next_offset(partition), self.readable_end(tp)
-                if due is not None and end is not None:
-                    yield _Place(tp, due, end, self.highwater(tp), reader.sink)
+                end = self.readable_end(tp)
+                for part in reader.parts:
+                    due = part.next_offset(partition)
+                    if due is not None and end is not None:
+                        yield _Place(tp, due, end, self.highwater(tp), part.sink)
 
     def readable_end(self, tp: TP) -> int | None:
         """The offset behind the last record that may be read: where the first open transaction begins, else the end.
@@ -362,20 +366,18 @@ class RunConsumer(driver.Consumer):
             for tp in self.assignment()
             if tp.topic in self.readers and tp.partition not in self.readers[tp.topic].partitions
         ]
-        if not missing or any(reader.sink.is_waiting() for reader in self.readers.values()):
+        if not missing or any(part.sink.is_waiting() for reader in self.readers.values() for part in reader.parts):
             self._complete_at = now
         elif now - self._complete_at > _LOAD_SECONDS:
             end_process(Exit.NOT_LOADED, f"{sorted(missing)} not taken over for {_LOAD_SECONDS:.0f} s")
 
     def lag(self) -> dict[tuple[str, int], int]:
         """Records behind the end of what may be read, by topic and partition."""
-        return {(one.tp.topic, one.tp.partition): max(one.end - one.due, 0) for one in self._places()}
-
-
-def _refuse(topic: str, error: OtherLog) -> NoReturn:
-    """End the process, since what is kept of a topic does not fit the topic that is there."""
-    status = Exit.PARTITIONS_CHANGED if isinstance(error, PartitionsChanged) else Exit.LOG_WENT_BACK
-    end_process(status, f"{topic}: {error}. {how_to_begin_anew(topic)}")
+        found: dict[tuple[str, int], int] = {}
+        for one in self._places():
+            place = one.tp.topic, one.tp.partition
+            found[place] = max(one.end - one.due, found.get(place, 0))
+        return found
 
 
 def _message(tp: TP, run: Run, generation: int) -> ConsumerMessage:

@@ -14,9 +14,13 @@ it also asks `Ownership.is_current` behind everything that it has waited for.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, NoReturn
+
+from trafficapp.engine.fatal import Exit, end_process
+from trafficapp.engine.state_rows import OtherLog, PartitionsChanged
+from trafficapp.topics import how_to_begin_anew
 
 
 class Phase(Enum):
@@ -78,3 +82,23 @@ class Ownership:
         if self.taking_over is not None:
             self.taking_over.cancel()
             self.taking_over = None
+
+
+def refuse_other_log(topic: str, error: OtherLog) -> NoReturn:
+    """End the process, since what is kept of a topic does not fit the topic that is there."""
+    status = Exit.PARTITIONS_CHANGED if isinstance(error, PartitionsChanged) else Exit.LOG_WENT_BACK
+    end_process(status, f"{topic}: {error}. {how_to_begin_anew(topic)}")
+
+
+def refuse_shorter_log(topic: str, wanted: Mapping[int, int], ends: Mapping[int, int], sinks: Sequence[object]) -> None:
+    """End the process if a partition ends before what sinks have applied of it.
+
+    New records would stand at offsets that count as applied, and be skipped without a word.
+    """
+    for partition, end in ends.items():
+        if wanted[partition] > end:
+            end_process(
+                Exit.LOG_WENT_BACK,
+                f"{topic}-{partition} ends at {end}, before {wanted[partition]} where {sinks!r} is: the topic was made "
+                f"anew or lost records. {how_to_begin_anew(topic)}",
+            )

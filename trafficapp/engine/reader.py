@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Protocol
@@ -112,6 +112,15 @@ class RunReader:
         self._loaded: dict[int, _Loaded] = {}
         self._asked_for: set[int] = set()
         self._clock = time.monotonic
+
+    @property
+    def parts(self) -> tuple[RunReader, ...]:
+        """The readers of the sinks: this one, which has one."""
+        return (self,)
+
+    def reached(self, wanted: Mapping[int, int]) -> dict[int, int]:
+        """How far the sink has come in partitions that were loaded."""
+        return dict(wanted)
 
     def bind(self, seek_back: SeekBack) -> None:
         """Connect the reader to the consumer that feeds it."""

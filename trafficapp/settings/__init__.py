@@ -56,7 +56,15 @@ from trafficapp.settings.web import AuthSettings as AuthSettings
 from trafficapp.settings.web import LimitSettings as LimitSettings
 from trafficapp.settings.web import WebSettings as WebSettings
 
-Role = Literal["streams", "alerts", "roads", "feeds", "history", "live", "clickhouse", "lake"]
+Role = Literal["streams", "alerts", "roads", "feeds", "history", "live", "clickhouse", "lake", "site"]
+
+#: What a process of the role ``site`` does, in the order in which its agents are put on it.
+SITE_ROLES: tuple[Role, ...] = ("streams", "alerts", "feeds", "history", "live")
+
+
+def roles_together(role: Role) -> tuple[Role, ...]:
+    """The roles that a process has: one, or those of a site."""
+    return SITE_ROLES if role == "site" else (role,)
 
 
 class SettingsError(Exception):
@@ -171,7 +179,8 @@ class WorkerSettings(Section):
     role: Role = Field(
         "streams",
         description="streams: windows; alerts: alerts; roads: roads and forecasts; feeds: the city's other feeds; "
-        "history: Postgres; live: Redis; clickhouse: ClickHouse; lake: Parquet files. All serve the web.",
+        "history: Postgres; live: Redis; clickhouse: ClickHouse; lake: Parquet files; site: streams, alerts, feeds, "
+        "history and live in one process, for small sites. All serve the web.",
     )
     run_records: int = Field(4000, ge=1, le=100_000, description="Records handed to an agent at once, at most.")
     exit_on_stall_seconds: float = Field(

@@ -91,6 +91,8 @@ def stack(data_dir: Path, reset: bool, prepare: bool, unprotected: bool, verbose
 @click.command()
 @click.option("--workers", "worker_count", type=click.IntRange(1, 64), default=1, show_default=True,
               help="Stream workers that share the cameras.")  # fmt: skip
+@click.option("--site", is_flag=True,
+              help="For small sites: one process does what streams, alerts, feeds, history and live do.")  # fmt: skip
 @click.option("--web-port", type=click.IntRange(1, 65000), show_default="6066, or as at the last start",
               help="Port of the first worker's page and API; the others count up.")  # fmt: skip
 @click.option("--source", type=click.Choice(workers.SOURCES), default=workers.SIMULATION, show_default=True,
@@ -102,8 +104,8 @@ def stack(data_dir: Path, reset: bool, prepare: bool, unprotected: bool, verbose
 @unprotected_option
 @verbose_option
 def up(
-    worker_count: int, web_port: int | None, source: str, without_feeds: bool, no_demo: bool, data_dir: Path,
-    unprotected: bool, verbose: bool,
+    worker_count: int, site: bool, web_port: int | None, source: str, without_feeds: bool, no_demo: bool,
+    data_dir: Path, unprotected: bool, verbose: bool,
 ) -> None:  # fmt: skip
     """Start everything: servers, tables, topics, workers and a simulated city with forty cameras.
 
@@ -129,6 +131,7 @@ def up(
         specs, endpoints = _plan(folder, given, output, remembered, unprotected)
         settings = load_settings()
         wanted = {"with_clickhouse": settings.clickhouse.url is not None, "with_lake": settings.lake.url is not None}
+        wanted["is_site"] = site
         chosen = workers.choose_workers(worker_count, web_port, remembered, **wanted)
         _tell_taken(remembered, output)
         playing = None if no_demo else source

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trafficapp.settings import Role, roles_together
 from trafficapp.stack import children
 from trafficapp.stack.errors import StackError
 from trafficapp.stack.servers import ports
@@ -25,6 +26,7 @@ FIRST_WORKER = "worker-1"
 #: Name and role of the worker that keeps rows there.
 CLICKHOUSE = "clickhouse"
 LAKE = "lake"
+_SINGLE = ("history", "live", "alerts", "roads", "feeds")
 READY_TIMEOUT_SECONDS = 120.0
 # A worker ends itself when it cannot be sure of its state, also again and again while the broker is away: there is
 # no number of ends that would be too many.
@@ -47,10 +49,12 @@ def choose_workers(
     *,
     with_clickhouse: bool = False,
     with_lake: bool = False,
+    is_site: bool = False,
 ) -> list[Worker]:
     """Return `count` workers of role streams, then one of each other role, with free web ports.
 
-    The streams workers' ports count up from `web_port`, the others' from 100 above; taken ones are replaced.
+    Where all is one site, workers of role site come in place of those whose roles that has. The first workers' ports
+    count up from `web_port`, the others' from 100 above; taken ones are replaced.
 
     Args:
         count: streams workers.
@@ -58,9 +62,11 @@ def choose_workers(
         remembered: the data folder's ports; they stay what they are unless `web_port` is another than before.
         with_clickhouse: whether rows also go to a ClickHouse.
         with_lake: whether records also go to Parquet files.
+        is_site: whether one process has all roles of a site.
     """
-    wanted = [(f"worker-{number + 1}", "streams", number) for number in range(count)]
-    single = ["history", "live", "alerts", "roads", "feeds"]
+    first_role: Role = "site" if is_site else "streams"
+    wanted = [(f"worker-{number + 1}", str(first_role), number) for number in range(count)]
+    single = [role for role in _SINGLE if role not in roles_together(first_role)]
     single += [role for role, is_wanted in ((CLICKHOUSE, with_clickhouse), (LAKE, with_lake)) if is_wanted]
     wanted += [(role, role, SINK_PORT_OFFSET + number) for number, role in enumerate(single)]
     if remembered is None:

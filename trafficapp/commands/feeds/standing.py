@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -23,7 +23,7 @@ from trafficapp.feeds.incoming import Incoming, Judge
 from trafficapp.settings import Role, Settings
 from trafficapp.topics import DEAD_LETTERS
 
-_ROLES: tuple[Role, ...] = ("streams", "alerts", "roads", "feeds", "history", "live", "clickhouse", "lake")
+_ROLES: tuple[Role, ...] = get_args(Role)
 
 #: So many of the newest records of a partition are read: ticks among them are no messages, the rest says when.
 _READ_BACK_RECORDS = 2000

@@ -23,6 +23,7 @@ class MessageRows:
 
     Attributes:
         history: that of the feed.
+        decoder: reads the messages; another that decides alike may take its place.
         maker: makes the rows.
         records: reads records, each into what was accepted and its row.
 
@@ -36,11 +37,11 @@ class MessageRows:
         self.history = feed.history
         self.decoder = FeedDecoder(feed, settings)
         self.maker = RowMaker(feed, feed.history, self.decoder.zone)
-        check, make = self.decoder.check, self.maker.row
+        make = self.maker.row
 
         def read(record: ConsumerRecord) -> tuple[Accepted, Row]:
             record_us = record.timestamp * 1000
-            accepted = check(record.key, record.value, record_us)
+            accepted = self.decoder.check(record.key, record.value, record_us)
             return accepted, accepted.row or make(accepted.message, record_us, accepted.time_us)
 
         what = f"message of {feed.name}"

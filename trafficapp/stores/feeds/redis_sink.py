@@ -52,6 +52,10 @@ class FeedRedisSink(PiecewiseSink[Memory, Change], Generic[Memory, Change]):
         topic, (shared_key, *shared_args) = feed.kept_topic_in(settings), self.shared()
         super().__init__(client, topic, read_back, on_rows, self.script, shared_key, shared_args, self.per_call)
 
+    def read_by(self, decoder: FeedDecoder[Any]) -> None:
+        """Read messages by a decoder that another sink asks, too, and that decides alike."""
+        self._decoder = decoder
+
     @abstractmethod
     def shared(self) -> Sequence[Any]:
         """The key that all changes share, then the arguments.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from trafficapp.feeds.declaration import Feed
+from trafficapp.feeds.decoder import FeedDecoder
 from trafficapp.settings import Settings
 from trafficapp.stores.feeds.message_rows import MessageRows
 from trafficapp.stores.feeds.table import Row, make_sent_table, partition_of, sent_table, statement
@@ -60,6 +61,10 @@ class RowsSink(HistorySink[RowBatch]):
         self.name = self._history.table
         self._statement = statement(self._history)
         self._copied = statement(self._history, copied=True)
+
+    def read_by(self, decoder: FeedDecoder[Any]) -> None:
+        """Read messages by a decoder that another sink asks, too, and that decides alike."""
+        self._rows.decoder = decoder
 
     def decode(self, records: Sequence[ConsumerRecord]) -> tuple[RowBatch, SinkCounters]:
         """Turn messages into rows."""
