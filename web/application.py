@@ -35,6 +35,7 @@ from web.feeds.views import FeedViews, views_of
 from web.fleet import driven, trajectories
 from web.fleet.locations import FleetViews
 from web.incidents import actions as incident_actions
+from web.incidents import suspected as suspected_incidents
 from web.incidents.on_roads import IncidentsOnRoads
 from web.incidents.reports import Reports
 from web.incidents.views import IncidentViews
@@ -171,6 +172,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *CongestionViews(planning).operations(),
         *Reports(settings).operations(),
         *incident_actions.operations(),
+        *suspected_incidents.operations(),
         *IncidentViews(planning, settings, context.feeds).operations(),
         *analytics.operations(),
         *road_trends.operations(),

@@ -1,4 +1,4 @@
-"""Simulated days with incidents of known place and time; kept in ``build/`` by seed, since making them takes a minute."""
+"""Simulated days with incidents of known place and time, kept in ``build/`` by seed: making them takes a minute."""
 
 from __future__ import annotations
 
