@@ -132,10 +132,10 @@ class Bench:
         near, open_, heads = self._near, list[list[int]](), list[Alarm]()
         for alarm in sorted(alarms):
             minute, road, _ = alarm
-            open_ = [one for one in open_ if minute - one[0] <= _MERGED_MINUTES]
-            known = [one for one in open_ if near[one[1], road]]
-            for one in known:
-                one[0] = minute
+            open_ = [other for other in open_ if minute - other[0] <= _MERGED_MINUTES]
+            known = [other for other in open_ if near[other[1], road]]
+            for other in known:
+                other[0] = minute
             open_.append([minute, road])
             if not known:
                 heads.append(alarm)
@@ -194,7 +194,8 @@ def of_baseline(alarms: Any) -> list[Alarm]:
 
 def tuned(bench: Bench, algorithm: Any, limit: float) -> tuple[float, ...]:
     """Thresholds with the best rate of those below a limit of false alarms; the fewest where none is."""
-    found = [(bench.judged(of_baseline(algorithm.alarms(*one))), one) for one in algorithm.choices()]
+    choices: list[tuple[float, ...]] = list(algorithm.choices())
+    found = [(bench.judged(of_baseline(algorithm.alarms(*one))), one) for one in choices]
     allowed = [(one.rate, -one.false_per_hour, chosen) for one, chosen in found if one.false_per_hour <= limit]
     if allowed:
         return max(allowed)[2]
