@@ -17,6 +17,7 @@ from web.administration.system import Presence
 from web.alerts import actions as alert_actions
 from web.alerts import comments as alert_comments
 from web.alerts import export as alert_export
+from web.alerts import outages
 from web.alerts import views as alerts
 from web.areas import views as areas
 from web.areas.ingest import AreaIngest
@@ -160,6 +161,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *alerts.operations(),
         *alert_actions.operations(),
         *alert_comments.operations(),
+        *outages.operations(),
         *administration.operations(),
         *dashboard.operations(),
         *dashboard_settings.operations(),
