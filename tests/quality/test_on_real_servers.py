@@ -77,9 +77,9 @@ async def test_a_chattering_lane_is_told_and_a_new_process_goes_on(
             await place.settle(T0 + 10 * end * SECOND)
             await place.begin()
         await place.keep([SOURCES])
-        client = connect(redis_server.url)
-        assert await unhealthy_cameras(client) == {camera_id}
-        await client.aclose()
+        redis = connect(redis_server.url)
+        assert await unhealthy_cameras(redis) == {camera_id}
+        await redis.aclose()
         async with place.api(ADMIN) as client, client.get("/api/quality") as answer:
             assert answer.status == 200
             listed = {one["source_id"]: one for one in await answer.json() if one["camera_id"] == camera_id}
