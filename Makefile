@@ -132,6 +132,10 @@ bench-history: setup-dev ## Fill a month of 200 cameras (22 GB, once) and ask it
 bench-alarms: setup-dev ## Count alarms of three simulated mornings and a night, before and after grouping; writes build/alarms.json
 	$(BIN)/python -m tests.bench.alarms $(ARGS)
 
+.PHONY: bench-incidents
+bench-incidents: setup-dev ## Suspect incidents on 14 simulated days beside algorithms of the field; writes build/incidents.json
+	$(BIN)/python -m tests.bench.incidents $(ARGS)
+
 .PHONY: bench-sockets
 bench-sockets: setup-dev ## Measure 2,000 WebSocket clients on one worker, a tenth of them asleep; writes build/sockets.json
 	$(BIN)/python -m tests.bench.sockets $(ARGS)

@@ -17,6 +17,7 @@ from web.administration.system import Presence
 from web.alerts import actions as alert_actions
 from web.alerts import comments as alert_comments
 from web.alerts import export as alert_export
+from web.alerts import outages
 from web.alerts import views as alerts
 from web.areas import views as areas
 from web.areas.ingest import AreaIngest
@@ -35,6 +36,7 @@ from web.feeds.views import FeedViews, views_of
 from web.fleet import driven, trajectories
 from web.fleet.locations import FleetViews
 from web.incidents import actions as incident_actions
+from web.incidents import suspected as suspected_incidents
 from web.incidents.on_roads import IncidentsOnRoads
 from web.incidents.reports import Reports
 from web.incidents.views import IncidentViews
@@ -159,6 +161,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *alerts.operations(),
         *alert_actions.operations(),
         *alert_comments.operations(),
+        *outages.operations(),
         *administration.operations(),
         *dashboard.operations(),
         *dashboard_settings.operations(),
@@ -171,6 +174,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *CongestionViews(planning).operations(),
         *Reports(settings).operations(),
         *incident_actions.operations(),
+        *suspected_incidents.operations(),
         *IncidentViews(planning, settings, context.feeds).operations(),
         *analytics.operations(),
         *road_trends.operations(),

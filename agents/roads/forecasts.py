@@ -27,7 +27,7 @@ from models.roads.congestion import encode_congestion_event
 from models.roads.notifications import RoadNotification, encode_notification
 from models.roads.predictions import PredictionSource, RoadPrediction
 from models.timestamps import MICROSECONDS_PER_SECOND, from_epoch_us
-from trafficapp.congestion.causes import PlacedIncident, causes_of
+from trafficapp.congestion.causes import PlacedIncident, causes_of, confirmations_of
 from trafficapp.congestion.events import Change, CongestionEvents
 from trafficapp.congestion.network import RoadNetwork
 from trafficapp.congestion.wording import notification_of, with_cause
@@ -139,7 +139,9 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
             forget_us=round(settings.roads.forget_hours * 3600 * MICROSECONDS_PER_SECOND),
             most_roads=settings.roads.max_roads,
             log=log,
-            congestion=lambda row: CongestionEvents(settings.jams, self._network, row, self._closed_us),
+            congestion=lambda row: CongestionEvents(
+                settings.jams, self._network, row, self._closed_us, settings.suspicions
+            ),
         )
 
     def taken_over(self, partition: int, states: CityRoads) -> None:
@@ -305,6 +307,9 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
     def _find_causes(
         self, events: CongestionEvents, incidents: list[PlacedIncident], weather: WeatherOfRoads | None
     ) -> None:
+        confirmed = confirmations_of(events.unconfirmed(), incidents, self._settings.suspicions)
+        for event_id, incident in confirmed.items():
+            events.confirm(event_id, incident)
         events.causes(causes_of(events.open_events(), self._roads, incidents, weather))
 
     def _sorted(self, notifications: list[RoadNotification], states: CityRoads) -> tuple[list[Told], list[Told]]:

@@ -46,6 +46,8 @@ class DashboardSummary(Struct, frozen=True, kw_only=True):
         total_vehicles_last_window: what they saw in their newest windows.
         congestion_breakdown: their levels.
         worst_camera: the one of them with the highest score.
+        healthy_share: of the cameras that report, 0 to 1: those that all this is of but the means of five minutes. Who
+            is unhealthy by ``/api/quality``, or has a lane that is, is left out. Null when no camera reports.
     """
 
     total_incidents_24h: int | None
@@ -62,6 +64,7 @@ class DashboardSummary(Struct, frozen=True, kw_only=True):
     total_vehicles_last_window: int
     congestion_breakdown: LevelCounts
     worst_camera: WorstCamera | None
+    healthy_share: float | None = None
 
 
 class RecentDetection(Struct, frozen=True, kw_only=True):

@@ -29,7 +29,9 @@ class CityOverview(Struct, frozen=True):
         vehicle_count: sum over the cameras.
         active_alerts: open alerts; silent cameras are none.
         thresholds: what the level of a score follows from.
-        cameras: ordered by camera_id.
+        cameras: ordered by camera_id, unhealthy ones among them.
+        healthy_share: of the cameras, 0 to 1: those that score, speed and vehicles are of; None without any.
+        unhealthy_cameras: those of the cameras that are left out of them, in order (docs/quality.md).
     """
 
     last_updated: str | None
@@ -40,3 +42,5 @@ class CityOverview(Struct, frozen=True):
     active_alerts: int
     thresholds: LevelThresholds
     cameras: list[CameraCongestion]
+    healthy_share: float | None = None
+    unhealthy_cameras: list[str] = []

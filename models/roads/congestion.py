@@ -10,21 +10,49 @@ from msgspec import Struct
 from models.roads.notifications import NotificationSeverity
 
 CongestionState: TypeAlias = Literal["growing", "steady", "dissolving", "ended"]
-CauseKind: TypeAlias = Literal["incident", "closure", "weather"]
+CauseKind: TypeAlias = Literal["incident", "closure", "weather", "suspected_incident"]
 
 
 class CongestionCause(Struct, frozen=True, kw_only=True):
     """Why there is congestion, where that is known.
 
     Attributes:
-        kind: what it is.
-        id: of the incident, of the closed road, or of the weather station.
+        kind: what it is. ``suspected_incident`` is detected by a rule, and nobody has confirmed it.
+        id: of the incident, of the closed road, of the weather station, or of the suspected road.
         description: for people.
     """
 
     kind: CauseKind
     id: str
     description: str
+
+
+class SuspectedIncident(Struct, frozen=True, kw_only=True):
+    """An incident that a rule suspects; see docs/incidents.md.
+
+    Attributes:
+        road_id, road_name: the road that stands.
+        latitude, longitude: its downstream end, degrees WGS 84; null where the feed has told no line.
+        since: of its first slow observation, RFC 3339.
+        suspected_at: when the rule spoke, RFC 3339.
+        state: ``confirmed`` once a report was near it in distance and time.
+        confidence: share of such suspicions that were incidents on simulated days, 0 to 1.
+        evidence: a sentence with the numbers.
+        method: the rule.
+        incident_id: of that report; null while there is none.
+    """
+
+    road_id: str
+    road_name: str
+    latitude: float | None
+    longitude: float | None
+    since: str
+    suspected_at: str
+    state: Literal["unconfirmed", "confirmed"]
+    confidence: float
+    evidence: str
+    method: Literal["sudden_fall_at_head"]
+    incident_id: str | None
 
 
 class CongestionRoad(Struct, frozen=True, kw_only=True):
@@ -76,6 +104,7 @@ class CongestionEvent(Struct, frozen=True, kw_only=True):
         cause: null where none is known.
         roads: that it is on now; of one that has ended, those that it was on last.
         merged_into: the event that goes on in its place; null unless it met an older one.
+        suspected_incident: what a rule suspects at one of its roads; null where it suspects nothing.
     """
 
     event_id: str
@@ -95,6 +124,7 @@ class CongestionEvent(Struct, frozen=True, kw_only=True):
     cause: CongestionCause | None
     roads: list[CongestionRoad]
     merged_into: str | None
+    suspected_incident: SuspectedIncident | None = None
 
 
 encode_congestion_event = msgspec.json.Encoder().encode

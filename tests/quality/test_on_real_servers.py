@@ -19,7 +19,9 @@ from tests.web.conftest import ADMIN, ADMIN_KEY
 from trafficapp.movement.feeds import QUALITY
 from trafficapp.movement.plausibility import QUALITY_ALERTS
 from trafficapp.quality.feeds import CAMERA_WINDOWS, QUALITY_OF_CAMERAS, SOURCES
+from trafficapp.stores.cameras.health import unhealthy_cameras
 from trafficapp.stores.migrations import migrate
+from trafficapp.stores.redis.connection import connect
 
 SECOND = 1_000_000
 T0 = 1_768_392_000 * SECOND
@@ -75,6 +77,9 @@ async def test_a_chattering_lane_is_told_and_a_new_process_goes_on(
             await place.settle(T0 + 10 * end * SECOND)
             await place.begin()
         await place.keep([SOURCES])
+        redis = connect(redis_server.url)
+        assert await unhealthy_cameras(redis) == {camera_id}
+        await redis.aclose()
         async with place.api(ADMIN) as client, client.get("/api/quality") as answer:
             assert answer.status == 200
             listed = {one["source_id"]: one for one in await answer.json() if one["camera_id"] == camera_id}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from models.cameras.dashboard import LevelCounts, WorstCamera
@@ -34,7 +34,11 @@ def is_current(put_at: float | None, now: datetime) -> bool:
 
 
 def overview(
-    cameras: Iterable[CameraCongestion], active_alerts: int, scale: CongestionScale, current: bool = True
+    cameras: Iterable[CameraCongestion],
+    active_alerts: int,
+    scale: CongestionScale,
+    current: bool = True,
+    unhealthy: Collection[str] = (),
 ) -> CityOverview:
     """Sum up the newest windows of cameras.
 
@@ -43,19 +47,23 @@ def overview(
         active_alerts: how many.
         scale: gives the levels their thresholds.
         current: whether the windows speak of now; if not, there is no level, score or speed.
+        unhealthy: cameras that are left out of the figures.
     """
     rows = sorted(cameras, key=lambda row: row.camera_id)
-    weighed = rows if current else []
+    believed = [row for row in rows if row.camera_id not in unhealthy]
+    weighed = believed if current else []
     score = weighted_mean(((row.congestion_score, row.vehicle_count) for row in weighed), SCORE_DECIMALS)
     return CityOverview(
         last_updated=max((row.window_end for row in rows), key=epoch_us, default=None),
         overall_congestion_level=scale.level(score),
         overall_congestion_score=score,
         avg_speed_kmh=weighted_mean(((row.avg_speed_kmh, row.vehicle_count) for row in weighed), _SPEED_DECIMALS),
-        vehicle_count=sum(row.vehicle_count for row in rows),
+        vehicle_count=sum(row.vehicle_count for row in believed),
         active_alerts=active_alerts,
         thresholds=LevelThresholds(scale.moderate, scale.high, scale.severe),
         cameras=rows,
+        healthy_share=round(len(believed) / len(rows), 4) if rows else None,
+        unhealthy_cameras=[row.camera_id for row in rows if row.camera_id in unhealthy],
     )
 
 

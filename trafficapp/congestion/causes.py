@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from math import cos, hypot, inf, radians
 from typing import NamedTuple
 
 from models.incidents.current import Incident
 from models.roads.congestion import CongestionCause
+from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
 from trafficapp.congestion.events import OpenEvent
+from trafficapp.congestion.suspicion import Suspicion
+from trafficapp.roads.graph.earth import METRES_PER_DEGREE
 from trafficapp.roads.graph.road_graph import RoadGraph
+from trafficapp.settings import SuspicionSettings
 from trafficapp.weather.road_weather import WeatherOfRoads
 
 #: The Highway Capacity Manual has weather that leaves less of speeds as a cause of congestion of its own (heavy rain
@@ -52,3 +57,37 @@ def causes_of(
         if station is not None and station.factor < _SLOWED_TO:
             found[event.event_id] = CongestionCause(kind="weather", id=station.station, description=station.words)
     return found
+
+
+def confirmations_of(
+    suspicions: Iterable[tuple[str, Suspicion]], incidents: Collection[PlacedIncident], settings: SuspicionSettings
+) -> dict[str, CongestionCause]:
+    """Reports of incidents that are near to suspicions in distance and time, by event.
+
+    Of several the nearest counts, of equals the first by id. A suspicion without a place is never confirmed.
+
+    Args:
+        suspicions: each with the id of its event.
+        incidents: that go on.
+        settings: how near is near.
+    """
+    found: dict[str, CongestionCause] = {}
+    for event_id, suspicion in suspicions:
+        near = []
+        for incident, _ in incidents:
+            metres = _metres(suspicion, incident)
+            apart_us = abs(epoch_us(incident.reported_at) - suspicion.since_us)
+            if metres <= settings.match_m and apart_us <= settings.match_minutes * 60 * MICROSECONDS_PER_SECOND:
+                near.append((metres, incident.incident_id, incident.incident_type.replace("_", " ")))
+        if near:
+            _, incident_id, words = min(near)
+            found[event_id] = CongestionCause(kind="incident", id=incident_id, description=words)
+    return found
+
+
+def _metres(suspicion: Suspicion, incident: Incident) -> float:
+    if suspicion.latitude is None or suspicion.longitude is None:
+        return inf
+    north = incident.latitude - suspicion.latitude
+    east = (incident.longitude - suspicion.longitude) * cos(radians(suspicion.latitude))
+    return hypot(north, east) * METRES_PER_DEGREE

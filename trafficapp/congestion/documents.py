@@ -9,6 +9,7 @@ from models.timestamps import rfc3339
 from trafficapp.congestion.extent import Extent
 from trafficapp.congestion.memory import Event
 from trafficapp.congestion.slow_roads import SlowRoad
+from trafficapp.congestion.suspicion import document_of_suspicion
 
 #: Lengths are compared with that of some minutes before; less of a change is none.
 _TREND_SHARE = 0.1
@@ -56,6 +57,7 @@ def document_of(
             for road in sorted(by_id.values(), key=lambda one: one.road_id)
         ],
         merged_into=None,
+        suspected_incident=None if event.suspicion is None else document_of_suspicion(event.suspicion),
     )
 
 

@@ -31,8 +31,10 @@ from trafficapp.congestion.documents import document_of
 from trafficapp.congestion.extent import Extent, extent_of
 from trafficapp.congestion.memory import Event, Kept, read_row, row_of
 from trafficapp.congestion.network import RoadLie, RoadNetwork
+from trafficapp.congestion.recurrence import with_slow
 from trafficapp.congestion.slow_roads import SlowRoad, SlowRoads, copies
-from trafficapp.settings import JamSettings
+from trafficapp.congestion.suspicion import Before, Suspicion, flowed_before, suspicion_of
+from trafficapp.settings import JamSettings, SuspicionSettings
 
 _NAMESPACE = UUID("a9a0c2f5-4c1e-5a0b-9a43-6a2b3f8e7d11")
 
@@ -83,14 +85,23 @@ class CongestionEvents:
         network: where roads lie.
         row: the state row to go on from; None begins anew.
         closed_us: a road that was told to be closed counts as open again after so long.
+        suspicions: when an incident is suspected; None, and none is.
 
     Attributes:
         applied: offset of the last observation that was applied; -1 before the first.
     """
 
-    def __init__(self, settings: JamSettings, network: RoadNetwork, row: bytes | None, closed_us: int) -> None:
+    def __init__(
+        self,
+        settings: JamSettings,
+        network: RoadNetwork,
+        row: bytes | None,
+        closed_us: int,
+        suspicions: SuspicionSettings | None = None,
+    ) -> None:
         kept = Kept() if row is None else read_row(row)
         self._settings, self._closed_us = settings, closed_us
+        self.suspicions = None if suspicions is None or not suspicions.enabled else suspicions
         self._reopen_us = round(settings.reopen_seconds * MICROSECONDS_PER_SECOND)
         self._silent_us = round(settings.silent_seconds * MICROSECONDS_PER_SECOND)
         self.applied, self._clock_us, self._closed = kept.applied, kept.clock_us, kept.closed
@@ -108,7 +119,14 @@ class CongestionEvents:
     # ------------------------------------------------------------------ what comes in
 
     def apply(
-        self, offset: int, observation: RoadObservation, observed_us: int, source_us: int, *, is_newest: bool = True
+        self,
+        offset: int,
+        observation: RoadObservation,
+        observed_us: int,
+        source_us: int,
+        *,
+        is_newest: bool = True,
+        before: Before | None = None,
     ) -> None:
         """Take in an observation; one that was applied already, or is not the newest of its road, changes nothing.
 
@@ -118,6 +136,7 @@ class CongestionEvents:
             observed_us: when it was observed, microseconds since the epoch.
             source_us: the time of its record of ``traffic-raw``.
             is_newest: False when another one of the road is known that is not older.
+            before: what is known of the road before it; None, and no incident is suspected there.
         """
         if offset <= self.applied:
             return
@@ -141,6 +160,9 @@ class CongestionEvents:
         if known is not None and observed_us <= known.observed_us:
             return
         change, lost = self._slow.observe(observation, observed_us)
+        road = self._slow.get(road_id)
+        if known is None and road is not None and before is not None and self.suspicions is not None:
+            road.flowed_share, road.days = flowed_before(self.suspicions, before, road.free_kmh, observed_us)
         event = None if known is None else self._events.get(known.event)
         if event is not None:
             event.delay_vehicle_hours += lost
@@ -157,6 +179,11 @@ class CongestionEvents:
         event = None if now is None else self._events.get(now.event)
         if event is not None:
             self._look(event)
+
+    def slow_days(self, days: dict[int, int], observation: RoadObservation, at_us: int) -> dict[int, int]:
+        """Days on which a road was slow, with an observation; see `trafficapp.congestion.recurrence`."""
+        is_slow = observation.current_speed < self._settings.jam_share * observation.free_flow_speed
+        return with_slow(days, at_us) if is_slow and observation.is_measured else days
 
     def event_of(self, road_id: str, edges: Iterable[tuple[str, float]] = ()) -> str:
         """Id of the event that a road is on, or touches, or was on until lately; "" when there is none.
@@ -203,10 +230,24 @@ class CongestionEvents:
                 event.cause = cause
                 self._changed.add(event_id)
 
+    def unconfirmed(self) -> Iterator[tuple[str, Suspicion]]:
+        """Suspicions that no report was matched to, each with the id of its event."""
+        for event in self._events.values():
+            if event.suspicion is not None and not event.suspicion.incident_id:
+                yield event.event_id, event.suspicion
+
+    def confirm(self, event_id: str, incident: CongestionCause) -> None:
+        """A report was matched to the suspicion of an event: it is its cause, unless another was found before."""
+        event = self._events.get(event_id)
+        if event is not None and event.suspicion is not None and not event.suspicion.incident_id:
+            event.suspicion = structs.replace(event.suspicion, incident_id=incident.id)
+            event.cause = event.cause or incident
+            self._touch(event)
+
     def cause_of(self, event_id: str) -> CongestionCause | None:
         """Why there is an event, where that is known."""
         event = self._events.get(event_id)
-        return None if event is None else event.cause or self._closure(event)
+        return None if event is None else self._known_cause(event)
 
     def row(self) -> tuple[bytes, bytes]:
         """The state row: it covers everything up to `applied`."""
@@ -268,6 +309,18 @@ class CongestionEvents:
             self._merge(self._events[event_id], event)
         for name in sorted(reached):
             self._put(name, event)
+        self._suspect(road_id, event)
+
+    def _suspect(self, road_id: str, event: Event) -> None:
+        """A road is jammed now: suspect an incident there, unless one is suspected on the event already."""
+        if self.suspicions is None or (event.suspicion is not None and event.suspicion.road_id in event.roads):
+            return
+        lies = self._slow.lies
+        next_to = [lies[other] for other in self._slow.touching(road_id) if other != road_id]
+        found = suspicion_of(self.suspicions, self._slow.roads[road_id], lies[road_id], next_to, self._clock_us)
+        if found is not None:
+            event.suspicion = found
+            self._touch(event)
 
     def _leave(self, road_id: str) -> None:
         """A road is not slow any more."""
@@ -308,10 +361,13 @@ class CongestionEvents:
         if event.told_us:
             new.told_m = self._extent(new).length_m
             new.cause = event.cause
+        if event.suspicion is not None and event.suspicion.road_id in part:
+            new.suspicion, event.suspicion = event.suspicion, None
 
     def _merge(self, other: Event, event: Event) -> None:
         event.delay_vehicle_hours += other.delay_vehicle_hours
         event.cause = event.cause or other.cause
+        event.suspicion = event.suspicion or other.suspicion
         roads = list(other.roads)
         self._end(other, event.event_id)
         for name in roads:
@@ -408,6 +464,15 @@ class CongestionEvents:
     def _metres(self, road_ids: Iterable[str]) -> float:
         return sum(self._slow.lies[name].length_m for name in road_ids)
 
+    def _known_cause(self, event: Event) -> CongestionCause | None:
+        """What was found, else a closure, else what is suspected."""
+        known = event.cause or self._closure(event)
+        if known is not None or event.suspicion is None:
+            return known
+        suspected = event.suspicion
+        words = f"suspected incident, unconfirmed, {suspected.confidence:.0%} by rule"
+        return CongestionCause(kind="suspected_incident", id=suspected.road_id, description=words)
+
     def _closure(self, event: Event) -> CongestionCause | None:
         """The closed road that an event touches; of several the first by name."""
         for road_id, (_, edges) in sorted(self._closed.items()):
@@ -417,8 +482,9 @@ class CongestionEvents:
 
     def _document(self, event: Event, *, ended: bool = False, merged_into: str | None = None) -> CongestionEvent:
         members = [self._slow.roads[name] for name in event.roads] or event.last
-        cause = event.cause or self._closure(event)
-        told = document_of(event, self._extent(event), members, cause, self._settings.critical_length_m)
+        told = document_of(
+            event, self._extent(event), members, self._known_cause(event), self._settings.critical_length_m
+        )
         if not ended:
             return told
         ended_at = rfc3339(event.calm_us or self._clock_us)

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from models.roads.congestion import CongestionCause
 from trafficapp.congestion.slow_roads import SlowRoad
+from trafficapp.congestion.suspicion import Suspicion
 from trafficapp.engine.state_rows import OFFSET_BYTES, state_row
 
 #: Key of the state row that holds all events.
@@ -30,6 +31,7 @@ class Event(Struct, array_like=True, gc=False):
         lengths: (microseconds, metres) of its queue in the last minutes.
         cause: where one was found outside of the log.
         changed_us: when it changed last.
+        suspicion: the incident that is suspected on one of its roads.
     """
 
     event_id: str
@@ -46,6 +48,7 @@ class Event(Struct, array_like=True, gc=False):
     lengths: list[tuple[int, float]] = field(default_factory=list)
     cause: CongestionCause | None = None
     changed_us: int = 0
+    suspicion: Suspicion | None = None
     # new fields go to the end
 
 

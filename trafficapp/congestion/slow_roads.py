@@ -34,6 +34,7 @@ class SlowRoad(Struct, array_like=True, gc=False):
         event: id of the event that it belongs to; "" while there is none.
         line_m: length of its line.
         lost: vehicle-hours that no event has been told of.
+        flowed_share, days: see `trafficapp.congestion.suspicion.flowed_before`.
     """
 
     road_id: str
@@ -51,6 +52,8 @@ class SlowRoad(Struct, array_like=True, gc=False):
     event: str = ""
     line_m: float = 0.0
     lost: float = 0.0
+    flowed_share: float = 0.0
+    days: int = 0
     # new fields go to the end
 
 

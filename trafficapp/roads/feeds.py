@@ -279,6 +279,7 @@ CONGESTION = Feed(
             )
         ],
         merged_into=None,
+        suspected_incident=None,
     ),
     key="event_id",
     time="updated_at",
@@ -311,6 +312,7 @@ CONGESTION = Feed(
             "cause": _JSON,
             "roads": _JSON,
             "merged_into": _TEXT,
+            "suspected_incident": _JSON,
         },
         key=("event_id",),
         newest_by="updated_at",

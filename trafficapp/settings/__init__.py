@@ -45,6 +45,7 @@ from trafficapp.settings.roads import HereSettings as HereSettings
 from trafficapp.settings.roads import JamSettings as JamSettings
 from trafficapp.settings.roads import NotificationSettings as NotificationSettings
 from trafficapp.settings.roads import RoadSettings as RoadSettings
+from trafficapp.settings.roads import SuspicionSettings as SuspicionSettings
 from trafficapp.settings.sections import Seconds, Section
 from trafficapp.settings.still_cameras import StillCameraSettings as StillCameraSettings
 from trafficapp.settings.transit import TransitSettings as TransitSettings
@@ -405,6 +406,7 @@ class Settings(BaseSettings):
     forecast: ForecastSettings = Field(default_factory=ForecastSettings)
     notifications: NotificationSettings = Field(default_factory=NotificationSettings)
     jams: JamSettings = Field(default_factory=JamSettings)
+    suspicions: SuspicionSettings = Field(default_factory=SuspicionSettings)
     movement: MovementSettings = Field(default_factory=MovementSettings)
     quality: QualitySettings = Field(default_factory=QualitySettings)
     fleet: FleetSettings = Field(default_factory=FleetSettings)

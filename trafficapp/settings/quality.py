@@ -72,6 +72,13 @@ class QualitySettings(Section):
         60.0, description=f"Each spike adds 30 s, each 30 s without one take 30 s off; above this it is told: {_IRIS}."
     )
     spike_clears_hours: float = Field(1.0, gt=0, le=1000, description=f"When that is over: {_IRIS}.")
+    outage_cameras: int = Field(
+        5, ge=2, le=10_000, description="So many silent cameras of one area are one regional outage."
+    )
+    outage_reach_m: float = Field(
+        1000.0, gt=0, le=100_000, description="How far each may be from the next one of the same outage, metres."
+    )
+    outage_seconds: Seconds = Field(300.0, description="How long after another one of it each may have fallen silent.")
     churn_share: float = Field(
         0.8,
         gt=0,

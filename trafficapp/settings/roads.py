@@ -158,6 +158,29 @@ class NotificationSettings(Section):
     )
 
 
+class SuspicionSettings(Section):
+    """When a road that becomes jammed is suspected to be barred by an incident.
+
+    Persistence is that of the section ``jams``. Shares and times were chosen on simulated days; what they come to on
+    others is measured by ``make bench-incidents`` (docs/incidents.md).
+    """
+
+    enabled: bool = Field(True, description="Whether incidents are suspected.")
+    fall_seconds: float = Field(
+        180.0, gt=0, le=3600, description="How long before its first slow observation a road must have flowed."
+    )
+    flowed_share: float = Field(0.5, gt=0, le=1, description="Share of free flow that it must have had then.")
+    flowed_share_a_day: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="So much more for each of the last seven days on which it was slow at this time: what recurs is no "
+        "incident.",
+    )
+    match_m: float = Field(300.0, gt=0, le=10_000, description="How far a report of the same incident may be, metres.")
+    match_minutes: float = Field(30.0, gt=0, le=1440, description="How long before or after it may be made.")
+
+
 class JamSettings(Section):
     """When roads are jammed, and which changes of a congestion event are told.
 

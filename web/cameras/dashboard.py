@@ -21,6 +21,7 @@ from trafficapp.stores.alerts.queries import triggered_since
 from trafficapp.stores.cameras.current import reporting_cameras
 from trafficapp.stores.cameras.dashboard_queries import city_means, newest_windows
 from trafficapp.stores.cameras.event_queries import recent_detections
+from trafficapp.stores.cameras.health import unhealthy_cameras
 from trafficapp.stores.redis.connection import CurrentState
 from trafficapp.windows.congestion import CongestionScale
 from web.alerts.open_alerts import open_alerts
@@ -66,8 +67,9 @@ class Dashboard:
         Speed, score and level are of the newest windows of all cameras that are at most a minute behind the newest of
         them; each camera weighs as many times as it saw vehicles. They are those of the event `traffic_metrics_update`.
         `total_incidents_24h` and the means of five minutes are null while Postgres is away, the others where nothing is
-        known, as when no window came for two minutes. Silent cameras count neither among incidents nor among active
-        alerts. At most a second old.
+        known, as when no window came for two minutes. Cameras that are not to be believed (`/api/quality`) are left
+        out of all but the means of five minutes; `healthy_share` says how many of those that report are not left out.
+        Silent cameras count neither among incidents nor among active alerts. At most a second old.
         """
         context = request.app[CONTEXT]
         answer = await self._summary.get(None, lambda: _summary(context))
@@ -89,13 +91,18 @@ class Dashboard:
 
 async def _summary(context: WebContext) -> _Answer:
     now = datetime.now(UTC)
-    (windows, current, window_headers), alerts, incidents, scale, (speed_kmh, score) = await asyncio.gather(
-        _current_windows(context), open_alerts(context), _incidents(context), _scale(context), _means(context, now)
+    (windows, current, window_headers), alerts, incidents, scale, (speed_kmh, score), unhealthy = await asyncio.gather(
+        _current_windows(context),
+        open_alerts(context),
+        _incidents(context),
+        _scale(context),
+        _means(context, now),
+        _unhealthy(context),
     )
     active = sum(map(is_about_traffic, alerts.rows))
     # the same figures as in the event traffic_metrics_update
-    city = overview(windows, active, scale, current)
-    active_cameras = city.cameras if current else []
+    city = overview(windows, active, scale, current, unhealthy)
+    active_cameras = [row for row in city.cameras if row.camera_id not in unhealthy] if current else []
     summary = DashboardSummary(
         total_incidents_24h=incidents,
         avg_speed_kmh=city.avg_speed_kmh,
@@ -111,6 +118,7 @@ async def _summary(context: WebContext) -> _Answer:
         total_vehicles_last_window=sum(row.vehicle_count for row in active_cameras),
         congestion_breakdown=level_counts(active_cameras),
         worst_camera=worst_camera(active_cameras),
+        healthy_share=city.healthy_share,
     )
     return _Answer(encode_dashboard(summary), {**window_headers, **alerts.headers})
 
@@ -128,6 +136,14 @@ async def _current_windows(context: WebContext) -> tuple[list[CameraCongestion],
 async def _reporting(state: CurrentState) -> tuple[list[CameraCongestion], bool]:
     windows = await reporting_cameras(state)
     return windows, is_current(await state.put_at(), datetime.now(UTC))
+
+
+async def _unhealthy(context: WebContext) -> frozenset[str]:
+    """Cameras that are not to be believed; none while Redis, which knows them, is away."""
+    try:
+        return await from_redis(unhealthy_cameras(context.redis))
+    except RedisAway:
+        return frozenset()
 
 
 async def _incidents(context: WebContext) -> int | None:

@@ -94,4 +94,5 @@ def overview_in_zone(city: CityOverview, cameras: Collection[str], alerts: Itera
     levels = city.thresholds
     scale = CongestionScale(moderate=levels.moderate, high=levels.high, severe=levels.severe)
     current = city.overall_congestion_score is not None or city.avg_speed_kmh is not None
-    return overview((row for row in city.cameras if row.camera_id in cameras), active, scale, current)
+    in_zone = (row for row in city.cameras if row.camera_id in cameras)
+    return overview(in_zone, active, scale, current, city.unhealthy_cameras)

@@ -280,6 +280,11 @@ async def test_what_roads_of_a_congestion_event_raise_is_told_as_one(city: City,
     events = [decode_congestion_event(one.value or b"") for one in read(congestion_events(city.settings))]
     assert {one.event_id for one in events} == {begun.congestion_event_id}
     assert [road.road_id for road in events[-1].roads] == sorted(names)
+    # the head fell from 83 % of free flow to 7 %, and the road before it stands because of that
+    suspected = events[-1].suspected_incident
+    assert suspected is not None
+    assert (suspected.road_id, suspected.state) == (names[1], "unconfirmed")
+    assert begun.message.endswith(f"cause: suspected incident, unconfirmed, {suspected.confidence:.0%} by rule")
 
 
 async def test_a_damaged_model_is_refused_and_the_old_one_serves_on(city: City, redis: Redis) -> None:

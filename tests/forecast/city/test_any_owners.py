@@ -31,7 +31,7 @@ from trafficapp.forecast.city.notices import judge_fresh
 from trafficapp.forecast.city.roads import CityRoads, Fresh
 from trafficapp.forecast.city.untold import as_told_before, is_untold
 from trafficapp.notifications.notices import RoadNotices
-from trafficapp.settings import JamSettings, NotificationSettings
+from trafficapp.settings import JamSettings, NotificationSettings, SuspicionSettings
 
 T0 = 1_771_300_000 // 300 * 300
 HOUR, DAY = 3600, 86_400
@@ -45,7 +45,7 @@ NETWORK = RoadNetwork(graph_of(np.array([(44.5 + n / 1000, 11.3) for n in range(
 def city(rows: dict[bytes, bytes] | None = None) -> CityRoads:
     return CityRoads(
         0, 300, 12, 600_000_000, 60_000_000, rows or {}, forget_us=24 * HOUR * 1_000_000,
-        congestion=lambda row: CongestionEvents(JamSettings(), NETWORK, row, 1_800_000_000),
+        congestion=lambda row: CongestionEvents(JamSettings(), NETWORK, row, 1_800_000_000, SuspicionSettings()),
     )  # fmt: skip
 
 

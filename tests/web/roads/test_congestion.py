@@ -9,10 +9,11 @@ import uuid
 from typing import Any
 
 import asyncpg
+import msgspec
 from aiokafka import ConsumerRecord
 from msgspec import structs
 
-from models.roads.congestion import CongestionEvent, encode_congestion_event
+from models.roads.congestion import CongestionEvent, SuspectedIncident, encode_congestion_event
 from models.timestamps import rfc3339
 from tests.stores.redis.fixtures import an_hour_back
 from tests.stores.roads.notifications import notification
@@ -92,6 +93,34 @@ async def test_events_that_go_on_are_listed_by_page_and_by_zone(history_worker: 
     assert made.status in (200, 201), await made.text()
     inside = await (await client.get("/api/congestion/events", params={"zone": zone["name"]})).json()
     assert [one["event_id"] for one in inside] == [near.event_id]
+
+
+async def test_suspected_incidents_of_events_that_go_on_are_listed(history_worker: Worker, database_url: str) -> None:
+    await empty(database_url)
+    suspected = SuspectedIncident(
+        road_id="barred",
+        road_name="Via Emilia",
+        latitude=44.5,
+        longitude=11.34,
+        since="2026-03-02T07:00:00Z",
+        suspected_at="2026-03-02T07:01:00Z",
+        state="unconfirmed",
+        confidence=0.8,
+        evidence="it fell",
+        method="sudden_fall_at_head",
+        incident_id=None,
+    )
+    here, calm = structs.replace(event(5), suspected_incident=suspected), event(6)
+    over = structs.replace(event(7), suspected_incident=suspected, state="ended", ended_at=calm.updated_at)
+    await put(history_worker, here, calm, over)
+    await keep(history_worker, here)
+    found = await (await history_worker.client.get("/api/incidents/suspected")).json()
+    mine = [one for one in found if one["road_id"] == "barred"]
+    assert mine == [structs.asdict(suspected) | {"congestion_event_id": here.event_id}]
+    connection = await asyncpg.connect(database_url)
+    kept = await connection.fetchval("SELECT suspected_incident FROM congestion_events")
+    await connection.close()
+    assert msgspec.json.decode(kept, type=SuspectedIncident) == suspected
 
 
 async def test_an_event_has_the_cameras_on_its_roads_and_is_known_when_redis_has_forgotten_it(

@@ -25,6 +25,7 @@ from models.roads.current import MOST_OBSERVATION_BYTES, RoadObservation, decode
 from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
 from trafficapp.congestion.events import CongestionEvents
 from trafficapp.congestion.memory import CONGESTION_KEY, read_row
+from trafficapp.congestion.suspicion import Before
 from trafficapp.engine.faults import refused_by_fault
 from trafficapp.engine.state_rows import (
     OFFSET_BYTES,
@@ -95,6 +96,7 @@ class RoadState(Struct, array_like=True, gc=False):
         seen_us: where the clock of `Silence` was at its last observation; -1 in rows that do not tell.
         first: offset of the record of its first observation; -1 in rows that do not tell.
         measured_before: the newest observation with a measured speed, where the newest of all has none.
+        slow_days: see `trafficapp.congestion.recurrence`.
     """
 
     offset: int = -1
@@ -108,6 +110,7 @@ class RoadState(Struct, array_like=True, gc=False):
     seen_us: int = -1
     first: int = -1
     measured_before: Observed | None = None
+    slow_days: dict[int, int] = field(default_factory=dict)
     # new fields go to the end: rows that were written without them must stay readable
 
     @property
@@ -388,7 +391,8 @@ class CityRoads:
             raise Rejected("too_many_roads", refusal)
         if self.congestion is not None:
             is_newest = known is None or self._is_newer(known, observed_at_us)
-            self.congestion.apply(offset, observation, observed_at_us, source_us, is_newest=is_newest)
+            before = None if known is None else Before(known.speeds_before, known.slow_days)
+            self.congestion.apply(offset, observation, observed_at_us, source_us, is_newest=is_newest, before=before)
         return not in_row and self._apply(offset, observation, observed_at_us)
 
     def _is_newer(self, road: RoadState, observed_at_us: int) -> bool:
@@ -474,18 +478,16 @@ class CityRoads:
         road.speeds_before = before
         if observation.is_measured:
             road.speeds_before = with_newest(before, observed_at_us, observation.current_speed, self._piece_us)
-        elif not observation.closed:
+        if not (observation.is_raising and (observation.is_measured or observation.closed)):
             return None
-        if not observation.is_raising:
-            return None
+        if self.congestion is not None:
+            road.slow_days = self.congestion.slow_days(road.slow_days, observation, observed_at_us)
         event = "" if self.congestion is None else self.congestion.event_of(observation.road_id, observation.edges)
         return Fresh(road.observed, before, anew, road.road_name, event)
 
 
 def _seen_us(road: RoadState) -> int:
-    if road.seen_us >= 0 or road.observed is None:
-        return road.seen_us
-    return road.observed.observed_at_us
+    return road.seen_us if road.seen_us >= 0 or road.observed is None else road.observed.observed_at_us
 
 
 def _is_repeat(road: RoadState, observation: RoadObservation, observed_at_us: int) -> bool:

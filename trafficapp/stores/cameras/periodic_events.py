@@ -28,6 +28,7 @@ from trafficapp.stores.administration.threshold_queries import scale_in_force
 from trafficapp.stores.alerts.current import CurrentAlerts
 from trafficapp.stores.cameras.current import reporting_rows
 from trafficapp.stores.cameras.dashboard_queries import camera_heat
+from trafficapp.stores.cameras.health import unhealthy_cameras
 from trafficapp.stores.cameras.registry_queries import registered
 from trafficapp.stores.postgres.connection import create_pool, is_transient
 from trafficapp.stores.redis.connection import UNAVAILABLE, CurrentState
@@ -131,10 +132,10 @@ class PeriodicEvents:
         state = CurrentState(self._client)
         rows = await reporting_rows(state)
         current = is_current(await state.put_at(), datetime.now(UTC))
-        scale = self._surroundings.scale
+        scale, unhealthy = self._surroundings.scale, await unhealthy_cameras(self._client)
 
         def encoded() -> bytes:
-            city = overview(map(_congestion, rows), active, scale, current)
+            city = overview(map(_congestion, rows), active, scale, current, unhealthy)
             return beside(_encode(rows), overview=_encode(city))
 
         return await asyncio.to_thread(encoded)

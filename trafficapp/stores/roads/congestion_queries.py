@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from models.roads.congestion import CongestionCause, CongestionEvent, CongestionPlace, CongestionRoad
+from models.roads.congestion import (
+    CongestionCause,
+    CongestionEvent,
+    CongestionPlace,
+    CongestionRoad,
+    SuspectedIncident,
+)
 from trafficapp.stores.postgres.reading import shaped
 
 if TYPE_CHECKING:
@@ -16,6 +22,7 @@ _SELECT = "SELECT * FROM congestion_events WHERE event_id = $1::uuid"
 
 _place = msgspec.json.Decoder(CongestionPlace).decode
 _cause = msgspec.json.Decoder(CongestionCause | None).decode
+_suspected = msgspec.json.Decoder(SuspectedIncident | None).decode
 _roads = msgspec.json.Decoder(list[CongestionRoad]).decode
 
 
@@ -34,4 +41,5 @@ async def stored_event(pool: Pool, event_id: str) -> CongestionEvent | None:
         tail=_place(row["tail"]),
         cause=_cause(row["cause"] or b"null"),
         roads=_roads(row["roads"]),
+        suspected_incident=_suspected(row["suspected_incident"] or b"null"),
     )

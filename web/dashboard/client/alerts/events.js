@@ -21,6 +21,11 @@ const nameOf = ({ road_name, road_id }) => road_name || road_id;
 
 export const queueOf = (event) => t("alerts.event.queue", { metres: number(event.length_m), roads: event.roads.length });
 
+/** What a rule suspects: never said as if somebody had seen it. */
+export function Suspected({ told }) {
+  return html`<span>${wordOf("incidents.suspected", told.state)}, ${t("incidents.suspected.confidence", { share: number(100 * told.confidence) })} <span class="dim">${told.evidence}</span></span>`;
+}
+
 /** What is known of an event, for people. */
 export function EventFacts({ event }) {
   return html`<${Facts} entries=${[
@@ -30,6 +35,7 @@ export function EventFacts({ event }) {
     [t("alerts.event.state"), wordOf("alerts.event", event.state)],
     [t("alerts.event.delay"), number(event.delay_vehicle_hours, 1)],
     event.cause && [t("alerts.event.cause"), event.cause.description],
+    event.suspected_incident && [t("incidents.suspected.one"), html`<${Suspected} told=${event.suspected_incident} />`],
     [t("alerts.event.since"), html`<${Moment} iso=${event.began_at} seconds=${false} />`],
   ]} />`;
 }

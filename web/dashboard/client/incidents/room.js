@@ -9,9 +9,10 @@ import { Table } from "../components/table.js";
 import { Severity } from "../components/words.js";
 import { CityMap } from "../map/city_map.js";
 import { markersOf } from "../map/marked.js";
-import { setParams } from "../shell/route.js";
+import { linkTo, setParams } from "../shell/route.js";
 import { Age } from "../shell/times.js";
 import { t, wordOf } from "../texts/index.js";
+import { Suspected } from "../alerts/events.js";
 import { Measures } from "./measures.js";
 import { OneIncident } from "./one.js";
 import { Report } from "./report.js";
@@ -50,6 +51,7 @@ export default function Incidents({ params }) {
         <section class="panel map-panel" aria-label=${t("incidents.map")}><${CityMap} label=${t("incidents.map")} layers=${LAYERS} markers=${markers} onPick=${pick} cursor=${reporting ? "crosshair" : ""} show=${show} /></section>
         <${Panel} title=${t("shell.room.incidents")} of=${answer.body && shown.length} answer=${answer} empty=${answer.body && !shown.length && t(all.length ? "incidents.none.fits" : "incidents.none")}>
           <${List} rows=${shown} chosen=${params.incident} onChoose=${choose} /><//>
+        <${SuspectedList} />
         <${Measures} />
       </div>
       <div class=${`stack ${reporting || params.incident ? "first" : ""}`}>
@@ -59,6 +61,16 @@ export default function Incidents({ params }) {
       </div>
     </div>
   </div>`;
+}
+
+/** Incidents that nobody has reported: a rule saw roads stand of a sudden. */
+function SuspectedList() {
+  const answer = useAnswer(hasFeed("congestion-events") ? "/api/incidents/suspected" : null, { every: 10_000 });
+  const rows = answer.body ?? [];
+  return html`<${Panel} title=${t("incidents.suspected")} of=${rows.length || ""} answer=${answer} empty=${answer.body && !rows.length && t("incidents.suspected.none")}>
+    <ul class="plain">${rows.map((told) => html`<li key=${`${told.congestion_event_id} ${told.road_id}`}>
+      <a href=${linkTo("roads", { road: told.road_id })}>${told.road_name || told.road_id}</a> <span class="dim number"><${Age} iso=${told.since} /></span><br /><${Suspected} told=${told} />
+    </li>`)}</ul><//>`;
 }
 
 function Counts({ all, known }) {

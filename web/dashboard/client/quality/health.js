@@ -11,6 +11,15 @@ import { t } from "../texts/index.js";
 
 const share = (value) => `${number(Math.round(value * 100))} %`;
 
+/** Silent cameras of one area, as one. */
+function Outages() {
+  const answer = useAnswer("/api/quality/outages", { every: 10_000 });
+  const rows = answer.body ?? [];
+  if (!rows.length) return null;
+  return html`<${Panel} title=${t("quality.outages")} of=${rows.length} answer=${answer}>
+    <ul class="plain">${rows.map((row) => html`<li key=${row.outage_id}><b>${t("quality.outage", { cameras: number(row.cameras.length) })}</b> <span class="dim number"><${Age} iso=${row.since} /></span><br /><span class="dim">${row.cameras.join(", ")}</span></li>`)}</ul><//>`;
+}
+
 export function SourceHealth() {
   const answer = useAnswer("/quality", { every: 10_000, all: true });
   const rows = answer.body ?? [];
@@ -22,7 +31,7 @@ export function SourceHealth() {
     { key: "evidence", title: t("quality.evidence"), value: (row) => row.evidence, cell: (row) => html`<span class="long">${row.state === "unhealthy" ? row.evidence : "–"}</span>` },
     ...["completeness", "validity", "timeliness"].map((key) => ({ key, title: t(`quality.${key}`), number: true, value: (row) => row[key], cell: (row) => share(row[key]) })),
   ];
-  return html`<${Figures} entries=${[[t("quality.unhealthy"), count("unhealthy")], [t("quality.healthy"), count("healthy")]]} />
+  return html`<${Outages} /><${Figures} entries=${[[t("quality.unhealthy"), count("unhealthy")], [t("quality.healthy"), count("healthy")]]} />
     <${Panel} title=${t("quality.part.health")} of=${answer.body && rows.length} answer=${answer} empty=${answer.body && !rows.length && t("quality.health.none")}>
       <p class="by">${t("quality.health.note")}</p>
       <${Table} label=${t("quality.part.health")} columns=${columns} rows=${rows} keyOf=${(row) => row.source_id} order=${{ key: "state" }} limit=${50} /><//>`;

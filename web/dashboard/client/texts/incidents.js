@@ -1,4 +1,10 @@
 export default {
+  "suspected": ["Suspected incidents", "Sự cố nghi ngờ", "Dugaan insiden"],
+  "suspected.none": ["No incident is suspected.", "Không nghi ngờ sự cố nào.", "Tidak ada dugaan insiden."],
+  "suspected.one": ["Suspected incident", "Sự cố nghi ngờ", "Dugaan insiden"],
+  "suspected.unconfirmed": ["unconfirmed, detected by rule", "chưa xác nhận, do quy tắc phát hiện", "belum dikonfirmasi, terdeteksi oleh aturan"],
+  "suspected.confirmed": ["confirmed by a report", "đã có báo cáo xác nhận", "dikonfirmasi oleh laporan"],
+  "suspected.confidence": ["confidence {share} %", "độ tin cậy {share} %", "keyakinan {share} %"],
   "report": ["Report an incident", "Báo sự cố", "Laporkan insiden"],
   "report.what": ["It is listed at once, and counts once an operator or a desk confirms it.", "Sự cố được liệt kê ngay và có hiệu lực khi được xác nhận.", "Langsung terdaftar, dan berlaku setelah dikonfirmasi operator atau meja."],
   "report.severity": ["How bad, 1 to 5", "Mức nghiêm trọng, 1 đến 5", "Seberapa parah, 1 sampai 5"],

@@ -1,6 +1,8 @@
 export default {
   "part.cameras": ["Late and silent cameras", "Camera trễ và im lặng", "Kamera terlambat dan diam"],
   "part.health": ["Health of cameras and lanes", "Tình trạng camera và làn", "Kondisi kamera dan lajur"],
+  "outages": ["Regional outages", "Mất tín hiệu theo khu vực", "Gangguan wilayah"],
+  "outage": ["{cameras} cameras of one area are silent", "{cameras} camera của một khu vực im lặng", "{cameras} kamera di satu wilayah diam"],
   "source": ["Camera or lane", "Camera hoặc làn", "Kamera atau lajur"],
   "lane.of": ["{camera}, lane {lane}", "{camera}, làn {lane}", "{camera}, lajur {lane}"],
   "since": ["Since", "Từ lúc", "Sejak"],

@@ -1,0 +1,13 @@
+"""Incidents that a rule suspects on roads of congestion events."""
+
+from __future__ import annotations
+
+from trafficapp.stores.migrations import run_sql
+
+revision = "0036"
+down_revision = "0031"
+
+
+def upgrade() -> None:
+    """Make room for them."""
+    run_sql("0036_suspected_incidents.sql")
