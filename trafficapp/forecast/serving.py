@@ -203,6 +203,23 @@ def steps_since_known(recent_kmh: Floats) -> Integers:
     return since
 
 
+def why_mixed(forecast: Forecast, place: int, horizons: list[int], words: dict[Expert, str]) -> str:
+    """Whose mean it is where it is not the model's alone, and by how much that was nearer; else ""."""
+    told: dict[tuple[tuple[float, ...], int], list[int]] = {}
+    for horizon in horizons:
+        weights = tuple(forecast.weights[:, place, horizon].tolist())
+        if weights[Expert.MODEL] < 1:
+            nearer = round(100 * float(forecast.nearer[place, horizon]))
+            told.setdefault((weights, nearer), []).append(horizon)
+    parts = []
+    for (weights, nearer), at in told.items():
+        minutes = ", ".join(f"{forecast.horizons_minutes[horizon]:g}" for horizon in at)
+        of = [(share, words[Expert(expert)]) for expert, share in enumerate(weights) if share]
+        who = of[0][1] if len(of) == 1 else " and ".join(f"{100 * share:.0f} % {word}" for share, word in of)
+        parts.append(f"{minutes} minutes ahead it is {who}, whose error of late was {nearer} % smaller")
+    return f"not the model's: {'; '.join(parts)}" if parts else ""
+
+
 class _Said(NamedTuple):
     """Speeds, bounds and confidence, each of shape (roads, horizons)."""
 

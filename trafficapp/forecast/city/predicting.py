@@ -21,7 +21,7 @@ from trafficapp.forecast.artifacts.shipped import HORIZONS_MINUTES
 from trafficapp.forecast.baselines import filled_forward
 from trafficapp.forecast.choosing import Chooser, Expert
 from trafficapp.forecast.clock import Floats
-from trafficapp.forecast.serving import STALE_STEPS, Forecast, Forecaster, Hours, ServingModel, Source
+from trafficapp.forecast.serving import STALE_STEPS, Forecast, Forecaster, Hours, ServingModel, Source, why_mixed
 from trafficapp.weather.road_weather import StationWeather, WeatherOfRoads
 
 logger = logging.getLogger(__name__)
@@ -237,33 +237,16 @@ def _of_closed(road_id: str, made_at_us: int, timestamp: str, step_start: str) -
 def _note(forecast: Forecast, place: int, source: Source, horizons: list[int], step_seconds: int) -> str:
     """Why it is not the model that predicted, or the model asked as of another time."""
     if source is Source.MODEL:
-        return "; ".join(filter(None, (why_mixed(forecast, place, horizons, _WORDS), why_clock(forecast))))
+        return "; ".join(filter(None, (why_mixed(forecast, place, horizons, _WORDS), _why_clock(forecast))))
     if source is Source.TIME_OF_DAY:
         silent_minutes = int(forecast.since_steps[place]) * step_seconds / 60
         why = f"no speed was measured for {silent_minutes:g} minutes or more; this is usual at this time of day"
-        return "; ".join(filter(None, (why, why_clock(forecast))))
+        return "; ".join(filter(None, (why, _why_clock(forecast))))
     why = f"the model {forecast.model_version} does not know this road" if forecast.model_version else forecast.note
     return f"{why}; this is the mean speed of the newest {step_seconds / 60:g} minutes that were measured"
 
 
-def why_mixed(forecast: Forecast, place: int, horizons: list[int], words: dict[Expert, str]) -> str:
-    """Whose mean it is where it is not the model's alone, and by how much that was nearer; else ""."""
-    told: dict[tuple[tuple[float, ...], int], list[int]] = {}
-    for horizon in horizons:
-        weights = tuple(forecast.weights[:, place, horizon].tolist())
-        if weights[Expert.MODEL] < 1:
-            nearer = round(100 * float(forecast.nearer[place, horizon]))
-            told.setdefault((weights, nearer), []).append(horizon)
-    parts = []
-    for (weights, nearer), at in told.items():
-        minutes = ", ".join(f"{forecast.horizons_minutes[horizon]:g}" for horizon in at)
-        of = [(share, words[Expert(expert)]) for expert, share in enumerate(weights) if share]
-        who = of[0][1] if len(of) == 1 else " and ".join(f"{100 * share:.0f} % {word}" for share, word in of)
-        parts.append(f"{minutes} minutes ahead it is {who}, whose error of late was {nearer} % smaller")
-    return f"not the model's: {'; '.join(parts)}" if parts else ""
-
-
-def why_clock(forecast: Forecast) -> str:
+def _why_clock(forecast: Forecast) -> str:
     """What the model was asked for instead, where the day comes at another time than the clock says; else ""."""
     hours = forecast.clock_off_seconds / 3600
     if not hours:
