@@ -8,8 +8,8 @@ Values go step by step through `Forecaster` as rounds do; beside what it serves 
   by least squares to the first four fifths: it needs no torch, and fits in seconds;
 - cameras and lanes of the simulated days.
 
-Prints tables and writes ``build/forecast_live.json``: rows of ``name``, ``value``, ``unit`` and ``before``, which is the
-value of the same name in the file that ``--before`` names.
+Prints tables and writes ``build/forecast_live.json``: rows of ``name``, ``value``, ``unit`` and ``before``, which is
+the value of the same name in the file that ``--before`` names.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,7 @@ def rows_of(replay: Replay, served: Served) -> Iterator[dict[str, Any]]:
         of, came = errors[..., at], served.came[..., at]
         for series, one in zip(_SERIES, of, strict=True):
             yield _row(f"{name}: MAE of {series}", np.nanmean(one), unit)
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in pairwise(edges):
             within = (came >= low) & (came < high)
             for series, one in zip(_SERIES, of, strict=True):
                 if within.any():
@@ -249,10 +250,10 @@ def replays(arguments: argparse.Namespace, folder: Path, console: Console) -> It
         ):
             yield Replay(f"roads, {name}", model, artifact, values, begin + off, day, MOMENTS_OF_ROADS, looks)
     if "metr-la" in wanted:
-        if not METR_LA.is_file():
-            console.print(f"METR-LA is left out: {METR_LA.name} is not given")
+        if not arguments.metr_la.is_file():
+            console.print(f"METR-LA is left out: {arguments.metr_la.name} is not given")
         else:
-            data = prepare(read_history(METR_LA, zone="America/Los_Angeles"), SPEED.horizons_minutes)
+            data = prepare(read_history(arguments.metr_la, zone="America/Los_Angeles"), SPEED.horizons_minutes)
             artifact = load(linear_artifact(data, folder / "metr-la"))
             begin, first = int(data.history.times[0]), int(data.split.test[0])
             yield Replay(
@@ -283,6 +284,7 @@ def main() -> int:
     parser.add_argument("--to", default="2026-03-20T00:00+01:00")
     parser.add_argument("--camera-hours", type=int, default=24, help="of cameras, the last ones of the days")
     parser.add_argument("--only", help="roads, metr-la, cameras, with commas between")
+    parser.add_argument("--metr-la", type=Path, default=METR_LA, help="the first week of METR-LA")
     parser.add_argument("--before", type=Path, help="rows of another build, for the column before")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "forecast_live.json")
     arguments = parser.parse_args()
