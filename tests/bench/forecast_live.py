@@ -180,7 +180,7 @@ def rows_of(replay: Replay, served: Served) -> Iterator[dict[str, Any]]:
         yield _row(f"{name}: 80 % held, most of 3 h", max(shares), "share")
 
 
-def _row(name: str, value: float, unit: str) -> dict[str, Any]:
+def _row(name: str, value: Any, unit: str) -> dict[str, Any]:
     return {"name": name, "value": round(float(value), 4), "unit": unit}
 
 

@@ -35,7 +35,7 @@ def shares(of: np.ndarray, came: np.ndarray | None = None) -> np.ndarray:
 
 
 def test_the_model_predicts_while_no_rule_is_nearer_by_a_margin() -> None:
-    weights, nearer = mixed(said(model=2.0, linear=1.97, last=2.1), np.zeros((MOMENTS, 300, 3)), MINUTES)
+    weights, nearer = mixed(said(model=2.0, linear=1.92, last=2.1), np.zeros((MOMENTS, 300, 3)), MINUTES)
     assert (weights[Expert.MODEL] == 1).all()
     assert (nearer == 0).all()
 
