@@ -35,7 +35,7 @@ from trafficapp.engine.state_rows import (
     partition_key,
     state_row,
 )
-from trafficapp.forecast.city.recent import RecentSpeeds, RoadSteps, with_newest
+from trafficapp.forecast.city.recent import RecentSpeeds, RoadSteps, remember, with_newest
 from trafficapp.forecast.city.rounds import Rounds
 from trafficapp.forecast.city.untold import Told, decode_untold, is_untold
 from trafficapp.forecast.day_clock import HOUR_SECONDS, HOURS
@@ -438,28 +438,14 @@ class CityRoads:
         road.offset, road.seen_us = offset, self._silence.clock_us
         road.sources = {**road.sources, observation.source_partition: observation.source_offset}
         fresh = self._renew(road, observation, observed_at_us)
-        self._remember(observation, observed_at_us / MICROSECONDS_PER_SECOND, is_new=known is None)
+        speed_kmh = observation.current_speed if observation.is_measured else None
+        remember((self.recent, self.hours), road_id, observed_at_us / MICROSECONDS_PER_SECOND, speed_kmh)
         self.roads[road_id] = road
         self._rows.changed(road_id.encode())
         self._limits.changed(road_id, len(road.edges))
         if fresh is not None:
             self.fresh.setdefault(road_id, []).append(fresh)
         return True
-
-    def _remember(self, observation: RoadObservation, observed_at: float, *, is_new: bool) -> None:
-        """Take a measured speed in; nothing of a new road stays where that fails."""
-        kept = (self.recent, self.hours)
-        for one in kept:
-            one.add(observation.road_id)
-        try:
-            if observation.is_measured:
-                for one in kept:
-                    one.observe(observation.road_id, observed_at, observation.current_speed)
-        except Exception:
-            if is_new:
-                for one in kept:
-                    one.remove({observation.road_id})
-            raise
 
     def _renew(self, road: RoadState, observation: RoadObservation, observed_at_us: int) -> Fresh | None:
         """Let a road be as an observation says; None where that says nothing of the traffic now.
