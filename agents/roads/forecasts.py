@@ -48,6 +48,7 @@ from trafficapp.forecast.city.roads import CityRoads, Record
 from trafficapp.forecast.city.untold import Told, as_told_before, event_id_of_told
 from trafficapp.forecast.city.vehicle_roads import told_otherwise
 from trafficapp.forecast.quantities import SPEED
+from trafficapp.forecast.serving import Hours
 from trafficapp.notifications.notices import Notice, RoadNotices
 from trafficapp.roads.graph.road_graph import RoadGraph
 from trafficapp.roads.graph.shipped import city_graph
@@ -361,6 +362,7 @@ class RoadForecastsSink(StatefulSink[CityRoads]):
             ),
             weather=weather,
             weather_numbers=self._weather.numbers(),
+            hours=Hours(*states.hours.window(now)),
         )
 
     async def _write_state(self, partition: int, one: Owned[CityRoads]) -> None:

@@ -1,4 +1,4 @@
-"""Compares predictions of roads with what came, every minute: role ``history``."""
+"""Compares predictions of roads and of cameras with what came, every minute: role ``history``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.history_telemetry import AccuracyTelemetry
+from trafficapp.stores.cameras.prediction_scores import CameraComparer
 from trafficapp.stores.postgres.connection import create_pool, is_transient
 from trafficapp.stores.roads.prediction_scores import PredictionComparer, accuracy
 
@@ -23,7 +24,7 @@ _TURNS_A_DAY = round(86_400 / _TURN_SECONDS)
 def register(app: TrafficApp) -> None:
     """Put the comparison on an application."""
     telemetry = AccuracyTelemetry(app.telemetry.registry)
-    comparer = PredictionComparer(app.settings)
+    comparer, of_cameras = PredictionComparer(app.settings), CameraComparer(app.settings)
 
     @app.task
     async def compare_predictions() -> None:
@@ -32,11 +33,13 @@ def register(app: TrafficApp) -> None:
             while not app.should_stop:
                 try:
                     await comparer.compare(pool, lambda: asyncio.sleep(_PAUSE_SECONDS))
+                    await of_cameras.compare(pool)
                     now = datetime.now(UTC)
                     found, _ = await accuracy(pool, now - timedelta(hours=1), now)
                     telemetry.show(found)
                     if turn % _TURNS_A_DAY == 0:
                         await comparer.forget_old(pool)
+                        await of_cameras.forget_old(pool)
                     turn += 1
                 except Exception as error:
                     # the sinks beside us tell that Postgres is away

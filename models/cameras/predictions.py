@@ -18,6 +18,8 @@ class CongestionStep(Struct, frozen=True):
         congestion_score: 0..1 with 4 decimals.
         congestion_level: of the score, by the thresholds in force.
         low, high: interval that holds four of five such scores; null where nothing was calibrated.
+        model: who predicted it, of several the one with the largest share: as `CameraForecast.model`.
+        weights: shares of the model, the linear rule and the newest score; null where none of them answers.
     """
 
     step: int
@@ -26,6 +28,8 @@ class CongestionStep(Struct, frozen=True):
     congestion_level: Level
     low: float | None
     high: float | None
+    model: str
+    weights: list[float] | None
 
 
 class LaneCongestion(Struct, frozen=True):
@@ -41,7 +45,8 @@ class CameraForecast(Struct, frozen=True, kw_only=True):
     """What is expected of a camera.
 
     Attributes:
-        model: version of the model, or ``baseline:time_of_day``.
+        model: who predicted the nearest minute: the version of the model, ``baseline:linear_ar``,
+            ``baseline:last_value`` or ``baseline:time_of_day``.
         step_seconds: length of a step.
         history_samples: minutes within the lookback in which the camera has a score.
         generated_at: when it was predicted, RFC 3339 UTC.

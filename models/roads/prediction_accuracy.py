@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+
+class BandAccuracy(Struct, frozen=True, kw_only=True):
+    """Those where a speed within a band was measured; the figures are as of `HorizonAccuracy`.
+
+    Attributes:
+        from_kmh: of the band.
+        to_kmh: its end, which is not part of it; None where it has none.
+    """
+
+    from_kmh: int
+    to_kmh: int | None
+    predictions: int
+    mae_kmh: float
+    rmse_kmh: float
+    last_value_mae_kmh: float | None
 
 
 class HorizonAccuracy(Struct, frozen=True, kw_only=True):
@@ -18,6 +34,7 @@ class HorizonAccuracy(Struct, frozen=True, kw_only=True):
         within_interval_share: of those with an 80 % interval; None when none had one. Near 0.8 it is honest.
         last_value_mae_kmh: what the MAE would have been if the mean speed of the newest step had simply stayed; None
             when there was never one.
+        bands: the same by the speed that was measured: below 20 km/h, below 40, above; those that occurred.
     """
 
     model_version: str
@@ -28,6 +45,29 @@ class HorizonAccuracy(Struct, frozen=True, kw_only=True):
     mape_percent: float
     within_interval_share: float | None
     last_value_mae_kmh: float | None
+    bands: list[BandAccuracy] = field(default_factory=list)
+
+
+class CameraAccuracy(Struct, frozen=True, kw_only=True):
+    """Who predicted cameras and lanes at one horizon; errors are of congestion scores, from 0 to 1.
+
+    Attributes:
+        model_version: as in the forecast: of the model, or ``baseline:...``.
+        horizon_minutes: how far ahead.
+        predictions: that could be compared with the score of that minute.
+        mae: mean of the absolute errors.
+        rmse: root of the mean of their squares.
+        within_interval_share: of those with an 80 % interval; None when none had one.
+        last_value_mae: what the MAE would have been had the newest score stayed.
+    """
+
+    model_version: str
+    horizon_minutes: int
+    predictions: int
+    mae: float
+    rmse: float
+    within_interval_share: float | None
+    last_value_mae: float | None
 
 
 class PredictionAccuracy(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
@@ -36,9 +76,11 @@ class PredictionAccuracy(Struct, frozen=True, kw_only=True, rename={"from_": "fr
     Attributes:
         compared_to: predictions for times before this are compared; None when none was yet.
         models: by version and horizon.
+        cameras: likewise of forecasts of cameras and lanes that were made in that time.
     """
 
     from_: str
     to: str
     compared_to: str | None
     models: list[HorizonAccuracy]
+    cameras: list[CameraAccuracy]

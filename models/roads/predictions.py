@@ -24,8 +24,8 @@ class RoadPrediction(Struct, frozen=True, kw_only=True, gc=False):
         predicted_speed_10min: km/h, as all speeds.
         prediction_confidence: 0..1, the least of the three horizons; docs/forecasts.md says what it means. None
             while nothing was calibrated.
-        model_version: who predicted the nearest horizon: the version of the model, or ``baseline:last_value``,
-            ``baseline:linear_ar``, ``baseline:time_of_day``, ``baseline:closed``.
+        model_version: who predicted the nearest horizon, of several the one with the largest share: the version of the
+            model, or ``baseline:last_value``, ``baseline:linear_ar``, ``baseline:time_of_day``, ``baseline:closed``.
         source: the same as a word.
         note: why it is not the model's, for people; "" when it is.
         low_kmh, high_kmh: 80 % interval at each horizon.
@@ -35,6 +35,8 @@ class RoadPrediction(Struct, frozen=True, kw_only=True, gc=False):
             when there is none that is recent.
         weather_factor: what bad weather leaves of the usual speed, where that is what is predicted; else None.
         model_versions: as `model_version` for each horizon; None in predictions from before it was told.
+        weights: shares of the model, the linear rule and the last value at each horizon; None where none of them
+            answers.
     """
 
     event_id: str
@@ -55,6 +57,7 @@ class RoadPrediction(Struct, frozen=True, kw_only=True, gc=False):
     step_speed_kmh: float | None = None
     weather_factor: float | None = None
     model_versions: list[str] | None = None
+    weights: list[list[float]] | None = None
 
 
 encode_prediction = msgspec.json.Encoder().encode

@@ -10,64 +10,81 @@ import numpy as np
 import pytest
 
 from tests.forecast.city.city_model import city_model
-from tests.forecast.synthetic import ROADS
+from tests.forecast.synthetic import ROADS, town
+from trafficapp.forecast.artifacts.inference import OnnxNetwork
 from trafficapp.forecast.artifacts.shipped import CityModel
-from trafficapp.forecast.choosing import MOMENTS, Chooser, Expert, chosen, steps_needed, stretched
+from trafficapp.forecast.choosing import MOMENTS_OF_ROADS as MOMENTS
+from trafficapp.forecast.choosing import Chooser, Expert, mixed, steps_needed, stretched
 from trafficapp.forecast.city.predicting import CityMoment, CityPredictor, PredictedCity
 
 LAST_TIME = 1_772_530_200 // 300 * 300
 STEPS = steps_needed(12, (2, 4, 6))
 
 
-def errors(model: float = 2.0, linear: float = 2.0, last: float = 2.0, roads: int = 300) -> np.ndarray:
-    """Of the experts, the same at all moments, roads and horizons."""
+MINUTES = np.array([10.0, 20.0, 30.0])
+
+
+def said(model: float = 2.0, linear: float = 2.0, last: float = 2.0, roads: int = 300) -> np.ndarray:
+    """What the experts say where 0 comes: so far off, all on the same side, at all moments, roads and horizons."""
     return np.broadcast_to(np.array([model, linear, last])[:, None, None, None], (3, MOMENTS, roads, 3)).copy()
 
 
+def shares(of: np.ndarray, came: np.ndarray | None = None) -> np.ndarray:
+    """Weights, shape (experts, roads, horizons)."""
+    return mixed(of, np.zeros(of.shape[1:]) if came is None else came, MINUTES)[0]
+
+
 def test_the_model_predicts_while_no_rule_is_nearer_by_a_margin() -> None:
-    who, error = chosen(errors(model=2.0, linear=1.9, last=2.1))
-    assert (who == Expert.MODEL).all()
-    np.testing.assert_allclose(error[:, 0, 0], [2.0, 1.9, 2.1], rtol=1e-5)
+    weights, nearer = mixed(said(model=2.0, linear=1.92, last=2.1), np.zeros((MOMENTS, 300, 3)), MINUTES)
+    assert (weights[Expert.MODEL] == 1).all()
+    assert (nearer == 0).all()
 
 
 def test_a_rule_that_is_nearer_in_the_whole_city_predicts_at_that_horizon_alone() -> None:
-    found = errors()
+    found = said()
     found[Expert.LAST_VALUE, :, :, 2] = 1.4
-    who, _ = chosen(found)
-    assert (who[:, 2] == Expert.LAST_VALUE).all()
-    assert (who[:, :2] == Expert.MODEL).all()
+    weights, nearer = mixed(found, np.zeros(found.shape[1:]), MINUTES)
+    assert (weights[Expert.LAST_VALUE, :, 2] == 1).all()
+    assert (weights[Expert.MODEL, :, :2] == 1).all()
+    np.testing.assert_allclose(nearer[:, 2], 0.3, atol=1e-4)
+
+
+def test_errors_to_both_sides_are_mixed() -> None:
+    weights = shares(said(model=2.0, linear=5.0, last=-2.0))
+    assert (weights[Expert.MODEL] == 0.5).all()
+    assert (weights[Expert.LAST_VALUE] == 0.5).all()
+    assert (weights.sum(0) == 1).all()
 
 
 def test_a_rule_that_is_much_nearer_on_one_road_predicts_that_road_alone() -> None:
-    found = errors()
-    found[Expert.MODEL, :, 7] = 12.0
-    who, _ = chosen(found)
-    assert (who[7] != Expert.MODEL).all()
-    assert (np.delete(who, 7, 0) == Expert.MODEL).all()
+    found = said()
+    found[Expert.MODEL, :, 7, 0] = 12.0
+    weights = shares(found)
+    assert (weights[Expert.MODEL, 7, 0], weights[Expert.MODEL, 7, 1]) == (0, 1)
+    assert (np.delete(weights[Expert.MODEL], 7, 0) == 1).all()
 
 
 def test_one_bad_moment_does_not_take_a_road_from_the_model() -> None:
-    found = errors()
+    found = said()
     found[Expert.MODEL, -1, 7] = 6.0
-    assert (chosen(found)[0] == Expert.MODEL).all()
+    assert (shares(found)[Expert.MODEL] == 1).all()
 
 
-def test_the_model_comes_back_once_it_is_no_worse_any_more() -> None:
-    found = errors()
+def test_the_model_comes_back_once_it_was_right_for_longer() -> None:
+    found = said()
     found[Expert.MODEL, :6] = 6.0
-    assert (chosen(found[:, :6])[0] != Expert.MODEL).all()
+    assert (shares(found[:, :6])[Expert.MODEL] == 0).all()
     found[Expert.MODEL, 6:] = 1.0
-    assert (chosen(found)[0] == Expert.MODEL).all()
+    assert (shares(found)[Expert.MODEL] == 1).all()
 
 
 def test_what_was_not_measured_says_nothing() -> None:
-    found = errors()
-    found[:, :, 3] = np.nan
+    found, came = said(), np.zeros((MOMENTS, 300, 3))
+    came[:, 3] = np.nan
     found[Expert.LAST_VALUE, :2, 4], found[:, 2:, 4] = 0.1, np.nan
-    who, error = chosen(found)
     # a road without comparisons, and one with two of them, stay the model's
-    assert (who[3:5] == Expert.MODEL).all()
-    assert np.isnan(error[:, 3]).all()
+    assert (shares(found, came)[Expert.MODEL, 3:5] == 1).all()
+    assert (shares(found, np.full(came.shape, np.nan))[Expert.MODEL] == 1).all()
 
 
 def test_intervals_are_stretched_to_hold_what_they_promise() -> None:
@@ -130,25 +147,25 @@ def test_whoever_takes_over_chooses_as_the_owner_before(folder: Path) -> None:
     anew = Chooser().choose(artifact, kept, last_time, None)
     assert of_owner is not None
     assert anew is not None
-    assert (of_owner.experts == anew.experts).all()
-    assert np.isfinite(of_owner.error_kmh).all()
-    np.testing.assert_array_equal(of_owner.error_kmh, anew.error_kmh)
+    assert (of_owner.weights < 1).any()
+    np.testing.assert_array_equal(of_owner.weights, anew.weights)
+    np.testing.assert_array_equal(of_owner.nearer, anew.nearer)
     np.testing.assert_array_equal(of_owner.stretch, anew.stretch)
 
 
-def test_another_model_is_looked_back_on_anew(folder: Path) -> None:
+def test_another_model_is_looked_back_on_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     artifact = CityModel(folder, 300, None).current()
     assert artifact is not None
-    kept = np.full((STEPS, len(ROADS)), 45, np.float32)
-    chooser = Chooser()
+    kept, chooser = town(days=2).speeds_kmh[:STEPS], Chooser()
     before = chooser.choose(artifact, kept, LAST_TIME, None)
-    wrong = replace(artifact.knowledge.linear, weights=artifact.knowledge.linear.weights + 1)
-    other = replace(
-        artifact,
-        about=msgspec.structs.replace(artifact.about, version="other"),
-        knowledge=replace(artifact.knowledge, linear=wrong),
-    )
+    other = replace(artifact, about=msgspec.structs.replace(artifact.about, version="other"))
+    run = OnnxNetwork.run
+    monkeypatch.setattr(OnnxNetwork, "run", lambda network, roads, clock: run(network, roads, clock) + 5)
+    # the same model has said what it said; another one was wrong at all of the moments
+    same = chooser.choose(artifact, kept, LAST_TIME, None)
     after = chooser.choose(other, kept, LAST_TIME, None)
+    assert before is same
     assert before is not None
     assert after is not None
-    assert (after.error_kmh[Expert.LINEAR_AR] > before.error_kmh[Expert.LINEAR_AR] + 1).all()
+    assert (before.weights[Expert.MODEL] > 0).any()
+    assert (after.weights[Expert.MODEL] == 0).all()

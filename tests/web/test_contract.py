@@ -111,7 +111,7 @@ INSIDE = {
 
 #: The contract names these fields and leaves the rest open.
 AT_LEAST: list[tuple[str, bool, str]] = [
-    ("/api/predict/accuracy", False, "from to compared_to models"),
+    ("/api/predict/accuracy", False, "from to compared_to models cameras"),
     ("/api/admin/thresholds", False, THRESHOLDS),
     ("/api/admin/zones", True, "name description coordinates"),
     (

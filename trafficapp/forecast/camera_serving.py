@@ -10,14 +10,23 @@ import numpy as np
 
 from models.roads.predictions import PredictionSource
 from trafficapp.forecast.cameras import ScoreWindow, lanes_of
+from trafficapp.forecast.choosing import MOMENTS_OF_CAMERAS, Chooser, Expert, steps_needed
 from trafficapp.forecast.clock import Floats
-from trafficapp.forecast.serving import Forecast, Forecaster, ServingModel, Source
+from trafficapp.forecast.quantities import CONGESTION_SCORE
+from trafficapp.forecast.serving import Forecast, Forecaster, ServingModel, Source, why_mixed
 
 _SOURCES: dict[Source, PredictionSource] = {
     Source.MODEL: "model",
     Source.LAST_VALUE: "last_value",
     Source.TIME_OF_DAY: "time_of_day",
+    Source.LINEAR_AR: "linear_ar",
 }
+
+#: The experts in words.
+_WORDS = {Expert.MODEL: "the model", Expert.LINEAR_AR: "the linear rule", Expert.LAST_VALUE: "the newest score"}
+
+#: Minutes of scores to choose from: what a model takes, the moments that are looked back on, and what they predicted.
+MINUTES_NEEDED = steps_needed(CONGESTION_SCORE.input_steps, (CONGESTION_SCORE.output_steps,), MOMENTS_OF_CAMERAS)
 
 
 class MinuteAhead(NamedTuple):
@@ -67,12 +76,23 @@ class PredictedCameras:
         return {number: lane for number, lane in lanes.items() if self._source(lane) is not Source.NOTHING}
 
     def model(self, entity: str) -> str:
-        """Who predicted: the version of the model, or ``baseline:`` and its name."""
+        """Who predicted the nearest minute: the version of the model, or ``baseline:`` and its name."""
         return self.forecast.model_of(self._place[entity])
 
     def source(self, entity: str) -> PredictionSource:
         """The same as a word."""
-        return _SOURCES[self._source(entity)]
+        return _SOURCES[Source(int(self.forecast.served[self._place[entity], 0]))]
+
+    def model_ahead(self, entity: str, minutes: float) -> str:
+        """Who predicted some minutes ahead; between two horizons of the model whoever did the nearer one."""
+        return self.forecast.model_of(self._place[entity], self._horizon(minutes))
+
+    def weights(self, entity: str, minutes: float) -> list[float] | None:
+        """Shares of the model, the linear rule and the last value likewise; None where none of them answers."""
+        if self._source(entity) is not Source.MODEL:
+            return None
+        shares: list[float] = self.forecast.weights[:, self._place[entity], self._horizon(minutes)].tolist()
+        return shares
 
     def note(self, entity: str) -> str:
         """Why it is not the promoted model that predicted, for people; "" when it is."""
@@ -82,7 +102,13 @@ class PredictedCameras:
             return f"there was no score for {minutes:g} minutes or more; this is usual at this time of day"
         if source is Source.LAST_VALUE:
             return f"the model {self.forecast.model_version} does not know it; this is its newest score"
-        return self.forecast.note
+        horizons = list(range(len(self.forecast.horizons_minutes)))
+        why = why_mixed(self.forecast, self._place[entity], horizons, _WORDS)
+        return "; ".join(filter(None, (why, self.forecast.note)))
+
+    def _horizon(self, minutes: float) -> int:
+        apart: Floats = np.abs(np.array(self.forecast.horizons_minutes) - minutes)
+        return int(apart.argmin())
 
     def ahead(self, entity: str, minutes: int) -> list[MinuteAhead]:
         """Every step up to some minutes ahead; steps between two horizons of the model lie on a line between them."""
@@ -109,14 +135,21 @@ class CameraPredictor:
 
     def __init__(self, model: ServingModel) -> None:
         self._model = model
-        self._forecaster = Forecaster(model)
+        self._forecaster = Forecaster(model, chooser=Chooser(MOMENTS_OF_CAMERAS))
         self._alone = Lock()
 
-    def predict(self, window: ScoreWindow) -> PredictedCameras | None:
+    def predict(self, window: ScoreWindow, minutes: int | None = None) -> PredictedCameras | None:
         """Predict all cameras and lanes, those of the window and those of the model; None when no model serves.
 
-        This computes for some milliseconds, and reads a newly promoted model: not for an event loop.
+        This computes for some milliseconds, for a second when it looks back for the first time, and reads a newly
+        promoted model: not for an event loop.
+
+        Args:
+            window: scores to look back on, `MINUTES_NEEDED` of them where there are as many.
+            minutes: the last ones that predictions are made from; None for all.
         """
+        read, minutes = window, minutes or len(window.scores)
+        window = ScoreWindow(read.entities, read.scores[-minutes:], read.last_time)
         with self._alone:
             artifact = self._model.current()
             if artifact is None:
@@ -124,9 +157,9 @@ class CameraPredictor:
             known = frozenset(artifact.about.road_ids)
             entities = (*artifact.about.road_ids, *(name for name in window.entities if name not in known))
             place = {name: index for index, name in enumerate(entities)}
-            recent: Floats = np.full((len(window.scores), len(entities)), np.nan, np.float32)
-            recent[:, [place[name] for name in window.entities]] = window.scores
-            forecast = self._forecaster.forecast(entities, recent, window.last_time)
+            recent: Floats = np.full((len(read.scores), len(entities)), np.nan, np.float32)
+            recent[:, [place[name] for name in read.entities]] = read.scores
+            forecast = self._forecaster.forecast(entities, recent, read.last_time, now_kmh=recent[-minutes:])
         seconds = artifact.about.layout.step_seconds
         return PredictedCameras(forecast, window, seconds, known, place, lanes_of(entities))
 

@@ -17,7 +17,7 @@ from models.cameras.predictions import CameraForecast, CongestionStep, LaneConge
 from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
 from trafficapp.forecast.artifacts.shipped import camera_model
 from trafficapp.forecast.artifacts.shipped_cameras import why_foreign
-from trafficapp.forecast.camera_serving import CameraPredictor, MinuteAhead, PredictedCameras
+from trafficapp.forecast.camera_serving import MINUTES_NEEDED, CameraPredictor, MinuteAhead, PredictedCameras
 from trafficapp.forecast.cameras import ScoreWindow, window_of
 from trafficapp.stores.administration.threshold_queries import scale_in_force
 from trafficapp.stores.cameras.scores import camera_scores
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 MAX_AGE_SECONDS = 15.0
 
 _STEP_SECONDS = 60
-#: Spans of history that are read, each for all who ask for at most that.
-_READ_MINUTES = (15, 60, 120)
+#: The history that is read for all who ask: what is looked back on, and all that somebody may ask for.
+_READ_MINUTES = max(MINUTES_NEEDED, 120)
 
 
 class PredictQuery(Struct, frozen=True, kw_only=True):
@@ -77,14 +77,16 @@ class CameraPredictions:
     def __init__(self, settings: Settings) -> None:
         self._model = camera_model(settings)
         self._predictor = CameraPredictor(self._model)
-        self._histories: SharedAnswers[tuple[int, int], _History] = SharedAnswers(MAX_AGE_SECONDS)
+        self._histories: SharedAnswers[int, _History] = SharedAnswers(MAX_AGE_SECONDS)
         self._predictions: SharedAnswers[tuple[int, int], _Predicted] = SharedAnswers(MAX_AGE_SECONDS)
 
     async def congestion(self, request: web.Request, query: PredictQuery) -> web.Response:
         """How congested a camera and its lanes will be.
 
         The mean congestion score of every coming minute. `low` and `high` hold four of five of them. The model predicts
-        each of the next ten minutes and 15, 20 and 30 minutes ahead; between those lies a line. A camera or lane
+        each of the next ten minutes and 15, 20 and 30 minutes ahead; between those lies a line. Where a rule was nearer
+        in the last hour it answers in the model's place, or they are mixed: `model` and `weights` of a step say who,
+        `note` says why. A camera or lane
         without a score for three minutes gets what is usual at this time of day, and `source` and `note` say so. 404
         when the camera has no score within `lookback_minutes`, is not among the cameras of the model, or only has the
         name of one of the shipped model's and stands elsewhere; 503 when there is no model.
@@ -101,11 +103,8 @@ class CameraPredictions:
         return json_answer(encode_camera_forecast(_answer(predicted, query)))
 
     async def _predict(self, context: WebContext, last_time: int, minutes: int) -> _Predicted:
-        span = next(read for read in _READ_MINUTES if minutes <= read)
-        history = await self._histories.get((last_time, span), lambda: _read(context, last_time, span))
-        read = history.window
-        window = ScoreWindow(read.entities, read.scores[-minutes:], read.last_time)
-        cameras = await asyncio.to_thread(self._predictor.predict, window)
+        history = await self._histories.get(last_time, lambda: _read(context, last_time, _READ_MINUTES))
+        cameras = await asyncio.to_thread(self._predictor.predict, history.window, minutes)
         now = rfc3339(time.time_ns() // 1_000_000 * 1000)
         shipped = cameras is not None and cameras.forecast.model_version == self._model.shipped_version
         return _Predicted(cameras, history.scale, now, self._predictor.refusal, shipped)
@@ -164,7 +163,7 @@ def _answer(predicted: _Predicted, query: PredictQuery) -> CameraForecast:
         )
 
     def steps(entity: str) -> list[CongestionStep]:
-        return [_step(one, predicted.scale) for one in cameras.ahead(entity, query.horizon_minutes)]
+        return [_step(cameras, entity, one, predicted.scale) for one in cameras.ahead(entity, query.horizon_minutes)]
 
     return CameraForecast(
         camera_id=camera_id,
@@ -183,8 +182,8 @@ def _answer(predicted: _Predicted, query: PredictQuery) -> CameraForecast:
     )
 
 
-def _step(ahead: MinuteAhead, scale: CongestionScale) -> CongestionStep:
-    score = round(ahead.score, SCORE_DECIMALS)
+def _step(cameras: PredictedCameras, entity: str, ahead: MinuteAhead, scale: CongestionScale) -> CongestionStep:
+    score, minutes = round(ahead.score, SCORE_DECIMALS), ahead.step * cameras.step_seconds / 60
     return CongestionStep(
         step=ahead.step,
         predicted_at=rfc3339(ahead.time * MICROSECONDS_PER_SECOND),
@@ -192,6 +191,8 @@ def _step(ahead: MinuteAhead, scale: CongestionScale) -> CongestionStep:
         congestion_level=scale.level(score),
         low=_rounded(ahead.low),
         high=_rounded(ahead.high),
+        model=cameras.model_ahead(entity, minutes),
+        weights=cameras.weights(entity, minutes),
     )
 
 

@@ -1,4 +1,4 @@
-"""``/api/predict/accuracy``: how good predictions of roads were."""
+"""``/api/predict/accuracy``: how good predictions of roads and of cameras were."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from aiohttp import web
 
 from models.roads.prediction_accuracy import PredictionAccuracy
 from models.timestamps import epoch_us, rfc3339
+from trafficapp.stores.cameras.prediction_scores import camera_accuracy
 from trafficapp.stores.roads.prediction_scores import accuracy
 from web.guards.costs import rows_within
 from web.serving.answers import json_answer
@@ -18,26 +19,29 @@ from web.serving.spans import SpanQuery
 
 DEFAULT_SPAN = timedelta(hours=24)
 #: Models and horizons that are scored, to tell the price of a question.
-_SCORES_OF_A_STEP = 12
+_SCORES_OF_A_STEP = 60
 
 
 async def prediction_accuracy(request: web.Request, query: SpanQuery) -> web.Response:
-    """How good predictions of roads were.
+    """How good predictions of roads, and of cameras and lanes, were.
 
     Predictions are compared with the mean speed measured in the step that they were for, two minutes after that step is
     over: of each road and step those of the last round within the step, since earlier ones are not kept.
     `last_value_mae_kmh` is what the error would have been if the mean speed of the newest step had simply stayed: a
-    model that is not better is of no use.
+    model that is not better is of no use. `bands` has the same by the speed that was measured. `cameras` compares
+    forecasts of congestion scores, made every five minutes, with the scores of the minutes that they were for.
     """
     context = request.app[CONTEXT]
     span = query.span(DEFAULT_SPAN)
     found, newest = await context.costly.ask(lambda pool: accuracy(pool, span.since, span.until))
+    cameras = await context.costly.ask(lambda pool: camera_accuracy(pool, span.since, span.until))
     step = timedelta(seconds=context.settings.forecast.step_seconds)
     body = PredictionAccuracy(
         from_=rfc3339(epoch_us(span.since)),
         to=rfc3339(epoch_us(span.until)),
         compared_to=None if newest is None else rfc3339(epoch_us(newest + step)),
         models=found,
+        cameras=cameras,
     )
     return json_answer(msgspec.json.encode(body))
 

@@ -78,7 +78,8 @@ async def pool(settings: Settings, database: Connection) -> AsyncIterator[asyncp
 
 
 async def stored(database: Connection) -> dict[tuple[datetime, int], list[float]]:
-    rows = await database.fetch(f"SELECT target_start, horizon_minutes, {COLUMNS} FROM prediction_scores")  # noqa: S608
+    sums = ", ".join(f"sum({column})::float8" for column in COLUMNS.split(", "))
+    rows = await database.fetch(f"SELECT target_start, horizon_minutes, {sums} FROM prediction_scores GROUP BY 1, 2")  # noqa: S608
     return {(row[0], row[1]): list(row)[2:] for row in rows}
 
 
@@ -192,6 +193,27 @@ async def test_figures_by_model_and_horizon(pool: asyncpg.Pool[Any], database: C
     assert (ten.predictions, ten.mae_kmh, ten.within_interval_share) == (5, 4.6, 0.2)
     assert ten.rmse_kmh == pytest.approx(((9 + 4 * 25) / 5) ** 0.5, abs=1e-4)
     assert ten.last_value_mae_kmh == 2.0
+    assert [(one.from_kmh, one.to_kmh, one.predictions, one.mae_kmh) for one in ten.bands] == [(20, 40, 5, 4.6)]
+
+
+async def test_errors_are_told_by_the_speed_that_came(
+    pool: asyncpg.Pool[Any], database: Connection, settings: Settings
+) -> None:
+    roads = {"a": 10.0, "b": 19.9, "c": 20.0, "d": 50.0}
+    await keep_observations(database, [(road, T0 + at * STEP, kmh) for road, kmh in roads.items() for at in range(9)])
+    await keep_predictions(database, [(road, T0, 30.0, (30.0, 30.0, 30.0)) for road in roads])
+    await keep_predictions(database, [("a", T0 + 8 * STEP, 10.0, (10.0, 10.0, 10.0))])
+    # sums from before bands were told count in the whole, and in none of them
+    await comparer_at(settings, [T0 + timedelta(days=1)]).compare(pool)
+    await database.execute("UPDATE prediction_scores SET speed_from_kmh = -1 WHERE speed_from_kmh = 40")
+    ten = (await accuracy(pool, T0, T0 + timedelta(days=1)))[0][0]
+    assert (ten.horizon_minutes, ten.predictions) == (10, 4)
+    slow, middle = ten.bands
+    assert (slow.from_kmh, slow.to_kmh, slow.predictions) == (0, 20, 2)
+    assert slow.mae_kmh == pytest.approx(15.05)
+    assert slow.rmse_kmh == pytest.approx(((20**2 + 10.1**2) / 2) ** 0.5, abs=1e-4)
+    assert slow.last_value_mae_kmh == pytest.approx(15.05)
+    assert (middle.from_kmh, middle.predictions, middle.mae_kmh) == (20, 1, 10.0)
 
 
 async def test_each_horizon_is_counted_for_whoever_predicted_it(

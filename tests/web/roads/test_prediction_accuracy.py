@@ -17,7 +17,7 @@ PATH = "/api/predict/accuracy"
 async def test_errors_of_the_last_day_by_model_and_horizon(history_worker: Worker, database_url: str) -> None:
     await asyncio.to_thread(migrate, database_url)
     empty = await (await history_worker.client.get(PATH)).json()
-    assert (empty["compared_to"], empty["models"]) == (None, [])
+    assert (empty["compared_to"], empty["models"], empty["cameras"]) == (None, [], [])
     now = datetime.now(UTC)
     start = now - timedelta(seconds=now.timestamp() % 300) - 12 * STEP
     connection = await asyncpg.connect(database_url)
@@ -34,7 +34,10 @@ async def test_errors_of_the_last_day_by_model_and_horizon(history_worker: Worke
     assert ten | {"predictions": 1} == {
         "model_version": "ours-1", "horizon_minutes": 10, "predictions": 1, "mae_kmh": 2.0, "rmse_kmh": 2.0,
         "mape_percent": 10.0, "within_interval_share": 1.0, "last_value_mae_kmh": 10.0,
+        "bands": ten["bands"],
     }  # fmt: skip
+    (band,) = ten["bands"]
+    assert (band["from_kmh"], band["to_kmh"], band["mae_kmh"], band["rmse_kmh"]) == (20, 40, 2.0, 2.0)
     assert (twenty["mae_kmh"], twenty["within_interval_share"]) == (5.0, 0.0)
     assert (thirty["mae_kmh"], thirty["horizon_minutes"]) == (0.0, 30)
     first = {"from": rfc3339(epoch_us(start)), "to": rfc3339(epoch_us(start + 3 * STEP))}

@@ -19,8 +19,9 @@ from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
 from trafficapp.forecast.artifacts.artifact import Artifact
 from trafficapp.forecast.artifacts.shipped import HORIZONS_MINUTES
 from trafficapp.forecast.baselines import filled_forward
+from trafficapp.forecast.choosing import Chooser, Expert
 from trafficapp.forecast.clock import Floats
-from trafficapp.forecast.serving import STALE_STEPS, Forecast, Forecaster, ServingModel, Source
+from trafficapp.forecast.serving import STALE_STEPS, Forecast, Forecaster, Hours, ServingModel, Source, why_mixed
 from trafficapp.weather.road_weather import StationWeather, WeatherOfRoads
 
 logger = logging.getLogger(__name__)
@@ -38,8 +39,8 @@ _SOURCES: dict[Source, PredictionSource] = {
     Source.LINEAR_AR: "linear_ar",
 }
 
-#: Rules that predict in the model's place, in words.
-_RULES = {Source.LAST_VALUE: "the newest mean speed", Source.LINEAR_AR: "the linear rule"}
+#: The experts in words.
+_WORDS = {Expert.MODEL: "the model", Expert.LINEAR_AR: "the linear rule", Expert.LAST_VALUE: "the newest mean speed"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,7 @@ class CityMoment:
         closed: roads on which nobody may drive.
         weather: of the roads; None when it is not known, or slows nobody.
         weather_numbers: of the city, for models that take them; None when nothing is known.
+        hours: mean speeds of the roads in the last hours; None when they are not kept.
     """
 
     made_at_us: int
@@ -67,6 +69,7 @@ class CityMoment:
     closed: frozenset[str] = frozenset()
     weather: WeatherOfRoads | None = None
     weather_numbers: Floats | None = None
+    hours: Hours | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +102,7 @@ class CityPredictor:
 
     def __init__(self, model: ServingModel) -> None:
         self._model = model
-        self._forecaster = Forecaster(model, HORIZONS_MINUTES, chooses=True)
+        self._forecaster = Forecaster(model, HORIZONS_MINUTES, chooser=Chooser())
         self._without_model = Forecaster(_Failed(), HORIZONS_MINUTES)
 
     def predict(self, moment: CityMoment) -> PredictedCity:
@@ -120,7 +123,8 @@ class CityPredictor:
 
     @staticmethod
     def _forecast(forecaster: Forecaster, moment: CityMoment) -> Forecast:
-        return forecaster.forecast(moment.road_ids, moment.recent_kmh, moment.last_time, moment.weather_numbers)
+        weather, hours = moment.weather_numbers, moment.hours
+        return forecaster.forecast(moment.road_ids, moment.recent_kmh, moment.last_time, weather, hours)
 
 
 class _Failed:
@@ -193,6 +197,7 @@ def predictions_of(forecast: Forecast, moment: CityMoment) -> list[RoadPredictio
                 step_speed_kmh=round(float(step_means[place]), 2) if since < STALE_STEPS else None,
                 weather_factor=None if weather is None else weather.factor,
                 model_versions=[forecast.model_of(place, horizon) for horizon in at],
+                weights=forecast.weights[:, place][:, at].T.tolist() if source is Source.MODEL else None,
             )
         )
     return told
@@ -230,26 +235,24 @@ def _of_closed(road_id: str, made_at_us: int, timestamp: str, step_start: str) -
 
 
 def _note(forecast: Forecast, place: int, source: Source, horizons: list[int], step_seconds: int) -> str:
-    """Why it is not the model that predicted."""
+    """Why it is not the model that predicted, or the model asked as of another time."""
     if source is Source.MODEL:
-        return _why_rules(forecast, place, horizons)
+        return "; ".join(filter(None, (why_mixed(forecast, place, horizons, _WORDS), _why_clock(forecast))))
     if source is Source.TIME_OF_DAY:
         silent_minutes = int(forecast.since_steps[place]) * step_seconds / 60
-        return f"no speed was measured for {silent_minutes:g} minutes or more; this is usual at this time of day"
+        why = f"no speed was measured for {silent_minutes:g} minutes or more; this is usual at this time of day"
+        return "; ".join(filter(None, (why, _why_clock(forecast))))
     why = f"the model {forecast.model_version} does not know this road" if forecast.model_version else forecast.note
     return f"{why}; this is the mean speed of the newest {step_seconds / 60:g} minutes that were measured"
 
 
-def _why_rules(forecast: Forecast, place: int, horizons: list[int]) -> str:
-    """Which rules predict in the model's place, and by how much they were nearer; "" where none does."""
-    told = []
-    for rule, words in _RULES.items():
-        by_rule = [horizon for horizon in horizons if forecast.served[place, horizon] == rule]
-        if by_rule:
-            minutes = ", ".join(f"{forecast.horizons_minutes[horizon]:g}" for horizon in by_rule)
-            nearer = 100 * float(forecast.nearer[place, by_rule].mean())
-            told.append(f"{minutes} minutes ahead it is {words}, whose error of late was {nearer:.0f} % smaller")
-    return f"not the model's: {'; '.join(told)}" if told else ""
+def _why_clock(forecast: Forecast) -> str:
+    """What the model was asked for instead, where the day comes at another time than the clock says; else ""."""
+    hours = forecast.clock_off_seconds / 3600
+    if not hours:
+        return ""
+    when = "later" if hours > 0 else "earlier"
+    return f"the last hours are what is usual {abs(hours):g} h {when}, and are taken as that"
 
 
 def _known(values: Floats, digits: int) -> list[list[float | None]]:

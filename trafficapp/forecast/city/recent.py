@@ -44,6 +44,9 @@ class RecentSpeeds:
             self._road_ids = tuple(self._place)
         return self._road_ids
 
+    def __contains__(self, road_id: str) -> bool:
+        return road_id in self._place
+
     def add(self, road_id: str) -> None:
         """Add a road that nothing came of yet; one that is there stays as it is."""
         if road_id in self._place:
@@ -154,6 +157,28 @@ class RecentSpeeds:
             self._newest[place] = step
             self._newest_of_all = max(self._newest_of_all, step)
         return True
+
+
+def remember(kept: Sequence[RecentSpeeds], road_id: str, time: float, speed_kmh: float | None) -> None:
+    """Take in a measurement of a road, which may be new, everywhere; nothing of a new road stays where that fails.
+
+    Args:
+        kept: what is remembered of the same roads.
+        road_id: the road.
+        time: seconds since the epoch.
+        speed_kmh: its speed then; None where none was measured.
+    """
+    new = [one for one in kept if road_id not in one]
+    for one in new:
+        one.add(road_id)
+    try:
+        if speed_kmh is not None:
+            for one in kept:
+                one.observe(road_id, time, speed_kmh)
+    except Exception:
+        for one in new:
+            one.remove({road_id})
+        raise
 
 
 def with_newest(

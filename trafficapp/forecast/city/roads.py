@@ -36,9 +36,10 @@ from trafficapp.engine.state_rows import (
     partition_key,
     state_row,
 )
-from trafficapp.forecast.city.recent import RecentSpeeds, RoadSteps, with_newest
+from trafficapp.forecast.city.recent import RecentSpeeds, RoadSteps, remember, with_newest
 from trafficapp.forecast.city.rounds import Rounds
 from trafficapp.forecast.city.untold import Told, decode_untold, is_untold
+from trafficapp.forecast.day_clock import HOUR_SECONDS, HOURS
 from trafficapp.notifications.notices import OpenNotices
 from trafficapp.roads.partition import CLOCKS_APART_US, check_readable
 from trafficapp.roads.road_rows import RoadLimits, RoadRows
@@ -97,6 +98,7 @@ class RoadState(Struct, array_like=True, gc=False):
         first: offset of the record of its first observation; -1 in rows that do not tell.
         measured_before: the newest observation with a measured speed, where the newest of all has none.
         slow_days: see `trafficapp.congestion.recurrence`.
+        hours: as `steps`, of the last hours.
     """
 
     offset: int = -1
@@ -111,6 +113,7 @@ class RoadState(Struct, array_like=True, gc=False):
     first: int = -1
     measured_before: Observed | None = None
     slow_days: dict[int, int] = field(default_factory=dict)
+    hours: RoadSteps = field(default_factory=list)
     # new fields go to the end: rows that were written without them must stay readable
 
     @property
@@ -199,6 +202,7 @@ class CityRoads:
         refused: records of the last `apply` that are no observations, and why.
         roads: by road_id.
         recent: the speeds of the last steps.
+        hours: those of the last hours, to see whether the day is as the clock says.
         fresh: by road_id, newest observations since the last round, in the order in which they came.
     """
 
@@ -231,7 +235,7 @@ class CityRoads:
         self._silence = Silence(forget_us, looked)
         self.refused: list[tuple[Record, Rejected]] = []
         self.fresh: dict[str, list[Fresh]] = {}
-        self.recent = RecentSpeeds((), step_seconds, steps)
+        self.recent, self.hours = RecentSpeeds((), step_seconds, steps), RecentSpeeds((), HOUR_SECONDS, HOURS)
         others = (self._key, CONGESTION_KEY)
         of_roads = {key: row for key, row in rows.items() if key not in others and not is_untold(key)}
         self.roads = {key.decode(): _decode_road(row[OFFSET_BYTES:]) for key, row in of_roads.items()}
@@ -242,7 +246,8 @@ class CityRoads:
         for road_id, road in self.roads.items():
             self._limits.known(road_id, len(road.edges), road.first, self.applied)
             self.recent.put_back(road_id, road.steps)
-            road.steps = []
+            self.hours.put_back(road_id, road.hours)
+            road.steps, road.hours = [], []
         # the owner before may have died while it wrote: rows of roads are then ahead of that of the partition
         self._ahead = {road_id for road_id, road in self.roads.items() if road.offset > self.applied}
         self._forget_silent()
@@ -356,8 +361,8 @@ class CityRoads:
 
     def _row_of(self, key: bytes) -> bytes:
         road_id = key.decode()
-        road = self.roads[road_id]
-        return state_row(road.offset, msgspec.structs.replace(road, steps=self.recent.steps_of(road_id)))
+        road, steps, hours = self.roads[road_id], self.recent.steps_of(road_id), self.hours.steps_of(road_id)
+        return state_row(road.offset, msgspec.structs.replace(road, steps=steps, hours=hours))
 
     def _take_in(self, record: Record) -> bool:
         """Take in a record.
@@ -396,10 +401,11 @@ class CityRoads:
         return not in_row and self._apply(offset, observation, observed_at_us)
 
     def _is_newer(self, road: RoadState, observed_at_us: int) -> bool:
-        newest = road.observed
-        if newest is None or newest.observed_at_us > self.believed_us():
-            return True
-        return observed_at_us > newest.observed_at_us
+        return road.observed is None or self._was_ahead(road) or observed_at_us > road.observed.observed_at_us
+
+    def _was_ahead(self, road: RoadState) -> bool:
+        """Whether what was observed last came of a clock that was ahead."""
+        return road.observed is not None and road.observed.observed_at_us > self.believed_us()
 
     def _forget_silent(self) -> None:
         """Forget roads that nothing came of for long; one whose row is ahead of the partition's was seen later."""
@@ -414,6 +420,7 @@ class CityRoads:
         self._rows.forgotten(road_id.encode() for road_id in silent)
         self._limits.forgotten(silent)
         self.recent.remove(silent)
+        self.hours.remove(silent)
 
     def _forget_ahead(self, offset: int) -> None:
         """Forget speeds of later times than can be at a record; rows that are ahead of it have lost theirs already."""
@@ -421,6 +428,7 @@ class CityRoads:
         if not self.recent.has_after(latest):
             return
         self._ahead = {one for one in self._ahead if one in self.roads and self.roads[one].offset >= offset}
+        self.hours.forget_after(latest, self._ahead)
         for road_id in self.recent.forget_after(latest, self._ahead):
             self.roads[road_id].offset = offset
             self._rows.changed(road_id.encode())
@@ -434,14 +442,8 @@ class CityRoads:
         road.offset, road.seen_us = offset, self._silence.clock_us
         road.sources = {**road.sources, observation.source_partition: observation.source_offset}
         fresh = self._renew(road, observation, observed_at_us)
-        self.recent.add(road_id)
-        try:
-            if observation.is_measured:
-                self.recent.observe(road_id, observed_at_us / MICROSECONDS_PER_SECOND, observation.current_speed)
-        except Exception:
-            if known is None:
-                self.recent.remove({road_id})
-            raise
+        speed_kmh = observation.current_speed if observation.is_measured else None
+        remember((self.recent, self.hours), road_id, observed_at_us / MICROSECONDS_PER_SECOND, speed_kmh)
         self.roads[road_id] = road
         self._rows.changed(road_id.encode())
         self._limits.changed(road_id, len(road.edges))
@@ -454,13 +456,13 @@ class CityRoads:
 
         It is not the newest one, or its speed was not measured and the road is not closed, or is of too few vehicles.
         """
+        if not self._is_newer(road, observed_at_us):
+            return None
         before, anew = road.speeds_before, road.observed is None
-        if road.observed is not None and road.observed.observed_at_us > self.believed_us():
-            # its clock was ahead, and is right again
+        if self._was_ahead(road):
+            # its clock is right again
             before, anew = (), True
             road.measured_before = road.observed = None
-        elif road.observed is not None and road.observed.observed_at_us >= observed_at_us:
-            return None
         since_us = observed_at_us - self._before_us
         if before and before[0][0] < since_us:
             before = tuple(one for one in before if one[0] >= since_us)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from models.roads.prediction_accuracy import HorizonAccuracy
+from models.roads.prediction_accuracy import BandAccuracy, HorizonAccuracy
 from trafficapp.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,16 +51,18 @@ _COMPARE = """
               AND source <> 'closed'
     )
     INSERT INTO prediction_scores (
-        target_start, horizon_minutes, model_version, predictions, abs_error_kmh, squared_error, abs_share,
-        last_value_count, last_value_abs_kmh, within_interval, with_interval
+        target_start, horizon_minutes, model_version, speed_from_kmh, predictions, abs_error_kmh, squared_error,
+        abs_share, last_value_count, last_value_abs_kmh, within_interval, with_interval
     )
-    SELECT target_start, said.minutes, said.model_version, count(*), sum(abs(said.kmh - measured.kmh)),
+    SELECT target_start, said.minutes, said.model_version,
+           CASE WHEN measured.kmh < 20 THEN 0 WHEN measured.kmh < 40 THEN 20 ELSE 40 END,
+           count(*), sum(abs(said.kmh - measured.kmh)),
            sum((said.kmh - measured.kmh) ^ 2), sum(abs(said.kmh - measured.kmh) / greatest(measured.kmh, 1)),
            count(said.step_speed_kmh), coalesce(sum(abs(said.step_speed_kmh - measured.kmh)), 0),
            count(*) FILTER (WHERE measured.kmh BETWEEN said.low AND said.high),
            count(*) FILTER (WHERE said.low IS NOT NULL AND said.high IS NOT NULL)
     FROM said JOIN measured USING (road_id, target_start)
-    GROUP BY 1, 2, 3
+    GROUP BY 1, 2, 3, 4
 """
 _FORGET = "DELETE FROM prediction_scores WHERE target_start >= $1 AND target_start < $2"
 _FORGET_OLD = "DELETE FROM prediction_scores WHERE target_start < now() - $1::interval"
@@ -69,15 +71,19 @@ _FIRST_PREDICTION = "SELECT min(step_start) FROM predictions"
 _NEWEST_OBSERVATION = "SELECT max(last_seen) FROM roads"
 _NEWEST_PREDICTION = "SELECT max(step_start) FROM predictions WHERE step_start >= $1"
 _ACCURACY = """
-    SELECT model_version, horizon_minutes, sum(predictions)::bigint AS predictions,
+    SELECT model_version, horizon_minutes,
+           CASE WHEN grouping(speed_from_kmh) = 0 THEN speed_from_kmh END AS from_kmh,
+           sum(predictions)::bigint AS predictions,
            sum(abs_error_kmh) / sum(predictions) AS mae_kmh, sqrt(sum(squared_error) / sum(predictions)) AS rmse_kmh,
            100 * sum(abs_share) / sum(predictions) AS mape_percent,
            sum(within_interval)::float8 / nullif(sum(with_interval), 0)::float8 AS within_interval_share,
            sum(last_value_abs_kmh) / nullif(sum(last_value_count), 0)::float8 AS last_value_mae_kmh
     FROM prediction_scores WHERE target_start >= $1 AND target_start < $2
-    GROUP BY 1, 2 HAVING sum(predictions) > 0 ORDER BY 1, 2
+    GROUP BY GROUPING SETS ((1, 2), (1, 2, speed_from_kmh)) HAVING sum(predictions) > 0 ORDER BY 1, 2, 3 NULLS FIRST
 """
 _DECIMALS = 4
+#: Bands of what was measured, as the statement above has them.
+_BANDS_KMH = {0: 20, 20: 40, 40: None}
 
 
 class PredictionComparer:
@@ -169,7 +175,27 @@ async def accuracy(pool: Pool, since: datetime, until: datetime) -> tuple[list[H
     async with pool.acquire() as connection:
         rows = await connection.fetch(_ACCURACY, since, until)
         newest = await connection.fetchval(_NEWEST_SCORE)
-    return [_rounded(HorizonAccuracy(**dict(row))) for row in rows], newest
+    found: list[HorizonAccuracy] = []
+    for row in rows:
+        figures = dict(row)
+        from_kmh = figures.pop("from_kmh")
+        if from_kmh is None:
+            found.append(_rounded(HorizonAccuracy(**figures)))
+        elif from_kmh >= 0:
+            found[-1].bands.append(_of_band(from_kmh, figures))
+    return found, newest
+
+
+def _of_band(from_kmh: int, figures: dict[str, Any]) -> BandAccuracy:
+    last = figures["last_value_mae_kmh"]
+    return BandAccuracy(
+        from_kmh=from_kmh,
+        to_kmh=_BANDS_KMH[from_kmh],
+        predictions=figures["predictions"],
+        mae_kmh=round(figures["mae_kmh"], _DECIMALS),
+        rmse_kmh=round(figures["rmse_kmh"], _DECIMALS),
+        last_value_mae_kmh=None if last is None else round(last, _DECIMALS),
+    )
 
 
 def _rounded(found: HorizonAccuracy) -> HorizonAccuracy:

@@ -5,6 +5,8 @@ import { useAnswer } from "../live/answers.js";
 import { Refused, Sure, useAct } from "../components/act.js";
 import { number } from "../components/numbers.js";
 import { Facts, Panel } from "../components/panel.js";
+import { CameraAccuracy } from "../cameras/accuracy.js";
+import { Accuracy } from "../roads/accuracy.js";
 import { Moment } from "../shell/times.js";
 import { t } from "../texts/index.js";
 
@@ -17,7 +19,8 @@ export function Models() {
   const of = (what) => (answer.body ?? []).filter((model) => model.predicts === what);
   return html`<p class="dim">${t("administration.models.what")}</p><${Refused} problem=${problem} />
     <div class="columns">${["roads", "cameras"].map((what) => html`<${Panel} key=${what} title=${t(`administration.models.${what}`)} answer=${answer} empty=${answer.body && !of(what).length && t("administration.models.none")}>
-      ${of(what).map((model) => html`<${Model} key=${model.version} model=${model} busy=${busy} onPromote=${() => promote(model)} />`)}<//>`)}</div>`;
+      ${of(what).map((model) => html`<${Model} key=${model.version} model=${model} busy=${busy} onPromote=${() => promote(model)} />`)}<//>`)}</div>
+    <div class="columns"><${Accuracy} /><${CameraAccuracy} /></div>`;
 }
 
 function Model({ model, busy, onPromote }) {

@@ -38,7 +38,16 @@ function Version({ version, rows }) {
         ${row.last_value_mae_kmh !== null && html`<line class="mark" x1=${x(row.last_value_mae_kmh)} x2=${x(row.last_value_mae_kmh)} y1=${y - 3} y2=${y + ROW - 7} />`}`;
     })}</svg>
     <div class="sideways" role="region" tabindex="0" aria-label=${name}><table><thead><tr>${["ahead", "mean.error", "RMSE", "last.value", "within", "compared"].map((key, at) => html`<th scope="col" class=${at ? "number" : ""}>${key === "RMSE" ? key : t(`roads.${key}`)}</th>`)}</tr></thead>
-      <tbody>${rows.map((row) => html`<tr><th scope="row">${row.horizon_minutes} min</th><td class="number">${number(row.mae_kmh, 2)}</td><td class="number">${number(row.rmse_kmh, 2)}</td><td class="number">${number(row.last_value_mae_kmh, 2)}</td><td class="number">${percent(row.within_interval_share)}</td><td class="number">${number(row.predictions)}</td></tr>`)}</tbody></table></div>`;
+      <tbody>${rows.map((row) => html`<tr><th scope="row">${row.horizon_minutes} min</th><td class="number">${number(row.mae_kmh, 2)}</td><td class="number">${number(row.rmse_kmh, 2)}</td><td class="number">${number(row.last_value_mae_kmh, 2)}</td><td class="number">${percent(row.within_interval_share)}</td><td class="number">${number(row.predictions)}</td></tr>`)}</tbody></table></div>
+    ${rows.some((row) => row.bands?.length) && html`<${Bands} name=${name} rows=${rows} />`}`;
+}
+
+// Errors by the speed that came: jams are where forecasts are hard, and where they matter.
+function Bands({ name, rows }) {
+  const label = t("roads.bands", { name });
+  return html`<div class="sideways" role="region" tabindex="0" aria-label=${label}><table><caption>${t("roads.bands.caption")}</caption>
+    <thead><tr>${["ahead", "band", "mean.error", "RMSE", "last.value", "compared"].map((key, at) => html`<th scope="col" class=${at > 1 ? "number" : ""}>${key === "RMSE" ? key : t(`roads.${key}`)}</th>`)}</tr></thead>
+    <tbody>${rows.flatMap((row) => row.bands.map((band) => html`<tr><th scope="row">${row.horizon_minutes} min</th><td>${band.to_kmh === null ? t("roads.band.above", { from: band.from_kmh }) : t("roads.band.between", { from: band.from_kmh, to: band.to_kmh })}</td><td class="number">${number(band.mae_kmh, 2)}</td><td class="number">${number(band.rmse_kmh, 2)}</td><td class="number">${number(band.last_value_mae_kmh, 2)}</td><td class="number">${number(band.predictions)}</td></tr>`))}</tbody></table></div>`;
 }
 
 function verdict({ model_version, mae_kmh, last_value_mae_kmh }) {

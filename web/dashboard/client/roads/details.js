@@ -8,6 +8,7 @@ import { Facts, Panel } from "../components/panel.js";
 import { Flow } from "../components/words.js";
 import { ageText, Age } from "../shell/times.js";
 import { t } from "../texts/index.js";
+import { nameOf } from "./accuracy.js";
 import { HORIZONS, speedAt, stepAt } from "./flow.js";
 
 export function RoadDetails({ id, tools }) {
@@ -32,6 +33,15 @@ export function RoadDetails({ id, tools }) {
   <//>`;
 }
 
+// Shares of those who predict a horizon, the model's first.
+function whose(prediction, at) {
+  const shares = prediction.weights?.[at];
+  if (!shares) return prediction.model_versions?.[at] ? nameOf(prediction.model_versions[at]) : "";
+  const names = ["model", "linear_ar", "last_value"].map((who) => t(`roads.share.${who}`));
+  const said = shares.map((share, who) => [share, names[who]]).filter(([share]) => share > 0);
+  return said.map(([share, name]) => (said.length === 1 ? name : `${percent(share)} ${name}`)).join(", ");
+}
+
 function Forecast({ road }) {
   const { prediction } = road;
   const accuracy = useAnswer("/api/predict/accuracy", { every: 60_000 });
@@ -41,12 +51,12 @@ function Forecast({ road }) {
   return html`
     <h3>${t("roads.forecast")}</h3>
     <table class="forecast">
-      <thead><tr><th scope="col">${t("roads.ahead")}</th><th scope="col" class="number">km/h</th><th scope="col" class="number">${t("roads.four.of.five")}</th><th scope="col">${t("roads.flow")}, ${t("roads.confidence")}</th></tr></thead>
+      <thead><tr><th scope="col">${t("roads.ahead")}</th><th scope="col" class="number">km/h</th><th scope="col" class="number">${t("roads.four.of.five")}</th><th scope="col">${t("roads.flow")}, ${t("roads.confidence")}</th><th scope="col">${t("roads.who")}</th></tr></thead>
       <tbody>${HORIZONS.slice(1).map((minutes, at) => {
         const [low, high, confidence] = ["low_kmh", "high_kmh", "confidences"].map((field) => prediction[field][at] ?? null);
         return html`<tr><th scope="row">${minutes} min</th><td class="number"><b>${kmh(speedAt(road, at + 1))}</b></td>
           <td class="number">${low === null || high === null ? t("shell.not.known") : t("roads.to", { low: kmh(low), high: kmh(high) })}</td>
-          <td><${Flow} step=${stepAt(road, at + 1)} /> <span class="dim">${percent(confidence)}</span></td></tr>`;
+          <td><${Flow} step=${stepAt(road, at + 1)} /> <span class="dim">${percent(confidence)}</span></td><td class="dim">${whose(prediction, at)}</td></tr>`;
       })}</tbody>
     </table>
     <p class=${baseline ? "by baseline" : "by"}>${t("roads.by", { who, age: ageText(Date.parse(prediction.timestamp)) })}
