@@ -25,6 +25,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableSource
 
+from trafficapp.settings.alarms import AlarmSettings as AlarmSettings
 from trafficapp.settings.areas import AreaSettings as AreaSettings
 from trafficapp.settings.city import CitySettings as CitySettings
 from trafficapp.settings.clickhouse import ClickHouseSettings as ClickHouseSettings
@@ -387,6 +388,7 @@ class Settings(BaseSettings):
     congestion: CongestionSettings = Field(default_factory=CongestionSettings)
     speed: SpeedSettings = Field(default_factory=SpeedSettings)
     alerts: AlertSettings = Field(default_factory=AlertSettings)
+    alarms: AlarmSettings = Field(default_factory=AlarmSettings)
     events: EventSettings = Field(default_factory=EventSettings)
     city: CitySettings = Field(default_factory=CitySettings)
     roads: RoadSettings = Field(default_factory=RoadSettings)
