@@ -15,6 +15,8 @@ import faust
 from confluent_kafka import KafkaException
 from faust.types.web import Web
 
+from models.alarms import Withheld
+from models.alerts import AlertEvent
 from models.cameras.window_rows import WindowRow
 from models.records import UNREADABLE_REASON
 from trafficapp.batching.runs import Run
@@ -59,6 +61,8 @@ class TrafficApp(faust.App):
         outbox: its producer.
         run_readers: reader of each topic that is read in runs.
         local_current: rows of a camera's newest window from the local tables, where the role has them.
+        withheld_alert: why people are not to be told of a step of an alert; None tells it.
+        withheld_messages: by feed: a message marked with why people are not to be told of it; None tells it.
     """
 
     def __init__(self, settings: Settings, feeds: Sequence[Feed[Any]] = ()) -> None:
@@ -68,6 +72,8 @@ class TrafficApp(faust.App):
         self.outbox = Outbox(settings)
         self.run_readers: dict[str, RunReader] = {}
         self.local_current: Callable[[str | None], list[WindowRow]] | None = None
+        self.withheld_alert: Callable[[AlertEvent], Withheld | None] = lambda _: None
+        self.withheld_messages: dict[str, Callable[[Any], Any]] = {}
         self.topic_admin = TopicAdmin(settings)
         self._logs: dict[str, SourceLog] = {}
         self._loaded = False
