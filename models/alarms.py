@@ -227,3 +227,110 @@ class Withheld(Struct, frozen=True, kw_only=True):
     by: str
     reason: str
     until: str | None = None
+
+
+class HandoverAlarm(Struct, frozen=True, kw_only=True):
+    """An alarm, for whoever takes over.
+
+    Attributes:
+        raised_at, cleared_at, acknowledged_at: RFC 3339 UTC; null of what is not so.
+        stands: False of a message that is told once.
+        withheld: why people are not told of it now, while it stands, else were not when it was raised.
+    """
+
+    stream: Stream
+    alarm_id: str
+    rule: str
+    source: str
+    priority: Priority
+    title: str
+    message: str
+    raised_at: str
+    cleared_at: str | None
+    stands: bool
+    acknowledged_at: str | None
+    acknowledged_by: str | None
+    withheld: Withheld | None
+
+
+class HandoverComment(Struct, frozen=True, kw_only=True):
+    """What somebody wrote about an alert."""
+
+    alert_id: str
+    alert_title: str | None
+    commented_at: str
+    commented_by: str
+    comment: str
+
+
+class UnhealthySource(Struct, frozen=True, kw_only=True):
+    """A camera that is out of order, or sends nothing; ``rule`` is unhealthy_source or camera_silent."""
+
+    source: str
+    rule: str
+    since: str
+    message: str
+
+
+class StandingCongestion(Struct, frozen=True, kw_only=True):
+    """A congestion event that goes on.
+
+    Attributes:
+        road: name or id of the one at its head.
+        cause: in words, where it is known.
+        camera_ids: registered cameras on it.
+    """
+
+    event_id: str
+    road: str
+    severity: Priority
+    state: str
+    began_at: str
+    length_m: float
+    delay_vehicle_hours: float
+    cause: str | None
+    camera_ids: list[str]
+
+
+class HandoverCounts(Struct, frozen=True, kw_only=True):
+    """Of the span: alarms raised, acknowledged and cleared; of those raised, why operators were not told of some."""
+
+    open: int
+    raised: int
+    acknowledged: int
+    cleared: int
+    shelved: int
+    suppressed: int
+    folded: int
+    comments: int
+
+
+class Handover(Struct, frozen=True, kw_only=True):
+    """What whoever takes over a shift has to know.
+
+    Attributes:
+        since, until: the shift; until is now.
+        counts: of everything, also of what the lists are too short for.
+        open: what stands now, the most severe first, then the oldest.
+        raised, acknowledged, cleared: in the shift, the newest first.
+        withheld: raised in the shift, and operators were not told: shelved, suppressed, folded; likewise.
+        shelves: in force at some time of the shift, the oldest first; those in force now have no ``ended_at``.
+        comments: written in the shift, the oldest first.
+        unhealthy: sources that are out of order or silent now.
+        congestion: events that go on, the longest first.
+        most_listed: no list is longer.
+    """
+
+    since: str
+    until: str
+    counts: HandoverCounts
+    open: list[HandoverAlarm]
+    raised: list[HandoverAlarm]
+    acknowledged: list[HandoverAlarm]
+    cleared: list[HandoverAlarm]
+    withheld: list[HandoverAlarm]
+    shelves: list[Shelf]
+    comments: list[HandoverComment]
+    unhealthy: list[UnhealthySource]
+    congestion: list[StandingCongestion]
+    most_listed: int

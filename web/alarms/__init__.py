@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from web.alarms import performance, shelves
+from web.alarms import handover, performance, shelves
 from web.serving.operations import Operation
 
 
 def operations() -> list[Operation]:
     """What this room answers."""
-    return [*performance.operations(), *shelves.operations()]
+    return [*performance.operations(), *shelves.operations(), *handover.operations()]

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from models.timestamps import epoch_us, rfc3339
-from tests.stores.alerts.alert_messages import Connection, alert_event, store
+from tests.stores.alerts.alert_messages import Connection, alert_event, keep_open, store
 from tests.web.conftest import Worker
 from trafficapp.stores.alarms.shelves import end_shelves
 from trafficapp.stores.migrations import migrate
@@ -123,6 +123,78 @@ async def test_a_one_shot_shelf_ends_with_its_alarm(history_worker: Worker, tabl
     await raise_now(tables, "the next one")
     found = await performance(history_worker)
     assert (found["shelved"], found["told"]) == (1, 1)
+
+
+async def test_a_one_shot_shelf_is_for_the_alarm_that_stands(history_worker: Worker, tables: Connection) -> None:
+    stands = await raise_now(tables, "stands")
+    shelf = await shelve(history_worker, alert_id=stands, kind="one_shot")
+    cleared = datetime.now(UTC)
+    await tables.execute("UPDATE alerts SET resolved_at = $1", cleared)
+    await history_worker.context.database.ask(lambda pool: end_shelves(pool, datetime.now(UTC)))
+
+    ended = await asked(history_worker, "GET", f"/api/alarms/shelves/{shelf['id']}")
+
+    assert (ended["ended_because"], ended["ended_at"]) == ("cleared", rfc3339(epoch_us(cleared)))
+
+
+async def test_what_is_shelved_is_shown_as_such(history_worker: Worker, tables: Connection) -> None:
+    before = await raise_now(tables, "before")
+    await keep_open(history_worker.context.redis, alert_event("before", triggered_at=ago(0)))
+    shelf = await shelve(history_worker, alert_id=before, minutes=5)
+    expected = {"how": "shelved", "by": str(shelf["id"]), "reason": "road works", "until": shelf["expires_at"]}
+
+    (row,) = await asked(history_worker, "GET", "/api/alerts/current")
+    assert row["withheld"] == expected
+    assert (await asked(history_worker, "GET", f"/api/alerts/{before}"))["withheld"] == expected
+    # when it was raised it was told
+    (row,) = await asked(history_worker, "GET", "/api/alerts/history")
+    assert row["withheld"] is None
+    await asked(history_worker, "DELETE", f"/api/alarms/shelves/{shelf['id']}", 204)
+    (row,) = await asked(history_worker, "GET", "/api/alerts/current")
+    assert row["withheld"] is None
+    assert "withheld" not in await asked(history_worker, "GET", f"/api/alerts/{before}")
+
+
+async def test_handover(history_worker: Worker, tables: Connection) -> None:
+    await raise_now(tables, "long ago", triggered_at=ago(9e4), resolved_at=ago(8e4))
+    standing = await raise_now(tables, "of the shift before", triggered_at=ago(9e4), severity="EMERGENCY")
+    ended = await raise_now(tables, "ended", triggered_at=ago(9e4), resolved_at=ago(60))
+    new = await raise_now(tables, "new", "cam_2")
+    path = f"/api/alerts/{standing}"
+    await asked(history_worker, "POST", f"{path}/acknowledge", json={"admin_id": "ada"})
+    await asked(history_worker, "POST", f"{path}/comments", 201, json={"comment": "the crew is on its way"})
+    shelf = await shelve(history_worker, rule="congestion", source_kind="camera", source="cam_1", minutes=30)
+    beneath = await raise_now(tables, "beneath")
+    await tables.execute(
+        """
+        INSERT INTO congestion_events (event_id, state, severity, began_at, updated_at, head, tail, length_m, extent_m,
+                                       delay_vehicle_hours, delay_method, roads)
+        SELECT gen_random_uuid(), 'growing', 'WARNING', $1, $1, place, place, 420, 420, 1.5, 'greenshields', '[]'
+        FROM (SELECT '{"road_id": "r1", "road_name": "Via Roma", "latitude": null, "longitude": null}'::jsonb AS place)
+        """,
+        datetime.now(UTC),
+    )
+
+    found = await asked(history_worker, "GET", f"/api/alarms/handover?since={ago(3600)}")
+
+    def ids(name: str) -> list[str]:
+        return [one["alarm_id"] for one in found[name]]
+
+    assert ids("open") == [standing, new, beneath]
+    assert ids("raised") == [beneath, new]
+    assert ids("acknowledged") == [standing]
+    assert ids("cleared") == [ended]
+    assert ids("withheld") == [beneath]
+    # what stands is shown as it is now
+    assert [one["withheld"] and one["withheld"]["how"] for one in found["open"]] == ["shelved", None, "shelved"]
+    assert found["shelves"] == [shelf]
+    assert [(one["alert_id"], one["comment"]) for one in found["comments"]] == [(standing, "the crew is on its way")]
+    assert [(one["road"], one["length_m"]) for one in found["congestion"]] == [("Via Roma", 420.0)]
+    counts = found["counts"]
+    assert (counts["open"], counts["raised"], counts["cleared"], counts["shelved"]) == (3, 2, 1, 1)
+
+    problem = await asked(history_worker, "GET", f"/api/alarms/handover?since={ago(7 * 86_400 + 60)}", 400)
+    assert "7 days" in problem["detail"]
 
 
 @pytest.mark.parametrize(
