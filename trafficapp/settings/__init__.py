@@ -36,6 +36,7 @@ from trafficapp.settings.geocoding import GeocodingSettings as GeocodingSettings
 from trafficapp.settings.incidents import IncidentSettings as IncidentSettings
 from trafficapp.settings.lake import LakeSettings as LakeSettings
 from trafficapp.settings.privacy import PrivacySettings as PrivacySettings
+from trafficapp.settings.quality import AlarmSettings as AlarmSettings
 from trafficapp.settings.quality import MovementSettings as MovementSettings
 from trafficapp.settings.quality import QualitySettings as QualitySettings
 from trafficapp.settings.reports import ReportSettings as ReportSettings
@@ -286,29 +287,6 @@ class AlertSettings(Section):
         if self.flowing_ratio >= self.stopped_ratio:
             raise ValueError("flowing_ratio must be below stopped_ratio")
         return self
-
-
-class AlarmSettings(Section):
-    """What operators may be spared, and how alarms are measured."""
-
-    most_shelf_hours: float = Field(
-        24.0,
-        gt=0,
-        le=1440,
-        description="Longest that an alarm can be shelved, in hours, so that nothing is forgotten on a shelf.",
-    )
-    suppress_unhealthy: bool = Field(
-        True,
-        description="Whether alerts from the figures of a camera that is out of order are suppressed: its open outage "
-        "alert is told instead.",
-    )
-    fold_cameras: bool = Field(
-        True,
-        description="Whether alerts of traffic of cameras that stand on a congestion event are folded into it.",
-    )
-    look_seconds: Seconds = Field(
-        1.0, description="How often the role live looks for what is shelved, suppressed or folded, in seconds."
-    )
 
 
 class EventSettings(Section):
