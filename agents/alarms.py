@@ -13,6 +13,7 @@ from models.alarms import Withheld
 from models.alerts import AlertEvent
 from models.roads.notifications import RoadNotification
 from models.timestamps import epoch_us
+from trafficapp.alarms.withholding import Withholding
 from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.history_telemetry import AlarmTelemetry
 from trafficapp.roads.feeds import NOTIFIED
@@ -38,24 +39,27 @@ def register(app: TrafficApp) -> None:
         _look_after(app)
 
 
+def withheld_alert(known: Withholding, step: AlertEvent) -> Withheld | None:
+    """Why people are not to be told of a step of an alert: by when it opened, or by when it goes on."""
+    at = step.triggered_at if step.action == "opened" else step.updated_at
+    return known.of("alert", step.id, step.alert_type, step.camera_id, epoch_us(at))
+
+
+def marked_notification(known: Withholding, message: RoadNotification) -> RoadNotification | None:
+    """A notification with why people are not to be told of it; None when they are."""
+    at_us = epoch_us(message.timestamp)
+    why = known.of("notification", message.event_id, message.alert_type, message.road_id, at_us)
+    return None if why is None else structs.replace(message, withheld=why)
+
+
 def _keep_withheld(app: TrafficApp) -> None:
-    known = WithheldNow(app.settings)
-
-    def of_alert(step: AlertEvent) -> Withheld | None:
-        at = step.triggered_at if step.action == "opened" else step.updated_at
-        return known.known.of("alert", step.id, step.alert_type, step.camera_id, epoch_us(at))
-
-    def marked(message: RoadNotification) -> RoadNotification | None:
-        at_us = epoch_us(message.timestamp)
-        why = known.known.of("notification", message.event_id, message.alert_type, message.road_id, at_us)
-        return None if why is None else structs.replace(message, withheld=why)
-
-    app.withheld_alert = of_alert
-    app.withheld_messages[NOTIFIED.name] = marked
+    now = WithheldNow(app.settings)
+    app.withheld_alert = lambda step: withheld_alert(now.known, step)
+    app.withheld_messages[NOTIFIED.name] = lambda message: marked_notification(now.known, message)
 
     @app.task
     async def know_what_is_withheld() -> None:
-        await known.keep_fresh()
+        await now.keep_fresh()
 
 
 def _look_after(app: TrafficApp) -> None:

@@ -1,0 +1,95 @@
+"""What people are not told of, from real tables: shelves, outages, and cameras on congestion events."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from models.alarms import NewShelf
+from models.timestamps import epoch_us
+from tests.stores.postgres.fixtures import Connection, Pool
+from trafficapp.roads.graph.shipped import city_graph
+from trafficapp.settings import Settings, load_settings
+from trafficapp.stores.alarms.event_cameras import EventCameras
+from trafficapp.stores.alarms.shelves import shelve
+from trafficapp.stores.alarms.withheld import WithheldNow, withholding_now
+
+_NOW_US = epoch_us(datetime.now(UTC))
+_LONGEST = timedelta(hours=24)
+
+
+@pytest.fixture
+async def tables(database: Connection) -> Connection:
+    await database.execute("TRUNCATE alarm_shelves, city_alerts, congestion_events, congestion_event_cameras")
+    return database
+
+
+async def put_event(tables: Connection, road_id: str, ended_at: datetime | None = None) -> uuid.UUID:
+    event_id, began = uuid.uuid4(), datetime.now(UTC) - timedelta(minutes=5)
+    await tables.execute(
+        """
+        INSERT INTO congestion_events (event_id, state, severity, began_at, updated_at, ended_at, head, tail, length_m,
+                                       extent_m, delay_vehicle_hours, delay_method, roads)
+        VALUES ($1, 'growing', 'WARNING', $2, $2, $3, $4, $4, 1, 1, 1, 'greenshields', $5)
+        """,
+        event_id,
+        began,
+        ended_at,
+        '{"road_id": "r", "road_name": "Via Roma"}',
+        f'[{{"road_id": "{road_id}"}}]',
+    )
+    return event_id
+
+
+async def test_cameras_on_an_event_are_folded_while_it_goes_on(
+    tables: Connection, pool: Pool, settings: Settings
+) -> None:
+    graph = city_graph(settings.roads)
+    edge = next(at for at in range(graph.edge_count) if graph.length_m[at] > 100)
+    middle = (graph.shape_offsets[edge] + graph.shape_offsets[edge + 1]) // 2
+    await tables.execute(
+        "INSERT INTO cameras (camera_id, name, latitude, longitude) VALUES ('on it', '', $1, $2), ('far', '', 1, 1)",
+        float(graph.shape_lat[middle]),
+        float(graph.shape_lon[middle]),
+    )
+    event_id = await put_event(tables, str(graph.edge_ids[edge]))
+    await put_event(tables, str(graph.edge_ids[edge]), ended_at=datetime.now(UTC))
+    cameras = EventCameras(settings)
+
+    assert await cameras.put(pool) == 1
+    # another worker beside it, or the same again, changes nothing
+    assert await EventCameras(settings).put(pool) == 1
+
+    known = await withholding_now(pool, settings.alarms)
+    found = known.of("alert", "a", "congestion", "on it", _NOW_US)
+    assert found is not None
+    assert (found.how, found.by, found.reason) == ("folded", str(event_id), "Via Roma")
+    assert known.of("alert", "a", "congestion", "far", _NOW_US) is None
+    assert known.of("alert", "a", "congestion", "on it", _NOW_US - 10 * 60 * 1_000_000) is None
+    off = load_settings(alarms={"fold_cameras": False}).alarms
+    assert (await withholding_now(pool, off)).of("alert", "a", "congestion", "on it", _NOW_US) is None
+
+
+async def test_what_was_known_stays_while_postgres_is_away(tables: Connection, settings: Settings) -> None:
+    new = NewShelf(rule="congestion", source_kind="zone", source="centre", minutes=5, reason="a fair")
+    shelf = await shelve(tables, new, ["camera-1", "camera-2"], ("ada", "token ada"), _LONGEST)
+    known = WithheldNow(load_settings(postgres=settings.postgres, alarms={"look_seconds": 0.05}))
+    looking = asyncio.create_task(known.keep_fresh())
+    at_us = epoch_us(shelf.shelved_at) + 1
+
+    async with asyncio.timeout(60):
+        while known.known.of("alert", "a", "congestion", "camera-2", at_us) is None:
+            await asyncio.sleep(0.02)
+    await tables.execute("ALTER TABLE alarm_shelves RENAME TO alarm_shelves_away")
+    try:
+        await asyncio.sleep(0.2)
+        # the shelf ends by its own time, whether anybody can be asked or not
+        assert known.known.of("alert", "a", "congestion", "camera-2", at_us) is not None
+        assert known.known.of("alert", "a", "congestion", "camera-2", epoch_us(shelf.expires_at)) is None
+    finally:
+        await tables.execute("ALTER TABLE alarm_shelves_away RENAME TO alarm_shelves")
+    looking.cancel()
+    await asyncio.gather(looking, return_exceptions=True)
