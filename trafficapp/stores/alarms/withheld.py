@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
+from models.timestamps import epoch_us
 from trafficapp.alarms.withholding import Fold, Outage, ShelvedAlarms, Withholding
 from trafficapp.quality.partition import UNHEALTHY_SOURCE
 from trafficapp.settings import Settings
@@ -83,23 +82,22 @@ class WithheldNow:
         self.known = Withholding()
 
     async def keep_fresh(self) -> None:
-        """Read it again and again, until cancelled."""
-        alarms = self._settings.alarms
+        """Look again and again, until cancelled."""
+        pause = self._settings.alarms.look_seconds
         async with create_pool(self._settings.postgres) as pool:
             while True:
-                pause = alarms.look_seconds
-                try:
-                    self.known = await withholding_now(pool, alarms)
-                except Exception as error:
-                    if not is_transient(error):
-                        logger.exception("what is shelved or suppressed cannot be read; what was known stays")
-                    pause = max(pause, _RETRY_SECONDS)
-                await asyncio.sleep(pause)
+                looked = await self.look(pool)
+                await asyncio.sleep(pause if looked else max(pause, _RETRY_SECONDS))
 
-
-def now_us() -> int:
-    """Microseconds since the epoch."""
-    return time.time_ns() * MICROSECONDS_PER_SECOND // 10**9
+    async def look(self, pool: Pool) -> bool:
+        """Read it; False when it cannot be read, and what was known stays."""
+        try:
+            self.known = await withholding_now(pool, self._settings.alarms)
+        except Exception as error:
+            if not is_transient(error):
+                logger.exception("what is shelved or suppressed cannot be read; what was known stays")
+            return False
+        return True
 
 
 def _us(moment: datetime | None) -> int | None:
