@@ -9,22 +9,20 @@ import { Icon } from "../shell/icons.js";
 import { linkTo, setParams } from "../shell/route.js";
 import { Moment } from "../shell/times.js";
 import { t, wordOf } from "../texts/index.js";
-import { ruleWord } from "./load.js";
+import { overHours, ruleWord } from "./load.js";
 import { withheldText } from "./shelves.js";
 
 const SHIFTS = [4, 8, 12, 24];
-const HOUR_MS = 3_600_000;
-
-/** Since the whole minute, so that the same question is asked for a minute. */
-const since = (hours) => new Date(Math.floor(Date.now() / 60_000) * 60_000 - hours * HOUR_MS).toISOString();
+/** What is asked for when nothing is said. */
+const USUAL_HOURS = 8;
 
 export function Handover({ params }) {
-  const hours = SHIFTS.find((one) => String(one) === params.shift) ?? 8;
-  const answer = useAnswer(`/api/alarms/handover?${new URLSearchParams({ since: since(hours) })}`, { every: 60_000, timeoutMs: 20_000 });
+  const hours = SHIFTS.find((one) => String(one) === params.shift) ?? USUAL_HOURS;
+  const answer = useAnswer(overHours("/api/alarms/handover", hours, USUAL_HOURS), { every: 60_000, timeoutMs: 20_000 });
   const found = answer.body;
   const tools = html`<label class="labelled">${t("alerts.handover.shift")}<select class="field" value=${hours} onChange=${(event) => setParams({ shift: event.target.value })}>
       ${SHIFTS.map((value) => html`<option value=${value} selected=${value === hours}>${t("alerts.shelf.hours", { n: value })}</option>`)}</select></label>
-    <button type="button" class="button" onClick=${() => window.print()}><${Icon} name="print" /> ${t("alerts.handover.print")}</button>`;
+    <button type="button" class="button whole-words" onClick=${() => window.print()}><${Icon} name="print" /> ${t("alerts.handover.print")}</button>`;
   return html`<div class="stack handover">
     <${Panel} title=${t("alerts.handover")} tools=${tools} answer=${answer}>${found && html`
       <p><${Moment} iso=${found.since} seconds=${false} /> – <${Moment} iso=${found.until} seconds=${false} /></p>

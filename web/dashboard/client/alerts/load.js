@@ -11,15 +11,15 @@ import { Moment } from "../shell/times.js";
 import { t } from "../texts/index.js";
 
 const HOUR_MS = 3_600_000;
+const QUARTER_MS = 900_000;
+/** What is asked for when nothing is said. */
+const USUAL_HOURS = 24;
 const SPANS = [8, 24, 168];
 
-/** The last hours before the whole minute, so that the same question is asked by all who look. */
-function query(hours) {
-  const until = Math.floor(Date.now() / 60_000) * 60_000;
-  return new URLSearchParams({ since: new Date(until - hours * HOUR_MS).toISOString(), until: new Date(until).toISOString() });
-}
+/** A path with the last hours, since a quarter of an hour, so that the same is asked for a while; without them where they are the usual ones. */
+export const overHours = (path, hours, usual) => (hours === usual ? path : `${path}?${new URLSearchParams({ since: new Date(Math.floor(Date.now() / QUARTER_MS) * QUARTER_MS - hours * HOUR_MS).toISOString() })}`);
 
-export const useLoad = (hours) => useAnswer(`/api/alarms/performance?${query(hours)}`, { every: 30_000, timeoutMs: 20_000 });
+const useLoad = (hours) => useAnswer(overHours("/api/alarms/performance", hours, USUAL_HOURS), { every: 30_000, timeoutMs: 20_000 });
 
 /** A rule in words, whatever raised it. */
 export function ruleWord(rule) {
@@ -35,7 +35,7 @@ export function FloodBadge({ load }) {
 
 /** The load in a line, above what is open. */
 export function LoadLine() {
-  const { body } = useLoad(24);
+  const { body } = useLoad(USUAL_HOURS);
   if (!body) return null;
   const { load } = body;
   return html`<p class="load-line" role="status"><${FloodBadge} load=${load} />
@@ -46,11 +46,11 @@ export function LoadLine() {
 const judged = (text, good) => html`<span class="judged" data-good=${good}>${text}${!good && html`<span class="unseen"> (${t("alerts.load.too.much")})</span>`}</span>`;
 
 export function Load({ params }) {
-  const hours = SPANS.find((one) => String(one) === params.hours) ?? 24;
+  const hours = SPANS.find((one) => String(one) === params.hours) ?? USUAL_HOURS;
   const answer = useLoad(hours);
   const tools = html`<label class="labelled">${t("alerts.load.over")}<select class="field" value=${hours} onChange=${(event) => setParams({ hours: event.target.value })}>
     ${SPANS.map((value) => html`<option value=${value} selected=${value === hours}>${t(`alerts.load.over.${value}`)}</option>`)}</select></label>`;
-  return html`<div class="stack">
+  return html`<div class="stack load">
     <${Panel} title=${t("alerts.load")} tools=${tools} answer=${answer}>${answer.body && html`<${Overall} found=${answer.body} />`}<//>
     ${answer.body && html`<div class="columns">
       <${Frequent} found=${answer.body} /><${Priorities} found=${answer.body} /><${Operators} found=${answer.body} />
