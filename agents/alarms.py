@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 #: What the gauges are of.
 _GAUGED = timedelta(hours=24)
-_GAUGES_SECONDS, _SHELVES_SECONDS, _CAMERAS_SECONDS, _FORGET_SECONDS = 60.0, 1.0, 2.0, 3600.0
+_GAUGES_SECONDS, _SHELVES_SECONDS, _CAMERAS_SECONDS = 60.0, 1.0, 2.0
 _RETRY_SECONDS = 5.0
 
 
@@ -80,7 +80,6 @@ def _look_after(app: TrafficApp) -> None:
     _again_and_again(app, "alarms cannot be measured", show, _GAUGES_SECONDS)
     _again_and_again(app, "ends of shelves cannot be written down", end, _SHELVES_SECONDS)
     _again_and_again(app, "cameras cannot be put on congestion events", put_cameras, _CAMERAS_SECONDS)
-    _again_and_again(app, "cameras of old congestion events stay", cameras.forget_old, _FORGET_SECONDS)
 
 
 def _again_and_again(app: TrafficApp, trouble: str, work: Callable[[Pool], Awaitable[None]], seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,15 @@ from trafficapp.stores.redis.documents import left_out
 if TYPE_CHECKING:
     from trafficapp.stores.postgres.connection import Pool
 
+#: How often it is looked which cameras are registered, while there are events.
+_LOOK_SECONDS = 30.0
+
 _OPEN = "SELECT event_id, updated_at, roads FROM congestion_events WHERE ended_at IS NULL"
 _ADD = """
     INSERT INTO congestion_event_cameras (event_id, camera_id, since)
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS found (event_id, camera_id, since)
     ON CONFLICT DO NOTHING
 """
-_FORGET = "DELETE FROM congestion_event_cameras WHERE since < now() - $1::interval"
 
 
 class _Road(Struct):
@@ -49,6 +52,7 @@ class EventCameras:
         self._index: RoadIndex | None = None
         self._places: Mapping[str, tuple[float, float]] = {}
         self._roads: Mapping[str, frozenset[str]] = {}
+        self._look_again = float("-inf")
 
     async def put(self, pool: Pool) -> int:
         """Look at the events that go on; how many cameras were found on them.
@@ -59,14 +63,8 @@ class EventCameras:
         events = await pool.fetch(_OPEN)
         if not events:
             return 0
-        cameras, _ = await registered(pool)
-        places = {
-            one.camera_id: (one.latitude, one.longitude)
-            for one in cameras
-            if one.latitude is not None and one.longitude is not None
-        }
-        if places != self._places and not await asyncio.to_thread(self._look, places):
-            return 0
+        if time.monotonic() >= self._look_again:
+            await self._look(pool)
         found = [
             (event["event_id"], camera_id, event["updated_at"])
             for event in events
@@ -76,11 +74,18 @@ class EventCameras:
             await pool.execute(_ADD, *map(list, zip(*found, strict=True)))
         return len(found)
 
-    async def forget_old(self, pool: Pool) -> None:
-        """Forget those of events that are not kept any more."""
-        await pool.execute(_FORGET, f"{self._settings.retention.notifications_days} days")
+    async def _look(self, pool: Pool) -> None:
+        cameras, _ = await registered(pool)
+        places = {
+            one.camera_id: (one.latitude, one.longitude)
+            for one in cameras
+            if one.latitude is not None and one.longitude is not None
+        }
+        if places == self._places or await asyncio.to_thread(self._put_on_roads, places):
+            self._look_again = time.monotonic() + _LOOK_SECONDS
 
-    def _look(self, places: Mapping[str, tuple[float, float]]) -> bool:
+    def _put_on_roads(self, places: Mapping[str, tuple[float, float]]) -> bool:
+        """Whether the graph is there to put them on."""
         if self._index is None:
             graph = self._graph.graph
             if graph is None:

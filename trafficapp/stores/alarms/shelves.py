@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from models.alarms import NewShelf, Shelf
 from models.timestamps import epoch_us, from_epoch_us
 from trafficapp.alarms.withholding import ShelvedAlarms, cleared_us
+from trafficapp.settings import RetentionSettings
 from trafficapp.stores.alarms.alarms import alarms
 from trafficapp.stores.postgres.reading import shaped
+from trafficapp.stores.postgres.retention import KeptTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,6 +147,15 @@ async def end_shelves(pool: Pool, now: datetime) -> int:
                 ended += 1
     await pool.execute(_EXPIRE)
     return ended
+
+
+def kept_alarm_tables(retention: RetentionSettings) -> list[KeptTable]:
+    """Shelves, kept as long as who shelved what, and cameras on congestion events, as long as those."""
+    days = timedelta(days=retention.notifications_days)
+    return [
+        KeptTable("alarm_shelves", timedelta(days=retention.audit_days), ("id",), "expires_at"),
+        KeptTable("congestion_event_cameras", days, ("event_id", "camera_id"), "since"),
+    ]
 
 
 def _shelved(row: asyncpg.Record) -> ShelvedAlarms:
