@@ -13,8 +13,9 @@ from tests.stores.postgres.fixtures import Connection, Pool
 from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import Settings, load_settings
 from trafficapp.stores.alarms.event_cameras import EventCameras
-from trafficapp.stores.alarms.shelves import shelve
+from trafficapp.stores.alarms.shelves import kept_alarm_tables, shelve
 from trafficapp.stores.alarms.withheld import WithheldNow, withholding_now
+from trafficapp.stores.postgres.retention import sweep
 
 _NOW_US = epoch_us(datetime.now(UTC))
 _LONGEST = timedelta(hours=24)
@@ -89,3 +90,23 @@ async def test_what_was_known_stays_while_it_cannot_be_read(tables: Connection, 
     assert now.known.of("alert", "a", "congestion", "camera-2", at_us) is not None
     # a shelf ends by its own time, whether anybody can be asked or not
     assert now.known.of("alert", "a", "congestion", "camera-2", epoch_us(shelf.expires_at)) is None
+
+
+async def test_old_shelves_and_cameras_of_old_events_are_forgotten(
+    tables: Connection, pool: Pool, settings: Settings
+) -> None:
+    new = NewShelf(rule="congestion", source_kind="camera", source="camera-1", minutes=5, reason="long ago")
+    for age in (timedelta(days=settings.retention.audit_days + 1), timedelta(days=1)):
+        shelf = await shelve(tables, new, None, ("ada", "token ada"), _LONGEST)
+        await tables.execute(
+            "UPDATE alarm_shelves SET shelved_at = shelved_at - $1::interval, expires_at = expires_at - $1 WHERE id = $2",
+            age,
+            shelf.id,
+        )
+    old = datetime.now(UTC) - timedelta(days=settings.retention.notifications_days + 1)
+    await tables.execute("INSERT INTO congestion_event_cameras VALUES (gen_random_uuid(), 'camera-1', $1)", old)
+
+    await sweep(pool, settings.retention, kept_alarm_tables(settings.retention))
+
+    assert await tables.fetchval("SELECT count(*) FROM alarm_shelves") == 1
+    assert await tables.fetchval("SELECT count(*) FROM congestion_event_cameras") == 0
