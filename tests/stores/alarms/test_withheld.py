@@ -99,7 +99,7 @@ async def test_old_shelves_and_cameras_of_old_events_are_forgotten(
     moved = "shelved_at = shelved_at - $1::interval, expires_at = expires_at - $1"
     for age in (timedelta(days=settings.retention.audit_days + 1), timedelta(days=1)):
         shelf = await shelve(tables, new, None, ("ada", "token ada"), _LONGEST)
-        await tables.execute(f"UPDATE alarm_shelves SET {moved} WHERE id = $2", age, shelf.id)
+        await tables.execute(f"UPDATE alarm_shelves SET {moved} WHERE id = $2", age, shelf.id)  # noqa: S608 - ours
     old = datetime.now(UTC) - timedelta(days=settings.retention.notifications_days + 1)
     await tables.execute("INSERT INTO congestion_event_cameras VALUES (gen_random_uuid(), 'camera-1', $1)", old)
 
