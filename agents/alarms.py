@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
@@ -21,7 +22,10 @@ from trafficapp.stores.alarms.event_cameras import EventCameras
 from trafficapp.stores.alarms.performance import performance_of
 from trafficapp.stores.alarms.shelves import end_shelves
 from trafficapp.stores.alarms.withheld import WithheldNow
-from trafficapp.stores.postgres.connection import Pool, create_pool, is_transient
+from trafficapp.stores.postgres.connection import create_pool, is_transient
+
+if TYPE_CHECKING:
+    from trafficapp.stores.postgres.connection import Pool
 
 logger = logging.getLogger(__name__)
 
