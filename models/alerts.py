@@ -138,7 +138,7 @@ class AlertRow(Struct, frozen=True, kw_only=True):
         alert_number: the id as a whole number, at most 2^53 - 1; every path takes either.
         acknowledged: whether somebody has taken it on.
         withheld: why people are not told of it, shelved, suppressed or folded: of open alerts now, in the history when
-            it was raised; null when they are.
+            it was raised; left out when they are.
     """
 
     id: str
@@ -156,7 +156,7 @@ class AlertRow(Struct, frozen=True, kw_only=True):
     acknowledged_by: str | None
     acknowledged_at: str | None
     alert_number: int
-    withheld: Withheld | None = None
+    withheld: Withheld | UnsetType = UNSET
 
 
 class AcknowledgedAlert(AlertRow, frozen=True, kw_only=True):

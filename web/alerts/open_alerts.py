@@ -69,7 +69,7 @@ async def _with_withheld(context: WebContext, rows: Sequence[AlertRow]) -> list[
         return list(rows)
     at_us = epoch_us(datetime.now(UTC))
     return [
-        msgspec.structs.replace(row, withheld=known.of("alert", row.id, row.alert_type, row.camera_id, at_us))
+        msgspec.structs.replace(row, withheld=known.of("alert", row.id, row.alert_type, row.camera_id, at_us) or UNSET)
         for row in rows
     ]
 
@@ -103,7 +103,7 @@ async def _with_news(context: WebContext, events: Sequence[AlertEvent]) -> list[
 def alert_row(event: AlertEvent, road_segment: str | None = None) -> AlertRow:
     """The columns of the contract; the road segment is that of the camera, unless the alert has one itself."""
     known = {name: getattr(event, name) for name in AlertRow.__struct_fields__ if name != "withheld"}
-    row = AlertRow(**known, withheld=None if event.withheld is UNSET else event.withheld)
+    row = AlertRow(**known, withheld=event.withheld)
     return row if row.road_segment else msgspec.structs.replace(row, road_segment=road_segment)
 
 

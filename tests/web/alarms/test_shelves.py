@@ -148,10 +148,10 @@ async def test_what_is_shelved_is_shown_as_such(history_worker: Worker, tables: 
     assert (await asked(history_worker, "GET", f"/api/alerts/{before}"))["withheld"] == expected
     # when it was raised it was told
     (row,) = await asked(history_worker, "GET", "/api/alerts/history")
-    assert row["withheld"] is None
+    assert "withheld" not in row
     await asked(history_worker, "DELETE", f"/api/alarms/shelves/{shelf['id']}", 204)
     (row,) = await asked(history_worker, "GET", "/api/alerts/current")
-    assert row["withheld"] is None
+    assert "withheld" not in row
     assert "withheld" not in await asked(history_worker, "GET", f"/api/alerts/{before}")
 
 
