@@ -102,8 +102,7 @@ async def _with_news(context: WebContext, events: Sequence[AlertEvent]) -> list[
 
 def alert_row(event: AlertEvent, road_segment: str | None = None) -> AlertRow:
     """The columns of the contract; the road segment is that of the camera, unless the alert has one itself."""
-    known = {name: getattr(event, name) for name in AlertRow.__struct_fields__ if name != "withheld"}
-    row = AlertRow(**known, withheld=event.withheld)
+    row = AlertRow(**{name: getattr(event, name) for name in AlertRow.__struct_fields__})
     return row if row.road_segment else msgspec.structs.replace(row, road_segment=road_segment)
 
 
