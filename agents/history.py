@@ -10,6 +10,7 @@ import logging
 from typing import Any
 
 from trafficapp.engine.app import TrafficApp
+from trafficapp.stores.alarms.shelves import kept_alarm_tables
 from trafficapp.stores.alerts.history_sink import HistoryAlertsSink
 from trafficapp.stores.cameras.events_sink import HistoryEventsSink
 from trafficapp.stores.cameras.windows_sink import HistoryMetricsSink
@@ -36,10 +37,12 @@ def register(app: TrafficApp) -> None:
         app.telemetry.watch_sink(names[topic], sink.is_waiting)
         app.close_at_end(sink.close)
 
+    kept = kept_alarm_tables(settings.retention)
+
     async def sweep_once() -> None:
         try:
             async with create_pool(settings.postgres) as pool:
-                await sweep(pool, settings.retention, kept_tables(app.feeds, settings))
+                await sweep(pool, settings.retention, [*kept_tables(app.feeds, settings), *kept])
         except Exception as error:
             if not is_transient(error):
                 raise

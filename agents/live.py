@@ -38,7 +38,12 @@ def register(app: TrafficApp) -> None:
         on_dropped=drop,
     )
     alerts = LiveAlertsSink(
-        client, steps, rows.labels("live_alerts").inc, settings.events.replay_events, on_dropped=drop
+        client,
+        steps,
+        rows.labels("live_alerts").inc,
+        settings.events.replay_events,
+        on_dropped=drop,
+        withheld=app.withheld_alert,
     )
     app.read_in_runs(METRICS, sink, name="live")
     app.read_in_runs(ALERTS, alerts, name="live_alerts")

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from models.alarms import Withheld
 from models.cameras.window_rows import Level
 
 AlertType = Literal["congestion", "stopped_traffic", "incident", "manual", "camera_silent"]
@@ -85,6 +86,8 @@ class AlertEvent(Struct, frozen=True, kw_only=True):
         rule: the rule in words: ``congestion_level >= HIGH for 2 windows``.
         values: what the rule saw, by name with units: ``{"avg_speed_kmh": 4.2}``; ``risen_from`` in a step that raised
             the severity: what it was before.
+        withheld: why people are not told of it, in what the live clients hear and the API answers; left out when they
+            are, and in the topic.
         acknowledged_by: the name that was told of who took it on.
         acknowledged_caller: who was authenticated when he told it; left out where it is not known.
     """
@@ -107,6 +110,7 @@ class AlertEvent(Struct, frozen=True, kw_only=True):
     road_segment: str | None = None
     values: dict[str, RuleValue] = {}
     resolved_at: str | None = None
+    withheld: Withheld | UnsetType = UNSET
     acknowledged_caller: str | UnsetType = UNSET
     acknowledged_by: str | None = None
     acknowledged_at: str | None = None
@@ -133,6 +137,8 @@ class AlertRow(Struct, frozen=True, kw_only=True):
     Attributes:
         alert_number: the id as a whole number, at most 2^53 - 1; every path takes either.
         acknowledged: whether somebody has taken it on.
+        withheld: why people are not told of it, shelved, suppressed or folded: of open alerts now, in the history when
+            it was raised; left out when they are.
     """
 
     id: str
@@ -150,6 +156,7 @@ class AlertRow(Struct, frozen=True, kw_only=True):
     acknowledged_by: str | None
     acknowledged_at: str | None
     alert_number: int
+    withheld: Withheld | UnsetType = UNSET
 
 
 class AcknowledgedAlert(AlertRow, frozen=True, kw_only=True):

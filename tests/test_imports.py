@@ -31,7 +31,7 @@ DOMAIN = (
     "trafficapp.quality",
     *("trafficapp.areas.reading", "trafficapp.areas.literals", "trafficapp.transit", "trafficapp.riders"),
     *("trafficapp.fleet", "trafficapp.incidents", "trafficapp.weather", "trafficapp.city", "trafficapp.matching"),
-    *("trafficapp.congestion",),
+    *("trafficapp.congestion", "trafficapp.alarms"),
     *("trafficapp.geocoding.addresses", "trafficapp.geocoding.offline_places"),
     *(
         "trafficapp.timetables",
@@ -72,6 +72,7 @@ SHARED_ROOMS = (
 FLOORS = ("trafficapp.stores", "trafficapp", "agents", "web")
 SUBJECTS = frozenset(
     {
+        "alarms",
         *("windows", "cameras", "alerts", "roads", "forecast", "notifications", "administration", "analytics"),
         *("areas", "transit", "riders", "fleet", "movement", "quality", "incidents", "weather", "still_cameras"),
         *(

@@ -30,8 +30,9 @@ _ROLES: dict[str, tuple[str, ...]] = {
         "agents.roads.prediction_scores",
         "agents.geocoding",
         "agents.upkeep",
+        "agents.alarms",
     ),
-    "live": ("agents.live", "agents.city"),
+    "live": ("agents.alarms", "agents.live", "agents.city"),
     "clickhouse": (),
     "lake": ("agents.lake",),
 }

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from trafficapp.incidents.feeds import INCIDENT_STEPS
 from trafficapp.topics import live_vehicles
-from web import administration
+from web import administration, alarms
 from web.administration.system import Presence
 from web.alerts import actions as alert_actions
 from web.alerts import comments as alert_comments
@@ -162,6 +162,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *alert_actions.operations(),
         *alert_comments.operations(),
         *outages.operations(),
+        *alarms.operations(),
         *administration.operations(),
         *dashboard.operations(),
         *dashboard_settings.operations(),

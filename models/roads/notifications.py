@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
+from models.alarms import Withheld
 from models.roads.current import RoadIdentifier
 
 NotificationType = Literal["heavy_congestion", "sudden_jam", "severe_traffic", "wrong_way", "congestion"]
@@ -27,6 +28,7 @@ class RoadNotification(Struct, frozen=True, kw_only=True):
         congestion_event_id: the event that it tells of, or that it is folded into; null otherwise.
         change: of ``congestion``: what became of the event; null otherwise.
         folded: whether the event is told in its place.
+        withheld: why people are not told of it; left out when they are, and in the topic.
     """
 
     event_id: str
@@ -41,6 +43,7 @@ class RoadNotification(Struct, frozen=True, kw_only=True):
     congestion_event_id: str | None = None
     change: Literal["begun", "changed", "ended"] | None = None
     folded: bool = False
+    withheld: Withheld | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         """Forget routes, which records had before there was a count."""

@@ -29,6 +29,8 @@ from rich.table import Table
 from models.roads.current import RoadObservation, encode_road_observation
 from models.roads.predictions import RoadPrediction
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us, rfc3339
+from trafficapp.alarms.load import MINUTE_US
+from trafficapp.alarms.load import load_of as alarm_load
 from trafficapp.congestion.events import Change, CongestionEvents
 from trafficapp.congestion.network import RoadNetwork
 from trafficapp.forecast.artifacts.shipped import CityModel
@@ -55,8 +57,6 @@ _INCIDENTS, _LOSS, _INCIDENT_MINUTES = 5, 0.95, 30.0
 _TOLD_WITHIN_MINUTES = 2.0
 #: Longest that is looked for a telling.
 _LOOKED_MINUTES = 30.0
-#: ISA-18.2: a flood begins above, and ends below, in ten minutes.
-_FLOOD_ABOVE, _FLOOD_BELOW = 10, 5
 
 
 @dataclass(frozen=True)
@@ -248,18 +248,13 @@ def _kind(notice: Notice) -> str:
 
 
 def load_of(minutes: Sequence[float]) -> dict[str, float]:
-    """Alarms per ten minutes: mean, peak, share of the time in flood, as ISA-18.2 counts them, minute by minute."""
-    ends = range(10, _MINUTES + 1)
-    counts = [sum(end - 10 <= minute < end for minute in minutes) for end in ends]
-    in_flood, flooded = 0, False
-    for count in counts:
-        flooded = count >= _FLOOD_BELOW if flooded else count > _FLOOD_ABOVE
-        in_flood += flooded
+    """Alarms per ten minutes: mean, peak, share of the time in flood, as `GET /api/alarms/performance` counts them."""
+    found = alarm_load([round(minute * MINUTE_US) for minute in sorted(minutes)], 0, _MINUTES * MINUTE_US)
     return {
         "total": len(minutes),
-        "mean_per_ten_minutes": round(len(minutes) / (_MINUTES / 10), 2),
-        "peak_per_ten_minutes": max(counts),
-        "share_in_flood": round(in_flood / len(counts), 3),
+        "mean_per_ten_minutes": round(found.mean, 2),
+        "peak_per_ten_minutes": found.peak,
+        "share_in_flood": round(found.share_in_flood, 3),
     }
 
 

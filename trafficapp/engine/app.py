@@ -17,6 +17,8 @@ import faust
 from confluent_kafka import KafkaException
 from faust.types.web import Web
 
+from models.alarms import Withheld
+from models.alerts import AlertEvent
 from models.cameras.window_rows import WindowRow
 from models.records import UNREADABLE_REASON
 from trafficapp.batching.runs import Run
@@ -70,6 +72,8 @@ class TrafficApp(faust.App):
         run_readers: reader of each topic that is read in runs.
         readings: by the name of each agent that reads runs, its topic and its sink.
         local_current: rows of a camera's newest window from the local tables, where the role has them.
+        withheld_alert: why people are not to be told of a step of an alert; None tells it.
+        withheld_messages: by feed: a message marked with why people are not to be told of it; None tells it.
     """
 
     def __init__(self, settings: Settings, feeds: Sequence[Feed[Any]] = ()) -> None:
@@ -81,6 +85,8 @@ class TrafficApp(faust.App):
         self.run_readers: dict[str, RunReader | SharedReader] = {}
         self.readings: dict[str, tuple[str, RunSink]] = {}
         self.local_current: Callable[[str | None], list[WindowRow]] | None = None
+        self.withheld_alert: Callable[[AlertEvent], Withheld | None] = lambda _: None
+        self.withheld_messages: dict[str, Callable[[Any], Any]] = {}
         self.topic_admin = TopicAdmin(settings)
         self._logs: dict[str, SourceLog] = {}
         self._loaded = False

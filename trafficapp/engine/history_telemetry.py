@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from math import nan
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from models.alarms import AlarmPerformance
 from models.roads.prediction_accuracy import HorizonAccuracy
 
 _LABELS = ["model_version", "horizon_minutes"]
@@ -81,3 +83,48 @@ class GeocodingTelemetry:
             registry=registry,
         )
         self.rows = Counter("b2_geocoding_rows_total", "Rows that were named, by source", ["source"], registry=registry)
+
+
+class AlarmTelemetry:
+    """How bearable the alarms of the last 24 hours were; docs/alarms.md has the definitions.
+
+    Args:
+        registry: of the process.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"b2_alarms_{name}", text, labels, registry=registry)
+
+        self._raised = gauge("raised", "Alarms of the last 24 h, by what became of them", "became")
+        self._mean = gauge("per_ten_minutes_mean", "Alarms told in ten minutes, on average over 24 h")
+        self._peak = gauge("per_ten_minutes_peak", "Alarms told in the fullest ten minutes of 24 h")
+        self._newest = gauge("per_ten_minutes_newest", "Alarms told in the last ten minutes")
+        self._in_flood = gauge("in_flood", "1 while there is a flood of alarms")
+        self._flood_share = gauge("flood_ratio", "Share of the last 24 h that was in flood")
+        self._operators = gauge("operators", "Operators who acknowledged something in the last 24 h")
+        self._priority = gauge("priority", "Alarms told in the last 24 h, by priority", "priority")
+        self._frequent_share = gauge("most_frequent_ratio", "Share of the ten most frequent alarms; NaN without any")
+        self._chattering = gauge("chattering", "Rules and sources that chattered in the last 24 h")
+        self._stale = gauge("stale", "Alarms that have been standing for more than 24 h")
+        self._acknowledged_after = gauge(
+            "acknowledged_after_seconds", "Median time to acknowledge in the last 24 h; NaN without any"
+        )
+
+    def show(self, found: AlarmPerformance) -> None:
+        """Show a performance."""
+        for became in ("told", "shelved", "suppressed", "folded"):
+            self._raised.labels(became).set(getattr(found, became))
+        self._mean.set(found.load.mean_per_ten_minutes)
+        self._peak.set(found.load.peak_per_ten_minutes)
+        self._newest.set(found.load.newest_ten_minutes)
+        self._in_flood.set(found.load.in_flood)
+        self._flood_share.set(found.load.share_in_flood)
+        self._operators.set(len(found.operators))
+        for one in found.priorities:
+            self._priority.labels(one.priority).set(one.alarms)
+        self._frequent_share.set(nan if found.most_frequent_share is None else found.most_frequent_share)
+        self._chattering.set(found.chattering_count)
+        self._stale.set(found.stale_count)
+        median = found.time_to_acknowledge.median_seconds
+        self._acknowledged_after.set(nan if median is None else median)

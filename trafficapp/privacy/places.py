@@ -26,6 +26,7 @@ VEHICLE_COLUMNS: Mapping[str, tuple[str, ...]] = {
 STAFF_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "audit_logs": ("actor", "caller"),
     "alert_acknowledgements": ("caller",),
+    "alarm_shelves": ("caller",),
 }
 
 #: Columns that are called so and name nobody.

@@ -36,6 +36,7 @@ from trafficapp.settings.geocoding import GeocodingSettings as GeocodingSettings
 from trafficapp.settings.incidents import IncidentSettings as IncidentSettings
 from trafficapp.settings.lake import LakeSettings as LakeSettings
 from trafficapp.settings.privacy import PrivacySettings as PrivacySettings
+from trafficapp.settings.quality import AlarmSettings as AlarmSettings
 from trafficapp.settings.quality import MovementSettings as MovementSettings
 from trafficapp.settings.quality import QualitySettings as QualitySettings
 from trafficapp.settings.reports import ReportSettings as ReportSettings
@@ -397,6 +398,7 @@ class Settings(BaseSettings):
     congestion: CongestionSettings = Field(default_factory=CongestionSettings)
     speed: SpeedSettings = Field(default_factory=SpeedSettings)
     alerts: AlertSettings = Field(default_factory=AlertSettings)
+    alarms: AlarmSettings = Field(default_factory=AlarmSettings)
     events: EventSettings = Field(default_factory=EventSettings)
     city: CitySettings = Field(default_factory=CitySettings)
     roads: RoadSettings = Field(default_factory=RoadSettings)

@@ -58,7 +58,7 @@ async def acknowledge(request: web.Request, path: AlertId, body: Acknowledge) ->
     needed.
     """
     context = request.app[CONTEXT]
-    named = _named(request, body)
+    named = told_name(request, body.admin_id)
     alert_id = await id_of(context, path.id)
     live = await live_alert(context, alert_id)
 
@@ -89,13 +89,13 @@ async def acknowledge(request: web.Request, path: AlertId, body: Acknowledge) ->
     return json_answer(encode(answer), written.headers)
 
 
-def _named(request: web.Request, body: Acknowledge) -> str | None:
-    """Who acknowledges, as the body or else the header says; None, it is the caller.
+def told_name(request: web.Request, admin_id: str | None) -> str | None:
+    """Who does something, as the body or else the header says; None, it is the caller.
 
     Raises:
         ProblemError: 400, that is no name.
     """
-    for where, name in (("admin_id", body.admin_id), (ADMIN_USER_HEADER, request.headers.get(ADMIN_USER_HEADER))):
+    for where, name in (("admin_id", admin_id), (ADMIN_USER_HEADER, request.headers.get(ADMIN_USER_HEADER))):
         if name is None:
             continue
         if not is_name(name):

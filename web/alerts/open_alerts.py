@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import msgspec
+from msgspec import UNSET
 
 from models.alerts import AlertEvent, AlertRow, is_about_traffic
+from models.timestamps import epoch_us
+from trafficapp.alarms.withholding import Withholding
+from trafficapp.stores.alarms.withheld import withholding_now
 from trafficapp.stores.alerts.current import CurrentAlerts
 from trafficapp.stores.alerts.queries import AlertFilter, acknowledgements
 from trafficapp.stores.alerts.queries import alerts as stored_alerts
@@ -16,8 +21,9 @@ from web.serving.context import WebContext
 from web.serving.from_redis import RedisAway, from_redis
 from web.serving.problems import ProblemError
 
-#: How long Postgres may take to tell who took alerts on a moment ago, of which Redis has not heard yet.
-_ACKNOWLEDGED_WITHIN_SECONDS = 1.0
+#: How long Postgres may take to tell who took alerts on a moment ago, of which Redis has not heard yet, and what is
+#: shelved.
+_NEWS_WITHIN_SECONDS = 1.0
 
 #: More alerts than this are not open at a time; it bounds what Postgres is asked for.
 MAX_OPEN = 20_000
@@ -50,10 +56,31 @@ async def open_alerts(context: WebContext) -> OpenAlerts:
     except RedisAway:
         wanted = AlertFilter(open_only=True)
         page = await context.database.ask(lambda pool: stored_alerts(pool, wanted, MAX_OPEN))
-        return OpenAlerts(page.rows, FROM_POSTGRES)
+        return OpenAlerts(await _with_withheld(context, page.rows), FROM_POSTGRES)
     segment = context.registry.segment
     events = await _with_news(context, events)
-    return OpenAlerts([alert_row(event, segment(event.camera_id)) for event in events])
+    return OpenAlerts(await _with_withheld(context, [alert_row(event, segment(event.camera_id)) for event in events]))
+
+
+async def _with_withheld(context: WebContext, rows: Sequence[AlertRow]) -> list[AlertRow]:
+    """The alerts, each with why people are not told of it now; while Postgres is away as they were told."""
+    known = await withheld_now(context) if rows else None
+    if known is None:
+        return list(rows)
+    at_us = epoch_us(datetime.now(UTC))
+    return [
+        msgspec.structs.replace(row, withheld=known.of("alert", row.id, row.alert_type, row.camera_id, at_us) or UNSET)
+        for row in rows
+    ]
+
+
+async def withheld_now(context: WebContext) -> Withholding | None:
+    """What people are not told of now; None while Postgres is away."""
+    alarms = context.settings.alarms
+    try:
+        return await context.database.ask(lambda pool: withholding_now(pool, alarms), _NEWS_WITHIN_SECONDS)
+    except ProblemError:
+        return None
 
 
 async def _with_news(context: WebContext, events: Sequence[AlertEvent]) -> list[AlertEvent]:
@@ -62,7 +89,7 @@ async def _with_news(context: WebContext, events: Sequence[AlertEvent]) -> list[
     if not waiting:
         return list(events)
     try:
-        found = await context.database.ask(lambda pool: acknowledgements(pool, waiting), _ACKNOWLEDGED_WITHIN_SECONDS)
+        found = await context.database.ask(lambda pool: acknowledgements(pool, waiting), _NEWS_WITHIN_SECONDS)
     except ProblemError:
         return list(events)
     return [
@@ -75,7 +102,7 @@ async def _with_news(context: WebContext, events: Sequence[AlertEvent]) -> list[
 
 def alert_row(event: AlertEvent, road_segment: str | None = None) -> AlertRow:
     """The columns of the contract; the road segment is that of the camera, unless the alert has one itself."""
-    row = msgspec.convert(event, AlertRow, from_attributes=True)
+    row = AlertRow(**{name: getattr(event, name) for name in AlertRow.__struct_fields__})
     return row if row.road_segment else msgspec.structs.replace(row, road_segment=road_segment)
 
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Literal, get_args
 
 import msgspec
 from aiohttp import hdrs, web
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 
 from models.alerts import ALERT_TYPES, SEVERITIES, AlertEvent, AlertRow, AlertType, Severity
 from models.cameras.window_rows import Level
 from models.timestamps import epoch_us, from_epoch_us
+from trafficapp.stores.alarms.withheld import withholding
 from trafficapp.stores.alerts.current import CurrentAlerts
 from trafficapp.stores.alerts.queries import AlertFilter, Position
 from trafficapp.stores.alerts.queries import alert as stored_alert
 from trafficapp.stores.alerts.queries import alerts as stored_alerts
 from trafficapp.stores.alerts.queries import id_of_number as stored_id
-from web.alerts.open_alerts import open_alerts
+from trafficapp.stores.postgres.reading import made_of
+from web.alerts.open_alerts import open_alerts, withheld_now
 from web.serving import parameters
 from web.serving.answers import MAY_BE_FROM_POSTGRES, NEXT_PAGE, json_answer
 from web.serving.context import CONTEXT, WebContext
@@ -34,6 +36,9 @@ from web.serving.spans import Span, span_between
 DEFAULT_SPAN = timedelta(hours=24)
 DEFAULT_ALERTS = 500
 MAX_ALERTS = 5000
+
+#: A span ends before its end.
+_BEHIND = timedelta(microseconds=1)
 
 #: Levels that a severity filter may name.
 _LEVELS = tuple(level for level in get_args(Level) if level != "UNKNOWN")
@@ -178,7 +183,23 @@ async def history(request: web.Request, query: HistoryQuery) -> web.Response:
     wanted = await span_filter(context, query)
     after = parameters.time_cursor(request)
     page = await context.database.ask(lambda pool: stored_alerts(pool, wanted, query.limit, after))
-    return _answer(page.rows, link(request, wanted, page.next_position))
+    return _answer(await _with_withheld(context, page.rows), link(request, wanted, page.next_position))
+
+
+async def _with_withheld(context: WebContext, rows: list[AlertRow]) -> list[AlertRow]:
+    """Alerts, each with why people were not told of it when it was raised."""
+    if not rows:
+        return rows
+    alarms = context.settings.alarms
+    # they are in order, the newest first
+    since, until = (from_epoch_us(epoch_us(row.triggered_at)) for row in (rows[-1], rows[0]))
+    known = await context.database.ask(lambda pool: withholding(pool, since, until + _BEHIND, alarms))
+
+    def marked(row: AlertRow) -> AlertRow:
+        why = known.of("alert", row.id, row.alert_type, row.camera_id, epoch_us(row.triggered_at))
+        return row if why is None else msgspec.structs.replace(row, withheld=why)
+
+    return await made_of(rows, marked)
 
 
 async def one(request: web.Request, path: AlertId) -> web.Response:
@@ -192,7 +213,16 @@ async def one(request: web.Request, path: AlertId) -> web.Response:
         raise unknown_alert(alert_id)
     if alert.road_segment is None:
         alert = msgspec.structs.replace(alert, road_segment=context.registry.segment(alert.camera_id))
-    return _answer(alert)
+    return _answer(await _one_with_withheld(context, alert))
+
+
+async def _one_with_withheld(context: WebContext, alert: AlertEvent) -> AlertEvent:
+    """An alert with why people are not told of it, now while it is open."""
+    known = await withheld_now(context)
+    if known is None or alert.resolved_at is not None:
+        return alert
+    why = known.of("alert", alert.id, alert.alert_type, alert.camera_id, epoch_us(datetime.now(UTC)))
+    return msgspec.structs.replace(alert, withheld=UNSET if why is None else why)
 
 
 async def id_of(context: WebContext, key: AlertKey) -> uuid.UUID:

@@ -12,7 +12,7 @@ from aiohttp import web
 from msgspec import Meta, Struct, structs
 
 from models.roads.congestion import CongestionEvent, decode_congestion_event
-from trafficapp.incidents.effects import edges_at
+from trafficapp.congestion.cameras import cameras_on, roads_of_cameras
 from trafficapp.roads.feeds import CONGESTION
 from trafficapp.roads.graph.index import RoadIndex
 from trafficapp.stores.feeds.current import CurrentDocuments
@@ -97,9 +97,4 @@ class CongestionViews:
 
 
 def _on_roads(index: RoadIndex, places: Mapping[str, Place], road_ids: set[str], reach_m: float) -> list[str]:
-    graph = index.graph
-    names = zip(graph.edge_ids.tolist(), graph.road_ids.tolist(), strict=True)
-    wanted = {place for place, (edge, road) in enumerate(names) if edge in road_ids or road in road_ids}
-    return sorted(
-        name for name, (lat, lon) in places.items() if wanted.intersection(edges_at(index, lat, lon, None, reach_m))
-    )
+    return cameras_on(roads_of_cameras(index, places, reach_m), road_ids)

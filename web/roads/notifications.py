@@ -10,17 +10,20 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from models.roads.notifications import NotificationType, RoadNotification
+from models.timestamps import epoch_us
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.roads.feeds import NOTIFICATION_LOG
 from trafficapp.settings import Settings
+from trafficapp.stores.alarms.withheld import withholding
+from trafficapp.stores.postgres.reading import made_of
 from trafficapp.stores.roads.notification_queries import NotificationFilter, notifications
 from web.serving import parameters
 from web.serving.answers import NEXT_PAGE, json_answer
-from web.serving.context import CONTEXT
+from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag
 from web.serving.problems import unavailable
 from web.serving.shapes import Name
-from web.serving.spans import SpanQuery
+from web.serving.spans import Span, SpanQuery
 from web.sockets.clients import SocketClient, SocketClients
 from web.sockets.notification_feed import NotificationFeed
 from web.sockets.windows import SOCKET_ERRORS
@@ -91,7 +94,7 @@ class NotificationViews:
         after = parameters.time_cursor(request)
         page = await request.app[CONTEXT].database.ask(lambda pool: notifications(pool, wanted, query.limit, after))
         headers = parameters.link_behind(request, page.next_position, span.pinned())
-        return json_answer(_encode(page.rows), headers)
+        return json_answer(_encode(await _with_withheld(request.app[CONTEXT], page.rows, span)), headers)
 
     def operations(self) -> list[Operation]:
         """What these views answer."""
@@ -108,3 +111,17 @@ class NotificationViews:
                 f"GET {self.clients.route}", self.live, Tag.LIVE, RoadNotification, errors=SOCKET_ERRORS, websocket=True
             ),
         ]
+
+
+async def _with_withheld(context: WebContext, rows: list[RoadNotification], span: Span) -> list[RoadNotification]:
+    """Notifications, each with why people were not told of it."""
+    if not rows:
+        return rows
+    alarms = context.settings.alarms
+    known = await context.database.ask(lambda pool: withholding(pool, span.since, span.until, alarms))
+
+    def marked(one: RoadNotification) -> RoadNotification:
+        why = known.of("notification", one.event_id, one.alert_type, one.road_id, epoch_us(one.timestamp))
+        return one if why is None else msgspec.structs.replace(one, withheld=why)
+
+    return await made_of(rows, marked)

@@ -10,6 +10,7 @@ import pytest
 from aiokafka import ConsumerRecord
 from redis.asyncio import Redis
 
+from models.alarms import Withheld
 from models.alerts import AlertEvent, NewAlert, decode_new_alert, encode_alert_event, new_alert
 from tests.stores.alerts.alert_messages import FAR, after_noon, news_event
 from tests.stores.redis.fixtures import an_hour_back
@@ -300,3 +301,29 @@ async def test_an_event_with_a_key_is_told_once(client: Redis) -> None:
     assert await emit(client, "admin_broadcast", b'{"n":1}', once_key="publication:1") == 0
     assert await emit(client, "admin_broadcast", b'{"n":2}', once_key="publication:2") == since + 2
     assert [event["data"] for event in await told(client, since)] == [{"n": 1}, {"n": 2}]
+
+
+async def test_what_is_withheld_is_listed_and_not_told_as_new(client: Redis) -> None:
+    why = Withheld(how="shelved", by="7", reason="road works", until=FAR)
+    sink = LiveAlertsSink(client, an_hour_back, withheld=lambda step: why if step.id == OPENED.id else None)
+    await sink.load([0])
+    other = news_event("b")
+    risen = later(OPENED, 2, values={"risen_from": "WARNING"})
+    since = await begin(client)
+
+    await sink.apply(0, steps(100, OPENED, other, risen, ACKNOWLEDGED, RESOLVED), owned)
+
+    events = await told(client, since)
+    assert [(event["event"], event["data"]["id"] == OPENED.id) for event in events] == [
+        ("alert_updated", True),
+        ("new_alert", False),
+        ("alert_updated", True),
+        ("alert_acknowledged", True),
+        ("alert_resolved", True),
+    ]
+    assert [event["data"].get("withheld") for event in events[:3]] == [
+        msgspec.to_builtins(why),
+        None,
+        msgspec.to_builtins(why),
+    ]
+    sink.release([0])

@@ -7,9 +7,11 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec import structs
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
+from models.alarms import Withheld
 from models.roads.notifications import RoadNotification, encode_notification
 from models.timestamps import rfc3339
 from tests.stores.redis.fixtures import an_hour_back
@@ -126,3 +128,16 @@ async def test_a_server_that_lost_its_data_is_built_up_untold(
         await sink.apply(0, notification_records(105, new, known[4]), owned)
         assert await told(client, subscription) == encoded(new)
     assert await newest(client) == encoded(*known, new)
+
+
+async def test_what_is_withheld_is_among_the_newest_marked_and_not_told(
+    client: Redis, sink: LogSink, channel: PubSub
+) -> None:
+    shelved, other = notification(0), notification(1)
+    marked = structs.replace(shelved, withheld=Withheld(how="shelved", by="7", reason="road works"))
+    sink.withheld = lambda message: marked if message.event_id == shelved.event_id else None
+
+    await sink.apply(0, notification_records(100, shelved, other, shelved), owned)
+
+    assert await told(client, channel) == encoded(other)
+    assert await newest(client) == encoded(marked, other)

@@ -10,6 +10,8 @@
 A step that was applied before, at whatever offset, changes nothing and is not told again. News is what
 was sent within a minute; older steps, of a backlog, leave a hole in the events instead. The times in a
 step do not count: of a recording of last year that is played now, the alerts are news.
+
+What is shelved, suppressed or folded is no ``new_alert``: it is told as ``alert_updated``, with ``withheld``.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from aiokafka import ConsumerRecord
 from msgspec import UNSET
 from redis.asyncio import Redis
 
+from models.alarms import Withheld
 from models.alerts import AlertEvent, decode_alert_event, encode_alert_event, new_alert
 from models.events import EventName
 from models.records import MALFORMED
@@ -143,11 +146,13 @@ class _Step:
     Attributes:
         is_news: the clients are to be told of it.
         is_rise: it raises the severity of an alert that is open.
+        is_withheld: people are not told of it: lists show it, and nothing else.
     """
 
     event: AlertEvent
     is_news: bool = False
     is_rise: bool = False
+    is_withheld: bool = False
 
 
 @dataclass(slots=True)
@@ -196,6 +201,7 @@ class LiveAlertsSink(RedisSink[KnownAlerts, list[_Step]]):
         on_rows: told how many records took effect.
         kept_events: how many events stay in the log.
         on_dropped: told the reason of each record that is left out.
+        withheld: why people are not to be told of a step; None tells it.
     """
 
     def __init__(
@@ -205,7 +211,9 @@ class LiveAlertsSink(RedisSink[KnownAlerts, list[_Step]]):
         on_rows: Callable[[int], None] | None = None,
         kept_events: int = KEPT_EVENTS,
         on_dropped: Callable[[str], None] = lambda _: None,
+        withheld: Callable[[AlertEvent], Withheld | None] = lambda _: None,
     ) -> None:
+        self._withheld = withheld
         super().__init__(client, ALERTS, read_back, on_rows)
         self._on_dropped = on_dropped
         self._kept_events = kept_events
@@ -267,7 +275,9 @@ class LiveAlertsSink(RedisSink[KnownAlerts, list[_Step]]):
             if not memory.add(event):
                 continue
             if is_news:
-                following.append(_Step(event, is_news=True, is_rise=_rises(event, before)))
+                why = self._withheld(event)
+                marked = event if why is None else msgspec.structs.replace(event, withheld=why)
+                following.append(_Step(marked, True, _rises(event, before), why is not None))
             else:
                 backlog[event.id] = _Step(event)
         memory.forget_old()
@@ -296,8 +306,10 @@ def _arguments(steps: Iterable[_Step]) -> Iterable[Any]:
         unread = msgspec.structs.replace(event, **_NOBODY)
         bare = encode_alert_event(unread)
         told = EVENT_OF_ACTION[event.action] if step.is_news else ""
+        if step.is_withheld and told == "new_alert":
+            told = "alert_updated"
         news = b""
-        if told == "new_alert" or (told and step.is_rise):
+        if told == "new_alert" or (told and step.is_rise and not step.is_withheld):
             news = _encode(new_alert(unread))
         acknowledgement = b""
         if by is not None and at is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,8 @@ from trafficapp.stores.redis.documents import readable
 logger = logging.getLogger(__name__)
 
 _PER_CALL = 100
+
+_encode = msgspec.json.Encoder().encode
 
 #: KEYS[3]: the list. ARGV[6]: channel; ARGV[7]: messages kept; ARGV[8]: seconds of knowledge. Of each message: key of
 #: knowledge, the record, and 1 when it is to be told.
@@ -70,9 +72,14 @@ class NewestRecords:
 
 
 class LogSink(FeedRedisSink[NewestRecords, _Put]):
-    """Applies runs to Redis, of a feed with a `NewestLog`."""
+    """Applies runs to Redis, of a feed with a `NewestLog`.
+
+    Attributes:
+        withheld: gives a message that is kept but not told, marked with why; None tells it.
+    """
 
     script, per_call = _PUT, _PER_CALL
+    withheld: Callable[[Any], Any] = staticmethod(lambda _: None)
 
     def shared(self) -> Sequence[Any]:
         """The list; the channel, how many are kept, and how long repeats are known."""
@@ -111,8 +118,11 @@ class LogSink(FeedRedisSink[NewestRecords, _Put]):
             except (Rejected, *MALFORMED) as error:
                 self.leave_out(record, "unreadable", error)
                 continue
+            marked = self.withheld(accepted.message)
+            if marked is not None:
+                value = str(_encode(marked), "utf-8")
             if memory.add(event_id, value):
-                found.append(_Put(event_id, value, accepted.time_us >= news_since_us))
+                found.append(_Put(event_id, value, marked is None and accepted.time_us >= news_since_us))
         return found
 
     def still_to_put(self, changes: list[_Put]) -> list[tuple[Any, ...]]:

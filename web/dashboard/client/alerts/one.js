@@ -13,14 +13,16 @@ import { say } from "../shell/toasts.js";
 import { t, wordOf } from "../texts/index.js";
 import { Comments } from "./comments.js";
 import { placeOf } from "./list.js";
+import { ShelveDialog, WithheldNote } from "./shelves.js";
 
 export function OneAlert({ id }) {
   const answer = useAnswer(`/api/alerts/${encodeURIComponent(id)}`, { every: 10_000 });
-  const alert = answer.body && { ...answer.body, ...(open.value?.get(id) ?? {}) };
+  const alert = answer.body && { ...answer.body, ...(open.value?.get(id) ?? {}), withheld: answer.body.withheld };
   const values = Object.entries(answer.body?.values ?? {}).map(([name, value]) => [name.replaceAll("_", " "), value === null ? "–" : String(value)]);
   return html`<${Panel} title=${alert?.title ?? t("alerts.alert")} answer=${answer}>
     ${alert && html`
       <p>${alert.message}</p>
+      <${WithheldNote} withheld=${alert.withheld} />
       <${Facts} entries=${[
         [t("alerts.filter.severity"), html`<${Severity} severity=${alert.severity} /> ${alert.congestion_level && html`<${Level} level=${alert.congestion_level} />`}`],
         [t("alerts.where"), placeOf(alert) || "–"],
@@ -39,6 +41,7 @@ export function OneAlert({ id }) {
 
 function Actions({ alert, again }) {
   const [busy, setBusy] = useState(false);
+  const [shelving, setShelving] = useState(false);
   const may = identity.value.token || settings.value?.acknowledge_needs_token === false;
   const send = async (word, told) => {
     if (!may) {
@@ -58,9 +61,18 @@ function Actions({ alert, again }) {
   };
   const acknowledge = () => send("acknowledge", ({ status, acknowledged_by }) => say(status === "acknowledged" ? t("alerts.acknowledged") : t("alerts.acknowledged.before", { name: acknowledged_by }), { title: alert.title }));
   const endable = ["manual", "incident", "camera_silent"].includes(alert.alert_type);
+  const shelve = () => {
+    if (identity.peek().token) setShelving(true);
+    else tokenAsked.value = t("alerts.shelve.sign.in");
+  };
+  const shelved = (done) => {
+    setShelving(false);
+    if (done) again();
+  };
   if (alert.resolved_at) return null;
   return html`<p class="tools actions">
     ${!alert.acknowledged_by && html`<button type="button" class="button primary" disabled=${busy} onClick=${acknowledge}>${t("alerts.acknowledge")}</button>`}
     ${endable && html`<button type="button" class="button" disabled=${busy} onClick=${() => send("resolve", () => say(t("alerts.resolved"), { title: alert.title }))}>${t("alerts.resolve")}</button>`}
-  </p>`;
+    ${alert.withheld?.how !== "shelved" && html`<button type="button" class="button" onClick=${shelve}>${t("alerts.shelve")}</button>`}
+  </p>${shelving && html`<${ShelveDialog} alert=${alert} onDone=${shelved} />`}`;
 }

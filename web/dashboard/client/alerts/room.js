@@ -4,18 +4,35 @@ import { html } from "../vendor/preact.mjs";
 import { open, sorted } from "../live/alerts.js";
 import { useAnswer } from "../live/answers.js";
 import { Panel, Waiting } from "../components/panel.js";
+import { partOf, Parts } from "../components/parts.js";
 import { setParams } from "../shell/route.js";
 import { t } from "../texts/index.js";
 import { Events } from "./events.js";
+import { Handover } from "./handover.js";
 import { AlertList } from "./list.js";
+import { Load, LoadLine } from "./load.js";
 import { OneAlert } from "./one.js";
 import { Raise } from "./raise.js";
+import { Shelves } from "./shelves.js";
 
 const SEVERITIES = ["EMERGENCY", "CRITICAL", "WARNING"];
 const TYPES = ["congestion", "stopped_traffic", "incident", "manual", "camera_silent"];
 const HOUR_MS = 3_600_000;
 
+const PARTS = { open: Open, load: Load, shelves: Shelves, handover: Handover };
+
 export default function Alerts({ params }) {
+  const parts = Object.keys(PARTS).map((id) => [id, t(`alerts.part.${id}`)]);
+  const shown = partOf(parts, params.part);
+  const Part = PARTS[shown];
+  return html`<div class="room-body">
+    <div class="room-title"><h1>${t("shell.room.alerts")}</h1><span class="dim">${t("alerts.count", { n: sorted.value.length })}. ${t("alerts.quality")}</span></div>
+    <${Parts} room="alerts" label=${t("shell.room.alerts")} parts=${parts} shown=${shown} />
+    <${Part} key=${shown} params=${params} />
+  </div>`;
+}
+
+function Open({ params }) {
   const all = sorted.value;
   const fits = (alert) => (!params.severity || alert.severity === params.severity)
     && (!params.type || alert.alert_type === params.type)
@@ -23,8 +40,7 @@ export default function Alerts({ params }) {
     && (!params.taken || (params.taken === "yes") === Boolean(alert.acknowledged_by));
   const shown = all.filter(fits);
   const choose = (id) => setParams({ alert: id === params.alert ? undefined : id });
-  return html`<div class="room-body">
-    <div class="room-title"><h1>${t("shell.room.alerts")}</h1><span class="dim">${t("alerts.count", { n: all.length })}. ${t("alerts.quality")}</span></div>
+  return html`<${LoadLine} />
     <${Filters} params=${params} />
     <div class="two">
       <div class="stack">
@@ -38,8 +54,7 @@ export default function Alerts({ params }) {
         ${params.alert ? html`<${OneAlert} key=${params.alert} id=${params.alert} />` : html`<${Panel} title=${t("alerts.why")} empty=${t("alerts.choose")} />`}
         <${Raise} />
       </div>
-    </div>
-  </div>`;
+    </div>`;
 }
 
 function Choice({ name, label, values, params }) {

@@ -58,7 +58,7 @@ function apply(event, data) {
   } else {
     // of a new alert severity is the level
     const severity = data.alert_severity ?? data.severity;
-    alerts.set(data.id, { ...alerts.get(data.id), ...data, severity });
+    alerts.set(data.id, { ...alerts.get(data.id), ...data, severity, withheld: data.withheld ?? null });
   }
   open.value = alerts;
 }

@@ -2,6 +2,7 @@
 
 import { html, signal } from "../vendor/preact.mjs";
 import { Connection, Shared, sockets } from "../live/connection.js";
+import { replayed } from "../live/servers.js";
 import { Panel } from "../components/panel.js";
 import { useSource } from "../components/use_source.js";
 import { Severity } from "../components/words.js";
@@ -22,12 +23,15 @@ function start() {
   const connection = new Connection(NAME, () => `/ws/notifications?recent=${KEPT}`, (record) => {
     if (notices.peek().some(({ event_id }) => event_id === record.event_id)) return;
     notices.value = [record, ...notices.peek()].sort((a, b) => Date.parse(b.timestamp) - Date.parse(a.timestamp)).slice(0, KEPT);
-    if (Date.parse(record.timestamp) > openedAt - NEW_MS) say(record.message, { title: wordOf("roads.notice", record.alert_type), severity: record.severity });
+    if (replayed.peek() === null && !record.withheld && Date.parse(record.timestamp) > openedAt - NEW_MS) say(record.message, { title: wordOf("roads.notice", record.alert_type), severity: record.severity });
   }, { silentMs: Infinity });
   return () => connection.stop();
 }
 
 const source = new Shared(start);
+
+/** From now on, in every room: a jam is told by its event, and not by its cameras. */
+export const hearNotices = () => source.use();
 
 export function Notices({ onChoose }) {
   useSource(source);

@@ -4,6 +4,7 @@ import { html, render } from "../vendor/preact.mjs";
 import { loadSettings } from "../live/settings.js";
 import { watchServers } from "../live/servers.js";
 import { startAlerts } from "../live/alerts.js";
+import { hearNotices } from "../roads/notices.js";
 import { loadRoom, roomOf } from "./rooms.js";
 import { route } from "./route.js";
 import { Shell } from "./shell.js";
@@ -20,4 +21,5 @@ Promise.race([Promise.all([opened, painted]), new Promise((resolve) => { setTime
   const place = document.getElementById("app");
   place.replaceChildren();
   render(html`<${Shell} />`, place);
+  hearNotices();
 });

@@ -1,0 +1,102 @@
+"""Alarm management in the background: what is withheld (role ``live``), ends of shelves and gauges (``history``)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from models.alarms import Withheld
+from models.alerts import AlertEvent
+from models.roads.notifications import RoadNotification
+from models.timestamps import epoch_us
+from trafficapp.alarms.withholding import Withholding
+from trafficapp.engine.app import TrafficApp
+from trafficapp.engine.history_telemetry import AlarmTelemetry
+from trafficapp.roads.feeds import NOTIFIED
+from trafficapp.stores.alarms.event_cameras import EventCameras
+from trafficapp.stores.alarms.performance import performance_of
+from trafficapp.stores.alarms.shelves import end_shelves
+from trafficapp.stores.alarms.withheld import WithheldNow
+from trafficapp.stores.postgres.connection import create_pool, is_transient
+
+if TYPE_CHECKING:
+    from trafficapp.stores.postgres.connection import Pool
+
+logger = logging.getLogger(__name__)
+
+#: What the gauges are of.
+_GAUGED = timedelta(hours=24)
+_GAUGES_SECONDS, _SHELVES_SECONDS, _CAMERAS_SECONDS = 60.0, 1.0, 2.0
+_RETRY_SECONDS = 5.0
+
+
+def register(app: TrafficApp) -> None:
+    """Put on an application what its role does."""
+    if app.settings.worker.role == "live":
+        _keep_withheld(app)
+    else:
+        _look_after(app)
+
+
+def withheld_alert(known: Withholding, step: AlertEvent) -> Withheld | None:
+    """Why people are not to be told of a step of an alert: by when it opened, or by when it goes on."""
+    at = step.triggered_at if step.action == "opened" else step.updated_at
+    return known.of("alert", step.id, step.alert_type, step.camera_id, epoch_us(at))
+
+
+def marked_notification(known: Withholding, message: RoadNotification) -> RoadNotification | None:
+    """A notification with why people are not to be told of it; None when they are."""
+    at_us = epoch_us(message.timestamp)
+    why = known.of("notification", message.event_id, message.alert_type, message.road_id, at_us)
+    return None if why is None else structs.replace(message, withheld=why)
+
+
+def _keep_withheld(app: TrafficApp) -> None:
+    now = WithheldNow(app.settings)
+    app.withheld_alert = lambda step: withheld_alert(now.known, step)
+    app.withheld_messages[NOTIFIED.name] = lambda message: marked_notification(now.known, message)
+
+    @app.task
+    async def know_what_is_withheld() -> None:
+        await now.keep_fresh()
+
+
+def _look_after(app: TrafficApp) -> None:
+    settings, cameras = app.settings, EventCameras(app.settings)
+    telemetry = AlarmTelemetry(app.telemetry.registry)
+
+    async def show(pool: Pool) -> None:
+        now = datetime.now(UTC)
+        telemetry.show(await performance_of(pool, now - _GAUGED, now, settings.alarms))
+
+    async def end(pool: Pool) -> None:
+        await end_shelves(pool, datetime.now(UTC))
+
+    async def put_cameras(pool: Pool) -> None:
+        if settings.alarms.fold_cameras:
+            await cameras.put(pool)
+
+    _again_and_again(app, "alarms cannot be measured", show, _GAUGES_SECONDS)
+    _again_and_again(app, "ends of shelves cannot be written down", end, _SHELVES_SECONDS)
+    _again_and_again(app, "cameras cannot be put on congestion events", put_cameras, _CAMERAS_SECONDS)
+
+
+def _again_and_again(app: TrafficApp, trouble: str, work: Callable[[Pool], Awaitable[None]], seconds: float) -> None:
+    @app.task
+    async def run() -> None:
+        async with create_pool(app.settings.postgres) as pool:
+            while not app.should_stop:
+                pause = seconds
+                try:
+                    await work(pool)
+                except Exception as error:
+                    # the sinks beside us tell that Postgres is away
+                    if not is_transient(error):
+                        logger.exception("%s", trouble)
+                    pause = max(pause, _RETRY_SECONDS)
+                await asyncio.sleep(pause)

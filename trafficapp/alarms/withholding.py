@@ -1,0 +1,164 @@
+"""What operators are not told of, by whom or what: shelves, outages of cameras, congestion events.
+
+A pure function of what is stored. Times are those of the alarms, so the same alarm is withheld whoever asks, however
+often, and whenever something was restarted. Of several reasons the first counts: shelved, suppressed, folded.
+
+* **Shelved** (ISA-18.2, OPC UA part 9): a person named the alert, or its rule and source, for a time or for one time.
+* **Suppressed by design**: the camera is out of order by `trafficapp.quality`, and the alert follows from its figures.
+  Only alerts *behind* the window that the outage began with are: of those before, or of the same window, people know.
+* **Folded**: the camera stands on a congestion event that is told.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from models.alarms import ShelfKind, SourceKind, Stream, Withheld
+from models.timestamps import rfc3339
+from trafficapp.alarms.alarm import Alarm
+
+#: Rules of alerts that follow from what a camera counts.
+RULES_OF_FIGURES = frozenset({"congestion", "stopped_traffic"})
+#: For ever; also the end of what still goes on.
+_NEVER_US = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+
+
+class ShelvedAlarms(NamedTuple):
+    """A shelf as it is compared with alarms; times in microseconds since the epoch.
+
+    Attributes:
+        shelf_id: its number.
+        alert_id: of one alert; None for a rule and source.
+        rule: of the alarms.
+        source_kind: a zone stands for its cameras.
+        sources: ids of cameras, or of a road.
+        from_us, to_us: in force in ``[from, to)``; as far as it is known by now.
+        expires_us: the latest end.
+    """
+
+    shelf_id: int
+    kind: ShelfKind
+    alert_id: str | None
+    rule: str | None
+    source_kind: SourceKind | None
+    sources: frozenset[str]
+    reason: str
+    from_us: int
+    to_us: int
+    expires_us: int
+
+    def names(self, stream: Stream, alarm_id: str, rule: str, source: str) -> bool:
+        """Whether it is about an alarm, whenever that is."""
+        if self.alert_id is not None:
+            return stream == "alert" and alarm_id == self.alert_id
+        is_road = self.source_kind == "road"
+        return rule == self.rule and source in self.sources and is_road == (stream == "notification")
+
+
+class Outage(NamedTuple):
+    """A camera was out of order in ``(from, to)``; ``to_us`` is None while it is."""
+
+    camera_id: str
+    alert_id: str
+    reason: str
+    from_us: int
+    to_us: int | None
+
+
+class Fold(NamedTuple):
+    """A camera stood on a congestion event in ``[from, to)``; ``to_us`` is None while it does."""
+
+    camera_id: str
+    event_id: str
+    name: str
+    from_us: int
+    to_us: int | None
+
+
+class Withholding:
+    """What is withheld.
+
+    Args:
+        shelves: with those in force, by whatever time is asked for.
+        outages: likewise.
+        folds: likewise.
+    """
+
+    def __init__(
+        self, shelves: Iterable[ShelvedAlarms] = (), outages: Iterable[Outage] = (), folds: Iterable[Fold] = ()
+    ) -> None:
+        self._of_alert: dict[str, list[ShelvedAlarms]] = defaultdict(list)
+        self._of_rule: dict[tuple[str, str], list[ShelvedAlarms]] = defaultdict(list)
+        self._outages: dict[str, list[Outage]] = defaultdict(list)
+        self._folds: dict[str, list[Fold]] = defaultdict(list)
+        for shelf in shelves:
+            if shelf.alert_id is not None:
+                self._of_alert[shelf.alert_id].append(shelf)
+            for source in shelf.sources:
+                self._of_rule[shelf.rule or "", source].append(shelf)
+        for outage in outages:
+            self._outages[outage.camera_id].append(outage)
+        for fold in folds:
+            self._folds[fold.camera_id].append(fold)
+
+    def of(self, stream: Stream, alarm_id: str, rule: str, source: str | None, at_us: int) -> Withheld | None:
+        """Why an alarm is withheld at a time; None when it is not.
+
+        Args:
+            stream: where it comes from.
+            alarm_id: its id.
+            rule: that raised it.
+            source: its camera or road; None without one.
+            at_us: when it was raised, or now; microseconds since the epoch.
+        """
+        source = source or ""
+        for shelf in (*self._of_alert.get(alarm_id, ()), *self._of_rule.get((rule, source), ())):
+            if shelf.from_us <= at_us < shelf.to_us and shelf.names(stream, alarm_id, rule, source):
+                until = rfc3339(shelf.expires_us)
+                return Withheld(how="shelved", by=str(shelf.shelf_id), reason=shelf.reason, until=until)
+        if stream != "alert" or rule not in RULES_OF_FIGURES:
+            return None
+        for outage in self._outages.get(source, ()):
+            if outage.from_us < at_us < (outage.to_us or _NEVER_US):
+                return Withheld(how="suppressed", by=outage.alert_id, reason=outage.reason)
+        for fold in self._folds.get(source, ()):
+            if fold.from_us <= at_us < (fold.to_us or _NEVER_US):
+                return Withheld(how="folded", by=fold.event_id, reason=fold.name)
+        return None
+
+    def marked(self, alarms: Iterable[Alarm]) -> list[Alarm]:
+        """Alarms, each with why it was withheld when it was raised."""
+        found = []
+        for one in alarms:
+            withheld = self.of(one.stream, one.alarm_id, one.rule, one.source, one.raised_us)
+            found.append(one if withheld is None else one._replace(withheld=withheld.how))
+        return found
+
+
+def cleared_us(shelf: ShelvedAlarms, alarms: Sequence[Alarm]) -> int | None:
+    """When a one-shot shelf ended, as the alarm that it was for is over; None while it is not.
+
+    It is for the alarm that stands when it is shelved, else for the next one. A message that is told once is over when
+    it was told.
+
+    Args:
+        shelf: one-shot.
+        alarms: those that stood at its begin and those since, in any order; others are passed over.
+    """
+    mine = [
+        one
+        for one in alarms
+        if shelf.names(one.stream, one.alarm_id, one.rule, one.source)
+        and one.raised_us < shelf.expires_us
+        and (one.raised_us >= shelf.from_us or (one.stands and (one.cleared_us or _NEVER_US) > shelf.from_us))
+    ]
+    if not mine:
+        return None
+    first = min(mine, key=lambda one: (one.raised_us, one.alarm_id))
+    if not first.stands:
+        # the shelf is in force before its end, and still was when it was told
+        return first.raised_us + 1
+    return first.cleared_us

@@ -1,0 +1,1 @@
+"""Alarm management in Postgres: shelves, and alarms of every stream."""
