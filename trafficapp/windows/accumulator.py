@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from msgspec import Struct, field
 
-from models.cameras.window_rows import WindowRow
+from models.cameras.window_rows import FinishedWindow
 from models.timestamps import rfc3339
 from trafficapp.windows.congestion import CongestionScale
+from trafficapp.windows.speed_sketch import SpeedCounts, add_counts, percentiles
 
 #: Key of the accumulator for detections without a lane.
 NO_LANE = -1
@@ -28,6 +29,7 @@ class Accumulator(Struct, array_like=True):
         vehicles: the class each distinct vehicle was first seen with.
         other_classes: further (vehicle, class) pairs of vehicles whose class changed.
         queue: distinct vehicles seen stopped.
+        speed_counts: the sketch of the speeds.
     """
 
     detections: int = 0
@@ -37,10 +39,13 @@ class Accumulator(Struct, array_like=True):
     vehicles: dict[str, str] = field(default_factory=dict)
     other_classes: set[tuple[str, str]] = field(default_factory=set)
     queue: set[str] = field(default_factory=set)
+    speed_counts: SpeedCounts = field(default_factory=dict)
     # new fields go to the end: rows that were written without them must stay readable
 
-    def row(self, camera_id: str, lane_id: int | None, start_us: int, end_us: int, scale: CongestionScale) -> WindowRow:
-        """The final row of this accumulator."""
+    def row(
+        self, camera_id: str, lane_id: int | None, start_us: int, end_us: int, scale: CongestionScale, pictures: int = 0
+    ) -> FinishedWindow:
+        """The final row of this accumulator, of a window with so many pictures."""
         classes: dict[str, int] = {}
         for vehicle_class in self.vehicles.values():
             classes[vehicle_class] = classes.get(vehicle_class, 0) + 1
@@ -50,7 +55,10 @@ class Accumulator(Struct, array_like=True):
         mean = self.speed_sum_kmh / self.speeds if self.speeds else None
         stopped_ratio = self.stopped / self.speeds if self.speeds else None
         score = scale.score(count, mean, stopped_ratio)
-        return WindowRow(
+        # a window that was open when speeds began to be sketched has only some of them in its sketch
+        speed_counts = self.speed_counts if sum(self.speed_counts.values()) == self.speeds else {}
+        p15, p50, p85, p95 = percentiles(speed_counts)
+        return FinishedWindow(
             camera_id=camera_id,
             window_start=rfc3339(start_us),
             window_end=rfc3339(end_us),
@@ -63,6 +71,12 @@ class Accumulator(Struct, array_like=True):
             congestion_level=scale.level(score),
             congestion_score=score,
             detections=self.detections,
+            p15_speed_kmh=p15,
+            p50_speed_kmh=p50,
+            p85_speed_kmh=p85,
+            p95_speed_kmh=p95,
+            pictures=pictures,
+            speed_counts=speed_counts,
         )
 
 
@@ -75,6 +89,7 @@ def union(accumulators: Iterable[Accumulator]) -> Accumulator:
         total.speed_sum_kmh += lane.speed_sum_kmh
         total.stopped += lane.stopped
         total.queue |= lane.queue
+        add_counts(total.speed_counts, lane.speed_counts)
         total.other_classes |= lane.other_classes
         for vehicle_id, vehicle_class in lane.vehicles.items():
             first_class = total.vehicles.setdefault(vehicle_id, vehicle_class)

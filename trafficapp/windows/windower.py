@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import log
 from typing import NamedTuple
 
 from models.administration.thresholds import Thresholds
 from models.cameras.detections import FrameDetection
-from models.cameras.window_rows import WindowRow
+from models.cameras.window_rows import FinishedWindow
 from trafficapp.windows.accumulator import NO_LANE, Accumulator, union
 from trafficapp.windows.camera_state import CameraState, OpenWindow
 from trafficapp.windows.camera_time import CAMERA_TIME
@@ -29,6 +30,7 @@ from trafficapp.windows.holding import (
 )
 from trafficapp.windows.places import drop_places, forget_places, places_matter, speed_by_places, wait, wait_no_more
 from trafficapp.windows.speed import SpeedEstimator
+from trafficapp.windows.speed_sketch import BUCKET_BYTES, BUCKETS_PER_E, FIRST, LEAST_KMH, STANDING
 from trafficapp.windows.timeline import next_final_us, take_final
 
 
@@ -168,6 +170,15 @@ class Windower:
             if speed_kmh is not None:
                 lane.speeds += 1
                 lane.speed_sum_kmh += speed_kmh
+                # `bucket_of`, written out likewise
+                bucket = int(log(speed_kmh) * BUCKETS_PER_E + FIRST) if speed_kmh >= LEAST_KMH else STANDING
+                counts = lane.speed_counts
+                count = counts.get(bucket)
+                if count is None:
+                    counts[bucket] = 1
+                    held_bytes += BUCKET_BYTES
+                else:
+                    counts[bucket] = count + 1
                 if speed_kmh < stopped_below_kmh:
                     lane.stopped += 1
                     if is_vehicle and vehicle_id not in lane.queue:
@@ -185,7 +196,7 @@ class Windower:
 
     def close_final(
         self, camera: CameraState, camera_id: str, partition_clock_us: int, changes: Sequence[Thresholds] = ()
-    ) -> Iterator[list[WindowRow]]:
+    ) -> Iterator[list[FinishedWindow]]:
         """Take out the windows that the watermark has passed, oldest first; there are some from `final_us` on.
 
         Args:
@@ -202,7 +213,7 @@ class Windower:
 
     def close_idle(
         self, camera: CameraState, camera_id: str, partition_clock_us: int, changes: Sequence[Thresholds] = ()
-    ) -> Iterator[list[WindowRow]]:
+    ) -> Iterator[list[FinishedWindow]]:
         """Take out the windows of a camera that has been silent for the idle time-out; yields as `close_final`.
 
         Those that lie beyond the camera's time stay for as long as the camera may still be on its way there.
@@ -232,7 +243,7 @@ class Windower:
 
     def _close(
         self, camera: CameraState, camera_id: str, limit_us: int, changes: Sequence[Thresholds], clock_us: int
-    ) -> Iterator[list[WindowRow]]:
+    ) -> Iterator[list[FinishedWindow]]:
         for start_us, window in take_final(camera, limit_us, self.clock):
             camera.held_bytes -= window.held_bytes
             camera.finished += 1
@@ -241,13 +252,18 @@ class Windower:
 
     def _rows(
         self, camera_id: str, start_us: int, window: OpenWindow, changes: Sequence[Thresholds]
-    ) -> list[WindowRow]:
+    ) -> list[FinishedWindow]:
         end_us = start_us + self.size_us
         scale = self.scale.at(start_us, changes) if changes else self.scale
         lanes = sorted(window.lanes.items())
         whole = lanes[0][1] if len(lanes) == 1 else union(lane for _, lane in lanes)
-        rows = [whole.row(camera_id, None, start_us, end_us, scale)]
-        rows += [lane.row(camera_id, lane_id, start_us, end_us, scale) for lane_id, lane in lanes if lane_id != NO_LANE]
+        pictures = len(window.seen)
+        rows = [whole.row(camera_id, None, start_us, end_us, scale, pictures)]
+        rows += [
+            lane.row(camera_id, lane_id, start_us, end_us, scale, pictures)
+            for lane_id, lane in lanes
+            if lane_id != NO_LANE
+        ]
         return rows
 
     def _name(self, detection: FrameDetection) -> str:
