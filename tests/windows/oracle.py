@@ -67,6 +67,8 @@ class OracleRow:
     score: float | None
     detections: int
     boundaries: Boundaries = (0.30, 0.55, 0.80)
+    #: In ascending order.
+    speeds: Sequence[float] = field(default=(), compare=False)
 
 
 class Made(NamedTuple):

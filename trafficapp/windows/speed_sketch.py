@@ -4,7 +4,8 @@ This is DDSketch (Masson, Rim, Lee: DDSketch: A Fast and Fully-Mergeable Quantil
 PVLDB 12(12), 2019) without a limit of buckets: for a relative accuracy α and γ = (1 + α) / (1 − α), bucket i holds
 γ^i ≤ x < γ^(i + 1) and answers with 2·γ^(i + 1) / (γ + 1), which is at most α away from all of them, relatively. Counts
 of buckets add up to the same in any order: sketches of windows, minutes and hours are sums of one another, and the
-sketch of a sum is the sum of the sketches. Buckets need no limit as speeds do not: from 0.01 to 1,000 km/h there are 576.
+sketch of a sum is the sum of the sketches. Buckets need no limit as speeds do not: 576 of them go from
+0.01 to 1,000 km/h.
 
 A counter is a dict of ints, written out where speeds are counted (`trafficapp.windows.windower`).
 """
@@ -39,6 +40,8 @@ PERCENTILES = (0.15, 0.50, 0.85, 0.95)
 SpeedCounts: TypeAlias = dict[int, int]
 
 _DECIMALS = 2
+#: 0.57 · 100 is a little less than 57.
+_NEARLY = 1e-9
 
 
 def bucket_of(speed_kmh: float) -> int:
@@ -81,4 +84,4 @@ def percentiles(counts: Mapping[int, int], shares: Sequence[float] = PERCENTILES
     if not until or not until[-1]:
         return [None] * len(shares)
     last = until[-1] - 1
-    return [round(speed_of(buckets[bisect_right(until, int(share * last))]), _DECIMALS) for share in shares]
+    return [round(speed_of(buckets[bisect_right(until, int(share * last + _NEARLY))]), _DECIMALS) for share in shares]

@@ -11,7 +11,6 @@ import msgspec
 
 from models.cameras.window_rows import WindowRow
 from trafficapp.stores.postgres.reading import Page, made_of
-
 from trafficapp.windows.speed_sketch import percentiles
 
 if TYPE_CHECKING:
@@ -163,9 +162,7 @@ def window_row(row: asyncpg.Record) -> WindowRow:
     camera_id, start, end, lane_id, vehicles, counts, *others, buckets, speeds = row
     sketch = dict(zip(buckets, speeds, strict=True)) if buckets else {}
     classes = _decode_counts(counts)
-    return WindowRow(
-        camera_id, _text(start), _text(end), lane_id, vehicles, classes, *others, *percentiles(sketch)
-    )
+    return WindowRow(camera_id, _text(start), _text(end), lane_id, vehicles, classes, *others, *percentiles(sketch))
 
 
 def _text(moment: datetime) -> str:
