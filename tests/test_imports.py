@@ -31,7 +31,7 @@ DOMAIN = (
     "trafficapp.quality",
     *("trafficapp.areas.reading", "trafficapp.areas.literals", "trafficapp.transit", "trafficapp.riders"),
     *("trafficapp.fleet", "trafficapp.incidents", "trafficapp.weather", "trafficapp.city", "trafficapp.matching"),
-    *("trafficapp.congestion",),
+    *("trafficapp.congestion", "trafficapp.measures"),
     *("trafficapp.geocoding.addresses", "trafficapp.geocoding.offline_places"),
     *(
         "trafficapp.timetables",
@@ -86,6 +86,7 @@ SUBJECTS = frozenset(
             "matching",
             "privacy",
             "congestion",
+            "measures",
         ),
     }
 )
