@@ -21,9 +21,7 @@ class NewCorridor(Struct, frozen=True, kw_only=True):
     """
 
     name: Name
-    road_ids: Annotated[
-        list[RoadIdentifier], Meta(min_length=1, max_length=MOST_ROADS)
-    ]
+    road_ids: Annotated[list[RoadIdentifier], Meta(min_length=1, max_length=MOST_ROADS)]
     description: Text | None = None
 
 

@@ -58,7 +58,9 @@ def paces_of(roads: list[MeasuredRoad], frame: pd.DataFrame) -> StepPaces:
     return StepPaces(roads, int(BEGIN.timestamp()) // STEP_SECONDS, STEP_SECONDS, means)
 
 
-def by_pandas(roads: list[MeasuredRoad], frame: pd.DataFrame, least: float = 1.0) -> tuple[dict[str, float], dict[str, float]]:
+def by_pandas(
+    roads: list[MeasuredRoad], frame: pd.DataFrame, least: float = 1.0
+) -> tuple[dict[str, float], dict[str, float]]:
     """The same from the observations, with pandas alone; and the ratio of each period."""
     lengths = pd.Series({road.road_id: road.length_m for road in roads})
     free = pd.Series({road.road_id: road.length_m * 3.6 / road.free_flow_kmh for road in roads})

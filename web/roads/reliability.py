@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
 
@@ -36,6 +36,9 @@ DEFAULT_SPAN = timedelta(days=7)
 DEFAULT_SURFACE_SPAN = timedelta(hours=24)
 MAX_SPAN = timedelta(days=400)
 ANSWER_WITHIN_SECONDS = 60.0
+
+#: Of which a report has surfaces, unless one is named.
+PRINTED_CORRIDORS = 3
 
 #: Share of a zone's roads that must be measured in a step, by their time at free flow.
 ZONE_COVERAGE = 0.5
@@ -138,6 +141,36 @@ async def surface_of(request: web.Request, path: CorridorId, query: SurfaceQuery
     step_seconds = step_seconds_of((span.until - span.since).total_seconds())
     paces = await _paces(context, roads, span, step_seconds)
     return json_answer(_encode(await asyncio.to_thread(surface, paces, corridor.id, corridor.name)))
+
+
+async def corridor_pages(
+    context: WebContext, since: datetime, until: datetime, tz: str, corridor_id: int | None
+) -> tuple[list[SpeedSurface], list[RangeReliability]]:
+    """Surfaces and reliability of corridors for a report: of one, or of the first ones.
+
+    Raises:
+        ProblemError: 404, there is no such corridor.
+    """
+    span, clock = Span(since, until), time_zone(tz)
+    if corridor_id is None:
+        found = await context.database.ask(lambda pool: corridor_queries.corridors_page(pool, PRINTED_CORRIDORS))
+        ids = [one.id for one in found]
+    else:
+        ids = [corridor_id]
+    surfaces, reliabilities = [], []
+    for one in ids:
+        corridor, roads = await _corridor(context, one)
+        paces = await _paces(context, roads, span, step_seconds_of((until - since).total_seconds()))
+        surfaces.append(await asyncio.to_thread(surface, paces, corridor.id, corridor.name))
+        paces = await _paces(context, roads, span, measures.STEP_SECONDS)
+        figures = await asyncio.to_thread(measures.reliability, paces, clock)
+        reliabilities.append(
+            RangeReliability(
+                kind="corridor", id=str(one), name=corridor.name, range_start=rfc3339(epoch_us(since)),
+                range_end=rfc3339(epoch_us(until)), tz=tz, reliability=figures,
+            )
+        )  # fmt: skip
+    return surfaces, reliabilities
 
 
 async def _answer(
