@@ -38,9 +38,9 @@ from web.incidents import actions as incident_actions
 from web.incidents.on_roads import IncidentsOnRoads
 from web.incidents.reports import Reports
 from web.incidents.views import IncidentViews
+from web.roads import bottlenecks, comparisons, feed_roads, prediction_accuracy, reliability, routes, simulated_spans
 from web.roads import current as roads
 from web.roads import exports as road_exports
-from web.roads import feed_roads, prediction_accuracy, reliability, routes, simulated_spans
 from web.roads import predictions as predictions_roads
 from web.roads import trends as road_trends
 from web.roads.congestion import CongestionViews
@@ -176,6 +176,8 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *lanes.operations(),
         *road_trends.operations(),
         *reliability.operations(),
+        *bottlenecks.operations(),
+        *comparisons.operations(),
         *areas.operations(),
         *simulated_spans.operations(),
         *predictions_roads.operations(),

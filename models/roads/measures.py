@@ -140,3 +140,102 @@ class SpeedSurface(Struct, frozen=True, kw_only=True):
     starts: list[str]
     roads: list[SurfaceRoad]
     speeds_kmh: list[list[float | None]]
+
+
+class Bottleneck(Struct, frozen=True, kw_only=True):
+    """A road at which queues begin, over a range.
+
+    Attributes:
+        delay_vehicle_hours: lost in its queues, estimated (Greenshields), not counted.
+        activations: how often it became one.
+        active_minutes, longest_minutes: in all, and at one go.
+        mean_extent_m, max_extent_m: of its queue.
+        roads: that its queue ever reached, itself among them.
+    """
+
+    road_id: str
+    road_name: str
+    latitude: float | None
+    longitude: float | None
+    delay_vehicle_hours: float
+    activations: int
+    active_minutes: float
+    longest_minutes: float
+    mean_extent_m: float
+    max_extent_m: float
+    first_active: str
+    last_active: str
+    roads: list[str]
+
+
+class RangeBottlenecks(Struct, frozen=True, kw_only=True):
+    """Bottlenecks of ``[range_start, range_end)``, the worst first.
+
+    Attributes:
+        jam_share: share of free flow below which a road is slow.
+        delay_method: how the delay is estimated.
+    """
+
+    range_start: str
+    range_end: str
+    jam_share: float
+    delay_method: str
+    bottlenecks: list[Bottleneck]
+
+
+class ComparedSpan(Struct, frozen=True, kw_only=True):
+    """Daily means of a span.
+
+    Attributes:
+        days: that were measured for at least half of the longest day of the span.
+        deviation_seconds: of the daily means.
+    """
+
+    days: int
+    mean_seconds: float | None = None
+    deviation_seconds: float | None = None
+
+
+class TravelTimeComparison(Struct, frozen=True, kw_only=True):
+    """The travel time after something beside that before, by daily means.
+
+    Attributes:
+        difference_seconds: after less before.
+        relative: of that before.
+        low_seconds, high_seconds: Welch's interval of the difference; None where a span has fewer than two days.
+        is_significant: whether 0 lies outside of it.
+    """
+
+    before: ComparedSpan
+    after: ComparedSpan
+    difference_seconds: float | None = None
+    relative: float | None = None
+    low_seconds: float | None = None
+    high_seconds: float | None = None
+    confidence: float | None = None
+    degrees_of_freedom: float | None = None
+    is_significant: bool | None = None
+    method: str = "Welch's interval of the difference of daily means"
+
+
+class WorkZoneDelay(Struct, frozen=True, kw_only=True):
+    """What works cost those who drove past them.
+
+    Attributes:
+        steps: quarters of an hour of the works.
+        compared_steps: those that were measured, and of which the usual level is known.
+        usual_seconds, mean_seconds: travel times, usual and during the works, the means of these.
+        delay_seconds: longer than usual, the mean; a step that was quicker counts as 0.
+        delay_vehicle_hours: of all vehicles, where cameras count them.
+        method: of the usual level.
+    """
+
+    steps: int
+    compared_steps: int
+    usual_seconds: float | None = None
+    mean_seconds: float | None = None
+    delay_seconds: float | None = None
+    worst_delay_seconds: float | None = None
+    vehicles_per_hour: float | None = None
+    delay_vehicle_hours: float | None = None
+    method: str = "median of the same quarter of an hour of weekdays or weekends in the 28 days before"

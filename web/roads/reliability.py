@@ -97,7 +97,7 @@ async def of_road(request: web.Request, path: NamePath, query: ReliabilityQuery)
     the formulas and their sources.
     """
     context = request.app[CONTEXT]
-    roads = await _roads(context, [path.id])
+    roads = await roads_of(context, [path.id])
     if not roads:
         raise ProblemError(HTTPStatus.NOT_FOUND, f"there is no road {path.id!r}: nothing was ever observed of it")
     return await _answer(context, query, "road", path.id, roads[0].road_name, roads, 1.0)
@@ -110,7 +110,7 @@ async def of_corridor(request: web.Request, path: CorridorId, query: Reliability
     them was measured. docs/measures.md has the formulas and their sources.
     """
     context = request.app[CONTEXT]
-    corridor, roads = await _corridor(context, path.id)
+    corridor, roads = await corridor_of(context, path.id)
     return await _answer(context, query, "corridor", str(path.id), corridor.name, roads, 1.0)
 
 
@@ -122,7 +122,7 @@ async def of_zone(request: web.Request, path: NamePath, query: ReliabilityQuery)
     """
     context = request.app[CONTEXT]
     ring = await context.registry.ring_of(path.id)
-    roads = await _roads(context, None)
+    roads = await roads_of(context, None)
     if roads:
         middles = np.array([road.coordinates[len(road.coordinates) // 2] for road in roads])
         inside = await asyncio.to_thread(places_inside, ring, middles)
@@ -136,10 +136,10 @@ async def surface_of(request: web.Request, path: CorridorId, query: SurfaceQuery
     Steps are of 5 minutes, or longer where the range is longer than 25 hours. Null where nothing was measured.
     """
     context = request.app[CONTEXT]
-    corridor, roads = await _corridor(context, path.id)
-    span = _span(query, DEFAULT_SURFACE_SPAN)
+    corridor, roads = await corridor_of(context, path.id)
+    span = span_of(query, DEFAULT_SURFACE_SPAN)
     step_seconds = step_seconds_of((span.until - span.since).total_seconds())
-    paces = await _paces(context, roads, span, step_seconds)
+    paces = await paces_of(context, roads, span, step_seconds)
     return json_answer(_encode(await asyncio.to_thread(surface, paces, corridor.id, corridor.name)))
 
 
@@ -159,10 +159,10 @@ async def corridor_pages(
         ids = [corridor_id]
     surfaces, reliabilities = [], []
     for one in ids:
-        corridor, roads = await _corridor(context, one)
-        paces = await _paces(context, roads, span, step_seconds_of((until - since).total_seconds()))
+        corridor, roads = await corridor_of(context, one)
+        paces = await paces_of(context, roads, span, step_seconds_of((until - since).total_seconds()))
         surfaces.append(await asyncio.to_thread(surface, paces, corridor.id, corridor.name))
-        paces = await _paces(context, roads, span, measures.STEP_SECONDS)
+        paces = await paces_of(context, roads, span, measures.STEP_SECONDS)
         figures = await asyncio.to_thread(measures.reliability, paces, clock)
         reliabilities.append(
             RangeReliability(
@@ -182,9 +182,9 @@ async def _answer(
         clock = time_zone(tz)
     except UnknownZone as error:
         raise ProblemError(HTTPStatus.BAD_REQUEST, str(error)) from None
-    span = _span(query, DEFAULT_SPAN)
-    paces = await _paces(context, roads, span, measures.STEP_SECONDS)
-    volume = await _volume(context, roads, span)
+    span = span_of(query, DEFAULT_SPAN)
+    paces = await paces_of(context, roads, span, measures.STEP_SECONDS)
+    volume = await volume_of(context, roads, span)
     found = await asyncio.to_thread(
         measures.reliability, paces, clock, least_coverage=least_coverage, vehicles_per_hour=volume
     )
@@ -195,20 +195,31 @@ async def _answer(
     return json_answer(_encode(body))
 
 
-async def _roads(context: WebContext, road_ids: Sequence[str] | None) -> list[MeasuredRoad]:
+async def roads_of(context: WebContext, road_ids: Sequence[str] | None) -> list[MeasuredRoad]:
+    """Roads of the speed feed, in this order; those that are not known are left out. None for all."""
     network = await network_of(context.settings.roads)
     known = await context.database.ask(lambda pool: measured_roads(pool, network, road_ids))
     return list(known.values()) if road_ids is None else [known[name] for name in road_ids if name in known]
 
 
-async def _corridor(context: WebContext, corridor_id: int) -> tuple[Corridor, list[MeasuredRoad]]:
+async def corridor_of(context: WebContext, corridor_id: int) -> tuple[Corridor, list[MeasuredRoad]]:
+    """A corridor and its roads.
+
+    Raises:
+        ProblemError: 404, there is no such corridor.
+    """
     corridor = await context.database.ask(lambda pool: corridor_queries.corridor(pool, corridor_id))
     if corridor is None:
         raise ProblemError(HTTPStatus.NOT_FOUND, f"there is no corridor {corridor_id}")
-    return corridor, await _roads(context, corridor.road_ids)
+    return corridor, await roads_of(context, corridor.road_ids)
 
 
-async def _paces(context: WebContext, roads: Sequence[MeasuredRoad], span: Span, step_seconds: int) -> StepPaces:
+async def paces_of(context: WebContext, roads: Sequence[MeasuredRoad], span: Span, step_seconds: int) -> StepPaces:
+    """What was measured of roads.
+
+    Raises:
+        ProblemError: 400, the span lies beyond what a calendar holds; 503, Postgres does not answer.
+    """
     try:
         return await context.costly.ask(
             lambda pool: step_paces(pool, roads, span.since, span.until, step_seconds), ANSWER_WITHIN_SECONDS
@@ -217,7 +228,7 @@ async def _paces(context: WebContext, roads: Sequence[MeasuredRoad], span: Span,
         raise ProblemError(HTTPStatus.BAD_REQUEST, "the range lies beyond what a calendar holds") from None
 
 
-async def _volume(context: WebContext, roads: Sequence[MeasuredRoad], span: Span) -> float | None:
+async def volume_of(context: WebContext, roads: Sequence[MeasuredRoad], span: Span) -> float | None:
     """Vehicles per hour on roads, where cameras are registered on them: the mean of the roads that have some."""
     await context.registry.need()
     names = {name: road.road_id for road in roads for name in (road.road_id, road.road_name)}
@@ -232,7 +243,12 @@ async def _volume(context: WebContext, roads: Sequence[MeasuredRoad], span: Span
     return sum(found.values()) / len(found) if found else None
 
 
-def _span(query: SpanQuery, default: timedelta) -> Span:
+def span_of(query: SpanQuery, default: timedelta) -> Span:
+    """The span of a query.
+
+    Raises:
+        ProblemError: 400, it is empty, or longer than `MAX_SPAN`.
+    """
     span = query.span(default)
     if span.until - span.since > MAX_SPAN:
         raise ProblemError(HTTPStatus.BAD_REQUEST, f"from from to to may be {MAX_SPAN.days} days at most")

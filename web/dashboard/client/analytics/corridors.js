@@ -69,7 +69,7 @@ function drawSurface(canvas, { roads, starts, speeds_kmh: speeds }) {
   const pen = canvas.getContext("2d");
   pen.scale(scale, scale);
   const fills = CLASSES.map((_, at) => colourOf(`--surface-${at}`));
-  const [ink, ground] = [colourOf("--text"), colourOf("--card")];
+  const [ink, ground] = [colourOf("--ink"), colourOf("--card")];
   pen.font = `11px ${getComputedStyle(canvas).fontFamily}`;
   pen.textBaseline = "middle";
   const y = (metres) => TOP + height - (metres / length) * height;
