@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -125,6 +125,25 @@ class SurfaceRoad(Struct, frozen=True, kw_only=True):
     free_flow_kmh: float
 
 
+FillMethod = Literal["interpolated", "neighbours", "usual"]
+
+
+class FilledSpeed(Struct, frozen=True, kw_only=True):
+    """A speed that was not measured, where one was asked to be filled in.
+
+    Attributes:
+        start: of the step.
+        filled_kmh: what is assumed.
+        method: ``interpolated`` between measured steps of the road at most 15 minutes apart, from ``neighbours`` that
+            touch it in the same step, or what is ``usual`` of the road in the range.
+    """
+
+    road_id: str
+    start: str
+    filled_kmh: float
+    method: FillMethod
+
+
 class SpeedSurface(Struct, frozen=True, kw_only=True):
     """Speeds of a corridor over time and distance.
 
@@ -132,6 +151,7 @@ class SpeedSurface(Struct, frozen=True, kw_only=True):
         starts: of each step.
         roads: in driving direction.
         speeds_kmh: of each road in each step; None where nothing was measured.
+        filled: what was filled in there, when that was asked for; it is in no other field and in no measure.
     """
 
     corridor_id: int
@@ -140,6 +160,7 @@ class SpeedSurface(Struct, frozen=True, kw_only=True):
     starts: list[str]
     roads: list[SurfaceRoad]
     speeds_kmh: list[list[float | None]]
+    filled: list[FilledSpeed] | None = None
 
 
 class Bottleneck(Struct, frozen=True, kw_only=True):

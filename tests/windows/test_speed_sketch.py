@@ -13,9 +13,9 @@ from trafficapp.windows.speed_sketch import (
     RELATIVE_ACCURACY,
     SpeedCounts,
     add_counts,
-    bucket_of,
     count_speeds,
     percentiles,
+    sketches_of,
     speed_of,
 )
 
@@ -35,7 +35,8 @@ def test_percentiles_are_one_per_cent_from_exact_ones_at_most() -> None:
 
 @given(st.floats(LEAST_KMH, 1e6))
 def test_a_bucket_is_near_to_what_is_in_it(speed_kmh: float) -> None:
-    assert speed_of(bucket_of(speed_kmh)) == pytest.approx(speed_kmh, rel=RELATIVE_ACCURACY + 1e-9)
+    (bucket,) = count_speeds([speed_kmh])
+    assert speed_of(bucket) == pytest.approx(speed_kmh, rel=RELATIVE_ACCURACY + 1e-9)
 
 
 @given(st.lists(st.lists(SPEEDS, max_size=30), max_size=8))
@@ -44,6 +45,12 @@ def test_sums_of_sketches_are_the_sketch_of_all(parts: list[list[float]]) -> Non
     for part in parts:
         add_counts(total, count_speeds(part))
     assert total == count_speeds(speed for part in parts for speed in part)
+    lanes, whole = sketches_of(parts)
+    assert [lane.counts for lane in lanes] == [count_speeds(part) for part in parts]
+    assert whole.counts == total
+    for sketch in (*lanes, whole):
+        assert sketch.speeds == sum(sketch.counts.values())
+        assert list(sketch.percentiles) == percentiles(sketch.counts)
 
 
 def test_nothing_has_no_percentiles() -> None:

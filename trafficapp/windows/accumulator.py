@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from models.cameras.window_rows import FinishedWindow
 from models.timestamps import rfc3339
 from trafficapp.windows.congestion import CongestionScale
-from trafficapp.windows.speed_sketch import SpeedCounts, add_counts, percentiles
+from trafficapp.windows.speed_sketch import NO_SPEEDS, Sketch
 
 #: Key of the accumulator for detections without a lane.
 NO_LANE = -1
@@ -29,7 +29,7 @@ class Accumulator(Struct, array_like=True):
         vehicles: the class each distinct vehicle was first seen with.
         other_classes: further (vehicle, class) pairs of vehicles whose class changed.
         queue: distinct vehicles seen stopped.
-        speed_counts: the sketch of the speeds.
+        speeds_kmh: those speeds.
     """
 
     detections: int = 0
@@ -39,13 +39,14 @@ class Accumulator(Struct, array_like=True):
     vehicles: dict[str, str] = field(default_factory=dict)
     other_classes: set[tuple[str, str]] = field(default_factory=set)
     queue: set[str] = field(default_factory=set)
-    speed_counts: SpeedCounts = field(default_factory=dict)
+    speeds_kmh: list[float] = field(default_factory=list)
     # new fields go to the end: rows that were written without them must stay readable
 
     def row(
-        self, camera_id: str, lane_id: int | None, start_us: int, end_us: int, scale: CongestionScale, pictures: int = 0
-    ) -> FinishedWindow:
-        """The final row of this accumulator, of a window with so many pictures."""
+        self, camera_id: str, lane_id: int | None, start_us: int, end_us: int, scale: CongestionScale,
+        pictures: int = 0, sketch: Sketch = NO_SPEEDS,
+    ) -> FinishedWindow:  # fmt: skip
+        """The final row of this accumulator, of a window with so many pictures and the sketch of these speeds."""
         classes: dict[str, int] = {}
         for vehicle_class in self.vehicles.values():
             classes[vehicle_class] = classes.get(vehicle_class, 0) + 1
@@ -56,8 +57,9 @@ class Accumulator(Struct, array_like=True):
         stopped_ratio = self.stopped / self.speeds if self.speeds else None
         score = scale.score(count, mean, stopped_ratio)
         # a window that was open when speeds began to be sketched has only some of them in its sketch
-        speed_counts = self.speed_counts if sum(self.speed_counts.values()) == self.speeds else {}
-        p15, p50, p85, p95 = percentiles(speed_counts)
+        if sketch.speeds != self.speeds:
+            sketch = NO_SPEEDS
+        p15, p50, p85, p95 = sketch.percentiles
         return FinishedWindow(
             camera_id=camera_id,
             window_start=rfc3339(start_us),
@@ -76,7 +78,7 @@ class Accumulator(Struct, array_like=True):
             p85_speed_kmh=p85,
             p95_speed_kmh=p95,
             pictures=pictures,
-            speed_counts=speed_counts,
+            speed_counts=sketch.counts,
         )
 
 
@@ -89,7 +91,6 @@ def union(accumulators: Iterable[Accumulator]) -> Accumulator:
         total.speed_sum_kmh += lane.speed_sum_kmh
         total.stopped += lane.stopped
         total.queue |= lane.queue
-        add_counts(total.speed_counts, lane.speed_counts)
         total.other_classes |= lane.other_classes
         for vehicle_id, vehicle_class in lane.vehicles.items():
             first_class = total.vehicles.setdefault(vehicle_id, vehicle_class)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from math import log
 from typing import NamedTuple
 
 from models.administration.thresholds import Thresholds
@@ -24,13 +23,14 @@ from trafficapp.windows.holding import (
     MAX_CAMERA_BYTES,
     MOST_CHARACTER_BYTES,
     MOST_DETECTION_BYTES,
+    SPEED_BYTES,
     TEXT_BYTES,
     WINDOW_BYTES,
     name_bytes,
 )
 from trafficapp.windows.places import drop_places, forget_places, places_matter, speed_by_places, wait, wait_no_more
 from trafficapp.windows.speed import SpeedEstimator
-from trafficapp.windows.speed_sketch import BUCKET_BYTES, BUCKETS_PER_E, FIRST, LEAST_KMH, STANDING
+from trafficapp.windows.speed_sketch import sketches_of
 from trafficapp.windows.timeline import next_final_us, take_final
 
 
@@ -138,7 +138,7 @@ class Windower:
         self, camera: CameraState, window: OpenWindow, time_us: int, picture: Sequence[FrameDetection], waits: bool
     ) -> int:
         """Count detections that are new in their lanes; how many bytes more the lanes hold then."""
-        held_bytes, lanes = 0, window.lanes
+        held_bytes, lanes = len(picture) * SPEED_BYTES, window.lanes
         untracked_ids, stopped_below_kmh = self.untracked_ids, self.stopped_below_kmh
         keeps_places = places_matter(camera, waits)
         # written out, since a call for each detection costs a tenth of the throughput
@@ -170,15 +170,7 @@ class Windower:
             if speed_kmh is not None:
                 lane.speeds += 1
                 lane.speed_sum_kmh += speed_kmh
-                # `bucket_of`, written out likewise
-                bucket = int(log(speed_kmh) * BUCKETS_PER_E + FIRST) if speed_kmh >= LEAST_KMH else STANDING
-                counts = lane.speed_counts
-                count = counts.get(bucket)
-                if count is None:
-                    counts[bucket] = 1
-                    held_bytes += BUCKET_BYTES
-                else:
-                    counts[bucket] = count + 1
+                lane.speeds_kmh.append(speed_kmh)
                 if speed_kmh < stopped_below_kmh:
                     lane.stopped += 1
                     if is_vehicle and vehicle_id not in lane.queue:
@@ -257,11 +249,12 @@ class Windower:
         scale = self.scale.at(start_us, changes) if changes else self.scale
         lanes = sorted(window.lanes.items())
         whole = lanes[0][1] if len(lanes) == 1 else union(lane for _, lane in lanes)
+        sketches, total = sketches_of([lane.speeds_kmh for _, lane in lanes])
         pictures = len(window.seen)
-        rows = [whole.row(camera_id, None, start_us, end_us, scale, pictures)]
+        rows = [whole.row(camera_id, None, start_us, end_us, scale, pictures, total)]
         rows += [
-            lane.row(camera_id, lane_id, start_us, end_us, scale, pictures)
-            for lane_id, lane in lanes
+            lane.row(camera_id, lane_id, start_us, end_us, scale, pictures, sketch)
+            for (lane_id, lane), sketch in zip(lanes, sketches, strict=True)
             if lane_id != NO_LANE
         ]
         return rows

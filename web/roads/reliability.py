@@ -18,6 +18,7 @@ from models.timestamps import epoch_us, rfc3339
 from trafficapp.administration.zones import places_inside
 from trafficapp.analytics.local_hours import UnknownZone, time_zone
 from trafficapp.measures import reliability as measures
+from trafficapp.measures.filled import filled_speeds
 from trafficapp.measures.paces import MeasuredRoad, StepPaces
 from trafficapp.measures.surface import step_seconds_of, surface
 from trafficapp.stores.roads import corridor_queries
@@ -71,6 +72,8 @@ class CorridorsQuery(Struct, frozen=True):
 
 class SurfaceQuery(SpanQuery, frozen=True, kw_only=True):
     """``[from, to)``: without ``to`` until now, without ``from`` 24 hours before ``to``."""
+
+    fill: bool = False
 
 
 class ReliabilityQuery(SpanQuery, frozen=True, kw_only=True):
@@ -133,14 +136,19 @@ async def of_zone(request: web.Request, path: NamePath, query: ReliabilityQuery)
 async def surface_of(request: web.Request, path: CorridorId, query: SurfaceQuery) -> web.Response:
     """Speeds of a corridor over time and distance.
 
-    Steps are of 5 minutes, or longer where the range is longer than 25 hours. Null where nothing was measured.
+    Steps are of 5 minutes, or longer where the range is longer than 25 hours. Null where nothing was measured. With
+    `fill=true` the list `filled` has what may be assumed there, each value with the method that made it; it is never
+    stored, and in no measure.
     """
     context = request.app[CONTEXT]
     corridor, roads = await corridor_of(context, path.id)
     span = span_of(query, DEFAULT_SURFACE_SPAN)
     step_seconds = step_seconds_of((span.until - span.since).total_seconds())
     paces = await paces_of(context, roads, span, step_seconds)
-    return json_answer(_encode(await asyncio.to_thread(surface, paces, corridor.id, corridor.name)))
+    found = await asyncio.to_thread(surface, paces, corridor.id, corridor.name)
+    if query.fill:
+        found = msgspec.structs.replace(found, filled=await asyncio.to_thread(filled_speeds, paces))
+    return json_answer(_encode(found))
 
 
 async def corridor_pages(
