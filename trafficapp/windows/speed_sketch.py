@@ -15,12 +15,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate, chain
+from itertools import accumulate
 from typing import NamedTuple, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
 
 #: How far a percentile is from an exact one at most, relatively.
 RELATIVE_ACCURACY = 0.01
@@ -58,7 +56,7 @@ class Sketch(NamedTuple):
     """Speeds counted.
 
     Attributes:
-        counts: by bucket, ascending.
+        counts: by bucket.
         speeds: how many there are.
         percentiles: those of `PERCENTILES`, km/h; None without any speed.
     """
@@ -77,39 +75,44 @@ def sketches_of(lanes: Sequence[Sequence[float]]) -> tuple[list[Sketch], Sketch]
     Args:
         lanes: the speeds of each, km/h, not negative.
     """
-    lengths = [len(speeds) for speeds in lanes]
-    if not any(lengths):
-        return [NO_SPEEDS] * len(lanes), NO_SPEEDS
-    kmh = np.fromiter(chain.from_iterable(lanes), np.float64, sum(lengths))
-    kmh[kmh < LEAST_KMH] = _BELOW
-    np.log(kmh, out=kmh)
-    kmh *= BUCKETS_PER_E
-    kmh += FIRST
-    np.minimum(kmh, _MOST_BUCKETS - 1, out=kmh)
-    buckets = kmh.astype(np.intp)
-    found, begin = [], 0
-    for length in lengths:
-        found.append(np.bincount(buckets[begin : begin + length], minlength=_MOST_BUCKETS) if length else None)
-        begin += length
-    counted = [counts for counts in found if counts is not None]
-    total = _sketch(counted[0] if len(counted) == 1 else np.sum(counted, axis=0))
-    if len(counted) == 1:
-        return [NO_SPEEDS if counts is None else total for counts in found], total
-    return [NO_SPEEDS if counts is None else _sketch(counts) for counts in found], total
-
-
-def _sketch(counts: NDArray[np.intp]) -> Sketch:
-    buckets = counts.nonzero()[0]
-    hits = counts[buckets]
-    until = hits.cumsum()
-    places = (_SHARES * (until[-1] - 1) + _NEARLY).astype(np.intp)
-    speeds = _SPEEDS[buckets[until.searchsorted(places, "right")]].tolist()
-    return Sketch(dict(zip(buckets.tolist(), hits.tolist(), strict=True)), int(until[-1]), speeds)
+    found = [_sketch(count_speeds(speeds)) for speeds in lanes]
+    if len(found) == 1:
+        return found, found[0]
+    total: SpeedCounts = {}
+    for sketch in found:
+        add_counts(total, sketch.counts)
+    return found, _sketch(total)
 
 
 def count_speeds(speeds_kmh: Iterable[float]) -> SpeedCounts:
     """The counts of some speeds."""
-    return sketches_of([list(speeds_kmh)])[1].counts
+    counts: SpeedCounts = {}
+    # most cameras round: there are fewer speeds than detections, and most were met before
+    for speed_kmh, count in Counter(speeds_kmh).items():
+        bucket = _known_buckets.get(speed_kmh)
+        if bucket is None:
+            bucket = _learn(speed_kmh)
+        counts[bucket] = counts.get(bucket, 0) + count
+    return counts
+
+
+def _learn(speed_kmh: float) -> int:
+    bucket = STANDING
+    if speed_kmh >= LEAST_KMH:
+        bucket = min(int(math.log(speed_kmh) * BUCKETS_PER_E + FIRST), _MOST_BUCKETS - 1)
+    if len(_known_buckets) >= _MOST_KNOWN:
+        _known_buckets.clear()
+    _known_buckets[speed_kmh] = bucket
+    return bucket
+
+
+def _sketch(counts: SpeedCounts) -> Sketch:
+    return Sketch(counts, sum(counts.values()), percentiles(counts)) if counts else NO_SPEEDS
+
+
+#: Buckets of speeds that were met, and how many of them are remembered: all of two decimals below 600 km/h would fit.
+_known_buckets: dict[float, int] = {}
+_MOST_KNOWN = 65_536
 
 
 def add_counts(total: SpeedCounts, more: Mapping[int, int]) -> None:
@@ -118,10 +121,7 @@ def add_counts(total: SpeedCounts, more: Mapping[int, int]) -> None:
         total[bucket] = total.get(bucket, 0) + count
 
 
-#: What stands, as a speed of the bucket below the first one.
-_BELOW = math.exp(-FIRST / BUCKETS_PER_E) * (1 + 1e-9)
-_SHARES = np.array(PERCENTILES)
-_SPEEDS = np.array([round(speed_of(bucket), _DECIMALS) for bucket in range(_MOST_BUCKETS)])
+_SPEEDS = [round(speed_of(bucket), _DECIMALS) for bucket in range(_MOST_BUCKETS)]
 
 
 def percentiles(counts: Mapping[int, int], shares: Sequence[float] = PERCENTILES) -> list[float | None]:
@@ -139,4 +139,4 @@ def percentiles(counts: Mapping[int, int], shares: Sequence[float] = PERCENTILES
     if not until or not until[-1]:
         return [None] * len(shares)
     last = until[-1] - 1
-    return [round(speed_of(buckets[bisect_right(until, int(share * last + _NEARLY))]), _DECIMALS) for share in shares]
+    return [_SPEEDS[buckets[bisect_right(until, int(share * last + _NEARLY))]] for share in shares]
