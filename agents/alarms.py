@@ -36,10 +36,10 @@ _RETRY_SECONDS = 5.0
 
 
 def register(app: TrafficApp) -> None:
-    """Put on an application what its role does."""
-    if app.settings.worker.role == "live":
+    """Put on an application what its roles do."""
+    if "live" in app.roles:
         _keep_withheld(app)
-    else:
+    if "history" in app.roles:
         _look_after(app)
 
 

@@ -31,7 +31,7 @@ DOMAIN = (
     "trafficapp.quality",
     *("trafficapp.areas.reading", "trafficapp.areas.literals", "trafficapp.transit", "trafficapp.riders"),
     *("trafficapp.fleet", "trafficapp.incidents", "trafficapp.weather", "trafficapp.city", "trafficapp.matching"),
-    *("trafficapp.congestion", "trafficapp.alarms"),
+    *("trafficapp.congestion", "trafficapp.alarms", "trafficapp.measures"),
     *("trafficapp.geocoding.addresses", "trafficapp.geocoding.offline_places"),
     *(
         "trafficapp.timetables",
@@ -87,6 +87,7 @@ SUBJECTS = frozenset(
             "matching",
             "privacy",
             "congestion",
+            "measures",
         ),
     }
 )

@@ -78,9 +78,9 @@ def create_app(settings: Settings | None = None, feeds: Sequence[Feed[Any]] = FE
 
 def _with_agents(settings: Settings, feeds: Sequence[Feed[Any]]) -> TrafficApp:
     app = TrafficApp(settings, feeds)
-    for role in app.roles:
-        for module in _ROLES[role]:
-            import_module(module).register(app)
+    # a module that several of its roles have registers what each of them does
+    for module in dict.fromkeys(module for role in app.roles for module in _ROLES[role]):
+        import_module(module).register(app)
     import_module("agents.feeds").register(app)
     if "feeds" in app.roles:
         import_module("agents.rules").register(app, import_module("agents.feeds").check(app))

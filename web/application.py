@@ -22,7 +22,7 @@ from web.alerts import views as alerts
 from web.areas import views as areas
 from web.areas.ingest import AreaIngest
 from web.auth.access import AUTHORITY, Access, Authority, warn_of_public_reads
-from web.cameras import analytics, current, dashboard, history, maps
+from web.cameras import analytics, current, dashboard, history, lanes, maps
 from web.cameras import predictions as camera_predictions
 from web.city import places, replay
 from web.city.realtime import Realtime
@@ -40,9 +40,9 @@ from web.incidents import suspected as suspected_incidents
 from web.incidents.on_roads import IncidentsOnRoads
 from web.incidents.reports import Reports
 from web.incidents.views import IncidentViews
+from web.roads import bottlenecks, comparisons, feed_roads, prediction_accuracy, reliability, routes, simulated_spans
 from web.roads import current as roads
 from web.roads import exports as road_exports
-from web.roads import feed_roads, prediction_accuracy, routes, simulated_spans
 from web.roads import predictions as predictions_roads
 from web.roads import trends as road_trends
 from web.roads.congestion import CongestionViews
@@ -178,7 +178,11 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *suspected_incidents.operations(),
         *IncidentViews(planning, settings, context.feeds).operations(),
         *analytics.operations(),
+        *lanes.operations(),
         *road_trends.operations(),
+        *reliability.operations(),
+        *bottlenecks.operations(),
+        *comparisons.operations(),
         *areas.operations(),
         *simulated_spans.operations(),
         *predictions_roads.operations(),

@@ -22,6 +22,8 @@ class WindowRow(Struct, frozen=True, gc=False):
         queue_length: distinct vehicles seen stopped.
         congestion_score: 0..1 with 4 decimals; None without any speed.
         detections: detections counted, each once.
+        p15_speed_kmh, p50_speed_kmh, p85_speed_kmh, p95_speed_kmh: percentiles of the speeds that the mean is of, at
+            most 1 % from exact ones; None when there is none, and of windows from before they were counted.
     """
 
     camera_id: str
@@ -36,7 +38,23 @@ class WindowRow(Struct, frozen=True, gc=False):
     congestion_level: Level
     congestion_score: float | None
     detections: int
+    p15_speed_kmh: float | None = None
+    p50_speed_kmh: float | None = None
+    p85_speed_kmh: float | None = None
+    p95_speed_kmh: float | None = None
     # new fields go to the end and have a default: older rows in the topic must stay readable
+
+
+class FinishedWindow(WindowRow, frozen=True, gc=False, kw_only=True):
+    """A row as the topic has it: with what sums of windows are made of.
+
+    Attributes:
+        pictures: of the camera in the window, as far as they showed something; 0 where that was not counted.
+        speed_counts: how many speeds were in each bucket of the sketch (`trafficapp.windows.speed_sketch`).
+    """
+
+    pictures: int = 0
+    speed_counts: dict[int, int] = msgspec.field(default_factory=dict)
 
 
 class CameraWindow(WindowRow, frozen=True, gc=False, kw_only=True):
@@ -51,3 +69,4 @@ class CameraWindow(WindowRow, frozen=True, gc=False, kw_only=True):
 
 encode_window_row = msgspec.json.Encoder().encode
 decode_window_row = msgspec.json.Decoder(WindowRow).decode
+decode_finished_window = msgspec.json.Decoder(FinishedWindow).decode

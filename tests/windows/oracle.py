@@ -67,6 +67,8 @@ class OracleRow:
     score: float | None
     detections: int
     boundaries: Boundaries = (0.30, 0.55, 0.80)
+    #: In ascending order.
+    speeds: Sequence[float] = field(default=(), compare=False)
 
 
 class Made(NamedTuple):
@@ -469,6 +471,7 @@ def row_of(inside: Sequence[Counted], camera_id: str, boundaries: Boundaries) ->
         score=score,
         detections=len(inside),
         boundaries=boundaries,
+        speeds=sorted(speeds),
     )
 
 
@@ -487,6 +490,11 @@ def assert_rows_equal(found: Iterable[tuple[int, WindowRow]], expected: Iterable
         assert _near(row.stopped_ratio, right.stopped_ratio, 0.00005), (key, row, right)
         assert _near(row.congestion_score, right.score, 0.00005), (key, row, right)
         assert row.congestion_level == level_of(row.congestion_score, right.boundaries), key
+        told = row.p15_speed_kmh, row.p50_speed_kmh, row.p85_speed_kmh, row.p95_speed_kmh
+        for share, kmh in zip((15, 50, 85, 95), told, strict=True):
+            exact = right.speeds[share * (len(right.speeds) - 1) // 100] if right.speeds else None
+            # at most 1 % away, two decimals; what is below 0.01 km/h stands
+            assert _near(kmh, exact, 0.0151 + 0.0101 * (exact or 0)), (key, row, right)
 
 
 def _in_order(one: tuple[int, RowKey, object]) -> tuple[int, str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
 
+from models.cameras.lanes import LaneFigures
+from models.roads.measures import RangeReliability, SpeedSurface
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.analytics import figures
 from trafficapp.analytics.figures import RangeSums
@@ -19,6 +21,9 @@ def report_of(
     zone: str | None,
     segment: Callable[[str], str | None],
     generated_at: datetime,
+    lanes: Sequence[LaneFigures] = (),
+    surfaces: Sequence[SpeedSurface] = (),
+    reliability: Sequence[RangeReliability] = (),
 ) -> Report:
     """Everything that is printed of a range.
 
@@ -29,6 +34,9 @@ def report_of(
         zone: whose cameras it is about; None for all.
         segment: the road segment of a camera.
         generated_at: aware.
+        lanes: figures of cameras and their lanes.
+        surfaces: of corridors.
+        reliability: of the same corridors.
     """
     total = sums.total
     return Report(
@@ -43,6 +51,9 @@ def report_of(
         high_minutes=figures.high_minutes(total),
         metrics=figures.metrics(sums, clock, segment),
         trends=figures.trends(sums, clock),
+        lanes=list(lanes),
+        surfaces=list(surfaces),
+        reliability=list(reliability),
     )
 
 

@@ -6,6 +6,8 @@ import msgspec
 from msgspec import Struct
 
 from models.cameras.analytics import AnalyticsMetrics, TrendHour
+from models.cameras.lanes import LaneFigures
+from models.roads.measures import RangeReliability, SpeedSurface
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -17,6 +19,8 @@ class Report(Struct, frozen=True, kw_only=True):
         zone: the zone whose cameras it is about; None for all cameras.
         cameras: how many have windows in the range.
         severe_minutes, high_minutes: added up over the cameras.
+        lanes: percentile speeds and flows of cameras, and of their lanes.
+        surfaces, reliability: of corridors, in the same order.
     """
 
     generated_at: str
@@ -30,6 +34,9 @@ class Report(Struct, frozen=True, kw_only=True):
     high_minutes: float
     metrics: AnalyticsMetrics
     trends: list[TrendHour]
+    lanes: list[LaneFigures] = []
+    surfaces: list[SpeedSurface] = []
+    reliability: list[RangeReliability] = []
 
 
 encode_report = msgspec.json.Encoder().encode

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from msgspec import Struct, field
 
-from models.cameras.window_rows import WindowRow
+from models.cameras.window_rows import FinishedWindow
 from models.timestamps import rfc3339
 from trafficapp.windows.congestion import CongestionScale
+from trafficapp.windows.speed_sketch import NO_SPEEDS, Sketch
 
 #: Key of the accumulator for detections without a lane.
 NO_LANE = -1
@@ -28,6 +29,7 @@ class Accumulator(Struct, array_like=True):
         vehicles: the class each distinct vehicle was first seen with.
         other_classes: further (vehicle, class) pairs of vehicles whose class changed.
         queue: distinct vehicles seen stopped.
+        speeds_kmh: those speeds.
     """
 
     detections: int = 0
@@ -37,10 +39,14 @@ class Accumulator(Struct, array_like=True):
     vehicles: dict[str, str] = field(default_factory=dict)
     other_classes: set[tuple[str, str]] = field(default_factory=set)
     queue: set[str] = field(default_factory=set)
+    speeds_kmh: list[float] = field(default_factory=list)
     # new fields go to the end: rows that were written without them must stay readable
 
-    def row(self, camera_id: str, lane_id: int | None, start_us: int, end_us: int, scale: CongestionScale) -> WindowRow:
-        """The final row of this accumulator."""
+    def row(
+        self, camera_id: str, lane_id: int | None, start_us: int, end_us: int, scale: CongestionScale,
+        pictures: int = 0, sketch: Sketch = NO_SPEEDS,
+    ) -> FinishedWindow:  # fmt: skip
+        """The final row of this accumulator, of a window with so many pictures and the sketch of these speeds."""
         classes: dict[str, int] = {}
         for vehicle_class in self.vehicles.values():
             classes[vehicle_class] = classes.get(vehicle_class, 0) + 1
@@ -50,7 +56,11 @@ class Accumulator(Struct, array_like=True):
         mean = self.speed_sum_kmh / self.speeds if self.speeds else None
         stopped_ratio = self.stopped / self.speeds if self.speeds else None
         score = scale.score(count, mean, stopped_ratio)
-        return WindowRow(
+        # a window that was open when speeds began to be sketched has only some of them in its sketch
+        if sketch.speeds != self.speeds:
+            sketch = NO_SPEEDS
+        p15, p50, p85, p95 = sketch.percentiles
+        return FinishedWindow(
             camera_id=camera_id,
             window_start=rfc3339(start_us),
             window_end=rfc3339(end_us),
@@ -63,6 +73,12 @@ class Accumulator(Struct, array_like=True):
             congestion_level=scale.level(score),
             congestion_score=score,
             detections=self.detections,
+            p15_speed_kmh=p15,
+            p50_speed_kmh=p50,
+            p85_speed_kmh=p85,
+            p95_speed_kmh=p95,
+            pictures=pictures,
+            speed_counts=sketch.counts,
         )
 
 

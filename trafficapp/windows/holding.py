@@ -19,8 +19,11 @@ _CONTAINER_BYTES = 5
 #: A frame in a window: its number, and a list of what was seen in it.
 FRAME_BYTES = _INTEGER_BYTES + _CONTAINER_BYTES
 
-#: A lane in a window: its number, four numbers, three containers, and the list of them all.
-LANE_BYTES = 5 * _INTEGER_BYTES + 4 * _CONTAINER_BYTES
+#: A lane in a window: its number, four numbers, four containers, and the list of them all.
+LANE_BYTES = 5 * _INTEGER_BYTES + 5 * _CONTAINER_BYTES
+
+#: A speed in a lane.
+SPEED_BYTES = 9
 
 #: A window: its start, two containers, its size, and the list of them.
 WINDOW_BYTES = 2 * _INTEGER_BYTES + 3 * _CONTAINER_BYTES

@@ -335,7 +335,7 @@ class PartitionWindows:
 
     # ------------------------------------------------------------------ closing
 
-    def _finish(self, windows: Iterator[list[WindowRow]], camera: CameraState) -> Iterator[None]:
+    def _finish(self, windows: Iterator[Sequence[WindowRow]], camera: CameraState) -> Iterator[None]:
         """Take finished windows in; yields when a step is full."""
         told_us = camera.quiet_told_us if camera.quiet_told_us == camera.closed_until_us else 0
         for rows in windows:

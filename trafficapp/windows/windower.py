@@ -13,7 +13,7 @@ import msgspec
 
 from models.administration.thresholds import Thresholds
 from models.cameras.detections import FrameDetection
-from models.cameras.window_rows import WindowRow
+from models.cameras.window_rows import FinishedWindow
 from trafficapp.windows.accumulator import NO_LANE, Accumulator, union
 from trafficapp.windows.camera_state import CameraState, OpenWindow
 from trafficapp.windows.camera_time import CAMERA_TIME
@@ -25,12 +25,14 @@ from trafficapp.windows.holding import (
     MAX_CAMERA_BYTES,
     MOST_CHARACTER_BYTES,
     MOST_DETECTION_BYTES,
+    SPEED_BYTES,
     TEXT_BYTES,
     WINDOW_BYTES,
     name_bytes,
 )
 from trafficapp.windows.places import drop_places, forget_places, places_matter, speed_by_places, wait, wait_no_more
 from trafficapp.windows.speed import SpeedEstimator
+from trafficapp.windows.speed_sketch import sketches_of
 from trafficapp.windows.timeline import next_final_us, take_final
 
 
@@ -138,7 +140,7 @@ class Windower:
         self, camera: CameraState, window: OpenWindow, time_us: int, picture: Sequence[FrameDetection], waits: bool
     ) -> int:
         """Count detections that are new in their lanes; how many bytes more the lanes hold then."""
-        held_bytes, lanes = 0, window.lanes
+        held_bytes, lanes = len(picture) * SPEED_BYTES, window.lanes
         untracked_ids, stopped_below_kmh = self.untracked_ids, self.stopped_below_kmh
         keeps_places = places_matter(camera, waits)
         # written out, since a call for each detection costs a tenth of the throughput
@@ -170,6 +172,7 @@ class Windower:
             if speed_kmh is not None:
                 lane.speeds += 1
                 lane.speed_sum_kmh += speed_kmh
+                lane.speeds_kmh.append(speed_kmh)
                 if speed_kmh < stopped_below_kmh:
                     lane.stopped += 1
                     if is_vehicle and vehicle_id not in lane.queue:
@@ -187,7 +190,7 @@ class Windower:
 
     def close_final(
         self, camera: CameraState, camera_id: str, partition_clock_us: int, changes: Sequence[Thresholds] = ()
-    ) -> Iterator[list[WindowRow]]:
+    ) -> Iterator[list[FinishedWindow]]:
         """Take out the windows that the watermark has passed, oldest first; there are some from `final_us` on.
 
         Args:
@@ -204,7 +207,7 @@ class Windower:
 
     def close_idle(
         self, camera: CameraState, camera_id: str, partition_clock_us: int, changes: Sequence[Thresholds] = ()
-    ) -> Iterator[list[WindowRow]]:
+    ) -> Iterator[list[FinishedWindow]]:
         """Take out the windows of a camera that has been silent for the idle time-out; yields as `close_final`.
 
         Those that lie beyond the camera's time stay for as long as the camera may still be on its way there.
@@ -234,7 +237,7 @@ class Windower:
 
     def _close(
         self, camera: CameraState, camera_id: str, limit_us: int, changes: Sequence[Thresholds], clock_us: int
-    ) -> Iterator[list[WindowRow]]:
+    ) -> Iterator[list[FinishedWindow]]:
         for start_us, window in take_final(camera, limit_us, self.clock):
             camera.held_bytes -= window.held_bytes
             camera.finished += 1
@@ -243,17 +246,24 @@ class Windower:
 
     def _rows(
         self, camera_id: str, start_us: int, window: OpenWindow, changes: Sequence[Thresholds]
-    ) -> list[WindowRow]:
+    ) -> list[FinishedWindow]:
         end_us = start_us + self.size_us
         scale = self.scale.at(start_us, changes) if changes else self.scale
+        pictures = len(window.seen)
         if len(window.lanes) == 1:
             # the camera's row says what its only lane's does
             ((lane_id, lane),) = window.lanes.items()
-            row = lane.row(camera_id, None, start_us, end_us, scale)
+            _, sketch = sketches_of([lane.speeds_kmh])
+            row = lane.row(camera_id, None, start_us, end_us, scale, pictures, sketch)
             return [row] if lane_id == NO_LANE else [row, msgspec.structs.replace(row, lane_id=lane_id)]
         lanes = sorted(window.lanes.items())
-        rows = [union(lane for _, lane in lanes).row(camera_id, None, start_us, end_us, scale)]
-        rows += [lane.row(camera_id, lane_id, start_us, end_us, scale) for lane_id, lane in lanes if lane_id != NO_LANE]
+        sketches, total = sketches_of([lane.speeds_kmh for _, lane in lanes])
+        rows = [union(lane for _, lane in lanes).row(camera_id, None, start_us, end_us, scale, pictures, total)]
+        rows += [
+            lane.row(camera_id, lane_id, start_us, end_us, scale, pictures, sketch)
+            for (lane_id, lane), sketch in zip(lanes, sketches, strict=True)
+            if lane_id != NO_LANE
+        ]
         return rows
 
     def _name(self, detection: FrameDetection) -> str:

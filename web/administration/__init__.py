@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from web.administration import audit, broadcast, callers, cameras, refused, system, thresholds, trained_models, zones
+from web.administration import (
+    audit,
+    broadcast,
+    callers,
+    cameras,
+    corridors,
+    refused,
+    system,
+    thresholds,
+    trained_models,
+    zones,
+)
 from web.serving.operations import Operation
 
 __all__ = ["operations"]
@@ -13,6 +24,7 @@ def operations() -> list[Operation]:
     return [
         *cameras.operations(),
         *zones.operations(),
+        *corridors.operations(),
         *thresholds.operations(),
         *broadcast.operations(),
         *audit.operations(),

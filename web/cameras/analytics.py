@@ -5,23 +5,29 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta, tzinfo
 from http import HTTPStatus
+from typing import Annotated
 
 import msgspec
 from aiohttp import hdrs, web
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from models.cameras.analytics import AnalyticsComparison, AnalyticsMetrics, TrendHour, encode_analytics
+from models.cameras.lanes import LaneFigures
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.analytics import figures
 from trafficapp.analytics.local_hours import UnknownZone, is_between_hours, slot_minutes, time_zone
+from trafficapp.measures.lanes import lane_figures
 from trafficapp.reports.of_range import file_name, report_of
 from trafficapp.reports.rendering import ReportFailed, render
 from trafficapp.stores.cameras.analytics_queries import Answer, range_sums
 from trafficapp.stores.cameras.day_sums import DaysInMemory
+from trafficapp.stores.cameras.lane_queries import lane_sums
 from web.guards.costs import client_of, rows_within
+from web.roads.reliability import corridor_pages
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag
+from web.serving.parameters import LARGEST_ID
 from web.serving.problems import ProblemError, unavailable
 from web.serving.shapes import Moment, Name
 
@@ -48,6 +54,12 @@ class RangeQuery(WhereQuery, frozen=True, kw_only=True):
     end: Moment | None = None
     from_: Moment | None = msgspec.field(default=None, name="from")
     to: Moment | None = None
+
+
+class ReportQuery(RangeQuery, frozen=True, kw_only=True):
+    """The same; ``corridor`` is the id of one."""
+
+    corridor: Annotated[int, Meta(ge=1, le=LARGEST_ID)] | None = None
 
 
 class ComparisonQuery(WhereQuery, frozen=True, kw_only=True):
@@ -92,10 +104,17 @@ class Analytics:
         answer = await self._sums(context, *_range(query), clock, query.zone)
         return _answered(await asyncio.to_thread(figures.trends, answer.sums, clock), answer)
 
-    async def report(self, request: web.Request, query: RangeQuery) -> web.Response:
-        """A report on a range of time, to print."""
+    async def report(self, request: web.Request, query: ReportQuery) -> web.Response:
+        """A report on a range of time, to print.
+
+        With percentile speeds and flows of cameras, and speed surfaces and reliability of corridors: of the one that
+        `corridor` names, or of the first three.
+        """
         context, clock = request.app[CONTEXT], _clock(query.tz)
         answer = await self._sums(context, *_range(query), clock, query.zone)
+        start, end = _range(query)
+        lanes = await _lanes(context, start, end, query.zone)
+        surfaces, reliability = await corridor_pages(context, start, end, query.tz, query.corridor)
         report = await asyncio.to_thread(
             report_of,
             answer.sums,
@@ -104,6 +123,9 @@ class Analytics:
             zone=query.zone,
             segment=context.registry.segment,
             generated_at=datetime.now(UTC),
+            lanes=lanes,
+            surfaces=surfaces,
+            reliability=reliability,
         )
         try:
             async with context.costs.reports.turn(client_of(request)):
@@ -132,6 +154,14 @@ def _slot_minutes(context: WebContext, clock: tzinfo, start: datetime, end: date
     """How fine sums must be for the hours of a clock, where anything can be stored: clocks of long ago were odd."""
     oldest = datetime.now(UTC) - timedelta(days=context.settings.retention.rollup_days) - _A_DAY
     return slot_minutes(clock, max(start, oldest), end) if end > oldest else 60
+
+
+async def _lanes(context: WebContext, start: datetime, end: datetime, zone: str | None) -> list[LaneFigures]:
+    """Percentile speeds and flows of the cameras of a zone, or of all."""
+    inside = await context.registry.choose(zone)
+    chosen = None if inside is None else sorted(inside)
+    found = await context.costly.ask(lambda pool: lane_sums(pool, start, end, chosen), ANSWER_WITHIN_SECONDS)
+    return [lane_figures(sums) for sums in found]
 
 
 def _rows_of(context: WebContext, start: datetime, end: datetime, clock: tzinfo) -> float:

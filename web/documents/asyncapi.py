@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from models.alerts import AlertEvent
-from models.cameras.window_rows import WindowRow
+from models.cameras.window_rows import FinishedWindow
 from models.dead_letters import DeadLetter
 from models.described_schemas import Schema, prose
 from models.problem import Problem
@@ -56,7 +56,9 @@ _TOPICS = (
     _Topic(
         CAMERA_DETECTIONS.topic, _RECEIVE, CAMERA_DETECTIONS.key, CAMERA_DETECTIONS.summary, CAMERA_DETECTIONS.shapes
     ),
-    _Topic(METRICS, _SEND, "camera_id", "Finished windows; the same one may come again, byte for byte.", (WindowRow,)),
+    _Topic(
+        METRICS, _SEND, "camera_id", "Finished windows; the same one may come again, byte for byte.", (FinishedWindow,)
+    ),
     _Topic(
         ALERTS,
         _SEND,

@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import importlib
 import random
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -20,11 +22,16 @@ from tests.stores.postgres.records import owned, window, window_records
 from tests.tasks import end
 from trafficapp.cli import main
 from trafficapp.settings import RetentionSettings, Settings, load_settings
+from trafficapp.stores import migrations
 from trafficapp.stores.cameras.rollups import SUMS
 from trafficapp.stores.migrations import migrate
 from trafficapp.stores.postgres.retention import sweep
+from trafficapp.windows.speed_sketch import add_counts, count_speeds
 
 QUEUES = importlib.import_module("trafficapp.stores.migrations.versions.0010_queue_sums")
+LANES = Path(migrations.__file__).parent / "sql" / "0033_lane_sums.sql"
+RECOMPUTE = re.search(r"CREATE OR REPLACE FUNCTION recompute_rollups.*?END \$\$;", LANES.read_text(), re.DOTALL)
+assert RECOMPUTE is not None
 _WITHOUT_QUEUES = SUMS.index("queued")
 
 Sums = dict[tuple[datetime, str], tuple[int, ...]]
@@ -39,7 +46,8 @@ def random_row(chance: random.Random, camera_id: str, number: int) -> WindowRow:
     speed = round(chance.uniform(0, 130), 3)
     return window(
         camera_id, number, vehicle_count=chance.randrange(60), congestion_score=score, congestion_level=level,
-        avg_speed_kmh=speed, queue_length=chance.randrange(20),
+        avg_speed_kmh=speed, queue_length=chance.randrange(20), pictures=chance.randrange(3),
+        speed_counts=count_speeds(chance.uniform(0, 130) for _ in range(chance.randrange(5))),
     )  # fmt: skip
 
 
@@ -51,7 +59,7 @@ def camera_rows(seed: int, camera_id: str, count: int) -> list[WindowRow]:
     for number in numbers:
         rows.append(random_row(chance, camera_id, number))
         if chance.random() < 0.3:
-            rows.append(window(camera_id, number, lane_id=1))
+            rows.append(window(camera_id, number, lane_id=1, speed_counts=count_speeds([chance.uniform(0, 130)])))
     return rows
 
 
@@ -74,6 +82,34 @@ async def truth(database: Connection, seconds: int) -> Sums:
         found[8] += 1
         found[9] += row["queue_length"]
     return {key: tuple(values) for key, values in sums.items()}
+
+
+async def lane_truth(database: Connection, seconds: int) -> dict[tuple[datetime, str, int], list[Any]]:
+    """What the sums by lane must be, the sketch with them, added up one window after the other."""
+    sums: dict[tuple[datetime, str, int], list[Any]] = defaultdict(lambda: [0, 0, 0, 0, 0, {}])
+    for row in await database.fetch("SELECT * FROM traffic_metrics"):
+        second = int(row["window_start"].timestamp())
+        start = datetime.fromtimestamp(second - second % seconds, row["window_start"].tzinfo)
+        found = sums[start, row["camera_id"], -1 if row["lane_id"] is None else row["lane_id"]]
+        found[0] += 1
+        found[1] += round((row["window_end"] - row["window_start"]).total_seconds() * 1_000_000)
+        found[2] += row["vehicle_count"]
+        if row["pictures"]:
+            found[3] += 1
+            found[4] += round(row["detections"] * 10_000 / row["pictures"])
+        add_counts(found[5], dict(zip(row["speed_buckets"] or (), row["speed_counts"] or (), strict=True)))
+    return sums
+
+
+async def assert_lanes_exact(database: Connection) -> None:
+    for table, seconds in (("lane_sums_1m", 60), ("lane_sums_1h", 3600)):
+        expected = await lane_truth(database, seconds)
+        assert any(values[5] for values in expected.values())
+        found = {}
+        for start, camera_id, lane_id, *sums, buckets, speeds in await database.fetch(f"SELECT * FROM {table}"):  # noqa: S608
+            assert buckets == sorted(buckets)
+            found[start, camera_id, lane_id] = [*sums, dict(zip(buckets, speeds, strict=True))]
+        assert found == expected
 
 
 async def stored(database: Connection, table: str) -> Sums:
@@ -139,6 +175,7 @@ async def test_sums_equal_the_windows_whatever_crashes_and_repeats(
     assert ended > 0
     assert await database.fetchval("SELECT count(*) FROM traffic_metrics") == len(rows[0]) + len(rows[1])
     await assert_exact(database)
+    await assert_lanes_exact(database)
 
 
 @pytest.mark.parametrize("moment", [b"BEGIN", b"PGCOPY", b"WITH inserted", b"UPDATE sink_offsets", b"COMMIT"])
@@ -261,6 +298,7 @@ async def test_the_migration_fills_the_sums(metrics_sink: MakeSink, database: Co
     await database.execute("UPDATE alembic_version SET version_num = $1", QUEUES.down_revision)
     assert await asyncio.to_thread(migrate, history_url, QUEUES.revision) == QUEUES.revision
     await database.execute("UPDATE alembic_version SET version_num = $1", newest)
+    await database.execute(RECOMPUTE.group())
     await assert_exact(database, _WITHOUT_QUEUES)
     assert await database.fetchval("SELECT sum(queued) + sum(queue) FROM metrics_1m") == 0
     for (hour,) in await database.fetch("SELECT DISTINCT bucket_start FROM metrics_1h"):
@@ -276,13 +314,17 @@ async def test_the_command_puts_right_what_somebody_changed_by_hand(
     sink = metrics_sink()
     await sink.load([0])
     await sink.apply(0, window_records(*camera_rows(5, "a", 400)), owned)
-    await database.execute("DELETE FROM metrics_1m; UPDATE metrics_1h SET vehicles = 0, camera_id = 'c'")
+    await database.execute(
+        "DELETE FROM metrics_1m; UPDATE metrics_1h SET vehicles = 0, camera_id = 'c';"
+        "DELETE FROM lane_sums_1m; UPDATE lane_sums_1h SET speed_counts = speed_buckets"
+    )
     monkeypatch.setenv("DATABASE_URL", settings.postgres.url.get_secret_value())
     arguments = ["rollups", "rebuild", "--from", "2026-01-14T00:30:00Z", "--to", "2026-01-15T23:30:00Z"]
     result = await asyncio.to_thread(CliRunner().invoke, main, arguments)
     assert result.exit_code == 0, result.output
     assert "hours of cameras made" in result.output
     await assert_exact(database)
+    await assert_lanes_exact(database)
 
 
 async def test_sums_by_the_hour_outlive_the_windows(metrics_sink: MakeSink, database: Connection, pool: Pool) -> None:

@@ -36,6 +36,9 @@ async def test_every_field_is_kept(metrics_sink: MakeSink, database: Connection)
         "congestion_level": "LOW",
         "congestion_score": 0.2157,
         "detections": 15,
+        "pictures": 0,
+        "speed_buckets": None,
+        "speed_counts": None,
     }
     assert lane["lane_id"] == 0
     assert (lane["avg_speed_kmh"], lane["stopped_ratio"], lane["congestion_score"]) == (None, None, None)

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
-from models.cameras.window_rows import WindowRow, encode_window_row
+from models.cameras.window_rows import FinishedWindow, WindowRow, encode_window_row
 from models.timestamps import rfc3339
 
 #: 2026-01-14T07:00:00Z, when the Bologna recording begins.
@@ -49,7 +49,7 @@ def events(offsets: range, partition: int = 0) -> list[Any]:
     return [event(offset, partition=partition) for offset in offsets]
 
 
-def window(camera_id: str = "cam_01", number: int = 0, lane_id: int | None = None, **changes: Any) -> WindowRow:
+def window(camera_id: str = "cam_01", number: int = 0, lane_id: int | None = None, **changes: Any) -> FinishedWindow:
     """The row of the window that begins 5 s times `number` after the start."""
     values: dict[str, Any] = {
         "camera_id": camera_id,
@@ -65,7 +65,7 @@ def window(camera_id: str = "cam_01", number: int = 0, lane_id: int | None = Non
         "congestion_score": 0.2157,
         "detections": 15,
     }
-    return WindowRow(**(values | changes))
+    return FinishedWindow(**(values | changes))
 
 
 def window_records(*rows: WindowRow | bytes, first: int = 0, partition: int = 0) -> list[Any]:

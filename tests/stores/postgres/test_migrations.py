@@ -15,7 +15,17 @@ from trafficapp.stores.migrations import migrate, versions
 
 #: The newest step, as its file is called.
 HEAD = max(path.name[:4] for path in Path(versions.__path__[0]).glob("[0-9]*.py"))
-TABLES = {"traffic_events", "traffic_metrics", "sink_offsets", "cameras", "time_partitions", "metrics_1m", "metrics_1h"}
+TABLES = {
+    "traffic_events",
+    "traffic_metrics",
+    "sink_offsets",
+    "cameras",
+    "time_partitions",
+    "metrics_1m",
+    "metrics_1h",
+    "lane_sums_1m",
+    "lane_sums_1h",
+}
 
 
 def _tables(database_url: str) -> set[str]:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from models.cameras.detections import Identifier
 from models.cameras.window_rows import Level
@@ -40,10 +40,17 @@ class _Row(Struct, gc=False):
     congestion_level: Level
     congestion_score: _Ratio | None
     detections: _Count
+    p15_speed_kmh: _Speed | None = None
+    p50_speed_kmh: _Speed | None = None
+    p85_speed_kmh: _Speed | None = None
+    p95_speed_kmh: _Speed | None = None
 
 
 class _BareRow(_Row, gc=False, forbid_unknown_fields=True):
-    """The same, without any other fields."""
+    """The same as the topic has it, without any other fields: what sums are made of is not for people."""
+
+    pictures: Raw | UnsetType = UNSET
+    speed_counts: Raw | UnsetType = UNSET
 
 
 class _Head(Struct, gc=False):
@@ -112,6 +119,9 @@ def read_row(value: bytes | None) -> tuple[RowHead, bytes]:
         row: _Row = _decode_bare_row(value)
     except msgspec.ValidationError:
         row, is_bare = _decode_row(value), False
+    if isinstance(row, _BareRow) and (row.pictures is not UNSET or row.speed_counts is not UNSET):
+        row.pictures = row.speed_counts = UNSET
+        is_bare = False
     start, end = row.window_start, row.window_end
     head = RowHead(row.camera_id, _time_us(start), _time_us(end), row.lane_id)
     if head.start_us < 0 or not 0 < head.end_us - head.start_us <= _LONGEST_WINDOW_US:

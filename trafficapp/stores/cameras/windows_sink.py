@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 import msgspec
 
-from models.cameras.window_rows import decode_window_row
+from models.cameras.window_rows import decode_finished_window
 from models.timestamps import epoch_us
 from trafficapp.settings import Settings
 from trafficapp.stores.cameras.rollups import RECOMPUTE_HOUR, adding
@@ -29,8 +29,9 @@ _log = logging.getLogger(__name__)
 _Time: TypeAlias = tuple[int]
 #: The values of `COLUMNS`.
 MetricsRow: TypeAlias = tuple[
-    str, _Time, int | None, _Time, int, str, float | None, float | None, int, str, float | None, int
-]
+    str, _Time, int | None, _Time, int, str, float | None, float | None, int, str, float | None, int, int,
+    list[int] | None, list[int] | None,
+]  # fmt: skip
 
 _encode_counts = msgspec.json.Encoder().encode
 
@@ -48,6 +49,9 @@ COLUMNS = {
     "congestion_level": "text",
     "congestion_score": "double precision",
     "detections": "integer",
+    "pictures": "integer",
+    "speed_buckets": "smallint[]",
+    "speed_counts": "integer[]",
 }
 _KEY, _VALUES = ", ".join(list(COLUMNS)[:3]), ", ".join(list(COLUMNS)[3:])
 # JSON is a text until it is in the table
@@ -152,7 +156,7 @@ def window_rows(topic: str = METRICS) -> RecordRows[MetricsRow]:
     times: dict[str, _Time] = {}
 
     def read(record: ConsumerRecord) -> MetricsRow:
-        row = decode_window_row(record.value or b"")
+        row = decode_finished_window(record.value or b"")
         for text in (row.window_start, row.window_end):
             if text not in times:
                 times[text] = postgres_time(epoch_us(text))
@@ -169,9 +173,19 @@ def window_rows(topic: str = METRICS) -> RecordRows[MetricsRow]:
             row.congestion_level,
             row.congestion_score,
             row.detections,
+            row.pictures,
+            *_sketch(row.speed_counts),
         )
 
     return RecordRows(topic, "finished window", read)
+
+
+def _sketch(counts: Mapping[int, int]) -> tuple[list[int], list[int]] | tuple[None, None]:
+    """Buckets in ascending order, and their counts."""
+    if not counts:
+        return None, None
+    buckets = sorted(counts)
+    return buckets, [counts[bucket] for bucket in buckets]
 
 
 async def _stage(connection: Connection, rows: Sequence[MetricsRow]) -> None:

@@ -15,6 +15,8 @@ from trafficapp.stores.postgres.patience import fetchval_patiently
 from trafficapp.stores.postgres.time_partitions import (
     EVENTS_TABLE,
     HOURS_TABLE,
+    LANE_HOURS_TABLE,
+    LANE_MINUTES_TABLE,
     METRICS_TABLE,
     MINUTES_TABLE,
     ensure_ahead,
@@ -90,6 +92,8 @@ async def sweep(pool: Pool, retention: RetentionSettings, tables: Sequence[KeptT
         METRICS_TABLE: timedelta(days=retention.metrics_days),
         MINUTES_TABLE: timedelta(days=retention.metrics_days),
         HOURS_TABLE: timedelta(days=retention.rollup_days),
+        LANE_MINUTES_TABLE: timedelta(days=retention.metrics_days),
+        LANE_HOURS_TABLE: timedelta(days=retention.rollup_days),
         **{table.name: table.keep for table in tables if table.key is None},
     }
     dropped: list[str] = []

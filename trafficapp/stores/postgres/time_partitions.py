@@ -22,6 +22,8 @@ EVENTS_TABLE = "traffic_events"
 METRICS_TABLE = "traffic_metrics"
 MINUTES_TABLE = "metrics_1m"
 HOURS_TABLE = "metrics_1h"
+LANE_MINUTES_TABLE = "lane_sums_1m"
+LANE_HOURS_TABLE = "lane_sums_1h"
 OBSERVATIONS_TABLE = "road_observations"
 PREDICTIONS_TABLE = "predictions"
 
@@ -91,7 +93,13 @@ def predictions_partition(step_start: datetime) -> TimePartition:
 
 def window_partitions(window_start: datetime) -> list[TimePartition]:
     """The partitions that writing a window needs: its own and those of its sums."""
-    return [metrics_partition(window_start), minutes_partition(window_start), hours_partition(window_start)]
+    return [
+        metrics_partition(window_start),
+        minutes_partition(window_start),
+        hours_partition(window_start),
+        day_partition(LANE_MINUTES_TABLE, window_start),
+        month_partition(LANE_HOURS_TABLE, window_start),
+    ]
 
 
 def _of_a_day(parent: str, time: datetime) -> TimePartition:

@@ -12,6 +12,7 @@ import { linkTo, setParams } from "../shell/route.js";
 import { timeText, zoneText } from "../shell/times.js";
 import { t } from "../texts/index.js";
 import { Compare } from "./compare.js";
+import { Corridors, Lanes } from "./corridors.js";
 import { Exports, Report } from "./export.js";
 import { dayOf, iso, spanOf, zone } from "./spans.js";
 import { dayName, MEASURES, WeekHeat, weekOf, WeekTable } from "./week.js";
@@ -33,6 +34,8 @@ export default function Analytics({ params }) {
     <${Summary} answer=${metrics} />
     <${Week} answer=${hours} params=${params} />
     <div class="columns"><${Hourly} hours=${hours} roads=${roads} /><${Compare} params=${params} at=${at} /></div>
+    <${Corridors} params=${params} span=${span} />
+    <${Lanes} span=${span} />
     <div class="columns"><${WorstCameras} answer=${metrics} /><${WorstRoads} answer=${roads} /></div>
   </div>`;
 }

@@ -1,0 +1,142 @@
+"""Speeds counted in buckets whose width grows with the speed, so that percentiles of any sum of them are near.
+
+This is DDSketch (Masson, Rim, Lee: DDSketch: A Fast and Fully-Mergeable Quantile Sketch with Relative-Error Guarantees,
+PVLDB 12(12), 2019) without a limit of buckets: for a relative accuracy α and γ = (1 + α) / (1 − α), bucket i holds
+γ^i ≤ x < γ^(i + 1) and answers with 2·γ^(i + 1) / (γ + 1), which is at most α away from all of them, relatively. Counts
+of buckets add up to the same in any order: sketches of windows, minutes and hours are sums of one another, and the
+sketch of a sum is the sum of the sketches. Buckets need no limit as speeds do not: 576 of them go from
+0.01 to 1,000 km/h.
+
+Speeds of a window are kept as they come and counted all at once when it is final: a bucket for each detection as it
+comes cost half of what counting costs.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
+from typing import NamedTuple, TypeAlias
+
+#: How far a percentile is from an exact one at most, relatively.
+RELATIVE_ACCURACY = 0.01
+#: A speed below is no movement: it is 0, exactly.
+LEAST_KMH = 0.01
+#: The bucket of what stands.
+STANDING = 0
+
+GAMMA = (1 + RELATIVE_ACCURACY) / (1 - RELATIVE_ACCURACY)
+#: The bucket of a speed from `LEAST_KMH` on is the whole part of ``log(speed_kmh) * BUCKETS_PER_E + FIRST``: 1 for the
+#: least.
+BUCKETS_PER_E = 1 / math.log(GAMMA)
+FIRST = 1 - math.floor(math.log(LEAST_KMH) * BUCKETS_PER_E)
+
+#: Faster than this, 7 million km/h, all speeds are alike.
+_MOST_BUCKETS = 1024
+
+#: The percentiles that engineers ask for: the 85th is what limits are set by, the 15th what hinders others.
+PERCENTILES = (0.15, 0.50, 0.85, 0.95)
+
+#: How often each bucket was hit.
+SpeedCounts: TypeAlias = dict[int, int]
+
+_DECIMALS = 2
+#: 0.57 · 100 is a little less than 57.
+_NEARLY = 1e-9
+
+
+def speed_of(bucket: int) -> float:
+    """What a bucket answers with, km/h."""
+    return 0.0 if bucket == STANDING else 2 * math.exp((bucket - FIRST + 1) / BUCKETS_PER_E) / (GAMMA + 1)
+
+
+class Sketch(NamedTuple):
+    """Speeds counted.
+
+    Attributes:
+        counts: by bucket.
+        speeds: how many there are.
+        percentiles: those of `PERCENTILES`, km/h; None without any speed.
+    """
+
+    counts: SpeedCounts
+    speeds: int
+    percentiles: Sequence[float | None]
+
+
+NO_SPEEDS = Sketch({}, 0, (None,) * len(PERCENTILES))
+
+
+def sketches_of(lanes: Sequence[Sequence[float]]) -> tuple[list[Sketch], Sketch]:
+    """The sketches of the speeds of some lanes, and that of all of them together.
+
+    Args:
+        lanes: the speeds of each, km/h, not negative.
+    """
+    found = [_sketch(count_speeds(speeds)) for speeds in lanes]
+    if len(found) == 1:
+        return found, found[0]
+    total: SpeedCounts = {}
+    for sketch in found:
+        add_counts(total, sketch.counts)
+    return found, _sketch(total)
+
+
+def count_speeds(speeds_kmh: Iterable[float]) -> SpeedCounts:
+    """The counts of some speeds."""
+    counts: SpeedCounts = {}
+    # most cameras round: there are fewer speeds than detections, and most were met before
+    for speed_kmh, count in Counter(speeds_kmh).items():
+        bucket = _known_buckets.get(speed_kmh)
+        if bucket is None:
+            bucket = _learn(speed_kmh)
+        counts[bucket] = counts.get(bucket, 0) + count
+    return counts
+
+
+def _learn(speed_kmh: float) -> int:
+    bucket = STANDING
+    if speed_kmh >= LEAST_KMH:
+        bucket = min(int(math.log(speed_kmh) * BUCKETS_PER_E + FIRST), _MOST_BUCKETS - 1)
+    if len(_known_buckets) >= _MOST_KNOWN:
+        _known_buckets.clear()
+    _known_buckets[speed_kmh] = bucket
+    return bucket
+
+
+def _sketch(counts: SpeedCounts) -> Sketch:
+    return Sketch(counts, sum(counts.values()), percentiles(counts)) if counts else NO_SPEEDS
+
+
+#: Buckets of speeds that were met, and how many of them are remembered: all of two decimals below 600 km/h would fit.
+_known_buckets: dict[float, int] = {}
+_MOST_KNOWN = 65_536
+
+
+def add_counts(total: SpeedCounts, more: Mapping[int, int]) -> None:
+    """Add a sketch to another one."""
+    for bucket, count in more.items():
+        total[bucket] = total.get(bucket, 0) + count
+
+
+_SPEEDS = [round(speed_of(bucket), _DECIMALS) for bucket in range(_MOST_BUCKETS)]
+
+
+def percentiles(counts: Mapping[int, int], shares: Sequence[float] = PERCENTILES) -> list[float | None]:
+    """Percentiles of the speeds counted, km/h with two decimals; None of nothing.
+
+    The percentile of a share q of n speeds is the one at place ⌊q·(n − 1)⌋ of them in ascending order, counted from 0
+    (the lower quantile, ``numpy.quantile(..., method="lower")``).
+
+    Args:
+        counts: a sketch.
+        shares: 0..1.
+    """
+    buckets = sorted(counts)
+    until = list(accumulate([counts[bucket] for bucket in buckets]))
+    if not until or not until[-1]:
+        return [None] * len(shares)
+    last = until[-1] - 1
+    return [_SPEEDS[buckets[bisect_right(until, int(share * last + _NEARLY))]] for share in shares]
