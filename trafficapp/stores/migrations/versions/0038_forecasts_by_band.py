@@ -5,7 +5,7 @@ from __future__ import annotations
 from trafficapp.stores.migrations import run_sql
 
 revision = "0038"
-down_revision = "0031"
+down_revision = "0036"
 
 
 def upgrade() -> None:
