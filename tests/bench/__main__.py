@@ -133,7 +133,8 @@ class Servers:
 @asynccontextmanager
 async def servers() -> AsyncIterator[Servers]:
     """Fresh servers with our topics and tables."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+    # of servers that are being ended something may still be written
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
         folder = data_dir.prepare(Path(name))
         async with running(folder) as (supervisor, environment):
             yield Servers(folder, supervisor, environment)
