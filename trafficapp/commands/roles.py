@@ -10,6 +10,7 @@ from faust.cli import option
 
 from trafficapp.commands.json_output import print_json
 from trafficapp.commands.plain_command import PlainCommand, json_option
+from trafficapp.settings import COMPOSED
 
 if TYPE_CHECKING:
     from trafficapp.engine.app import TrafficApp
@@ -32,7 +33,8 @@ def register(app: TrafficApp, roles: tuple[str, ...], app_of: Callable[[str], Tr
     def show(
         title: str, rows_of: Callable[[TrafficApp], Iterator[_Row]], role: str, every: bool, as_json: bool
     ) -> None:
-        chosen = roles if every else (role,)
+        # what a site does is what its roles do
+        chosen = [one for one in roles if one not in COMPOSED] if every else [role]
         rows = [{"role": one} | row for one in chosen for row in rows_of(app if one == shown else app_of(one))]
         if as_json:
             print_json(rows)

@@ -64,6 +64,10 @@ Role = Literal["streams", "alerts", "roads", "feeds", "history", "live", "clickh
 SITE_ROLES: tuple[Role, ...] = ("streams", "alerts", "feeds", "history", "live")
 
 
+#: Roles that are several of the others in one process.
+COMPOSED: frozenset[Role] = frozenset({"site"})
+
+
 def roles_together(role: Role) -> tuple[Role, ...]:
     """The roles that a process has: one, or those of a site."""
     return SITE_ROLES if role == "site" else (role,)
