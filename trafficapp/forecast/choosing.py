@@ -46,7 +46,7 @@ MOMENTS_OF_ROADS, MOMENTS_OF_CAMERAS = 24, 60
 #: How much better than the model others must be in the city, for each ten minutes ahead.
 LEAVING = 0.05
 #: How much better than what the city chose another mixture must be on a road, for each ten minutes ahead.
-EXCEPTION = 0.2
+EXCEPTION = 0.15
 DRAWN = 30.0
 #: Half lives of errors as shares of the moments that are looked at: of the city, a road, of what stretches intervals.
 _CITY_HALF_LIFE, _ROAD_HALF_LIFE, _INTERVAL_HALF_LIFE = 1 / 2, 1 / 4, 1 / 8
