@@ -4,7 +4,7 @@ This is DDSketch (Masson, Rim, Lee: DDSketch: A Fast and Fully-Mergeable Quantil
 PVLDB 12(12), 2019) without a limit of buckets: for a relative accuracy α and γ = (1 + α) / (1 − α), bucket i holds
 γ^i ≤ x < γ^(i + 1) and answers with 2·γ^(i + 1) / (γ + 1), which is at most α away from all of them, relatively. Counts
 of buckets add up to the same in any order: sketches of windows, minutes and hours are sums of one another, and the
-sketch of a sum is the sum of the sketches. Buckets need no limit as speeds do not: 576 of them go from
+sketch of a sum is the sum of the sketches. Buckets need no limit as speeds do not: 606 of them go from
 0.01 to 1,000 km/h.
 
 Speeds of a window are kept as they come and counted all at once when it is final: a bucket for each detection as it
@@ -27,13 +27,15 @@ LEAST_KMH = 0.01
 #: The bucket of what stands.
 STANDING = 0
 
-GAMMA = (1 + RELATIVE_ACCURACY) / (1 - RELATIVE_ACCURACY)
+#: Of a bucket; the rest is for three decimals of a speed of 1 km/h.
+_BUCKET_ACCURACY = 0.0095
+GAMMA = (1 + _BUCKET_ACCURACY) / (1 - _BUCKET_ACCURACY)
 #: The bucket of a speed from `LEAST_KMH` on is the whole part of ``log(speed_kmh) * BUCKETS_PER_E + FIRST``: 1 for the
 #: least.
 BUCKETS_PER_E = 1 / math.log(GAMMA)
 FIRST = 1 - math.floor(math.log(LEAST_KMH) * BUCKETS_PER_E)
 
-#: Faster than this, 7 million km/h, all speeds are alike.
+#: Faster than this, some million km/h, all speeds are alike.
 _MOST_BUCKETS = 1024
 
 #: The percentiles that engineers ask for: the 85th is what limits are set by, the 15th what hinders others.
@@ -42,7 +44,7 @@ PERCENTILES = (0.15, 0.50, 0.85, 0.95)
 #: How often each bucket was hit.
 SpeedCounts: TypeAlias = dict[int, int]
 
-_DECIMALS = 2
+_DECIMALS = 3
 #: 0.57 · 100 is a little less than 57.
 _NEARLY = 1e-9
 
@@ -125,7 +127,7 @@ _SPEEDS = [round(speed_of(bucket), _DECIMALS) for bucket in range(_MOST_BUCKETS)
 
 
 def percentiles(counts: Mapping[int, int], shares: Sequence[float] = PERCENTILES) -> list[float | None]:
-    """Percentiles of the speeds counted, km/h with two decimals; None of nothing.
+    """Percentiles of the speeds counted, km/h with three decimals; None of nothing.
 
     The percentile of a share q of n speeds is the one at place ⌊q·(n − 1)⌋ of them in ascending order, counted from 0
     (the lower quantile, ``numpy.quantile(..., method="lower")``).
