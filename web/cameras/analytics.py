@@ -21,7 +21,7 @@ from trafficapp.reports.of_range import file_name, report_of
 from trafficapp.reports.rendering import ReportFailed, render
 from trafficapp.stores.cameras.analytics_queries import Answer, range_sums
 from trafficapp.stores.cameras.day_sums import DaysInMemory
-from trafficapp.stores.cameras.lane_queries import lane_sums
+from trafficapp.stores.measures.lane_queries import lane_sums
 from web.guards.costs import client_of, rows_within
 from web.roads.reliability import corridor_pages
 from web.serving.answers import json_answer

@@ -14,7 +14,7 @@ from aiohttp import hdrs, web
 from models.cameras.lanes import LaneFigures, RangeLanes
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.measures.lanes import LaneSums, lane_figures
-from trafficapp.stores.cameras.lane_queries import lane_sums
+from trafficapp.stores.measures.lane_queries import lane_sums
 from trafficapp.windows.speed_sketch import RELATIVE_ACCURACY, add_counts
 from web.feeds.forms import csv_lines
 from web.guards.costs import rows_within

@@ -90,8 +90,7 @@ class RoadState(Struct, array_like=True, gc=False):
         observed: the newest observation.
         edges: edges of the graph that the road is on, each with the share of it that the road covers.
         sources: by partition of the feed, the offset of the last message that was applied.
-        speeds_before: (microseconds, km/h) of the last minutes, the newest observation's among them; of each second the
-            fastest.
+        speeds_before: (microseconds, km/h) of the last minutes, with the newest; of each second the fastest.
         steps: of `RecentSpeeds`; only filled in rows.
         notices: where the road stands with notifications; whoever makes rounds keeps it.
         seen_us: where the clock of `Silence` was at its last observation; -1 in rows that do not tell.
@@ -380,9 +379,8 @@ class CityRoads:
         except (*UNDECODABLE, ValueError, OverflowError) as error:
             raise Rejected("invalid_field", f"it is no observation of a road: {error}") from None
         if observed_at_us > source_us + self._guard_us:
-            raise Rejected(
-                "future", f"timestamp {observation.timestamp} is too far ahead of its record's {rfc3339(source_us)}"
-            )
+            told, record_time = observation.timestamp, rfc3339(source_us)
+            raise Rejected("future", f"timestamp {told} is too far ahead of its record's {record_time}")
         offset = record.offset
         self.source_ms = source_us // 1000
         self.record_ms = max(record.timestamp, self.source_ms)

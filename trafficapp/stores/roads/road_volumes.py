@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from trafficapp.measures.lanes import vehicles_per_hour
-from trafficapp.stores.cameras.lane_queries import lane_sums
+from trafficapp.stores.measures.lane_queries import lane_sums
 
 if TYPE_CHECKING:
     from trafficapp.stores.postgres.connection import Pool

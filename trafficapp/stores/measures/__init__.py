@@ -1,0 +1,1 @@
+"""Stored figures that measures are made of."""
