@@ -44,7 +44,7 @@ def test_sums_of_sketches_are_the_sketch_of_all(parts: list[list[float]]) -> Non
     total: SpeedCounts = {}
     for part in parts:
         add_counts(total, count_speeds(part))
-    assert total == count_speeds(speed for part in parts for speed in part)
+    assert total == count_speeds([speed for part in parts for speed in part])
     lanes, whole = sketches_of(parts)
     assert [lane.counts for lane in lanes] == [count_speeds(part) for part in parts]
     assert whole.counts == total

@@ -23,24 +23,29 @@ class Accumulator(Struct, array_like=True):
 
     Attributes:
         detections: detections counted, each once.
-        speeds: how many of them had a speed.
-        speed_sum_kmh: sum of those speeds.
-        stopped: how many of those speeds were below the stopped speed.
+        uncounted_speeds: how many of them had a speed that is not among `speeds_kmh`: those of rows of a version before.
+        uncounted_sum_kmh: sum of those speeds.
+        stopped: how many of all speeds were below the stopped speed.
         vehicles: the class each distinct vehicle was first seen with.
         other_classes: further (vehicle, class) pairs of vehicles whose class changed.
         queue: distinct vehicles seen stopped.
-        speeds_kmh: those speeds.
+        speeds_kmh: the speeds of detections, in their order; they are counted and summed up at the end.
     """
 
     detections: int = 0
-    speeds: int = 0
-    speed_sum_kmh: float = 0.0
+    uncounted_speeds: int = 0
+    uncounted_sum_kmh: float = 0.0
     stopped: int = 0
     vehicles: dict[str, str] = field(default_factory=dict)
     other_classes: set[tuple[str, str]] = field(default_factory=set)
     queue: set[str] = field(default_factory=set)
     speeds_kmh: list[float] = field(default_factory=list)
     # new fields go to the end: rows that were written without them must stay readable
+
+    @property
+    def speeds(self) -> int:
+        """How many detections had a speed."""
+        return self.uncounted_speeds + len(self.speeds_kmh)
 
     def row(
         self, camera_id: str, lane_id: int | None, start_us: int, end_us: int, scale: CongestionScale,
@@ -53,11 +58,12 @@ class Accumulator(Struct, array_like=True):
         for _, vehicle_class in self.other_classes:
             classes[vehicle_class] = classes.get(vehicle_class, 0) + 1
         count = len(self.vehicles)
-        mean = self.speed_sum_kmh / self.speeds if self.speeds else None
-        stopped_ratio = self.stopped / self.speeds if self.speeds else None
+        speeds = self.speeds
+        mean = (self.uncounted_sum_kmh + sum(self.speeds_kmh)) / speeds if speeds else None
+        stopped_ratio = self.stopped / speeds if speeds else None
         score = scale.score(count, mean, stopped_ratio)
         # a window that was open when speeds began to be sketched has only some of them in its sketch
-        if sketch.speeds != self.speeds:
+        if sketch.speeds != speeds:
             sketch = NO_SPEEDS
         p15, p50, p85, p95 = sketch.percentiles
         return FinishedWindow(
@@ -87,8 +93,9 @@ def union(accumulators: Iterable[Accumulator]) -> Accumulator:
     total = Accumulator()
     for lane in accumulators:
         total.detections += lane.detections
-        total.speeds += lane.speeds
-        total.speed_sum_kmh += lane.speed_sum_kmh
+        total.uncounted_speeds += lane.uncounted_speeds
+        total.uncounted_sum_kmh += lane.uncounted_sum_kmh
+        total.speeds_kmh += lane.speeds_kmh
         total.stopped += lane.stopped
         total.queue |= lane.queue
         total.other_classes |= lane.other_classes

@@ -16,8 +16,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, chain
 from typing import NamedTuple, TypeAlias
 
 #: How far a percentile is from an exact one at most, relatively.
@@ -77,25 +77,28 @@ def sketches_of(lanes: Sequence[Sequence[float]]) -> tuple[list[Sketch], Sketch]
     Args:
         lanes: the speeds of each, km/h, not negative.
     """
-    found = [_sketch(count_speeds(speeds)) for speeds in lanes]
+    ascending = [sorted(speeds) for speeds in lanes]
+    found = [_sketch(count_speeds(speeds), speeds) for speeds in ascending]
     if len(found) == 1:
         return found, found[0]
     total: SpeedCounts = {}
     for sketch in found:
         add_counts(total, sketch.counts)
-    return found, _sketch(total)
+    return found, _sketch(total, sorted(chain.from_iterable(ascending)))
 
 
-def count_speeds(speeds_kmh: Iterable[float]) -> SpeedCounts:
+def count_speeds(speeds_kmh: Sequence[float]) -> SpeedCounts:
     """The counts of some speeds."""
-    counts: SpeedCounts = {}
-    # most cameras round: there are fewer speeds than detections, and most were met before
-    for speed_kmh, count in Counter(speeds_kmh).items():
-        bucket = _known_buckets.get(speed_kmh)
-        if bucket is None:
-            bucket = _learn(speed_kmh)
-        counts[bucket] = counts.get(bucket, 0) + count
-    return counts
+    try:
+        # most cameras round, so that most speeds were met before
+        return dict(Counter(map(_known_buckets.__getitem__, speeds_kmh)))
+    except KeyError:
+        return dict(Counter(map(_bucket, speeds_kmh)))
+
+
+def _bucket(speed_kmh: float) -> int:
+    bucket = _known_buckets.get(speed_kmh)
+    return _learn(speed_kmh) if bucket is None else bucket
 
 
 def _learn(speed_kmh: float) -> int:
@@ -108,8 +111,13 @@ def _learn(speed_kmh: float) -> int:
     return bucket
 
 
-def _sketch(counts: SpeedCounts) -> Sketch:
-    return Sketch(counts, sum(counts.values()), percentiles(counts)) if counts else NO_SPEEDS
+def _sketch(counts: SpeedCounts, ascending_kmh: Sequence[float]) -> Sketch:
+    """As `percentiles` finds them in the counts: the speed at a place is in the bucket at that place."""
+    if not ascending_kmh:
+        return NO_SPEEDS
+    last = len(ascending_kmh) - 1
+    found = [_SPEEDS[_bucket(ascending_kmh[int(share * last + _NEARLY)])] for share in PERCENTILES]
+    return Sketch(counts, len(ascending_kmh), found)
 
 
 #: Buckets of speeds that were met, and how many of them are remembered: all of two decimals below 600 km/h would fit.

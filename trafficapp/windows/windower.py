@@ -170,8 +170,6 @@ class Windower:
                     lane.other_classes.add((vehicle_id, vehicle_class))
                     held_bytes += name_bytes(vehicle_id) + name_bytes(vehicle_class)
             if speed_kmh is not None:
-                lane.speeds += 1
-                lane.speed_sum_kmh += speed_kmh
                 lane.speeds_kmh.append(speed_kmh)
                 if speed_kmh < stopped_below_kmh:
                     lane.stopped += 1

@@ -47,7 +47,7 @@ def random_row(chance: random.Random, camera_id: str, number: int) -> WindowRow:
     return window(
         camera_id, number, vehicle_count=chance.randrange(60), congestion_score=score, congestion_level=level,
         avg_speed_kmh=speed, queue_length=chance.randrange(20), pictures=chance.randrange(3),
-        speed_counts=count_speeds(chance.uniform(0, 130) for _ in range(chance.randrange(5))),
+        speed_counts=count_speeds([chance.uniform(0, 130) for _ in range(chance.randrange(5))]),
     )  # fmt: skip
 
 
