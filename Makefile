@@ -283,7 +283,7 @@ $(VENV)/.train-stamp: requirements/train.txt $(VENV)/.dev-stamp
 
 # Who has servers of his own needs none of this, and without it Kafka starts, too.
 $(VENV)/.kafka-stamp: trafficapp/stack/kafka-jars.lock | $(VENV)/.run-stamp
-	@if [ -z "$$KAFKA_BOOTSTRAP_SERVERS" ]; then $(BIN)/trafficapp stack --prepare --data-dir $(CURDIR)/$(VENV)/kafka; fi && touch $@ || true
+	@if [ -z "$${KAFKA_BOOTSTRAP_SERVERS:-}" ]; then $(BIN)/trafficapp stack --prepare --data-dir $(CURDIR)/$(VENV)/kafka; fi && touch $@ || true
 
 # The dashboard's libraries: npm checks them against the lock. A machine without Node gets it as a Python package.
 $(VENDOR)/.stamp: $(DASHBOARD)/package.json $(DASHBOARD)/package-lock.json $(DASHBOARD)/vendor.mjs $(DASHBOARD)/libraries.js | $(VENV)/.run-stamp

@@ -23,7 +23,7 @@ class Accumulator(Struct, array_like=True):
 
     Attributes:
         detections: detections counted, each once.
-        uncounted_speeds: how many of them had a speed that is not among `speeds_kmh`: those of rows of a version before.
+        uncounted_speeds: how many of them had a speed that is not in `speeds_kmh`: of rows of a version before.
         uncounted_sum_kmh: sum of those speeds.
         stopped: how many of all speeds were below the stopped speed.
         vehicles: the class each distinct vehicle was first seen with.

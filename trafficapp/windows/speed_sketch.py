@@ -7,8 +7,7 @@ of buckets add up to the same in any order: sketches of windows, minutes and hou
 sketch of a sum is the sum of the sketches. Buckets need no limit as speeds do not: 606 of them go from
 0.01 to 1,000 km/h.
 
-Speeds of a window are kept as they come and counted all at once when it is final: a bucket for each detection as it
-comes cost half of what counting costs.
+Speeds of a window are kept as they come and counted all at once when it is final.
 """
 
 from __future__ import annotations
