@@ -65,10 +65,26 @@ class Beside:
     Attributes:
         before: where another build of the project lies; its rows end in ``_before``.
         java: where the peer in Java was built.
+        protected: whether this build also runs on servers as `trafficapp up` starts them, where workers log in to Kafka
+            and its rules say who may do what; rows end in ``_protected``.
     """
 
     before: Path | None = None
     java: Path | None = None
+    protected: bool = False
+
+    def ours(self) -> Iterator[tuple[str, Path | None, bool]]:
+        """End of the name, build and protection of each row of ours."""
+        if self.before is not None:
+            yield "_before", self.before, False
+        yield "", None, False
+        if self.protected:
+            yield "_protected", None, True
+
+    @property
+    def is_there(self) -> bool:
+        """Whether ours is measured more than once."""
+        return self.before is not None or self.protected
 
 
 class Servers:
@@ -131,12 +147,12 @@ class Servers:
 
 
 @asynccontextmanager
-async def servers() -> AsyncIterator[Servers]:
+async def servers(*, protected: bool = False) -> AsyncIterator[Servers]:
     """Fresh servers with our topics and tables."""
     # of servers that are being ended something may still be written
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
         folder = data_dir.prepare(Path(name))
-        async with running(folder) as (supervisor, environment):
+        async with running(folder, unprotected=not protected) as (supervisor, environment):
             yield Servers(folder, supervisor, environment)
 
 
@@ -169,9 +185,9 @@ async def singles(events: int, naive_events: int, beside: Beside) -> AsyncIterat
             # before our own worker, whose ticks stand in the topic afterwards
             for one in java_rows(await kafka_streams.run(beside.java, place.bootstrap_servers, EVENTS_RAW, events)):
                 yield one
-        if beside.before is None:
+        if not beside.is_there:
             yield await windows(place, "windows", events, events, "one worker: windows, changelog, rows, tables, web")
-    async for one in both_windows("windows", events, beside):
+    async for one in windows_of_each("windows", events, beside):
         yield one
 
 
@@ -194,12 +210,10 @@ async def windows(place: Servers, name: str, records: int, events: int, note: st
     return row(name, events, [found], note)
 
 
-async def both_windows(name: str, events: int, beside: Beside) -> AsyncIterator[Row]:
+async def windows_of_each(name: str, events: int, beside: Beside) -> AsyncIterator[Row]:
     """The build before and this one, each on servers of its own: a worker leaves its state behind."""
-    if beside.before is None:
-        return
-    for suffix, build in (("_before", beside.before), ("", None)):
-        async with servers() as place:
+    for suffix, build, protected in beside.ours() if beside.is_there else ():
+        async with servers(protected=protected) as place:
             records, note = events, "one worker: windows, changelog, rows, tables, web"
             if name == "windows":
                 await fill(place, events)
@@ -207,7 +221,7 @@ async def both_windows(name: str, events: int, beside: Beside) -> AsyncIterator[
                 records = int(await place.call("tests.bench.frames", str(events)))
                 note = f"as windows, {DETECTIONS_PER_FRAME} detections a message"
             counted = records if name == "windows" else records * DETECTIONS_PER_FRAME
-            note += "; the build before" if build is not None else ""
+            note += "; the build before" if build is not None else "; logged in to Kafka" if protected else ""
             yield await windows(place, name + suffix, records, counted, note, build)
 
 
@@ -218,10 +232,10 @@ async def frames(events: int, beside: Beside) -> AsyncIterator[Row]:
         counted = count * DETECTIONS_PER_FRAME
         found = await place.result("tests.bench.peers", "bare_loop", EVENTS_RAW, str(count))
         yield row("bare_loop_frames", counted, [found], "as bare_loop, on frames")
-        if beside.before is None:
+        if not beside.is_there:
             note = f"as windows, {DETECTIONS_PER_FRAME} detections a message"
             yield await windows(place, "windows_frames", count, counted, note)
-    async for one in both_windows("windows_frames", events, beside):
+    async for one in windows_of_each("windows_frames", events, beside):
         yield one
 
 
@@ -232,9 +246,8 @@ async def all_sinks(events: int, beside: Beside) -> AsyncIterator[Row]:
         await place.result("tests.bench.worker", f"{EVENTS_RAW}={events}", str(ports.choose(6066)))
         await asyncio.sleep(1)
         rows = sum(end_offsets(place.bootstrap_servers, METRICS).values())
-    builds = [("", None)] if beside.before is None else [("_before", beside.before), ("", None)]
-    for suffix, build in builds:
-        async with servers() as place:
+    for suffix, build, protected in beside.ours():
+        async with servers(protected=protected) as place:
             await fill(place, events)
             before = place.cpu_seconds("postgres", "redis")
             taken: list[int] = []
@@ -288,6 +301,11 @@ _PAIRS = (
     ("windows", "windows_before"),
     ("windows_frames", "windows_frames_before"),
     ("all_sinks", "all_sinks_before"),
+    ("windows_protected", "windows"),
+    ("windows_protected", "windows_before"),
+    ("windows_frames_protected", "windows_frames"),
+    ("all_sinks_protected", "all_sinks"),
+    ("all_sinks_protected", "all_sinks_before"),
     ("windows", "kafka_streams"),
     ("windows", "kafka_streams_warm"),
     ("windows", "bare_loop"),
@@ -346,6 +364,9 @@ def main() -> int:
     parser.add_argument("--repeat", type=int, default=1, help="Measure so many times and take medians.")
     parser.add_argument("--before", metavar="COMMIT", help="Measure the build of this commit as well.")
     parser.add_argument(
+        "--protected", action="store_true", help="Measure this build on servers that ask for a password as well."
+    )
+    parser.add_argument(
         "--peers", type=Path, default=kafka_streams.USUAL_FOLDER, help="Folder of the peer in Java; see its README."
     )
     arguments = parser.parse_args()
@@ -367,7 +388,7 @@ def main() -> int:
             parser.error(str(error))
         for events in arguments.events:
             repetitions = [
-                asyncio.run(run(events, arguments.naive_events, only, Beside(before, java)))
+                asyncio.run(run(events, arguments.naive_events, only, Beside(before, java, arguments.protected)))
                 for _ in range(arguments.repeat)
             ]
             rows = medians(repetitions)

@@ -18,13 +18,18 @@ _QUIET = frozenset(("kafka", "postgres", "redis", "worker-1", *get_args(Role)))
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[tuple[Supervisor, dict[str, str]]]:
-    """Servers on a folder that was prepared, and the variables that name them; all is stopped at the end."""
+async def running(folder: Path, *, unprotected: bool = True) -> AsyncIterator[tuple[Supervisor, dict[str, str]]]:
+    """Servers on a folder that was prepared, and the variables that name them; all is stopped at the end.
+
+    Args:
+        folder: where they keep everything.
+        unprotected: whether Kafka asks nobody who he is; peers know nothing of passwords.
+    """
     with ExitStack() as stack:
         output = stack.enter_context(LogOutput(folder / "logs", quiet=_QUIET))
         stack.enter_context(data_dir.locked(folder))
         with DownloadBar(output.console) as bar:
-            specs, endpoints = embedded.plan(folder, Endpoints(), bar.announce, unprotected=True)
+            specs, endpoints = embedded.plan(folder, Endpoints(), bar.announce, unprotected=unprotected)
         supervisor = Supervisor([specs], output.line)
         try:
             await supervisor.start_all()
