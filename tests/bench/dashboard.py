@@ -7,16 +7,19 @@ second every vehicle has a new place, every five seconds each road a speed. Meas
   how long the page itself takes for each thing that the thread in the background hands over, by its own clock;
 * the first visit, while the worker has all this to do and once nobody sends: what is transferred, when something and
   when the first figures of the city can be read, how long the files were waited for;
-* memory over time of the process of a page that no debugger looks into (a debugger keeps what the page was told).
+* memory over time of the process of a page, as it is, and of what is kept once the garbage is collected
+  (`tests.bench.dashboard_memory`).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import tempfile
 import time
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,7 @@ from tests.bench.dashboard_browser import (
     unwatched,
 )
 from tests.bench.dashboard_city import Feed, made_up_graph
+from tests.bench.dashboard_memory import kept
 from tests.bench.servers import running
 from tests.ports import free_port
 from tests.web.dashboard.chromium import ARGUMENTS, CHROMIUM, MAP
@@ -52,6 +56,7 @@ _AT_REST_SECONDS = 5.0
 #: Of a memory run: what is measured before is a page that still fills itself.
 _FILLING_SECONDS = 240.0
 _SAMPLE_EVERY_SECONDS = 30.0
+_SAMPLES_TO_A_COLLECTION = 10
 
 #: In the page, from its first moment: when it first had the city's figures, and what the browser says of painting.
 _WATCH = """
@@ -120,16 +125,42 @@ async def first_visits(browser: Browser, address: str) -> dict[str, float]:
     return {name: percentile([one[name] for one in seen], 0.5) for name in seen[0]}
 
 
-async def memory(address: str, folder: Path, minutes: float, console: Console) -> list[tuple[float, float]]:
-    """Seconds since the begin, MB that are the page's process's own; every half minute."""
-    samples = list[tuple[float, float]]()
-    async with unwatched(address, folder) as process:
+@dataclass
+class Memory:
+    """What was seen of memory: seconds since the begin, and a figure.
+
+    Attributes:
+        process: MB that are the process's own, with all garbage.
+        process_kept: the same right after its garbage was collected.
+        heap_kept: MB of JavaScript that are kept then, in the page and its workers.
+        nodes_kept: of documents.
+    """
+
+    process: list[tuple[float, float]] = field(default_factory=list)
+    process_kept: list[tuple[float, float]] = field(default_factory=list)
+    heap_kept: list[tuple[float, float]] = field(default_factory=list)
+    nodes_kept: list[tuple[float, float]] = field(default_factory=list)
+
+
+async def memory(address: str, folder: Path, minutes: float, console: Console) -> Memory:
+    """Look every half minute, and every fifth minute after the garbage is collected."""
+    seen, port = Memory(), free_port()
+    async with unwatched(address, folder, port) as process, aiohttp.ClientSession() as http:
         began = time.monotonic()
-        while (passed := time.monotonic() - began) < 60 * minutes:
-            samples.append((passed, process.memory_full_info().uss / 1e6))
-            console.print(f"{passed:6.0f} s: {samples[-1][1]:.0f} MB")
+        for number in itertools.count():
+            passed = time.monotonic() - began
+            if passed >= 60 * minutes:
+                break
+            seen.process.append((passed, process.memory_full_info().uss / 1e6))
+            console.print(f"{passed:6.0f} s: {seen.process[-1][1]:.0f} MB")
+            if number % _SAMPLES_TO_A_COLLECTION == _SAMPLES_TO_A_COLLECTION - 1:
+                left = await kept(http, port)
+                seen.process_kept.append((passed, process.memory_full_info().uss / 1e6))
+                seen.heap_kept.append((passed, left.heap_mb))
+                seen.nodes_kept.append((passed, left.nodes))
+                console.print(f"         kept {seen.process_kept[-1][1]:.0f} MB: {left}")
             await asyncio.sleep(_SAMPLE_EVERY_SECONDS - (time.monotonic() - began) % _SAMPLE_EVERY_SECONDS)
-    return samples
+    return seen
 
 
 async def measure(folder: Path, given: argparse.Namespace, console: Console) -> dict[str, Any]:
@@ -166,7 +197,9 @@ async def measure(folder: Path, given: argparse.Namespace, console: Console) -> 
                 work = await trace(browser, page, given.seconds)
                 updates = await page.evaluate("window.updates")
                 await page.context.close()
-                samples = await memory(address, folder / "browser", given.minutes, console) if given.minutes else []
+                samples = (
+                    await memory(address, folder / "browser", given.minutes, console) if given.minutes else Memory()
+                )
                 feeding.cancel()
                 await asyncio.gather(feeding, return_exceptions=True)
                 await asyncio.sleep(_AT_REST_SECONDS)
@@ -195,7 +228,7 @@ def _rows(
     visits: dict[str, float],
     work: Work,
     updates: dict[str, list[float]],
-    samples: list[tuple[float, float]],
+    samples: Memory,
     feed: Feed,
 ) -> dict[str, Any]:
     clock = {"tdur": "of CPU", "dur": "elapsed"}[work.clock]
@@ -215,18 +248,20 @@ def _rows(
         ("feed_late_p95", 1000 * percentile(feed.late_seconds, 0.95), "ms"),
     ]
     rows += [(name, value, name.rpartition("_")[2]) for name, value in visits.items()]
-    steady = [sample for sample in samples if sample[0] >= min(_FILLING_SECONDS, 30 * given.minutes)]
-    if len(steady) > 2:
-        seconds, process = zip(*steady, strict=True)
-        rows += [
-            ("memory_minutes", (seconds[-1] - seconds[0]) / 60, "min"),
-            ("process", process[-1], "MB"),
-            ("process_slope", slope_an_hour(seconds, process), "MB/h"),
-        ]
+    for name, unit in (("process", "MB"), ("process_kept", "MB"), ("heap_kept", "MB"), ("nodes_kept", "nodes")):
+        seen = getattr(samples, name)
+        steady = [sample for sample in seen if sample[0] >= min(_FILLING_SECONDS, 30 * given.minutes)]
+        if len(steady) > 2:
+            seconds, figures = zip(*steady, strict=True)
+            rows += [
+                (f"{name}_minutes", (seconds[-1] - seconds[0]) / 60, "min"),
+                (name, figures[-1], unit),
+                (f"{name}_slope", slope_an_hour(seconds, figures), f"{unit}/h"),
+            ]
     return {
         "rows": [{"name": name, "value": round(float(value), 2), "unit": unit} for name, value, unit in rows],
         "work_by_name_ms_a_second": work.by_name,
-        "memory_samples": [[round(value, 2) for value in sample] for sample in samples],
+        "memory_samples": asdict(samples),
     }
 
 

@@ -140,12 +140,19 @@ async def trace(browser: Browser, page: Page, seconds: float) -> Work:
 
 
 @asynccontextmanager
-async def unwatched(address: str, folder: Path) -> AsyncIterator[psutil.Process]:
-    """A page in a browser that no debugger looks into, which would keep what the page was told: the page's process."""
+async def unwatched(address: str, folder: Path, debugger_port: int) -> AsyncIterator[psutil.Process]:
+    """A page in a browser that no debugger stays with, which would keep what the page was told: the page's process."""
     assert CHROMIUM is not None
     quiet = ["--headless=new", "--window-size=1280,720", "--disable-extensions", "--disable-background-networking"]
-    command = [CHROMIUM, *ARGUMENTS, *MAP, *quiet, f"--user-data-dir={folder}", address]
-    browser = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=DEVNULL)
+    command = [
+        CHROMIUM,
+        *ARGUMENTS,
+        *MAP,
+        *quiet,
+        f"--user-data-dir={folder}",
+        f"--remote-debugging-port={debugger_port}",
+    ]
+    browser = await asyncio.create_subprocess_exec(*command, address, stdout=DEVNULL, stderr=DEVNULL)
     try:
         await asyncio.sleep(_OPENED_SECONDS)
         children = psutil.Process(browser.pid).children(recursive=True)
