@@ -26,7 +26,6 @@ from trafficapp.engine.stateful import StatefulSink, acknowledged
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.settings import Settings
 from trafficapp.state_logs import camera_state_log
-from trafficapp.stores.postgres.startup import tell_missing_stores
 from trafficapp.topics import ALERTS, DEAD_LETTERS, EVENTS_RAW, METRICS, quiet_cameras
 from trafficapp.windows.outcome import Outcome
 from trafficapp.windows.partition import PartitionWindows
@@ -138,6 +137,9 @@ def register(app: TrafficApp) -> None:
 
     @app.task
     async def tell_missing() -> None:
+        # commands have no use for the clients of the stores
+        from trafficapp.stores.postgres.startup import tell_missing_stores
+
         await tell_missing_stores(app.settings, lambda: not app.should_stop)
 
     @app.timer(interval=app.settings.windows.tick_seconds)

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
 
-from trafficapp.roads.graph.earth import METRES_PER_DEGREE
+from trafficapp.movement.distance import METRES_PER_DEGREE
 from trafficapp.roads.graph.road_graph import RoadGraph
 
 _NOISE_M = 5.0

@@ -38,7 +38,7 @@ from trafficapp.matching.roads import MatchingRoads
 from trafficapp.matching.rule import MatchingRule
 from trafficapp.matching.stretches import Stretches
 from trafficapp.matching.traces import Traces
-from trafficapp.roads.graph.earth import METRES_PER_DEGREE
+from trafficapp.movement.distance import METRES_PER_DEGREE
 from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import FleetSettings, RoadSettings
 

@@ -11,7 +11,7 @@ from models.roads.congestion import CongestionCause
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
 from trafficapp.congestion.events import OpenEvent
 from trafficapp.congestion.suspicion import Suspicion
-from trafficapp.roads.graph.earth import METRES_PER_DEGREE
+from trafficapp.movement.distance import METRES_PER_DEGREE
 from trafficapp.roads.graph.road_graph import RoadGraph
 from trafficapp.settings import SuspicionSettings
 from trafficapp.weather.road_weather import WeatherOfRoads

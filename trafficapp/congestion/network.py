@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import cos, hypot, radians
 from typing import NamedTuple
 
-from trafficapp.roads.graph.earth import METRES_PER_DEGREE
+from trafficapp.movement.distance import METRES_PER_DEGREE
 from trafficapp.roads.graph.road_graph import RoadGraph
 
 #: A road that covers less of an edge only passes its end.

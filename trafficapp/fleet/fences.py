@@ -19,7 +19,7 @@ from models.fleet.drives import GeofenceEvent, GeofenceStep
 from models.fleet.fences import FenceChange
 from models.timestamps import MICROSECONDS_PER_SECOND, from_epoch_us
 from trafficapp.administration.zones import lies_inside
-from trafficapp.roads.graph.earth import METRES_PER_DEGREE
+from trafficapp.movement.distance import METRES_PER_DEGREE
 from trafficapp.settings import FleetSettings
 
 #: Cells per degree: 111 m from south to north.

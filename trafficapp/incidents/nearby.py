@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import cos, floor, radians, sin
 from typing import NamedTuple, TypeAlias
 
-from trafficapp.roads.graph.earth import EARTH_RADIUS_M
+from trafficapp.movement.distance import EARTH_RADIUS_M
 
 #: A cube holds so many incidents at most; of more, the one that was opened first is no longer found. Incidents that
 #: are open at one time are merged within the reach, so that it takes days of event time in a cube to get there.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from math import asin, cos, hypot, pi, sin, sqrt
 
-from trafficapp.roads.graph.earth import EARTH_RADIUS_M
-
+#: Mean radius, IUGG.
+EARTH_RADIUS_M = 6_371_008.8
 _RADIANS = pi / 180
-_METRES_PER_DEGREE = EARTH_RADIUS_M * _RADIANS
+METRES_PER_DEGREE = EARTH_RADIUS_M * _RADIANS
 #: Places no farther apart, degrees, lie on a flat map.
 _FLAT = 0.2
 
@@ -16,7 +16,7 @@ def metres_between(latitude: float, longitude: float, other_latitude: float, oth
     """Great-circle distance of two places, degrees WGS 84; of places near each other exact to a millionth."""
     north, east = other_latitude - latitude, other_longitude - longitude
     if -_FLAT < north < _FLAT and -_FLAT < east < _FLAT:
-        return hypot(north, east * cos((latitude + other_latitude) / 2 * _RADIANS)) * _METRES_PER_DEGREE
+        return hypot(north, east * cos((latitude + other_latitude) / 2 * _RADIANS)) * METRES_PER_DEGREE
     across, along = sin(north / 2 * _RADIANS), sin(east / 2 * _RADIANS)
     # haversine
     chord = across * across + cos(latitude * _RADIANS) * cos(other_latitude * _RADIANS) * along * along

@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 
 from models.quality.outages import Outage
 from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
-from trafficapp.roads.graph.earth import METRES_PER_DEGREE
+from trafficapp.movement.distance import METRES_PER_DEGREE
 from trafficapp.settings.quality import QualitySettings
 
 _NAMESPACE = UUID("0d6f3a1c-58c0-5b0e-8c7f-6f6a4d5b9e21")

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trafficapp.roads.graph.earth import METRES_PER_DEGREE, FlatMap, headings
+from trafficapp.movement.distance import METRES_PER_DEGREE
+from trafficapp.roads.graph.earth import FlatMap, headings
 from trafficapp.roads.graph.index import SAME_PLACE_M
 from trafficapp.roads.graph.matching import HEADING_LIMIT_DEGREES, REACH_M
 from trafficapp.roads.graph.road_graph import Floats, Integers, RoadGraph

@@ -14,7 +14,7 @@ import numpy as np
 import shapely
 
 from models.roads.current import MOST_EDGES_OF_A_ROAD
-from trafficapp.roads.graph.earth import METRES_PER_DEGREE
+from trafficapp.movement.distance import METRES_PER_DEGREE
 from trafficapp.roads.graph.index import InvalidPlace, RoadIndex
 from trafficapp.roads.graph.matching import TooLarge, match_road
 from trafficapp.roads.graph.road_graph import RoadGraph

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from trafficapp.roads.graph.earth import METRES_PER_DEGREE
+from trafficapp.movement.distance import METRES_PER_DEGREE
 from trafficapp.roads.graph.road_graph import RoadGraph
 from trafficapp.simulation.city import Floats, Integers
 from trafficapp.simulation.feeds.forms import LocalClock, MessageIds

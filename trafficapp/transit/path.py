@@ -6,12 +6,12 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from math import asin, atan2, cos, hypot, inf, pi, radians
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
+from trafficapp.movement.distance import METRES_PER_DEGREE, metres_between
 
-from trafficapp.movement.distance import metres_between
-from trafficapp.roads.graph.earth import METRES_PER_DEGREE
+if TYPE_CHECKING:
+    from trafficapp.transit.many_pieces import ManyPieces
 
 #: Points nearer than this are one.
 _SAME_M = 0.01
@@ -35,7 +35,7 @@ class Found(NamedTuple):
     cost_m: float
 
 
-class _Piece(NamedTuple):
+class Piece(NamedTuple):
     """A straight piece: on the map where it begins, its direction and length; along the path its begin.
 
     `scale` is metres along the path for one on the map.
@@ -64,7 +64,7 @@ class RoutePath:
         ValueError: it has no length.
     """
 
-    __slots__ = ("_begins", "_columns", "_east", "_lon", "_pieces", "is_closed", "length_m")
+    __slots__ = ("_begins", "_many", "_east", "_lon", "_pieces", "is_closed", "length_m")
 
     def __init__(self, places: Sequence[tuple[float, float]], closed_within_m: float) -> None:
         latitudes = [latitude for latitude, _ in places]
@@ -84,7 +84,7 @@ class RoutePath:
         self.is_closed = gap <= closed_within_m and along > 4 * gap
         self._pieces = [_piece(*ends) for ends in pairwise(_bends(points))]
         self._begins = [piece.begin_m for piece in self._pieces]
-        self._columns = np.array(self._pieces).T.copy() if len(self._pieces) > _FEW else None
+        self._many: ManyPieces | None = None
 
     def on_map(self, latitude: float, longitude: float) -> tuple[float, float]:
         """East and north of a place in metres; across the antimeridian the shorter way."""
@@ -163,27 +163,23 @@ class RoutePath:
                 best = Found(min(along, length_m), off, cost)
         return best
 
-    def _near(self, x: float, y: float, more_m: float) -> Iterable[_Piece]:
+    def _near(self, x: float, y: float, more_m: float) -> Iterable[Piece]:
         """Pieces, all that are hardly farther than the nearest among them."""
-        if self._columns is None:
+        if len(self._pieces) <= _FEW:
             return self._pieces
-        px, py, ux, uy, length = self._columns[:5]
-        dx, dy = x - px, y - py
-        reached = dx * ux
-        reached += dy * uy
-        np.maximum(reached, 0, out=reached)
-        np.minimum(reached, length, out=reached)
-        dx -= reached * ux
-        dy -= reached * uy
-        off = np.hypot(dx, dy)
-        return [self._pieces[index] for index in np.flatnonzero(off <= off.min() + more_m)]
+        if self._many is None:
+            # only now, as commands and most workers have no long paths, and nothing else to do with arrays
+            from trafficapp.transit.many_pieces import ManyPieces
+
+            self._many = ManyPieces(self._pieces)
+        return (self._pieces[index] for index in self._many.near(x, y, more_m))
 
 
-def _piece(begin: tuple[float, float, float], end: tuple[float, float, float]) -> _Piece:
+def _piece(begin: tuple[float, float, float], end: tuple[float, float, float]) -> Piece:
     (x, y, begin_m), (to_x, to_y, end_m) = begin, end
     # at a pole there is no way on the map, but one along the path
     length = hypot(to_x - x, to_y - y) or _SAME_M
-    return _Piece(x, y, (to_x - x) / length, (to_y - y) / length, length, begin_m, (end_m - begin_m) / length)
+    return Piece(x, y, (to_x - x) / length, (to_y - y) / length, length, begin_m, (end_m - begin_m) / length)
 
 
 def _bends(points: Sequence[tuple[float, float, float]]) -> list[tuple[float, float, float]]:

@@ -8,9 +8,7 @@ from math import atan, atan2, atanh, cos, cosh, degrees, hypot, radians, sin, si
 import numpy as np
 import numpy.typing as npt
 
-#: Mean radius, IUGG.
-EARTH_RADIUS_M = 6_371_008.8
-METRES_PER_DEGREE = EARTH_RADIUS_M * np.pi / 180
+from trafficapp.movement.distance import EARTH_RADIUS_M, METRES_PER_DEGREE
 
 _Floats = npt.NDArray[np.float64]
 
