@@ -64,7 +64,7 @@ class RoutePath:
         ValueError: it has no length.
     """
 
-    __slots__ = ("_begins", "_many", "_east", "_lon", "_pieces", "is_closed", "length_m")
+    __slots__ = ("_begins", "_east", "_lon", "_many", "_pieces", "is_closed", "length_m")
 
     def __init__(self, places: Sequence[tuple[float, float]], closed_within_m: float) -> None:
         latitudes = [latitude for latitude, _ in places]
