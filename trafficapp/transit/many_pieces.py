@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from trafficapp.transit.path import Piece
 
 
 class ManyPieces:
     """Pieces of a path as columns.
 
     Args:
-        pieces: of the path, on its map.
+        pieces: of the path: where each begins on its map, its direction and its length, and what else is known of it.
     """
 
-    def __init__(self, pieces: Sequence[Piece]) -> None:
+    def __init__(self, pieces: Sequence[Sequence[float]]) -> None:
         self._columns = np.array(pieces).T.copy()
 
     def near(self, x: float, y: float, more_m: float) -> Sequence[int]:
