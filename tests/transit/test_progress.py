@@ -203,7 +203,7 @@ def test_long_paths_are_searched_like_short_ones(line: list[tuple[float, float]]
     """The step that looks for near pieces first leaves out none that counts."""
     long, dice = path_of(line), random.Random(seed)
     every = path_of(line)
-    every._columns = None
+    every._is_long = False
     for _ in range(10):
         x, y = long.on_map(*lines.places([(dice.uniform(-2500, 2500), dice.uniform(-2500, 2500))])[0])
         heading = (dice.uniform(-1, 1), dice.uniform(-1, 1))

@@ -64,7 +64,9 @@ class RoutePath:
         ValueError: it has no length.
     """
 
-    __slots__ = ("_begins", "_east", "_lon", "_many", "_pieces", "is_closed", "length_m")
+    _many: ManyPieces | None
+
+    __slots__ = ("_begins", "_east", "_is_long", "_lon", "_many", "_pieces", "is_closed", "length_m")
 
     def __init__(self, places: Sequence[tuple[float, float]], closed_within_m: float) -> None:
         latitudes = [latitude for latitude, _ in places]
@@ -84,7 +86,7 @@ class RoutePath:
         self.is_closed = gap <= closed_within_m and along > 4 * gap
         self._pieces = [_piece(*ends) for ends in pairwise(_bends(points))]
         self._begins = [piece.begin_m for piece in self._pieces]
-        self._many: ManyPieces | None = None
+        self._is_long, self._many = len(self._pieces) > _FEW, None
 
     def on_map(self, latitude: float, longitude: float) -> tuple[float, float]:
         """East and north of a place in metres; across the antimeridian the shorter way."""
@@ -165,7 +167,7 @@ class RoutePath:
 
     def _near(self, x: float, y: float, more_m: float) -> Iterable[Piece]:
         """Pieces, all that are hardly farther than the nearest among them."""
-        if len(self._pieces) <= _FEW:
+        if not self._is_long:
             return self._pieces
         if self._many is None:
             # only now, as commands and most workers have no long paths, and nothing else to do with arrays
