@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from models.plain_text import LINE_PATTERN, Name
+from models.plain_text import LINE_PATTERN, Name, Title
 
 #: Where an alarm comes from: alerts of cameras and people, notifications about roads, alerts of the city's other feeds.
 Stream: TypeAlias = Literal["alert", "notification", "city_alert"]
@@ -180,7 +180,7 @@ class NewShelf(Struct, frozen=True, kw_only=True):
     kind: ShelfKind = "timed"
     minutes: Annotated[int, Meta(ge=1, le=100_000)] | None = None
     reason: Reason
-    admin_id: str | None = None
+    admin_id: Title | None = None
 
 
 class Shelf(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from models.plain_text import Name, Text
-from models.roads.current import RoadIdentifier
 
 #: Roads of a corridor at most: a surface has a row for each.
 MOST_ROADS = 200
@@ -21,7 +20,7 @@ class NewCorridor(Struct, frozen=True, kw_only=True):
     """
 
     name: Name
-    road_ids: Annotated[list[RoadIdentifier], Meta(min_length=1, max_length=MOST_ROADS)]
+    road_ids: Annotated[list[Name], Meta(min_length=1, max_length=MOST_ROADS)]
     description: Text | None = None
 
 

@@ -125,4 +125,4 @@ def test_faust_refuses_a_wrong_setting_with_its_name() -> None:
     )
     assert refused.returncode != 0
     assert "TRAFFICAPP_WORKER__ROLE" in refused.stderr
-    assert "'streams', 'alerts', 'roads', 'feeds', 'history', 'live', 'clickhouse' or 'lake'" in refused.stderr
+    assert "'streams', 'alerts', 'roads', 'feeds', 'history', 'live', 'clickhouse', 'lake' or 'site'" in refused.stderr

@@ -36,7 +36,7 @@ CAMERAS = tuple(WINDOWS)
 _WINDOW_US = 5_000_000
 ROW = (
     "camera_id window_start window_end lane_id vehicle_count counts_by_class avg_speed_kmh stopped_ratio queue_length "
-    "congestion_level congestion_score detections"
+    "congestion_level congestion_score detections p15_speed_kmh p50_speed_kmh p85_speed_kmh p95_speed_kmh"
 )
 PLACES = """
     INSERT INTO cameras (camera_id, name, latitude, longitude, road_segment)
@@ -145,7 +145,8 @@ async def _keep_a_day(tables: Connection, newest_us: int) -> None:
     await ensure_partitions(tables, {part for begin in begins for part in window_partitions(begin)})
     await tables.copy_records_to_table(
         "traffic_metrics",
-        columns=WindowRow.__struct_fields__,
+        # percentiles are made of what was counted, and nothing was
+        columns=WindowRow.__struct_fields__[:12],
         records=[
             (
                 row.camera_id,
@@ -154,7 +155,7 @@ async def _keep_a_day(tables: Connection, newest_us: int) -> None:
                 row.lane_id,
                 row.vehicle_count,
                 msgspec.json.encode(row.counts_by_class).decode(),
-                *msgspec.structs.astuple(row)[6:],
+                *msgspec.structs.astuple(row)[6:12],
             )
             for row in rows
         ],

@@ -34,7 +34,9 @@ from trafficapp.stores.migrations import migrate
 
 WINDOW = (
     "camera_id window_start window_end lane_id vehicle_count counts_by_class avg_speed_kmh stopped_ratio queue_length "
-    "congestion_level congestion_score detections"
+    "congestion_level congestion_score detections "
+    # ours, behind the contract's
+    "p15_speed_kmh p50_speed_kmh p85_speed_kmh p95_speed_kmh"
 )
 ALERT = (
     "id severity alert_type camera_id road_segment title message congestion_level congestion_score triggered_at "
@@ -61,7 +63,9 @@ EXACT: list[tuple[str, bool, str]] = [
         False,
         "total_incidents_24h avg_speed_kmh overall_congestion_level overall_congestion_score active_alerts "
         "last_updated generated_at average_speed_kmh average_speed_kmh_5m average_congestion_score_5m "
-        "total_cameras_active total_vehicles_last_window congestion_breakdown worst_camera",
+        "total_cameras_active total_vehicles_last_window congestion_breakdown worst_camera "
+        # ours
+        "healthy_share",
     ),
     (
         "/api/dashboard/events",

@@ -42,7 +42,7 @@ _THERE = """
 _STAGES = """
     CREATE TEMPORARY TABLE simulated_roads (LIKE road_observations INCLUDING DEFAULTS);
     CREATE TEMPORARY TABLE simulated_minutes (LIKE metrics_1m);
-    CREATE TEMPORARY TABLE simulated_windows (LIKE traffic_metrics);
+    CREATE TEMPORARY TABLE simulated_windows (LIKE traffic_metrics INCLUDING DEFAULTS);
     ALTER TABLE simulated_windows ALTER COLUMN counts_by_class TYPE text
 """
 _ADD_ROADS = """

@@ -118,7 +118,7 @@ async def _summary(context: WebContext) -> _Answer:
         total_vehicles_last_window=sum(row.vehicle_count for row in active_cameras),
         congestion_breakdown=level_counts(active_cameras),
         worst_camera=worst_camera(active_cameras),
-        healthy_share=city.healthy_share,
+        healthy_share=city.healthy_share if current else None,
     )
     return _Answer(encode_dashboard(summary), {**window_headers, **alerts.headers})
 

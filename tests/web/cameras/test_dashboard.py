@@ -30,6 +30,7 @@ NOTHING = {
     "total_vehicles_last_window": 0,
     "congestion_breakdown": {"LOW": 0, "MODERATE": 0, "HIGH": 0, "SEVERE": 0},
     "worst_camera": None,
+    "healthy_share": None,
 }
 
 
@@ -97,6 +98,7 @@ async def test_cameras_weigh_as_many_times_as_they_saw_vehicles(history_worker: 
         "total_vehicles_last_window": 50,
         "congestion_breakdown": {"LOW": 0, "MODERATE": 1, "HIGH": 1, "SEVERE": 0},
         "worst_camera": {"camera_id": "a", "congestion_level": "HIGH", "congestion_score": 0.7},
+        "healthy_share": 1.0,
     }
 
 

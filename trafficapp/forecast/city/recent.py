@@ -169,9 +169,9 @@ def remember(kept: Sequence[RecentSpeeds], road_id: str, time: float, speed_kmh:
         speed_kmh: its speed then; None where none was measured.
     """
     new = [one for one in kept if road_id not in one]
-    for one in new:
-        one.add(road_id)
     try:
+        for one in kept:
+            one.add(road_id)
         if speed_kmh is not None:
             for one in kept:
                 one.observe(road_id, time, speed_kmh)

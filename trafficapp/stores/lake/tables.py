@@ -42,6 +42,8 @@ _TYPES: Final = {
     "uuid": pa.string(),
     "jsonb": pa.string(),
     "double precision[]": pa.list_(pa.float64()),
+    "smallint[]": pa.list_(pa.int16()),
+    "integer[]": pa.list_(pa.int32()),
 }
 
 #: Where a row comes from.
