@@ -52,7 +52,7 @@ _FLUSH_SECONDS = 5.0
 _GC_THRESHOLD = 50_000
 
 #: How long a thread that computes keeps the interpreter from the event loop, which asks for it anew at each call of the
-#: system: several times for one answer. With Python's 5 ms an answer beside one report took 20 to 50 ms longer.
+#: system: several times for one answer, and with Python's 5 ms it may wait so long each time.
 _SWITCH_SECONDS = 0.0005
 
 #: Runs that may wait in an agent's buffer.

@@ -23,13 +23,14 @@ from trafficapp.stack.process_spec import ProcessSpec
 from trafficapp.stack.supervisor import Supervisor
 
 _FIRST_JAVA = 25
+_SILENTLY = ("-Xlog:aot=off", "-Xlog:cds=off")
 #: The JVM writes the file when it ends: 15 s on two cores, several times that beside other work.
 _WRITING_SECONDS = 300
 
 
 def options(cache: Path) -> list[str]:
     """Arguments of a JVM that is to use the file; it says nothing of one that does not fit."""
-    return [f"-XX:AOTCache={cache}", "-Xlog:aot=off", "-Xlog:cds=off"]
+    return [f"-XX:AOTCache={cache}", *_SILENTLY]
 
 
 def cache_path(java: Path, class_path: str, folder: Path) -> Path | None:
@@ -83,7 +84,7 @@ def recording(spec: ProcessSpec, cache: Path) -> ProcessSpec:
     java, *arguments = (one for one in spec.command if not one.startswith(("-XX:AOTCache=", "-Xlog:")))
     return replace(
         spec,
-        command=[java, f"-XX:AOTCacheOutput={cache}", "-Xlog:aot=off", "-Xlog:cds=off", *arguments],
+        command=[java, f"-XX:AOTCacheOutput={cache}", *_SILENTLY, *arguments],
         stop_timeout_seconds=_WRITING_SECONDS,
         restart=None,
     )
