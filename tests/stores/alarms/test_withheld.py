@@ -17,7 +17,6 @@ from trafficapp.stores.alarms.shelves import kept_alarm_tables, shelve
 from trafficapp.stores.alarms.withheld import WithheldNow, withholding_now
 from trafficapp.stores.postgres.retention import sweep
 
-_NOW_US = epoch_us(datetime.now(UTC))
 _LONGEST = timedelta(hours=24)
 
 
@@ -64,13 +63,14 @@ async def test_cameras_on_an_event_are_folded_while_it_goes_on(
     assert await EventCameras(settings).put(pool) == 1
 
     known = await withholding_now(pool, settings.alarms)
-    found = known.of("alert", "a", "congestion", "on it", _NOW_US)
+    now_us = epoch_us(datetime.now(UTC))
+    found = known.of("alert", "a", "congestion", "on it", now_us)
     assert found is not None
     assert (found.how, found.by, found.reason) == ("folded", str(event_id), "Via Roma")
-    assert known.of("alert", "a", "congestion", "far", _NOW_US) is None
-    assert known.of("alert", "a", "congestion", "on it", _NOW_US - 10 * 60 * 1_000_000) is None
+    assert known.of("alert", "a", "congestion", "far", now_us) is None
+    assert known.of("alert", "a", "congestion", "on it", now_us - 10 * 60 * 1_000_000) is None
     off = load_settings(alarms={"fold_cameras": False}).alarms
-    assert (await withholding_now(pool, off)).of("alert", "a", "congestion", "on it", _NOW_US) is None
+    assert (await withholding_now(pool, off)).of("alert", "a", "congestion", "on it", now_us) is None
 
 
 async def test_what_was_known_stays_while_it_cannot_be_read(tables: Connection, pool: Pool, settings: Settings) -> None:
