@@ -21,6 +21,9 @@ def check_place(latitude: float, longitude: float, bounds: Bounds | None) -> Non
     if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
         told = f"latitude {latitude:g}, longitude {longitude:g}"
         raise Rejected("invalid_place", f"{told} is no place{_swapped(latitude, longitude)}")
+    if latitude == longitude == 0:
+        # on the open sea, south of Ghana; readers of NMEA say it of a receiver that has no fix
+        raise Rejected("invalid_place", "latitude 0, longitude 0 is what receivers tell that know no place")
     if bounds is None or _is_within(latitude, longitude, bounds):
         return
     hint = "; they look swapped" if _is_within(longitude, latitude, bounds) else ""
