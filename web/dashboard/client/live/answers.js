@@ -3,6 +3,7 @@
 
 import { effect, signal, useLayoutEffect, useMemo } from "../vendor/preact.mjs";
 import { ask, askAll, identity, Problem } from "./api.js";
+import { inTurn } from "./turns.js";
 
 const SLOWEST_MS = 60_000;
 const KEPT_MS = 20_000;
@@ -65,18 +66,21 @@ export class Question {
     this.pauseMs = problem ? Math.min(this.pauseMs * 1.5, Math.max(SLOWEST_MS, this.everyMs)) : this.everyMs;
     // who watches the answer may have it asked sooner
     this.answer.value = problem ? { ...this.answer.peek(), problem } : { body, at: Date.now(), problem: null };
-    const pauseMs = this.pauseMs === this.everyMs ? untilSlot(this.everyMs, this.slotMs) : this.pauseMs;
+    // who refuses says when to come again; what was refused together does not come together again
+    const turnMs = problem?.retryMs && problem.retryMs * (0.8 + 0.4 * Math.random());
+    const pauseMs = turnMs || (this.pauseMs === this.everyMs ? untilSlot(this.everyMs, this.slotMs) : this.pauseMs);
     if (Number.isFinite(pauseMs)) this.next = setTimeout(() => { if (!document.hidden) this.now(); }, pauseMs);
     else if (problem) this.next = setTimeout(() => this.now(), RETRY_MS);
   }
 }
 
-/** The question for a path, the same one for all who ask it. `every` in ms, Infinity: once. */
-export function questionFor(path, { every = 5000, all = false, timeoutMs } = {}) {
+/** The question for a path, the same one for all who ask it. `every` in ms, Infinity: once; `costly` ones come one after the other. */
+export function questionFor(path, { every = 5000, all = false, costly = false, timeoutMs } = {}) {
   const key = `${all} ${every} ${path}`;
   let found = shared.get(key);
   if (!found) {
-    found = new Question(() => (all ? askAll : ask)(path, { timeoutMs }), every);
+    const question = () => (all ? askAll : ask)(path, { timeoutMs });
+    found = new Question(costly ? () => inTurn(question) : question, every);
     found.left = () => shared.delete(key);
     shared.set(key, found);
   }
