@@ -48,7 +48,7 @@ def tasks(settings: Settings) -> list[Task]:
         return f"{await back_up(settings.postgres.url.get_secret_value(), settings.backup)} written"
 
     def report(days: int) -> Callable[[], Awaitable[str]]:
-        return partial(make_report, settings.postgres, settings.reports, zone, days)
+        return partial(make_report, settings, zone, days)
 
     weekly = DueTimes.read(settings.forecast.train_weekly, zone)
     wanted = (

@@ -55,8 +55,9 @@ _SETTLE_SECONDS = 15.0
 _AT_REST_SECONDS = 5.0
 #: Of a memory run: what is measured before is a page that still fills itself.
 _FILLING_SECONDS = 240.0
-_SAMPLE_EVERY_SECONDS = 30.0
-_SAMPLES_TO_A_COLLECTION = 10
+#: How often memory is looked at, and the garbage collected; more often in a short run, which has slopes as well.
+_SAMPLE_EVERY_SECONDS, _SAMPLES = 30.0, 24
+_COLLECT_EVERY_SECONDS, _COLLECTIONS = 300.0, 6
 
 #: In the page, from its first moment: when it first had the city's figures, and what the browser says of painting.
 _WATCH = """
@@ -143,8 +144,10 @@ class Memory:
 
 
 async def memory(address: str, folder: Path, minutes: float, console: Console) -> Memory:
-    """Look every half minute, and every fifth minute after the garbage is collected."""
+    """Look every half minute, and every fifth minute after the garbage is collected; in a short run more often."""
     seen, port = Memory(), free_port()
+    every = min(_SAMPLE_EVERY_SECONDS, 60 * minutes / _SAMPLES)
+    samples_to_a_collection = round(min(_COLLECT_EVERY_SECONDS, 60 * minutes / _COLLECTIONS) / every)
     async with unwatched(address, folder, port) as process, aiohttp.ClientSession() as http:
         began = time.monotonic()
         for number in itertools.count():
@@ -153,13 +156,13 @@ async def memory(address: str, folder: Path, minutes: float, console: Console) -
                 break
             seen.process.append((passed, process.memory_full_info().uss / 1e6))
             console.print(f"{passed:6.0f} s: {seen.process[-1][1]:.0f} MB")
-            if number % _SAMPLES_TO_A_COLLECTION == _SAMPLES_TO_A_COLLECTION - 1:
+            if number % samples_to_a_collection == samples_to_a_collection - 1:
                 left = await kept(http, port)
                 seen.process_kept.append((passed, process.memory_full_info().uss / 1e6))
                 seen.heap_kept.append((passed, left.heap_mb))
                 seen.nodes_kept.append((passed, left.nodes))
                 console.print(f"         kept {seen.process_kept[-1][1]:.0f} MB: {left}")
-            await asyncio.sleep(_SAMPLE_EVERY_SECONDS - (time.monotonic() - began) % _SAMPLE_EVERY_SECONDS)
+            await asyncio.sleep(every - (time.monotonic() - began) % every)
     return seen
 
 

@@ -14,8 +14,9 @@ from models.cameras.analytics import (
     SeverityCount,
     TrendHour,
 )
+from models.roads.measures import Bottleneck, RangeBottlenecks
 from trafficapp.reports.axes import nice_top
-from trafficapp.reports.document import NO_ALERTS, NO_WINDOWS, pdf
+from trafficapp.reports.document import NO_ALERTS, NO_BOTTLENECKS, NO_WINDOWS, pdf
 from trafficapp.reports.rendering import ReportFailed, render
 from trafficapp.reports.report import Report
 
@@ -89,6 +90,22 @@ def test_what_there_is_nothing_of_is_said(windows: int, alerts: int) -> None:
     text = text_of(pdf(report(windows=windows, alerts=alerts)))
     assert (NO_WINDOWS in text) == (windows == 0)
     assert (NO_ALERTS in text) == (alerts == 0)
+
+
+def test_bottlenecks_are_told_or_that_there_was_none() -> None:
+    one = Bottleneck(
+        road_id="b", road_name="Via <b>", latitude=None, longitude=None, delay_vehicle_hours=12.34, activations=2,
+        active_minutes=95.0, longest_minutes=60.0, mean_extent_m=410.0, max_extent_m=1250.0,
+        first_active="2026-10-25T07:00:00Z", last_active="2026-10-25T09:00:00Z", roads=["b"],
+    )  # fmt: skip
+    times = {"range_start": "2026-10-24T22:00:00Z", "range_end": "2026-10-25T22:00:00Z"}
+    some = RangeBottlenecks(**times, jam_share=0.4, delay_method="", bottlenecks=[one])
+    text = text_of(pdf(report(bottlenecks=some)))
+    for words in ("Via <b>", "12.3", "95", "60", "410 / 1,250", "below 40 % of free flow"):
+        assert words in text
+    none = RangeBottlenecks(**times, jam_share=0.4, delay_method="", bottlenecks=[])
+    assert NO_BOTTLENECKS in text_of(pdf(report(bottlenecks=none)))
+    assert "Bottlenecks" not in text_of(pdf(report()))
 
 
 @pytest.mark.parametrize("hours", [1, 2, 30, 24 * 30, 24 * 400])

@@ -11,16 +11,23 @@ import asyncpg
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from pypdf import PdfReader
 
 from agents.upkeep import tasks
+from models.timestamps import epoch_us, rfc3339
+from tests.stores.roads.observations import observation
+from tests.web.stored import keep_roads
+from trafficapp.roads.graph.shipped import city_graph
 from trafficapp.settings import Settings, SettingsError, load_settings
 from trafficapp.stores.migrations import migrate
+from trafficapp.stores.roads.corridor_queries import insert_corridor
 from trafficapp.upkeep.processes import ProgramFailed
 from trafficapp.upkeep.scheduled_reports import days_before, make_report
 
 ROME = "Europe/Rome"
 #: In Rome it is the day after.
 NOW = datetime(2026, 3, 29, 22, 30, tzinfo=UTC)
+_TABLES = "corridors, road_observations, roads, sink_offsets"
 NAME = "traffic-20260329T0000-20260330T0000.pdf"
 
 
@@ -62,7 +69,7 @@ def names_in(folder: Path) -> list[str]:
 
 
 async def made(settings: Settings, days: int = 1) -> str:
-    return await make_report(settings.postgres, settings.reports, ROME, days, NOW)
+    return await make_report(settings, ROME, days, NOW)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +91,31 @@ async def test_it_is_kept_and_sent(database: str, tmp_path: Path, webhook: tuple
     assert hook.taken == [(NAME, (folder / NAME).read_bytes())]
     assert hook.taken[0][1].startswith(b"%PDF")
     assert names_in(folder) == [NAME]
+
+
+async def test_it_says_of_roads_what_the_report_on_demand_says(database: str, tmp_path: Path) -> None:
+    settings = settings_of(database, tmp_path)
+    tables = await asyncpg.connect(database)
+    await tables.execute(f"TRUNCATE {_TABLES} RESTART IDENTITY")
+    edges = city_graph(settings.roads).edge_ids
+    begin_us = epoch_us("2026-03-29T06:00:00Z")
+    await keep_roads(
+        settings,
+        *(
+            observation(
+                "b", timestamp=rfc3339(begin_us + step * 300_000_000), event_id=f"b{step}", road_name="Via b",
+                current_speed=10.0 if step >= 12 else 50.0, edges=[(str(edges[0]), 1.0)],
+            )
+            for step in range(36)
+        ),
+    )  # fmt: skip
+    await insert_corridor(tables, "Ring", None, ["b"])
+    await made(settings)
+    text = " ".join(" ".join(page.extract_text().split()) for page in PdfReader(tmp_path / NAME).pages)
+    for words in ("Corridor Ring", "planning time index", "Bottlenecks", "Via b", "120"):
+        assert words in text
+    await tables.execute(f"TRUNCATE {_TABLES} RESTART IDENTITY")
+    await tables.close()
 
 
 @pytest.mark.parametrize("status", [500, 302])

@@ -9,15 +9,19 @@ is a share of free flow, the same from which a road counts as jammed here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from itertools import groupby
 
 import numpy as np
 
-from models.roads.measures import Bottleneck
+from models.roads.measures import Bottleneck, RangeBottlenecks
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.measures.paces import Floats, MeasuredRoad, StepPaces
 
 STEP_SECONDS = 300
+#: Longer ones would read every observation of every road of a month.
+MAX_SPAN = timedelta(days=31)
+METHOD = "Greenshields: lanes * km * jam density * (1 - v/v0) vehicles lose the share 1 - v/v0 of their time"
 #: So many of so many steps must be slow.
 LEAST_SLOW, OF_STEPS = 5, 7
 
@@ -56,6 +60,19 @@ def bottlenecks(paces: StepPaces, jam_share: float, jam_vehicles_per_km: float, 
     ]
     found.sort(key=lambda one: (-one.delay_vehicle_hours, one.road_id))
     return found[:most]
+
+
+def of_range(
+    paces: StepPaces, since: datetime, until: datetime, jam_share: float, jam_vehicles_per_km: float, most: int = 20
+) -> RangeBottlenecks:
+    """The worst `bottlenecks` of ``[since, until)``, and by which rule."""
+    return RangeBottlenecks(
+        range_start=rfc3339(epoch_us(since)),
+        range_end=rfc3339(epoch_us(until)),
+        jam_share=jam_share,
+        delay_method=METHOD,
+        bottlenecks=bottlenecks(paces, jam_share, jam_vehicles_per_km, most),
+    )
 
 
 def _persistent(slow: np.ndarray) -> np.ndarray:

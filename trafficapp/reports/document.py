@@ -39,6 +39,7 @@ _RULE, _HEAD = HexColor("#b0b0b0"), HexColor("#e9eef4")
 MOST_LANES = 120
 
 NO_WINDOWS = "No windows in this range."
+NO_BOTTLENECKS = "No road was a bottleneck in this range."
 NO_ALERTS = "No alerts in this range."
 
 
@@ -53,7 +54,8 @@ def pdf(report: Report) -> bytes:
         target, pagesize=A4, leftMargin=MARGIN, rightMargin=MARGIN, topMargin=MARGIN, bottomMargin=MARGIN,
         title=f"Traffic report {_range(report)}", author="trafficapp", lang="en",
     )  # fmt: skip
-    story = [*_head(report), *_traffic(report), *_speeds(report), *_corridors(report), *_alerts(report)]
+    story = [*_head(report), *_traffic(report), *_speeds(report), *_bottlenecks(report), *_corridors(report)]
+    story += _alerts(report)
     document.build(story, canvasmaker=_numbered(f"Traffic report · {_range(report)}"))
     return target.getvalue()
 
@@ -144,6 +146,32 @@ def _speeds(report: Report) -> list[Flowable]:
         note += f" The first {MOST_LANES} of {len(known)}; the others are in the CSV of /api/analytics/lanes."
     table = _table(head, rows, (0.3, 0.08, 0.09, 0.09, 0.09, 0.09, 0.13, 0.13), numbers=6)
     return [Paragraph("Speeds and flows", _HEADING), Paragraph(note, _TEXT), Spacer(1, 4), table]
+
+
+def _bottlenecks(report: Report) -> list[Flowable]:
+    if report.bottlenecks is None:
+        return []
+    found = report.bottlenecks.bottlenecks
+    if not found:
+        return [Paragraph("Bottlenecks", _HEADING), Paragraph(NO_BOTTLENECKS, _TEXT)]
+    rows = [
+        (
+            one.road_name,
+            f"{one.delay_vehicle_hours:,.1f}",
+            f"{one.activations:,}",
+            f"{one.active_minutes:,.0f}",
+            f"{one.longest_minutes:,.0f}",
+            f"{one.mean_extent_m:,.0f} / {one.max_extent_m:,.0f}",
+        )
+        for one in found
+    ]
+    head = ("Road", "Delay, vehicle-h", "Times", "Active, min", "Longest, min", "Queue, mean / longest, m")
+    note = (
+        f"Roads that stay below {100 * report.bottlenecks.jam_share:.0f} % of free flow for 25 of 35 minutes while no "
+        "road ahead of them does, those first that cost most. The delay is estimated (Greenshields), not counted."
+    )
+    table = _table(head, rows, (0.34, 0.14, 0.09, 0.12, 0.12, 0.19), numbers=5)
+    return [Paragraph("Bottlenecks", _HEADING), Paragraph(note, _TEXT), Spacer(1, 4), table]
 
 
 def _corridors(report: Report) -> list[Flowable]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
 
 from models.cameras.lanes import LaneFigures
-from models.roads.measures import RangeReliability, SpeedSurface
+from models.roads.measures import RangeBottlenecks, RangeReliability, SpeedSurface
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.analytics import figures
 from trafficapp.analytics.figures import RangeSums
@@ -24,6 +24,7 @@ def report_of(
     lanes: Sequence[LaneFigures] = (),
     surfaces: Sequence[SpeedSurface] = (),
     reliability: Sequence[RangeReliability] = (),
+    bottlenecks: RangeBottlenecks | None = None,
 ) -> Report:
     """Everything that is printed of a range.
 
@@ -37,6 +38,7 @@ def report_of(
         lanes: figures of cameras and their lanes.
         surfaces: of corridors.
         reliability: of the same corridors.
+        bottlenecks: of all roads, where any was measured.
     """
     total = sums.total
     return Report(
@@ -54,6 +56,7 @@ def report_of(
         lanes=list(lanes),
         surfaces=list(surfaces),
         reliability=list(reliability),
+        bottlenecks=bottlenecks,
     )
 
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from models.cameras.analytics import AnalyticsMetrics, TrendHour
 from models.cameras.lanes import LaneFigures
-from models.roads.measures import RangeReliability, SpeedSurface
+from models.roads.measures import RangeBottlenecks, RangeReliability, SpeedSurface
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -21,6 +21,7 @@ class Report(Struct, frozen=True, kw_only=True):
         severe_minutes, high_minutes: added up over the cameras.
         lanes: percentile speeds and flows of cameras, and of their lanes.
         surfaces, reliability: of corridors, in the same order.
+        bottlenecks: the worst of all roads; None where no road was measured, or nobody asked.
     """
 
     generated_at: str
@@ -37,6 +38,7 @@ class Report(Struct, frozen=True, kw_only=True):
     lanes: list[LaneFigures] = []
     surfaces: list[SpeedSurface] = []
     reliability: list[RangeReliability] = []
+    bottlenecks: RangeBottlenecks | None = None
 
 
 encode_report = msgspec.json.Encoder().encode

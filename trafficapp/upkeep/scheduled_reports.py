@@ -13,30 +13,30 @@ from tempfile import NamedTemporaryFile
 import aiohttp
 
 from trafficapp.analytics.local_hours import slot_minutes, time_zone
+from trafficapp.measures.lanes import lane_figures
 from trafficapp.reports.of_range import file_name, report_of
 from trafficapp.reports.rendering import ReportFailed, render
-from trafficapp.settings import PostgresSettings
+from trafficapp.settings import Settings
 from trafficapp.settings.reports import ReportSettings
 from trafficapp.stores.cameras.analytics_queries import range_sums
 from trafficapp.stores.cameras.day_sums import DaysInMemory
 from trafficapp.stores.cameras.scores import roads_of_cameras
+from trafficapp.stores.measures.lane_queries import lane_sums
 from trafficapp.stores.postgres.connection import create_pool
+from trafficapp.stores.roads.report_pages import report_pages
 from trafficapp.upkeep.processes import ProgramFailed
 
 _WRITING = ".writing-"
 _SEND_WITHIN_SECONDS = 60
 
 
-async def make_report(
-    postgres: PostgresSettings, settings: ReportSettings, zone: str, days: int, now: datetime | None = None
-) -> str:
+async def make_report(settings: Settings, zone: str, days: int, now: datetime | None = None) -> str:
     """Make the report on the days before today, by the clocks of a city, and put it where the settings say.
 
     A report that is made again takes the place of the one before. It is sent again then, under the same name.
 
     Args:
-        postgres: where the history is.
-        settings: where the report goes.
+        settings: where the history is, and where the report goes.
         zone: of the city's clocks.
         days: how many it is on.
         now: aware; now unless given.
@@ -50,12 +50,12 @@ async def make_report(
         asyncpg.PostgresError: Postgres cannot be asked.
     """
     start, end = days_before(now or datetime.now(UTC), zone, days)
-    document = await _document(postgres, zone, start, end)
+    document = await _document(settings, zone, start, end)
     name = file_name(start, end)
-    path = await asyncio.to_thread(_keep, settings, name, document)
-    if settings.webhook_url is None:
+    path = await asyncio.to_thread(_keep, settings.reports, name, document)
+    if settings.reports.webhook_url is None:
         return f"{path} written"
-    status = await _send(settings.webhook_url.get_secret_value(), name, document)
+    status = await _send(settings.reports.webhook_url.get_secret_value(), name, document)
     return f"{path} written and sent ({status})"
 
 
@@ -68,15 +68,27 @@ def days_before(now: datetime, zone: str, days: int) -> tuple[datetime, datetime
     return begin, end
 
 
-async def _document(postgres: PostgresSettings, zone: str, start: datetime, end: datetime) -> bytes:
+async def _document(settings: Settings, zone: str, start: datetime, end: datetime) -> bytes:
     clock = time_zone(zone)
     begin, until = start.astimezone(UTC), end.astimezone(UTC)
-    async with create_pool(postgres) as pool:
+    async with create_pool(settings.postgres) as pool:
         answer = await range_sums(pool, DaysInMemory(), begin, until, slot_minutes(clock, begin, until))
         segments = await roads_of_cameras(pool)
-    report = report_of(
-        answer.sums, clock, tz=zone, zone=None, segment=segments.get, generated_at=datetime.now(UTC)
-    )  # fmt: skip
+        lanes = await lane_sums(pool, begin, until)
+        pages = await report_pages(pool, settings.roads, settings.jams, begin, until, zone)
+    report = await asyncio.to_thread(
+        report_of,
+        answer.sums,
+        clock,
+        tz=zone,
+        zone=None,
+        segment=segments.get,
+        generated_at=datetime.now(UTC),
+        lanes=[lane_figures(sums) for sums in lanes],
+        surfaces=pages.surfaces,
+        reliability=pages.reliability,
+        bottlenecks=pages.bottlenecks,
+    )
     try:
         return await render(report)
     except ReportFailed as error:

@@ -23,7 +23,7 @@ from trafficapp.stores.cameras.analytics_queries import Answer, range_sums
 from trafficapp.stores.cameras.day_sums import DaysInMemory
 from trafficapp.stores.measures.lane_queries import lane_sums
 from web.guards.costs import client_of, rows_within
-from web.roads.reliability import corridor_pages
+from web.roads.reliability import pages_of
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
 from web.serving.operations import Operation, Tag
@@ -107,14 +107,14 @@ class Analytics:
     async def report(self, request: web.Request, query: ReportQuery) -> web.Response:
         """A report on a range of time, to print.
 
-        With percentile speeds and flows of cameras, and speed surfaces and reliability of corridors: of the one that
-        `corridor` names, or of the first three.
+        With percentile speeds and flows of cameras, bottlenecks (of ranges of at most 31 days), and speed surfaces and
+        reliability of corridors: of the one that `corridor` names, or of the first three.
         """
         context, clock = request.app[CONTEXT], _clock(query.tz)
         answer = await self._sums(context, *_range(query), clock, query.zone)
         start, end = _range(query)
         lanes = await _lanes(context, start, end, query.zone)
-        surfaces, reliability = await corridor_pages(context, start, end, query.tz, query.corridor)
+        pages = await pages_of(context, start, end, query.tz, query.corridor)
         report = await asyncio.to_thread(
             report_of,
             answer.sums,
@@ -124,8 +124,9 @@ class Analytics:
             segment=context.registry.segment,
             generated_at=datetime.now(UTC),
             lanes=lanes,
-            surfaces=surfaces,
-            reliability=reliability,
+            surfaces=pages.surfaces,
+            reliability=pages.reliability,
+            bottlenecks=pages.bottlenecks,
         )
         try:
             async with context.costs.reports.turn(client_of(request)):

@@ -11,8 +11,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from models.roads.measures import RangeBottlenecks
-from models.timestamps import epoch_us, rfc3339
-from trafficapp.measures.bottlenecks import STEP_SECONDS, bottlenecks
+from trafficapp.measures.bottlenecks import MAX_SPAN, STEP_SECONDS, of_range
 from web.guards.costs import rows_within
 from web.roads.reliability import paces_of, roads_of, span_of
 from web.serving.answers import json_answer
@@ -22,11 +21,8 @@ from web.serving.problems import ProblemError
 from web.serving.spans import SpanQuery
 
 DEFAULT_SPAN = timedelta(hours=24)
-#: Longer ones would read every observation of every road of a month.
-MAX_SPAN = timedelta(days=31)
 #: What a city's feed may have, to tell the price of a question.
 _MANY_ROADS = 1000
-_METHOD = "Greenshields: lanes * km * jam density * (1 - v/v0) vehicles lose the share 1 - v/v0 of their time"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -50,15 +46,10 @@ async def ranked(request: web.Request, query: BottlenecksQuery) -> web.Response:
     if span.until - span.since > MAX_SPAN:
         raise ProblemError(400, f"from from to to may be {MAX_SPAN.days} days at most")
     paces = await paces_of(context, await roads_of(context, None), span, STEP_SECONDS)
-    found = await asyncio.to_thread(bottlenecks, paces, jams.jam_share, jams.jam_vehicles_per_km, query.limit)
-    body = RangeBottlenecks(
-        range_start=rfc3339(epoch_us(span.since)),
-        range_end=rfc3339(epoch_us(span.until)),
-        jam_share=jams.jam_share,
-        delay_method=_METHOD,
-        bottlenecks=found,
+    found = await asyncio.to_thread(
+        of_range, paces, span.since, span.until, jams.jam_share, jams.jam_vehicles_per_km, query.limit
     )
-    return json_answer(_encode(body))
+    return json_answer(_encode(found))
 
 
 def _price(context: WebContext, query: BottlenecksQuery) -> float:

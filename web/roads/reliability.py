@@ -23,6 +23,7 @@ from trafficapp.measures.paces import MeasuredRoad, StepPaces
 from trafficapp.measures.surface import step_seconds_of, surface
 from trafficapp.stores.roads import corridor_queries
 from trafficapp.stores.roads.pace_queries import measured_roads, network_of, step_paces
+from trafficapp.stores.roads.report_pages import ReportPages, UnknownCorridor, report_pages
 from trafficapp.stores.roads.road_volumes import road_volumes
 from web.guards.costs import rows_within
 from web.serving import parameters
@@ -37,9 +38,6 @@ DEFAULT_SPAN = timedelta(days=7)
 DEFAULT_SURFACE_SPAN = timedelta(hours=24)
 MAX_SPAN = timedelta(days=400)
 ANSWER_WITHIN_SECONDS = 60.0
-
-#: Of which a report has surfaces, unless one is named.
-PRINTED_CORRIDORS = 3
 
 #: Share of a zone's roads that must be measured in a step, by their time at free flow.
 ZONE_COVERAGE = 0.5
@@ -151,34 +149,24 @@ async def surface_of(request: web.Request, path: CorridorId, query: SurfaceQuery
     return json_answer(_encode(found))
 
 
-async def corridor_pages(
+async def pages_of(
     context: WebContext, since: datetime, until: datetime, tz: str, corridor_id: int | None
-) -> tuple[list[SpeedSurface], list[RangeReliability]]:
-    """Surfaces and reliability of corridors for a report: of one, or of the first ones.
+) -> ReportPages:
+    """What a report says of roads.
 
     Raises:
-        ProblemError: 404, there is no such corridor.
+        ProblemError: 404, there is no such corridor; 400, the range lies beyond what a calendar holds.
     """
-    span, clock = Span(since, until), time_zone(tz)
-    if corridor_id is None:
-        found = await context.database.ask(lambda pool: corridor_queries.corridors_page(pool, PRINTED_CORRIDORS))
-        ids = [one.id for one in found]
-    else:
-        ids = [corridor_id]
-    surfaces, reliabilities = [], []
-    for one in ids:
-        corridor, roads = await corridor_of(context, one)
-        paces = await paces_of(context, roads, span, step_seconds_of((until - since).total_seconds()))
-        surfaces.append(await asyncio.to_thread(surface, paces, corridor.id, corridor.name))
-        paces = await paces_of(context, roads, span, measures.STEP_SECONDS)
-        figures = await asyncio.to_thread(measures.reliability, paces, clock)
-        reliabilities.append(
-            RangeReliability(
-                kind="corridor", id=str(one), name=corridor.name, range_start=rfc3339(epoch_us(since)),
-                range_end=rfc3339(epoch_us(until)), tz=tz, reliability=figures,
-            )
-        )  # fmt: skip
-    return surfaces, reliabilities
+    settings = context.settings
+    try:
+        return await context.costly.ask(
+            lambda pool: report_pages(pool, settings.roads, settings.jams, since, until, tz, corridor_id),
+            ANSWER_WITHIN_SECONDS,
+        )
+    except UnknownCorridor as error:
+        raise ProblemError(HTTPStatus.NOT_FOUND, str(error)) from None
+    except OverflowError:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "the range lies beyond what a calendar holds") from None
 
 
 async def _answer(

@@ -8,7 +8,7 @@ import { setParams } from "../shell/route.js";
 import { timeText, zoneText } from "../shell/times.js";
 import { t } from "../texts/index.js";
 import { Exports } from "./export.js";
-import { dayOf, daysSpan, iso, pairOf, zone } from "./spans.js";
+import { dayOf, daysSpan, iso, pairOf, SLOW, zone } from "./spans.js";
 import { TwoLines } from "./two_lines.js";
 
 const PAIRS = ["day", "hour", "week", "own"];
@@ -19,7 +19,7 @@ export function Compare({ params, at }) {
   const pair = useMemo(() => (chosen === "own" ? { a: daysSpan(...own.a), b: daysSpan(...own.b) } : pairOf(chosen, at)), [chosen, own, at, zone()]);
   const fits = [pair.a, pair.b].every(({ from, to }) => from < to);
   const query = fits && new URLSearchParams({ start_a: iso(pair.a.from), end_a: iso(pair.a.to), start_b: iso(pair.b.from), end_b: iso(pair.b.to), tz: zone() });
-  const answer = useAnswer(query ? `/api/analytics/compare?${query}` : null, { every: 60_000, timeoutMs: 60_000 });
+  const answer = useAnswer(query ? `/api/analytics/compare?${query}` : null, { ...SLOW, every: 60_000 });
   const { body } = answer;
   const told = ({ from, to }) => `${timeText(from, { seconds: false })} – ${timeText(to, { seconds: false })} ${zoneText(undefined, to)}`;
   const rows = body ? [

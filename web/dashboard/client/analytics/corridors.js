@@ -4,15 +4,15 @@ import { html, useEffect, useMemo, useRef } from "../vendor/preact.mjs";
 import { useAnswer } from "../live/answers.js";
 import { colourOf, onColours } from "../components/colours.js";
 import { number, percent } from "../components/numbers.js";
-import { Figures, Panel } from "../components/panel.js";
+import { Panel } from "../components/panel.js";
 import { Table } from "../components/table.js";
 import { setParams } from "../shell/route.js";
 import { timeText } from "../shell/times.js";
 import { t } from "../texts/index.js";
 import { Exports } from "./export.js";
-import { iso, zone } from "./spans.js";
+import { iso, SLOW, zone } from "./spans.js";
+import { Reliability, subjectOf, TravelTimes } from "./travel_times.js";
 
-const SLOW = { every: 300_000, timeoutMs: 60_000 };
 /** Shares of free flow from which a class begins: those between the levels of service of urban streets (HCM 6, exhibit 16-3). */
 const CLASSES = [[0.8, "free"], [0.67, "nearly"], [0.5, "slowed"], [0.4, "slow"], [0.3, "very"], [0, "jammed"]];
 const [LEFT, RIGHT, TOP, BOTTOM] = [150, 60, 8, 26];
@@ -21,21 +21,25 @@ const TABLE_COLUMNS = 24;
 
 const classOf = (speed, free) => CLASSES.findIndex(([least]) => speed / free >= least);
 
-export function Corridors({ params, span }) {
+export function Corridors({ params, span, at }) {
   const listed = useAnswer("/api/corridors?limit=500", SLOW);
   const corridors = listed.body ?? [];
   const chosen = corridors.find(({ id }) => String(id) === params.corridor) ?? corridors[0];
   const query = new URLSearchParams({ from: iso(span.from), to: iso(span.to) });
-  const surface = useAnswer(chosen ? `/api/corridors/${chosen.id}/surface?${query}` : null, SLOW);
+  const fill = params.fill === "yes";
+  const surface = useAnswer(chosen ? `/api/corridors/${chosen.id}/surface?${query}${fill ? "&fill=true" : ""}` : null, SLOW);
   const reliability = useAnswer(chosen ? `/api/corridors/${chosen.id}/reliability?${query}&${new URLSearchParams({ tz: zone() })}` : null, SLOW);
   const choose = (event) => setParams({ corridor: event.target.value });
   const csv = () => [["road_id", "begin_m", "end_m", "free_flow_kmh", ...surface.body.starts], surface.body.roads.map((road, row) => [road.road_id, road.begin_m, road.end_m, road.free_flow_kmh, ...surface.body.speeds_kmh[row]])];
-  const tools = chosen && html`<label class="labelled">${t("analytics.corridor")}<select class="field" value=${String(chosen.id)} onChange=${choose}>${corridors.map(({ id, name }) => html`<option value=${String(id)} selected=${id === chosen.id}>${name}</option>`)}</select></label>${surface.body && html`<${Exports} name="corridor" csv=${csv} />`}`;
+  const tools = chosen && html`<label class="labelled">${t("analytics.corridor")}<select class="field" value=${String(chosen.id)} onChange=${choose}>${corridors.map(({ id, name }) => html`<option value=${String(id)} selected=${id === chosen.id}>${name}</option>`)}</select></label>
+    <label class="labelled"><input type="checkbox" checked=${fill} onChange=${() => setParams({ fill: fill ? undefined : "yes" })} />${t("analytics.fill")}</label>
+    ${surface.body && html`<${Exports} name="corridor" csv=${csv} />`}`;
   const none = listed.body && !chosen && t("analytics.corridor.none");
   const unmeasured = surface.body && surface.body.speeds_kmh.every((row) => row.every((speed) => speed === null));
   return html`<${Panel} title=${t("analytics.corridors")} of=${chosen && t("analytics.corridors.of")} tools=${tools} answer=${chosen ? surface : listed} empty=${none || (unmeasured && t("roads.nothing.measured"))}>
     ${surface.body && html`<${Surface} body=${surface.body} /><${SurfaceTable} body=${surface.body} />`}
-    ${reliability.body && html`<${Reliability} found=${reliability.body.reliability} />`}<//>`;
+    ${reliability.body && html`<${Reliability} found=${reliability.body.reliability} />`}<//>
+    <${TravelTimes} params=${params} subject=${subjectOf(params, chosen)} span=${span} at=${at} />`;
 }
 
 function Surface({ body }) {
@@ -50,10 +54,42 @@ function Surface({ body }) {
     return () => { watching.disconnect(); stop(); };
   }, [body]);
   return html`<div class="surface"><canvas ref=${place} role="img" aria-label=${t("analytics.surface.label", { name: body.name, roads: body.roads.length })}></canvas></div>
-    <ul class="legend">${CLASSES.map(([least, word], at) => html`<li key=${word}><i class=${`key surface${at}`}></i> ${t(`analytics.surface.${word}`)} ${at ? `< ${percent(CLASSES[at - 1][0])}` : `≥ ${percent(least)}`}</li>`)}<li><i class="key none"></i> ${t("analytics.surface.none")}</li></ul>`;
+    <ul class="legend">${CLASSES.map(([least, word], at) => html`<li key=${word}><i class=${`key surface${at}`}></i> ${t(`analytics.surface.${word}`)} ${at ? `< ${percent(CLASSES[at - 1][0])}` : `≥ ${percent(least)}`}</li>`)}<li><i class="key none"></i> ${t("analytics.surface.none")}</li>${body.filled && html`<li><i class="key filled"></i> ${t("analytics.surface.filled")}</li>`}</ul>
+    ${body.filled && html`<p class="by baseline">${filledText(body)}</p>`}`;
 }
 
-function drawSurface(canvas, { roads, starts, speeds_kmh: speeds }) {
+/** What was filled in, by its method; nothing else is reckoned with it. */
+function filledText({ filled, starts, roads }) {
+  if (!filled.length) return t("analytics.fill.none");
+  const counts = ["interpolated", "neighbours", "usual"].map((method) => [method, filled.filter((one) => one.method === method).length]);
+  const methods = counts.filter(([, n]) => n).map(([method, n]) => t(`analytics.fill.${method}`, { n: number(n) })).join(", ");
+  return t("analytics.fill.said", { n: number(filled.length), all: number(starts.length * roads.length), methods });
+}
+
+/** Filled speeds of each road by the number of the step. */
+function filledOf({ filled, roads, starts }) {
+  const steps = new Map(starts.map((start, at) => [start, at]));
+  const rows = new Map(roads.map(({ road_id: id }) => [id, new Map()]));
+  for (const { road_id: id, start, filled_kmh: speed } of filled ?? []) rows.get(id)?.set(steps.get(start), speed);
+  return rows;
+}
+
+/** Stripes of the ground over what was not measured. */
+function stripes(pen, ground) {
+  const tile = Object.assign(document.createElement("canvas"), { width: 6, height: 6 });
+  const brush = tile.getContext("2d");
+  brush.strokeStyle = ground;
+  brush.lineWidth = 2;
+  for (const shift of [-6, 0, 6]) {
+    brush.moveTo(shift, 6);
+    brush.lineTo(shift + 6, 0);
+  }
+  brush.stroke();
+  return pen.createPattern(tile, "repeat");
+}
+
+function drawSurface(canvas, body) {
+  const { roads, starts, speeds_kmh: speeds } = body;
   const width = canvas.parentElement.clientWidth;
   if (!width || !roads.length || !starts.length) return;
   const length = roads.at(-1).end_m;
@@ -73,14 +109,22 @@ function drawSurface(canvas, { roads, starts, speeds_kmh: speeds }) {
   pen.font = `11px ${getComputedStyle(canvas).fontFamily}`;
   pen.textBaseline = "middle";
   const y = (metres) => TOP + height - (metres / length) * height;
+  const filled = filledOf(body);
+  const striped = stripes(pen, ground);
   let nameBelow = Infinity;
   roads.forEach((road, row) => {
     const [bottom, top] = [y(road.begin_m), y(road.end_m)];
     speeds[row].forEach((speed, step) => {
       const x = left + (step / starts.length) * plot;
-      pen.fillStyle = speed === null ? ground : fills[classOf(speed, road.free_flow_kmh)];
+      const assumed = speed === null ? filled.get(road.road_id).get(step) : undefined;
+      const shown = speed ?? assumed;
       // half a pixel more closes the seams
-      pen.fillRect(x, top, plot / starts.length + 0.5, bottom - top + 0.5);
+      const cell = [x, top, plot / starts.length + 0.5, bottom - top + 0.5];
+      pen.fillStyle = shown === undefined || shown === null ? ground : fills[classOf(shown, road.free_flow_kmh)];
+      pen.fillRect(...cell);
+      if (assumed === undefined) return;
+      pen.fillStyle = striped;
+      pen.fillRect(...cell);
     });
     pen.fillStyle = ink;
     pen.textAlign = "right";
@@ -114,25 +158,17 @@ function fitting(pen, words, width) {
 function SurfaceTable({ body }) {
   const each = Math.ceil(body.starts.length / TABLE_COLUMNS);
   const columns = body.starts.filter((_, at) => at % each === 0);
-  const mean = (row, at) => {
-    const known = row.slice(at * each, (at + 1) * each).filter((speed) => speed !== null);
-    // of equal times over equal lengths: the harmonic mean
-    return known.length ? known.length / known.reduce((sum, speed) => sum + 1 / speed, 0) : null;
+  const filled = filledOf(body);
+  // of equal times over equal lengths: the harmonic mean
+  const mean = (known) => (known.length ? known.length / known.reduce((sum, speed) => sum + 1 / speed, 0) : null);
+  const cell = (road, row, at) => {
+    const measured = body.speeds_kmh[row].slice(at * each, (at + 1) * each).filter((speed) => speed !== null);
+    if (measured.length) return number(mean(measured), 0);
+    const assumed = [...filled.get(road.road_id)].filter(([step]) => step >= at * each && step < (at + 1) * each).map(([, speed]) => speed);
+    return assumed.length ? html`<span class="dim" title=${t("analytics.surface.filled")}>≈ ${number(mean(assumed), 0)}</span>` : "–";
   };
   return html`<details><summary>${t("shell.figures")}</summary><div class="sideways" tabindex="0" role="region" aria-label=${t("shell.figures")}><table><thead><tr><th scope="col">${t("roads.road")}</th>${columns.map((start) => html`<th scope="col" class="number">${timeText(Date.parse(start), { seconds: false })}</th>`)}</tr></thead>
-    <tbody>${body.roads.map((road, row) => html`<tr key=${road.road_id}><th scope="row">${road.road_name}</th>${columns.map((_, at) => html`<td class="number">${number(mean(body.speeds_kmh[row], at), 0)}</td>`)}</tr>`)}</tbody></table></div></details>`;
-}
-
-function Reliability({ found }) {
-  return html`<${Figures} entries=${[
-    [t("analytics.travel.mean"), number(found.mean_seconds, 0), "s"],
-    [t("analytics.travel.free"), number(found.free_flow_seconds, 0), "s"],
-    [t("analytics.tti"), number(found.travel_time_index, 2)],
-    [t("analytics.pti"), number(found.planning_time_index, 2)],
-    [t("analytics.buffer"), number(found.buffer_index, 2)],
-    ["LOTTR", number(found.lottr, 2)],
-    [t("analytics.coverage"), percent(found.coverage)],
-  ]} />`;
+    <tbody>${body.roads.map((road, row) => html`<tr key=${road.road_id}><th scope="row">${road.road_name}</th>${columns.map((_, at) => html`<td class="number">${cell(road, row, at)}</td>`)}</tr>`)}</tbody></table></div></details>`;
 }
 
 export function Lanes({ span }) {

@@ -11,14 +11,14 @@ import { useSource } from "../components/use_source.js";
 import { linkTo, setParams } from "../shell/route.js";
 import { timeText, zoneText } from "../shell/times.js";
 import { t } from "../texts/index.js";
+import { Bottlenecks } from "./bottlenecks.js";
 import { Compare } from "./compare.js";
 import { Corridors, Lanes } from "./corridors.js";
 import { Exports, Report } from "./export.js";
-import { dayOf, iso, spanOf, zone } from "./spans.js";
+import { dayOf, iso, SLOW, spanOf, zone } from "./spans.js";
 import { dayName, MEASURES, WeekHeat, weekOf, WeekTable } from "./week.js";
 
 const MINUTE_MS = 60_000;
-const SLOW = { every: 5 * MINUTE_MS, timeoutMs: 60_000 };
 
 export default function Analytics({ params }) {
   useSource(camerasSource);
@@ -34,7 +34,8 @@ export default function Analytics({ params }) {
     <${Summary} answer=${metrics} />
     <${Week} answer=${hours} params=${params} />
     <div class="columns"><${Hourly} hours=${hours} roads=${roads} /><${Compare} params=${params} at=${at} /></div>
-    <${Corridors} params=${params} span=${span} />
+    <${Bottlenecks} params=${params} span=${span} measured=${roads.body ? roads.body.hourly_avg_speed.length > 0 : undefined} />
+    <${Corridors} params=${params} span=${span} at=${at} />
     <${Lanes} span=${span} />
     <div class="columns"><${WorstCameras} answer=${metrics} /><${WorstRoads} answer=${roads} /></div>
   </div>`;

@@ -2,6 +2,9 @@
 
 import { settings } from "../live/settings.js";
 
+/** How what reads long spans is asked: seldom, with patience, one after the other. */
+export const SLOW = { every: 300_000, timeoutMs: 60_000, costly: true };
+
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 

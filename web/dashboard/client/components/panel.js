@@ -11,13 +11,16 @@ import { t } from "../texts/index.js";
  */
 export function Panel({ title, of, tools, answer, empty, flush, level = 2, className = "", children }) {
   const known = !answer || answer.body !== null;
+  // it was not refused, it is not its turn yet
+  const waits = !known && answer.problem?.status === 429;
   const Heading = `h${level}`;
-  return html`<section class=${`panel ${className}`} aria-busy=${!known && !answer.problem}>
+  return html`<section class=${`panel ${className}`} aria-busy=${!known && (!answer.problem || waits)}>
     ${title && html`<header><${Heading}>${title}<//>${of && html`<span class="of">${of}</span>`}${tools && html`<div class="tools">${tools}</div>`}</header>`}
     ${answer?.problem && known && html`<p class="told" role="status">${t("shell.problem.kept", { why: answer.problem.message, age: ageText(answer.at) })}</p>`}
     <div class=${flush ? "inside flush" : "inside"}>
       ${!known && !answer.problem && html`<${Waiting} />`}
-      ${!known && answer.problem && html`<p class="empty" role="status">${t("shell.problem", { why: answer.problem.message })}</p>`}
+      ${waits && html`<${Waiting} /><p class="by">${t("shell.turn")}</p>`}
+      ${!known && answer.problem && !waits && html`<p class="empty" role="status">${t("shell.problem", { why: answer.problem.message })}</p>`}
       ${known && (empty ? html`<div class="empty">${empty}</div>` : children)}
     </div>
   </section>`;

@@ -7,16 +7,16 @@ import { firstInOrder } from "./order.js";
 const STEP = 60;
 
 /**
- * @param props.columns `{key, title, value(row) for order, cell(row), number}`; the first is the row's heading. `values()` tells those of
- *   all rows at once, where there are thousands.
- * @param props.rows any, the same array as long as nothing changed; `keyOf(row)` is its key.
+ * @param props.columns `{key, title, value(row) for order, cell(row), number}`; the first is the row's heading. `first(count,
+ *   down)` tells the first rows, where there are thousands whose order somebody knows already.
+ * @param props.rows any, the same array as long as nothing changed, or `of` is another value when something did; `keyOf(row)` is a row's key.
  * @param props.order `{key, down}` at the begin; without it rows stay as they come.
  */
-export function Table({ caption, columns, rows, keyOf, order, chosen, label, limit = STEP }) {
+export function Table({ caption, columns, rows, keyOf, order, chosen, label, of, limit = STEP }) {
   const [sorting, setSorting] = useState(order ?? null);
   const [shown, setShown] = useState(limit);
   const column = sorting && columns.find(({ key }) => key === sorting.key);
-  const listed = useMemo(() => (column ? inOrder(rows, column, sorting.down, keyOf, shown) : rows.slice(0, shown)), [rows, sorting?.key, sorting?.down, shown]);
+  const listed = useMemo(() => (column ? inOrder(rows, column, sorting.down, keyOf, shown) : rows.slice(0, shown)), [rows, of, sorting?.key, sorting?.down, shown]);
   const turn = (key, number) => setSorting((before) => ({ key, down: before?.key === key ? !before.down : Boolean(number) }));
   return html`<div class="sideways" role="region" tabindex="0" aria-label=${caption ?? label}>
     <table>
@@ -42,7 +42,9 @@ const isMissing = (value) => value === null || value === undefined || Number.isN
 
 /** The first rows; what is not known comes last, whichever way. */
 function inOrder(rows, column, down, keyOf, count) {
-  const values = column.values?.() ?? rows.map((row) => column.value(row));
+  const first = column.first?.(count, down);
+  if (first?.length === Math.min(count, rows.length)) return first;
+  const values = rows.map((row) => column.value(row));
   const places = firstInOrder([...rows.keys()], count, (one, other) => {
     const [a, b] = [values[one], values[other]];
     const order = isMissing(a) || isMissing(b) ? isMissing(a) - isMissing(b) : compare(a, b) * (down ? -1 : 1);

@@ -3,16 +3,28 @@
 
 import { effect, signal, useLayoutEffect, useMemo } from "../vendor/preact.mjs";
 import { ask, askAll, identity, Problem } from "./api.js";
+import { inTurn } from "./turns.js";
 
 const SLOWEST_MS = 60_000;
 const KEPT_MS = 20_000;
 const RETRY_MS = 5000;
+/** Each question has its own slot in this time: what is asked at the same moment is taken up at the same moment, and the page stands for it. */
+const ROUND_MS = 5000;
+/** The golden section: however many there are, their slots lie apart. */
+const APART = 0.618034;
 const shared = new Map();
+let made = 0;
+
+/** Until a question's next slot: half of `everyMs` to one and a half. */
+function untilSlot(everyMs, slotMs) {
+  const left = everyMs - ((Date.now() - slotMs) % everyMs);
+  return left < everyMs / 2 ? left + everyMs : left;
+}
 
 /** A question; `answer.value` is `{body, at, problem}`: body null before the first answer, at its time (ms), problem of the last try or null. */
 export class Question {
   constructor(question, everyMs) {
-    Object.assign(this, { question, everyMs, pauseMs: everyMs, users: 0, turn: 0, unwatch: null });
+    Object.assign(this, { question, everyMs, pauseMs: everyMs, users: 0, turn: 0, unwatch: null, slotMs: ROUND_MS * ((made++ * APART) % 1) });
     this.answer = signal({ body: null, at: null, problem: null });
     this.look = () => { if (!document.hidden) this.now(); };
   }
@@ -54,17 +66,21 @@ export class Question {
     this.pauseMs = problem ? Math.min(this.pauseMs * 1.5, Math.max(SLOWEST_MS, this.everyMs)) : this.everyMs;
     // who watches the answer may have it asked sooner
     this.answer.value = problem ? { ...this.answer.peek(), problem } : { body, at: Date.now(), problem: null };
-    if (Number.isFinite(this.pauseMs)) this.next = setTimeout(() => { if (!document.hidden) this.now(); }, this.pauseMs);
+    // who refuses says when to come again; what was refused together does not come together again
+    const turnMs = problem?.retryMs && problem.retryMs * (0.8 + 0.4 * Math.random());
+    const pauseMs = turnMs || (this.pauseMs === this.everyMs ? untilSlot(this.everyMs, this.slotMs) : this.pauseMs);
+    if (Number.isFinite(pauseMs)) this.next = setTimeout(() => { if (!document.hidden) this.now(); }, pauseMs);
     else if (problem) this.next = setTimeout(() => this.now(), RETRY_MS);
   }
 }
 
-/** The question for a path, the same one for all who ask it. `every` in ms, Infinity: once. */
-export function questionFor(path, { every = 5000, all = false, timeoutMs } = {}) {
+/** The question for a path, the same one for all who ask it. `every` in ms, Infinity: once; `costly` ones come one after the other. */
+export function questionFor(path, { every = 5000, all = false, costly = false, timeoutMs } = {}) {
   const key = `${all} ${every} ${path}`;
   let found = shared.get(key);
   if (!found) {
-    found = new Question(() => (all ? askAll : ask)(path, { timeoutMs }), every);
+    const question = () => (all ? askAll : ask)(path, { timeoutMs });
+    found = new Question(costly ? () => inTurn(question) : question, every);
     found.left = () => shared.delete(key);
     shared.set(key, found);
   }

@@ -31,13 +31,16 @@ export function signIn(token, name) {
   }
 }
 
-/** What the server said no with; `message` is for people, `status` 0 when it said nothing. */
+/** What the server said no with; `message` is for people, `status` 0 when it said nothing, `retryMs` after which it may be asked again, or null. */
 export class Problem extends Error {
-  constructor(status, detail) {
+  constructor(status, detail, retryMs = null) {
     super(detail);
-    this.status = status;
+    Object.assign(this, { status, retryMs });
   }
 }
+
+/** What a refusing answer says of the time to wait. */
+const retryOf = (answer) => Number(answer.headers.get("Retry-After")) * 1000 || null;
 
 /**
  * The answer's body, the address of its next page (if there is one), and which server it is read from instead of the usual one.
@@ -58,7 +61,7 @@ export async function askPage(path, { body, method, timeoutMs = 8000 } = {}) {
   if (!answer.ok) {
     const said = await answer.json().catch(() => ({}));
     if (answer.status === 401) tokenAsked.value = said.detail ?? "";
-    throw new Problem(answer.status, said.detail ?? `HTTP ${answer.status}`);
+    throw new Problem(answer.status, said.detail ?? `HTTP ${answer.status}`, retryOf(answer));
   }
   const next = /<([^>]+)>;\s*rel="?next/.exec(answer.headers.get("Link") ?? "");
   return {

@@ -10,6 +10,7 @@ import { noteFigure } from "./servers.js";
 const EVERY_MS = 5000;
 const FORECASTS_EVERY_MS = 10_000;
 const FEED_EVERY_MS = 60_000;
+const FEED_WITHIN_MS = 30_000;
 
 /** Edges of the road graph, `{id, name, road, length_m, …, coordinates}`; null before they were told. */
 export const edges = signal(null);
@@ -74,27 +75,28 @@ class Road {
 
 /**
  * The roads of `base`, as they are now. It is another object for those who look whether something changed: to copy thousands each time
- * is garbage. What is reckoned of all of them is reckoned of columns, once.
+ * is garbage. What is reckoned of all of them is reckoned in the background.
  */
 class Known {
-  constructor({ roads: all, list, free }) {
-    Object.assign(this, { all, list, free, columns, reckoned: new Map() });
+  constructor({ roads: all, list }) {
+    Object.assign(this, { all, list, columns });
   }
 
-  /** Share of the free-flow speed of each road of `list` at a horizon; NaN where it is not known. */
-  sharesAt(horizon) {
-    let shares = this.reckoned.get(horizon);
-    if (shares) return shares;
-    this.reckoned.set(horizon, (shares = new Float64Array(this.list.length).fill(NaN)));
-    const { speeds, forecasts } = this.columns;
-    const column = horizon ? forecasts?.predicted : speeds?.speed;
-    const [stride, first] = horizon ? [HORIZON_COUNT, horizon - 1] : [1, 0];
-    if (column) for (let at = 0; at < shares.length; at++) shares[at] = column[at * stride + first] / this.free[at];
-    return shares;
+  /** `{steps, order, known}` of the roads of `list` at a horizon, as the background reckons them; undefined before they were told. */
+  flowAt(horizon) {
+    return horizon ? this.columns.forecasts?.flow[horizon - 1] : this.columns.speeds?.flow[0];
   }
 
-  isClosedAt(place) {
-    return this.columns.speeds?.closed[place] === 1;
+  /** How many are known at a horizon. */
+  knownAt(horizon) {
+    return this.flowAt(horizon)?.known ?? 0;
+  }
+
+  /** The first roads at a horizon, of those that are known: which flow worst, or best. */
+  first(horizon, count, isWorst = true) {
+    const { order, known } = this.flowAt(horizon) ?? { order: [], known: 0 };
+    const places = isWorst ? order.slice(0, Math.min(count, known)) : order.slice(Math.max(0, known - count), known).reverse();
+    return Array.from(places, (place) => this.list[place]);
   }
 
   get size() {
@@ -162,9 +164,9 @@ function baseOf(network, feed) {
     road.freeFlowBy = "feed";
   }
   const list = [...known.values()];
-  base = { network, feed, edges: base.network === network ? base.edges : found, roads: known, list, free: Float64Array.from(list, ({ freeFlowKmh }) => (freeFlowKmh > 0 ? freeFlowKmh : NaN)) };
+  base = { network, feed, edges: base.network === network ? base.edges : found, roads: known, list };
   list.forEach((road, place) => { road.place = place; });
-  order("roads", { ids: [...known.keys()] });
+  order("roads", { ids: [...known.keys()], free: Float64Array.from(list, ({ freeFlowKmh }) => (freeFlowKmh > 0 ? freeFlowKmh : NaN)) });
   return base;
 }
 
@@ -184,11 +186,15 @@ function assemble({ network, feed, speeds, forecasts }) {
   return isOther;
 }
 
+let feedRows = null;
+/** The same rows as long as they say the same. */
+const askFeed = async () => (feedRows = (await askColumns("feed", "/api/roads", FEED_WITHIN_MS)) ?? feedRows);
+
 function start() {
   const questions = {
     network: questionFor("/api/roads/network", { every: Infinity, timeoutMs: 30_000 }),
     // without Postgres the free flow of the graph stands in, as the details of each road say
-    feed: questionFor("/api/roads", { every: FEED_EVERY_MS, all: true }),
+    feed: new Question(askFeed, FEED_EVERY_MS),
     speeds: new Question(() => askColumns("speeds", "/traffic/current"), EVERY_MS),
     forecasts: new Question(() => askColumns("forecasts", "/api/predict/roads"), FORECASTS_EVERY_MS),
   };

@@ -9,27 +9,24 @@ import { kmh, number } from "../components/numbers.js";
 import { Panel } from "../components/panel.js";
 import { Table } from "../components/table.js";
 import { Flow, Level, Severity } from "../components/words.js";
-import { speedAt, stepAt, stepOfShare } from "../roads/flow.js";
+import { slownessAt, speedAt, stepAt } from "../roads/flow.js";
 import { language } from "../shell/preferences.js";
 import { setParams } from "../shell/route.js";
 import { Age } from "../shell/times.js";
 import { t, wordOf } from "../texts/index.js";
 import { choose } from "./overview.js";
 
+const NONE = [];
 const KINDS = ["roads", "cameras", "cars", "transit", "congestion", "incidents", "weather", "areas", "zones", "surge"];
 
 const pick = (kind, id, text) => html`<button type="button" class="link" onClick=${() => choose(kind, id)}>${text}</button>`;
 const place = (digits = 4) => ({ key: "place", title: `${t("map.latitude")}, ${t("map.longitude")}`, cell: ({ lat, lng }) => `${lat.toFixed(digits)}, ${lng.toFixed(digits)}` });
 
-const stepsOf = (shares) => Uint8Array.from(shares, stepOfShare);
-
 function tableOf(which, { answers, horizon, zones, surge, vehicles }) {
   if (which === "roads") {
-    const { list, sharesAt } = roads.value;
-    // another array, so that a table sees that something changed
-    return [list ? [...list] : [], (road) => road.id, [
+    return [roads.value.list ?? NONE, (road) => road.id, [
       { key: "name", title: t("roads.road"), value: (road) => road.name, cell: (road) => pick("road", road.id, road.name) },
-      { key: "flow", title: t("roads.flow"), value: (road) => stepAt(road, horizon), values: sharesAt && (() => stepsOf(roads.value.sharesAt(horizon))), cell: (road) => html`<${Flow} step=${stepAt(road, horizon)} />` },
+      { key: "flow", title: t("roads.flow"), value: (road) => slownessAt(road, horizon), first: (count, down) => roads.value.first?.(horizon, count, down), cell: (road) => html`<${Flow} step=${stepAt(road, horizon)} />` },
       { key: "speed", title: "km/h", number: true, value: (road) => speedAt(road, horizon), cell: (road) => kmh(speedAt(road, horizon)) },
     ]];
   }
@@ -91,6 +88,6 @@ export function MapTable({ which, ...what }) {
   const of = { roads: roads.value, cameras: cameras.value, cars: vehicles, transit: vehicles, zones, surge }[chosen] ?? answers[chosen]?.body;
   const [rows, keyOf, columns] = useMemo(() => tableOf(chosen, { ...what, vehicles }), [chosen, of, horizon, language.value]);
   return html`<${Panel} title=${t("map.as.table")} tools=${tools} empty=${rows.length === 0 && t("shell.nothing")}>
-    <${Table} key=${chosen} label=${t(`map.layer.${chosen}`)} columns=${columns} rows=${rows} keyOf=${keyOf} limit=${12} order=${{ key: columns[1].key, down: Boolean(columns[1].number) || chosen === "roads" || chosen === "cameras" }} />
+    <${Table} key=${chosen} label=${t(`map.layer.${chosen}`)} columns=${columns} rows=${rows} of=${of} keyOf=${keyOf} limit=${12} order=${{ key: columns[1].key, down: Boolean(columns[1].number) || chosen === "roads" || chosen === "cameras" }} />
   <//>`;
 }

@@ -2,7 +2,7 @@
 // writes one byte a piece of line.
 
 import { channelsOf } from "../components/colours.js";
-import { STEPS, UNKNOWN, stepAt, stepOfShare } from "../roads/flow.js";
+import { STEPS, UNKNOWN, stepAt } from "../roads/flow.js";
 import { mercatorX, mercatorY } from "./fleet.js";
 import { link, originMatrix, WORLD_PX } from "./graphics.js";
 import { FRAGMENT, VERTEX } from "./roads_shaders.js";
@@ -108,7 +108,7 @@ export class RoadsLayer {
   setRoads(roads, horizon) {
     const { steps } = this;
     const next = this.spare.fill(UNKNOWN);
-    if (roads.sharesAt) this.readColumns(next, roads, horizon);
+    if (roads.flowAt) this.readColumns(next, roads, horizon);
     else {
       for (const road of roads.values()) {
         const found = stepAt(road, horizon);
@@ -123,15 +123,17 @@ export class RoadsLayer {
     this.write();
   }
 
-  /** The same of roads whose shares lie in a column, thousands at once. */
+  /** The same of roads whose steps lie in a column, thousands at once. */
   readColumns(next, roads, horizon) {
     if (this.roadsOf !== roads.list) {
       this.roadsOf = roads.list;
       this.roadOf = new Int32Array(this.edges.length).fill(-1);
       roads.list.forEach((road, place) => { for (const at of this.placesOf(road)) this.roadOf[at] = place; });
     }
-    const shares = roads.sharesAt(horizon);
-    for (let at = 0; at < next.length; at++) if (this.roadOf[at] >= 0) next[at] = stepOfShare(shares[this.roadOf[at]]);
+    const steps = roads.flowAt(horizon)?.steps;
+    if (!steps) return;
+    const { roadOf } = this;
+    for (let at = 0; at < next.length; at++) if (roadOf[at] >= 0) next[at] = steps[roadOf[at]];
   }
 
   /** Positions of the edges of a road, looked up once. */

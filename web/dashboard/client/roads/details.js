@@ -6,6 +6,7 @@ import { roads, told } from "../live/roads.js";
 import { kmh, number, percent } from "../components/numbers.js";
 import { Facts, Panel } from "../components/panel.js";
 import { Flow } from "../components/words.js";
+import { linkTo } from "../shell/route.js";
 import { ageText, Age } from "../shell/times.js";
 import { t } from "../texts/index.js";
 import { nameOf } from "./accuracy.js";
@@ -29,6 +30,7 @@ export function RoadDetails({ id, tools }) {
       [t("roads.length"), t("roads.lanes", { lanes, metres: number(road.lengthM, road.lengthM < 10 ? 1 : 0) })],
       now && [toldAs, html`<${Age} iso=${now.last_updated} />`],
     ]} />
+    <p class="by"><a href=${linkTo("analytics", { road: road.id })}>${t("analytics.travel.more")}</a></p>
     ${prediction ? html`<${Forecast} road=${road} />` : html`<p class="by">${t(told.value.forecasts?.body ? "roads.forecast.none" : "shell.loading")}</p>`}
   <//>`;
 }

@@ -40,3 +40,10 @@ export function speedAt(road, horizon) {
 }
 
 export const stepAt = (road, horizon) => stepOf(speedAt(road, horizon), road.freeFlowKmh);
+
+/** For order: the greater, the worse a road flows; NaN where it is not known. */
+export function slownessAt(road, horizon) {
+  const speed = speedAt(road, horizon);
+  if (speed === null || !(road.freeFlowKmh > 0)) return NaN;
+  return !horizon && road.isClosed ? 2 : 1 - speed / road.freeFlowKmh;
+}

@@ -14,13 +14,14 @@ import { Age } from "../shell/times.js";
 import { t } from "../texts/index.js";
 import { Accuracy } from "./accuracy.js";
 import { RoadDetails } from "./details.js";
-import { HORIZONS, speedAt, stepAt, STEPS, UNKNOWN } from "./flow.js";
+import { HORIZONS, slownessAt, speedAt, stepAt, STEPS } from "./flow.js";
 import { RoadMessages } from "./messages.js";
 import { Notices } from "./notices.js";
 import { Trends } from "./trends.js";
 import { WorstRoads } from "./worst.js";
 
 const LAYERS = new Set(["roads"]);
+const NONE = [];
 
 export function chooseRoad(id) {
   showNext("road", id);
@@ -32,8 +33,8 @@ export default function Roads({ params }) {
   const horizon = Math.min(3, Math.max(0, Number(params.ahead ?? 0) / 10 || 0));
   const { road } = params;
   const show = useShow(road ? { kind: "road", id: road } : null);
-  const all = useMemo(() => [...roads.value.values()], [roads.value]);
-  const known = all.filter((one) => stepAt(one, horizon) !== UNKNOWN).length;
+  const all = roads.value.list ?? NONE;
+  const known = roads.value.knownAt?.(horizon) ?? 0;
   return html`<${RoadMessages} /><div class="room-body">
     <div class="room-title"><h1>${t("shell.room.roads")}</h1><span class="dim">${all.length > 0 && (horizon ? told.value.forecasts : told.value.speeds)?.body && t(horizon ? "roads.coverage.ahead" : "roads.coverage", { known, all: all.length })}</span></div>
     <div class="tools"><${Horizons} horizon=${horizon} /><${Search} all=${all} /></div>
@@ -73,11 +74,11 @@ function Search({ all }) {
 function RoadTable({ all, horizon, chosen }) {
   const columns = [
     { key: "name", title: t("roads.road"), value: (road) => road.name, cell: (road) => html`<button type="button" class="link" onClick=${() => chooseRoad(road.id)}>${road.name}</button>` },
-    { key: "flow", title: t("roads.flow"), value: (road) => stepAt(road, horizon), cell: (road) => html`<${Flow} step=${stepAt(road, horizon)} />` },
+    { key: "flow", title: t("roads.flow"), value: (road) => slownessAt(road, horizon), first: (count, down) => roads.value.first?.(horizon, count, down), cell: (road) => html`<${Flow} step=${stepAt(road, horizon)} />` },
     ...HORIZONS.map((minutes, at) => ({ key: `speed${minutes}`, title: minutes ? `+${minutes} min` : t("roads.now"), number: true, value: (road) => speedAt(road, at), cell: (road) => kmh(speedAt(road, at)) })),
     { key: "free", title: t("roads.free.flow"), number: true, value: (road) => road.freeFlowKmh, cell: (road) => kmh(road.freeFlowKmh) },
     { key: "jam", title: t("roads.jam"), number: true, value: (road) => road.now?.jam_factor, cell: (road) => number(road.now?.jam_factor, 1) },
     { key: "told", title: t("roads.measured"), value: (road) => Date.parse(road.now?.last_updated), cell: (road) => html`<${Age} iso=${road.now?.last_updated} />` },
   ];
-  return html`<${Panel} title=${t("shell.table")} of="km/h" empty=${!all.length && t("shell.nothing")}><${Table} label=${t("shell.room.roads")} columns=${columns} rows=${all} keyOf=${(road) => road.id} chosen=${chosen} limit=${20} order=${{ key: "flow", down: true }} /><//>`;
+  return html`<${Panel} title=${t("shell.table")} of="km/h" empty=${!all.length && t("shell.nothing")}><${Table} label=${t("shell.room.roads")} columns=${columns} rows=${all} of=${roads.value} keyOf=${(road) => road.id} chosen=${chosen} limit=${20} order=${{ key: "flow", down: true }} /><//>`;
 }

@@ -14,7 +14,7 @@ export function Trends({ onChoose }) {
   const [hours, setHours] = useState(24);
   const [asked, setAsked] = useState(() => Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS);
   const range = useMemo(() => new URLSearchParams({ from: new Date(asked - hours * HOUR_MS).toISOString(), to: new Date(asked).toISOString() }), [hours, asked]);
-  const trends = useAnswer(`/analytics/trends?${range}`, { every: 5 * MINUTE_MS, timeoutMs: 60_000 });
+  const trends = useAnswer(`/analytics/trends?${range}`, { every: 5 * MINUTE_MS, timeoutMs: 60_000, costly: true });
   const spans = useAnswer(`/api/simulated-spans?${range}`, { every: 5 * MINUTE_MS });
   const { body } = trends;
   const share = simulatedShare(spans.body ?? [], asked - hours * HOUR_MS, asked);

@@ -4,24 +4,12 @@ import { html } from "../vendor/preact.mjs";
 import { roads, told } from "../live/roads.js";
 import { Waiting } from "../components/panel.js";
 import { kmh } from "../components/numbers.js";
-import { firstInOrder } from "../components/order.js";
 import { Flow } from "../components/words.js";
 import { t } from "../texts/index.js";
 import { speedAt, stepAt } from "./flow.js";
 
-export function worst(horizon, count) {
-  const known = roads.value;
-  const { list } = known;
-  const shares = known.sharesAt?.(horizon) ?? [];
-  const places = [];
-  for (let at = 0; at < shares.length; at++) if (!Number.isNaN(shares[at])) places.push(at);
-  const share = (at) => (known.isClosedAt(at) ? -1 : shares[at]);
-  const first = firstInOrder(places, count, (a, b) => share(a) - share(b) || (list[a].id < list[b].id ? -1 : 1));
-  return first.map((at) => list[at]);
-}
-
 export function WorstRoads({ horizon, count, chosen, onChoose }) {
-  const found = worst(horizon, count);
+  const found = roads.value.first?.(horizon, count) ?? [];
   const answer = horizon ? told.value.forecasts : told.value.speeds;
   if (!found.length && !answer?.body) return answer?.problem ? html`<p class="empty">${t("shell.problem", { why: answer.problem.message })}</p>` : html`<${Waiting} />`;
   if (!found.length) return html`<p class="empty">${t("roads.no.speeds")}</p>`;

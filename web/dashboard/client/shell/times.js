@@ -1,6 +1,6 @@
 // Times, never ambiguous: in the city's zone or the viewer's, and the other one beside where they differ.
 
-import { html, signal } from "../vendor/preact.mjs";
+import { html, signal, useMemo } from "../vendor/preact.mjs";
 import { settings } from "../live/settings.js";
 import { t } from "../texts/index.js";
 import { clock, language } from "./preferences.js";
@@ -8,7 +8,7 @@ import { clock, language } from "./preferences.js";
 const VIEWER = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const LOCALES = { en: "en-GB", vi: "vi-VN", id: "id-ID" };
 const formats = new Map();
-const offsets = new Map();
+const zones = new Map();
 
 /** Ticks each second; what shows ages reads it. */
 export const now = signal(Date.now());
@@ -25,39 +25,42 @@ function format(zone, options) {
   return found;
 }
 
-function offsetOf(zone, at) {
-  // no zone changes its offset within a quarter of an hour
-  const key = `${zone} ${Math.floor(at / 900_000)}`;
-  let found = offsets.get(key);
+// no zone changes its offset within a quarter of an hour
+const quarterOf = (at) => Math.floor(at / 900_000);
+const partOf = (made, at) => made.formatToParts(at).find(({ type }) => type === "timeZoneName")?.value;
+
+function kept(key, make) {
+  let found = zones.get(key);
   if (found === undefined) {
-    if (offsets.size > 100) offsets.clear();
-    const parts = new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "longOffset" }).formatToParts(at);
-    offsets.set(key, (found = parts.find(({ type }) => type === "timeZoneName").value));
+    if (zones.size > 100) zones.clear();
+    zones.set(key, (found = make()));
   }
   return found;
 }
 
+const offsetOf = (zone, at) => kept(`${zone} ${quarterOf(at)}`, () => partOf(new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "longOffset" }), at));
+
 const shownZone = () => (clock.value === "city" ? cityZone() : VIEWER);
 const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+const MINUTE = { hour: "2-digit", minute: "2-digit" };
 const DAY = { day: "numeric", month: "short" };
 const near = (at) => Math.abs(Date.now() - at) < 43_200_000;
 
 /** "08:15:05", with the day when it is not of today, in the zone that the viewer chose. */
 export function timeText(at, { seconds = true, zone = shownZone() } = {}) {
   if (at === null || !Number.isFinite(at)) return "–";
-  const options = seconds ? TIME : { hour: "2-digit", minute: "2-digit" };
+  const options = seconds ? TIME : MINUTE;
   return format(zone, near(at) ? options : { ...DAY, ...options }).format(at);
 }
 
 /** The name of a zone at a time, such as "GMT+1". */
 export function zoneText(zone = shownZone(), at = Date.now()) {
-  const parts = format(zone, { timeZoneName: "short" }).formatToParts(at);
-  return parts.find(({ type }) => type === "timeZoneName")?.value ?? zone;
+  return kept(`${language.value} ${zone} ${quarterOf(at)}`, () => partOf(format(zone, { timeZoneName: "short" }), at) ?? zone);
 }
 
 /** Both zones in words, for titles. */
-export function bothTexts(at) {
-  const long = { weekday: "short", year: "numeric", ...DAY, ...TIME };
+export function bothTexts(at, seconds = true) {
+  const long = { weekday: "short", year: "numeric", ...DAY, ...(seconds ? TIME : MINUTE) };
   const inZone = (zone) => ({ time: format(zone, long).format(at), zone: `${zone}, ${zoneText(zone, at)}` });
   const city = t("shell.time.city", inZone(cityZone()));
   return zonesDiffer(at) ? `${city}\n${t("shell.time.viewer", inZone(VIEWER))}` : city;
@@ -80,15 +83,18 @@ export function Moment({ iso, seconds = true }) {
 /** How long ago a moment was. */
 export function Age({ iso }) {
   const at = Date.parse(iso);
+  // ages change each second, what they are reckoned from does not
+  const title = useMemo(() => (Number.isFinite(at) ? bothTexts(at) : ""), [at, language.value, settings.value]);
   if (!Number.isFinite(at)) return "–";
-  return html`<time datetime=${iso} title=${bothTexts(at)}>${ageText(at)}</time>`;
+  return html`<time datetime=${iso} title=${title}>${ageText(at)}</time>`;
 }
 
 export function Clocks() {
   const city = timeText(now.value, { zone: cityZone() });
   const name = (settings.value?.city ?? "").replaceAll(/[_-]/g, " ");
   const viewer = zonesDiffer(now.value) && html`<span class="viewer dim">${t("shell.here", { time: timeText(now.value, { zone: VIEWER }) })} ${zoneText(VIEWER)}</span>`;
-  return html`<div class="clocks" title=${bothTexts(now.value)}>
+  const title = useMemo(() => bothTexts(now.peek(), false), [Math.floor(now.value / 60_000), language.value, settings.value]);
+  return html`<div class="clocks" title=${title}>
     <b>${city} <small class="dim">${zoneText(cityZone())}</small> <small class="dim place">${name}</small></b>${viewer}
   </div>`;
 }

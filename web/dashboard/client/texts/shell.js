@@ -58,6 +58,7 @@ export default {
   "use.it": ["Use it", "Dùng", "Pakai"],
   "cancel": ["Cancel", "Hủy", "Batal"],
   "close": ["Close", "Đóng", "Tutup"],
+  "turn": ["The server answers one question after the other; this one's turn comes.", "Máy chủ trả lời lần lượt từng câu hỏi; sắp đến lượt câu này.", "Server menjawab pertanyaan satu per satu; giliran yang ini akan tiba."],
   "loading": ["Loading …", "Đang tải …", "Memuat …"],
   "nothing": ["Nothing here yet.", "Chưa có gì.", "Belum ada apa-apa."],
   "problem": ["Not known now: {why}.", "Hiện chưa biết: {why}.", "Belum diketahui: {why}."],

@@ -2,15 +2,16 @@
 // the connections that the page wants, and asks what the page asks; it decides nothing.
 
 import { askAll } from "./asking.js";
-import { forecastColumns, speedColumns } from "./roads.js";
+import { forecastColumns, Roads, speedColumns } from "./roads.js";
 import { Vehicles } from "./vehicles.js";
 
 const TELL_MS = 1000;
 const HEARD_EVERY_MS = 1000;
 
 const sockets = new Map();
-const columns = { speeds: speedColumns, forecasts: forecastColumns };
-let positions = new Map();
+const columns = { speeds: speedColumns, forecasts: forecastColumns, feed: feedRows };
+let roads = new Roads();
+let feed = null;
 let vehicles = null;
 
 function open({ number, address, protocols, kind }) {
@@ -28,6 +29,14 @@ function open({ number, address, protocols, kind }) {
     postMessage({ socket: number, state: "message" });
   };
   sockets.set(number, socket);
+}
+
+/** What the feed's roads are; `null` when that is what was told last: the page makes all roads anew of another answer. */
+function feedRows(rows) {
+  const told = rows.map(({ road_id, road_name, free_flow_speed, edges }) => ({ road_id, road_name, free_flow_speed, edges }));
+  const before = feed;
+  feed = JSON.stringify(told);
+  return [feed === before ? null : told, []];
 }
 
 const orders = {
@@ -49,12 +58,12 @@ const orders = {
     if (rows) vehicles.hear(kind, rows);
   },
   /** Which roads there are: columns are in their order. */
-  roads({ ids }) { positions = new Map(ids.map((id, at) => [id, at])); },
+  roads({ ids, free }) { roads = new Roads(ids, free); },
   async ask({ number, what, path, token, timeoutMs }) {
     const { rows, problem } = await askAll(path, token, timeoutMs);
     if (problem) postMessage({ answer: number, problem });
     else {
-      const [body, buffers] = columns[what](rows, positions);
+      const [body, buffers] = columns[what](rows, roads);
       postMessage({ answer: number, body }, buffers);
     }
   },
