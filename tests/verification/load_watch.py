@@ -1,6 +1,7 @@
-"""A worker that notes what its event loop does: ``python -m tests.verification.load_watch``, with ``LOAD_WATCH`` a file.
+"""A worker that notes what its event loop does, in the file that ``LOAD_WATCH`` names.
 
-It runs the application as ``faust worker`` does, with these beside it, none in the product:
+``python -m tests.verification.load_watch`` runs the application as ``faust worker`` does. What is beside it is in no
+product:
 
 * each **turn** of the loop is timed: how long its callbacks took together, how much of that the thread computed, how
   much it stood in line for a processor (``/proc/self/schedstat``); the rest it waited for the interpreter's lock or for
@@ -101,7 +102,7 @@ class Watch:
             time.sleep(_LOOK_SECONDS)
             began, now = self._turn_began, time.monotonic()
             if began is not None and now - began > _STANDS_SECONDS:
-                frame = sys._current_frames().get(self._thread_id)  # noqa: SLF001 - there is no other way
+                frame = sys._current_frames().get(self._thread_id)
                 self._tell("stands", now, stack=list(_in_words(frame)))
             if now - written_at > 1:
                 sums, self._sums, written_at = self._sums, Counter(), now
@@ -128,7 +129,7 @@ def _in_words(frame: FrameType | None) -> Iterator[str]:
 
 def watch_turns(watch: Watch) -> None:
     """Have each turn of every loop noted: there is one in a worker's main thread."""
-    run, select, main = asyncio.Handle._run, selectors.EpollSelector.select, threading.get_ident()  # noqa: SLF001
+    run, select, main = asyncio.Handle._run, selectors.EpollSelector.select, threading.get_ident()
 
     def running(self: asyncio.Handle) -> None:
         if threading.get_ident() != main:
@@ -148,8 +149,8 @@ def watch_turns(watch: Watch) -> None:
         watch.begin_turn()
         return found
 
-    asyncio.Handle._run = running  # type: ignore[method-assign]  # noqa: SLF001
-    selectors.EpollSelector.select = selecting  # type: ignore[method-assign]
+    asyncio.Handle._run = running  # type: ignore[method-assign]
+    selectors.EpollSelector.select = selecting  # type: ignore[method-assign, assignment]
 
 
 def _name(callback: Any) -> str:
@@ -168,7 +169,7 @@ def watch_requests(watch: Watch) -> None:
     from web.guards.connections import Connection
     from web.guards.turns import Turns
 
-    receive, handle = Connection.data_received, RequestHandler._handle_request  # noqa: SLF001
+    receive, handle = Connection.data_received, RequestHandler._handle_request
     read_at: dict[int, float] = {}
 
     def receiving(self: Connection, data: bytes) -> None:
@@ -185,7 +186,7 @@ def watch_requests(watch: Watch) -> None:
             watch.request(request.path, read_at.get(id(self), began), began, time.monotonic(), dict(phases))
 
     Connection.data_received = receiving  # type: ignore[method-assign]
-    RequestHandler._handle_request = handling  # type: ignore[method-assign]  # noqa: SLF001
+    RequestHandler._handle_request = handling  # type: ignore[method-assign, assignment]
     _time_phase(Turns, "_enter", "turn")
     _time_phase(Redis, "execute_command", "redis")
     _time_phase(Pipeline, "execute", "redis")
@@ -230,10 +231,12 @@ def told(path: Path, since: float, until: float) -> Iterator[str]:
         longer = [one for one in turns if one["busy"] >= least]
         if not longer:
             continue
-        spent = {name: statistics.mean(one[name] for one in longer) for name in ("busy", "cpu", "delay", "n", "longest")}
+        spent = {
+            name: statistics.mean(one[name] for one in longer) for name in ("busy", "cpu", "delay", "n", "longest")
+        }
         names = Counter(one["name"] for one in longer if one["longest"] > one["busy"] / 2).most_common(4)
         yield (
-            f"turns of {least * 1000:.0f} ms or more: {len(longer)}, {sum(one['busy'] for one in longer):.1f} s in all; "
+            f"turns of {least * 1000:.0f} ms or more: {len(longer)}, {sum(one['busy'] for one in longer):.1f} s, "
             f"mean {spent['busy'] * 1000:.0f} ms ({spent['cpu'] * 1000:.0f} computing, {spent['delay'] * 1000:.0f} in "
             f"line) with {spent['n']:.0f} callbacks, the longest {spent['longest'] * 1000:.0f} ms; over half: {names}"
         )
@@ -278,7 +281,7 @@ def main() -> None:
 
     async def beginning(self: TrafficApp) -> None:
         await begin(self)
-        self.keeping_time = asyncio.create_task(watch.keep_time())  # type: ignore[attr-defined]
+        self.keeping_time = asyncio.create_task(watch.keep_time())
 
     TrafficApp.on_first_start = beginning  # type: ignore[method-assign]
     app = create_app()

@@ -252,6 +252,7 @@ def operations() -> list[Operation]:
             errors=(404,),
             headers=_AGE,
             price=_price,
+            apart=True,
         ),
         Operation(
             "GET /api/analytics/compare",
@@ -261,6 +262,7 @@ def operations() -> list[Operation]:
             errors=(404,),
             headers=_AGE,
             price=_price_of_both,
+            apart=True,
         ),
         Operation(
             "GET /api/analytics/trends",
@@ -270,6 +272,7 @@ def operations() -> list[Operation]:
             errors=(404,),
             headers=_AGE,
             price=_price,
+            apart=True,
         ),
         Operation(
             "GET /api/analytics/report/pdf",
@@ -279,5 +282,6 @@ def operations() -> list[Operation]:
             errors=(404,),
             headers=_AGE,
             price=_price,
+            apart=True,
         ),
     ]
