@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import os
 import random
@@ -125,6 +126,7 @@ class Seen:
     administration: Figures = field(default_factory=Figures)
     unwell: int = 0
     memory_bytes: list[int] = field(default_factory=list)
+    memory_beside_bytes: list[int] = field(default_factory=list)
     cpu_seconds: Counter[str] = field(default_factory=Counter)
     began_seconds: float = 0.0
     lasted_seconds: float = 0.0
@@ -211,6 +213,7 @@ async def watch(asker: Asker, seen: Seen, process: psutil.Process) -> None:
         body = await asker.ask(seen.health, "/health", "203.0.113.1")
         seen.unwell += b'"status":"ok"' not in body or seen.health.seconds[-1] > HEALTH_WITHIN_SECONDS
         seen.memory_bytes.append(process.memory_info().rss)
+        seen.memory_beside_bytes.append(memory_beside(process))
         if number % 4 == 0:
             await asker.ask(seen.administration, "/api/admin/audit", "203.0.113.2", headers={"X-Admin-Token": KEY})
         await asyncio.sleep(0.25)
@@ -260,14 +263,29 @@ async def going_on(*deeds: Any) -> AsyncIterator[None]:
                 raise fault
 
 
+def memory_beside(worker: psutil.Process) -> int:
+    """Memory of the processes that a worker has beside it."""
+    taken = 0
+    for child in worker.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            taken += child.memory_info().rss
+    return taken
+
+
 def cpu_seconds(worker: psutil.Process) -> Counter[str]:
-    """CPU time so far of the worker, of reports it had laid out, of all of Postgres, and of the clients: us."""
+    """CPU time so far of the worker, of its process for costly questions, of reports that were laid out, of all of
+    Postgres, and of the clients: us."""
     spent: Counter[str] = Counter()
     for name, process in (("worker", worker), ("clients", psutil.Process())):
         times = process.cpu_times()
         spent[name] = times.user + times.system  # type: ignore[assignment]
         if name == "worker":
             spent["reports"] = times.children_user + times.children_system  # type: ignore[assignment]
+    for child in worker.children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = child.cpu_times()
+            spent["costly"] += times.user + times.system  # type: ignore[assignment]
+            spent["reports"] += times.children_user + times.children_system  # type: ignore[assignment]
     for process in psutil.process_iter(["name", "cpu_times"]):
         if process.info["name"] == "postgres" and (times := process.info["cpu_times"]) is not None:
             spent["postgres"] += times.user + times.system
@@ -327,6 +345,8 @@ def report(alone: Seen, beside: Seen, after_bytes: int, watched: Path | None) ->
                 print(f"    {line}")
     before, most = max(alone.memory_bytes), max(beside.memory_bytes)
     print(f"memory: {before / 2**20:.0f} MiB without, {most / 2**20:.0f} beside, {after_bytes / 2**20:.0f} afterwards")
+    apart = max(beside.memory_beside_bytes, default=0)
+    print(f"memory of processes that the worker has beside it, reports and costly questions: {apart / 2**20:.0f} MiB")
     allowed = max(MOST_TIMES_SLOWER * alone.honest.p99_seconds, alone.honest.p99_seconds + _NOISE_SECONDS)
     held = {
         f"the honest ones' p99 is at most {allowed * 1000:.0f} ms": beside.honest.p99_seconds <= allowed,

@@ -47,8 +47,9 @@ ASKED = (
 _ALERTS = """
     INSERT INTO alerts (id, revision, severity, alert_type, camera_id, title, message, rule, since, triggered_at,
                         updated_at)
-    SELECT gen_random_uuid(), 1, 'WARNING', 'congestion', 'cam_00' || n % 3, '=1+1 – Stau', E'zwei\nZeilen', '', at, at, at
-    FROM (SELECT n, '2026-11-01'::timestamptz + n * interval '20 seconds' AS at FROM generate_series(1, 1200) AS n) AS made
+    SELECT gen_random_uuid(), 1, 'WARNING', 'congestion', 'cam_00' || n % 3, '=1+1 – Stau', E'zwei\nZeilen', '', at, at,
+           at
+    FROM generate_series(1, 1200) AS n, LATERAL (SELECT '2026-11-01Z'::timestamptz + n * interval '20 s' AS at) AS t
 """
 _WINDOWS = f"""
     INSERT INTO metrics_1h (bucket_start, camera_id, {", ".join(SUMS)})
