@@ -7,10 +7,14 @@ have.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import pickle
+import signal
 import sys
+from pathlib import Path
+from typing import NoReturn
 
 #: Workers come first, but for its start, which somebody waits for. What lays out reports is behind even this.
 _NICENESS = 10
@@ -18,6 +22,8 @@ _NICENESS = 10
 
 def main() -> None:
     """Answer until the worker ends."""
+    # Ctrl-C in a terminal is for the worker, whose end is ours
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     length = int.from_bytes(sys.stdin.buffer.read(8), "big")
     settings = pickle.loads(sys.stdin.buffer.read(length))  # noqa: S301 - of the worker that started us
     from trafficapp.logs import install_text
@@ -48,6 +54,14 @@ async def _serve(settings: object, path: str) -> None:
     ]
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     await runner.cleanup()
+    _end(Path(path))
+
+
+def _end(path: Path) -> NoReturn:
+    # a worker that was killed leaves them behind
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+        path.parent.rmdir()
     # the thread that waits for the worker may wait on
     os._exit(0)
 
