@@ -72,8 +72,9 @@ def make_application(settings: Settings, answering: Answering) -> web.Applicatio
         database=Database(settings.postgres),
         kafka_up=_nobody_asks,
     )
-    # whoever asks here asks for much: a few connections, and one core for each
-    context.database = context.costly
+    # whoever asks here asks for much
+    connections = settings.limits.costly_at_once + 1
+    context.database = context.costly = Database(settings.postgres, connections, on_one_core=True, is_behind=True)
 
     @web.middleware
     async def known(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -53,6 +53,9 @@ async def forward(request: web.Request, what: str) -> web.StreamResponse:
     response = web.Response(status=answer.status, reason=answer.reason, body=body)
     response.headers.popall(hdrs.CONTENT_TYPE, None)
     response.headers.extend(kept)
+    if request.method == hdrs.METH_HEAD and hdrs.CONTENT_LENGTH in answer.headers:
+        # of the body that a GET would have
+        response.headers[hdrs.CONTENT_LENGTH] = answer.headers[hdrs.CONTENT_LENGTH]
     return response
 
 
