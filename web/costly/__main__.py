@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-#: Workers come first, but for its start, which somebody waits for. What lays out reports is behind even this.
+#: Workers come first, while it loads what it needs as well. What lays out reports is behind even this.
 _NICENESS = 10
 
 
@@ -24,6 +24,7 @@ def main() -> None:
     """Answer until the worker ends."""
     # Ctrl-C in a terminal is for the worker, whose end is ours
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(_NICENESS)
     length = int.from_bytes(sys.stdin.buffer.read(8), "big")
     settings = pickle.loads(sys.stdin.buffer.read(length))  # noqa: S301 - of the worker that started us
     from trafficapp.logs import install_text
@@ -48,7 +49,6 @@ async def _serve(settings: object, path: str) -> None:
     await web.UnixSite(runner, path).start()
     sys.stdout.buffer.write(READY)
     sys.stdout.buffer.flush()
-    os.nice(_NICENESS)
     ends = [
         asyncio.create_task(end) for end in (asyncio.to_thread(sys.stdin.buffer.read), answering.until_it_may_end())
     ]
