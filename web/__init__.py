@@ -10,7 +10,6 @@ from trafficapp.engine.telemetry import Telemetry
 from trafficapp.feeds.declaration import Feed
 from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import Settings
-from web.application import setup
 from web.guards.connections import BoundedRunner
 from web.serving.context import LocalCurrent, Probe, WebContext
 from web.serving.database import Database
@@ -52,6 +51,7 @@ def register(
     from faust.web.base import BlueprintManager
 
     from trafficapp.stores.redis.connection import connect
+    from web.application import setup  # late: who needs some of the views does not load them all
 
     redis_url = settings.redis.url.get_secret_value()
     context = WebContext(

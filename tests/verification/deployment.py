@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -23,7 +23,7 @@ from trafficapp.stack import children, workers
 from trafficapp.stack.console import DownloadBar, LogOutput
 from trafficapp.stack.servers import data_dir, embedded
 from trafficapp.stack.servers.endpoints import Endpoints
-from trafficapp.stack.supervisor import Supervisor
+from trafficapp.stack.supervisor import ProcessSpec, Supervisor
 from trafficapp.topics import ALERTS, DEAD_LETTERS, EVENTS_RAW, METRICS
 
 #: Where each check leaves the lines of its processes.
@@ -164,6 +164,7 @@ async def deployed(
     settings: Mapping[str, str] | None = None,
     roles: Collection[str] | None = None,
     is_site: bool = False,
+    watched_by: str | None = None,
 ) -> AsyncIterator[Deployment]:
     """Start a pipeline and stop it at the end.
 
@@ -175,6 +176,7 @@ async def deployed(
         settings: further environment variables of every process.
         roles: those of which there are workers; None are all.
         is_site: whether the workers are of the role site instead.
+        watched_by: a module that runs workers, in the place of ``faust -A trafficapp``.
 
     Raises:
         VerificationError: the topics hold records already.
@@ -188,8 +190,8 @@ async def deployed(
         folder = held.enter_context(_folder(name))
         output = held.enter_context(LogOutput(_LOGS / name, _quiet(worker_count)))
         with DownloadBar(output.console) as bar:
-            specs, endpoints = embedded.plan(folder, given, bar.announce, unprotected=True)
-        supervisor = Supervisor([specs], output.line)
+            servers, endpoints = embedded.plan(folder, given, bar.announce, unprotected=True)
+        supervisor = Supervisor([servers], output.line)
         try:
             await supervisor.start_all()
             _require_empty_topics(str(endpoints.kafka_bootstrap_servers))
@@ -206,7 +208,10 @@ async def deployed(
             with_lake = "TRAFFICAPP_LAKE__URL" in environment
             chosen = workers.choose_workers(worker_count, 6166, with_lake=with_lake, is_site=is_site)
             chosen = [worker for worker in chosen if roles is None or worker.role in roles]
-            supervisor.add_group([workers.worker_spec(worker, folder, environment) for worker in chosen])
+            specs = [workers.worker_spec(worker, folder, environment) for worker in chosen]
+            if watched_by is not None:
+                specs = [_run_by(watched_by, spec) for spec in specs]
+            supervisor.add_group(specs)
             await supervisor.start_all()
             yield Deployment(
                 folder,
@@ -225,6 +230,13 @@ async def deployed(
             )
         finally:
             await supervisor.stop_all()
+
+
+def _run_by(module: str, spec: ProcessSpec) -> ProcessSpec:
+    command = list(spec.command)
+    place = command.index("faust")
+    command[place : place + 3] = [module]
+    return replace(spec, command=command)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import os
 import random
@@ -24,6 +25,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -31,6 +33,7 @@ import aiohttp
 import asyncpg
 import psutil
 
+from tests.verification import load_watch
 from tests.verification.deployment import Deployment, deployed
 from trafficapp.stores.cameras.rollups import SUMS
 from trafficapp.stores.postgres.time_partitions import ensure_partitions, hours_partition, minutes_partition
@@ -123,7 +126,9 @@ class Seen:
     administration: Figures = field(default_factory=Figures)
     unwell: int = 0
     memory_bytes: list[int] = field(default_factory=list)
+    memory_beside_bytes: list[int] = field(default_factory=list)
     cpu_seconds: Counter[str] = field(default_factory=Counter)
+    began_seconds: float = 0.0
     lasted_seconds: float = 0.0
 
     def busy(self) -> str:
@@ -208,6 +213,7 @@ async def watch(asker: Asker, seen: Seen, process: psutil.Process) -> None:
         body = await asker.ask(seen.health, "/health", "203.0.113.1")
         seen.unwell += b'"status":"ok"' not in body or seen.health.seconds[-1] > HEALTH_WITHIN_SECONDS
         seen.memory_bytes.append(process.memory_info().rss)
+        seen.memory_beside_bytes.append(memory_beside(process))
         if number % 4 == 0:
             await asker.ask(seen.administration, "/api/admin/audit", "203.0.113.2", headers={"X-Admin-Token": KEY})
         await asyncio.sleep(0.25)
@@ -257,14 +263,29 @@ async def going_on(*deeds: Any) -> AsyncIterator[None]:
                 raise fault
 
 
+def memory_beside(worker: psutil.Process) -> int:
+    """Memory of the processes that a worker has beside it."""
+    taken = 0
+    for child in worker.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            taken += child.memory_info().rss
+    return taken
+
+
 def cpu_seconds(worker: psutil.Process) -> Counter[str]:
-    """CPU time so far of the worker, of reports it had laid out, of all of Postgres, and of the clients: us."""
+    """CPU time so far of the worker, of its process for costly questions, of reports that were laid out, of all of
+    Postgres, and of the clients: us."""
     spent: Counter[str] = Counter()
     for name, process in (("worker", worker), ("clients", psutil.Process())):
         times = process.cpu_times()
         spent[name] = times.user + times.system  # type: ignore[assignment]
         if name == "worker":
             spent["reports"] = times.children_user + times.children_system  # type: ignore[assignment]
+    for child in worker.children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = child.cpu_times()
+            spent["costly"] += times.user + times.system  # type: ignore[assignment]
+            spent["reports"] += times.children_user + times.children_system  # type: ignore[assignment]
     for process in psutil.process_iter(["name", "cpu_times"]):
         if process.info["name"] == "postgres" and (times := process.info["cpu_times"]) is not None:
             spent["postgres"] += times.user + times.system
@@ -287,6 +308,7 @@ async def look(
     async with going_on(watch(asker, seen, process), *honest, *hostile):
         await asyncio.sleep(seconds)
     seen.cpu_seconds, seen.lasted_seconds = cpu_seconds(process) - before, time.monotonic() - began
+    seen.began_seconds = began
     return seen
 
 
@@ -307,10 +329,10 @@ async def measure(deployment: Deployment, arguments: argparse.Namespace) -> bool
         beside = await look(make, process, arguments.seconds, arguments.clients, hostile, left_out)
         await asyncio.sleep(_IDLE_SECONDS)
         after = process.memory_info().rss
-    return report(alone, beside, after)
+    return report(alone, beside, after, arguments.watch)
 
 
-def report(alone: Seen, beside: Seen, after_bytes: int) -> bool:
+def report(alone: Seen, beside: Seen, after_bytes: int, watched: Path | None) -> bool:
     """Print what was seen; whether it is as it must be."""
     for title, seen in (("without him", alone), ("beside him", beside)):
         print(f"{title}, processors busy: {seen.busy()}:")
@@ -318,8 +340,13 @@ def report(alone: Seen, beside: Seen, after_bytes: int) -> bool:
             print(f"  {name:15} {getattr(seen, name)}")
         for line in (*seen.honest.by_path(), *seen.hostile.by_path()):
             print(f"    {line}")
+        if watched is not None:
+            for line in load_watch.told(watched, seen.began_seconds, seen.began_seconds + seen.lasted_seconds):
+                print(f"    {line}")
     before, most = max(alone.memory_bytes), max(beside.memory_bytes)
     print(f"memory: {before / 2**20:.0f} MiB without, {most / 2**20:.0f} beside, {after_bytes / 2**20:.0f} afterwards")
+    apart = max(beside.memory_beside_bytes, default=0)
+    print(f"memory of processes that the worker has beside it, reports and costly questions: {apart / 2**20:.0f} MiB")
     allowed = max(MOST_TIMES_SLOWER * alone.honest.p99_seconds, alone.honest.p99_seconds + _NOISE_SECONDS)
     held = {
         f"the honest ones' p99 is at most {allowed * 1000:.0f} ms": beside.honest.p99_seconds <= allowed,
@@ -338,7 +365,10 @@ def report(alone: Seen, beside: Seen, after_bytes: int) -> bool:
 async def run(arguments: argparse.Namespace) -> bool:
     """Make the check; True when everything held."""
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}", flush=True)
-    async with deployed(1, settings=_SETTINGS, roles={"streams"}) as deployment:
+    settings, watched_by = _SETTINGS, None
+    if arguments.watch is not None:
+        settings, watched_by = {**settings, load_watch.FILE: str(arguments.watch.absolute())}, load_watch.__name__
+    async with deployed(1, settings=settings, roles={"streams"}, watched_by=watched_by) as deployment:
         began = time.monotonic()
         days = min(arguments.days, 390)
         await fill(deployment.database_url, arguments.cameras, 390, days, arguments.alerts)
@@ -357,6 +387,9 @@ def main() -> int:
     parser.add_argument("--hostile", type=int, default=40, help="questions of the hostile one at a time")
     parser.add_argument(
         "--leave-out", nargs="+", default=[], metavar="PATH", help="what he does not ask for, to find what slows others"
+    )
+    parser.add_argument(
+        "--watch", type=Path, metavar="FILE", help="tell what the worker's event loop does, noted in this file"
     )
     parser.add_argument("--cameras", type=int, default=40)
     parser.add_argument("--days", type=int, default=30, help="days of sums by the minute")

@@ -154,6 +154,16 @@ class LimitSettings(Section):
     costly_wait_seconds: Seconds = Field(
         4.0, description="How long a costly question waits for its turn; then it is refused with 429."
     )
+    costly_apart: bool = Field(
+        True,
+        description="Whether costly questions, exports and long histories are answered by a process of their own, "
+        "which is started with the first of them and ends when none has come for some minutes.",
+    )
+    costly_memory_mib: int = Field(
+        512,
+        ge=192,
+        description="Memory from which on that process ends when it is idle; at twice as much it ends at once.",
+    )
     refused_wait_seconds: float = Field(
         4.0,
         ge=0,

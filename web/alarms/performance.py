@@ -79,5 +79,6 @@ def operations() -> list[Operation]:
             AlarmPerformance,
             errors=(400, 503),
             price=_price,
+            apart=True,
         )
     ]

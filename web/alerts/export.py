@@ -99,6 +99,7 @@ def operations() -> list[Operation]:
             content_type="text/csv",
             errors=(404, 503),
             streamed=True,
+            apart=True,
             headers=(("Link", 'the alerts behind the last one of this file: `<...>; rel="next"`'),),
         )
     ]

@@ -291,7 +291,13 @@ def operations() -> list[Operation]:
             "GET /api/alerts/active", active, Tag.ALERTS, list[AlertRow], errors=(400, 404, 503), headers=_OPEN_HEADERS
         ),
         Operation(
-            "GET /api/alerts/history", history, Tag.ALERTS, list[AlertRow], errors=(404, 503), headers=(NEXT_PAGE,)
+            "GET /api/alerts/history",
+            history,
+            Tag.ALERTS,
+            list[AlertRow],
+            errors=(404, 503),
+            headers=(NEXT_PAGE,),
+            apart=True,
         ),
         Operation("GET /api/alerts/{id}", one, Tag.ALERTS, AlertEvent, errors=(404, 503)),
     ]

@@ -253,6 +253,7 @@ def operations() -> list[Operation]:
             errors=(404,),
             headers=_AGE,
             price=_price,
+            apart=True,
         ),
         Operation(
             "GET /api/analytics/compare",
@@ -262,6 +263,7 @@ def operations() -> list[Operation]:
             errors=(404,),
             headers=_AGE,
             price=_price_of_both,
+            apart=True,
         ),
         Operation(
             "GET /api/analytics/trends",
@@ -271,6 +273,7 @@ def operations() -> list[Operation]:
             errors=(404,),
             headers=_AGE,
             price=_price,
+            apart=True,
         ),
         Operation(
             "GET /api/analytics/report/pdf",
@@ -280,5 +283,6 @@ def operations() -> list[Operation]:
             errors=(404,),
             headers=_AGE,
             price=_price,
+            apart=True,
         ),
     ]

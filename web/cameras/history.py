@@ -18,7 +18,7 @@ from models.cameras.window_rows import WindowRow, encode_window_row
 from models.timestamps import epoch_us
 from trafficapp.stores.cameras.history_queries import MetricsPage, Position, step_that_fits
 from trafficapp.stores.cameras.history_queries import metrics_history as window_rows
-from web.guards.costs import client_of, rows_within
+from web.guards.costs import rows_within
 from web.serving import parameters
 from web.serving.answers import json_answer
 from web.serving.context import CONTEXT, WebContext
@@ -104,16 +104,15 @@ async def metrics_history(request: web.Request, query: HistoryQuery) -> web.Stre
     after = None if place is None else (parameters.cursor_time(place.window_start_us), place.lane_id)
     paged = query.limit is not None or after is not None
     step = None if query.step is None else _LENGTHS[query.step]
-    async with context.costs.question(request, _rows(context, span, query, paged=paged)):
-        if step is None and not paged:
-            step = await context.costly.ask(
-                lambda pool: step_that_fits(
-                    pool, query.camera_id, span.since, span.until, [*STEPS], MAX_ROWS, lanes=query.lanes
-                )
+    if step is None and not paged:
+        step = await context.costly.ask(
+            lambda pool: step_that_fits(
+                pool, query.camera_id, span.since, span.until, [*STEPS], MAX_ROWS, lanes=query.lanes
             )
-        wanted = _Wanted(context, query.camera_id, span, query.lanes, step)
-        # asked before the answer begins: what fails here is still told as a problem
-        page = await wanted.page(query.limit or MAX_ROWS, after)
+        )
+    wanted = _Wanted(context, query.camera_id, span, query.lanes, step)
+    # asked before the answer begins: what fails here is still told as a problem
+    page = await wanted.page(query.limit or MAX_ROWS, after)
     headers: dict[str, str] = {} if step is None else {STEP_HEADER: STEPS[step]}
     if page.next_position is None or paged:
         if page.next_position is not None:
@@ -123,14 +122,27 @@ async def metrics_history(request: web.Request, query: HistoryQuery) -> web.Stre
         return json_answer(encode_window_row(page.rows), headers)
     response = web.StreamResponse(headers=headers)
     response.content_type, response.charset = "application/json", "utf-8"
-    async with context.costs.streams.turn(client_of(request)):
-        return await send_in_pieces(request, response, _pieces(wanted, page), "a history")
+    return await send_in_pieces(request, response, _pieces(wanted, page), "a history")
 
 
-def _rows(context: WebContext, span: Span, query: HistoryQuery, *, paged: bool) -> float:
+def _price(context: WebContext, query: HistoryQuery) -> float:
     """What is read before the answer begins: a page, or every window where it is to be seen which step fits."""
-    if paged or query.step == "5s":
-        return query.limit or MAX_ROWS
+    if query.limit is not None:
+        return 0.0  # as any list
+    if query.cursor is not None or query.step == "5s":
+        return MAX_ROWS
+    return _rows(context, query)
+
+
+def _is_long(context: WebContext, query: HistoryQuery) -> bool:
+    """Whether the answer may be sent in pieces."""
+    whole = query.limit is None and query.cursor is None and query.step is not None
+    return whole and _rows(context, query) > MAX_ROWS
+
+
+def _rows(context: WebContext, query: HistoryQuery) -> float:
+    """Windows of the span, or the steps of it that are asked for."""
+    span = span_between(query.from_, query.to, DEFAULT_SPAN)
     kept = timedelta(days=context.settings.retention.metrics_days)
     every = timedelta(seconds=context.settings.windows.size_seconds) if query.step is None else _LENGTHS[query.step]
     since = max(span.since, datetime.now(UTC) - kept)
@@ -156,6 +168,9 @@ def operations() -> list[Operation]:
             Tag.HISTORY,
             list[WindowRow],
             errors=(503,),
+            price=_price,
+            is_long=_is_long,
+            apart=True,
             headers=(
                 (hdrs.LINK, 'with `limit`, the next page: `<...>; rel="next"`'),
                 (STEP_HEADER, "the step of which each window is the first; not there when nothing was left out"),

@@ -113,5 +113,6 @@ def operations() -> list[Operation]:
             errors=(404, 503),
             other_types=("text/csv",),
             price=_price,
+            apart=True,
         ),
     ]

@@ -80,4 +80,4 @@ def _price(_: WebContext, query: ReplayQuery) -> float:
 
 def operations() -> list[Operation]:
     """What this module answers."""
-    return [Operation("GET /api/replay", replay, Tag.HISTORY, Replay, errors=(503,), price=_price)]
+    return [Operation("GET /api/replay", replay, Tag.HISTORY, Replay, errors=(503,), price=_price, apart=True)]

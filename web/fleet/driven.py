@@ -201,7 +201,7 @@ def operations() -> list[Operation]:
     private = partial(Operation, tag=Tag.HISTORY, access=Access.OPERATE, authorise=authorise_private, errors=(404, 503))
     listed = partial(private, headers=(NEXT_PAGE,))
     return [
-        private("GET /api/fleet/summary", summary, answer=FleetSummary, price=_price),
+        private("GET /api/fleet/summary", summary, answer=FleetSummary, price=_price, apart=True),
         listed("GET /api/fleet/trips", trips, answer=list[VehicleTrip]),
         listed("GET /api/fleet/geofences/events", geofence_events, answer=list[GeofenceEvent]),
         listed("GET /api/fleet/events", driving_events, answer=list[DrivingEvent]),

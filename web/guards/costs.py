@@ -70,6 +70,10 @@ class Costs:
         )
         self.reports = Turns("reports", 1, waiting=(2, 20), wait_seconds=_REPORT_WAIT_SECONDS)
 
+    def is_costly(self, rows: float) -> bool:
+        """Whether a question that reads so many rows waits for its turn."""
+        return rows > self._costly_rows
+
     @asynccontextmanager
     async def question(self, request: web.Request, rows: float) -> AsyncIterator[None]:
         """Answer a question that reads so many rows: at once when these are few, else in turn.
@@ -77,7 +81,7 @@ class Costs:
         Raises:
             ProblemError: 429, others come first.
         """
-        if rows <= self._costly_rows:
+        if not self.is_costly(rows):
             yield
             return
         async with self.costly.turn(client_of(request), rows):

@@ -61,6 +61,12 @@ def operations() -> list[Operation]:
     """What this module answers."""
     return [
         Operation(
-            "GET /api/analytics/bottlenecks", ranked, Tag.ANALYTICS, RangeBottlenecks, errors=(503,), price=_price
+            "GET /api/analytics/bottlenecks",
+            ranked,
+            Tag.ANALYTICS,
+            RangeBottlenecks,
+            errors=(503,),
+            price=_price,
+            apart=True,
         )
     ]

@@ -140,14 +140,16 @@ def operations() -> list[Operation]:
     """What this module answers."""
     return [
         *(
-            Operation(call, view, Tag.ANALYTICS, TravelTimeComparison, errors=(404, 503), price=_price_of_both)
+            Operation(
+                call, view, Tag.ANALYTICS, TravelTimeComparison, errors=(404, 503), price=_price_of_both, apart=True
+            )
             for call, view in (
                 ("GET /api/corridors/{id}/comparison", corridor_comparison),
                 ("GET /api/roads/{id}/comparison", road_comparison),
             )
         ),
         *(
-            Operation(call, view, Tag.ANALYTICS, WorkZoneDelay, errors=(404, 503), price=_price_of_works)
+            Operation(call, view, Tag.ANALYTICS, WorkZoneDelay, errors=(404, 503), price=_price_of_works, apart=True)
             for call, view in (
                 ("GET /api/corridors/{id}/works", corridor_works),
                 ("GET /api/roads/{id}/works", road_works),

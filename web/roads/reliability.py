@@ -277,18 +277,18 @@ def operations() -> list[Operation]:
         ),
         Operation(
             "GET /api/roads/{id}/reliability", of_road, Tag.ANALYTICS, RangeReliability, errors=(404, 503),
-            price=_price_of_road,
+            price=_price_of_road, apart=True,
         ),
         Operation(
             "GET /api/corridors/{id}/reliability", of_corridor, Tag.ANALYTICS, RangeReliability, errors=(404, 503),
-            price=_price_of_corridor,
+            price=_price_of_corridor, apart=True,
         ),
         Operation(
             "GET /api/zones/{id}/reliability", of_zone, Tag.ANALYTICS, RangeReliability, errors=(404, 503),
-            price=_price_of_zone,
+            price=_price_of_zone, apart=True,
         ),
         Operation(
             "GET /api/corridors/{id}/surface", surface_of, Tag.ANALYTICS, SpeedSurface, errors=(404, 503),
-            price=_price_of_surface,
+            price=_price_of_surface, apart=True,
         ),
     ]  # fmt: skip

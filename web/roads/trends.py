@@ -91,5 +91,5 @@ def _price(context: WebContext, query: TrendsQuery) -> float:
 def operations() -> list[Operation]:
     """What this module answers."""
     return [
-        Operation("GET /analytics/trends", trends, Tag.ANALYTICS, RoadTrends, errors=(503,), price=_price),
+        Operation("GET /analytics/trends", trends, Tag.ANALYTICS, RoadTrends, errors=(503,), price=_price, apart=True),
     ]

@@ -17,6 +17,7 @@ from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import Settings
 from trafficapp.stores.postgres.publications import Publisher
 from trafficapp.stores.redis.connection import connect
+from web.costly.process import CostlyProcess
 from web.guards.costs import Costs
 from web.serving.database import Database
 from web.serving.registry import Registry
@@ -39,6 +40,7 @@ class WebContext:
         reserved: the same with connections that only administration, health and sockets use.
         costly: the same for costly questions and what is sent piece by piece.
         costs: whose turn it is.
+        costly_process: answers costly questions.
         kafka_up: whether the broker answers.
         local_current: what this worker knows itself, for when Redis is away.
         outbox: sends to Kafka; one of its own unless given.
@@ -60,6 +62,7 @@ class WebContext:
     reserved: Database = field(init=False)
     costly: Database = field(init=False)
     costs: Costs = field(init=False)
+    costly_process: CostlyProcess = field(init=False)
     publisher: Publisher = field(init=False)
     registry: Registry = field(init=False)
     _own_outbox: Outbox | None = field(init=False, default=None)
@@ -74,10 +77,12 @@ class WebContext:
         # one more, so that what is sent piece by piece goes on beside them
         self.costly = Database(postgres, limits.costly_at_once + 1, on_one_core=True)
         self.costs = Costs(limits)
+        self.costly_process = CostlyProcess(self.settings)
         self.registry = Registry(self.reserved, lambda: connect(url, retries=0))
 
     async def close(self) -> None:
         """Close the clients; closing what is closed is no fault."""
+        await self.costly_process.stop()
         await self.redis.aclose()
         for database in (self.database, self.reserved, self.costly):
             await database.close()

@@ -25,12 +25,18 @@ class Database:
         settings: where it is.
         connections: at most; as the settings say, unless given.
         on_one_core: whether a question may take one core of the server at most.
+        is_behind: whether the server answers others first.
     """
 
     def __init__(
-        self, settings: PostgresSettings, connections: int | None = None, *, on_one_core: bool = False
+        self,
+        settings: PostgresSettings,
+        connections: int | None = None,
+        *,
+        on_one_core: bool = False,
+        is_behind: bool = False,
     ) -> None:
-        self._on_one_core = on_one_core
+        self._on_one_core, self._is_behind = on_one_core, is_behind
         self._settings = settings if connections is None else settings.model_copy(update={"pool_size": connections})
         self._pool: Pool | None = None
         self._opening = asyncio.Lock()
@@ -66,7 +72,7 @@ class Database:
     async def _open(self) -> Pool:
         async with self._opening:
             if self._pool is None:
-                pool = create_pool(self._settings, on_one_core=self._on_one_core)
+                pool = create_pool(self._settings, on_one_core=self._on_one_core, is_behind=self._is_behind)
                 await pool
                 self._pool = pool
             return self._pool

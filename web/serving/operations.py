@@ -6,8 +6,8 @@ lists where it is mounted. `web.application` mounts them, and `web.documents.ope
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, suppress
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -19,10 +19,12 @@ from aiohttp import web
 from msgspec import Struct
 
 from web.auth.access import Access, authorise
+from web.costly.forwarding import forward
 from web.guards.costs import READ_FOR_AN_ANSWERED_ROW, client_of
 from web.serving import shapes
 from web.serving.context import CONTEXT, WebContext
 from web.serving.limits import LIMITER
+from web.serving.pieces import TURN
 
 #: Administration and health wait for nobody.
 _NEVER_WAIT = frozenset({Access.OPEN, Access.ADMINISTER})
@@ -69,6 +71,9 @@ class Operation:
         websocket: the answer is 101 and a socket, described in the AsyncAPI document.
         price: how many rows are read for a query, as far as that can be told before; of one that takes a span.
         streamed: the answer is sent piece by piece for as long as the client takes; it has a turn for that.
+        is_long: whether the answer may be sent like that though it mostly is not.
+        apart: whether a costly, long or streamed answer is made by the process for costly questions, which knows what
+            Postgres and Redis know, and nothing that only a worker hears.
     """
 
     call: str
@@ -87,6 +92,8 @@ class Operation:
     websocket: bool = False
     price: Callable[[WebContext, Any], float] | None = None
     streamed: bool = False
+    is_long: Callable[[WebContext, Any], bool] | None = None
+    apart: bool = False
 
     @property
     def method(self) -> str:
@@ -149,6 +156,32 @@ class Operation:
             await authorise(request, self.access, self.websocket)
         else:
             await self.authorise(request)
+        parts = await self._parts(request)
+        if not self.streamed and (more_rows := self._more_rows(parts.get("query"))) > 0:
+            request.config_dict[LIMITER].spend_on_rows(client_of(request), more_rows)
+        if self.websocket or self.access in _NEVER_WAIT:
+            return await self.view(request, **parts)
+        context = request.config_dict[CONTEXT]
+        costs, client = context.costs, client_of(request)
+        goes_apart = self.apart and context.settings.limits.costly_apart
+        if self.streamed:
+            async with costs.streams.turn(client):
+                return await (forward(request, self.call) if goes_apart else self.view(request, **parts))
+        async with AsyncExitStack() as turn:
+            request[TURN] = turn
+            await turn.enter_async_context(costs.asking.turn(client))
+            rows = self._rows(context, parts.get("query"))
+            await turn.enter_async_context(costs.question(request, rows))
+            if goes_apart and (costs.is_costly(rows) or self._may_be_long(context, parts.get("query"))):
+                return await forward(request, self.call)
+            return await self.view(request, **parts)
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        """Validate and answer what somebody else has let pass and whose turn it is."""
+        return await self.view(request, **await self._parts(request))
+
+    async def _parts(self, request: web.Request) -> dict[str, Struct]:
+        """What the view takes of a request, in shape."""
         parts: dict[str, Struct] = {}
         if self.path_shape is not None:
             parts["path"] = shapes.from_path(request, self.path_shape)
@@ -156,32 +189,20 @@ class Operation:
             parts["query"] = shapes.from_query(request, self.query_shape)
         if self.body_shape is not None:
             parts["body"] = await shapes.from_body(request, self.body_shape)
-        if not self.streamed and (more_rows := self._more_rows(parts.get("query"))) > 0:
-            request.config_dict[LIMITER].spend_on_rows(client_of(request), more_rows)
-        async with self._turn(request, parts.get("query")):
-            return await self.view(request, **parts)
+        return parts
 
-    @asynccontextmanager
-    async def _turn(self, request: web.Request, query: Struct | None) -> AsyncIterator[None]:
-        """Wait until it is the client's turn.
+    def _may_be_long(self, context: WebContext, query: Struct | None) -> bool:
+        """Whether the answer may be sent piece by piece."""
+        with suppress(OverflowError):
+            return self.is_long is not None and self.is_long(context, query)
+        return False
 
-        Raises:
-            ProblemError: 429, others come first.
-        """
-        if self.websocket or self.access in _NEVER_WAIT:
-            yield
-            return
-        context = request.config_dict[CONTEXT]
-        if self.streamed:
-            async with context.costs.streams.turn(client_of(request)):
-                yield
-        else:
-            rows = 0.0
-            with suppress(OverflowError):  # the view says which time lies beyond all calendars
-                rows = 0.0 if self.price is None else self.price(context, query)
-            rows += max(0, self._more_rows(query)) * READ_FOR_AN_ANSWERED_ROW
-            async with context.costs.asking.turn(client_of(request)), context.costs.question(request, rows):
-                yield
+    def _rows(self, context: WebContext, query: Struct | None) -> float:
+        """What a question costs."""
+        rows = 0.0
+        with suppress(OverflowError):  # the view says which time lies beyond all calendars
+            rows = 0.0 if self.price is None else self.price(context, query)
+        return rows + max(0, self._more_rows(query)) * READ_FOR_AN_ANSWERED_ROW
 
 
 def operation_of(request: web.Request) -> Operation | None:

@@ -301,11 +301,15 @@ class SocketClients:
             if client.cut_because is not None:
                 self._cut_count.inc()
                 logger.info("cut %s on %s: %s", request.remote, self.route, client.cut_because)
+            # at once: a worker that stops may cancel what waits below, too
+            attending.cancel()
             try:
                 await client.finish()
-                await _ended(attending)
             finally:
-                leave(client)
+                try:
+                    await _ended(attending)
+                finally:
+                    leave(client)
         return socket
 
     async def keep_awake(self) -> None:

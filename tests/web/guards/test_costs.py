@@ -211,8 +211,8 @@ async def test_reports_of_one_client_wait_for_one_another(
 
 
 async def test_every_question_that_takes_a_span_and_no_limit_has_a_price(worker: Worker) -> None:
-    #: Answered from few rows of their own, whatever span is asked for, or priced within the view.
-    few = {"GET /api/simulated-spans", "GET /metrics/history"}
+    #: Answered from few rows of their own, whatever span is asked for.
+    few = {"GET /api/simulated-spans"}
     without = set()
     for operation in worker.client.app[OPERATIONS]:
         shape = operation.query_shape

@@ -14,6 +14,7 @@ from asyncpg.pool import PoolConnectionProxy
 from trafficapp.settings import PostgresSettings
 from trafficapp.stores import outage as outages
 from trafficapp.stores.outage import Outage
+from trafficapp.stores.postgres.behind import put_behind
 
 if TYPE_CHECKING:
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
@@ -82,6 +83,7 @@ def create_pool(
     init: Callable[[asyncpg.Connection[asyncpg.Record]], Coroutine[Any, Any, None]] | None = None,
     *,
     on_one_core: bool = False,
+    is_behind: bool = False,
 ) -> Pool:
     """Make a pool that connects when it is first used; the server need not be up yet.
 
@@ -91,7 +93,11 @@ def create_pool(
         settings: where the server is and how many connections to keep at most.
         init: prepares each new connection.
         on_one_core: whether a statement may take one core of the server at most; it takes longer then.
+        is_behind: whether the server's processes for these connections come behind all others, where that is possible;
+            see `trafficapp.stores.postgres.behind`.
     """
+    if is_behind:
+        init = put_behind
     connecting = connection_settings(settings.url.get_secret_value())
     if on_one_core:
         connecting["server_settings"]["max_parallel_workers_per_gather"] = "0"
