@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -12,17 +13,22 @@ from msgspec import structs
 
 from models.alarms import Withheld
 from models.alerts import AlertEvent
+from models.city_alerts import CityAlert
 from models.roads.notifications import RoadNotification
 from models.timestamps import epoch_us
 from trafficapp.alarms.withholding import Withholding
 from trafficapp.engine.app import TrafficApp
 from trafficapp.engine.history_telemetry import AlarmTelemetry
+from trafficapp.feeds.city_alerts import is_alert_feed
+from trafficapp.feeds.declaration import Current
 from trafficapp.roads.feeds import NOTIFIED
 from trafficapp.stores.alarms.event_cameras import EventCameras
 from trafficapp.stores.alarms.performance import performance_of
 from trafficapp.stores.alarms.shelves import end_shelves
+from trafficapp.stores.alarms.standing import StandingAlarms, StandingAlerts, StandingCityAlerts, StandingCongestion
 from trafficapp.stores.alarms.withheld import WithheldNow
 from trafficapp.stores.postgres.connection import create_pool, is_transient
+from trafficapp.stores.redis.connection import UNAVAILABLE, connect
 
 if TYPE_CHECKING:
     from trafficapp.stores.postgres.connection import Pool
@@ -56,14 +62,46 @@ def marked_notification(known: Withholding, message: RoadNotification) -> RoadNo
     return None if why is None else structs.replace(message, withheld=why)
 
 
+def marked_city_alert(known: Withholding, message: CityAlert) -> CityAlert | None:
+    """A step of an alert of the city's other feeds, marked likewise; its end is told, since its begin may have been."""
+    if message.state == "resolved":
+        return None
+    at_us = epoch_us(message.opened_at if message.state == "opened" else message.timestamp)
+    why = known.of("city_alert", message.alert_id, message.alert_type, message.subject, at_us)
+    return None if why is None else structs.replace(message, withheld=why)
+
+
 def _keep_withheld(app: TrafficApp) -> None:
     now = WithheldNow(app.settings)
+    alert_feeds = [feed for feed in app.feeds if isinstance(feed.current, Current) and is_alert_feed(feed)]
     app.withheld_alert = lambda step: withheld_alert(now.known, step)
     app.withheld_messages[NOTIFIED.name] = lambda message: marked_notification(now.known, message)
+    for feed in alert_feeds:
+        app.withheld_messages[feed.name] = lambda message: marked_city_alert(now.known, message)
+    client = connect(app.settings.redis.url.get_secret_value())
+    app.close_at_end(client.aclose)
+    standing = StandingAlarms(
+        [
+            StandingAlerts(client, app.settings.events.replay_events),
+            StandingCongestion(client),
+            *(StandingCityAlerts(client, feed) for feed in alert_feeds),
+        ]
+    )
 
     @app.task
     async def know_what_is_withheld() -> None:
         await now.keep_fresh()
+
+    @app.task
+    async def tell_what_is_shelved_no_more() -> None:
+        while not app.should_stop:
+            await asyncio.sleep(app.settings.alarms.look_seconds)
+            if now.is_known:
+                try:
+                    await standing.look(now.known, time.time_ns() // 1000)
+                except UNAVAILABLE:
+                    # the sinks beside us tell that Redis is away
+                    await asyncio.sleep(_RETRY_SECONDS)
 
 
 def _look_after(app: TrafficApp) -> None:

@@ -282,8 +282,7 @@ def keep_current(app: TrafficApp, feed: Feed[Any], current: Current | NewestLog)
         app.telemetry.sink_rows.labels(name).inc,
         on_dropped=lambda reason: app.telemetry.events_dropped.labels(reason).inc(),
     )
-    if isinstance(sink, LogSink):
-        sink.withheld = app.withheld_messages.get(feed.name, sink.withheld)
+    sink.withheld = app.withheld_messages.get(feed.name, sink.withheld)
     app.read_in_runs(sink.topic, sink, name=name, partitions=feed.partitions_in(app.settings))
     app.telemetry.watch_sink(name, sink.is_waiting)
     app.close_at_end(client.aclose)

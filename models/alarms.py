@@ -14,7 +14,7 @@ Priority: TypeAlias = Literal["WARNING", "CRITICAL", "EMERGENCY"]
 #: Why operators were not told of an alarm when it was raised.
 WithheldAs: TypeAlias = Literal["shelved", "suppressed", "folded"]
 ShelfKind: TypeAlias = Literal["timed", "one_shot"]
-SourceKind: TypeAlias = Literal["camera", "road", "zone"]
+SourceKind: TypeAlias = Literal["camera", "road", "zone", "subject"]
 
 #: Why a person shelves.
 Reason = Annotated[str, Meta(min_length=1, max_length=500, pattern=LINE_PATTERN)]
@@ -161,10 +161,11 @@ class NewShelf(Struct, frozen=True, kw_only=True):
     """What is shelved: either one alert, or what a rule raises of a source.
 
     Attributes:
-        alert_id: of an alert that is open.
+        alert_id: of an alert that is open, of cameras or of the city's other feeds.
         rule: such as ``congestion``, as ``alert_type`` has it.
-        source_kind: a camera, a road, or the cameras that stand in a zone now.
-        source: the id of the camera or road, the id or name of the zone.
+        source_kind: a camera, a road, the cameras that stand in a zone now, or the subject of alerts of the city's
+            other feeds: a vehicle, a station, a stop.
+        source: the id of the camera, road or subject, the id or name of the zone.
         kind: ``timed`` for `minutes`; ``one_shot`` until the alarm that stands, else the next one, is over, and at
             most for `minutes`.
         minutes: at most as the setting ``alarms.most_shelf_hours`` says; left out, a one-shot shelf lasts so long at

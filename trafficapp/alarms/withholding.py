@@ -22,6 +22,13 @@ from trafficapp.alarms.alarm import Alarm
 
 #: Rules of alerts that follow from what a camera counts.
 RULES_OF_FIGURES = frozenset({"congestion", "stopped_traffic"})
+#: Which alarms may be about a source.
+_STREAMS_OF: dict[SourceKind, frozenset[Stream]] = {
+    "camera": frozenset({"alert", "city_alert"}),
+    "zone": frozenset({"alert", "city_alert"}),
+    "road": frozenset({"notification"}),
+    "subject": frozenset({"city_alert"}),
+}
 #: For ever; also the end of what still goes on.
 _NEVER_US = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 
@@ -34,7 +41,7 @@ class ShelvedAlarms(NamedTuple):
         alert_id: of one alert; None for a rule and source.
         rule: of the alarms.
         source_kind: a zone stands for its cameras.
-        sources: ids of cameras, or of a road.
+        sources: ids of cameras, of a road, or of what alerts of the city's other feeds are about.
         from_us, to_us: in force in ``[from, to)``; as far as it is known by now.
         expires_us: the latest end.
     """
@@ -53,9 +60,8 @@ class ShelvedAlarms(NamedTuple):
     def names(self, stream: Stream, alarm_id: str, rule: str, source: str) -> bool:
         """Whether it is about an alarm, whenever that is."""
         if self.alert_id is not None:
-            return stream == "alert" and alarm_id == self.alert_id
-        is_road = self.source_kind == "road"
-        return rule == self.rule and source in self.sources and is_road == (stream == "notification")
+            return stream != "notification" and alarm_id == self.alert_id
+        return rule == self.rule and source in self.sources and stream in _STREAMS_OF[self.source_kind or "camera"]
 
 
 class Outage(NamedTuple):
@@ -90,11 +96,12 @@ class Withholding:
     def __init__(
         self, shelves: Iterable[ShelvedAlarms] = (), outages: Iterable[Outage] = (), folds: Iterable[Fold] = ()
     ) -> None:
+        self._shelves = tuple(shelves)
         self._of_alert: dict[str, list[ShelvedAlarms]] = defaultdict(list)
         self._of_rule: dict[tuple[str, str], list[ShelvedAlarms]] = defaultdict(list)
         self._outages: dict[str, list[Outage]] = defaultdict(list)
         self._folds: dict[str, list[Fold]] = defaultdict(list)
-        for shelf in shelves:
+        for shelf in self._shelves:
             if shelf.alert_id is not None:
                 self._of_alert[shelf.alert_id].append(shelf)
             for source in shelf.sources:
@@ -128,6 +135,15 @@ class Withholding:
             if fold.from_us <= at_us < (fold.to_us or _NEVER_US):
                 return Withheld(how="folded", by=fold.event_id, reason=fold.name)
         return None
+
+    def in_force(self, at_us: int) -> frozenset[int]:
+        """Numbers of the shelves that are in force at a time."""
+        return frozenset(one.shelf_id for one in self._shelves if one.from_us <= at_us < one.to_us)
+
+    def shelved(self, stream: Stream, alarm_id: str, rule: str, source: str | None, at_us: int) -> Withheld | None:
+        """By which shelf an alarm is withheld at a time, see `of`; None when by none."""
+        found = self.of(stream, alarm_id, rule, source, at_us)
+        return found if found is not None and found.how == "shelved" else None
 
     def marked(self, alarms: Iterable[Alarm]) -> list[Alarm]:
         """Alarms, each with why it was withheld when it was raised."""

@@ -80,6 +80,8 @@ class WithheldNow:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.known = Withholding()
+        #: Whether it was read at all.
+        self.is_known = False
 
     async def keep_fresh(self) -> None:
         """Look again and again, until cancelled."""
@@ -92,7 +94,7 @@ class WithheldNow:
     async def look(self, pool: Pool) -> bool:
         """Read it; False when it cannot be read, and what was known stays."""
         try:
-            self.known = await withholding_now(pool, self._settings.alarms)
+            self.known, self.is_known = await withholding_now(pool, self._settings.alarms), True
         except Exception as error:
             if not is_transient(error):
                 logger.exception("what is shelved or suppressed cannot be read; what was known stays")

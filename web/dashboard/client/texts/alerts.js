@@ -131,6 +131,7 @@ export default {
   "shelf.camera": ["camera", "camera", "kamera"],
   "shelf.road": ["road", "đường", "jalan"],
   "shelf.zone": ["zone", "khu vực", "zona"],
+  "shelf.subject": ["of another feed:", "của nguồn khác:", "dari sumber lain:"],
   "shelf.done": ["It is shelved.", "Đã tạm gác.", "Sudah ditangguhkan."],
   "shelf.release": ["Release", "Bỏ gác", "Lepaskan"],
   "shelf.released": ["It is told again from now on.", "Từ giờ lại được báo.", "Mulai sekarang disampaikan lagi."],
