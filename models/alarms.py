@@ -11,8 +11,8 @@ from models.plain_text import LINE_PATTERN, Name, Title
 #: Where an alarm comes from: alerts of cameras and people, notifications about roads, alerts of the city's other feeds.
 Stream: TypeAlias = Literal["alert", "notification", "city_alert"]
 Priority: TypeAlias = Literal["WARNING", "CRITICAL", "EMERGENCY"]
-#: Why operators were not told of an alarm when it was raised.
-WithheldAs: TypeAlias = Literal["shelved", "suppressed", "folded"]
+#: Why operators were not told of an alarm when it was raised; ``held`` ones are told a little later, or folded.
+WithheldAs: TypeAlias = Literal["shelved", "suppressed", "folded", "held"]
 ShelfKind: TypeAlias = Literal["timed", "one_shot"]
 SourceKind: TypeAlias = Literal["camera", "road", "zone", "subject"]
 
@@ -218,10 +218,11 @@ class Withheld(Struct, frozen=True, kw_only=True):
     """Why operators are not told of an alarm.
 
     Attributes:
-        how: ``shelved`` by a person, ``suppressed`` as its camera is out of order, ``folded`` into a congestion event.
-        by: the id of the shelf, of the outage alert, of the congestion event.
+        how: ``shelved`` by a person, ``suppressed`` as its camera is out of order, ``folded`` into a congestion event
+            or a regional outage, ``held`` for a moment: it may turn out to be part of a regional outage.
+        by: the id of the shelf, of the outage alert, of the event or outage that is told; of what is held the rule.
         reason: in words.
-        until: when a shelf expires; null otherwise.
+        until: when a shelf expires, or how long it is held; null otherwise.
     """
 
     how: WithheldAs

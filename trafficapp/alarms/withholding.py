@@ -6,7 +6,7 @@ often, and whenever something was restarted. Of several reasons the first counts
 * **Shelved** (ISA-18.2, OPC UA part 9): a person named the alert, or its rule and source, for a time or for one time.
 * **Suppressed by design**: the camera is out of order by `trafficapp.quality`, and the alert follows from its figures.
   Only alerts *behind* the window that the outage began with are: of those before, or of the same window, people know.
-* **Folded**: the camera stands on a congestion event that is told.
+* **Folded**: the camera stands on a congestion event that is told, or it is silent as part of a regional outage.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from trafficapp.alarms.alarm import Alarm
 
 #: Rules of alerts that follow from what a camera counts.
 RULES_OF_FIGURES = frozenset({"congestion", "stopped_traffic"})
+#: Alerts that regional outages are told in the place of.
+RULES_OF_OUTAGES = frozenset({"camera_silent"})
 #: Which alarms may be about a source.
 _STREAMS_OF: dict[SourceKind, frozenset[Stream]] = {
     "camera": frozenset({"alert", "city_alert"}),
@@ -75,13 +77,18 @@ class Outage(NamedTuple):
 
 
 class Fold(NamedTuple):
-    """A camera stood on a congestion event in ``[from, to)``; ``to_us`` is None while it does."""
+    """A camera belonged to a congestion event or a regional outage in ``[from, to)``; ``to_us`` is None while it does.
+
+    Attributes:
+        rules: of the alerts that are told by it.
+    """
 
     camera_id: str
     event_id: str
     name: str
     from_us: int
     to_us: int | None
+    rules: frozenset[str] = RULES_OF_FIGURES
 
 
 class Withholding:
@@ -126,13 +133,13 @@ class Withholding:
             if shelf.from_us <= at_us < shelf.to_us and shelf.names(stream, alarm_id, rule, source):
                 until = rfc3339(shelf.expires_us)
                 return Withheld(how="shelved", by=str(shelf.shelf_id), reason=shelf.reason, until=until)
-        if stream != "alert" or rule not in RULES_OF_FIGURES:
+        if stream != "alert":
             return None
-        for outage in self._outages.get(source, ()):
+        for outage in self._outages.get(source, ()) if rule in RULES_OF_FIGURES else ():
             if outage.from_us < at_us < (outage.to_us or _NEVER_US):
                 return Withheld(how="suppressed", by=outage.alert_id, reason=outage.reason)
         for fold in self._folds.get(source, ()):
-            if fold.from_us <= at_us < (fold.to_us or _NEVER_US):
+            if rule in fold.rules and fold.from_us <= at_us < (fold.to_us or _NEVER_US):
                 return Withheld(how="folded", by=fold.event_id, reason=fold.name)
         return None
 

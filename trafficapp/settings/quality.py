@@ -157,6 +157,16 @@ class AlarmSettings(Section):
         True,
         description="Whether alerts of traffic of cameras that stand on a congestion event are folded into it.",
     )
+    fold_silent: bool = Field(
+        True, description="Whether alerts of silent cameras that belong to a regional outage are folded into it."
+    )
+    hold_silent_seconds: float = Field(
+        15.0,
+        ge=0,
+        le=600,
+        description="So long people are told later that a camera is silent, in seconds: others of its area may be, "
+        "too, and it is one outage. 0 tells it at once.",
+    )
     look_seconds: Seconds = Field(
         1.0, description="How often the role live looks for what is shelved, suppressed or folded, in seconds."
     )

@@ -14,13 +14,13 @@ from redis.asyncio import Redis
 from agents.alarms import marked_city_alert, marked_notification, withheld_alert
 from models.alerts import encode_alert_event
 from models.records import PlainRecord
-from models.timestamps import rfc3339
+from models.timestamps import epoch_us, rfc3339
 from tests.stores.alerts.alert_messages import news_event
 from tests.stores.redis.fixtures import an_hour_back
 from tests.stores.redis.rows import records
 from tests.stores.roads.notifications import notification, notification_records
 from tests.web.sockets.test_feeds import Reader
-from trafficapp.alarms.withholding import ShelvedAlarms, Withholding
+from trafficapp.alarms.withholding import RULES_OF_OUTAGES, Fold, ShelvedAlarms, Withholding
 from trafficapp.feeds.city_alerts import is_alert_feed
 from trafficapp.feeds.declaration import Current, Feed
 from trafficapp.feeds.declared import FEEDS
@@ -132,6 +132,34 @@ async def test_events(client: Redis, next_step_first: bool) -> None:
     sink.release([0])
 
 
+@pytest.mark.parametrize("is_regional", [True, False])
+async def test_a_silent_camera_is_held_and_then_folded_or_told(client: Redis, is_regional: bool) -> None:
+    opened = news_event(alert_type="camera_silent", congestion_level=None, congestion_score=None)
+    raised_us = epoch_us(opened.triggered_at)
+    fold = Fold("cam_1", "outage", "regional outage: cam_1", raised_us, None, RULES_OF_OUTAGES)
+    sink = LiveAlertsSink(client, an_hour_back, withheld=lambda step: withheld_alert(NOBODY, step, 15_000_000))
+    await sink.load([0])
+    since = (await EventLog(client).state()).seq
+    await sink.apply(0, records([encode_alert_event(opened)], 100), owned)
+    place, known = StandingAlerts(client), Withholding(folds=[fold] if is_regional else [])
+
+    looks = [await place.look(known, raised_us + seconds * 1_000_000) for seconds in (14, 14, 15, 16)]
+
+    told = [json.loads(one.envelope) for one in await EventLog(client).after(since, 100)]
+    found = [(one["event"], one["data"].get("withheld", {}).get("how")) for one in told]
+    if is_regional:
+        assert found == [("alert_updated", "held"), ("alert_updated", "folded")]
+        assert looks == [0, 0, 0, 0]
+        # the outage is over, and it is silent still: its end has named it
+        assert await place.look(NOBODY, raised_us + 60_000_000) == 0
+        (last,) = (await EventLog(client).after(since, 100))[2:]
+        assert (last.event, b'"withheld"' in last.envelope) == ("alert_updated", False)
+    else:
+        assert found == [("alert_updated", "held"), ("new_alert", None)]
+        assert looks == [0, 0, 1, 0]
+    sink.release([0])
+
+
 @pytest.mark.parametrize("goes_on", [True, False])
 async def test_notifications_of_congestion_that_goes_on(client: Redis, goes_on: bool) -> None:
     begun, changed = (
@@ -184,3 +212,8 @@ async def test_it_is_looked_while_shelves_change_and_now_and_then() -> None:
     assert (counts[4], counts[9]) == (3, 3)
     assert (counts[10], counts[12], counts[42]) == (4, 6, 6)
     assert counts[43] == 7
+    # while something is held
+    standing.look_until(END + 1)
+    for _ in range(5):
+        await standing.look(known, END)
+    assert place.count == 12

@@ -2,8 +2,9 @@
 
 Sinks mark a step by what is shelved when it comes. What changes between two steps is found here, by looking at what
 stands: it is marked when it is shelved by now, and when its shelf has ended the mark is taken off and people are told
-of it, as of one that has just been raised. The mark in Redis says that this is still to be done, and each change is
-made only where that which was read still stands: so it is told once, whoever looks, however often, and whoever died.
+of it, as of one that has just been raised. Alerts of silent cameras are held for a moment, and told or folded
+likewise. The mark in Redis says that this is still to be done, and each change is made only where that which was read
+still stands: so it is told once, whoever looks, however often, and whoever died.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from msgspec import UNSET, Struct, structs
 from redis.asyncio import Redis
 
 from models.alarms import Withheld
-from models.alerts import decode_alert_event, encode_alert_event, new_alert
+from models.alerts import AlertEvent, decode_alert_event, encode_alert_event, new_alert
 from models.city_alerts import CityAlert
 from models.records import MALFORMED
 from models.roads.notifications import RoadNotification, decode_notification, encode_notification
+from models.timestamps import epoch_us
 from trafficapp.alarms.withholding import Withholding
 from trafficapp.feeds.declaration import Feed
 from trafficapp.roads.feeds import CONGESTION, NOTIFICATION_LOG
@@ -100,11 +102,16 @@ class StandingAlarms:
         self._in_force: frozenset[int] | None = None
         self._looks = _LOOKS_AFTER_CHANGE
         self._rested = 0
+        self._until_us = 0
+
+    def look_until(self, time_us: int) -> None:
+        """Look each time until then, and a little longer: something is held that is to be told or folded."""
+        self._until_us = max(self._until_us, time_us)
 
     async def look(self, known: Withholding, now_us: int) -> int:
         """As `Place.look`; cheap while no shelf begins or ends."""
         in_force = known.in_force(now_us)
-        if in_force != self._in_force:
+        if in_force != self._in_force or now_us <= self._until_us:
             # kept before the looks: one that fails is made up for by those that follow
             self._in_force, self._looks = in_force, _LOOKS_AFTER_CHANGE
         if not self._looks and self._rested < _LOOKS_BETWEEN:
@@ -139,15 +146,12 @@ class StandingAlerts:
             except MALFORMED as error:
                 logger.warning("ignoring what %s holds of %r: %s", OPEN_KEY, alert_id, error)
                 continue
-            why = known.shelved("alert", alert.id, alert.alert_type, alert.camera_id, now_us)
-            if why is not None and not is_shelved(alert):
-                marked = encode_alert_event(structs.replace(alert, withheld=why))
-                await self._put(alert_id, before, marked, "alert_updated", marked)
-            elif why is None and is_shelved(alert):
-                plain = structs.replace(alert, withheld=UNSET)
-                told += await self._put(
-                    alert_id, before, encode_alert_event(plain), "new_alert", _encode(new_alert(plain))
-                )
+            marked, is_told = _as_of_now(alert, known, now_us)
+            if marked is not None:
+                after = encode_alert_event(marked)
+                event, data = ("new_alert", _encode(new_alert(marked))) if is_told else ("alert_updated", after)
+                put = await self._put(alert_id, before, after, event, data)
+                told += put if is_told else 0
         return told
 
     async def _put(self, alert_id: bytes, before: bytes, after: bytes, event: str, data: bytes) -> int:
@@ -236,3 +240,21 @@ def is_shelved(alarm: Struct) -> bool:
     """Whether an alarm was marked as shelved."""
     why = getattr(alarm, "withheld", UNSET)
     return isinstance(why, Withheld) and why.how == "shelved"
+
+
+def _as_of_now(alert: AlertEvent, known: Withholding, now_us: int) -> tuple[AlertEvent | None, bool]:
+    """An alert with the mark that it has now, None when that is the one it has; and whether people are told of it."""
+    before = alert.withheld if isinstance(alert.withheld, Withheld) else None
+    shelved = known.shelved("alert", alert.id, alert.alert_type, alert.camera_id, now_us)
+    if shelved is not None:
+        return (None if is_shelved(alert) else structs.replace(alert, withheld=shelved)), False
+    if before is None:
+        # what people know of is not suppressed or folded behind their backs
+        return None, False
+    at_us = epoch_us(alert.triggered_at) if before.how == "held" else now_us
+    why = known.of("alert", alert.id, alert.alert_type, alert.camera_id, at_us)
+    if why is not None:
+        return (None if why.how == before.how else structs.replace(alert, withheld=why)), False
+    if before.how == "held" and before.until is not None and now_us < epoch_us(before.until):
+        return None, False
+    return structs.replace(alert, withheld=UNSET), before.how in ("shelved", "held")
