@@ -1,4 +1,4 @@
-"""Regional outages of cameras."""
+"""Regional outages of cameras, and minutes of feeds."""
 
 from __future__ import annotations
 
@@ -11,3 +11,4 @@ down_revision = "0040"
 def upgrade() -> None:
     """Make the tables."""
     run_sql("0041_regional_outages.sql")
+    run_sql("0041_feed_minutes.sql")
