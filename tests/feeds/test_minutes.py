@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from agents.feeds import FeedIntake
@@ -53,12 +55,12 @@ def test_the_intake_sends_minutes_of_what_it_accepts() -> None:
     settings = load_settings()
     intake = FeedIntake(PARKING_BAYS, settings, Telemetry("feeds", "test"))
 
-    def bay(at: int, value: bytes | None = None) -> object:
+    def bay(at: int, value: bytes | None = None) -> Any:
         message = {"bay_id": "a", "occupied": True, "timestamp": 1_768_392_000 + at, "lat": 44.5, "lon": 11.3}
         time_ms = NOON // 1000 + at * 1000
         return record(at, value or msgspec.json.encode(message), b"a", timestamp_ms=time_ms)
 
     run = [bay(1), bay(2, b"{"), bay(59), bay(61)]
-    sent = [one for one in intake.outcome(0, run) if one.topic == "trafficapp-feed-minutes"]  # type: ignore[arg-type]
+    sent = [one for one in intake.outcome(0, run) if one.topic == "trafficapp-feed-minutes"]
     (found,) = [msgspec.json.decode(one.value or b"", type=FeedMinute) for one in sent]
     assert (found.messages, found.topic, found.feed) == (2, "parking-bays", "parking-bays")

@@ -8,7 +8,7 @@ from models.cameras.window_rows import WindowRow
 from models.quality.feeds import FeedMinute
 from models.quality.sources import ObservedWindow, SourceHealth
 from models.timestamps import epoch_us
-from trafficapp.feeds.declaration import Column, Convert, Current, Feed, History, Sends
+from trafficapp.feeds.declaration import Column, Convert, Current, Feed, History, Origin, Sends
 from trafficapp.feeds.rules import Rules
 from trafficapp.quality.partition import SOURCE_HEALTH, make_rules
 from trafficapp.settings import Settings
@@ -30,10 +30,11 @@ QUALITY_OF_CAMERAS: Rules[ObservedWindow] = Rules(
 
 
 def _observed(_: Settings) -> Convert:
-    def messages(row: WindowRow, time_us: int) -> Iterator[tuple[str, ObservedWindow]]:
+    def messages(row: WindowRow, time_us: int, origin: Origin) -> Iterator[tuple[str, ObservedWindow]]:
         start_us, end_us = epoch_us(row.window_start), time_us
         counted = row.vehicle_count, row.detections, row.avg_speed_kmh, row.stopped_ratio
-        yield row.camera_id, ObservedWindow(row.camera_id, row.lane_id, start_us, end_us, *counted)
+        # windows are finished, and told, in the partition that their detections came in
+        yield row.camera_id, ObservedWindow(row.camera_id, row.lane_id, start_us, end_us, *counted, origin.partition)
 
     return messages
 
@@ -63,7 +64,7 @@ CAMERA_WINDOWS = Feed(
     partitions=lambda settings: settings.kafka.partitions,
     is_ours=True,
     any_clock=True,
-    sends=Sends(to=QUALITY_OF_CAMERAS, messages=_observed),
+    sends=Sends(to=QUALITY_OF_CAMERAS, messages=_observed, with_origin=True),
 )
 
 SOURCES = Feed(
@@ -73,6 +74,7 @@ SOURCES = Feed(
     shape=SourceHealth,
     sample=SourceHealth(
         source_id="camera-1/2",
+        kind="lane",
         camera_id="camera-1",
         lane_id=2,
         state="unhealthy",

@@ -95,8 +95,8 @@ async def test_minutes_are_what_kafka_has_and_figures_follow(
     ]
 
     for day, count in ((1, 60), (2, 1200), (3, 2400)):
-        at = NOON - timedelta(days=day)
-        await tables.execute("INSERT INTO feed_minutes VALUES ($1, $2, $3)", topic, at, count)
+        before = NOON - timedelta(days=day)
+        await tables.execute("INSERT INTO feed_minutes VALUES ($1, $2, $3)", topic, before, count)
     await tables.execute(
         "INSERT INTO feed_refusals VALUES ($1, $2, 'not_json', 2, 2), ($1, $2, 'late', 1, 5)", topic, NOON
     )
