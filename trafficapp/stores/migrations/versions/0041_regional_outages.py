@@ -12,3 +12,4 @@ def upgrade() -> None:
     """Make the tables."""
     run_sql("0041_regional_outages.sql")
     run_sql("0041_feed_minutes.sql")
+    run_sql("0041_unhealthy_spans.sql")
