@@ -119,8 +119,10 @@ def _keep_withheld(app: TrafficApp) -> None:
             if now.is_known:
                 try:
                     await standing.look(now.known, time.time_ns() // 1000)
-                except UNAVAILABLE:
+                except Exception as error:
                     # the sinks beside us tell that Redis is away
+                    if not isinstance(error, UNAVAILABLE):
+                        logger.exception("what is shelved no more cannot be told")
                     await asyncio.sleep(_RETRY_SECONDS)
 
 
