@@ -250,8 +250,9 @@ verify-timetables: setup-dev ## Replay a real timetable with delays, bunching, m
 	$(BIN)/python -m tests.verification.timetables $(SEED_OPTION) $(ARGS)
 
 .PHONY: verify-quality
-verify-quality: setup-dev ## A day of 200 cameras with known faults, against what is told of their health (SEED=n)
+verify-quality: setup-dev ## A day of 200 cameras, roads, stations and buses with known faults, against what is told of their health (SEED=n)
 	$(BIN)/python -m tests.verification.quality $(SEED_OPTION) $(ARGS)
+	$(BIN)/python -m tests.verification.quality_sources $(SEED_OPTION)
 
 .PHONY: verify-rebalance
 verify-rebalance: setup-dev ## Workers join, stop, freeze and are killed under load (RUNS=20 SEED=n ARGS=--all)

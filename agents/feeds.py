@@ -41,12 +41,13 @@ from trafficapp.engine.transactions import Outgoing, TransactionalSink
 from trafficapp.feeds.clock import Tick, encode_tick
 from trafficapp.feeds.declaration import Convert, Current, Feed, NewestLog, Origin
 from trafficapp.feeds.decoder import FAULTS, Accepted, FeedDecoder
+from trafficapp.feeds.minutes import IntakeMinutes
 from trafficapp.feeds.once import OnceDecoder
 from trafficapp.feeds.shapes import written_names
 from trafficapp.privacy.letters import Discretion
 from trafficapp.privacy.pseudonyms import hashing, pseudonyms_of
 from trafficapp.settings import Settings, SettingsError
-from trafficapp.topics import DEAD_LETTERS
+from trafficapp.topics import DEAD_LETTERS, feed_minutes
 
 if TYPE_CHECKING:
     from trafficapp.stores.feeds.redis_sink import FeedRedisSink
@@ -89,6 +90,8 @@ class FeedIntake(TransactionalSink):
         rules = [] if feed.sends is None else feed.sends.rules_in(settings)
         #: Of rules that are told the time, and how often the most eager of them are.
         self._timed = {one.topic_in(settings): one.tick_seconds for one in rules if one.tick_seconds is not None}
+        self._minutes: IntakeMinutes | None = None if feed.is_ours else IntakeMinutes(feed.name, self.topic)
+        self._minutes_topic = feed_minutes(settings)
         self._letter_partitions = settings.kafka.partitions
         self._log_partitions = feed.partitions_in(settings)
         self._counted: dict[int, Counter[str]] = {}
@@ -116,7 +119,7 @@ class FeedIntake(TransactionalSink):
     def outcome(self, partition: int, records: Sequence[ConsumerRecord]) -> Iterator[Outgoing]:
         """Letters of what is refused, and what is accepted by its natural key."""
         counted = self._counted[partition] = Counter[str]()
-        check, is_sent_on = self._decoder.check, self._feed.takes_any_key
+        check, is_sent_on, minutes = self._decoder.check, self._feed.takes_any_key, self._minutes
         for record in records:
             try:
                 if record.headers and (reason := why_unreadable(record)) is not None:
@@ -132,6 +135,10 @@ class FeedIntake(TransactionalSink):
                 yield Outgoing(DEAD_LETTERS, letter.key, encode_dead_letter(letter), place)
             else:
                 yield from sent_on
+                if minutes is not None:
+                    over = minutes.add(partition, accepted.key, accepted.time_us, record.timestamp * 1000)
+                    if over is not None:
+                        yield Outgoing(self._minutes_topic, over.feed_minute.encode(), _encode(over))
         if accepted_count := len(records) - counted.total():
             counted["accepted"] = accepted_count
 
@@ -159,6 +166,8 @@ class FeedIntake(TransactionalSink):
         super().release(partitions)
         for number in partitions:
             self._due.pop(number, None)
+            if self._minutes is not None:
+                self._minutes.release(number)
 
     def partitions_without_tick(self) -> list[int]:
         """Ours, but for those of which a time is known at which all that had come is not read yet."""
@@ -282,8 +291,7 @@ def keep_current(app: TrafficApp, feed: Feed[Any], current: Current | NewestLog)
         app.telemetry.sink_rows.labels(name).inc,
         on_dropped=lambda reason: app.telemetry.events_dropped.labels(reason).inc(),
     )
-    if isinstance(sink, LogSink):
-        sink.withheld = app.withheld_messages.get(feed.name, sink.withheld)
+    sink.withheld = app.withheld_messages.get(feed.name, sink.withheld)
     app.read_in_runs(sink.topic, sink, name=name, partitions=feed.partitions_in(app.settings))
     app.telemetry.watch_sink(name, sink.is_waiting)
     app.close_at_end(client.aclose)

@@ -14,6 +14,7 @@ from trafficapp.stores.alarms.shelves import kept_alarm_tables
 from trafficapp.stores.alerts.history_sink import HistoryAlertsSink
 from trafficapp.stores.cameras.events_sink import HistoryEventsSink
 from trafficapp.stores.cameras.windows_sink import HistoryMetricsSink
+from trafficapp.stores.feeds.refused_sink import KEPT_MINUTES
 from trafficapp.stores.feeds.table import kept_tables
 from trafficapp.stores.postgres.connection import create_pool, is_transient
 from trafficapp.stores.postgres.retention import sweep
@@ -37,7 +38,7 @@ def register(app: TrafficApp) -> None:
         app.telemetry.watch_sink(names[topic], sink.is_waiting)
         app.close_at_end(sink.close)
 
-    kept = kept_alarm_tables(settings.retention)
+    kept = [*kept_alarm_tables(settings.retention), *KEPT_MINUTES]
 
     async def sweep_once() -> None:
         try:

@@ -11,10 +11,10 @@ from models.plain_text import LINE_PATTERN, Name, Title
 #: Where an alarm comes from: alerts of cameras and people, notifications about roads, alerts of the city's other feeds.
 Stream: TypeAlias = Literal["alert", "notification", "city_alert"]
 Priority: TypeAlias = Literal["WARNING", "CRITICAL", "EMERGENCY"]
-#: Why operators were not told of an alarm when it was raised.
-WithheldAs: TypeAlias = Literal["shelved", "suppressed", "folded"]
+#: Why operators were not told of an alarm when it was raised; ``held`` ones are told a little later, or folded.
+WithheldAs: TypeAlias = Literal["shelved", "suppressed", "folded", "held"]
 ShelfKind: TypeAlias = Literal["timed", "one_shot"]
-SourceKind: TypeAlias = Literal["camera", "road", "zone"]
+SourceKind: TypeAlias = Literal["camera", "road", "zone", "subject"]
 
 #: Why a person shelves.
 Reason = Annotated[str, Meta(min_length=1, max_length=500, pattern=LINE_PATTERN)]
@@ -161,10 +161,11 @@ class NewShelf(Struct, frozen=True, kw_only=True):
     """What is shelved: either one alert, or what a rule raises of a source.
 
     Attributes:
-        alert_id: of an alert that is open.
+        alert_id: of an alert that is open, of cameras or of the city's other feeds.
         rule: such as ``congestion``, as ``alert_type`` has it.
-        source_kind: a camera, a road, or the cameras that stand in a zone now.
-        source: the id of the camera or road, the id or name of the zone.
+        source_kind: a camera, a road, the cameras that stand in a zone now, or the subject of alerts of the city's
+            other feeds: a vehicle, a station, a stop.
+        source: the id of the camera, road or subject, the id or name of the zone.
         kind: ``timed`` for `minutes`; ``one_shot`` until the alarm that stands, else the next one, is over, and at
             most for `minutes`.
         minutes: at most as the setting ``alarms.most_shelf_hours`` says; left out, a one-shot shelf lasts so long at
@@ -217,10 +218,11 @@ class Withheld(Struct, frozen=True, kw_only=True):
     """Why operators are not told of an alarm.
 
     Attributes:
-        how: ``shelved`` by a person, ``suppressed`` as its camera is out of order, ``folded`` into a congestion event.
-        by: the id of the shelf, of the outage alert, of the congestion event.
+        how: ``shelved`` by a person, ``suppressed`` as its camera is out of order, ``folded`` into a congestion event
+            or a regional outage, ``held`` for a moment: it may turn out to be part of a regional outage.
+        by: the id of the shelf, of the outage alert, of the event or outage that is told; of what is held the rule.
         reason: in words.
-        until: when a shelf expires; null otherwise.
+        until: when a shelf expires, or how long it is held; null otherwise.
     """
 
     how: WithheldAs

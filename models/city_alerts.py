@@ -9,7 +9,9 @@ from __future__ import annotations
 import uuid
 from typing import Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
+
+from models.alarms import Withheld
 
 AlertState: TypeAlias = Literal["opened", "updated", "resolved"]
 AlertSeverity: TypeAlias = Literal["WARNING", "CRITICAL", "EMERGENCY"]
@@ -34,6 +36,7 @@ class CityAlert(Struct, frozen=True, kw_only=True):
         resolved_at: when it was over.
         latitude: of the place, degrees WGS 84; null when it is not known.
         longitude: likewise.
+        withheld: why people are not told of it; left out when they are, and in the topic.
     """
 
     alert_id: str
@@ -49,6 +52,7 @@ class CityAlert(Struct, frozen=True, kw_only=True):
     resolved_at: str | None = None
     latitude: float | None = None
     longitude: float | None = None
+    withheld: Withheld | UnsetType = UNSET
 
 
 def alert_id_of(alert_type: str, subject: str, opened_us: int) -> str:

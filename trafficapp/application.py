@@ -31,6 +31,7 @@ _ROLES: dict[str, tuple[str, ...]] = {
         "agents.geocoding",
         "agents.upkeep",
         "agents.alarms",
+        "agents.feed_minutes",
     ),
     "live": ("agents.alarms", "agents.live", "agents.city"),
     "clickhouse": (),

@@ -94,6 +94,9 @@ live_runs = OwnTopic("live-runs")
 #: The topic of the routes of vehicles of public transport, completed.
 transit_routes = OwnTopic("transit-routes")
 
+#: The topic of minutes of feeds, as who checks their messages saw them.
+feed_minutes = OwnTopic("feed-minutes")
+
 #: The changelog topic of the table ``road_feed_state``, partitioned like ``traffic-raw``.
 road_feed_changelog = OwnTopic("roads-road_feed_state-changelog")
 

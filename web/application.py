@@ -31,6 +31,7 @@ from web.dashboard import pages
 from web.dashboard import places as registered_places
 from web.dashboard import settings as dashboard_settings
 from web.documents import views as documents
+from web.feeds import quality as feed_quality
 from web.feeds.socket import DocumentFeed
 from web.feeds.views import FeedViews, views_of
 from web.fleet import driven, trajectories
@@ -162,6 +163,7 @@ def setup(web_app: web.Application, context: WebContext, connect_feed: Callable[
         *alert_actions.operations(),
         *alert_comments.operations(),
         *outages.operations(),
+        *feed_quality.operations(),
         *alarms.operations(),
         *administration.operations(),
         *dashboard.operations(),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from math import isnan
 
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
-from agents.alarms import marked_notification, withheld_alert
+from agents.alarms import marked_city_alert, marked_notification, withheld_alert
 from models.timestamps import epoch_us
 from tests.stores.alerts.alert_messages import after_noon, alert_event
 from tests.stores.roads.notifications import notification
@@ -15,8 +16,11 @@ from trafficapp.alarms.performance import performance
 from trafficapp.alarms.withholding import ShelvedAlarms, Withholding
 from trafficapp.application import create_app
 from trafficapp.engine.history_telemetry import AlarmTelemetry
+from trafficapp.feeds.city_alerts import is_alert_feed
+from trafficapp.riders.feeds import SURGES
 from trafficapp.roads.feeds import NOTIFIED
 from trafficapp.settings import load_settings
+from trafficapp.stores.feeds.documents_sink import DocumentsSink
 from trafficapp.stores.feeds.log_sink import LogSink
 
 
@@ -76,3 +80,22 @@ def test_gauges_are_those_of_the_performance() -> None:
     assert (value("raised", became="told"), value("raised", became="shelved")) == (11, 1)
     assert (value("priority", priority="CRITICAL"), value("operators"), value("stale")) == (11, 0, 0)
     assert isnan(value("acknowledged_after_seconds") or 0)
+
+
+def test_the_sinks_of_all_alert_feeds_ask() -> None:
+    app = create_app(load_settings(worker={"role": "live"}))
+    feeds = [feed for feed in app.feeds if is_alert_feed(feed)]
+    opened = replace(SURGES.sample, state="opened", opened_at=after_noon(30))
+
+    assert len(feeds) >= 7
+    for feed in feeds:
+        sink = next(sink for topic, sink in app.readings.values() if topic == feed.kept_topic_in(app.settings))
+        assert isinstance(sink, DocumentsSink)
+        assert sink.withheld is app.withheld_messages[feed.name]
+    known = shelved(opened.alert_type, "subject", opened.subject)
+    marked = marked_city_alert(known, opened)
+    assert marked is not None
+    assert (marked.withheld.by if marked.withheld else None) == "7"
+    # who was told that it begins is told that it ends
+    assert marked_city_alert(known, replace(opened, state="resolved", timestamp=after_noon(31))) is None
+    assert marked_city_alert(shelved(opened.alert_type, "camera", "another"), opened) is None

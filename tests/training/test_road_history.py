@@ -85,6 +85,28 @@ def test_what_was_simulated_is_named(filled: str) -> None:
         connection.execute("TRUNCATE simulated_spans")
 
 
+def test_roads_that_were_not_to_be_believed_teach_nothing(filled: str) -> None:
+    begin, end = START + timedelta(days=1), START + timedelta(days=1, hours=6)
+    step = (
+        "INSERT INTO city_alerts (alert_id, revision, alert_type, state, severity, subject, title, message, told_at, "
+        "opened_at, resolved_at) "
+        "VALUES (%s, %s, 'unhealthy_source', %s, 'WARNING', 'road:elsewhere', '', '', %s, %s, %s)"
+    )
+    with psycopg.connect(filled, autocommit=True) as connection:
+        alert_id = "2d1c4f7e-58a1-4c6f-9d1f-1f0f6d1f2a3b"
+        connection.execute(step, (alert_id, 0, "opened", begin, begin, None))
+        connection.execute(step, (alert_id, 1, "resolved", end, begin, end))
+        history = read(filled).history
+        connection.execute("TRUNCATE city_alerts")
+    first, last = int((begin - START) / STEP), int((end - START) / STEP)
+    speeds = history.speeds_kmh[:, history.road_ids.index("elsewhere")]
+    assert np.isnan(speeds[first:last]).all()
+    assert not np.isnan(speeds[first - 5 : first]).any()
+    assert not np.isnan(speeds[last : last + 5]).any()
+    other = history.speeds_kmh[first:last, history.road_ids.index(ROADS[1])]
+    assert not np.isnan(other).any()
+
+
 def test_what_is_not_enough_is_told(filled: str) -> None:
     with pytest.raises(HistoryError, match=r"no road observations between 2026-02-01.*simulate --history"):
         read(filled, START - timedelta(days=28), START - timedelta(days=1))

@@ -30,7 +30,7 @@ _S = 1_000_000
 _MIDNIGHT_US = 1_768_348_800 * _S
 _REASONS: tuple[Reason, ...] = (
     *("no_hits", "chatter", "locked_on", "no_change", "spike"),
-    *("id_churn", "one_id", "impossible_speed", "clock_drift"),
+    *("id_churn", "one_id", "impossible_speed", "clock_drift", "two_partitions"),
 )
 _LANES = (1, 2)
 
@@ -92,7 +92,9 @@ class Plan:
         start_us = _MIDNIGHT_US + round(at_s * _S)
         end_us = start_us + round(seconds * _S)
         speed = sum(one[2] for one in counted.values()) / len(counted)
-        yield ObservedWindow(self.camera_id, None, start_us, end_us, vehicles, detections, speed, 0.0)
+        # two producers with other partitioners: each window comes from one of them, by chance
+        partition = self.chance.randrange(2) if wrong == "two_partitions" else 0
+        yield ObservedWindow(self.camera_id, None, start_us, end_us, vehicles, detections, speed, 0.0, partition)
         for lane, (count, seen, speed, stopped) in counted.items():
             yield ObservedWindow(self.camera_id, lane, start_us, end_us, count, seen, speed, stopped)
 

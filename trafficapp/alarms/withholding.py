@@ -6,7 +6,7 @@ often, and whenever something was restarted. Of several reasons the first counts
 * **Shelved** (ISA-18.2, OPC UA part 9): a person named the alert, or its rule and source, for a time or for one time.
 * **Suppressed by design**: the camera is out of order by `trafficapp.quality`, and the alert follows from its figures.
   Only alerts *behind* the window that the outage began with are: of those before, or of the same window, people know.
-* **Folded**: the camera stands on a congestion event that is told.
+* **Folded**: the camera stands on a congestion event that is told, or it is silent as part of a regional outage.
 """
 
 from __future__ import annotations
@@ -22,6 +22,15 @@ from trafficapp.alarms.alarm import Alarm
 
 #: Rules of alerts that follow from what a camera counts.
 RULES_OF_FIGURES = frozenset({"congestion", "stopped_traffic"})
+#: Alerts that regional outages are told in the place of.
+RULES_OF_OUTAGES = frozenset({"camera_silent"})
+#: Which alarms may be about a source.
+_STREAMS_OF: dict[SourceKind, frozenset[Stream]] = {
+    "camera": frozenset({"alert", "city_alert"}),
+    "zone": frozenset({"alert", "city_alert"}),
+    "road": frozenset({"notification"}),
+    "subject": frozenset({"city_alert"}),
+}
 #: For ever; also the end of what still goes on.
 _NEVER_US = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 
@@ -34,7 +43,7 @@ class ShelvedAlarms(NamedTuple):
         alert_id: of one alert; None for a rule and source.
         rule: of the alarms.
         source_kind: a zone stands for its cameras.
-        sources: ids of cameras, or of a road.
+        sources: ids of cameras, of a road, or of what alerts of the city's other feeds are about.
         from_us, to_us: in force in ``[from, to)``; as far as it is known by now.
         expires_us: the latest end.
     """
@@ -53,9 +62,8 @@ class ShelvedAlarms(NamedTuple):
     def names(self, stream: Stream, alarm_id: str, rule: str, source: str) -> bool:
         """Whether it is about an alarm, whenever that is."""
         if self.alert_id is not None:
-            return stream == "alert" and alarm_id == self.alert_id
-        is_road = self.source_kind == "road"
-        return rule == self.rule and source in self.sources and is_road == (stream == "notification")
+            return stream != "notification" and alarm_id == self.alert_id
+        return rule == self.rule and source in self.sources and stream in _STREAMS_OF[self.source_kind or "camera"]
 
 
 class Outage(NamedTuple):
@@ -69,13 +77,18 @@ class Outage(NamedTuple):
 
 
 class Fold(NamedTuple):
-    """A camera stood on a congestion event in ``[from, to)``; ``to_us`` is None while it does."""
+    """A camera belonged to a congestion event or a regional outage in ``[from, to)``; ``to_us`` is None while it does.
+
+    Attributes:
+        rules: of the alerts that are told by it.
+    """
 
     camera_id: str
     event_id: str
     name: str
     from_us: int
     to_us: int | None
+    rules: frozenset[str] = RULES_OF_FIGURES
 
 
 class Withholding:
@@ -90,11 +103,12 @@ class Withholding:
     def __init__(
         self, shelves: Iterable[ShelvedAlarms] = (), outages: Iterable[Outage] = (), folds: Iterable[Fold] = ()
     ) -> None:
+        self._shelves = tuple(shelves)
         self._of_alert: dict[str, list[ShelvedAlarms]] = defaultdict(list)
         self._of_rule: dict[tuple[str, str], list[ShelvedAlarms]] = defaultdict(list)
         self._outages: dict[str, list[Outage]] = defaultdict(list)
         self._folds: dict[str, list[Fold]] = defaultdict(list)
-        for shelf in shelves:
+        for shelf in self._shelves:
             if shelf.alert_id is not None:
                 self._of_alert[shelf.alert_id].append(shelf)
             for source in shelf.sources:
@@ -119,15 +133,24 @@ class Withholding:
             if shelf.from_us <= at_us < shelf.to_us and shelf.names(stream, alarm_id, rule, source):
                 until = rfc3339(shelf.expires_us)
                 return Withheld(how="shelved", by=str(shelf.shelf_id), reason=shelf.reason, until=until)
-        if stream != "alert" or rule not in RULES_OF_FIGURES:
+        if stream != "alert":
             return None
-        for outage in self._outages.get(source, ()):
+        for outage in self._outages.get(source, ()) if rule in RULES_OF_FIGURES else ():
             if outage.from_us < at_us < (outage.to_us or _NEVER_US):
                 return Withheld(how="suppressed", by=outage.alert_id, reason=outage.reason)
         for fold in self._folds.get(source, ()):
-            if fold.from_us <= at_us < (fold.to_us or _NEVER_US):
+            if rule in fold.rules and fold.from_us <= at_us < (fold.to_us or _NEVER_US):
                 return Withheld(how="folded", by=fold.event_id, reason=fold.name)
         return None
+
+    def in_force(self, at_us: int) -> frozenset[int]:
+        """Numbers of the shelves that are in force at a time."""
+        return frozenset(one.shelf_id for one in self._shelves if one.from_us <= at_us < one.to_us)
+
+    def shelved(self, stream: Stream, alarm_id: str, rule: str, source: str | None, at_us: int) -> Withheld | None:
+        """By which shelf an alarm is withheld at a time, see `of`; None when by none."""
+        found = self.of(stream, alarm_id, rule, source, at_us)
+        return found if found is not None and found.how == "shelved" else None
 
     def marked(self, alarms: Iterable[Alarm]) -> list[Alarm]:
         """Alarms, each with why it was withheld when it was raised."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from models.city_alerts import CityAlert
 from trafficapp.feeds.declaration import Column, Current, Feed, History
@@ -66,3 +66,8 @@ def alert_feed(topic: str, summary: str, shape: type[_Alert], sample: _Alert, pa
         ),
         path=path,
     )
+
+
+def is_alert_feed(feed: Feed[Any]) -> bool:
+    """Whether a feed's messages are steps of alerts."""
+    return isinstance(feed.shape, type) and issubclass(feed.shape, CityAlert)

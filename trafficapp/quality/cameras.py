@@ -14,6 +14,8 @@ from trafficapp.settings.quality import QualitySettings
 
 #: Ids and lags are judged over this.
 SPAN_US = 600 * MICROSECONDS_PER_SECOND
+#: A topic that is given more partitions moves a camera once: so many moves are two producers with other partitioners.
+_PARTITION_MOVES = 4
 #: A median of fewer cameras says little.
 _LEAST_CAMERAS = 5
 
@@ -31,6 +33,9 @@ class CameraSigns(Struct, array_like=True, gc=False):
         lanes: of the newest window, in which something was counted.
         vehicles_now: of the newest window.
         one_id_since_us: since when there is one vehicle in several lanes; 0: there is not.
+        partition: that its newest window came in; -1: none is known.
+        other: that the newest window of another one came in; -1: there was none.
+        moved_us: when that changed last, and the times before, the newest last.
     """
 
     span: int = -1
@@ -42,6 +47,16 @@ class CameraSigns(Struct, array_like=True, gc=False):
     lanes: int = 0
     vehicles_now: int = 0
     one_id_since_us: int = 0
+    partition: int = -1
+    other: int = -1
+    moved_us: tuple[int, ...] = ()
+
+    def come_in(self, partition: int, start_us: int) -> None:
+        """A window came in a partition, be it a repeat of another one."""
+        if partition != self.partition:
+            if self.partition >= 0:
+                self.other, self.moved_us = self.partition, (*self.moved_us, start_us)[-_PARTITION_MOVES:]
+            self.partition = partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,7 @@ class CameraRules:
             lag_us: from its end to its record.
             others: tells all cameras of the partition, this one among them; asked once in ten minutes of a camera.
         """
+        yield from self._partitions(camera, window)
         yield from self._one_id(camera, window)
         span = window.start_us // SPAN_US
         if span != camera.span:
@@ -76,6 +92,17 @@ class CameraRules:
         camera.vehicles += window.vehicles
         camera.detections += window.detections
         camera.least_lag_us = min(camera.least_lag_us, lag_us)
+
+    @staticmethod
+    def _partitions(camera: CameraSigns, window: ObservedWindow) -> Iterator[tuple[Reason, str]]:
+        """One camera's records in two partitions: its windows come in one and the other by turns."""
+        moved_us = camera.moved_us
+        if len(moved_us) == _PARTITION_MOVES and window.start_us - moved_us[0] <= SPAN_US:
+            yield (
+                "two_partitions",
+                f"its windows come in partitions {camera.other} and {camera.partition} by turns: producers choose "
+                "partitions in different ways, and its figures are split",
+            )
 
     def _one_id(self, camera: CameraSigns, window: ObservedWindow) -> Iterator[tuple[Reason, str]]:
         """Judge the window before, whose lanes are known by now."""

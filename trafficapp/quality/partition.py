@@ -13,6 +13,7 @@ from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
 from trafficapp.feeds.rules import MakeRules, Told, When
 from trafficapp.movement.plausibility import QUALITY_ALERTS
 from trafficapp.quality.cameras import CameraRules, CameraSigns
+from trafficapp.quality.doubts import Doubt
 from trafficapp.quality.lanes import LaneRules, LaneSigns
 from trafficapp.settings import Settings
 from trafficapp.settings.quality import NO_HITS_HOURS, QualitySettings
@@ -26,19 +27,11 @@ _HOUR_US = 3600 * MICROSECONDS_PER_SECOND
 _TIMELY_US = 60 * MICROSECONDS_PER_SECOND
 #: The first one that is there is told.
 _ORDER: tuple[Reason, ...] = (
-    *("one_id", "clock_drift", "id_churn", "impossible_speed", "chatter"),
+    *("two_partitions", "one_id", "clock_drift", "id_churn", "impossible_speed", "chatter"),
     *("locked_on", "no_change", "spike", "no_hits"),
 )
 #: No camera has more; names of lanes that are made up cost nothing then.
 _MOST_LANES = 64
-
-
-class Doubt(Struct, array_like=True, gc=False):
-    """A rule that speaks against a source: since when, the newest sign of it, and its numbers."""
-
-    since_us: int
-    seen_us: int
-    evidence: str
 
 
 class Source(Struct, array_like=True):
@@ -123,6 +116,8 @@ class PartitionSources:
             camera = self.cameras[message.camera_id] = Camera(Source(first_us=message.start_us), CameraSigns())
             self._expect_lanes(camera, message)
         self._changed[message.camera_id] = None
+        if message.lane_id is None and message.partition is not None:
+            camera.signs.come_in(message.partition, message.start_us)
         camera.heard_us = max(camera.heard_us, when.clock_us)
         lag_us = when.record_us - message.end_us
         if message.lane_id is None:
@@ -238,6 +233,7 @@ class PartitionSources:
         name = camera_id if lane_id is None else f"{camera_id}/{lane_id}"
         health = SourceHealth(
             source_id=name,
+            kind="camera" if lane_id is None else "lane",
             camera_id=camera_id,
             lane_id=lane_id,
             state="healthy" if doubt is None else "unhealthy",

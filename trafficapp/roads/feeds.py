@@ -16,7 +16,8 @@ from models.roads.current import RoadObservation
 from models.roads.messages import RoadMessage
 from models.roads.notifications import RoadNotification
 from models.roads.predictions import RoadPrediction
-from trafficapp.feeds.declaration import Check, Column, Current, Feed, History, NewestLog
+from trafficapp.feeds.declaration import Check, Column, Current, Feed, History, NewestLog, Sends
+from trafficapp.quality.city_sources import CITY_SOURCES, road_readings
 from trafficapp.settings import Settings
 from trafficapp.topics import (
     CITY_PARTITIONS,
@@ -116,6 +117,7 @@ ROADS = Feed(
     partitions=CITY_PARTITIONS,
     future_seconds=None,
     is_ours=True,
+    sends=Sends(to=CITY_SOURCES, messages=road_readings),
     current=ROAD_DOCUMENTS,
     history=History(
         table="road_observations",

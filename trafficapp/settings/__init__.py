@@ -17,12 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    YamlConfigSettingsSource,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 from pydantic_settings import SettingsError as UnreadableSource
 
 from trafficapp.settings.areas import AreaSettings as AreaSettings
@@ -39,6 +34,7 @@ from trafficapp.settings.privacy import PrivacySettings as PrivacySettings
 from trafficapp.settings.quality import AlarmSettings as AlarmSettings
 from trafficapp.settings.quality import MovementSettings as MovementSettings
 from trafficapp.settings.quality import QualitySettings as QualitySettings
+from trafficapp.settings.quality import ReadingSettings as ReadingSettings
 from trafficapp.settings.reports import ReportSettings as ReportSettings
 from trafficapp.settings.riders import RiderSettings as RiderSettings
 from trafficapp.settings.roads import ForecastSettings as ForecastSettings
@@ -415,6 +411,7 @@ class Settings(BaseSettings):
     suspicions: SuspicionSettings = Field(default_factory=SuspicionSettings)
     movement: MovementSettings = Field(default_factory=MovementSettings)
     quality: QualitySettings = Field(default_factory=QualitySettings)
+    readings: ReadingSettings = Field(default_factory=ReadingSettings)
     fleet: FleetSettings = Field(default_factory=FleetSettings)
     areas: AreaSettings = Field(default_factory=AreaSettings)
     incidents: IncidentSettings = Field(default_factory=IncidentSettings)

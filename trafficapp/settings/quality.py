@@ -106,6 +106,47 @@ class QualitySettings(Section):
     )
 
 
+class ReadingSettings(Section):
+    """When a road, a station or a vehicle of public transport is not to be trusted, by its readings."""
+
+    stuck_minutes: dict[str, float] = Field(
+        default_factory=lambda: {"road": 30.0, "station": 180.0, "vehicle": 20.0},
+        description="The same value to the last digit for so long, by kind of source, while others of its kind change. "
+        "PeMS (cagov/caldata-mdsa-caltrans-pems) calls a detector constant after 4 h of coarser figures.",
+    )
+    stuck_readings: int = Field(10, ge=3, le=10_000, description="And in so many readings at least.")
+    others_share: float = Field(
+        0.5, gt=0, le=1, description="So many of the others change, or are heard: what all do is no fault of one."
+    )
+    jump_by_kind: dict[str, list[float]] = Field(
+        default_factory=lambda: {"road": [60.0], "station": [8.0], "vehicle": []},
+        description="Largest change of each value from one reading to the next, km/h of roads and °C of stations; as "
+        "much more for each ten minutes between. Vehicles have the rule of the section movement.",
+    )
+    jump_readings: int = Field(4, ge=1, le=10, description="So many of ten readings that cannot follow are told.")
+    wrong_readings: int = Field(3, ge=1, le=10, description="So many of ten readings that cannot be are told.")
+    most_kmh: float = Field(200.0, gt=0, le=2000, description="No road is faster.")
+    most_free_flow_share: float = Field(
+        2.5, gt=1, le=100, description="Nor so many times as fast as it is when it flows freely."
+    )
+    temperature_c: tuple[float, float] = Field(
+        (-60.0, 60.0), description="Coldest and hottest that it can be, °C; the records of the Earth are -89 and 57."
+    )
+    silent_gaps: float = Field(
+        10.0, gt=1, le=1000, description="Nothing for so many times its usual gap is silence, while others are heard."
+    )
+    silent_seconds: Seconds = Field(300.0, description="And for so long at least, in seconds.")
+    drift_seconds: Seconds = Field(
+        30.0, description="A clock so far from those of the median source, over ten minutes, is wrong."
+    )
+    slope_seconds_an_hour: float = Field(
+        20.0, gt=0, le=3600, description="A clock that goes so much slower or faster, over an hour, is told before."
+    )
+    calm_minutes: float = Field(10.0, gt=0, le=10_000, description="When jumps, bounds and clocks are over.")
+    told_seconds: Seconds = Field(300.0, description="How often it is told anew how a source is, if nothing changes.")
+    forget_hours: float = Field(48.0, ge=1, le=720, description="Who told nothing for so long is forgotten.")
+
+
 class MovementSettings(Section):
     """When a vehicle of any feed cannot have moved as it says."""
 
@@ -156,6 +197,16 @@ class AlarmSettings(Section):
     fold_cameras: bool = Field(
         True,
         description="Whether alerts of traffic of cameras that stand on a congestion event are folded into it.",
+    )
+    fold_silent: bool = Field(
+        True, description="Whether alerts of silent cameras that belong to a regional outage are folded into it."
+    )
+    hold_silent_seconds: float = Field(
+        15.0,
+        ge=0,
+        le=600,
+        description="So long people are told later that a camera is silent, in seconds: others of its area may be, "
+        "too, and it is one outage. 0 tells it at once.",
     )
     look_seconds: Seconds = Field(
         1.0, description="How often the role live looks for what is shelved, suppressed or folded, in seconds."

@@ -134,7 +134,8 @@ async def _first_scores(connection: asyncpg.Connection[asyncpg.Record], start: d
 
 async def _part(connection: asyncpg.Connection[asyncpg.Record], since: datetime, until: datetime) -> ScoreWindow:
     last_time = int(until.timestamp()) - CONGESTION_SCORE.step_seconds
-    return window_of(await camera_scores(connection, since, until), last_time, (until - since) // _MINUTE)
+    scores = await camera_scores(connection, since, until, with_unhealthy=False)
+    return window_of(scores, last_time, (until - since) // _MINUTE)
 
 
 def _columns(part: ScoreWindow, entities: Sequence[str]) -> Floats:

@@ -12,6 +12,7 @@ from trafficapp.feeds.city_alerts import alert_feed
 from trafficapp.feeds.declaration import Column, Current, Feed, History, Sends
 from trafficapp.feeds.rules import MakeRules, Rules
 from trafficapp.fleet.feeds import FLEET
+from trafficapp.quality.city_sources import CITY_SOURCES, beside, vehicle_readings
 from trafficapp.settings import Settings
 from trafficapp.timetables.live.feeds import TIMETABLES
 from trafficapp.topics import live_vehicles, transit_routes
@@ -68,7 +69,9 @@ VEHICLE_LOCATIONS = Feed(
     zone=lambda settings: settings.transit.time_zone,
     future_seconds=lambda settings: settings.transit.future_seconds,
     place=lambda told: (told.latitude, told.longitude),
-    sends=Sends(to=(TRANSIT, TIMETABLES), messages=intake.positions),
+    sends=Sends(
+        to=(TRANSIT, TIMETABLES, CITY_SOURCES), messages=beside(intake.positions, vehicle_readings), with_origin=True
+    ),
     history=History(
         table="transit_positions",
         columns={

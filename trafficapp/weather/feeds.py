@@ -19,6 +19,7 @@ from models.weather.readings import WeatherReading, forgive_reading
 from trafficapp.feeds.city_alerts import alert_feed
 from trafficapp.feeds.declaration import RECORD_TIME, Column, Convert, Current, Feed, History, Sends
 from trafficapp.feeds.rules import MakeRules, Rules
+from trafficapp.quality.city_sources import CITY_SOURCES, beside, station_readings
 from trafficapp.settings import Settings
 from trafficapp.weather.stations import WeatherStations
 from trafficapp.weather.topics import WEATHER_ALERTS, WEATHER_CURRENT, WEATHER_DATA
@@ -100,7 +101,7 @@ WEATHER_READINGS = Feed(
     future_seconds=lambda settings: settings.weather.future_seconds,
     place=lambda reading: (reading.location[0], reading.location[1]),
     forgive=forgive_reading,
-    sends=Sends(to=WEATHER_RULES, messages=_observed),
+    sends=Sends(to=(WEATHER_RULES, CITY_SOURCES), messages=beside(_observed, station_readings), with_origin=True),
     history=History(
         table="weather_observations",
         columns={

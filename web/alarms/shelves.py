@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from models.alarms import NewShelf, Shelf
 from trafficapp.stores.alarms import shelves as stored
+from trafficapp.stores.alarms.alarms import city_alert_end
 from trafficapp.stores.alerts.queries import alert as stored_alert
 from trafficapp.stores.alerts.writes import is_known
 from web.alerts.actions import told_name
@@ -62,11 +63,12 @@ async def shelves(request: web.Request, query: ShelvesQuery) -> web.Response:
 async def shelve(request: web.Request, body: NewShelf) -> web.Response:
     """Shelve an alarm.
 
-    Either one open alert by `alert_id`, or what a `rule` raises of a `source`: a camera, a road, or the cameras that
-    stand in a zone now. `timed` for so many `minutes`; `one_shot` until the alarm that stands, else the next one, is
-    over, for `minutes` at most. Needs a reason. While it is shelved, an alarm raises no toast and no notification; it
-    goes on working beneath, is stored, listed and marked as `withheld`. A shelf ends by itself, or is released. Kept is
-    the name that is told (`admin_id`, else the header `X-Admin-User`, else the caller's) and who was authenticated.
+    Either one open alert by `alert_id`, or what a `rule` raises of a `source`: a camera, a road, the cameras that
+    stand in a zone now, or a `subject` of alerts of the city's other feeds (a vehicle, a station, a stop). `timed` for
+    so many `minutes`; `one_shot` until the alarm that stands, else the next one, is over, for `minutes` at most. Needs
+    a reason. While it is shelved, an alarm raises no toast and no notification; it goes on working beneath, is stored,
+    listed and marked as `withheld`. A shelf ends by itself, or is released. Kept is the name that is told (`admin_id`,
+    else the header `X-Admin-User`, else the caller's) and who was authenticated.
     """
     context = request.app[CONTEXT]
     longest = timedelta(hours=context.settings.alarms.most_shelf_hours)
@@ -78,11 +80,12 @@ async def shelve(request: web.Request, body: NewShelf) -> web.Response:
     async def change(under_way: Write) -> Shelf:
         connection = under_way.connection
         if body.alert_id is not None:
-            alert = await stored_alert(connection, _id(body.alert_id)) or live
+            alert_id = _id(body.alert_id)
+            alert = await stored_alert(connection, alert_id) or live or await city_alert_end(connection, alert_id)
             if alert is None:
-                raise unknown_alert(_id(body.alert_id))
+                raise unknown_alert(alert_id)
             if alert.resolved_at is not None:
-                raise ProblemError(HTTPStatus.CONFLICT, f"alert {alert.id} ended at {alert.resolved_at}")
+                raise ProblemError(HTTPStatus.CONFLICT, f"alert {alert_id} ended at {alert.resolved_at}")
         elif body.source_kind == "camera" and not await is_known(connection, body.source or ""):
             raise _wrong(f"there is no camera {body.source!r}")
         if await stored.in_force(connection) >= stored.MOST_SHELVES:

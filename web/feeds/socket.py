@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import UNSET
 from redis.asyncio import Redis
 
 from models.cameras.detections import Rejected
@@ -42,6 +43,7 @@ class _Told:
     time_us: int
     document: bytes
     heard: float
+    is_withheld: bool
 
 
 class DocumentFeed(HeardChannel):
@@ -130,7 +132,7 @@ class DocumentFeed(HeardChannel):
         while told < self._number:
             self._forget(time.monotonic() - self._seconds)
             until = self._number
-            for one in [one for one in self._newest.values() if one.number > told]:
+            for one in [one for one in self._newest.values() if one.number > told and not one.is_withheld]:
                 await client.put(one.document)
             told = until
         # no waiting since nothing newer was found
@@ -153,7 +155,7 @@ class DocumentFeed(HeardChannel):
             self._take(document)
 
     def _take(self, message: bytes) -> None:
-        """Tell a document on, unless a newer one of its key was told."""
+        """Tell a document on, unless a newer one of its key was told, or people are not to be told of it."""
         try:
             read = self._decoder.read(message)
         except Rejected as error:
@@ -164,9 +166,12 @@ class DocumentFeed(HeardChannel):
         known = self._newest.get(read.key)
         if known is not None and (known.time_us > read.time_us or known.document == message):
             return
+        is_withheld = bool(getattr(read.message, "withheld", UNSET))
         self._number += 1
-        self._newest[read.key] = _Told(self._number, read.time_us, message, now)
+        self._newest[read.key] = _Told(self._number, read.time_us, message, now, is_withheld)
         self._newest.move_to_end(read.key)
+        if is_withheld:
+            return
         self._broadcaster.send(message, self._clients)
         for hear in self.on_told:
             hear(message)

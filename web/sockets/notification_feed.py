@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 #: Ids that are remembered, so that what came over the channel and stands in the list is told once.
 _KNOWN_IDS = 10 * NOTIFICATION_LOG.kept
+#: Quotes in a text are escaped, so that nobody's words look like it.
+_WITHHELD = b'"withheld":{"how":'
 
 
 class NotificationFeed(HeardChannel):
@@ -34,7 +36,8 @@ class NotificationFeed(HeardChannel):
 
     def __init__(self, connect: Callable[[], Redis]) -> None:
         super().__init__(connect, NOTIFICATION_LOG.channel)
-        self._ids: OrderedDict[str, None] = OrderedDict()
+        #: each with whether it was withheld: once it is not any more, it is told
+        self._ids: OrderedDict[str, bool] = OrderedDict()
         #: the newest ones, numbered as this worker heard of them
         self._newest: deque[tuple[int, bytes]] = deque(maxlen=NOTIFICATION_LOG.kept)
 
@@ -60,18 +63,20 @@ class NotificationFeed(HeardChannel):
     def take(self, message: bytes) -> None:
         """Tell a notification on, once."""
         try:
-            event_id = decode_notification(message).event_id
+            notification = decode_notification(message)
         except MALFORMED as error:
             logger.warning("a message on %s cannot be read: %s", NOTIFICATION_LOG.channel, error)
             return
-        self._take(event_id, message)
+        self._take(notification.event_id, message)
 
     def _take(self, event_id: str, record: bytes) -> None:
-        if event_id in self._ids:
+        is_withheld = _WITHHELD in record
+        if event_id in self._ids and (is_withheld or not self._ids[event_id]):
             return
-        self._ids[event_id] = None
+        self._ids[event_id] = is_withheld
         if len(self._ids) > _KNOWN_IDS:
             self._ids.popitem(last=False)
         self._number += 1
         self._newest.append((self._number, record))
-        self._broadcaster.send(record, self._clients)
+        if not is_withheld:
+            self._broadcaster.send(record, self._clients)

@@ -59,6 +59,27 @@ async def performance(worker: Worker) -> Any:
     return await asked(worker, "GET", f"/api/alarms/performance?since={ago(3600)}")
 
 
+async def test_alerts_of_other_feeds_are_shelved_by_number_and_by_subject(
+    history_worker: Worker, tables: Connection
+) -> None:
+    alert_id = str(uuid.uuid4())
+    add = """
+        INSERT INTO city_alerts (alert_id, revision, alert_type, state, severity, subject, title, message, told_at,
+                                 opened_at, resolved_at)
+        VALUES ($1, $2, 'delay', $3, 'WARNING', 'bus_1', 'late', 'late', now(), now(), $4)
+    """
+    await tables.execute(add, uuid.UUID(alert_id), 0, "opened", None)
+
+    one = await shelve(history_worker, alert_id=alert_id, minutes=30)
+    await shelve(history_worker, rule="delay", source_kind="subject", source="bus_2", minutes=30)
+
+    await tables.execute(add, uuid.UUID(alert_id), 1, "resolved", datetime.now(UTC))
+    assert (await shelve(history_worker, 409, alert_id=alert_id, minutes=30))["detail"].startswith(f"alert {alert_id}")
+    await shelve(history_worker, 404, alert_id=str(uuid.uuid4()), minutes=30)
+    listed = await asked(history_worker, "GET", "/api/alarms/shelves")
+    assert [(found["alert_id"], found["source"]) for found in listed] == [(None, "bus_2"), (one["alert_id"], None)]
+
+
 async def test_a_shelf_by_rule_and_source(history_worker: Worker, tables: Connection) -> None:
     await raise_now(tables, "before")
     shelf = await shelve(

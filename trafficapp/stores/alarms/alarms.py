@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from models.timestamps import epoch_us
+from models.timestamps import epoch_us, rfc3339
 from trafficapp.alarms.alarm import Alarm
 from trafficapp.stores.postgres.reading import made_of
 
@@ -45,6 +46,7 @@ _CITY_ALERTS = """
     WHERE o.state = 'opened' AND o.told_at >= $3 AND o.opened_at < $2
       AND (o.opened_at >= $1 OR r.resolved_at IS NULL OR r.resolved_at >= $1)
 """
+_CITY_ALERT_END = "SELECT count(*) AS steps, max(resolved_at) AS resolved_at FROM city_alerts WHERE alert_id = $1"
 #: With the columns that have the words for people.
 _QUERIES = (
     (_ALERTS, "a.title, a.message"),
@@ -59,6 +61,20 @@ class WordedAlarm(NamedTuple):
     alarm: Alarm
     title: str
     message: str
+
+
+class CityAlertEnd(NamedTuple):
+    """When an alert of the city's other feeds was over, RFC 3339; None while it stands."""
+
+    resolved_at: str | None
+
+
+async def city_alert_end(source: Pool | Connection, alert_id: uuid.UUID) -> CityAlertEnd | None:
+    """Whether an alert of the city's other feeds stands; None when there is none of this id."""
+    row = await source.fetchrow(_CITY_ALERT_END, alert_id)
+    if row is None or not row["steps"]:
+        return None
+    return CityAlertEnd(None if row["resolved_at"] is None else rfc3339(epoch_us(row["resolved_at"])))
 
 
 async def alarms(source: Pool | Connection, since: datetime, until: datetime) -> list[Alarm]:

@@ -155,6 +155,8 @@ def kept_alarm_tables(retention: RetentionSettings) -> list[KeptTable]:
     return [
         KeptTable("alarm_shelves", timedelta(days=retention.audit_days), ("id",), "expires_at"),
         KeptTable("congestion_event_cameras", days, ("event_id", "camera_id"), "since"),
+        KeptTable("regional_outage_cameras", days, ("outage_id", "alert_id"), "since"),
+        KeptTable("regional_outages", days, ("outage_id",), "opened_at"),
     ]
 
 

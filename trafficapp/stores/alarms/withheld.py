@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from models.timestamps import epoch_us
-from trafficapp.alarms.withholding import Fold, Outage, ShelvedAlarms, Withholding
+from trafficapp.alarms.withholding import RULES_OF_FIGURES, RULES_OF_OUTAGES, Fold, Outage, ShelvedAlarms, Withholding
 from trafficapp.quality.partition import UNHEALTHY_SOURCE
 from trafficapp.settings import Settings
 from trafficapp.stores.alarms.alarms import STANDING_BEFORE
@@ -38,6 +38,11 @@ _FOLDS = """
     FROM congestion_event_cameras c JOIN congestion_events e ON e.event_id = c.event_id
     WHERE c.since >= $3 AND c.since < $2 AND (e.ended_at IS NULL OR e.ended_at > $1)
 """
+_SILENT = """
+    SELECT m.camera_id, o.outage_id::text, 'regional outage: ' || o.first_camera, m.since, o.ended_at
+    FROM regional_outage_cameras m JOIN regional_outages o USING (outage_id)
+    WHERE m.since >= $3 AND m.since < $2 AND (o.ended_at IS NULL OR o.ended_at > $1)
+"""
 
 
 async def withholding(
@@ -60,7 +65,10 @@ async def withholding(
         outages = [Outage._make((*row[:3], epoch_us(row[3]), _us(row[4]))) for row in map(tuple, found)]
     if settings.fold_cameras:
         found = await source.fetch(_FOLDS, *span)
-        folds = [Fold._make((*row[:3], epoch_us(row[3]), _us(row[4]))) for row in map(tuple, found)]
+        folds = [Fold._make((*row[:3], epoch_us(row[3]), _us(row[4]), RULES_OF_FIGURES)) for row in map(tuple, found)]
+    if settings.fold_silent:
+        found = await source.fetch(_SILENT, *span)
+        folds += [Fold._make((*row[:3], epoch_us(row[3]), _us(row[4]), RULES_OF_OUTAGES)) for row in map(tuple, found)]
     return Withholding(shelves, outages, folds)
 
 
@@ -80,6 +88,8 @@ class WithheldNow:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.known = Withholding()
+        #: Whether it was read at all.
+        self.is_known = False
 
     async def keep_fresh(self) -> None:
         """Look again and again, until cancelled."""
@@ -92,7 +102,7 @@ class WithheldNow:
     async def look(self, pool: Pool) -> bool:
         """Read it; False when it cannot be read, and what was known stays."""
         try:
-            self.known = await withholding_now(pool, self._settings.alarms)
+            self.known, self.is_known = await withholding_now(pool, self._settings.alarms), True
         except Exception as error:
             if not is_transient(error):
                 logger.exception("what is shelved or suppressed cannot be read; what was known stays")

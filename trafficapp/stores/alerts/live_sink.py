@@ -11,7 +11,8 @@ A step that was applied before, at whatever offset, changes nothing and is not t
 was sent within a minute; older steps, of a backlog, leave a hole in the events instead. The times in a
 step do not count: of a recording of last year that is played now, the alerts are news.
 
-What is shelved, suppressed or folded is no ``new_alert``: it is told as ``alert_updated``, with ``withheld``.
+What is shelved, suppressed or folded is no ``new_alert``: it is told as ``alert_updated``, with ``withheld``. A shelf
+that ends is found by `trafficapp.stores.alarms.standing`, or here with the next step; then it is a ``new_alert``.
 """
 
 from __future__ import annotations
@@ -67,14 +68,14 @@ _NOBODY: dict[str, Any] = {"acknowledged_by": None, "acknowledged_at": None, "ac
 #: ARGV: those of events, generation, partition, offset that must be stored at least, offset to store (or -1),
 #: seconds to remember, end of a step that nobody acknowledged, then for each step: id, action, revision, event to
 #: tell (empty: none), the step without its two last fields, the acknowledgement (empty: none), the step as a new alert
-#: without its two last fields (empty: it is none).
+#: without its two last fields (empty: it is none), and the same if what stands is shelved and it is not (likewise).
 #: Returns OK, or LOST when the server is not the one that took the earlier writes.
 _PUT_STEPS = (
     EVENT_FUNCTIONS
     + """
 local generation_key, offsets_key, open, acknowledged, partitions = unpack(KEYS, 4, 8)
 local generation, partition, least_offset, offset, remember_seconds, unread = unpack(ARGV, 5, 10)
-local FIRST_KEY, FIRST_ARGUMENT, ARGUMENTS_A_STEP = 9, 11, 7
+local FIRST_KEY, FIRST_ARGUMENT, ARGUMENTS_A_STEP = 9, 11, 8
 if redis.call('GET', generation_key) ~= generation then return 'LOST' end
 local stored = tonumber(redis.call('HGET', offsets_key, partition) or '-1')
 if stored < tonumber(least_offset) then return 'LOST' end
@@ -102,26 +103,28 @@ local function advance(id, action, revision, revision_key, head)
     return step, redis.call('HDEL', open, id) == 1
   end
   redis.call('SET', revision_key, revision)
+  local before = redis.call('HGET', open, id)
   redis.call('HSET', open, id, step)
   redis.call('HSET', partitions, id, partition)
-  return step, true
+  return step, true, before and string.find(before, '"withheld":{"how":"shelved"', 1, true)
 end
 
 local at = FIRST_ARGUMENT
 for i = FIRST_KEY, #KEYS do
   local revision_key = KEYS[i]
-  local id, action, revision, event, head, by, news = unpack(ARGV, at, at + ARGUMENTS_A_STEP - 1)
+  local id, action, revision, event, head, by, news, again = unpack(ARGV, at, at + ARGUMENTS_A_STEP - 1)
   at = at + ARGUMENTS_A_STEP
-  local step, changed
+  local step, changed, was_shelved
   if action == 'acknowledged' then
     -- what is told is the newest step: the acknowledgement may have been given to an older one
     step = acknowledge(id, by)
     changed = step ~= nil
     if changed then step = string.gsub(step, '"action":"%a+"', '"action":"acknowledged"', 1) end
   else
-    step, changed = advance(id, action, revision, revision_key, head)
+    step, changed, was_shelved = advance(id, action, revision, revision_key, head)
     if by ~= '' and acknowledge(id, by) then changed = true end
   end
+  if was_shelved and news == '' then news = again end
   if step and event ~= '' then
     if news ~= '' then tell('new_alert', news .. string.sub(step, #head + 1)) end
     if event ~= 'new_alert' then tell(event, step) end
@@ -308,14 +311,14 @@ def _arguments(steps: Iterable[_Step]) -> Iterable[Any]:
         told = EVENT_OF_ACTION[event.action] if step.is_news else ""
         if step.is_withheld and told == "new_alert":
             told = "alert_updated"
-        news = b""
-        if told == "new_alert" or (told and step.is_rise and not step.is_withheld):
-            news = _encode(new_alert(unread))
+        as_new = _encode(new_alert(unread)).removesuffix(_NOT_ACKNOWLEDGED) if told and not step.is_withheld else b""
+        is_new = told == "new_alert" or step.is_rise
         acknowledgement = b""
         if by is not None and at is not None:
             acknowledgement = msgspec.json.encode(Acknowledgement(by, at, event.acknowledged_caller))
         yield from (event.id, event.action, event.revision, told, bare.removesuffix(_NOT_ACKNOWLEDGED), acknowledgement)
-        yield news.removesuffix(_NOT_ACKNOWLEDGED)
+        # a shelf that ended since the step before: people are told of the alert with this one
+        yield from (as_new if is_new else b"", as_new if told == "alert_updated" else b"")
 
 
 def _rises(event: AlertEvent, before: AlertEvent | None) -> bool:

@@ -40,6 +40,7 @@ _MEANS = f"""
     SELECT sum(speed_e4)::float8 / nullif(sum(speeds), 0)::float8 / 10000 AS speed_kmh,
            sum(score_e4)::float8 / nullif(sum(scored), 0)::float8 / 10000 AS score
     FROM ({_OF_SPAN}) AS sums
+    WHERE camera_id <> ALL (ARRAY(SELECT source_id FROM unhealthy_spans WHERE from_time < $4 AND to_time > $1))
 """  # noqa: S608 - put together from constants
 
 # The bounds on window_start let all partitions but one or two go; no window is longer than an hour.

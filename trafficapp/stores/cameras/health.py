@@ -16,7 +16,7 @@ _KEYS_AT_ONCE = 500
 class _Health(Struct):
     """What is read of a source."""
 
-    camera_id: str
+    camera_id: str | None
     state: str
 
 
@@ -36,5 +36,6 @@ async def unhealthy_cameras(client: Redis) -> frozenset[str]:
     found: set[str] = set()
     for first in range(0, len(keys), _KEYS_AT_ONCE):
         documents = await current.documents(keys[first : first + _KEYS_AT_ONCE])
-        found |= {one.camera_id for one in readable(documents, _decode, SOURCES.name) if one.state == "unhealthy"}
+        told = readable(documents, _decode, SOURCES.name)
+        found |= {one.camera_id for one in told if one.state == "unhealthy" and one.camera_id is not None}
     return frozenset(found)

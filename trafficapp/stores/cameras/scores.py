@@ -17,6 +17,10 @@ _SCORES = """
                avg(congestion_score)::real AS score
         FROM traffic_metrics
         WHERE window_start >= $1 AND window_start < $2 AND congestion_score IS NOT NULL
+              AND ($3 OR NOT EXISTS (
+                  SELECT FROM unhealthy_spans
+                  WHERE source_id = camera_id AND window_start >= from_time AND window_start < to_time
+              ))
         GROUP BY 1, 2, 3
     )
     SELECT camera_id, lane_id, array_agg(at ORDER BY at) AS minutes, array_agg(score ORDER BY at) AS scores
@@ -31,17 +35,20 @@ _SCORED = """
 _SIMULATED = "SELECT from_time, to_time FROM simulated_spans WHERE from_time < $2 AND to_time > $1 ORDER BY 1"
 
 
-async def camera_scores(source: Pool | Connection, since: datetime, until: datetime) -> list[EntityScores]:
+async def camera_scores(
+    source: Pool | Connection, since: datetime, until: datetime, *, with_unhealthy: bool = True
+) -> list[EntityScores]:
     """Mean scores by the minute of all cameras and lanes, of the windows that begin in ``[since, until)``.
 
     Args:
         source: a pool or a connection.
         since: a whole minute.
         until: a whole minute.
+        with_unhealthy: windows of cameras that were not to be believed then, too; nothing is learnt from those.
     """
     return [
         EntityScores(entity_of(row["camera_id"], row["lane_id"]), row["minutes"], row["scores"])
-        for row in await source.fetch(_SCORES, since, until)
+        for row in await source.fetch(_SCORES, since, until, with_unhealthy)
     ]
 
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any, TypeAlias
 
+import msgspec
 from aiokafka import ConsumerRecord
 from msgspec import Struct, structs
 
@@ -40,6 +41,8 @@ _DOCUMENTS_PER_CALL = 250
 #: newest for long. Nor is a record believed that is further ahead of our clock than brokers let records be.
 _AHEAD_US = 60_000_000
 _RECORD_AHEAD_US = 3_600_000_000
+
+_encode = msgspec.json.Encoder().encode
 
 #: KEYS[3]: the sorted set. ARGV[6]: seconds that a key stays listed; ARGV[7]: channel, or ''; ARGV[8]: a second sorted
 #: set, of when each key was put, or ''. Of each document: its key, the natural key, its time in epoch seconds,
@@ -104,7 +107,10 @@ NewestDocuments: TypeAlias = dict[str, Document]
 
 
 class DocumentsSink(FeedRedisSink[NewestDocuments, Document]):
-    """Applies runs to Redis, of a feed with a `Current`."""
+    """Applies runs to Redis, of a feed with a `Current`.
+
+    What is withheld is told on the channel, too, marked: whoever hears it there knows what is current.
+    """
 
     script, per_call = _PUT, _DOCUMENTS_PER_CALL
 
@@ -168,7 +174,11 @@ class DocumentsSink(FeedRedisSink[NewestDocuments, Document]):
             try:
                 accepted = check(record.key, record.value, record_us)
                 sent_us = self._sent_us(accepted, record_us)
-                document = str((record.value or b"") if is_ours else self._decoder.document(accepted), "utf-8")
+                marked = self.withheld(accepted.message)
+                if marked is not None:
+                    document = str(_encode(marked), "utf-8")
+                else:
+                    document = str((record.value or b"") if is_ours else self._decoder.document(accepted), "utf-8")
             except (Rejected, *MALFORMED) as error:
                 self.leave_out(record, "unreadable", error)
                 continue

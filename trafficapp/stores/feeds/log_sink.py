@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,14 +72,9 @@ class NewestRecords:
 
 
 class LogSink(FeedRedisSink[NewestRecords, _Put]):
-    """Applies runs to Redis, of a feed with a `NewestLog`.
-
-    Attributes:
-        withheld: gives a message that is kept but not told, marked with why; None tells it.
-    """
+    """Applies runs to Redis, of a feed with a `NewestLog`. What is withheld goes into the list, but is not told."""
 
     script, per_call = _PUT, _PER_CALL
-    withheld: Callable[[Any], Any] = staticmethod(lambda _: None)
 
     def shared(self) -> Sequence[Any]:
         """The list; the channel, how many are kept, and how long repeats are known."""

@@ -30,6 +30,9 @@ class FeedRedisSink(PiecewiseSink[Memory, Change], Generic[Memory, Change]):
         read_back: where to begin when Redis knows no offset.
         on_rows: told how many records took effect.
         on_dropped: told the reason of each message that is left out and that nobody refused before.
+
+    Attributes:
+        withheld: gives a message that is kept but that people are not told of, marked with why; None tells it.
     """
 
     #: Lua, and how many changes it is given at a time; see `PiecewiseSink`.
@@ -38,6 +41,7 @@ class FeedRedisSink(PiecewiseSink[Memory, Change], Generic[Memory, Change]):
 
     #: Runs that wait are put by one call.
     takes_runs_together = True
+    withheld: Callable[[Any], Any] = staticmethod(lambda _: None)
 
     def __init__(
         self,

@@ -30,6 +30,10 @@ _MEANS = """
         WHERE observed_at >= %(since)s AND observed_at < %(until)s AND current_speed BETWEEN 0 AND %(possible)s
               AND is_measured(closed, confidence)
               AND (current_speed > 0 OR NOT %(zeros_are_missing)s)
+              AND NOT EXISTS (
+                  SELECT FROM unhealthy_spans
+                  WHERE source_id = 'road:' || road_id AND observed_at >= from_time AND observed_at < to_time
+              )
         GROUP BY 1, 2
     ) AS steps
     GROUP BY road_id

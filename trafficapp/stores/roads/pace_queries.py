@@ -33,6 +33,10 @@ _PACES = """
                avg(1 / greatest(current_speed, $5)) AS pace
         FROM road_observations
         WHERE observed_at >= $1 AND observed_at < $2 AND road_id = ANY($4::text[]) AND is_measured(closed, confidence)
+              AND NOT EXISTS (
+                  SELECT FROM unhealthy_spans
+                  WHERE source_id = 'road:' || road_id AND observed_at >= from_time AND observed_at < to_time
+              )
         GROUP BY 1, 2
     ) AS steps GROUP BY road_id
 """

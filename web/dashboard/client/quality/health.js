@@ -25,7 +25,7 @@ export function SourceHealth() {
   const rows = answer.body ?? [];
   const count = (state) => (answer.body ? number(rows.filter((row) => row.state === state).length) : "–");
   const columns = [
-    { key: "source", title: t("quality.source"), value: (row) => row.source_id, cell: (row) => html`<a href=${linkTo("cameras", { camera: row.camera_id })}>${row.lane_id === null ? row.camera_id : t("quality.lane.of", { camera: row.camera_id, lane: row.lane_id })}</a>` },
+    { key: "source", title: t("quality.source"), value: (row) => row.source_id, cell: (row) => (row.camera_id === null ? row.source_id : html`<a href=${linkTo("cameras", { camera: row.camera_id })}>${row.lane_id === null ? row.camera_id : t("quality.lane.of", { camera: row.camera_id, lane: row.lane_id })}</a>`) },
     { key: "state", title: t("map.state"), value: (row) => (row.state === "unhealthy" ? 0 : 1), cell: (row) => html`<span class="quality-state" data-state=${row.state === "unhealthy" ? "silent" : "in.time"}>${t(`quality.health.${row.reason ?? "healthy"}`)}</span>` },
     { key: "since", title: t("quality.since"), value: (row) => Date.parse(row.since), cell: (row) => html`<${Age} iso=${row.since} />` },
     { key: "evidence", title: t("quality.evidence"), value: (row) => row.evidence, cell: (row) => html`<span class="long">${row.state === "unhealthy" ? row.evidence : "–"}</span>` },
