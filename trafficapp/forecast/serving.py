@@ -209,15 +209,16 @@ def why_mixed(forecast: Forecast, place: int, horizons: list[int], words: dict[E
     for horizon in horizons:
         weights = tuple(forecast.weights[:, place, horizon].tolist())
         if weights[Expert.MODEL] < 1:
-            nearer = round(100 * float(forecast.nearer[place, horizon]))
+            nearer = max(0, round(100 * float(forecast.nearer[place, horizon])))
             told.setdefault((weights, nearer), []).append(horizon)
     parts = []
     for (weights, nearer), at in told.items():
         minutes = ", ".join(f"{forecast.horizons_minutes[horizon]:g}" for horizon in at)
         of = [(share, words[Expert(expert)]) for expert, share in enumerate(weights) if share]
         who = of[0][1] if len(of) == 1 else " and ".join(f"{100 * share:.0f} % {word}" for share, word in of)
-        parts.append(f"{minutes} minutes ahead it is {who}, whose error of late was {nearer} % smaller")
-    return f"not the model's: {'; '.join(parts)}" if parts else ""
+        why = f"whose error of late was {nearer} % smaller" if nearer > 0 else "which was about as near of late"
+        parts.append(f"{minutes} minutes ahead it is {who}, {why}")
+    return f"not the model's alone: {'; '.join(parts)}" if parts else ""
 
 
 class _Said(NamedTuple):

@@ -85,7 +85,6 @@ def history() -> list[WindowRow]:
 def only_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Never leave the model for what was nearer of late."""
     monkeypatch.setattr(choosing, "LEAVING", 1e9)
-    monkeypatch.setattr(choosing, "EXCEPTION", 1e9)
 
 
 async def ask(worker: Worker, **query: Any) -> dict[str, Any]:
