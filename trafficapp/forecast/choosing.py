@@ -48,14 +48,14 @@ MOMENTS_OF_ROADS, MOMENTS_OF_CAMERAS = 24, 60
 RATE = 20.0
 #: By how much of the model's error others are held to be worse than they were, for each ten minutes ahead: what is
 #: known of errors is older there.
-LEAVING = 0.02
+LEAVING = 0.05
 #: What is drawn towards counts as much as so many comparisons.
 DRAWN = 100.0
 #: A road where somebody had less than this share of the model's error over all the moments is judged by itself.
 LASTING = 0.25
 LEAST_SHARE = 0.1
 #: Half lives as shares of the moments that are looked at: of errors, and of what stretches intervals.
-_HALF_LIFE, _INTERVAL_HALF_LIFE = 1 / 6, 1 / 8
+_HALF_LIFE, _INTERVAL_HALF_LIFE = 1 / 4, 1 / 8
 
 #: Residuals that stand for "the calibration of the artifact is right", beside those that came.
 _TRUSTED = 100.0
