@@ -8,7 +8,7 @@ would have: the choice is a function of these values and of the model. Roads and
 The shares are those of the exponentially weighted average forecaster (Cesa-Bianchi and Lugosi, Prediction, Learning,
 and Games, 2006, chapter 2), over errors that halve in weight with age, as multiples of the model's::
 
-    share[e, r] ~ exp(-RATE * (multiple[e, r] + LEAVING * minutes ahead / 10 unless e is the model))
+    share[e, r] ~ exp(-RATE * (multiple[e, r] + LEAVING unless e is the model))
     multiple[e, r] = (weight[r] * own[e, r] + DRAWN * city[e]) / (weight[r] + DRAWN)
     city[e] = (weight of all * all[e] + DRAWN) / (weight of all + DRAWN)
 
@@ -46,9 +46,8 @@ MOMENTS_OF_ROADS, MOMENTS_OF_CAMERAS = 24, 60
 
 #: An expert whose errors are 5 % larger than another's, as multiples of the model's, has 1/e of its share.
 RATE = 20.0
-#: By how much of the model's error others are held to be worse than they were, for each ten minutes ahead: what is
-#: known of errors is older there.
-LEAVING = 0.05
+#: By how much of the model's error others are held to be worse than they were.
+LEAVING = 0.08
 #: What is drawn towards counts as much as so many comparisons.
 DRAWN = 100.0
 #: A road where somebody had less than this share of the model's error over all the moments is judged by itself.
@@ -203,7 +202,7 @@ def choose(artifact: Artifact, said: Floats, came: Floats, hours: Integers, mome
         hours: local hour of each moment.
         moments: how many are looked at when all are there.
     """
-    weights = shares(said, came, np.array(artifact.about.horizons_minutes), moments)
+    weights = shares(said, came, moments)
     mixture = mixture_of(weights, said.transpose(1, 0, 2, 3))
     beside = multiples(np.stack([said[Expert.MODEL], mixture]), came, moments)[1]
     nearer = np.where(weights[Expert.MODEL] < 1, 1 - beside, 0).astype(np.float32)
@@ -227,18 +226,17 @@ def mixture_of(weights: Floats, said: Floats) -> Floats:
     return mixture
 
 
-def shares(said: Floats, came: Floats, horizons_minutes: Floats, moments: int = MOMENTS_OF_ROADS) -> Floats:
+def shares(said: Floats, came: Floats, moments: int = MOMENTS_OF_ROADS) -> Floats:
     """Shares of the experts in hundredths, shape (experts, entities, horizons).
 
     Args:
         said: shape (experts, moments, entities, horizons), the newest moment last.
         came: shape (moments, entities, horizons), NaN where it is not known.
-        horizons_minutes: shape (horizons).
         moments: how many are looked at when all are there.
     """
     worse = multiples(said, came, moments)
     rules = np.arange(len(Expert)) != Expert.MODEL
-    worse[rules] += LEAVING * horizons_minutes / 10
+    worse[rules] += LEAVING
     share = np.exp(RATE * (worse.min(0) - worse))
     share /= share.sum(0)
     share[share < LEAST_SHARE] = 0
