@@ -14,10 +14,8 @@ and Games, 2006, chapter 2), over errors that halve in weight with age, as multi
 
 with ``own`` the errors of the expert on road r as a multiple of the model's there, and ``all`` the same over all
 roads: a road has few errors, so it differs from the city only where its own say much, and so does a city of few roads
-from the model. Only where one expert had less than a quarter of the model's error over all the moments (a road that is
-being dug up, a sensor that says the same all day) is a road judged by its own errors alone. Whoever would have less
-than `LEAST_SHARE` is left out. The constants were chosen on simulated days of some seeds and METR-LA, and are judged on
-days of another one (docs/forecasts.md).
+from the model. Whoever would have less than `LEAST_SHARE` is left out. The constants were chosen on simulated days of
+some seeds and METR-LA, and are judged on days of another one (docs/forecasts.md).
 
 Intervals are stretched by what the same comparison says: split conformal prediction (Vovk, Gammerman and Shafer,
 Algorithmic Learning in a Random World, 2005) over the newest residuals, each as a multiple of the reach that the
@@ -50,8 +48,6 @@ RATE = 20.0
 LEAVING = 0.08
 #: What is drawn towards counts as much as so many comparisons.
 DRAWN = 100.0
-#: A road where somebody had less than this share of the model's error over all the moments is judged by itself.
-LASTING = 0.25
 LEAST_SHARE = 0.1
 #: Half lives as shares of the moments that are looked at: of errors, and of what stretches intervals.
 _HALF_LIFE, _INTERVAL_HALF_LIFE = 1 / 4, 1 / 8
@@ -81,8 +77,8 @@ class Choice:
 
     Attributes:
         weights: shares of the experts in hundredths, shape (experts, entities, horizons).
-        nearer: by what share the error of late of what was chosen is smaller than the model's, 0 where the model
-            predicts alone; shape (entities, horizons).
+        nearer: by what share the error of late of what was chosen is smaller than the model's on this entity, which may
+            be less than 0, as the city has its say; 0 where the model predicts alone; shape (entities, horizons).
         stretch: of intervals, shape (horizons).
         compared: targets that were compared, shape (horizons).
     """
@@ -204,7 +200,7 @@ def choose(artifact: Artifact, said: Floats, came: Floats, hours: Integers, mome
     """
     weights = shares(said, came, moments)
     mixture = mixture_of(weights, said.transpose(1, 0, 2, 3))
-    beside = multiples(np.stack([said[Expert.MODEL], mixture]), came, moments)[1]
+    beside = _beside_first(_late(np.stack([said[Expert.MODEL], mixture]), came, moments)[0])[1]
     nearer = np.where(weights[Expert.MODEL] < 1, 1 - beside, 0).astype(np.float32)
     calibrations = artifact.knowledge.calibrations
     reach = np.zeros(came.shape, np.float32)
@@ -250,7 +246,7 @@ def shares(said: Floats, came: Floats, moments: int = MOMENTS_OF_ROADS) -> Float
 
 
 def multiples(said: Floats, came: Floats, moments: int = MOMENTS_OF_ROADS) -> Errors:
-    """Errors of late as multiples of those of the first one, drawn towards the city's unless a road differs by far.
+    """Errors of late as multiples of those of the first one, drawn towards the city's.
 
     Where nothing is known in the whole city, they are infinite for all but the first one.
 
@@ -262,19 +258,21 @@ def multiples(said: Floats, came: Floats, moments: int = MOMENTS_OF_ROADS) -> Er
     Returns:
         shape (who, entities, horizons).
     """
+    sums, weight = _late(said, came, moments)
+    own = _beside_first(sums)
+    city = _drawn(_beside_first(sums.sum(1, keepdims=True)), weight.sum(0), np.float64(1))
+    city[1:, :, ~weight.any(0)] = np.inf
+    return _drawn(own, weight, city)
+
+
+def _late(said: Floats, came: Floats, moments: int) -> tuple[Errors, Errors]:
+    """Weighted sums of errors, shape (who, entities, horizons), and of weights, where all have said something."""
     known: Bools = np.isfinite(came)
     for one in said:
         known &= np.isfinite(one)
     age = _ages(known, _HALF_LIFE * moments)
-    errors = [np.where(known, np.abs(one - came), 0) for one in said]
-    weight = np.einsum("meh,mh->eh", known, age)
-    sums = np.stack([np.einsum("meh,mh->eh", one, age) for one in errors])
-    own = _beside_first(sums)
-    city = _drawn(_beside_first(sums.sum(1, keepdims=True)), weight.sum(0), np.float64(1))
-    city[1:, :, ~known.any((0, 1))] = np.inf
-    lasting = np.stack([one.sum(0, dtype=np.float64) for one in errors])
-    by_itself = (lasting.min(0) < LASTING * lasting[0]) & (known.sum(0) >= moments / 2)
-    return np.where(by_itself, _beside_first(lasting), _drawn(own, weight, city))
+    sums = [np.einsum("meh,mh->eh", np.where(known, np.abs(one - came), 0), age) for one in said]
+    return np.stack(sums), np.einsum("meh,mh->eh", known, age)
 
 
 def _beside_first(sums: Errors) -> Errors:
