@@ -179,8 +179,8 @@ def rows_of(replay: Replay, served: Served) -> Iterator[dict[str, Any]]:
             for series, one in zip(_SERIES, of, strict=True):
                 if within.any():
                     between = f"{low:g} to {high:g}"
-                    yield _row(f"{name}: MAE of {series}, {between}", one[within].mean(), unit)
-                    yield _row(f"{name}: RMSE of {series}, {between}", np.sqrt((one[within] ** 2).mean()), unit)
+                    yield _row(f"{name}: MAE of {series}, {between}", np.nanmean(one[within]), unit)
+                    yield _row(f"{name}: RMSE of {series}, {between}", np.sqrt(np.nanmean(one[within] ** 2)), unit)
         of_hours = np.array(
             [np.nanmean(of[:, first : first + hour], (1, 2)) for first in range(0, of.shape[1] - hour + 1, hour)]
         )
