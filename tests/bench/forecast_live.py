@@ -20,7 +20,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -39,7 +39,7 @@ from trafficapp.forecast.day_clock import HOUR_SECONDS, HOURS
 from trafficapp.forecast.learning.history import SpeedHistory, read_history
 from trafficapp.forecast.learning.windows import prepare
 from trafficapp.forecast.quantities import CONGESTION_SCORE, SPEED
-from trafficapp.forecast.serving import Forecaster, Hours, ServingModel
+from trafficapp.forecast.serving import Forecaster, Hours
 from trafficapp.settings import load_settings
 from trafficapp.stack import children
 
@@ -63,7 +63,6 @@ class Replay:
     """
 
     name: str
-    model: ServingModel
     artifact: Artifact
     values: Floats
     begin: int
@@ -87,6 +86,27 @@ class Served:
     held: Floats
 
 
+@dataclass(frozen=True, eq=False)
+class Remembering(Artifact):
+    """A model that is asked once for each moment, though the chooser, the forecast and the benchmark all ask."""
+
+    said: dict[tuple[int, bytes], tuple[Floats, np.typing.NDArray[np.bool_]]] = field(default_factory=dict)
+
+    def predict(
+        self, recent_kmh: Floats, last_time: int, weather: Floats | None = None
+    ) -> tuple[Floats, np.typing.NDArray[np.bool_]]:
+        """As `Artifact.predict`."""
+        asked = last_time, recent_kmh.tobytes()
+        if asked not in self.said:
+            self.said[asked] = super().predict(recent_kmh, last_time, weather)
+        return self.said[asked]
+
+    @staticmethod
+    def of(artifact: Artifact) -> Remembering:
+        """The same model."""
+        return Remembering(artifact.about, artifact.knowledge, artifact.neighbours, artifact.network)
+
+
 class Fixed:
     """A model that always serves."""
 
@@ -104,7 +124,7 @@ def serve(replay: Replay) -> Served:
     """Serve forecasts of all moments."""
     layout, entities = replay.artifact.about.layout, replay.artifact.about.road_ids
     kept = steps_needed(layout.input_steps, layout.horizon_steps, replay.moments)
-    forecaster = Forecaster(replay.model, layout.horizons_minutes, chooser=Chooser(replay.moments))
+    forecaster = Forecaster(Fixed(replay.artifact), layout.horizons_minutes, chooser=Chooser(replay.moments))
     came, said, held = [], [], []
     hours = _hours(replay) if replay.looks_for_the_hour else None
     for moment in range(max(replay.first, kept - 1), len(replay.values) - max(layout.horizon_steps)):
@@ -159,8 +179,8 @@ def rows_of(replay: Replay, served: Served) -> Iterator[dict[str, Any]]:
             for series, one in zip(_SERIES, of, strict=True):
                 if within.any():
                     between = f"{low:g} to {high:g}"
-                    yield _row(f"{name}: MAE of {series}, {between}", one[within].mean(), unit)
-                    yield _row(f"{name}: RMSE of {series}, {between}", np.sqrt((one[within] ** 2).mean()), unit)
+                    yield _row(f"{name}: MAE of {series}, {between}", np.nanmean(one[within]), unit)
+                    yield _row(f"{name}: RMSE of {series}, {between}", np.sqrt(np.nanmean(one[within] ** 2)), unit)
         of_hours = np.array(
             [np.nanmean(of[:, first : first + hour], (1, 2)) for first in range(0, of.shape[1] - hour + 1, hour)]
         )
@@ -239,8 +259,7 @@ def replays(arguments: argparse.Namespace, folder: Path, console: Console) -> It
     if wanted & {"roads", "cameras"}:
         roads, cameras = asyncio.run(_simulate(folder, arguments.days + 1, arguments.seed, arguments.to))
     if "roads" in wanted and roads is not None:
-        model = CityModel(folder / "models", SPEED.step_seconds)
-        artifact = _needed(model)
+        artifact = _needed(CityModel(folder / "models", SPEED.step_seconds))
         values, begin = _values(read_history(roads, zone=artifact.about.layout.zone), artifact)
         day, shift = 86_400 // SPEED.step_seconds, 8 * HOUR_SECONDS
         for name, off, looks in (
@@ -248,32 +267,31 @@ def replays(arguments: argparse.Namespace, folder: Path, console: Console) -> It
             ("8 h off", shift, True),
             ("8 h off, hour not sought", shift, False),
         ):
-            yield Replay(f"roads, {name}", model, artifact, values, begin + off, day, MOMENTS_OF_ROADS, looks)
+            yield Replay(f"roads, {name}", artifact, values, begin + off, day, MOMENTS_OF_ROADS, looks)
     if "metr-la" in wanted:
         if not arguments.metr_la.is_file():
             console.print(f"METR-LA is left out: {arguments.metr_la.name} is not given")
         else:
             data = prepare(read_history(arguments.metr_la, zone="America/Los_Angeles"), SPEED.horizons_minutes)
-            artifact = load(linear_artifact(data, folder / "metr-la"))
+            artifact = Remembering.of(load(linear_artifact(data, folder / "metr-la")))
             begin, first = int(data.history.times[0]), int(data.split.test[0])
             yield Replay(
-                "METR-LA, linear model", Fixed(artifact), artifact, data.history.speeds_kmh, begin, first,
+                "METR-LA, linear model", artifact, data.history.speeds_kmh, begin, first,
                 MOMENTS_OF_ROADS, True,
             )  # fmt: skip
     if "cameras" in wanted and cameras is not None:
-        model = camera_model(load_settings(forecast={"models_dir": folder / "models"}))
-        artifact = _needed(model)
+        artifact = _needed(camera_model(load_settings(forecast={"models_dir": folder / "models"})))
         history = read_history(cameras, zone=artifact.about.layout.zone, quantity=CONGESTION_SCORE)
         values, begin = _values(history, artifact)
         first = max(0, len(values) - arguments.camera_hours * 60)
-        yield Replay("cameras", model, artifact, values, begin, first, MOMENTS_OF_CAMERAS, False)
+        yield Replay("cameras", artifact, values, begin, first, MOMENTS_OF_CAMERAS, False)
 
 
 def _needed(model: CityModel) -> Artifact:
     artifact = model.current()
     if artifact is None:
         raise SystemExit(f"no model serves: {model.refusal}")
-    return artifact
+    return Remembering.of(artifact)
 
 
 def main() -> int:

@@ -8,20 +8,19 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.forecast.city.city_model import city_model
 from tests.forecast.synthetic import ROADS, town
 from trafficapp.forecast.artifacts.inference import OnnxNetwork
 from trafficapp.forecast.artifacts.shipped import CityModel
+from trafficapp.forecast.choosing import LEAST_SHARE, Chooser, Expert, multiples, shares, steps_needed, stretched
 from trafficapp.forecast.choosing import MOMENTS_OF_ROADS as MOMENTS
-from trafficapp.forecast.choosing import Chooser, Expert, mixed, steps_needed, stretched
 from trafficapp.forecast.city.predicting import CityMoment, CityPredictor, PredictedCity
 
 LAST_TIME = 1_772_530_200 // 300 * 300
 STEPS = steps_needed(12, (2, 4, 6))
-
-
-MINUTES = np.array([10.0, 20.0, 30.0])
 
 
 def said(model: float = 2.0, linear: float = 2.0, last: float = 2.0, roads: int = 300) -> np.ndarray:
@@ -29,62 +28,90 @@ def said(model: float = 2.0, linear: float = 2.0, last: float = 2.0, roads: int 
     return np.broadcast_to(np.array([model, linear, last])[:, None, None, None], (3, MOMENTS, roads, 3)).copy()
 
 
-def shares(of: np.ndarray, came: np.ndarray | None = None) -> np.ndarray:
+def shares_of(of: np.ndarray, came: np.ndarray | None = None) -> np.ndarray:
     """Weights, shape (experts, roads, horizons)."""
-    return mixed(of, np.zeros(of.shape[1:]) if came is None else came, MINUTES)[0]
+    return shares(of, np.zeros(of.shape[1:]) if came is None else came)
 
 
-def test_the_model_predicts_while_no_rule_is_nearer_by_a_margin() -> None:
-    weights, nearer = mixed(said(model=2.0, linear=1.92, last=2.1), np.zeros((MOMENTS, 300, 3)), MINUTES)
-    assert (weights[Expert.MODEL] == 1).all()
-    assert (nearer == 0).all()
+def test_of_experts_that_are_as_near_the_model_has_most() -> None:
+    weights = shares_of(said(linear=2.1, last=2.0))
+    assert (weights[Expert.MODEL] > weights[Expert.LAST_VALUE]).all()
+    assert (weights[Expert.LAST_VALUE] > weights[Expert.LINEAR_AR]).all()
+
+
+def test_rules_that_are_worse_by_far_are_not_asked() -> None:
+    assert (shares_of(said(model=2.0, linear=2.5, last=3.0))[Expert.MODEL] == 1).all()
 
 
 def test_a_rule_that_is_nearer_in_the_whole_city_predicts_at_that_horizon_alone() -> None:
-    found = said()
+    found = said(linear=2.4, last=2.4)
     found[Expert.LAST_VALUE, :, :, 2] = 1.4
-    weights, nearer = mixed(found, np.zeros(found.shape[1:]), MINUTES)
+    weights = shares_of(found)
     assert (weights[Expert.LAST_VALUE, :, 2] == 1).all()
     assert (weights[Expert.MODEL, :, :2] == 1).all()
-    np.testing.assert_allclose(nearer[:, 2], 0.3, atol=1e-4)
 
 
-def test_errors_to_both_sides_are_mixed() -> None:
-    weights = shares(said(model=2.0, linear=5.0, last=-2.0))
-    assert (weights[Expert.MODEL] == 0.5).all()
-    assert (weights[Expert.LAST_VALUE] == 0.5).all()
-    assert (weights.sum(0) == 1).all()
+def test_what_is_told_of_errors_is_how_much_smaller_they_were_than_the_models() -> None:
+    found = said(last=1.4)
+    beside = multiples(found, np.zeros(found.shape[1:]), MOMENTS)
+    # drawn a little towards the model's, as all is that is known of 300 roads
+    np.testing.assert_allclose(beside[Expert.LAST_VALUE], 0.7, atol=0.02)
+    assert (beside[Expert.MODEL] == 1).all()
 
 
-def test_a_rule_that_is_much_nearer_on_one_road_predicts_that_road_alone() -> None:
-    found = said()
+def test_a_road_has_more_of_a_rule_that_was_nearer_there_for_long() -> None:
+    found = said(linear=2.4, last=2.0)
     found[Expert.MODEL, :, 7, 0] = 12.0
-    weights = shares(found)
-    assert (weights[Expert.MODEL, 7, 0], weights[Expert.MODEL, 7, 1]) == (0, 1)
-    assert (np.delete(weights[Expert.MODEL], 7, 0) == 1).all()
+    weights = shares_of(found)
+    assert weights[Expert.LAST_VALUE, 7, 0] > weights[Expert.LAST_VALUE, 8, 0] + 0.1
+    assert (weights[:, 7, 1:] == weights[:, 8, 1:]).all()
 
 
 def test_one_bad_moment_does_not_take_a_road_from_the_model() -> None:
     found = said()
     found[Expert.MODEL, -1, 7] = 6.0
-    assert (shares(found)[Expert.MODEL] == 1).all()
+    weights = shares_of(found)
+    assert (weights[Expert.MODEL, 7] > weights[1:, 7]).all()
 
 
 def test_the_model_comes_back_once_it_was_right_for_longer() -> None:
     found = said()
     found[Expert.MODEL, :6] = 6.0
-    assert (shares(found[:, :6])[Expert.MODEL] == 0).all()
+    assert (shares_of(found[:, :6])[Expert.MODEL] == 0).all()
     found[Expert.MODEL, 6:] = 1.0
-    assert (shares(found)[Expert.MODEL] == 1).all()
+    assert (shares_of(found)[Expert.MODEL] == 1).all()
 
 
 def test_what_was_not_measured_says_nothing() -> None:
-    found, came = said(), np.zeros((MOMENTS, 300, 3))
+    found, came = said(last=2.2), np.zeros((MOMENTS, 300, 3))
     came[:, 3] = np.nan
-    found[Expert.LAST_VALUE, :2, 4], found[:, 2:, 4] = 0.1, np.nan
-    # a road without comparisons, and one with two of them, stay the model's
-    assert (shares(found, came)[Expert.MODEL, 3:5] == 1).all()
-    assert (shares(found, np.full(came.shape, np.nan))[Expert.MODEL] == 1).all()
+    found[Expert.LAST_VALUE, :, 4] = np.nan
+    weights = shares_of(found, came)
+    # roads without comparisons are as the city
+    np.testing.assert_array_equal(weights[:, 3:5], weights[:, :2])
+    assert (shares_of(found, np.full(came.shape, np.nan))[Expert.MODEL] == 1).all()
+
+
+def test_in_a_city_of_one_road_a_few_errors_do_not_take_it_from_the_model() -> None:
+    found = said(last=1.8, roads=1)[:, :2]
+    assert (shares_of(found).argmax(0) == Expert.MODEL).all()
+    assert (shares_of(said(last=1.8)[:, :2])[..., 0].argmax(0) == Expert.LAST_VALUE).all()
+
+
+@given(seed=st.integers(0, 2**32 - 1), scale=st.sampled_from([0.25, 4.0]))
+@settings(max_examples=30, deadline=None)
+def test_shares_are_whole_and_do_not_depend_on_units_or_on_the_order_of_roads(seed: int, scale: float) -> None:
+    random = np.random.default_rng(seed)
+    roads = int(random.integers(1, 12))
+    found = random.normal(0, random.uniform(0.1, 20, (3, 1, 1, 1)), (3, MOMENTS, roads, 3))
+    found[random.random(found.shape) < 0.1] = np.nan
+    came = np.where(random.random(found.shape[1:]) < 0.2, np.nan, random.normal(0, 5, found.shape[1:]))
+    weights = shares(found, came)
+    np.testing.assert_allclose(weights.sum(0), 1, atol=1e-6)
+    assert ((weights == 0) | (weights >= LEAST_SHARE - 0.001)).all()
+    np.testing.assert_array_equal(shares(found * scale, came * scale), weights)
+    order = random.permutation(roads)
+    np.testing.assert_allclose(shares(found[:, :, order], came[:, order]), weights[:, order], atol=0.011)
 
 
 def test_intervals_are_stretched_to_hold_what_they_promise() -> None:

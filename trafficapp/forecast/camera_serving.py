@@ -91,7 +91,8 @@ class PredictedCameras:
         """Shares of the model, the linear rule and the last value likewise; None where none of them answers."""
         if self._source(entity) is not Source.MODEL:
             return None
-        shares: list[float] = self.forecast.weights[:, self._place[entity], self._horizon(minutes)].tolist()
+        of_entity = self.forecast.weights[:, self._place[entity], self._horizon(minutes)]
+        shares: list[float] = of_entity.astype(np.float64).round(2).tolist()
         return shares
 
     def note(self, entity: str) -> str:

@@ -1,22 +1,21 @@
-"""Who predicts each entity at each horizon: the model, the linear rule, the last value, or a mean of them.
+"""Who predicts each entity at each horizon: the model, the linear rule, the last value, in shares.
 
 A model that was the best on the days it was judged on may be worse than a simple rule for an hour, or for good on one
 road. So all of them are asked what they would have said at each of the last moments, and that is compared with what
 came. Nothing is remembered for it but the values of the last steps, so whoever takes over chooses as the owner before
 would have: the choice is a function of these values and of the model. Roads and cameras are chosen for alike.
 
-What may be chosen are the mixtures of the three in quarters. The error of a mixture is a mean of absolute errors that
-halve in weight with age. The whole city chooses first: the mixture ``m`` with the smallest::
+The shares are those of the exponentially weighted average forecaster (Cesa-Bianchi and Lugosi, Prediction, Learning,
+and Games, 2006, chapter 2), over errors that halve in weight with age, as multiples of the model's::
 
-    city[m] * (1 + LEAVING * (1 - the model's share) * minutes ahead / 10)
+    share[e, r] ~ exp(-RATE * (multiple[e, r] + LEAVING unless e is the model))
+    multiple[e, r] = (weight[r] * own[e, r] + DRAWN * city[e]) / (weight[r] + DRAWN)
+    city[e] = (weight of all * all[e] + DRAWN) / (weight of all + DRAWN)
 
-so the model is left only for what was better by that, the more the farther ahead, since what is known of errors is
-older there. A road where another one is better by far is an exception. As it has few errors, they are drawn::
-
-    error[m, r] = (sum of weighted errors + DRAWN * own[r] * city[m] / city[chosen]) / (sum of weights + DRAWN)
-
-with ``own`` the mean error of what the city chose there; it gets what is smaller by `EXCEPTION` per ten minutes ahead.
-The constants were chosen on simulated days of two seeds, and are judged on others (docs/forecasts.md).
+with ``own`` the errors of the expert on road r as a multiple of the model's there, and ``all`` the same over all
+roads: a road has few errors, so it differs from the city only where its own say much, and so does a city of few roads
+from the model. Whoever would have less than `LEAST_SHARE` is left out. The constants were chosen on simulated days of
+some seeds and METR-LA, and are judged on days of another one (docs/forecasts.md).
 
 Intervals are stretched by what the same comparison says: split conformal prediction (Vovk, Gammerman and Shafer,
 Algorithmic Learning in a Random World, 2005) over the newest residuals, each as a multiple of the reach that the
@@ -38,21 +37,20 @@ from trafficapp.forecast.calibration import INTERVAL_PROBABILITY
 from trafficapp.forecast.clock import Bools, Floats, Integers, local_hours
 from trafficapp.forecast.learning.judging import MODEL
 
-Sums = npt.NDArray[np.float64]
+Errors = npt.NDArray[np.float64]
 
 #: So many past moments are looked at: two hours of steps of five minutes, an hour of steps of a minute.
 MOMENTS_OF_ROADS, MOMENTS_OF_CAMERAS = 24, 60
 
-#: How much better than the model others must be in the city, for each ten minutes ahead.
-LEAVING = 0.05
-#: How much better than what the city chose another mixture must be on a road, for each ten minutes ahead.
-EXCEPTION = 0.15
-DRAWN = 30.0
-#: Half lives of errors as shares of the moments that are looked at: of the city, a road, of what stretches intervals.
-_CITY_HALF_LIFE, _ROAD_HALF_LIFE, _INTERVAL_HALF_LIFE = 1 / 2, 1 / 4, 1 / 8
-
-#: A road needs so much weight of comparisons before it may be an exception.
-_LEAST_WEIGHT = 3.0
+#: An expert whose errors are 5 % larger than another's, as multiples of the model's, has 1/e of its share.
+RATE = 20.0
+#: By how much of the model's error others are held to be worse than they were.
+LEAVING = 0.08
+#: What is drawn towards counts as much as so many comparisons.
+DRAWN = 100.0
+LEAST_SHARE = 0.1
+#: Half lives as shares of the moments that are looked at: of errors, and of what stretches intervals.
+_HALF_LIFE, _INTERVAL_HALF_LIFE = 1 / 4, 1 / 8
 
 #: Residuals that stand for "the calibration of the artifact is right", beside those that came.
 _TRUSTED = 100.0
@@ -72,26 +70,15 @@ class Expert(IntEnum):
 #: Their calibrations in an artifact.
 CALIBRATIONS = {Expert.MODEL: MODEL, Expert.LINEAR_AR: LINEAR_AR, Expert.LAST_VALUE: LAST_VALUE}
 
-_QUARTERS = 4
-#: Mixtures to choose from, shape (mixtures, experts); that of the model alone comes first.
-MIXTURES: Floats = np.array(
-    [
-        (model, linear, _QUARTERS - model - linear)
-        for model in range(_QUARTERS, -1, -1)
-        for linear in range(_QUARTERS - model + 1)
-    ],
-    np.float32,
-) / np.float32(_QUARTERS)
-
 
 @dataclass(frozen=True, eq=False)
 class Choice:
     """Who predicts, for the entities of a model.
 
     Attributes:
-        weights: shares of the experts, shape (experts, entities, horizons).
-        nearer: by what share the error of late of what was chosen is smaller than the model's, 0 where the model
-            predicts alone; shape (entities, horizons).
+        weights: shares of the experts in hundredths, shape (experts, entities, horizons).
+        nearer: by what share the error of late of what was chosen is smaller than the model's on this entity, which may
+            be less than 0, as the city has its say; 0 where the model predicts alone; shape (entities, horizons).
         stretch: of intervals, shape (horizons).
         compared: targets that were compared, shape (horizons).
     """
@@ -211,13 +198,16 @@ def choose(artifact: Artifact, said: Floats, came: Floats, hours: Integers, mome
         hours: local hour of each moment.
         moments: how many are looked at when all are there.
     """
-    weights, nearer = mixed(said, came, np.array(artifact.about.horizons_minutes), moments)
+    weights = shares(said, came, moments)
+    mixture = mixture_of(weights, said.transpose(1, 0, 2, 3))
+    beside = _beside_first(_late(np.stack([said[Expert.MODEL], mixture]), came, moments)[0])[1]
+    nearer = np.where(weights[Expert.MODEL] < 1, 1 - beside, 0).astype(np.float32)
     calibrations = artifact.knowledge.calibrations
     reach = np.zeros(came.shape, np.float32)
     for expert, name in CALIBRATIONS.items():
         if weights[expert].any():
             reach += weights[expert] * calibrations[name].reach(hours, INTERVAL_PROBABILITY)
-    stretch = stretched(reach, mixture_of(weights, said.transpose(1, 0, 2, 3)), came, moments)
+    stretch = stretched(reach, mixture, came, moments)
     return Choice(weights, nearer, stretch, np.isfinite(came).sum((0, 1)))
 
 
@@ -232,55 +222,77 @@ def mixture_of(weights: Floats, said: Floats) -> Floats:
     return mixture
 
 
-def mixed(
-    said: Floats, came: Floats, horizons_minutes: Floats, moments: int = MOMENTS_OF_ROADS
-) -> tuple[Floats, Floats]:
-    """Shares of the experts, shape (experts, entities, horizons), and by what share that was nearer than the model.
+def shares(said: Floats, came: Floats, moments: int = MOMENTS_OF_ROADS) -> Floats:
+    """Shares of the experts in hundredths, shape (experts, entities, horizons).
 
     Args:
         said: shape (experts, moments, entities, horizons), the newest moment last.
         came: shape (moments, entities, horizons), NaN where it is not known.
-        horizons_minutes: shape (horizons).
         moments: how many are looked at when all are there.
     """
-    entities, horizons = came.shape[1:]
-    known: Bools = np.isfinite(came) & np.isfinite(said).all(0)
-    decay_city, decay_road = (0.5 ** (1 / (share * moments)) for share in (_CITY_HALF_LIFE, _ROAD_HALF_LIFE))
-    weights = np.empty((len(Expert), entities, horizons), np.float32)
-    nearer = np.empty((entities, horizons), np.float32)
-    for at, minutes in enumerate(horizons_minutes.tolist()):
-        city, city_weight = np.zeros(len(MIXTURES)), 0.0
-        road, road_weight = np.zeros((len(MIXTURES), entities)), np.zeros(entities)
-        # ages count from the newest moment that is known at this horizon
-        for moment in range(1 + max(np.flatnonzero(known[..., at].any(1)), default=-1)):
-            there = known[moment, :, at]
-            answers, truth = (np.where(there, one, 0) for one in (said[:, moment, :, at], came[moment, :, at]))
-            errors = np.abs(MIXTURES @ answers - truth)
-            city, city_weight = city * decay_city + errors.sum(1), city_weight * decay_city + there.sum()
-            road, road_weight = road * decay_road + errors, road_weight * decay_road + there
-        chosen, of_model = _chosen(city, city_weight, road, road_weight, minutes / 10)
-        weights[..., at], nearer[:, at] = MIXTURES[chosen].T, of_model
-    return weights, nearer
+    worse = multiples(said, came, moments)
+    rules = np.arange(len(Expert)) != Expert.MODEL
+    worse[rules] += LEAVING
+    share = np.exp(RATE * (worse.min(0) - worse))
+    share /= share.sum(0)
+    share[share < LEAST_SHARE] = 0
+    hundredths = np.floor(100 * share / share.sum(0))
+    # what is left of a hundred is the largest one's
+    largest = hundredths.argmax(0)[None]
+    left = 100 - hundredths.sum(0, keepdims=True)
+    np.put_along_axis(hundredths, largest, np.take_along_axis(hundredths, largest, 0) + left, 0)
+    weights: Floats = (hundredths / 100).astype(np.float32)
+    return weights
 
 
-def _chosen(
-    city: Sums, city_weight: float, road: Sums, road_weight: Sums, tens_of_minutes: float
-) -> tuple[Integers, Floats]:
-    """The mixture of each entity by sums of weighted errors, and by what share it was nearer than the model."""
-    entities = road.shape[1]
-    if not city_weight:
-        return np.zeros(entities, np.int64), np.zeros(entities, np.float32)
-    mean = np.maximum(city / city_weight, 1e-9)
-    of_city = int((mean * (1 + LEAVING * tens_of_minutes * (1 - MIXTURES[:, Expert.MODEL]))).argmin())
-    own = road[of_city] / np.maximum(road_weight, 1e-9)
-    error = (road + DRAWN * own * (mean / mean[of_city])[:, None]) / (road_weight + DRAWN)
-    best = error.argmin(0)
-    least = np.take_along_axis(error, best[None], 0)[0]
-    is_exception = (road_weight >= _LEAST_WEIGHT) & (least < error[of_city] * (1 - EXCEPTION * tens_of_minutes))
-    chosen = np.where(is_exception, best, of_city)
-    of_chosen = np.take_along_axis(error, chosen[None], 0)[0]
-    nearer = np.where(error[0] > 0, 1 - of_chosen / np.maximum(error[0], 1e-9), 0).astype(np.float32)
-    return chosen, nearer
+def multiples(said: Floats, came: Floats, moments: int = MOMENTS_OF_ROADS) -> Errors:
+    """Errors of late as multiples of those of the first one, drawn towards the city's.
+
+    Where nothing is known in the whole city, they are infinite for all but the first one.
+
+    Args:
+        said: shape (who, moments, entities, horizons), the newest moment last.
+        came: shape (moments, entities, horizons), NaN where it is not known.
+        moments: how many are looked at when all are there.
+
+    Returns:
+        shape (who, entities, horizons).
+    """
+    sums, weight = _late(said, came, moments)
+    own = _beside_first(sums)
+    city = _drawn(_beside_first(sums.sum(1, keepdims=True)), weight.sum(0), np.float64(1))
+    city[1:, :, ~weight.any(0)] = np.inf
+    return _drawn(own, weight, city)
+
+
+def _late(said: Floats, came: Floats, moments: int) -> tuple[Errors, Errors]:
+    """Weighted sums of errors, shape (who, entities, horizons), and of weights, where all have said something."""
+    known: Bools = np.isfinite(came)
+    for one in said:
+        known &= np.isfinite(one)
+    age = _ages(known, _HALF_LIFE * moments)
+    sums = [np.einsum("meh,mh->eh", np.where(known, np.abs(one - came), 0), age) for one in said]
+    return np.stack(sums), np.einsum("meh,mh->eh", known, age)
+
+
+def _beside_first(sums: Errors) -> Errors:
+    """Sums of errors as multiples of those of the first one."""
+    least = np.maximum(sums, 1e-9)
+    beside: Errors = least / least[:1]
+    return beside
+
+
+def _drawn(own: Errors, weight: Errors, towards: Errors | np.float64) -> Errors:
+    """Means of what was found with a weight and of what it is drawn towards."""
+    drawn: Errors = (weight * own + DRAWN * towards) / (weight + DRAWN)
+    return drawn
+
+
+def _ages(known: Bools, half_life: float) -> Errors:
+    """Weights of moments at each horizon, shape (moments, horizons): 1 for the newest of which anything is known."""
+    newest = len(known) - 1 - np.argmax(np.flip(known, 0).any(1), 0)
+    ages: Errors = 0.5 ** ((newest - np.arange(len(known))[:, None]) / half_life)
+    return ages
 
 
 def stretched(reach: Floats, said: Floats, came: Floats, moments: int = MOMENTS_OF_ROADS) -> Floats:
@@ -293,18 +305,19 @@ def stretched(reach: Floats, said: Floats, came: Floats, moments: int = MOMENTS_
         moments: how many are looked at when all are there.
     """
     ratios = np.abs(said - came) / np.maximum(reach, 1e-6)
+    known: Bools = np.isfinite(ratios)
     stretch = np.ones(ratios.shape[2], np.float32)
-    age = 0.5 ** (np.arange(len(ratios))[::-1, None] / (_INTERVAL_HALF_LIFE * moments))
+    age = _ages(known, _INTERVAL_HALF_LIFE * moments)
     for horizon in range(ratios.shape[2]):
-        known = np.isfinite(ratios[..., horizon])
-        if known.any():
-            newest = age[np.flatnonzero(known.any(1))[-1], 0]
-            values, weights = ratios[..., horizon][known], np.broadcast_to(age / newest, known.shape)[known]
-            order = values.argsort()
-            shares = weights[order].cumsum() / weights.sum()
-            live = float(values[order][min(np.searchsorted(shares, _HELD), len(order) - 1)])
-            drawn = (weights.sum() * live + _TRUSTED) / (weights.sum() + _TRUSTED)
-            stretch[horizon] = min(max(drawn, _STRETCH_LEAST), _STRETCH_MOST)
+        at, there = np.nonzero(known[..., horizon])
+        if not at.size:
+            continue
+        values, weights = ratios[at, there, horizon], age[at, horizon]
+        order = values.argsort()
+        shares_below = weights[order].cumsum() / weights.sum()
+        live = float(values[order][min(np.searchsorted(shares_below, _HELD), len(order) - 1)])
+        drawn = (weights.sum() * live + _TRUSTED) / (weights.sum() + _TRUSTED)
+        stretch[horizon] = min(max(drawn, _STRETCH_LEAST), _STRETCH_MOST)
     return stretch
 
 

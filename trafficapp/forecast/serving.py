@@ -59,8 +59,8 @@ class Forecast:
         sources: who answers for a road: `MODEL` stands for whoever of the model and its rules was right of late.
         served: who that is at each horizon; of several the one with the largest share.
         weights: shares of the experts, shape (experts, roads, horizons); 0 where none of them answers.
-        nearer: by what share the error of late of what serves in the model's place is smaller than the model's, 0 where
-            the model serves alone.
+        nearer: by what share the error of late of what serves in the model's place is smaller than the model's on this
+            road, 0 where the model serves alone.
         clock_off_seconds: what was added to times to ask the model, see `trafficapp.forecast.day_clock`.
     """
 
@@ -209,15 +209,16 @@ def why_mixed(forecast: Forecast, place: int, horizons: list[int], words: dict[E
     for horizon in horizons:
         weights = tuple(forecast.weights[:, place, horizon].tolist())
         if weights[Expert.MODEL] < 1:
-            nearer = round(100 * float(forecast.nearer[place, horizon]))
+            nearer = max(0, round(100 * float(forecast.nearer[place, horizon])))
             told.setdefault((weights, nearer), []).append(horizon)
     parts = []
     for (weights, nearer), at in told.items():
         minutes = ", ".join(f"{forecast.horizons_minutes[horizon]:g}" for horizon in at)
         of = [(share, words[Expert(expert)]) for expert, share in enumerate(weights) if share]
         who = of[0][1] if len(of) == 1 else " and ".join(f"{100 * share:.0f} % {word}" for share, word in of)
-        parts.append(f"{minutes} minutes ahead it is {who}, whose error of late was {nearer} % smaller")
-    return f"not the model's: {'; '.join(parts)}" if parts else ""
+        why = f"whose error of late was {nearer} % smaller" if nearer > 0 else "which was nearer elsewhere of late"
+        parts.append(f"{minutes} minutes ahead it is {who}, {why}")
+    return f"not the model's alone: {'; '.join(parts)}" if parts else ""
 
 
 class _Said(NamedTuple):

@@ -84,10 +84,10 @@ class CameraPredictions:
         """How congested a camera and its lanes will be.
 
         The mean congestion score of every coming minute. `low` and `high` hold four of five of them. The model predicts
-        each of the next ten minutes and 15, 20 and 30 minutes ahead; between those lies a line. Where a rule was nearer
-        in the last hour it answers in the model's place, or they are mixed: `model` and `weights` of a step say who,
-        `note` says why. A camera or lane
-        without a score for three minutes gets what is usual at this time of day, and `source` and `note` say so. 404
+        each of the next ten minutes and 15, 20 and 30 minutes ahead; between those lies a line. Rules that were as near
+        in the last hour, or nearer, have shares in it: `model` and `weights` of a step say who, `note` says why. A
+        camera or lane without a score for three minutes gets what is usual at this time of day, and `source` and `note`
+        say so. 404
         when the camera has no score within `lookback_minutes`, is not among the cameras of the model, or only has the
         name of one of the shipped model's and stands elsewhere; 503 when there is no model.
         """

@@ -159,6 +159,9 @@ def predictions_of(forecast: Forecast, moment: CityMoment) -> list[RoadPredictio
     speeds: list[list[float]] = np.round(forecast.speeds_kmh[:, at].astype(np.float64), 2).tolist()
     low, high = (_known(array[:, at], 2) for array in (forecast.low_kmh, forecast.high_kmh))
     confidences = _known(forecast.confidence[:, at], 3)
+    weights: list[list[list[float]]] = (
+        forecast.weights[:, :, at].transpose(1, 2, 0).astype(np.float64).round(2).tolist()
+    )
     step_means = filled_forward(moment.recent_kmh[None])[0, -1].astype(np.float64)
     timestamp, step_start = rfc3339(moment.made_at_us), rfc3339(moment.last_time * MICROSECONDS_PER_SECOND)
     told = []
@@ -197,7 +200,7 @@ def predictions_of(forecast: Forecast, moment: CityMoment) -> list[RoadPredictio
                 step_speed_kmh=round(float(step_means[place]), 2) if since < STALE_STEPS else None,
                 weather_factor=None if weather is None else weather.factor,
                 model_versions=[forecast.model_of(place, horizon) for horizon in at],
-                weights=forecast.weights[:, place][:, at].T.tolist() if source is Source.MODEL else None,
+                weights=weights[place] if source is Source.MODEL else None,
             )
         )
     return told
