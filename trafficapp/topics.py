@@ -165,7 +165,7 @@ def declared_topics(settings: Settings, feeds: Iterable[Feed[Any]] = ()) -> list
         TopicDeclaration(camera_state_changelog(settings), "camera_id", partitions, copies, changelog | large),
         TopicDeclaration(alert_state_changelog(settings), "camera_id", partitions, copies, changelog),
         TopicDeclaration(ROADS_RAW, "road_id", partitions, copies, retention | stamped),
-        TopicDeclaration(road_observations(settings), "road_id", CITY_PARTITIONS, copies, retention),
+        TopicDeclaration(road_observations(settings), "road_id", CITY_PARTITIONS, copies, retention | stamped),
         TopicDeclaration(PREDICTIONS, "road_id", CITY_PARTITIONS, copies, retention),
         TopicDeclaration(ROUTE_UPDATES, "none", CITY_PARTITIONS, copies, retention),
         TopicDeclaration(NOTIFICATIONS, "road_id", CITY_PARTITIONS, copies, alerts),

@@ -177,6 +177,19 @@ def test_a_worker_that_lost_a_partition_and_gets_it_back_goes_on_rightly(
     assert right.items() <= partition.told.items() <= (right | early).items()
 
 
+def away_for_a_day(writer: Writer) -> set[str]:
+    """Cameras whose windows came a day apart by the broker's clock: they may have been forgotten in between."""
+    heard_ms: dict[str, int] = {}
+    away = set()
+    for record in writer.log:
+        for camera_id in {name for name, _ in writer.planned}:
+            if f'"camera_id":"{camera_id}"'.encode() in (record.value or b""):
+                if record.timestamp - heard_ms.get(camera_id, record.timestamp) > 24 * 3_600_000:
+                    away.add(camera_id)
+                heard_ms[camera_id] = record.timestamp
+    return away
+
+
 @given(writers(60))
 @settings(PATIENT, max_examples=200)
 def test_alerts_of_a_cause_follow_each_other_and_no_revision_is_left_out(writer: Writer) -> None:
@@ -186,9 +199,11 @@ def test_alerts_of_a_cause_follow_each_other_and_no_revision_is_left_out(writer:
     steps += alerts.early_ends()
     revisions: dict[str, list[int]] = {}
     over: dict[tuple[str, str | None], str] = {}
+    forgotten = away_for_a_day(writer)
     for step in steps:
         revisions.setdefault(step.id, []).append(step.revision)
-        if step.action == "opened":
+        # a camera that is not known any more, and of which nobody told that it was quiet, may begin before its last end
+        if step.action == "opened" and step.camera_id not in forgotten:
             assert over.get((step.alert_type, step.camera_id), "") <= step.triggered_at
         if step.resolved_at is not None:
             over[step.alert_type, step.camera_id] = step.resolved_at

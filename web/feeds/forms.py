@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from models.plain_text import no_formula
 from trafficapp.feeds.declaration import Feed
@@ -52,7 +52,7 @@ def _told_place(message: Any) -> tuple[float, float] | None:
 
 
 def _as_csv(shape: type[Struct], messages: Iterable[Struct]) -> bytes:
-    """RFC 4180: a header line, then a line each; what has parts is JSON, what is null empty."""
+    """RFC 4180: a header line, then a line each; what has parts is JSON, what is null or left out empty."""
     lines = ([_cell(getattr(message, name)) for name in shape.__struct_fields__] for message in messages)
     return csv_lines([shape.__struct_encode_fields__, *lines])
 
@@ -66,6 +66,8 @@ def csv_lines(rows: Iterable[Iterable[object]]) -> bytes:
 
 
 def _cell(value: Any) -> str | float | None:
+    if value is UNSET:
+        return None
     if value is None or isinstance(value, str) or (isinstance(value, int | float) and not isinstance(value, bool)):
         return value
     return msgspec.json.encode(value).decode().strip('"')

@@ -145,7 +145,7 @@ async def test_the_rules_of_vehicles_are_told_of_every_change_in_all_partitions(
     settings = history_worker.context.settings
     inner = FLEET.topic_in(settings)
     await create_topics(settings, [topic for topic in declared_topics(settings, [CARS]) if topic.name == inner])
-    body = {"name": secrets.token_hex(4), "coordinates": SQUARE}
+    body = {"name": f"zone {secrets.token_hex(4)}", "coordinates": SQUARE}
     zone = await call("POST", PATH, body, 201)
     await call("PUT", f"{PATH}/{zone['id']}", {"coordinates": SQUARE[:3]})
     await call("DELETE", f"{PATH}/{zone['id']}", status=204)
