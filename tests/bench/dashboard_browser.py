@@ -13,7 +13,7 @@ import json
 import statistics
 from asyncio.subprocess import DEVNULL
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,7 @@ class Work:
         frames_ms: of each drawn frame, processor time.
         by_name: processor time a second by what it was for, without what it called by another name, the costliest
             first.
+        heavy_by_name: the same of the tenth of all seconds that had most work.
         clock: what is told: processor time, or elapsed time where Chromium tells no other.
     """
 
@@ -48,6 +49,7 @@ class Work:
     longest_ms: list[float]
     frames_ms: list[float]
     by_name: dict[str, float]
+    heavy_by_name: dict[str, float]
     clock: str
 
 
@@ -62,7 +64,7 @@ def read_trace(content: bytes, url: str) -> Work:
     begin, end = own[0]["ts"], max(event["ts"] for event in own)
     seconds = int((end - begin) / 1e6)
     update, longest = [0.0] * seconds, [0.0] * seconds
-    frames, names = list[float](), defaultdict[str, float](float)
+    frames, names = list[float](), [defaultdict[str, float](float) for _ in range(seconds)]
     around: list[dict[str, Any]] = []
     for event in own:
         while around and around[-1]["ts"] + around[-1].get("dur", 0) <= event["ts"]:
@@ -77,12 +79,21 @@ def read_trace(content: bytes, url: str) -> Work:
         elif event["name"] in _FRAMES:
             update[second] -= used
             frames.append(used)
-        names[_name(event)] += used / seconds
+        names[second][_name(event)] += used
         if around:
-            names[_name(around[-1])] -= used / seconds
+            names[second][_name(around[-1])] -= used
         around.append(event)
-    costliest = sorted(names.items(), key=lambda one: -one[1])[:20]
-    return Work(update, longest, frames, {name: round(used, 2) for name, used in costliest}, clock)
+    heavy = sorted(range(seconds), key=lambda one: -update[one])[: max(1, seconds // 10)]
+    return Work(update, longest, frames, _costliest(names), _costliest([names[one] for one in heavy]), clock)
+
+
+def _costliest(names: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Means of some seconds, in ms."""
+    summed = defaultdict[str, float](float)
+    for second in names:
+        for name, used in second.items():
+            summed[name] += used / len(names)
+    return {name: round(used, 2) for name, used in sorted(summed.items(), key=lambda one: -one[1])[:20]}
 
 
 def _name(event: dict[str, Any]) -> str:
