@@ -33,6 +33,8 @@ def build_of(commit: str) -> Iterator[Path]:
         _git("worktree", "add", "--detach", str(folder), commit)
         try:
             if (ROOT / _FETCHED).is_dir() and not (folder / _FETCHED).exists():
+                # older builds had no such place
+                (folder / _FETCHED).parent.mkdir(parents=True, exist_ok=True)
                 (folder / _FETCHED).symlink_to(ROOT / _FETCHED)
             yield folder
         finally:
