@@ -7,20 +7,18 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 from msgspec import Struct, field
 
-from models.city_alerts import CityAlert, alert_id_of
 from models.quality.sources import ObservedWindow, Reason, SourceHealth
 from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
 from trafficapp.feeds.rules import MakeRules, Told, When
 from trafficapp.movement.plausibility import QUALITY_ALERTS
 from trafficapp.quality.cameras import CameraRules, CameraSigns
-from trafficapp.quality.doubts import Doubt
+from trafficapp.quality.doubts import Doubt, count_by, doubt, first_reason, source_alert
 from trafficapp.quality.lanes import LaneRules, LaneSigns
 from trafficapp.settings import Settings
 from trafficapp.settings.quality import NO_HITS_HOURS, QualitySettings
 
 #: Key: the source. Value: `SourceHealth`.
 SOURCE_HEALTH = "source_health"
-UNHEALTHY_SOURCE = "unhealthy_source"
 
 _HOUR_US = 3600 * MICROSECONDS_PER_SECOND
 #: A window that is told later than this after its end is not in time.
@@ -195,10 +193,7 @@ class PartitionSources:
 
     def _became(self, source: Source, window: ObservedWindow, signs: Mapping[Reason, str], lag_us: int) -> bool:
         """Take a window and its signs in; whether the state or its reason is another one then."""
-        hour = window.start_us // _HOUR_US
-        if hour != source.hour:
-            source.counts_before = source.counts if hour == source.hour + 1 else (0, 0, 0)
-            source.hour, source.counts = hour, (0, 0, 0)
+        count_by(source, window.start_us // _HOUR_US)
         source.start_us, source.end_us = window.start_us, window.end_us
         became = self._doubt(source, window.end_us, signs)
         windows, valid, timely = source.counts
@@ -206,17 +201,10 @@ class PartitionSources:
         return became
 
     def _doubt(self, source: Source, at_us: int, signs: Mapping[Reason, str]) -> bool:
-        before = _reason(source)
-        for reason, doubt in list(source.doubts.items()):
-            if reason not in signs and at_us - doubt.seen_us >= self._clears_us.get(reason, self._calm_us):
-                del source.doubts[reason]
-        for reason, evidence in signs.items():
-            known = source.doubts.get(reason)
-            source.doubts[reason] = Doubt(at_us if known is None else known.since_us, at_us, evidence)
-        after = _reason(source)
-        if before is not None and after is None:
-            source.healthy_since_us = at_us
-        return before != after
+        def is_calm(known: Doubt, reason: Reason) -> bool:
+            return at_us - known.seen_us >= self._clears_us.get(reason, self._calm_us)
+
+        return doubt(source, at_us, signs, _ORDER, is_calm)
 
     def _tell(
         self, camera_id: str, lane_id: int | None, source: Source, window: ObservedWindow, became: bool
@@ -226,7 +214,7 @@ class PartitionSources:
             return
         source.told_us = window.end_us
         reason = _reason(source)
-        doubt = None if reason is None else source.doubts[reason]
+        found = None if reason is None else source.doubts[reason]
         windows, valid, timely = map(sum, zip(source.counts, source.counts_before, strict=True))
         since_us = max((source.hour - 1) * _HOUR_US, source.first_us)
         due = max((window.end_us - since_us) / (window.end_us - window.start_us), 1.0)
@@ -236,10 +224,10 @@ class PartitionSources:
             kind="camera" if lane_id is None else "lane",
             camera_id=camera_id,
             lane_id=lane_id,
-            state="healthy" if doubt is None else "unhealthy",
+            state="healthy" if found is None else "unhealthy",
             reason=reason,
-            since=rfc3339((source.healthy_since_us or source.first_us) if doubt is None else doubt.since_us),
-            evidence="no rule has a doubt" if doubt is None else doubt.evidence,
+            since=rfc3339((source.healthy_since_us or source.first_us) if found is None else found.since_us),
+            evidence="no rule has a doubt" if found is None else found.evidence,
             completeness=round(min(windows / due, 1.0), 4),
             validity=round(valid / windows, 4) if windows else 0.0,
             timeliness=round(timely / windows, 4) if windows else 0.0,
@@ -264,25 +252,13 @@ class PartitionSources:
 
     @staticmethod
     def _alert(camera_id: str, camera: Camera, message: str, *, is_over: bool) -> Told:
-        at = rfc3339(camera.source.end_us)
-        alert = CityAlert(
-            alert_id=alert_id_of(UNHEALTHY_SOURCE, camera_id, camera.alerted_us),
-            revision=int(is_over),
-            alert_type=UNHEALTHY_SOURCE,
-            state="resolved" if is_over else "opened",
-            severity="WARNING",
-            subject=camera_id,
-            title="Camera out of order",
-            message=f"camera {camera_id}: {message}",
-            timestamp=at if is_over else rfc3339(camera.alerted_us),
-            opened_at=rfc3339(camera.alerted_us),
-            resolved_at=at if is_over else None,
-        )
+        opened_us, at_us = camera.alerted_us, camera.source.end_us
+        alert = source_alert(camera_id, "camera", camera_id, message, opened_us=opened_us, at_us=at_us, is_over=is_over)
         return Told(QUALITY_ALERTS, camera_id.encode(), _encode_json(alert))
 
 
 def _reason(source: Source) -> Reason | None:
-    return next((reason for reason in _ORDER if reason in source.doubts), None)
+    return first_reason(source, _ORDER)
 
 
 def _evidence(source: Source) -> str:

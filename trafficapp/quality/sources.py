@@ -12,13 +12,12 @@ from typing import get_args
 import msgspec
 from msgspec import Struct, field
 
-from models.city_alerts import CityAlert, alert_id_of
 from models.quality.sources import Reason, SourceHealth, SourceKind, SourceReading
 from models.timestamps import MICROSECONDS_PER_SECOND, rfc3339
 from trafficapp.feeds.rules import MakeRules, Told, When
 from trafficapp.movement.plausibility import QUALITY_ALERTS
-from trafficapp.quality.doubts import Doubt
-from trafficapp.quality.partition import SOURCE_HEALTH, UNHEALTHY_SOURCE
+from trafficapp.quality.doubts import Doubt, count_by, doubt, first_reason, source_alert
+from trafficapp.quality.partition import SOURCE_HEALTH
 from trafficapp.quality.readings import MINUTE_US, Kind, Series, is_calm, is_missed, signs_of, silence_of
 from trafficapp.settings import Settings
 from trafficapp.settings.quality import ReadingSettings
@@ -132,26 +131,16 @@ class CitySources:
         self._kinds = {kind: Kind(found, now_us) for kind, found in series.items()}
 
     def _judged(self, name: str, source: Source, at_us: int, signs: Mapping[Reason, str]) -> Iterator[Told]:
-        before = _reason(source)
-        for reason, doubt in list(source.doubts.items()):
-            if reason not in signs and is_calm(doubt, reason, at_us, self._settings):
-                del source.doubts[reason]
-        for reason, evidence in signs.items():
-            known = source.doubts.get(reason)
-            source.doubts[reason] = Doubt(at_us if known is None else known.since_us, at_us, evidence)
-        after = _reason(source)
-        if before is not None and after is None:
-            source.healthy_since_us = at_us
-        if before != after:
+        def is_over(known: Doubt, reason: Reason) -> bool:
+            return is_calm(known, reason, at_us, self._settings)
+
+        if doubt(source, at_us, signs, _ORDER, is_over):
             yield from self._alert_steps(name, source, at_us)
             yield from self._tell(name, source, at_us, became=True)
 
     @staticmethod
     def _count(source: Source, reading: SourceReading) -> None:
-        hour = reading.record_us // _HOUR_US
-        if hour != source.hour:
-            source.counts_before = source.counts if hour == source.hour + 1 else (0, 0, 0)
-            source.hour, source.counts = hour, (0, 0, 0)
+        count_by(source, reading.record_us // _HOUR_US)
         readings, valid, timely = source.counts
         in_time = reading.record_us - reading.time_us <= MINUTE_US
         source.counts = readings + 1, valid + (not source.doubts), timely + in_time
@@ -162,7 +151,7 @@ class CitySources:
             return
         source.told_us = at_us
         reason, series = _reason(source), source.series
-        doubt = None if reason is None else source.doubts[reason]
+        found = None if reason is None else source.doubts[reason]
         readings, valid, timely = map(sum, zip(source.counts, source.counts_before, strict=True))
         since_us = max((source.hour - 1) * _HOUR_US, source.first_us)
         due = max((series.record_us - since_us) / series.gap_us, 1.0) if series.gap_us else 1.0
@@ -171,10 +160,10 @@ class CitySources:
             kind=series.kind,
             camera_id=None,
             lane_id=None,
-            state="healthy" if doubt is None else "unhealthy",
+            state="healthy" if found is None else "unhealthy",
             reason=reason,
-            since=rfc3339((source.healthy_since_us or source.first_us) if doubt is None else doubt.since_us),
-            evidence="no rule has a doubt" if doubt is None else doubt.evidence,
+            since=rfc3339((source.healthy_since_us or source.first_us) if found is None else found.since_us),
+            evidence="no rule has a doubt" if found is None else found.evidence,
             completeness=round(min(readings / due, 1.0), 4),
             validity=round(valid / readings, 4) if readings else 0.0,
             timeliness=round(timely / readings, 4) if readings else 0.0,
@@ -193,26 +182,14 @@ class CitySources:
 
     @staticmethod
     def _alert(name: str, source: Source, at_us: int, message: str, *, is_over: bool) -> Told:
-        at, opened = rfc3339(max(at_us, source.alerted_us)), rfc3339(source.alerted_us)
         kind, _, source_id = name.partition(":")
-        alert = CityAlert(
-            alert_id=alert_id_of(UNHEALTHY_SOURCE, name, source.alerted_us),
-            revision=int(is_over),
-            alert_type=UNHEALTHY_SOURCE,
-            state="resolved" if is_over else "opened",
-            severity="WARNING",
-            subject=name,
-            title=f"{kind.capitalize()} out of order",
-            message=f"{kind} {source_id}: {message}",
-            timestamp=at if is_over else opened,
-            opened_at=opened,
-            resolved_at=at if is_over else None,
-        )
+        opened_us, at_us = source.alerted_us, max(at_us, source.alerted_us)
+        alert = source_alert(name, kind, source_id, message, opened_us=opened_us, at_us=at_us, is_over=is_over)
         return Told(QUALITY_ALERTS, name.encode(), _encode_json(alert))
 
 
 def _reason(source: Source) -> Reason | None:
-    return next((reason for reason in _ORDER if reason in source.doubts), None)
+    return first_reason(source, _ORDER)
 
 
 def make_rules(settings: Settings) -> MakeRules:

@@ -65,16 +65,16 @@ def make_application(settings: Settings, answering: Answering) -> web.Applicatio
         answering: learns of each question.
     """
     url, telemetry = settings.redis.url.get_secret_value(), Telemetry(settings.worker.role, settings.app_id)
+    # whoever asks here asks for much
+    connections = settings.limits.costly_at_once + 1
     context = WebContext(
         settings=settings,
         telemetry=telemetry,
         redis=connect(url),
-        database=Database(settings.postgres),
+        database=Database(settings.postgres, connections, on_one_core=True, is_behind=True),
         kafka_up=_nobody_asks,
     )
-    # whoever asks here asks for much
-    connections = settings.limits.costly_at_once + 1
-    context.database = context.costly = Database(settings.postgres, connections, on_one_core=True, is_behind=True)
+    context.costly = context.database
 
     @web.middleware
     async def known(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -23,7 +23,7 @@ from models.alarms import (
 from models.roads.congestion import CongestionCause, CongestionPlace
 from models.timestamps import epoch_us, rfc3339
 from trafficapp.alarms.withholding import Withholding
-from trafficapp.quality.partition import UNHEALTHY_SOURCE
+from trafficapp.quality.doubts import UNHEALTHY_SOURCE
 from trafficapp.stores.alarms.alarms import WordedAlarm, worded_alarms
 from trafficapp.stores.alarms.shelves import shelves_between
 from trafficapp.stores.alarms.withheld import withholding

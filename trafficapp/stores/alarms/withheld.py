@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from models.timestamps import epoch_us
 from trafficapp.alarms.withholding import RULES_OF_FIGURES, RULES_OF_OUTAGES, Fold, Outage, ShelvedAlarms, Withholding
-from trafficapp.quality.partition import UNHEALTHY_SOURCE
+from trafficapp.quality.doubts import UNHEALTHY_SOURCE
 from trafficapp.settings import Settings
 from trafficapp.stores.alarms.alarms import STANDING_BEFORE
 from trafficapp.stores.alarms.shelves import shelved_between
