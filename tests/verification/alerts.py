@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from tests.verification.alerts_oracle import Step
-from tests.verification.alerts_plan import CALM_WINDOWS, SECONDS_A_WINDOW, SILENT, WINDOWS, Traffic
+from tests.verification.alerts_plan import CALM_WINDOWS, ON_DELAY_SECONDS, SECONDS_A_WINDOW, SILENT, WINDOWS, Traffic
 from tests.verification.alerts_sockets import (
     EVENT_OF_ACTION,
     Delays,
@@ -47,6 +47,7 @@ SETTINGS = {
     "TRAFFICAPP_ALERTS__SILENT_SECONDS": "10",
     # a silent camera is told at once, as every other alert
     "TRAFFICAPP_ALARMS__HOLD_SILENT_SECONDS": "0",
+    "TRAFFICAPP_ALARMS__ON_DELAY_SECONDS": str(ON_DELAY_SECONDS),
 }
 _ALERT_SECONDS = 20.0
 _STORED_WITHIN_SECONDS = 30.0
