@@ -42,6 +42,7 @@ export default {
   "alert": ["Alert", "Cảnh báo", "Peringatan"],
   "where": ["Where", "Ở đâu", "Di mana"],
   "since": ["Since", "Từ", "Sejak"],
+  "told": ["People were told", "Đã báo lúc", "Disampaikan"],
   "ended": ["Ended", "Kết thúc", "Berakhir"],
   "still.open": ["still open", "đang mở", "masih terbuka"],
   "taken.by": ["taken on by {name}", "đã nhận bởi {name}", "diambil oleh {name}"],
