@@ -98,9 +98,9 @@ def fresh(rows: dict[bytes, bytes] | None = None, on_delay_seconds: float = 0.0,
     return PartitionAlerts(0, causes, max_gap_us, forget_us, rows or {}, forget_cameras_us=forget_cameras_us)
 
 
-def steps(rows: Iterable[WindowRow], **settings: Any) -> list[AlertEvent]:
+def steps(rows: Iterable[WindowRow], on_delay_seconds: float = 0.0, **settings: Any) -> list[AlertEvent]:
     """The steps that rows lead to."""
-    return fresh(**settings).apply(records(rows))
+    return fresh(None, on_delay_seconds, **settings).apply(records(rows))
 
 
 def told(rows: Iterable[WindowRow], **settings: Any) -> list[str]:
