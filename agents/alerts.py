@@ -52,7 +52,7 @@ class AlertsSink(StatefulSink[PartitionAlerts]):
         self._outbox = outbox
         self._telemetry = telemetry
         self._settings = settings
-        self._causes = causes_of(settings.alerts)
+        self._causes = causes_of(settings.alerts, settings.alarms.on_delay_seconds)
 
     def take_over(self, partition: int, rows: Mapping[bytes, bytes], log: SourceLog) -> PartitionAlerts:
         """The alerts of a partition, to go on from their rows."""

@@ -11,8 +11,9 @@ from models.plain_text import LINE_PATTERN, Name, Title
 #: Where an alarm comes from: alerts of cameras and people, notifications about roads, alerts of the city's other feeds.
 Stream: TypeAlias = Literal["alert", "notification", "city_alert"]
 Priority: TypeAlias = Literal["WARNING", "CRITICAL", "EMERGENCY"]
-#: Why operators were not told of an alarm when it was raised; ``held`` ones are told a little later, or folded.
-WithheldAs: TypeAlias = Literal["shelved", "suppressed", "folded", "held"]
+#: Why operators were not told of an alarm when it was raised; ``held`` ones are told a little later, or folded, or
+#: over before: ``short``.
+WithheldAs: TypeAlias = Literal["shelved", "suppressed", "folded", "held", "short"]
 ShelfKind: TypeAlias = Literal["timed", "one_shot"]
 SourceKind: TypeAlias = Literal["camera", "road", "zone", "subject"]
 
@@ -131,7 +132,8 @@ class AlarmPerformance(Struct, frozen=True, kw_only=True):
         raised: all of them, whatever became of them.
         told: those that operators were told of; load, frequencies and priorities are theirs.
         told_by_stream: the same by where they come from.
-        shelved, suppressed, folded: those that they were not told of, by why.
+        shelved, suppressed, folded, short, held: those that they were not told of, by why: short ones were over before
+            they were to be told, of those that are held it is not known yet.
         most_frequent: the ten rules and sources that were told most often.
         most_frequent_share: their share of the load, 0..1; at most 0.05 is good. Null without alarms.
         chattering, stale: the worst hundred; ``chattering_count`` and ``stale_count`` are all.
@@ -145,6 +147,8 @@ class AlarmPerformance(Struct, frozen=True, kw_only=True):
     shelved: int
     suppressed: int
     folded: int
+    short: int
+    held: int
     load: AlarmLoad
     operators: list[OperatorLoad]
     priorities: list[PriorityShare]
@@ -219,8 +223,10 @@ class Withheld(Struct, frozen=True, kw_only=True):
 
     Attributes:
         how: ``shelved`` by a person, ``suppressed`` as its camera is out of order, ``folded`` into a congestion event
-            or a regional outage, ``held`` for a moment: it may turn out to be part of a regional outage.
-        by: the id of the shelf, of the outage alert, of the event or outage that is told; of what is held the rule.
+            or a regional outage, ``held`` for a moment: it may be over in a moment, or turn out to be part of a
+            regional outage; ``short``: it was over before people were to be told.
+        by: the id of the shelf, of the outage alert, of the event or outage that is told; of what is held or short the
+            rule.
         reason: in words.
         until: when a shelf expires, or how long it is held; null otherwise.
     """
@@ -295,7 +301,11 @@ class StandingCongestion(Struct, frozen=True, kw_only=True):
 
 
 class HandoverCounts(Struct, frozen=True, kw_only=True):
-    """Of the span: alarms raised, acknowledged and cleared; of those raised, why operators were not told of some."""
+    """Of the span: alarms raised, acknowledged and cleared; of those raised, why operators were not told of some.
+
+    Attributes:
+        short: alerts that were over before they were alarms; they are in no other count and in no list.
+    """
 
     open: int
     raised: int
@@ -304,6 +314,8 @@ class HandoverCounts(Struct, frozen=True, kw_only=True):
     shelved: int
     suppressed: int
     folded: int
+    short: int
+    held: int
     comments: int
 
 
@@ -315,7 +327,7 @@ class Handover(Struct, frozen=True, kw_only=True):
         counts: of everything, also of what the lists are too short for.
         open: what stands now, the most severe first, then the oldest.
         raised, acknowledged, cleared: in the shift, the newest first.
-        withheld: raised in the shift, and operators were not told: shelved, suppressed, folded; likewise.
+        withheld: raised in the shift, and operators were not told: shelved, suppressed, folded, held; likewise.
         shelves: in force at some time of the shift, the oldest first; those in force now have no ``ended_at``.
         comments: written in the shift, the oldest first.
         unhealthy: sources that are out of order or silent now.

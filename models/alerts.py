@@ -86,6 +86,9 @@ class AlertEvent(Struct, frozen=True, kw_only=True):
         rule: the rule in words: ``congestion_level >= HIGH for 2 windows``.
         values: what the rule saw, by name with units: ``{"avg_speed_kmh": 4.2}``; ``risen_from`` in a step that raised
             the severity: what it was before.
+        alarm_at: when it became an alarm that people are told of, see ``alarms.on_delay_seconds``: updated_at of the
+            step that made it one. None as long as it is none; one that ends so was too short to be told. Left out by
+            who does not know: an alarm from the beginning, as all were before there was a delay.
         withheld: why people are not told of it, in what the live clients hear and the API answers; left out when they
             are, and in the topic.
         acknowledged_by: the name that was told of who took it on.
@@ -110,6 +113,7 @@ class AlertEvent(Struct, frozen=True, kw_only=True):
     road_segment: str | None = None
     values: dict[str, RuleValue] = {}
     resolved_at: str | None = None
+    alarm_at: str | None = ""
     withheld: Withheld | UnsetType = UNSET
     acknowledged_caller: str | UnsetType = UNSET
     acknowledged_by: str | None = None
@@ -122,6 +126,8 @@ class AlertEvent(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Number the alert; one whose id is no UUID, which whoever reads it refuses, keeps none."""
+        if self.alarm_at == "":
+            msgspec.structs.force_setattr(self, "alarm_at", self.triggered_at)
         with contextlib.suppress(ValueError):
             msgspec.structs.force_setattr(self, "alert_number", alert_number(self.id))
 
@@ -137,8 +143,10 @@ class AlertRow(Struct, frozen=True, kw_only=True):
     Attributes:
         alert_number: the id as a whole number, at most 2^53 - 1; every path takes either.
         acknowledged: whether somebody has taken it on.
-        withheld: why people are not told of it, shelved, suppressed or folded: of open alerts now, in the history when
-            it was raised; left out when they are.
+        alarm_at: when it became an alarm that people are told of; null while it is none, and of one that was over
+            before. People were told then, unless it is withheld.
+        withheld: why people are not told of it, such as shelved, suppressed or folded: of open alerts now, in the
+            history when it was raised; left out when they are.
     """
 
     id: str
@@ -156,6 +164,7 @@ class AlertRow(Struct, frozen=True, kw_only=True):
     acknowledged_by: str | None
     acknowledged_at: str | None
     alert_number: int
+    alarm_at: str | None
     withheld: Withheld | UnsetType = UNSET
 
 
@@ -200,6 +209,7 @@ class NewAlert(Struct, frozen=True, kw_only=True):
         score: the congestion_score.
         vehicle_count: in the window of this step; None when no window raised the alert.
         window_end: end of that window.
+        alarm_at: null while people are not to be told yet: it may be over in a moment.
     """
 
     id: str
@@ -224,6 +234,7 @@ class NewAlert(Struct, frozen=True, kw_only=True):
     road_segment: str | None
     values: dict[str, RuleValue]
     resolved_at: str | None
+    alarm_at: str | None
     acknowledged_by: str | None
     acknowledged_at: str | None
 

@@ -82,7 +82,7 @@ class IncidentCounts(Struct, frozen=True):
 
 
 class AnalyticsMetrics(Struct, frozen=True, kw_only=True):
-    """Figures of the windows that begin in ``[range_start, range_end)``.
+    """Figures of the windows that begin in ``[range_start, range_end)``, but for those of unhealthy cameras.
 
     Attributes:
         avg_congestion_score, average_congestion: the mean of all windows that have a score; None when there is none.
@@ -92,6 +92,8 @@ class AnalyticsMetrics(Struct, frozen=True, kw_only=True):
         start, end: the range once more.
         average_speed_kmh: the mean of all windows that have a speed.
         incidents: the alerts once more.
+        healthy_share: of the windows, 0 to 1: those that all but the alerts is of. Windows of a camera that was
+            unhealthy by ``/api/quality`` are left out. Null without any.
     """
 
     range_start: str
@@ -106,6 +108,7 @@ class AnalyticsMetrics(Struct, frozen=True, kw_only=True):
     average_speed_kmh: float | None
     peak_hour_trends: list[HourTrend]
     incidents: IncidentCounts
+    healthy_share: float | None = None
 
 
 class ComparedRange(AnalyticsMetrics, frozen=True, kw_only=True):

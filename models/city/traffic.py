@@ -38,6 +38,8 @@ class CitySummary(Struct, frozen=True, kw_only=True):
             over each of them. Null without any.
         congested_roads: that are heavy or severe.
         timestamp: when it was reckoned, RFC 3339 UTC.
+        healthy_share: of the roads that have a level, 0 to 1: those that speed and congested roads are of. Who is
+            unhealthy by ``/api/quality`` is left out. Null without any.
     """
 
     total_vehicles: int
@@ -45,3 +47,4 @@ class CitySummary(Struct, frozen=True, kw_only=True):
     average_city_speed: float | None
     congested_roads: int
     timestamp: str
+    healthy_share: float | None = None

@@ -120,7 +120,8 @@ async def test_alerts_live_on_when_their_worker_is_killed(
 ) -> None:
     settings, environment = await deployed(stack, database_url, redis_url, tmp_path)
     rows = [window(number, row.congestion_level[0], CAMERA) for number, row in enumerate(spelled("LHHHSMLLLLLLLHHL"))]
-    right: list[AlertEvent] = steps(rows, update_seconds=settings.alerts.update_seconds)
+    delay_seconds, update_seconds = settings.alarms.on_delay_seconds, settings.alerts.update_seconds
+    right: list[AlertEvent] = steps(rows, delay_seconds, update_seconds=update_seconds)
     with worker(settings, environment, tmp_path) as (process, _):
         send(settings, rows[:5])
         wait_for(settings, 2, tmp_path)
@@ -136,7 +137,8 @@ async def test_alerts_live_on_when_their_worker_is_killed(
         process.terminate()
         assert process.wait(30) == 0
     found = [decode_alert_event(value) for value in told(settings).values()]
-    assert found == steps([*rows, window(999, "?", CAMERA)], update_seconds=settings.alerts.update_seconds)
+    right = steps([*rows, window(999, "?", CAMERA)], delay_seconds, update_seconds=update_seconds)
+    assert found == right
     assert [step.action for step in found] == ["opened", "updated", "updated", "resolved", "opened", "resolved"]
     # other tests' cameras may have been counted, too
     assert 'b2_alerts_total{action="updated",alert_type="congestion"}' in counted
@@ -148,7 +150,8 @@ async def test_whenever_it_is_heard_that_a_camera_is_quiet_its_alert_ends_the_sa
     settings, environment = await deployed(stack, database_url, redis_url, tmp_path)
     camera_id = f"quiet-{secrets.token_hex(4)}"
     rows = [window(number, level, camera_id) for number, level in enumerate("LLSSSS")]
-    right = fresh(update_seconds=settings.alerts.update_seconds).apply(records(rows[:4], after_quiet=2))
+    delay_seconds, update_seconds = settings.alarms.on_delay_seconds, settings.alerts.update_seconds
+    right = fresh(None, delay_seconds, update_seconds=update_seconds).apply(records(rows[:4], after_quiet=2))
     with worker(settings, environment, tmp_path) as (process, _):
         send(settings, rows[:3], camera_id)
         wait_for(settings, 1, tmp_path, camera_id)

@@ -26,12 +26,15 @@ def test_what_was_withheld_is_no_load_but_is_counted() -> None:
         alarm(2, withheld="shelved"),
         alarm(3, withheld="suppressed"),
         alarm(4, withheld="folded"),
+        alarm(6, withheld="short"),
+        alarm(7, withheld="held"),
         alarm(5, "heavy_congestion", "road-1", stream="notification", stands=False),
     ]
 
     found = performance(alarms, _SINCE_US, _SINCE_US + _HOUR_US)
 
-    assert (found.raised, found.told, found.shelved, found.suppressed, found.folded) == (5, 2, 1, 1, 1)
+    assert (found.raised, found.told, found.shelved, found.suppressed, found.folded) == (7, 2, 1, 1, 1)
+    assert (found.short, found.held) == (1, 1)
     assert found.told_by_stream == {"alert": 1, "notification": 1, "city_alert": 0}
     assert found.load.mean_per_ten_minutes == 0.333
     assert found.load.peak_per_ten_minutes == 2

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
+from models.alerts import AlertEvent
+from models.timestamps import epoch_us
+from tests.stores.alerts.alert_messages import NOON, after_noon, alert_event
 from trafficapp.alarms.alarm import Alarm
 from trafficapp.alarms.withholding import Fold, Outage, ShelvedAlarms, Withholding, cleared_us
 
@@ -101,3 +105,36 @@ def test_a_one_shot_shelf_covers_the_message_that_ends_it() -> None:
     one = shelf(kind="one_shot", to_us=121)
 
     assert how(Withholding([one]), "alert", "a", "congestion", "camera-1", 120) == "shelved"
+
+
+def test_an_alert_is_held_until_it_is_an_alarm_and_short_if_it_never_was() -> None:
+    held = alert_event(alarm_at=None)
+    short = replace(held, action="resolved", resolved_at=after_noon(30))
+    shelves = Withholding([shelf(sources=frozenset({held.camera_id}), from_us=0, to_us=2**62)])
+
+    def how_of(known: Withholding, alert: AlertEvent) -> str | None:
+        found = known.of_alert(alert, epoch_us(NOON))
+        return None if found is None else found.how
+
+    assert [how_of(Withholding(), one) for one in (held, short, alert_event())] == ["held", "short", None]
+    # what people shelved is shelved, alarm or not; what was none is short whatever was shelved
+    assert [how_of(shelves, one) for one in (held, short, alert_event())] == ["shelved", "short", "shelved"]
+
+
+def test_alarms_keep_that_they_were_short_and_are_held_unless_something_else_withholds_them() -> None:
+    alarms = [
+        Alarm("alert", str(number), "congestion", f"camera-{number % 2}", "WARNING", 150, withheld=withheld)
+        for number, withheld in enumerate(("short", "short", "held", "held"))
+    ]
+
+    assert [one.withheld for one in Withholding([shelf()]).marked(alarms)] == ["short", "short", "held", "shelved"]
+
+
+def test_an_alert_that_was_too_short_ends_no_shelf_for_one_time() -> None:
+    one_shot = shelf(kind="one_shot")
+    short = Alarm("alert", "a", "congestion", "camera-1", "WARNING", 110, 120, withheld="short")
+    alarm = Alarm("alert", "b", "congestion", "camera-1", "WARNING", 130, 140)
+
+    assert cleared_us(one_shot, [short]) is None
+    assert cleared_us(one_shot, [short, alarm]) == 140
+    assert cleared_us(shelf(kind="one_shot", alert_id="a"), [short]) == 120

@@ -24,8 +24,14 @@ HOUR_US = 3600 * SECOND_US
 DAY_US = 24 * HOUR_US
 
 #: Settings with which little is enough, and the same for the oracle.
-SHORT = {"stopped_windows": 2, "resolve_windows": 2, "forget_seconds": 20.0}
-SHORT_RULES = Rules(stopped_windows=2, calm_windows=2, forget_us=20 * SECOND_US, update_us=5 * SECOND_US)
+SHORT = {"stopped_windows": 2, "resolve_windows": 2, "forget_seconds": 20.0, "on_delay_seconds": 15.0}
+SHORT_RULES = Rules(
+    stopped_windows=2,
+    calm_windows=2,
+    forget_us=20 * SECOND_US,
+    update_us=5 * SECOND_US,
+    on_delay_us=15 * SECOND_US,
+)
 
 QUIET_US = 80 * SECOND_US
 FORGOTTEN_US = HOUR_US
@@ -63,6 +69,7 @@ def as_right(step: AlertEvent) -> Step:
         queue_length=int(values["queue_length"] or 0),
         peak_score=float(values["peak_congestion_score"] or 0.0),
         told=told_by(step.title, step.message) if step.action == "updated" else (),
+        alarm_us=None if step.alarm_at is None else epoch_us(step.alarm_at),
     )
 
 

@@ -34,7 +34,7 @@ WINDOWS = replace(
     quiet_us=FORGET_US + 60 * SECOND_US,
     remembering=REMEMBERING,
 )
-CAUSES = causes_of(AlertSettings(stopped_windows=2, resolve_windows=2, update_seconds=5))
+CAUSES = causes_of(AlertSettings(stopped_windows=2, resolve_windows=2, update_seconds=5), 0)
 
 #: How many vehicles, and how fast, in a window of each level.
 TRAFFIC = {"L": (1, 30.0), "H": (2, 15.0), "S": (2, 1.0)}

@@ -123,7 +123,7 @@ def test_a_window_is_the_same_however_its_begin_is_written() -> None:
 
 def test_one_camera_in_two_partitions_has_alerts_of_its_own_in_each() -> None:
     """They know nothing of each other, so that one id would have two lives."""
-    causes, log, found = causes_of(AlertSettings()), [record(window(0, "S"))], []
+    causes, log, found = causes_of(AlertSettings(), 0), [record(window(0, "S"))], []
     for number in range(3):
 
         def is_at_home(_: bytes, number: int = number) -> bool:

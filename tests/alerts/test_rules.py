@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from models.cameras.window_rows import WindowRow
-from tests.alerts.windows import PlainRecord, fresh, records, spelled, standing, steps, told, window
+from models.timestamps import rfc3339
+from tests.alerts.windows import PlainRecord, end_us, fresh, records, spelled, standing, steps, told, window
 from trafficapp.alerts.partition import PartitionAlerts
 from trafficapp.engine.state_rows import UNTOLD, PartitionsChanged, SourceLog, TopicMadeAnew
 
@@ -38,6 +39,56 @@ from trafficapp.engine.state_rows import UNTOLD, PartitionsChanged, SourceLog, T
 )  # fmt: skip
 def test_congestion(levels: str, expected: list[str]) -> None:
     assert told(spelled(levels), resolve_windows=3) == expected
+
+
+@pytest.mark.parametrize(
+    ("levels", "alarm_at"),
+    [
+        # 20 s at HIGH or above without a break: the end of the fourth window
+        ("HHHH", 3),
+        ("HHHHLLLLLL", 3),
+        ("HHHLLLLLL", None),
+        # the level of a red light that comes again: each break begins the count anew
+        ("HHHLHHHLHHHL", None),
+        ("HHHMHHHH", 7),
+        # 30 s apart are in a row, and time without windows counts, since it is an on-delay of time
+        ("HH     H", 7),
+        ("HH      H", None),
+        # SEVERE is told at once
+        ("HHS", 2),
+        ("S", 0),
+    ],
+)
+def test_people_are_told_of_a_level_that_holds(levels: str, alarm_at: int | None) -> None:
+    found = steps(spelled(levels), on_delay_seconds=20)
+
+    times = [step.alarm_at for step in found]
+    told_at = None if alarm_at is None else rfc3339(end_us(alarm_at))
+    assert times[-1] == told_at
+    # it becomes an alarm once, with a step of that moment, and stays one
+    before = [None, *times[:-1]]
+    became = [step.updated_at for step, earlier in zip(found, before, strict=True) if step.alarm_at and earlier is None]
+    assert became == ([] if told_at is None else [told_at])
+
+
+def test_people_are_told_of_standing_traffic_at_once() -> None:
+    found = steps([standing(number) for number in range(3)], on_delay_seconds=3600, stopped_windows=3)
+
+    assert [(one.alert_type, one.alarm_at) for one in found] == [("stopped_traffic", rfc3339(end_us(2)))]
+
+
+def test_alerts_that_were_open_before_there_was_a_delay_are_alarms() -> None:
+    states = fresh(on_delay_seconds=20)
+    states.apply(records(spelled("HH")))
+    opened = states.cameras[b"cam"].causes["congestion"].open
+    assert opened is not None
+    # as a row is read that was written without it
+    opened.alarm_us = None
+
+    found = states.apply(records(spelled("HHLLLLLL")))
+
+    assert found[-1].action == "resolved"
+    assert {one.alarm_at for one in found} == {rfc3339(end_us(1))}
 
 
 @pytest.mark.parametrize(

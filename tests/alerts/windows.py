@@ -88,19 +88,19 @@ def records(rows: Iterable[WindowRow], after_quiet: int | None = None) -> list[P
     return log
 
 
-def fresh(rows: dict[bytes, bytes] | None = None, **settings: Any) -> PartitionAlerts:
-    """The alerts of a partition as a worker takes them over."""
+def fresh(rows: dict[bytes, bytes] | None = None, on_delay_seconds: float = 0.0, **settings: Any) -> PartitionAlerts:
+    """The alerts of a partition as a worker takes them over; people hear of each alert at once, unless it is said."""
     alert_settings = AlertSettings(**{"update_seconds": 5.0} | settings)
     max_gap_us = round(alert_settings.max_gap_seconds * 1e6)
     forget_us = round(alert_settings.forget_seconds * 1e6)
     forget_cameras_us = round(alert_settings.forget_cameras_hours * 3600e6)
-    causes = causes_of(alert_settings)
+    causes = causes_of(alert_settings, on_delay_seconds)
     return PartitionAlerts(0, causes, max_gap_us, forget_us, rows or {}, forget_cameras_us=forget_cameras_us)
 
 
-def steps(rows: Iterable[WindowRow], **settings: Any) -> list[AlertEvent]:
+def steps(rows: Iterable[WindowRow], on_delay_seconds: float = 0.0, **settings: Any) -> list[AlertEvent]:
     """The steps that rows lead to."""
-    return fresh(**settings).apply(records(rows))
+    return fresh(None, on_delay_seconds, **settings).apply(records(rows))
 
 
 def told(rows: Iterable[WindowRow], **settings: Any) -> list[str]:

@@ -2,12 +2,13 @@
 
 Three mornings and a calm night go through the pure rules, faster than real time: all roads each minute through what
 the forecast agent does; the shipped model predicts. The cameras that ship count what drives by in windows of five
-seconds, whose alerts are counted, too: *after*, those of cameras on a congestion event are folded into it. *Before* is
-a notification for each road at the first observation that raises it, by the rule for sudden jams of then; *after* is
-the default settings. The spans run side by side, each with one thread: several threads of BLAS that wait for each
-other on a busy machine took a hundred times as long as the small products of a forecast need. Incidents are put on
-roads by chance, more than what the simulation has of its own, and it is told when each of them was told, and why one
-was not.
+seconds, whose alerts are counted, too. *Before* is a notification for each road at the first observation that raises
+it, by the rule for sudden jams of then, and each alert of a camera when it opens or rises; *after* is the default
+settings: alerts of cameras count when they become alarms (``alarms.on_delay_seconds``) or rise as such, and those of
+cameras on a congestion event by then are folded into it. The spans run side by side, each with one thread: several
+threads of BLAS that wait for each other on a busy machine took a hundred times as long as the small products of a
+forecast need. Incidents are put on roads by chance, more than what the simulation has of its own, and it is told when
+each of them was told, and why one was not.
 """
 
 from __future__ import annotations
@@ -38,7 +39,6 @@ from models.roads.predictions import RoadPrediction
 from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us, rfc3339
 from trafficapp.alarms.load import MINUTE_US
 from trafficapp.alarms.load import load_of as alarm_load
-from trafficapp.alarms.withholding import RULES_OF_FIGURES
 from trafficapp.alerts.partition import PartitionAlerts
 from trafficapp.alerts.rules import causes_of
 from trafficapp.congestion.events import Change, CongestionEvents
@@ -244,18 +244,22 @@ class Bench:
         return told
 
     def camera_alerts(self, days: Sequence[DayTraffic], span: Span, told: Told) -> dict[str, list[float]]:
-        """Minutes at which alerts of cameras were opened or rose: all, and those that are not folded into an event."""
+        """Minutes at which alerts of cameras opened or rose (`all`), and what became of them.
+
+        `told` and `folded` are minutes at which they became alarms or rose as such; `short` those at which the ones
+        ended that never did.
+        """
         views = shipped_views(self.graph)
         alerts, scales = self.settings.alerts, [CongestionScale()] * len(views)
         states = PartitionAlerts(
             0,
-            causes_of(alerts),
+            causes_of(alerts, self.settings.alarms.on_delay_seconds),
             round(alerts.max_gap_seconds * MICROSECONDS_PER_SECOND),
             round(alerts.forget_seconds * MICROSECONDS_PER_SECOND),
             {},
         )
         edge_of = {view.camera_id: self.edges[view.edge] for view in views}
-        found: dict[str, list[float]] = {"all": [], "told": []}
+        found: dict[str, list[float]] = {"all": [], "told": [], "folded": [], "short": []}
         begin_us, offset = epoch_us(span.begin), itertools.count()
         for day in days:
             whole = camera_windows(views, lane_windows(self.city, views, day, scales), scales)
@@ -264,12 +268,15 @@ class Bench:
                 records = self._window_records(views, scales, whole.cut(slice(number, number + 1)), start_us, offset)
                 for step in states.apply(records):
                     minute = (epoch_us(step.updated_at) - begin_us) / MICROSECONDS_PER_SECOND / 60
-                    if minute < 0 or not (step.action == "opened" or step.rises):
+                    if minute < 0:
                         continue
-                    found["all"].append(minute)
-                    edge = edge_of[step.camera_id or ""]
-                    if step.alert_type not in RULES_OF_FIGURES or not _is_on_event(told, edge, minute):
-                        found["told"].append(minute)
+                    if step.action == "opened" or step.rises:
+                        found["all"].append(minute)
+                    if step.action == "resolved" and step.alarm_at is None:
+                        found["short"].append(minute)
+                    elif step.alarm_at == step.updated_at or (step.rises and step.alarm_at is not None):
+                        is_folded = _is_on_event(told, edge_of[step.camera_id or ""], minute)
+                        found["folded" if is_folded else "told"].append(minute)
         return found
 
     def _window_records(
@@ -462,10 +469,11 @@ def main() -> int:
     console.print(table_of(found))
     for one in itertools.chain.from_iterable(one["incidents"] for one in found):
         console.print(one)
-    mornings = found[:3]
-    mean = sum(one["after"]["mean_per_ten_minutes"] for one in mornings) / len(mornings)
-    peak = max(one["after"]["peak_per_ten_minutes"] for one in mornings)
-    console.print(f"mornings: mean {mean:.2f} (aim below 2), peak {peak} (aim at most 10); {arguments.output}")
+    for one in found:
+        console.print(f"alerts of cameras, {one['span']}: {one['camera_alerts']}")
+    mean = max(one["after"]["mean_per_ten_minutes"] for one in found)
+    peak = max(one["after"]["peak_per_ten_minutes"] for one in found)
+    console.print(f"worst span: mean {mean:.2f} (aim below 2), peak {peak} (aim at most 10); {arguments.output}")
     return 0 if mean < 2 and peak <= 10 else 1
 
 

@@ -46,6 +46,21 @@ def test_a_vehicle_without_a_heading_is_on_the_nearest_road() -> None:
     assert RoadMap({one.road_id: one.line for one in roads}).roads_of([vehicle(0.3 * EAST, None)]) == ["there"]
 
 
+def test_the_figures_of_the_city_leave_out_what_is_not_to_be_believed() -> None:
+    roads = [road("slow", speed_kmh=10.0), road("fast", speed_kmh=50.0), road("stuck", speed_kmh=1.0)]
+    roads.append(road("nobody", speed_kmh=None))
+
+    believed = city_traffic(roads, [], unhealthy={"stuck"})
+
+    # 2 / (1 / 10 + 1 / 50)
+    assert (believed.average_speed_kmh, believed.congested_roads, believed.healthy_share) == (16.7, 1, 2 / 3)
+    # what it told is still shown
+    assert by_id(believed)["stuck"] == (1.0, 0, "severe")
+    everything = city_traffic(roads, [])
+    assert (everything.average_speed_kmh, everything.congested_roads, everything.healthy_share) == (2.7, 2, 1.0)
+    assert city_traffic([road("nobody", speed_kmh=None)], []).healthy_share is None
+
+
 def test_a_road_that_was_not_measured_is_as_fast_as_its_vehicles() -> None:
     roads = [
         road("measured", speed_kmh=12.0),

@@ -23,6 +23,7 @@ class Rules(NamedTuple):
     """The settings that the oracle knows, with their defaults; times in microseconds.
 
     Attributes:
+        on_delay_us: people are told of a HIGH level once it has lasted so long without a break; of all else at once.
         few_windows, away_us: a camera with fewer windows that was away for so long may have been forgotten by those who
             finish them.
     """
@@ -36,6 +37,7 @@ class Rules(NamedTuple):
     forget_us: int = 240_000_000
     few_windows: int = 12
     away_us: int = 1_800_000_000
+    on_delay_us: int = 90_000_000
 
 
 USUAL_RULES = Rules()
@@ -195,6 +197,7 @@ class Step(NamedTuple):
 
     Attributes:
         told: of an update, what its text says of the rise and of the worst level, and the level in its title.
+        alarm_us: when people were to be told of the alert; None as long as they are not.
     """
 
     camera_id: str
@@ -212,6 +215,7 @@ class Step(NamedTuple):
     queue_length: int
     peak_score: float
     told: tuple[str, ...] = ()
+    alarm_us: int | None = None
 
 
 class _Open(NamedTuple):
@@ -222,6 +226,7 @@ class _Open(NamedTuple):
     revision: int
     told: int
     opened_as: str
+    alarm: int | None
 
 
 def right_steps(
@@ -293,11 +298,12 @@ def _may_be_forgotten(windows: Sequence[AnyWindow], rules: Rules) -> bool:
 
 
 class _Cause(NamedTuple):
-    """What raises an alert of one type: severity and how many windows in a row; and what is calm."""
+    """What raises an alert of one type: severity and how many windows in a row; what is calm; what people wait for."""
 
     alert_type: str
     raised: Callable[[Sequence[AnyWindow]], tuple[str, int] | None]
     calm: Callable[[AnyWindow], bool]
+    delay_us: Callable[[str], int]
 
     @classmethod
     def congestion(cls, rules: Rules) -> _Cause:
@@ -310,7 +316,7 @@ class _Cause(NamedTuple):
                     return severity, in_a_row
             return None
 
-        return cls("congestion", raised, lambda w: w.level == 0)
+        return cls("congestion", raised, lambda w: w.level == 0, lambda s: rules.on_delay_us if s == "WARNING" else 0)
 
     @classmethod
     def stopped_traffic(cls, rules: Rules) -> _Cause:
@@ -322,7 +328,7 @@ class _Cause(NamedTuple):
                 return None
             return ("CRITICAL" if windows[-1].level == 3 else "WARNING"), in_a_row
 
-        return cls("stopped_traffic", raised, lambda w: w.flows)
+        return cls("stopped_traffic", raised, lambda w: w.flows, lambda _: 0)
 
 
 def _in_a_row(windows: Sequence[AnyWindow], holds: Callable[[AnyWindow], bool], rules: Rules) -> int:
@@ -368,8 +374,14 @@ def _steps_of(
                 queue_length=window.queue_length,
                 peak_score=max(one.score for one in windows[alert.begin : at + 1]),
                 told=text(at, alert) if action == "updated" else (),
+                alarm_us=None if alert.alarm is None else windows[alert.alarm].end_us,
             )
         )
+
+    def is_alarm(at: int, found: tuple[str, int] | None) -> bool:
+        if found is None:
+            return False
+        return windows[at].end_us - windows[at - found[1] + 1].start_us >= cause.delay_us(found[0])
 
     def text(at: int, alert: _Open) -> tuple[str, ...]:
         now, worst = windows[at].level, max(one.level for one in windows[alert.opened : at + 1])
@@ -380,7 +392,8 @@ def _steps_of(
         found = cause.raised(windows[: at + 1])
         if now is None:
             if found is not None:
-                now = _Open(at - found[1] + 1, at, found[0], window.level, 1, at, found[0])
+                alarm = at if is_alarm(at, found) else None
+                now = _Open(at - found[1] + 1, at, found[0], window.level, 1, at, found[0], alarm)
                 tell("opened", at, now)
             continue
         since_opened = windows[now.opened + 1 : at + 1]
@@ -390,8 +403,9 @@ def _steps_of(
             continue
         severity = "CRITICAL" if found is not None and found[0] == "CRITICAL" else now.severity
         due = window.end_us - windows[now.told].end_us >= rules.update_us
-        if severity != now.severity or (due and window.level != now.level):
-            now = now._replace(severity=severity, level=window.level, revision=now.revision + 1, told=at)
+        alarm = at if now.alarm is None and is_alarm(at, found) else now.alarm
+        if severity != now.severity or alarm != now.alarm or (due and window.level != now.level):
+            now = now._replace(severity=severity, level=window.level, revision=now.revision + 1, told=at, alarm=alarm)
             tell("updated", at, now)
     if unseen and now is not None:
         tell("resolved", len(windows) - 1, now._replace(revision=now.revision + 1), rules.forget_us)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from confluent_kafka import Producer
 
-from tests.verification.alerts_oracle import TRAFFIC, USUAL, WINDOW_US, Boundaries, Step, Window, right_steps
+from tests.verification.alerts_oracle import TRAFFIC, USUAL, WINDOW_US, Boundaries, Rules, Step, Window, right_steps
 from tests.verification.deployment import Deployment, until
 from tests.verification.log import TICK_HEADER, end_offsets
 from trafficapp.sources.delivery import Delivery
@@ -27,6 +27,10 @@ WAVES = 16
 CHANGED_AT = LEAD_WINDOWS + 100
 CHANGED: Boundaries = (0.20, 0.35, 0.60)
 SILENT, SILENT_AFTER = "silent", LEAD_WINDOWS + 20
+
+#: Three windows: some waves are an alarm by their length, some by their height, some end before.
+ON_DELAY_SECONDS = 15
+_RULES = Rules(on_delay_us=ON_DELAY_SECONDS * 1_000_000)
 
 _NEWEST_PICTURE_US = 3_500_000
 _PICTURES_US = (1_000_000, _NEWEST_PICTURE_US)
@@ -88,7 +92,11 @@ class Traffic:
 
     def right_steps(self) -> list[Step]:
         """All steps that the oracle demands."""
-        return [step for name, letters in self.cameras.items() for step in right_steps(name, self._windows_of(letters))]
+        return [
+            step
+            for name, letters in self.cameras.items()
+            for step in right_steps(name, self._windows_of(letters), _RULES)
+        ]
 
     def newest_us(self, camera_id: str, before: int | None = None) -> int:
         """When a camera took its last picture, or the last one before a window."""

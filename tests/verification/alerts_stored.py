@@ -24,11 +24,11 @@ from tests.verification.alerts_topic import Found
 _PAGE = 40  # small, so that the history takes several
 TABLE = """
     SELECT id::text, revision, severity, alert_type, camera_id, title, message, congestion_level, congestion_score,
-           rule, rule_values AS values, since, triggered_at, updated_at, resolved_at
+           rule, rule_values AS values, since, triggered_at, updated_at, resolved_at, alarm_at
     FROM alerts
 """
 _ALL = {"include": "quality"}
-_TIMES = ("since", "triggered_at", "updated_at", "resolved_at")
+_TIMES = ("since", "triggered_at", "updated_at", "resolved_at", "alarm_at")
 _AUDIT = "SELECT target, actor FROM audit_logs WHERE action = 'alerts.acknowledge'"
 
 

@@ -106,6 +106,7 @@ def as_right(step: dict[str, Any]) -> Step:
         queue_length=values["queue_length"],
         peak_score=values["peak_congestion_score"],
         told=told_by(step["title"], step["message"]) if step["action"] == "updated" else (),
+        alarm_us=None if step["alarm_at"] is None else epoch_us(step["alarm_at"]),
     )
 
 

@@ -102,6 +102,7 @@ def alert_rules(settings: Settings) -> AlertRules:
         forget_us=round(settings.alerts.forget_seconds * 1e6),
         few_windows=absence.lasting_windows,
         away_us=absence.few_us,
+        on_delay_us=round(settings.alarms.on_delay_seconds * 1e6),
     )
 
 

@@ -110,7 +110,7 @@ def run() -> Run:
         windows = WholeWindows(partition, partition_rules(settings), {})
         of_alerts = PartitionAlerts(
             partition,
-            causes_of(settings.alerts),
+            causes_of(settings.alerts, settings.alarms.on_delay_seconds),
             30_000_000,
             round(settings.alerts.forget_seconds * 1e6),
             {},

@@ -51,6 +51,8 @@ ALERT = {
     "acknowledged_by",
     "acknowledged_at",
     "alert_number",
+    # ours
+    "alarm_at",
 }
 ENVELOPE = ("seq", "event", "ts", "data")
 SPAN = "from=2026-03-02&to=2026-03-03"

@@ -43,8 +43,9 @@ ALERT = (
     "resolved_at acknowledged_by acknowledged_at"
 )
 #: Alerts in JSON say beside it whether they are acknowledged, and their number.
-ALERT_ROW = ALERT.replace("acknowledged_by", "acknowledged acknowledged_by") + " alert_number"
 #: The contract's fields and, behind them, ours.
+ALERT_ROW = ALERT.replace("acknowledged_by", "acknowledged acknowledged_by") + " alert_number"
+ALERT_ROW += " alarm_at"
 NOTIFICATION = "event_id timestamp alert_type road_id road_name severity message affected_routes affected_routes_count"
 NOTIFICATION += " congestion_event_id change folded"
 THRESHOLDS = "congestion_threshold_low congestion_threshold_moderate congestion_threshold_high"
@@ -101,7 +102,9 @@ CAMERA_FORECAST = (
 #: Fields of what is inside of ``/api/analytics/metrics``.
 FIGURES = (
     "range_start range_end avg_congestion_score peak_hour_distribution top_segments incident_pie "
-    "start end average_congestion average_speed_kmh peak_hour_trends incidents"
+    "start end average_congestion average_speed_kmh peak_hour_trends incidents "
+    # ours
+    "healthy_share"
 )
 INSIDE = {
     "peak_hour_distribution": "hour avg_vehicle_count avg_congestion_score",

@@ -16,7 +16,7 @@ class Alarm(NamedTuple):
         rule: its ``alert_type``.
         source: id of its camera or road, or its subject; empty without one.
         priority: its severity; of an alert the highest that it had.
-        raised_us: microseconds since the epoch.
+        raised_us: microseconds since the epoch; of an alert when it became an alarm, else when it was triggered.
         cleared_us: likewise; None while it stands, and of a message that is told once and does not stand.
         stands: False of a message that is told once.
         acknowledged_us, acknowledged_by: when and by whom it was taken on; None when nobody has.

@@ -8,7 +8,8 @@ Definitions, with their sources, are those of ANSI/ISA-18.2 and EEMUA 191 as doc
 * the ten most frequent: rule and source, at most 5 % of the load together.
 * priorities: about 80 / 15 / 5 % of WARNING, CRITICAL and EMERGENCY.
 
-What operators were not told of is counted beside, and is in no other figure than chattering, which no shelf cures.
+What operators were not told of is counted beside, and is in no other figure than chattering, which no shelf cures; an
+on-delay does, so what was too short to be told is not there either.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ def performance(alarms: Iterable[Alarm], since_us: int, until_us: int) -> AlarmP
     operators = _operators(told, until_us - since_us)
     frequent = Counter((one.stream, one.rule, one.source) for one in told)
     ten = sorted(frequent.items(), key=lambda one: (-one[1], one[0]))[:MOST_FREQUENT]
-    chattering, stale = _chattering(raised, until_us), _stale(known, until_us)
+    chattering = _chattering([one for one in raised if one.withheld != "short"], until_us)
+    stale = _stale(known, until_us)
     by_stream = Counter(one.stream for one in told)
     return AlarmPerformance(
         since=rfc3339(since_us),
@@ -73,6 +75,8 @@ def performance(alarms: Iterable[Alarm], since_us: int, until_us: int) -> AlarmP
         shelved=withheld["shelved"],
         suppressed=withheld["suppressed"],
         folded=withheld["folded"],
+        short=withheld["short"],
+        held=withheld["held"],
         load=_load(told, len(operators), since_us, until_us),
         operators=operators,
         priorities=_priorities(told),

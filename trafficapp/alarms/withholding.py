@@ -1,12 +1,15 @@
 """What operators are not told of, by whom or what: shelves, outages of cameras, congestion events.
 
 A pure function of what is stored. Times are those of the alarms, so the same alarm is withheld whoever asks, however
-often, and whenever something was restarted. Of several reasons the first counts: shelved, suppressed, folded.
+often, and whenever something was restarted. Of several reasons the first counts: short, shelved, suppressed, folded,
+held.
 
 * **Shelved** (ISA-18.2, OPC UA part 9): a person named the alert, or its rule and source, for a time or for one time.
 * **Suppressed by design**: the camera is out of order by `trafficapp.quality`, and the alert follows from its figures.
   Only alerts *behind* the window that the outage began with are: of those before, or of the same window, people know.
 * **Folded**: the camera stands on a congestion event that is told, or it is silent as part of a regional outage.
+* **Held**, then told or **short** (ISA-18.2, on-delay timer): an alert whose reason has not held for so long is no
+  alarm yet, and one that is over before never was. The log says which, see `trafficapp.alerts.lifecycle`.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from models.alarms import ShelfKind, SourceKind, Stream, Withheld
+from models.alerts import AlertEvent, AlertRow
 from models.timestamps import rfc3339
 from trafficapp.alarms.alarm import Alarm
 
@@ -24,6 +28,9 @@ from trafficapp.alarms.alarm import Alarm
 RULES_OF_FIGURES = frozenset({"congestion", "stopped_traffic"})
 #: Alerts that regional outages are told in the place of.
 RULES_OF_OUTAGES = frozenset({"camera_silent"})
+#: Why people are not told yet, or never were, of an alert that is or was no alarm.
+HELD = Withheld(how="held", by="on_delay", reason="it may be over in a moment")
+SHORT = Withheld(how="short", by="on_delay", reason="it was over before people were to be told")
 #: Which alarms may be about a source.
 _STREAMS_OF: dict[SourceKind, frozenset[Stream]] = {
     "camera": frozenset({"alert", "city_alert"}),
@@ -143,6 +150,13 @@ class Withholding:
                 return Withheld(how="folded", by=fold.event_id, reason=fold.name)
         return None
 
+    def of_alert(self, alert: AlertRow | AlertEvent, at_us: int) -> Withheld | None:
+        """Why an alert is withheld at a time, as `of`, or since it is no alarm."""
+        delayed = on_delay(alert)
+        if delayed is not None and delayed.how == "short":
+            return delayed
+        return self.of("alert", alert.id, alert.alert_type, alert.camera_id, at_us) or delayed
+
     def in_force(self, at_us: int) -> frozenset[int]:
         """Numbers of the shelves that are in force at a time."""
         return frozenset(one.shelf_id for one in self._shelves if one.from_us <= at_us < one.to_us)
@@ -156,16 +170,27 @@ class Withholding:
         """Alarms, each with why it was withheld when it was raised."""
         found = []
         for one in alarms:
-            withheld = self.of(one.stream, one.alarm_id, one.rule, one.source, one.raised_us)
+            # an alert that is or was no alarm is marked already
+            short = one.withheld == "short"
+            withheld = None if short else self.of(one.stream, one.alarm_id, one.rule, one.source, one.raised_us)
             found.append(one if withheld is None else one._replace(withheld=withheld.how))
         return found
+
+
+def on_delay(alert: AlertRow | AlertEvent) -> Withheld | None:
+    """Why people are not told of an alert that is no alarm; None of one that is."""
+    if alert.alarm_at is not None:
+        return None
+    if alert.resolved_at is None:
+        return HELD
+    return SHORT
 
 
 def cleared_us(shelf: ShelvedAlarms, alarms: Sequence[Alarm]) -> int | None:
     """When a one-shot shelf ended, as the alarm that it was for is over; None while it is not.
 
     It is for the alarm that stands when it is shelved, else for the next one. A message that is told once is over when
-    it was told.
+    it was told. An alert that was too short to be told is none, unless the shelf is for it.
 
     Args:
         shelf: one-shot.
@@ -175,6 +200,7 @@ def cleared_us(shelf: ShelvedAlarms, alarms: Sequence[Alarm]) -> int | None:
         one
         for one in alarms
         if shelf.names(one.stream, one.alarm_id, one.rule, one.source)
+        and (one.withheld != "short" or shelf.alert_id is not None)
         and one.raised_us < shelf.expires_us
         and (one.raised_us >= shelf.from_us or (one.stands and (one.cleared_us or _NEVER_US) > shelf.from_us))
     ]

@@ -15,6 +15,9 @@ from trafficapp.alerts.rules import LEVEL_RANK, SEVERITY_RANK, Cause, Trigger
 #: Ids of alerts are drawn from it; another one would give every alert a twin after the next crash.
 _NAMESPACE = UUID("6b9ff1a4-7d0e-5c0b-9a53-5d7f3c1b8e42")
 
+#: `OpenAlert.alarm_us` of an alert that people are not told of yet.
+_NO_ALARM = -1
+
 
 class Streak(Struct, array_like=True, gc=False):
     """Windows in a row for which a trigger held.
@@ -50,6 +53,8 @@ class OpenAlert(Struct, array_like=True, gc=False):
         newest: what was seen in the newest window.
         opened_as: the severity it was opened with; None when a version opened it that did not keep that.
         worst_level: the highest level since it was opened; None likewise.
+        alarm_us: when it became an alarm that people are told of; -1 while it is none. None when a version opened it
+            that told people at once.
     """
 
     id: str
@@ -66,6 +71,13 @@ class OpenAlert(Struct, array_like=True, gc=False):
     # new fields go to the end: rows that were written without them must stay readable
     opened_as: Severity | None = None
     worst_level: Level | None = None
+    alarm_us: int | None = None
+
+    @property
+    def alarm_at(self) -> str | None:
+        """The same as it is told."""
+        at_us = self.triggered_us if self.alarm_us is None else self.alarm_us
+        return None if at_us < 0 else rfc3339(at_us)
 
 
 class CauseState(Struct, array_like=True, gc=False):
@@ -144,8 +156,11 @@ def advance(
     trigger = met[0] if met is not None else None
     rises = trigger is not None and SEVERITY_RANK[trigger.severity(row)] > SEVERITY_RANK[alert.severity]
     changed = row.congestion_level != alert.level and end_us - alert.told_us >= cause.update_us
-    if not rises and not changed:
+    becomes_alarm = alert.alarm_us == _NO_ALARM and _is_alarm(met, end_us)
+    if not rises and not changed and not becomes_alarm:
         return None
+    if becomes_alarm:
+        alert.alarm_us = end_us
     values: dict[str, RuleValue] = {}
     if rises and met is not None:
         values["windows_in_a_row"], values["risen_from"] = met[1].windows, alert.severity
@@ -195,6 +210,11 @@ def _count(
     return met
 
 
+def _is_alarm(met: tuple[Trigger, Streak] | None, end_us: int) -> bool:
+    """Whether what raises an alert has held for so long that people are told of it."""
+    return met is not None and end_us - met[1].since_us >= met[0].on_delay_us
+
+
 def _opened(
     cause: Cause, state: CauseState, row: WindowRow, end_us: int, opened: str, trigger: Trigger, streak: Streak
 ) -> AlertEvent:
@@ -211,6 +231,7 @@ def _opened(
         newest=_seen(row),
         opened_as=trigger.severity(row),
         worst_level=row.congestion_level,
+        alarm_us=end_us if _is_alarm((trigger, streak), end_us) else _NO_ALARM,
     )
     return _told(cause, alert, row, "opened", end_us, {"windows_in_a_row": streak.windows})
 
@@ -291,4 +312,5 @@ def _step(
             **values,
         },
         resolved_at=rfc3339(at_us) if action == "resolved" else None,
+        alarm_at=alert.alarm_at,
     )

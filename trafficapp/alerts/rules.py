@@ -29,12 +29,15 @@ class Trigger:
         windows: how many in a row raise the alert.
         rule: the same in words.
         severity: of an alert that this window raises.
+        on_delay_us: the alert is an alarm that people are told of once it has held for this long without a break
+            (ISA-18.2, on-delay timer).
     """
 
     holds: Condition
     windows: int
     rule: str
     severity: Callable[[WindowRow], Severity]
+    on_delay_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +60,34 @@ class Cause:
     update_us: int
 
 
-def causes_of(settings: AlertSettings) -> tuple[Cause, ...]:
-    """The causes that finished windows can show."""
-    return (_congestion(settings), _stopped_traffic(settings))
+def causes_of(settings: AlertSettings, on_delay_seconds: float) -> tuple[Cause, ...]:
+    """The causes that finished windows can show.
+
+    Args:
+        settings: what raises and ends them.
+        on_delay_seconds: for how long a level of HIGH must hold until people are told.
+    """
+    return (_congestion(settings, round(on_delay_seconds * MICROSECONDS_PER_SECOND)), _stopped_traffic(settings))
 
 
-def _congestion(settings: AlertSettings) -> Cause:
-    def at_least(level: Level, windows: int, severity: Severity) -> Trigger:
+def _congestion(settings: AlertSettings, on_delay_us: int) -> Cause:
+    def at_least(level: Level, windows: int, severity: Severity, delay_us: int) -> Trigger:
         rank = LEVEL_RANK[level]
         return Trigger(
             lambda row: LEVEL_RANK[row.congestion_level] >= rank,
             windows,
             f"congestion_level >= {level} for {_windows(windows)}",
             lambda _: severity,
+            delay_us,
         )
 
     calm_below = LEVEL_RANK[settings.calm_below]
     return Cause(
         "congestion",
-        (at_least("SEVERE", settings.severe_windows, "CRITICAL"), at_least("HIGH", settings.high_windows, "WARNING")),
+        (
+            at_least("SEVERE", settings.severe_windows, "CRITICAL", 0),
+            at_least("HIGH", settings.high_windows, "WARNING", on_delay_us),
+        ),
         lambda row: LEVEL_RANK[row.congestion_level] < calm_below,
         f"below {settings.calm_below}",
         settings.resolve_windows,

@@ -55,6 +55,7 @@ class RangeSums:
         camera_ids: cameras that have windows in the range.
         cameras: the sums of each of them.
         alerts: triggered in the range, by severity.
+        left_out_windows: of cameras that were unhealthy, which are in no sum.
     """
 
     start: datetime
@@ -64,6 +65,13 @@ class RangeSums:
     camera_ids: Sequence[str]
     cameras: Sums
     alerts: Mapping[str, int]
+    left_out_windows: int = 0
+
+    @property
+    def healthy_share(self) -> float | None:
+        """Share of the windows that are in the sums, 0..1; None without any."""
+        kept = int(self.total[WINDOWS])
+        return kept / (kept + self.left_out_windows) if kept + self.left_out_windows else None
 
     @property
     def total(self) -> Sums:
@@ -97,6 +105,7 @@ def metrics(sums: RangeSums, zone: tzinfo, segment: Callable[[str], str | None])
             HourTrend(hour, mean_vehicles(row) or 0.0, mean_score(row), mean_speed_kmh(row)) for hour, row in hours
         ],
         incidents=IncidentCounts(sum(counts.values()), high=counts["WARNING"], critical=counts["CRITICAL"]),
+        healthy_share=None if sums.healthy_share is None else round(sums.healthy_share, 4),
     )
 
 

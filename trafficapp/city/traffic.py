@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -101,15 +101,32 @@ class RoadMap:
 
 @dataclass(frozen=True, slots=True)
 class CityTraffic:
-    """Traffic of all roads that are known, and the whole of it."""
+    """Traffic of all roads that are known, and the whole of it.
+
+    Attributes:
+        roads: all of them.
+        average_speed_kmh: of those that are to be believed.
+        unhealthy: those that are not.
+    """
 
     roads: list[RoadTraffic] = field(default_factory=list)
     average_speed_kmh: float | None = None
+    unhealthy: Collection[str] = ()
 
     @property
     def congested_roads(self) -> int:
-        """How many are heavy or severe."""
-        return sum(road.congestion_level in ("heavy", "severe") for road in self.roads)
+        """How many are heavy or severe, of those that are to be believed."""
+        return sum(road.congestion_level in ("heavy", "severe") for road in self._believed)
+
+    @property
+    def healthy_share(self) -> float | None:
+        """Share of the roads with a level that are to be believed, 0..1; None without any."""
+        levelled = sum(road.congestion_level is not None for road in self.roads)
+        return sum(road.congestion_level is not None for road in self._believed) / levelled if levelled else None
+
+    @property
+    def _believed(self) -> list[RoadTraffic]:
+        return [road for road in self.roads if road.road_id not in self.unhealthy]
 
     def summary(self, total_vehicles: int, active_emergencies: int, now_us: int) -> CitySummary:
         """The city now."""
@@ -119,11 +136,15 @@ class CityTraffic:
             average_city_speed=self.average_speed_kmh,
             congested_roads=self.congested_roads,
             timestamp=rfc3339(now_us),
+            healthy_share=None if self.healthy_share is None else round(self.healthy_share, 4),
         )
 
 
 def city_traffic(
-    roads: Sequence[ObservedRoad], vehicles: Sequence[LocatedVehicle], road_map: RoadMap | None = None
+    roads: Sequence[ObservedRoad],
+    vehicles: Sequence[LocatedVehicle],
+    road_map: RoadMap | None = None,
+    unhealthy: Collection[str] = (),
 ) -> CityTraffic:
     """How traffic flows.
 
@@ -131,6 +152,7 @@ def city_traffic(
         roads: that were observed lately.
         vehicles: that were located within the last minutes.
         road_map: of these roads, where it was made before.
+        unhealthy: roads that the figures of the city leave out.
     """
     road_map = RoadMap({road.road_id: road.line for road in roads}) if road_map is None else road_map
     on_roads: dict[str, list[LocatedVehicle]] = {}
@@ -144,7 +166,7 @@ def city_traffic(
         if speed_kmh is None:
             told = [one.speed_kmh for one in there if one.speed_kmh is not None]
             speed_kmh = sum(told) / len(told) if told else None
-        else:
+        elif road.road_id not in unhealthy:
             length_m = road_map.lengths_m.get(road.road_id, 0.0)
             metres, hours = metres + length_m, hours + length_m / max(speed_kmh, _SLOWEST_KMH)
         found.append(
@@ -156,7 +178,7 @@ def city_traffic(
                 timestamp=rfc3339(max([road.time_us, *(one.time_us for one in there)])),
             )
         )
-    return CityTraffic(found, round(metres / hours, 1) if hours else None)
+    return CityTraffic(found, round(metres / hours, 1) if hours else None, unhealthy)
 
 
 def level_of(speed_kmh: float, free_flow_kmh: float) -> CityCongestionLevel:

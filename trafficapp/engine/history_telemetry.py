@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from math import nan
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from models.alarms import AlarmPerformance
+from models.alarms import AlarmPerformance, WithheldAs
 from models.roads.prediction_accuracy import HorizonAccuracy
 
 _LABELS = ["model_version", "horizon_minutes"]
@@ -113,7 +114,7 @@ class AlarmTelemetry:
 
     def show(self, found: AlarmPerformance) -> None:
         """Show a performance."""
-        for became in ("told", "shelved", "suppressed", "folded"):
+        for became in ("told", *get_args(WithheldAs)):
             self._raised.labels(became).set(getattr(found, became))
         self._mean.set(found.load.mean_per_ten_minutes)
         self._peak.set(found.load.peak_per_ten_minutes)

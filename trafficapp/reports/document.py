@@ -100,6 +100,14 @@ def _key_figures(report: Report) -> Table:
     return table
 
 
+def _windows(report: Report) -> str:
+    """How many windows the figures are of, and which share of all they are."""
+    share = report.metrics.healthy_share
+    if share is None or share == 1:
+        return f"{report.windows:,} windows of all cameras"
+    return f"{report.windows:,} windows, {share:.2%} of all: those of cameras that were out of order are left out"
+
+
 def _traffic(report: Report) -> list[Flowable]:
     if not report.windows:
         return [Paragraph("Traffic", _HEADING), Paragraph(NO_WINDOWS, _TEXT)]
@@ -107,7 +115,7 @@ def _traffic(report: Report) -> list[Flowable]:
     each = "each point is the mean of an hour" if hours == 1 else f"each point is the mean of {hours} hours"
     segments = report.metrics.top_segments
     parts: list[Flowable] = [
-        _section("Speed and congestion over time", over_time, f"{report.windows:,} windows of all cameras; {each}."),
+        _section("Speed and congestion over time", over_time, f"{_windows(report)}; {each}."),
         _section("Profile of the day", charts.hours_of_day(report.metrics.peak_hour_distribution, WIDTH, report.tz)),
     ]
     if segments:

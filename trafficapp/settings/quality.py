@@ -189,6 +189,14 @@ class AlarmSettings(Section):
         le=1440,
         description="Longest that an alarm can be shelved, in hours, so that nothing is forgotten on a shelf.",
     )
+    on_delay_seconds: float = Field(
+        90.0,
+        ge=0,
+        le=3600,
+        description="People are told that a camera's level is HIGH once it has been so for this long without a break, "
+        "in seconds: longer than a red light. SEVERE, standing traffic and what people raise is told at once. The "
+        "alert itself is not delayed. 0 tells of each.",
+    )
     suppress_unhealthy: bool = Field(
         True,
         description="Whether alerts from the figures of a camera that is out of order are suppressed: its open outage "

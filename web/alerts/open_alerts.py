@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from models.alerts import AlertEvent, AlertRow, is_about_traffic
 from models.timestamps import epoch_us
-from trafficapp.alarms.withholding import Withholding
+from trafficapp.alarms.withholding import Withholding, on_delay
 from trafficapp.stores.alarms.withheld import withholding_now
 from trafficapp.stores.alerts.current import CurrentAlerts
 from trafficapp.stores.alerts.queries import AlertFilter, acknowledgements
@@ -66,12 +66,9 @@ async def _with_withheld(context: WebContext, rows: Sequence[AlertRow]) -> list[
     """The alerts, each with why people are not told of it now; while Postgres is away as they were told."""
     known = await withheld_now(context) if rows else None
     if known is None:
-        return list(rows)
+        return [row if row.withheld else msgspec.structs.replace(row, withheld=on_delay(row) or UNSET) for row in rows]
     at_us = epoch_us(datetime.now(UTC))
-    return [
-        msgspec.structs.replace(row, withheld=known.of("alert", row.id, row.alert_type, row.camera_id, at_us) or UNSET)
-        for row in rows
-    ]
+    return [msgspec.structs.replace(row, withheld=known.of_alert(row, at_us) or UNSET) for row in rows]
 
 
 async def withheld_now(context: WebContext) -> Withholding | None:

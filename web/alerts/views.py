@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, Struct
 from models.alerts import ALERT_TYPES, SEVERITIES, AlertEvent, AlertRow, AlertType, Severity
 from models.cameras.window_rows import Level
 from models.timestamps import epoch_us, from_epoch_us
+from trafficapp.alarms.withholding import on_delay
 from trafficapp.stores.alarms.withheld import withholding
 from trafficapp.stores.alerts.current import CurrentAlerts
 from trafficapp.stores.alerts.queries import AlertFilter, Position
@@ -191,12 +192,12 @@ async def _with_withheld(context: WebContext, rows: list[AlertRow]) -> list[Aler
     if not rows:
         return rows
     alarms = context.settings.alarms
-    # they are in order, the newest first
-    since, until = (from_epoch_us(epoch_us(row.triggered_at)) for row in (rows[-1], rows[0]))
+    raised = [epoch_us(row.alarm_at or row.triggered_at) for row in rows]
+    since, until = from_epoch_us(min(raised)), from_epoch_us(max(raised))
     known = await context.database.ask(lambda pool: withholding(pool, since, until + _BEHIND, alarms))
 
     def marked(row: AlertRow) -> AlertRow:
-        why = known.of("alert", row.id, row.alert_type, row.camera_id, epoch_us(row.triggered_at))
+        why = known.of_alert(row, epoch_us(row.alarm_at or row.triggered_at))
         return row if why is None else msgspec.structs.replace(row, withheld=why)
 
     return await made_of(rows, marked)
@@ -220,9 +221,9 @@ async def _one_with_withheld(context: WebContext, alert: AlertEvent) -> AlertEve
     """An alert with why people are not told of it, now while it is open."""
     known = await withheld_now(context)
     if known is None or alert.resolved_at is not None:
-        return alert
-    why = known.of("alert", alert.id, alert.alert_type, alert.camera_id, epoch_us(datetime.now(UTC)))
-    return msgspec.structs.replace(alert, withheld=UNSET if why is None else why)
+        return alert if alert.withheld else msgspec.structs.replace(alert, withheld=on_delay(alert) or UNSET)
+    why = known.of_alert(alert, epoch_us(datetime.now(UTC)))
+    return msgspec.structs.replace(alert, withheld=why or UNSET)
 
 
 async def id_of(context: WebContext, key: AlertKey) -> uuid.UUID:

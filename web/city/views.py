@@ -70,8 +70,8 @@ class CityViews:
 
         `average_city_speed` (km/h) is of all roads whose speed is measured now, by their length: the speed of somebody
         who drove over each of them; null when none is. `congested_roads` are those with less than half of the speed of
-        free flow. `total_vehicles` are connected cars and trackers that were heard in the last hour. Reckoned every
-        five seconds.
+        free flow. Both leave out roads that are unhealthy by `/api/quality`; `healthy_share` says which share is left.
+        `total_vehicles` are connected cars and trackers that were heard in the last hour. Reckoned every five seconds.
         """
         found = await self._get(request, SUMMARY_KEY)
         if found is None:

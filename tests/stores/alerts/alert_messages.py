@@ -43,7 +43,8 @@ def alert_event(name: str = "a", camera_id: str | None = "cam_1", seconds: float
         rule="congestion_level >= SEVERE for 1 window",
         values={"avg_speed_kmh": 4.2},
     )
-    return msgspec.structs.replace(event, **changes)
+    # an alarm from the beginning, unless it is said otherwise
+    return msgspec.structs.replace(event, **{"alarm_at": "", **changes})
 
 
 #: Later than any test runs: what happens then is news whenever the tests run.
@@ -62,7 +63,7 @@ async def store(connection: Connection, *events: AlertEvent) -> None:
         known = msgspec.structs.asdict(event)
         times = [
             None if known[name] is None else datetime.fromisoformat(known[name])
-            for name in ("since", "triggered_at", "updated_at", "resolved_at")
+            for name in ("since", "triggered_at", "updated_at", "resolved_at", "alarm_at")
         ]
         kept = ("revision", "severity", "alert_type", "camera_id", "title", "message", "congestion_level")
         rows.append(

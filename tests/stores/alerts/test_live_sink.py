@@ -327,3 +327,22 @@ async def test_what_is_withheld_is_listed_and_not_told_as_new(client: Redis) -> 
         msgspec.to_builtins(why),
     ]
     sink.release([0])
+
+
+async def test_an_alert_that_is_no_alarm_yet_is_told_as_new_and_its_alarm_as_an_update(client: Redis) -> None:
+    sink = LiveAlertsSink(client, an_hour_back)
+    await sink.load([0])
+    held = msgspec.structs.replace(OPENED, severity="WARNING", alarm_at=None)
+    alarm = later(held, 2, alarm_at=FAR)
+    since = await begin(client)
+
+    await sink.apply(0, steps(100, held, alarm), owned)
+
+    events = await told(client, since)
+    assert [(event["event"], event["data"]["alarm_at"]) for event in events] == [
+        ("new_alert", None),
+        ("alert_updated", FAR),
+    ]
+    (standing,) = await CurrentAlerts(client).all_open()
+    assert standing.alarm_at == FAR
+    sink.release([0])

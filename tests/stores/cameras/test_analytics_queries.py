@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +12,7 @@ from models.timestamps import from_epoch_us
 from tests.stores.cameras.test_rollups import camera_rows
 from tests.stores.postgres.fixtures import Connection, MakeSink, Pool
 from tests.stores.postgres.records import START_US, owned, window, window_records
-from trafficapp.analytics.figures import COLUMNS, RangeSums
+from trafficapp.analytics.figures import COLUMNS, WINDOWS, RangeSums
 from trafficapp.stores.cameras.analytics_queries import range_sums
 from trafficapp.stores.cameras.day_sums import DAYS_AT_ONCE, DaysInMemory
 
@@ -24,7 +25,13 @@ async def brute_force(
     """Sums by camera and by half-hour, window by window, and alerts one by one."""
     by_camera: dict[str, list[int]] = {}
     by_slot: dict[int, list[int]] = {}
+    unhealthy = await database.fetch("SELECT * FROM unhealthy_spans")
     for row in await database.fetch("SELECT * FROM traffic_metrics WHERE lane_id IS NULL"):
+        if any(
+            one["source_id"] == row["camera_id"] and one["from_time"] <= row["window_start"] < one["to_time"]
+            for one in unhealthy
+        ):
+            continue
         if not start <= row["window_start"] < end or (cameras is not None and row["camera_id"] not in cameras):
             continue
         length_us = round((row["window_end"] - row["window_start"]).total_seconds() * 1_000_000)
@@ -76,7 +83,7 @@ async def _fill(metrics_sink: MakeSink, database: Connection, cameras: str = "ab
     rows = [row for camera_id in cameras for row in camera_rows(1, camera_id, 600)]
     await sink.apply(0, window_records(*rows), owned)
     chance = random.Random(9)
-    await database.execute("TRUNCATE alerts")
+    await database.execute("TRUNCATE alerts, city_alerts")
     await database.executemany(
         "INSERT INTO alerts (id, revision, severity, alert_type, camera_id, title, message, rule, since, triggered_at,"
         " updated_at) VALUES (gen_random_uuid(), 1, $1, $4, $2, '', '', '', $3, $3, $3)",
@@ -100,6 +107,46 @@ async def test_any_range_is_exact(metrics_sink: MakeSink, database: Connection, 
     whole = (FIRST - timedelta(days=3), FIRST + timedelta(days=3))
     for cameras in (None, {"c"}, set[str]()):
         await assert_exact(database, pool, memory, *whole, cameras)
+
+
+async def test_windows_of_unhealthy_cameras_are_left_out(
+    metrics_sink: MakeSink, database: Connection, pool: Pool
+) -> None:
+    await _fill(metrics_sink, database)
+    chance, memory = random.Random(5), DaysInMemory()
+
+    async def find_unhealthy(camera_id: str, since: float, until: float | None) -> None:
+        add = """
+            INSERT INTO city_alerts (alert_id, revision, alert_type, state, severity, subject, title, message, told_at,
+                                     opened_at, resolved_at)
+            VALUES ($1, $2, 'unhealthy_source', $3, 'WARNING', $4, '', '', $5, $6, $7)
+        """
+        alert_id, times = uuid.uuid4(), [FIRST + timedelta(seconds=one or 0) for one in (since, until)]
+        await database.execute(add, alert_id, 0, "opened", camera_id, times[0], times[0], None)
+        if until is not None:
+            await database.execute(add, alert_id, 1, "resolved", camera_id, times[1], times[0], times[1])
+
+    # over hours, within one, within a minute, one upon another, of a lane, and one that goes on
+    for camera_id, since, until in (
+        ("a", 1234.5, 15_000),
+        ("a", 14_000, 16_000.25),
+        ("a", 20_000, 20_900),
+        ("b", 7201, 7233),
+        ("b/2", 0, 30_000),
+        ("c", 18_000, None),
+    ):
+        await find_unhealthy(camera_id, since, until)
+    for _ in range(8):
+        moments = sorted(chance.sample(range(0, 8 * 3600 * 1000), 2))
+        grain = chance.choice([1, 1000, 60_000, 3_600_000])
+        start, end = (FIRST + timedelta(milliseconds=moment // grain * grain) for moment in moments)
+        if start < end:
+            await assert_exact(database, pool, memory, start, end, chance.choice([None, {"a"}, {"b", "zz"}]))
+    await assert_exact(database, pool, memory, FIRST - timedelta(days=1), FIRST + timedelta(days=1), None)
+    whole = (await range_sums(pool, memory, FIRST - timedelta(days=1), FIRST + timedelta(days=1))).sums
+    windows = await database.fetchval("SELECT count(*) FROM traffic_metrics WHERE lane_id IS NULL")
+    assert 0 < whole.left_out_windows == windows - whole.total[WINDOWS]
+    assert whole.healthy_share == whole.total[WINDOWS] / windows
 
 
 async def test_what_is_written_later_is_seen(metrics_sink: MakeSink, database: Connection, pool: Pool) -> None:

@@ -278,3 +278,58 @@ async def test_spans_that_are_none(history_worker: Worker) -> None:
     for query in (f"since={ago(60)}", f"since={ago(9e6)}", f"since={ago(0)}&until={ago(60)}", "since=yesterday"):
         problem = await asked(history_worker, "GET", f"/api/alarms/performance?{query}", 400)
         assert "since" in problem["detail"]
+
+
+async def test_people_are_told_of_alarms_and_not_of_what_was_over_before(
+    history_worker: Worker, tables: Connection
+) -> None:
+    await tables.execute(
+        """
+        WITH event AS (
+            INSERT INTO congestion_events (event_id, state, severity, began_at, updated_at, head, tail, length_m,
+                                           extent_m, delay_vehicle_hours, delay_method, roads)
+            SELECT gen_random_uuid(), 'growing', 'WARNING', $1, $1, place, place, 420, 420, 1.5, 'greenshields', '[]'
+            FROM (SELECT '{"road_id": "r1", "road_name": "", "latitude": null, "longitude": null}'::jsonb AS place)
+            RETURNING event_id
+        )
+        INSERT INTO congestion_event_cameras (event_id, camera_id, since) SELECT event_id, 'cam_2', $1 FROM event
+        """,
+        datetime.now(UTC) - timedelta(seconds=200),
+    )
+    early = {"since": ago(305), "triggered_at": ago(300), "updated_at": ago(100)}
+    raised = {
+        "told": {"alarm_at": ago(100)},
+        "held": {"alarm_at": None},
+        "short": {"alarm_at": None, "resolved_at": ago(100)},
+        # its delay ended while the event stood
+        "folded": {"alarm_at": ago(100), "camera_id": "cam_2"},
+        # and here before it
+        "known": {"alarm_at": ago(250), "camera_id": "cam_2"},
+    }
+    events = {name: alert_event(name, **{**early, **changes}) for name, changes in raised.items()}
+    await store(tables, *events.values())
+    await keep_open(history_worker.context.redis, *(one for one in events.values() if one.resolved_at is None))
+
+    found = await performance(history_worker)
+    listed = {one["id"]: one for one in await asked(history_worker, "GET", "/api/alerts/history")}
+    current = {one["id"]: one for one in await asked(history_worker, "GET", "/api/alerts/current")}
+    shift = await asked(history_worker, "GET", f"/api/alarms/handover?since={ago(3600)}")
+
+    counts = {name: found[name] for name in ("raised", "told", "folded", "held", "short")}
+    assert counts == {"raised": 5, "told": 2, "folded": 1, "held": 1, "short": 1}
+    assert (shift["counts"]["raised"], shift["counts"]["held"], shift["counts"]["short"]) == (4, 1, 1)
+    assert events["short"].id not in {one["alarm_id"] for name in ("raised", "cleared") for one in shift[name]}
+
+    def said(rows: dict[str, Any], name: str) -> tuple[str | None, str | None]:
+        row = rows[events[name].id]
+        return row["alarm_at"], row.get("withheld", {}).get("how")
+
+    assert {name: said(listed, name) for name in events} == {
+        "told": (raised["told"]["alarm_at"], None),
+        "held": (None, "held"),
+        "short": (None, "short"),
+        "folded": (raised["folded"]["alarm_at"], "folded"),
+        "known": (raised["known"]["alarm_at"], None),
+    }
+    assert said(current, "held") == (None, "held")
+    assert said(current, "told") == (raised["told"]["alarm_at"], None)

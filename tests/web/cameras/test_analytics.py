@@ -19,7 +19,7 @@ from trafficapp.stores.migrations import migrate
 
 FIGURES = (
     "range_start range_end avg_congestion_score peak_hour_distribution top_segments incident_pie "
-    "start end average_congestion average_speed_kmh peak_hour_trends incidents"
+    "start end average_congestion average_speed_kmh peak_hour_trends incidents healthy_share"
 )
 
 # Two cameras from 07:00 to 07:10 UTC, one of them a minute longer, on a winter's day; nothing else.

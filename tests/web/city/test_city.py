@@ -19,6 +19,7 @@ from tests.web.conftest import Worker, serving
 from trafficapp.feeds.declaration import Current, Feed
 from trafficapp.fleet.feeds import POSITIONS
 from trafficapp.incidents.feeds import INCIDENT_STEPS
+from trafficapp.quality.feeds import SOURCES
 from trafficapp.roads.feeds import ROADS
 from trafficapp.settings import Settings
 from trafficapp.stores.city.overview import CityReckoning, road_key
@@ -88,8 +89,12 @@ async def test_the_dashboard_asks_for_what_it_shows(city: Worker) -> None:
     assert await get(city, "/api/traffic/live/slow", 404)
     empty = await get(city, "/api/analytics/city-summary")
     assert (empty["total_vehicles"], empty["average_city_speed"], empty["congested_roads"]) == (0, None, 0)
-    for one in (road("slow", 10.0), road("fast", 50.0)):
+    for one in (road("slow", 10.0), road("fast", 50.0), road("stuck", 1.0), road("back", 50.0)):
         await tell(city, ROADS, one)
+    # what cannot be believed is in no figure of the city
+    for name, state in (("stuck", "unhealthy"), ("back", "healthy")):
+        told: dict[str, Any] = {"source_id": f"road:{name}", "kind": "road", "camera_id": None, "state": state}
+        await tell(city, SOURCES, structs.replace(SOURCES.sample, **told))
     for one in (vehicle("here"), vehicle("there", direction=180.0), vehicle("gone", seconds_ago=900.0)):
         await tell(city, POSITIONS, one)
     # what is none of ours hides no vehicle
@@ -105,10 +110,12 @@ async def test_the_dashboard_asks_for_what_it_shows(city: Worker) -> None:
     summary = await get(city, "/api/analytics/city-summary")
     assert summary.keys() == {
         *("total_vehicles", "active_emergencies", "average_city_speed", "congested_roads", "timestamp"),
+        "healthy_share",
     }
-    # two roads of one length: 2 / (1 / 10 + 1 / 50)
+    # three roads of one length: 3 / (1 / 10 + 2 / 50)
     assert (summary["total_vehicles"], summary["active_emergencies"]) == (3, 1)
-    assert (summary["average_city_speed"], summary["congested_roads"]) == (16.7, 1)
+    assert (summary["average_city_speed"], summary["congested_roads"]) == (21.4, 1)
+    assert summary["healthy_share"] == 0.75
 
     located = await get(city, "/api/vehicles/locations?limit=100")
     assert {one["vehicle_id"] for one in located} == {"here", "there", "gone"}
@@ -122,13 +129,14 @@ async def test_the_dashboard_asks_for_what_it_shows(city: Worker) -> None:
     slow = await get(city, "/api/traffic/live/slow")
     assert slow.keys() == {"road_id", "average_speed", "vehicle_count", "congestion_level", "timestamp"}
     assert (slow["average_speed"], slow["congestion_level"]) == (10.0, "severe")
-    counted = [(await get(city, f"/api/traffic/live/{road_id}"))["vehicle_count"] for road_id in ("slow", "fast")]
+    names = ("slow", "fast", "stuck", "back")
+    counted = [(await get(city, f"/api/traffic/live/{road_id}"))["vehicle_count"] for road_id in names]
     assert sum(counted) == 1
     assert (await get(city, "/api/traffic/live/nowhere", 404))["status"] == 404
     assert 590 < await city.context.redis.ttl(road_key("slow")) <= 600
 
     stats = await get(city, "/api/stats")
-    assert stats["data_points"] == {"vehicles": 3, "emergencies": 1, "traffic_conditions": 2}
+    assert stats["data_points"] == {"vehicles": 3, "emergencies": 1, "traffic_conditions": 4}
     assert stats["api_status"] == {"websocket_connections": 0, "redis_healthy": True}
     health = await get(city, "/api/health")
     assert (health["status"], health["components"]["redis"]) == ("healthy", {"connected": True, "responsive": True})

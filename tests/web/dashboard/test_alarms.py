@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from playwright.async_api import Browser
 
 from models.alerts import AlertEvent
+from tests.stores.alerts.alert_messages import FAR, alert_event
 from tests.web.administration.conftest import Call, Connection
+from tests.web.conftest import Worker
 from tests.web.dashboard import chromium
 from tests.web.dashboard.chromium import MARKUP, Visit, visit
 from tests.web.dashboard.test_desks import WIDE, sign_in
+from tests.web.sockets.test_events import step
 
 pytestmark = pytest.mark.skipif(chromium.CHROMIUM is None, reason=chromium.NO_CHROMIUM)
 
@@ -25,6 +29,35 @@ PICTURES = os.environ.get("PICTURES")
 async def picture(seen: Visit, name: str) -> None:
     if PICTURES:
         await seen.page.screenshot(path=str(Path(PICTURES) / f"{name}.png"), full_page=True)
+
+
+async def test_people_are_told_of_an_alert_once_it_is_an_alarm(
+    history_worker: Worker, alert: AlertEvent, base: str, plain: Browser
+) -> None:
+    held = alert_event("red light", severity="WARNING", title="At the lights", alarm_at=None)
+    async with visit(plain, base, **WIDE) as seen:
+        await seen.go("/#/alerts")
+        await step(history_worker, held, offset=300)
+        row = seen.page.locator(".pick.alert[data-withheld=held]", has_text="At the lights")
+        await row.get_by_text("not told yet").wait_for()
+        # the other one is told, this one is not
+        assert await seen.text(".nav .count") == "1"
+        assert await seen.page.locator(".toast").count() == 0
+
+        later = {"action": "updated", "revision": 2, "updated_at": FAR, "alarm_at": FAR}
+        await step(history_worker, structs.replace(held, **later), offset=301)
+        await seen.page.locator(".toast", has_text="At the lights").wait_for()
+        await seen.page.locator(".nav .count", has_text="2").wait_for()
+
+        # a rise is told as a new alert and as an update: that is once
+        risen = {"severity": "CRITICAL", "revision": 3, "values": {"risen_from": "WARNING"}, "message": "Now severe"}
+        await step(history_worker, structs.replace(held, **later | risen), offset=302)
+        await seen.page.locator(".toast", has_text="Now severe").wait_for()
+        assert await seen.page.locator(".toast").count() == 2
+        over = {"action": "resolved", "revision": 4, "resolved_at": FAR}
+        await step(history_worker, structs.replace(held, **later | over), offset=303)
+        await seen.page.locator(".nav .count", has_text="1").wait_for()
+        assert not seen.faults
 
 
 async def test_an_alert_is_shelved_and_released(

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(chromium.CHROMIUM is None, reason=chromium.NO_CH
 
 DESKS = [
     *("transit", "incidents", "incidents?incident=i", "incidents?report=yes", "analytics", "history", "quality"),
-    *("quality?part=calibration", "system"),
+    *("quality?part=calibration", "quality?part=feeds", "system"),
 ]
 PARTS = [f"administration{part}" for part in ("", "?part=zones&zone=1", "?part=cameras&camera=cam_01", "?part=models")]
 MORE_PARTS = ["administration?part=broadcast", "administration?part=audit"]

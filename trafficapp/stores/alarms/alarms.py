@@ -23,8 +23,9 @@ STANDING_BEFORE = timedelta(days=31)
 
 # Each: raised in the span, or before it and acknowledged or cleared in it or later, or not at all.
 _ALERTS = """
-    SELECT 'alert', a.id::text, a.alert_type, coalesce(a.camera_id, ''), a.severity, a.triggered_at, a.resolved_at,
-           true, k.acknowledged_at, k.acknowledged_by {words}
+    SELECT 'alert', a.id::text, a.alert_type, coalesce(a.camera_id, ''), a.severity,
+           coalesce(a.alarm_at, a.triggered_at), a.resolved_at, true, k.acknowledged_at, k.acknowledged_by,
+           CASE WHEN a.alarm_at IS NOT NULL THEN NULL WHEN a.resolved_at IS NULL THEN 'held' ELSE 'short' END {words}
     FROM alerts a LEFT JOIN alert_acknowledgements k ON k.alert_id = a.id
     WHERE a.triggered_at >= $3 AND a.triggered_at < $2
       AND (a.triggered_at >= $1 OR a.resolved_at IS NULL OR a.resolved_at >= $1 OR k.acknowledged_at >= $1)
@@ -32,7 +33,7 @@ _ALERTS = """
 # An event of congestion stands; its later changes, and what is told of single roads, are told once.
 _NOTIFICATIONS = """
     SELECT 'notification', n.event_id::text, n.alert_type, n.road_id, n.severity, n.notified_at, e.ended_at,
-           n.change IS NOT DISTINCT FROM 'begun' AND e.event_id IS NOT NULL, NULL::timestamptz, NULL {words}
+           n.change IS NOT DISTINCT FROM 'begun' AND e.event_id IS NOT NULL, NULL::timestamptz, NULL, NULL {words}
     FROM notifications n
     LEFT JOIN congestion_events e ON n.change = 'begun' AND e.event_id::text = n.congestion_event_id
     WHERE NOT n.folded AND n.change IS DISTINCT FROM 'ended' AND n.notified_at >= $3 AND n.notified_at < $2
@@ -40,7 +41,7 @@ _NOTIFICATIONS = """
 """
 _CITY_ALERTS = """
     SELECT 'city_alert', o.alert_id::text, o.alert_type, o.subject, o.severity, o.opened_at, r.resolved_at, true,
-           NULL::timestamptz, NULL {words}
+           NULL::timestamptz, NULL, NULL {words}
     FROM city_alerts o
     LEFT JOIN city_alerts r ON r.alert_id = o.alert_id AND r.state = 'resolved'
     WHERE o.state = 'opened' AND o.told_at >= $3 AND o.opened_at < $2
@@ -98,7 +99,7 @@ async def worded_alarms(source: Pool | Connection, since: datetime, until: datet
     found: list[WordedAlarm] = []
     for query, words in _QUERIES:
         rows = await source.fetch(query.format(words=f", {words}"), since, until, since - STANDING_BEFORE)
-        found += await made_of(rows, lambda row: WordedAlarm(_alarm(row), row[10], row[11]))
+        found += await made_of(rows, lambda row: WordedAlarm(_alarm(row), row[11], row[12]))
     return found
 
 
@@ -108,7 +109,7 @@ def _typed(rows: Sequence[asyncpg.Record]) -> list[Alarm]:
 
 def _alarm(row: asyncpg.Record) -> Alarm:
     told = tuple(row)
-    return Alarm._make((*told[:5], epoch_us(told[5]), _us(told[6]), told[7], _us(told[8]), told[9], None))
+    return Alarm._make((*told[:5], epoch_us(told[5]), _us(told[6]), told[7], _us(told[8]), *told[9:11]))
 
 
 def _us(moment: datetime | None) -> int | None:

@@ -22,7 +22,7 @@ from models.alarms import (
 )
 from models.roads.congestion import CongestionCause, CongestionPlace
 from models.timestamps import epoch_us, rfc3339
-from trafficapp.alarms.withholding import Withholding
+from trafficapp.alarms.withholding import HELD, Withholding
 from trafficapp.quality.doubts import UNHEALTHY_SOURCE
 from trafficapp.stores.alarms.alarms import WordedAlarm, worded_alarms
 from trafficapp.stores.alarms.shelves import shelves_between
@@ -85,6 +85,9 @@ def _put_together(
     others: tuple[list[Shelf], list[HandoverComment], list[StandingCongestion]],
 ) -> Handover:
     shelves, comments, events = others
+    # at a light there is one at each red: nobody takes them over
+    short = sum(one.alarm.withheld == "short" and one.alarm.raised_us >= since_us for one in known)
+    known = [one for one in known if one.alarm.withheld != "short"]
     alarms = [_alarm(one, withholding, now_us) for one in known]
     since = rfc3339(since_us)
 
@@ -113,6 +116,8 @@ def _put_together(
             shelved=counts["shelved"],
             suppressed=counts["suppressed"],
             folded=counts["folded"],
+            short=short,
+            held=counts["held"],
             comments=len(comments),
         ),
         open=standing[:MOST_LISTED],
@@ -132,6 +137,7 @@ def _alarm(one: WordedAlarm, withholding: Withholding, now_us: int) -> HandoverA
     alarm = one.alarm
     stands_now = alarm.stands and alarm.cleared_us is None
     at_us = now_us if stands_now else alarm.raised_us
+    why = withholding.of(alarm.stream, alarm.alarm_id, alarm.rule, alarm.source, at_us)
     return HandoverAlarm(
         stream=alarm.stream,
         alarm_id=alarm.alarm_id,
@@ -145,7 +151,7 @@ def _alarm(one: WordedAlarm, withholding: Withholding, now_us: int) -> HandoverA
         stands=alarm.stands,
         acknowledged_at=None if alarm.acknowledged_us is None else rfc3339(alarm.acknowledged_us),
         acknowledged_by=alarm.acknowledged_by,
-        withheld=withholding.of(alarm.stream, alarm.alarm_id, alarm.rule, alarm.source, at_us),
+        withheld=why or (HELD if alarm.withheld == "held" else None),
     )
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: The values of `COLUMNS`.
 AlertColumns: TypeAlias = tuple[
     uuid.UUID, int, str, str, str | None, str, str, str | None, float | None, str, str,
-    StoredTime, StoredTime, StoredTime, StoredTime | None,
+    StoredTime, StoredTime, StoredTime, StoredTime | None, StoredTime | None,
 ]  # fmt: skip
 #: alert_id, acknowledged_by, acknowledged_at, caller.
 Acknowledgement: TypeAlias = tuple[uuid.UUID, str, StoredTime, str | None]
@@ -48,6 +48,7 @@ COLUMNS = {
     "triggered_at": "timestamptz",
     "updated_at": "timestamptz",
     "resolved_at": "timestamptz",
+    "alarm_at": "timestamptz",
 }
 _VALUES = [name for name in COLUMNS if name != "id"]
 _UPSERT = f"""
@@ -187,4 +188,5 @@ def _columns(alert_id: uuid.UUID, event: AlertEvent) -> AlertColumns:
         postgres_time(epoch_us(event.triggered_at)),
         postgres_time(epoch_us(event.updated_at)),
         None if event.resolved_at is None else postgres_time(epoch_us(event.resolved_at)),
+        None if event.alarm_at is None else postgres_time(epoch_us(event.alarm_at)),
     )

@@ -11,6 +11,8 @@ A step that was applied before, at whatever offset, changes nothing and is not t
 was sent within a minute; older steps, of a backlog, leave a hole in the events instead. The times in a
 step do not count: of a recording of last year that is played now, the alerts are news.
 
+An alert that people are not to be told of yet (``alarm_at`` is null) is a ``new_alert`` all the same: clients of the
+contract hear of each at once. The step with which it becomes an alarm is an ``alert_updated``, as any.
 What is shelved, suppressed or folded is no ``new_alert``: it is told as ``alert_updated``, with ``withheld``. A shelf
 that ends is found by `trafficapp.stores.alarms.standing`, or here with the next step; then it is a ``new_alert``.
 """
@@ -338,7 +340,8 @@ def _read(value: bytes | None) -> AlertEvent:
     UUID(event.id)
     if (event.acknowledged_by is None) != (event.acknowledged_at is None):
         raise ValueError("an acknowledgement says who and when")
-    for time_of in (event.since, event.triggered_at, event.updated_at, event.resolved_at, event.acknowledged_at):
+    acknowledged_at, alarm_at = event.acknowledged_at, event.alarm_at
+    for time_of in (event.since, event.triggered_at, event.updated_at, event.resolved_at, acknowledged_at, alarm_at):
         if time_of is not None:
             epoch_us(time_of)
     return event

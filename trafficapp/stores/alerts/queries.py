@@ -220,6 +220,7 @@ def _shared_fields(row: asyncpg.Record) -> dict[str, Any]:
         "resolved_at": _time(row["resolved_at"]),
         "acknowledged_by": row["acknowledged_by"],
         "acknowledged_at": _time(row["acknowledged_at"]),
+        "alarm_at": _time(row["alarm_at"]),
     }
 
 

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 _INSERT = """
     INSERT INTO alerts (id, revision, severity, alert_type, camera_id, title, message, congestion_level,
-                        congestion_score, rule, rule_values, since, triggered_at, updated_at, resolved_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                        congestion_score, rule, rule_values, since, triggered_at, updated_at, resolved_at,
+                        alarm_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
     ON CONFLICT (id) DO NOTHING
 """
 _IS_KNOWN = "SELECT 1 FROM cameras WHERE camera_id = $1"
@@ -52,7 +53,7 @@ async def insert(connection: Connection, alert: AlertEvent) -> None:
         datetime.fromisoformat(alert.since),
         datetime.fromisoformat(alert.triggered_at),
         datetime.fromisoformat(alert.updated_at),
-        None if alert.resolved_at is None else datetime.fromisoformat(alert.resolved_at),
+        *(None if time is None else datetime.fromisoformat(time) for time in (alert.resolved_at, alert.alarm_at)),
     )
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trafficapp.analytics.figures import COLUMNS, SEVERITIES, RangeSums, Sums
+from trafficapp.analytics.figures import COLUMNS, SEVERITIES, WINDOWS, RangeSums, Sums
 from trafficapp.analytics.spans import HOUR, MINUTE, Edge, Grain, Piece, Span, cut
 from trafficapp.stores.cameras.day_sums import DAYS_AT_ONCE, DaysInMemory, DaySums, Numbers
+from trafficapp.stores.cameras.health import LeftOut, unhealthy_sums
 from trafficapp.stores.cameras.rollups import ADDED, SUMS
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ async def range_sums(
 ) -> Answer:
     """Sum up the windows that begin in ``[start, end)`` and the alerts triggered in it, but for silent cameras.
 
+    Windows of cameras that were unhealthy are left out.
+
     Args:
         pool: of `trafficapp.stores.postgres.connection.create_pool`.
         memory: of this process.
@@ -85,7 +88,29 @@ async def range_sums(
     sums = adding.result()
     if slot_minutes != 60:
         sums = await _with_slots(pool, sums, slot_minutes, chosen)
-    return Answer(sums, age_seconds)
+    return Answer(_without(sums, await unhealthy_sums(pool, start, end, slot_minutes, chosen)), age_seconds)
+
+
+def _without(sums: RangeSums, left_out: Sequence[LeftOut]) -> RangeSums:
+    """The same without the windows of unhealthy cameras."""
+    if not left_out:
+        return sums
+    slots, cameras = sums.slots.copy(), sums.cameras.copy()
+    place_of = {camera_id: place for place, camera_id in enumerate(sums.camera_ids)}
+    slot_of = {start: place for place, start in enumerate(sums.slot_starts)}
+    windows = 0
+    for one in left_out:
+        place, slot = place_of.get(one.camera_id), slot_of.get(one.slot)
+        if place is None or slot is None:
+            # read a moment later than the rest
+            continue
+        values = np.minimum(one.sums, cameras[place])
+        cameras[place] -= values
+        slots[slot] -= values
+        windows += int(values[WINDOWS])
+    kept = np.flatnonzero(cameras[:, WINDOWS])
+    names = [sums.camera_ids[place] for place in kept.tolist()]
+    return replace(sums, slots=slots, camera_ids=names, cameras=cameras[kept], left_out_windows=windows)
 
 
 def _parts_of_days(span: Span) -> Iterator[tuple[date, date]]:

@@ -34,6 +34,7 @@ from trafficapp.fleet.feeds import POSITIONS
 from trafficapp.incidents.feeds import INCIDENT_STEPS
 from trafficapp.roads.feeds import ROADS
 from trafficapp.settings import Settings
+from trafficapp.stores.cameras.health import unhealthy_roads
 from trafficapp.stores.feeds.current import CurrentDocuments, current_of
 from trafficapp.stores.redis.connection import UNAVAILABLE
 from trafficapp.stores.redis.documents import readable
@@ -127,8 +128,8 @@ class CityReckoning:
             located += 1
             if now_us - vehicle.time_us <= self._present_us:
                 vehicles.append(vehicle)
-        emergencies = await active_emergencies(self._client)
-        traffic = await asyncio.to_thread(self._traffic, roads, vehicles)
+        emergencies, unhealthy = await active_emergencies(self._client), await unhealthy_roads(self._client)
+        traffic = await asyncio.to_thread(self._traffic, roads, vehicles, unhealthy)
         told = CityTold(
             traffic.summary(located, emergencies, now_us),
             [road for road in traffic.roads if self._told.get(road.road_id) != road],
@@ -137,11 +138,13 @@ class CityReckoning:
         self._told = {road.road_id: road for road in traffic.roads}
         return told
 
-    def _traffic(self, roads: list[ObservedRoad], vehicles: list[LocatedVehicle]) -> CityTraffic:
+    def _traffic(
+        self, roads: list[ObservedRoad], vehicles: list[LocatedVehicle], unhealthy: frozenset[str]
+    ) -> CityTraffic:
         shape = frozenset((road.road_id, hash(tuple(map(tuple, road.line)))) for road in roads)
         if self._map is None or self._map[0] != shape:
             self._map = shape, RoadMap({road.road_id: road.line for road in roads})
-        return city_traffic(roads, vehicles, self._map[1])
+        return city_traffic(roads, vehicles, self._map[1], unhealthy)
 
     async def _is_our_turn(self) -> bool:
         """One worker at a time: the turn passes on when it is not taken."""

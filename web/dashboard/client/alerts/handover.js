@@ -26,7 +26,7 @@ export function Handover({ params }) {
   return html`<div class="stack handover">
     <${Panel} title=${t("alerts.handover")} tools=${tools} answer=${answer}>${found && html`
       <p><${Moment} iso=${found.since} seconds=${false} /> – <${Moment} iso=${found.until} seconds=${false} /></p>
-      <${Figures} entries=${["open", "raised", "acknowledged", "cleared", "shelved", "suppressed", "folded"].map((name) => [t(`alerts.handover.${name}`), number(found.counts[name])])} />`}<//>
+      <${Figures} entries=${["open", "raised", "acknowledged", "cleared", "shelved", "suppressed", "folded", "short"].map((name) => [t(`alerts.handover.${name}`), number(found.counts[name])])} />`}<//>
     ${found && html`
       <${Alarms} name="open" alarms=${found.open} count=${found.counts.open} />
       <${Congestion} events=${found.congestion} />

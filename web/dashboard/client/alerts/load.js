@@ -71,7 +71,7 @@ function Overall({ found }) {
       [t("alerts.load.share"), judged(`${number(100 * load.share_in_flood, 1)} %`, load.share_in_flood < 0.01)],
       [t("alerts.load.acknowledged"), number(took.median_seconds), "s"],
     ]} />
-    <p class="dim">${t("alerts.load.became", { raised: number(found.raised), told: number(found.told), shelved: number(found.shelved), suppressed: number(found.suppressed), folded: number(found.folded), open: number(took.unacknowledged) })}</p>
+    <p class="dim">${t("alerts.load.became", { raised: number(found.raised), told: number(found.told), shelved: number(found.shelved), suppressed: number(found.suppressed), folded: number(found.folded), short: number(found.short), held: number(found.held), open: number(took.unacknowledged) })}</p>
     <p class="dim">${t("alerts.load.good")}</p>`;
 }
 

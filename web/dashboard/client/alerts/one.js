@@ -28,6 +28,7 @@ export function OneAlert({ id }) {
         [t("alerts.where"), placeOf(alert) || "–"],
         [t("alerts.filter.type"), wordOf("alerts.type", alert.alert_type)],
         [t("alerts.since"), html`<${Moment} iso=${alert.triggered_at} /> (<${Age} iso=${alert.triggered_at} />)`],
+        alert.alarm_at && !alert.withheld && [t("alerts.told"), html`<${Moment} iso=${alert.alarm_at} />`],
         [t("alerts.ended"), alert.resolved_at ? html`<${Moment} iso=${alert.resolved_at} />` : t("alerts.still.open")],
         alert.acknowledged_by && [t("alerts.filter.acknowledged"), html`${alert.acknowledged_by}, <${Moment} iso=${alert.acknowledged_at} />`],
       ]} />

@@ -64,6 +64,7 @@ function Summary({ answer }) {
     [t("analytics.measure.speed"), number(body.average_speed_kmh, 1), "km/h"],
     [t("analytics.alerts"), number(body.incidents.total_incidents)],
     [t("alerts.severity.CRITICAL"), number(body.incidents.critical)],
+    ...(body.healthy_share === null ? [] : [[t("analytics.healthy"), `${number(100 * body.healthy_share, 1)} %`]]),
   ]} />`}<//>`;
 }
 

@@ -8,6 +8,8 @@ import { ask, identity } from "./api.js";
 const STEPS = ["new_alert", "alert_updated", "alert_acknowledged", "alert_resolved"];
 const SEVERITIES = ["EMERGENCY", "CRITICAL", "WARNING"];
 const NAME = "alerts";
+/** Of an alert that is no alarm yet; steps do not say more of it. */
+const HELD = { how: "held", by: "on_delay", reason: "", until: null };
 
 /** Open alerts by id; null before they were told. */
 export const open = signal(null);
@@ -16,12 +18,13 @@ export const staleSince = signal(null);
 /** The last step of an alert or broadcast, for who tells people of it: `{event, data, number}`. */
 export const news = signal(null);
 
+/** What people are told of comes first. */
 export const sorted = computed(() => {
-  const rank = (alert) => SEVERITIES.indexOf(alert.severity);
+  const rank = (alert) => SEVERITIES.indexOf(alert.severity) + (alert.withheld ? SEVERITIES.length : 0);
   return [...(open.value?.values() ?? [])].sort((a, b) => rank(a) - rank(b) || Date.parse(b.triggered_at) - Date.parse(a.triggered_at) || (a.id < b.id ? -1 : 1));
 });
-/** Those about the traffic: not about silent cameras. */
-export const active = computed(() => sorted.value.filter((alert) => alert.alert_type !== "camera_silent"));
+/** Those about the traffic, not about silent cameras, that people are told of. */
+export const active = computed(() => sorted.value.filter((alert) => alert.alert_type !== "camera_silent" && !alert.withheld));
 
 let seen = null;
 let count = 0;
@@ -58,7 +61,8 @@ function apply(event, data) {
   } else {
     // of a new alert severity is the level
     const severity = data.alert_severity ?? data.severity;
-    alerts.set(data.id, { ...alerts.get(data.id), ...data, severity, withheld: data.withheld ?? null });
+    const withheld = data.withheld ?? (data.alarm_at === null ? HELD : null);
+    alerts.set(data.id, { ...alerts.get(data.id), ...data, severity, withheld });
   }
   open.value = alerts;
 }

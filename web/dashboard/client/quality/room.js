@@ -1,4 +1,4 @@
-// Data quality: which cameras are late or silent, which are out of order, what was refused and why, and how many metres a pixel is.
+// Data quality: which cameras are late or silent, which are out of order, how good each feed is, what was refused and why, and how many metres a pixel is.
 
 import { html } from "../vendor/preact.mjs";
 import { partOf, Parts } from "../components/parts.js";
@@ -6,6 +6,7 @@ import { t } from "../texts/index.js";
 import { Calibration } from "./calibration.js";
 import { CameraQuality } from "./cameras.js";
 import { Counted } from "./counted.js";
+import { Feeds } from "./feeds.js";
 import { SourceHealth } from "./health.js";
 import { Refusals } from "./refused.js";
 
@@ -13,7 +14,7 @@ function Lateness() {
   return html`<${CameraQuality} /><${Counted} />`;
 }
 
-const PARTS = { cameras: Lateness, health: SourceHealth, refused: Refusals, calibration: Calibration };
+const PARTS = { cameras: Lateness, health: SourceHealth, feeds: Feeds, refused: Refusals, calibration: Calibration };
 
 export default function Quality({ params }) {
   const parts = Object.keys(PARTS).map((id) => [id, t(`quality.part.${id}`)]);

@@ -41,11 +41,20 @@ function beep() {
   }
 }
 
+/**
+ * Whether a step is one that people are told of: an alert that is new or rises, once it is an alarm; else the step that makes it one. A rise is
+ * told as a new alert and as an update: one of both counts.
+ */
+function isTold(event, { alert_type, alarm_at, updated_at, withheld, values }) {
+  if (alert_type === "camera_silent" || alarm_at === null || withheld) return false;
+  return event === "new_alert" || (event === "alert_updated" && alarm_at === updated_at && values.risen_from === undefined);
+}
+
 /** Broadcasts are said even to who looks at the past: they may be of life and death. News of alerts of now would be taken for those of then. */
 effect(() => {
   const { event, data } = news.value ?? {};
   if (replayed.peek() !== null && event !== "admin_broadcast") return;
-  if (event === "new_alert" && data.alert_type !== "camera_silent") {
+  if (event && isTold(event, data)) {
     const severity = data.alert_severity ?? data.severity;
     say(data.message, { title: data.title, severity, onClick: () => go("alerts", { alert: data.id }) });
     if (sound.peek() === "on") beep();

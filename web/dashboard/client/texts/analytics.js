@@ -10,6 +10,7 @@ export default {
   "by.cameras": ["means of all cameras, city time", "trung bình mọi camera, giờ thành phố", "rata-rata semua kamera, waktu kota"],
   "by.roads": ["means of all roads, city time", "trung bình mọi đường, giờ thành phố", "rata-rata semua jalan, waktu kota"],
   "measure.speed": ["Mean speed", "Tốc độ trung bình", "Kecepatan rata-rata"],
+  "healthy": ["Windows of healthy cameras", "Cửa sổ của camera tốt", "Jendela kamera sehat"],
   "measure.congestion": ["Mean congestion score", "Điểm ùn tắc trung bình", "Skor kemacetan rata-rata"],
   "measure.vehicles": ["Vehicles in a window", "Xe trong một cửa sổ", "Kendaraan per jendela"],
   "hourly": ["Speed by the hour", "Tốc độ theo giờ", "Kecepatan per jam"],
