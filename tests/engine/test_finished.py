@@ -174,6 +174,24 @@ async def test_reading_goes_on_behind_the_last_row(place: Place) -> None:
         again.sink.release([0, 2])
 
 
+async def test_what_a_killed_process_had_in_memory_is_read_again(place: Place, tmp_path: Path) -> None:
+    await place.sink.load([0, 1])
+    await place.file(row("cam_1", 0), row("cam_1", 0, 1))
+    place.sink.release([0])
+    await place.sink.load([0])
+    await place.file(row("cam_1", 1), row("cam_1", 1, 1))
+    # what is on the disk now is what a killed process leaves
+    left = Place(shutil.copytree(place.folder, tmp_path / "left"))
+    try:
+        assert await left.sink.load([0, 1]) == {0: 2, 1: 700}
+        assert left.sink.current("cam_1") == [row("cam_1", 0), row("cam_1", 0, 1)]
+        left.offset = 2
+        await left.file(row("cam_1", 1), row("cam_1", 1, 1))
+        assert left.sink.current("cam_1") == place.sink.current("cam_1") == [row("cam_1", 1), row("cam_1", 1, 1)]
+    finally:
+        left.sink.release([0, 1])
+
+
 async def test_an_empty_table_begins_as_far_back_as_windows_are_kept(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

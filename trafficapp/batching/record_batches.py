@@ -11,6 +11,8 @@ import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+import google_crc32c
+
 from models.records import PlainRecord, unreadable
 from trafficapp.batching.codecs import PIECE_BYTES
 
@@ -24,6 +26,10 @@ HEADER_BYTES: Final = _HEADER.size
 LENGTH_AT: Final = 8
 MAGIC_AT: Final = 16
 ATTRIBUTES_AT: Final = 21
+
+#: Where the checksum stands, and where what it is of begins.
+_CRC_AT: Final = 17
+_CHECKED_AT: Final = 21
 
 #: Bytes of a batch that its length does not count.
 UNCOUNTED_BYTES: Final = 12
@@ -76,6 +82,21 @@ class BatchHeader(NamedTuple):
     def timestamp_type(self) -> int:
         """1 when the broker stamped the records, else 0."""
         return 1 if self.attributes & STAMPED else 0
+
+
+_unsigned = struct.Struct(">I").unpack_from
+
+
+def fits_checksum(data: bytes, at: int, end: int) -> bool:
+    """Whether the bytes of a batch, which lies in data between two places, fit its checksum.
+
+    The client library does it without what processors have for it, which takes 15 times as long: a tenth of what a
+    record costs altogether.
+    """
+    checksum = 0
+    for begin in range(at + _CHECKED_AT, end, PIECE_BYTES):
+        checksum = google_crc32c.extend(checksum, data[begin : min(begin + PIECE_BYTES, end)])
+    return bool(checksum == _unsigned(data, at + _CRC_AT)[0])
 
 
 def header_of(batch: bytes | memoryview) -> BatchHeader:

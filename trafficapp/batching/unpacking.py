@@ -35,6 +35,7 @@ from trafficapp.batching.record_batches import (
     TRANSACTIONAL,
     UNCOUNTED_BYTES,
     BatchHeader,
+    fits_checksum,
     header_of,
     records_of,
     unreadable_batch,
@@ -200,14 +201,17 @@ class Unpacking(fetcher.PartitionRecords):
         if len(self._data) > RUN_BYTES:
             return
         next_batch, check_crcs, begin = self._records.batches.next_batch, self._check_crcs, self.next_fetch_offset
+        data, at = self._records.data, 0
         records: list[Any] = []
         large: list[tuple[int, int]] = []
         due, not_plain, few = begin, _NOT_PLAIN, _FEW_RECORDS
         try:
             for batch in iter(next_batch, None):
+                behind = at + UNCOUNTED_BYTES + _length_at(data, at + LENGTH_AT)[0]
                 # a batch of a version before 2 has no attributes
-                if (check_crcs and not batch.validate_crc()) or batch.attributes & not_plain:
+                if (check_crcs and not fits_checksum(data, at, behind)) or batch.attributes & not_plain:
                     break
+                at = behind
                 records += batch
                 end = batch.next_offset
                 if end - due > few:
@@ -266,7 +270,7 @@ class Unpacking(fetcher.PartitionRecords):
             data, self._at = self._data[self._at : end], end
             if data[MAGIC_AT] < 2:
                 return self._old(data)
-            if self._check_crcs and not DefaultRecordBatch(data).validate_crc():
+            if self._check_crcs and not fits_checksum(self._records.data, end - len(data), end):
                 self._raise_damaged()
             batch = _Batch(data, header := header_of(data), header.next_offset)
             if not self._is_left_out(batch, header):

@@ -2,7 +2,8 @@
 
 They hold what went through ``traffic.metrics`` in the partitions of this worker, serve "current" when
 Redis is away, and can be rebuilt from that topic at any time. Their changelog is the topic itself, so
-writing them costs no record: rows and the offset they reach go to RocksDB in one batch.
+writing them costs no record: rows and the offset they reach go to RocksDB in one batch. For the same reason RocksDB
+keeps no log of its own: what a killed process had in memory comes again from the topic, behind the offset on the disk.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 import struct
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from aiokafka import ConsumerRecord
 from faust.stores.base import SerializedStore
 from faust.tables.table import Table
 from faust.types.windows import WindowRange
-from rocksdict import AccessType, Options, Rdict, WriteBatch
+from rocksdict import AccessType, Options, Rdict, WriteBatch, WriteOptions
 
 from models.cameras.window_rows import WindowRow, decode_window_row
 from models.records import MALFORMED
@@ -43,6 +45,12 @@ def _options() -> Options:
     options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
     options.set_max_write_buffer_number(2)
     options.set_max_background_jobs(1)
+    return options
+
+
+def _without_log() -> WriteOptions:
+    options = WriteOptions()
+    options.disable_wal = True
     return options
 
 
@@ -85,7 +93,7 @@ class FinishedStore(SerializedStore):
 
     def newest_first(self, name: str) -> Iterator[bytes]:
         """Rows of a camera or lane, newest first."""
-        prefix = _packed(name) + b"\x00"
+        prefix = _beginning(name)
         for database in list(self.databases.values()):
             iterator = database.iter()
             iterator.seek_for_prev(prefix + b"\xff" * _INT64.size)
@@ -184,7 +192,7 @@ class FinishedTable(Table):
 
 def row_key(name: str, start_us: int) -> bytes:
     """Key of a window in a store; `name` is a camera_id, or ``camera_id/lane``."""
-    return _packed(name) + b"\x00" + _INT64.pack(start_us)
+    return _beginning(name) + _INT64.pack(start_us)
 
 
 def lane_name(camera_id: str, lane_id: int) -> str:
@@ -195,6 +203,17 @@ def lane_name(camera_id: str, lane_id: int) -> str:
 def _packed(name: str) -> bytes:
     """A name as it stands in a key. JSON allows NUL in it, which ends names here; no UTF-8 has the byte FF."""
     return name.encode().replace(b"\x00", b"\xff")
+
+
+def _beginning(name: str) -> bytes:
+    """How the keys of a camera or lane begin."""
+    return _packed(name) + b"\x00"
+
+
+@lru_cache(maxsize=1 << 16)
+def _beginning_of(camera_id: str, lane_id: int | None) -> bytes:
+    """How the keys begin that a row has."""
+    return _beginning(camera_id if lane_id is None else lane_name(camera_id, lane_id))
 
 
 def _unpacked(name: bytes) -> str:
@@ -208,6 +227,8 @@ def _split(key: bytes) -> tuple[bytes, bytes]:
 
 class FinishedSink:
     """Files finished windows of ``traffic.metrics`` in the tables by camera and by lane."""
+
+    takes_runs_together = True
 
     def __init__(
         self,
@@ -223,6 +244,7 @@ class FinishedSink:
         self._offset_of_time = offset_of_time
         self._end_offsets = end_offsets
         self._log_ids: dict[int, bytes] = {}
+        self._writing = _without_log()
 
     async def load(self, partitions: Collection[int], log: SourceLog = UNTOLD) -> dict[int, int]:
         """Open the databases; where one is empty, reading begins as far back as windows are kept."""
@@ -275,28 +297,26 @@ class FinishedSink:
     async def apply(self, partition: int, records: Sequence[ConsumerRecord], still_owned: Callable[[], bool]) -> None:
         """Write the rows of a run, and the offset they reach in the same batch."""
         cameras, lanes = WriteBatch(raw_mode=True), WriteBatch(raw_mode=True)
-        starts: dict[str, int] = {}
+        starts: dict[str, bytes] = {}
         for record in records:
             try:
                 row = decode_window_row(record.value)
-                start_us = starts.get(row.window_start)
-                if start_us is None:
-                    start_us = starts[row.window_start] = epoch_us(row.window_start)
+                start = starts.get(row.window_start)
+                if start is None:
+                    start = starts[row.window_start] = _INT64.pack(epoch_us(row.window_start))
             except MALFORMED as error:
                 logger.warning("partition %d, offset %d is no window: %s", partition, record.offset, error)
                 continue
-            if row.lane_id is None:
-                cameras.put(row_key(row.camera_id, start_us), record.value)
-            else:
-                lanes.put(row_key(lane_name(row.camera_id, row.lane_id), start_us), record.value)
+            table = cameras if row.lane_id is None else lanes
+            table.put(_beginning_of(row.camera_id, row.lane_id) + start, record.value)
         position = _INT64.pack(records[-1].offset)
         lanes.put(_POSITION, position)
         cameras.put(_POSITION, position)
         log_id = self._log_ids.get(partition, b"")
         lanes.put(_LOG, log_id)
         cameras.put(_LOG, log_id)
-        self._lanes.databases[partition].write(lanes)
-        self._cameras.databases[partition].write(cameras)
+        self._lanes.databases[partition].write(lanes, self._writing)
+        self._cameras.databases[partition].write(cameras, self._writing)
 
     def release(self, partitions: Collection[int]) -> None:
         """Close the databases."""

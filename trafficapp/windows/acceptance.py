@@ -37,6 +37,9 @@ from trafficapp.engine.faults import refused_by_fault
 from trafficapp.privacy.pseudonyms import Pseudonyms
 from trafficapp.topics import EVENTS_RAW
 
+#: A time that no picture has.
+_NO_TIME = float("nan")
+
 #: So many names are remembered.
 _MOST_CAMERAS = 100_000
 
@@ -160,9 +163,9 @@ class PictureReader:
 
     def _read_all(self, records: Iterable[Record]) -> Iterator[Picture | Refused | Record]:
         picture: Picture | None = None
-        # the same while it is of single detections: the next one may belong to it
-        growing: Picture | None = None
-        timestamp: Timestamp = 0
+        # what the picture is of while it is of single detections: the next one may belong to it
+        camera_id, key, frame_id = "", b"", 0
+        timestamp: Timestamp = _NO_TIME
         stamp_ms, together, seen = 0, list[Record](), list[FrameDetection]()
         decode_detection, unset = self._decoder.decode_detection, msgspec.UNSET
         for record in records:
@@ -177,11 +180,10 @@ class PictureReader:
                         if detection.detections is not unset:
                             detection = None
                         elif (
-                            growing is not None
-                            and detection.timestamp == timestamp
-                            and detection.frame_id == growing.frame_id
-                            and detection.camera_id == growing.camera_id
-                            and record.key == growing.key
+                            detection.timestamp == timestamp
+                            and detection.frame_id == frame_id
+                            and detection.camera_id == camera_id
+                            and record.key == key
                             and record.timestamp == stamp_ms
                         ):
                             together.append(record)
@@ -192,13 +194,14 @@ class PictureReader:
             one = self._read(record, detection)
             if picture is not None:
                 yield picture
-            picture = growing = None
+            picture, timestamp = None, _NO_TIME
             if type(one) is not Picture:
                 yield one
                 continue
             picture = one
             if detection is not None:
-                growing, timestamp, stamp_ms = one, detection.timestamp, record.timestamp
+                camera_id, key, frame_id = one.camera_id, one.key, one.frame_id
+                timestamp, stamp_ms = detection.timestamp, record.timestamp
                 together, seen = one.records, one.seen  # type: ignore[assignment]
         if picture is not None:
             yield picture

@@ -99,9 +99,16 @@ def union(accumulators: Iterable[Accumulator]) -> Accumulator:
         total.stopped += lane.stopped
         total.queue |= lane.queue
         total.other_classes |= lane.other_classes
-        for vehicle_id, vehicle_class in lane.vehicles.items():
-            first_class = total.vehicles.setdefault(vehicle_id, vehicle_class)
-            if first_class != vehicle_class:
-                total.other_classes.add((vehicle_id, vehicle_class))
-    total.other_classes = {pair for pair in total.other_classes if total.vehicles[pair[0]] != pair[1]}
+        before = total.vehicles
+        # those that were there stay
+        total.vehicles = lane.vehicles | before
+        if len(total.vehicles) < len(before) + len(lane.vehicles):
+            classes = lane.vehicles
+            total.other_classes.update(
+                (vehicle_id, classes[vehicle_id])
+                for vehicle_id in before.keys() & classes.keys()
+                if before[vehicle_id] != classes[vehicle_id]
+            )
+    if total.other_classes:
+        total.other_classes = {pair for pair in total.other_classes if total.vehicles[pair[0]] != pair[1]}
     return total
