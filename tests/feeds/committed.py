@@ -8,11 +8,23 @@ from collections.abc import AsyncIterator, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from trafficapp.engine.kafka import groupless_consumer
+from trafficapp.engine.kafka import groupless_consumer, partitions_of
 from trafficapp.settings import Settings
 
-#: How long markers are waited for; a transaction whose process has ended stays open until another takes over.
-_PATIENCE_SECONDS = 2.0
+#: How long a broker may let us wait for records that are there, or for markers of transactions: a crowded machine's
+#: takes many seconds. A transaction whose process has ended stays open until another takes over, or for a minute.
+_PATIENCE_SECONDS = 90.0
+
+
+async def existing_partitions(settings: Settings, topic: str) -> list[int]:
+    """The partitions of a topic that was made.
+
+    Raises:
+        AssertionError: the broker tells none, so that whoever reads them would read nothing.
+    """
+    numbers = await partitions_of(settings, topic)
+    assert numbers, f"the broker tells no partition of {topic}"
+    return numbers
 
 
 async def is_committed(settings: Settings, places: Sequence[TopicPartition], seconds: float) -> bool:
@@ -38,14 +50,20 @@ async def read_committed(
         settings: where Kafka is.
         topic: the topic.
         starts: by partition, the offset to begin at; at the end, the one behind what was read.
+
+    Raises:
+        AssertionError: there is no partition to read, as of a topic that the broker does not know yet; or what is
+            written is not committed in time.
     """
+    assert starts, f"nothing to read of {topic}: no partition is told"
     places = [TopicPartition(topic, number) for number in starts]
     async with groupless_consumer(settings, fetch_max_wait_ms=20) as consumer:
         consumer.assign(places)
         for place in places:
             consumer.seek(place, starts[place.partition])
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while await _is_behind(consumer, places) and time.monotonic() < deadline:
+        while await _is_behind(consumer, places):
+            assert time.monotonic() < deadline, f"{topic} is not read within {_PATIENCE_SECONDS:g} s, or not committed"
             for place, records in (await consumer.getmany(timeout_ms=20)).items():
                 deadline = time.monotonic() + _PATIENCE_SECONDS
                 yield place.partition, records

@@ -22,10 +22,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from models.timestamps import epoch_us, rfc3339
 from models.weather.alerts import decode_weather_alert
 from models.weather.current import decode_current_weather
+from tests.feeds.committed import existing_partitions
 from tests.feeds.place import told, until
 from tests.feeds.rules_place import RulesPlace, rules_place
 from tests.stores.redis.redis_server import RedisServer
-from trafficapp.engine.kafka import aiokafka_config, partitions_of
+from trafficapp.engine.kafka import aiokafka_config
 from trafficapp.stores.feeds.documents_sink import DocumentsSink
 from trafficapp.stores.feeds.rows_sink import RowsSink
 from trafficapp.stores.migrations import migrate
@@ -105,7 +106,7 @@ async def keep(place: RulesPlace, redis_url: str) -> None:
         for feed in (CURRENT_WEATHER, WEATHER_ALERTED)
     ]
     for sink in (*rows, *documents):
-        numbers = await partitions_of(place.settings, sink.topic)
+        numbers = await existing_partitions(place.settings, sink.topic)
         starts = await sink.load(numbers)
         runs: dict[int, list[Any]] = defaultdict(list)
         for record in await place.told(sink.topic):
