@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
@@ -42,7 +42,7 @@ async def is_committed(settings: Settings, places: Sequence[TopicPartition], sec
 
 
 async def read_committed(
-    settings: Settings, topic: str, starts: dict[int, int]
+    settings: Settings, topic: str, starts: dict[int, int], *, transaction_is_open: bool = False
 ) -> AsyncIterator[tuple[int, list[ConsumerRecord]]]:
     """Read partitions from offsets on to what is committed now.
 
@@ -50,6 +50,8 @@ async def read_committed(
         settings: where Kafka is.
         topic: the topic.
         starts: by partition, the offset to begin at; at the end, the one behind what was read.
+        transaction_is_open: one is that nobody ends, as of a process that ended in its middle: only what stands before
+            it is read.
 
     Raises:
         AssertionError: there is no partition to read, as of a topic that the broker does not know yet; or what is
@@ -61,8 +63,9 @@ async def read_committed(
         consumer.assign(places)
         for place in places:
             consumer.seek(place, starts[place.partition])
+        ends = await consumer.end_offsets(places) if transaction_is_open else None
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while await _is_behind(consumer, places):
+        while await _is_behind(consumer, places, ends):
             assert time.monotonic() < deadline, f"{topic} is not read within {_PATIENCE_SECONDS:g} s, or not committed"
             for place, records in (await consumer.getmany(timeout_ms=20)).items():
                 deadline = time.monotonic() + _PATIENCE_SECONDS
@@ -72,10 +75,12 @@ async def read_committed(
             starts[place.partition] = await consumer.position(place)
 
 
-async def _is_behind(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> bool:
-    """Whether the log goes on; it is not known before the first answer."""
+async def _is_behind(
+    consumer: AIOKafkaConsumer, places: Sequence[TopicPartition], ends: Mapping[TopicPartition, int] | None
+) -> bool:
+    """Whether the log goes on, as far as it is asked for; where it ends is not known before the first answer."""
     for place in places:
-        end = consumer.highwater(place)
+        end = consumer.highwater(place) if ends is None else ends[place]
         if end is None or await consumer.position(place) < end:
             return True
     return False

@@ -87,10 +87,12 @@ class RulesPlace:
                 await intake.send_ticks(clock_us, ends, self._next[intake.topic].get)
         await self._pump(self.rules)
 
-    async def told(self, topic: str) -> list[ConsumerRecord]:
-        """All that stands in a topic, partition by partition."""
+    async def told(self, topic: str, *, transaction_is_open: bool = False) -> list[ConsumerRecord]:
+        """All that stands in a topic, partition by partition; before a transaction that nobody ends, if one is open."""
         numbers = await existing_partitions(self.settings, topic)
-        runs = [run async for _, run in read_committed(self.settings, topic, dict.fromkeys(numbers, 0))]
+        starts = dict.fromkeys(numbers, 0)
+        reading = read_committed(self.settings, topic, starts, transaction_is_open=transaction_is_open)
+        runs = [run async for _, run in reading]
         found = [record for run in runs for record in run]
         return sorted(found, key=lambda record: (record.partition, record.offset))
 

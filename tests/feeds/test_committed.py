@@ -20,8 +20,9 @@ async def test_what_is_not_told_or_not_committed_is_an_error(
     settings = load_settings(kafka={"bootstrap_servers": kafka_bootstrap})
     topic = f"committed-{secrets.token_hex(3)}"
 
-    async def values() -> list[bytes | None]:
-        return [one.value async for _, run in read_committed(settings, topic, {0: 0}) for one in run]
+    async def values(*, transaction_is_open: bool = False) -> list[bytes | None]:
+        reading = read_committed(settings, topic, {0: 0}, transaction_is_open=transaction_is_open)
+        return [one.value async for _, run in reading for one in run]
 
     with pytest.raises(AssertionError, match=f"no partition of {topic}"):
         await existing_partitions(settings, topic)
@@ -38,4 +39,5 @@ async def test_what_is_not_told_or_not_committed_is_an_error(
                 impatient.setattr(committed, "_PATIENCE_SECONDS", 0.5)
                 with pytest.raises(AssertionError, match=f"{topic} is not read within 0.5 s, or not committed"):
                     await values()
+            assert await values(transaction_is_open=True) == [b"first"]
     assert await values() == [b"first", b"second"]
