@@ -206,9 +206,24 @@ class Place:
         return f"/ws{(self.feed.path or '').removeprefix('/api')}"
 
 
-async def told(socket: ClientWebSocketResponse, seconds: float = 0.4, *, least: int = 0) -> list[dict[str, Any]]:
-    """What a socket tells: so many at least are waited for, and what else comes until it is silent for so long."""
-    found = [json.loads(await socket.receive_str(timeout=60)) for _ in range(least)]
+async def told(
+    socket: ClientWebSocketResponse,
+    seconds: float = 0.4,
+    *,
+    least: int = 0,
+    has_all: Callable[[list[dict[str, Any]]], bool] = lambda _: True,
+) -> list[dict[str, Any]]:
+    """What a socket tells: what must come is waited for, and what else comes until it is silent for so long.
+
+    Args:
+        socket: of a worker.
+        seconds: how long it is silent when nothing else comes.
+        least: how many messages must come.
+        has_all: whether these messages are all that must come.
+    """
+    found: list[dict[str, Any]] = []
+    while len(found) < least or not has_all(found):
+        found.append(json.loads(await socket.receive_str(timeout=60)))
     with suppress(TimeoutError):
         while True:
             found.append(json.loads(await socket.receive_str(timeout=seconds)))

@@ -235,7 +235,7 @@ class City:
         found = self.heard[name] = {}
         with suppress(TimeoutError):
             while True:
-                waits = 0.3 if self.listed[name].keys() <= found.keys() else 15.0
+                waits = 0.3 if self.listed[name].keys() <= found.keys() else 60.0
                 one = json.loads(await socket.receive_str(timeout=waits))
                 found[one[shown.key]] = one
 

@@ -94,12 +94,13 @@ async def test_what_two_desks_send_is_seen_everywhere(place: RulesPlace) -> None
             emergency("t", incident_type="Theft", location=[LAT + 0.2, LON], timestamp="2999-01-01 00:00:00"),
         )
         await settle(place)
-        heard = {one["incident_id"]: one for one in await told(socket)}
+        names = {f"{name}-{RUN}" for name in "abert"}
+        messages = await told(socket, has_all=lambda found: names <= {one["incident_id"] for one in found})
+        heard = {one["incident_id"]: one for one in messages}
         listed = {one["incident_id"]: one for one in await (await client.get("/api/incidents")).json()}
         active = await (await client.get("/api/emergencies/active")).json()
         one = await (await client.get(f"/api/incidents?key=a-{RUN}")).json()
         alerts = await (await client.get("/api/incidents/alerts")).json()
-    names = {f"{name}-{RUN}" for name in "abert"}
     assert names <= heard.keys()
     assert names <= listed.keys()
     assert (one[0]["state"], one[0]["severity"], one[0]["sources"]) == ("verified", "high", ["desk"])
@@ -193,7 +194,9 @@ async def test_a_citizen_reports_and_operators_act(place: RulesPlace) -> None:
         path = f"/api/incidents/{name}"
 
         async def state() -> Any:
-            return (await (await client.get(f"/api/incidents?key={name}")).json())[0]
+            answer = await client.get(f"/api/incidents?key={name}")
+            assert answer.status == 200, await answer.text()
+            return (await answer.json())[0]
 
         assert ((await state())["state"], (await state())["closed"]) == ("reported", True)
         for action, body, after in (

@@ -173,7 +173,17 @@ async def test_readings_of_a_producer_at_its_default_settings_are_seen_everywher
             # what a transaction sent is seen a moment after it was committed
             await until(is_there, 60)
             await keep(place, redis_server.url)
-            heard, alerted = await told(socket), await told(alert_socket)
+
+            def has_newest(found: list[dict[str, Any]]) -> bool:
+                times = {one["station"]: one["timestamp"] for one in found}
+                return all(times.get(one) == rfc3339(epoch_us(observed)) for one, observed in wanted.items())
+
+            heard = await told(socket, has_all=has_newest)
+
+            def has_alerts(found: list[dict[str, Any]]) -> bool:
+                return len({one["alert_id"] for one in found if one["station"] in wanted}) == 2 * len(wanted)
+
+            alerted = await told(alert_socket, has_all=has_alerts)
         for station, observed in wanted.items():
             one = listed[station]
             assert one["timestamp"] == rfc3339(epoch_us(observed))
