@@ -21,9 +21,9 @@ from models.roads.predictions import decode_prediction
 from tests.agents.roads.test_closed_roads import asked, until
 from tests.agents.test_alerts import worker
 from tests.conftest import embedded_stack
+from tests.feeds.committed import existing_partitions
 from tests.feeds.rules_place import RulesPlace, rules_place
 from tests.matching.drives import drive, way_from
-from trafficapp.engine.kafka import partitions_of
 from trafficapp.fleet.feeds import CARS, FLEET, MATCHED_ROADS, POSITIONS, TRACKERS
 from trafficapp.matching.roads import MatchingRoads
 from trafficapp.movement.feeds import QUALITY
@@ -76,7 +76,7 @@ async def test_cars_make_a_road_as_fast_as_they_drive(
         settings = place.settings
         await send(place)
         speeds = RulesSink(MATCHED_ROADS, [FLEET.name], settings, place.telemetry)
-        place._next[speeds.topic] = await speeds.load(await partitions_of(settings, speeds.topic))
+        place._next[speeds.topic] = await speeds.load(await existing_partitions(settings, speeds.topic))
         now_us = time.time_ns() // 1000
         await place.settle(now_us)
 
@@ -91,7 +91,7 @@ async def test_cars_make_a_road_as_fast_as_they_drive(
         with pytest.raises(SystemExit):
             await place._pump(speeds)
         follower = RulesSink(MATCHED_ROADS, [FLEET.name], settings, place.telemetry)
-        place._next[follower.topic] = await follower.load(await partitions_of(settings, follower.topic))
+        place._next[follower.topic] = await follower.load(await existing_partitions(settings, follower.topic))
         await place._pump(follower)
 
         # all that was driven is in one speed

@@ -123,8 +123,8 @@ async def place(kafka_bootstrap: str) -> AsyncIterator[RulesPlace]:
         yield made
 
 
-async def words(place: RulesPlace) -> list[tuple[str, str]]:
-    found = await place.told(told_topic(place.settings))
+async def words(place: RulesPlace, *, transaction_is_open: bool = False) -> list[tuple[str, str]]:
+    found = await place.told(told_topic(place.settings), transaction_is_open=transaction_is_open)
     return sorted(((record.key or b"").decode(), (record.value or b"").decode()) for record in found)
 
 
@@ -148,7 +148,7 @@ async def test_each_message_takes_effect_once_whatever_ends_the_process(
             monkeypatch.setattr(owned.producer, lost, end)
         with pytest.raises(SystemExit):
             await place.settle()
-    assert await words(place) == []
+    assert await words(place, transaction_is_open=True) == []
     for _ in range(3):
         await place.begin()
         await place.settle()

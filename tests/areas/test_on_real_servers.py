@@ -97,7 +97,10 @@ async def test_what_counters_send_under_both_names_is_seen_everywhere(place: Pla
                 topic = at.feed.topic_in(at.settings)
                 produce(kafka, codec, [(topic, key, json.dumps(one).encode()) for one in (newer, older, newer)])
         await settle(place, incoming)
-        heard = await told(socket, 1.0)
+        newest = {(key, one["total_in_area"]) for key, one in sent.items()}
+        heard = await told(
+            socket, has_all=lambda found: newest <= {(one["stream_id"], one["total_in_area"]) for one in found}
+        )
         logger.info("from %d counters to Postgres, Redis and the socket: %.1f s", len(sent), time.monotonic() - began)
         [page] = [await (await client.get(f"/api/areas/{next(iter(sent))}/history?limit=1")).json()]
     listed = await areas.listed()

@@ -194,6 +194,32 @@ async def test_each_topic_has_an_id_of_its_own(admin: TopicAdmin) -> None:
     assert admin.bring_up([declared("nobody-has-this", max_message_bytes="5")]) == []
 
 
+def test_a_topic_that_is_made_anew_is_waited_for(
+    admin: TopicAdmin, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = made(admin)
+    (old,) = admin.logs([topic]).values()
+    looks: list[int] = []
+
+    class LateBroker(TopicAdmin):
+        """A broker that goes on to tell the old topic."""
+
+        def _tells(self, topic: str, partitions: int, before: SourceLog) -> bool:
+            assert before == old
+            looks.append(partitions)
+            return super()._tells(topic, partitions, admin.logs([topic])[topic] if len(looks) < late else before)
+
+    late = 3
+    LateBroker(settings).make_anew(declared(topic), 2)
+    assert looks == [2, 2, 2]
+    looks.clear()
+    late = 1000
+    monkeypatch.setattr(kafka_topics, "_GONE_WITHIN_SECONDS", 0.3)
+    (old,) = admin.logs([topic]).values()
+    with pytest.raises(KafkaException, match=f"{topic} was made anew"):
+        LateBroker(settings).make_anew(declared(topic), 2)
+
+
 async def test_what_a_broker_does_not_tell_is_not_compared(settings: Settings) -> None:
     class Untelling(TopicAdmin):
         def logs(self, topics: object) -> dict[str, SourceLog]:

@@ -22,9 +22,9 @@ from agents.feeds import FeedIntake
 from models.dead_letters import DeadLetter, decode_dead_letter
 from models.records import PlainRecord
 from tests.conftest import delete_topics
-from tests.feeds.committed import read_committed
+from tests.feeds.committed import existing_partitions, read_committed
 from tests.stores.redis.redis_server import RedisServer
-from trafficapp.engine.kafka import aiokafka_config, create_topics, partitions_of
+from trafficapp.engine.kafka import aiokafka_config, create_topics
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.feeds.declaration import Current, Feed
 from trafficapp.settings import Settings, load_settings
@@ -118,7 +118,7 @@ class Place:
 
     async def pump(self, sink: Any) -> None:
         """Give a sink what stands in its topic behind what it has applied, as the engine does."""
-        numbers = await partitions_of(self.settings, sink.topic)
+        numbers = await existing_partitions(self.settings, sink.topic)
         starts = await sink.load(numbers)
         async for partition, records in self.runs(sink.topic, starts):
             await sink.apply(partition, records, lambda: True)
@@ -140,7 +140,7 @@ class Place:
 
     async def letters(self) -> list[DeadLetter]:
         """Dead letters of the feed, in the order of their records."""
-        numbers = await partitions_of(self.settings, DEAD_LETTERS)
+        numbers = await existing_partitions(self.settings, DEAD_LETTERS)
         runs = [run async for _, run in self.runs(DEAD_LETTERS, dict.fromkeys(numbers, 0))]
         letters = [decode_dead_letter(record.value) for run in runs for record in run]
         ours = [letter for letter in letters if letter.topic == self.feed.topic_in(self.settings)]
@@ -206,9 +206,24 @@ class Place:
         return f"/ws{(self.feed.path or '').removeprefix('/api')}"
 
 
-async def told(socket: ClientWebSocketResponse, seconds: float = 0.4, *, least: int = 0) -> list[dict[str, Any]]:
-    """What a socket tells: so many at least are waited for, and what else comes until it is silent for so long."""
-    found = [json.loads(await socket.receive_str(timeout=60)) for _ in range(least)]
+async def told(
+    socket: ClientWebSocketResponse,
+    seconds: float = 0.4,
+    *,
+    least: int = 0,
+    has_all: Callable[[list[dict[str, Any]]], bool] = lambda _: True,
+) -> list[dict[str, Any]]:
+    """What a socket tells: what must come is waited for, and what else comes until it is silent for so long.
+
+    Args:
+        socket: of a worker.
+        seconds: how long it is silent when nothing else comes.
+        least: how many messages must come.
+        has_all: whether these messages are all that must come.
+    """
+    found: list[dict[str, Any]] = []
+    while len(found) < least or not has_all(found):
+        found.append(json.loads(await socket.receive_str(timeout=60)))
     with suppress(TimeoutError):
         while True:
             found.append(json.loads(await socket.receive_str(timeout=seconds)))

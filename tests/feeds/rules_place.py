@@ -16,8 +16,8 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 from agents.feeds import FeedIntake
 from agents.rules import RulesSink
 from models.dead_letters import DeadLetter, decode_dead_letter
-from tests.feeds.committed import read_committed
-from trafficapp.engine.kafka import aiokafka_config, create_topics, end_offsets, partitions_of
+from tests.feeds.committed import existing_partitions, read_committed
+from trafficapp.engine.kafka import aiokafka_config, create_topics, end_offsets
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.feeds.declaration import Feed
 from trafficapp.feeds.rules import Rules
@@ -71,7 +71,7 @@ class RulesPlace:
         self.rules = RulesSink(self.declared, list(self.feeds), self.settings, self.telemetry)
         self._next.clear()
         for sink in (*self.intakes, self.rules):
-            self._next[sink.topic] = await sink.load(await partitions_of(self.settings, sink.topic))
+            self._next[sink.topic] = await sink.load(await existing_partitions(self.settings, sink.topic))
 
     async def settle(self, clock_us: int | None = None) -> None:
         """Let all that was sent take effect.
@@ -87,10 +87,12 @@ class RulesPlace:
                 await intake.send_ticks(clock_us, ends, self._next[intake.topic].get)
         await self._pump(self.rules)
 
-    async def told(self, topic: str) -> list[ConsumerRecord]:
-        """All that stands in a topic, partition by partition."""
-        numbers = await partitions_of(self.settings, topic)
-        runs = [run async for _, run in read_committed(self.settings, topic, dict.fromkeys(numbers, 0))]
+    async def told(self, topic: str, *, transaction_is_open: bool = False) -> list[ConsumerRecord]:
+        """All that stands in a topic, partition by partition; before a transaction that nobody ends, if one is open."""
+        numbers = await existing_partitions(self.settings, topic)
+        starts = dict.fromkeys(numbers, 0)
+        reading = read_committed(self.settings, topic, starts, transaction_is_open=transaction_is_open)
+        runs = [run async for _, run in reading]
         found = [record for run in runs for record in run]
         return sorted(found, key=lambda record: (record.partition, record.offset))
 
@@ -111,7 +113,7 @@ class RulesPlace:
                 back = KafkaReadBack(feed.kept_topic_in(self.settings), aiokafka_config(self.settings))
                 sinks.append(DocumentsSink(feed, self.settings, client, back))
         for sink in sinks:
-            numbers = await partitions_of(self.settings, sink.topic)
+            numbers = await existing_partitions(self.settings, sink.topic)
             self._next[sink.topic] = await sink.load(numbers)
             await self._pump(sink)
             sink.release(numbers)

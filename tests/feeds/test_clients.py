@@ -16,6 +16,7 @@ from dataclasses import replace
 import pytest
 
 from models.timestamps import epoch_us, rfc3339
+from tests.feeds.committed import existing_partitions
 from tests.feeds.contract_messages import BOUNDS, OUTER, ZONES
 from tests.feeds.place import PARTITIONS, place_of
 from tests.feeds.plain_clients import CLIENTS, CODECS
@@ -23,7 +24,7 @@ from tests.feeds.whole_city import City, Codecs, are_heard
 from tests.stores.redis.redis_server import RedisServer
 from trafficapp.areas.feeds import AREA_DATA
 from trafficapp.batching import unpacking
-from trafficapp.engine.kafka import create_topics, end_offsets, partitions_of
+from trafficapp.engine.kafka import create_topics, end_offsets
 from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import load_settings
 from trafficapp.stores.migrations import migrate
@@ -59,7 +60,7 @@ async def city(kafka_bootstrap: str, database_url: str) -> AsyncIterator[City]:
         found = City(place, outers, codecs.found)
         ours = [feed for feed in FEEDS if feed.is_ours]
         await create_topics(settings, declared_topics(settings, [*(outer.feed for outer in outers), *ours]))
-        letters = await end_offsets(settings, DEAD_LETTERS, await partitions_of(settings, DEAD_LETTERS))
+        letters = await end_offsets(settings, DEAD_LETTERS, await existing_partitions(settings, DEAD_LETTERS))
         began = time.monotonic()
         await found.send()
         client = await stack.enter_async_context(place.api(FEEDS))

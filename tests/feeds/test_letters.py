@@ -9,9 +9,9 @@ from aiokafka import AIOKafkaProducer
 
 from agents.feeds import FeedIntake
 from models.records import PlainRecord
-from tests.feeds.place import until
+from tests.feeds.committed import existing_partitions
 from tests.feeds.test_odd_messages import ODD
-from trafficapp.engine.kafka import aiokafka_config, create_topics, partitions_of
+from trafficapp.engine.kafka import aiokafka_config, create_topics
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.settings import load_settings
 from trafficapp.topics import DEAD_LETTERS, declared_topics
@@ -22,8 +22,7 @@ async def test_letters_go_where_the_topic_has_a_partition_whatever_the_settings_
     run = secrets.token_hex(3)
     made = load_settings(app_id=f"letters-{run}", kafka={"bootstrap_servers": kafka_bootstrap})
     await create_topics(made, declared_topics(made, [ODD]))
-    await until(lambda: partitions_of(made, DEAD_LETTERS))
-    there = len(await partitions_of(made, DEAD_LETTERS))
+    there = len(await existing_partitions(made, DEAD_LETTERS))
     settings = load_settings(
         app_id=f"letters-{run}", kafka={"bootstrap_servers": kafka_bootstrap, "partitions": there + 5}
     )

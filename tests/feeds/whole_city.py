@@ -21,14 +21,14 @@ from agents.roads.feed import RoadFeedSink
 from agents.rules import RulesSink
 from models.dead_letters import DeadLetter, decode_dead_letter
 from models.timestamps import epoch_us
-from tests.feeds.committed import is_committed
+from tests.feeds.committed import existing_partitions, is_committed
 from tests.feeds.contract_messages import AHEAD, ON_A_ROAD, Outer
 from tests.feeds.place import PARTITIONS, Place, until
 from tests.feeds.plain_clients import CLIENTS, CODECS
 from trafficapp.areas.feeds import AREAS
 from trafficapp.batching import unpacking
 from trafficapp.batching.codecs import GZIP, LZ4, SNAPPY, ZSTD
-from trafficapp.engine.kafka import end_offsets, partitions_of
+from trafficapp.engine.kafka import end_offsets
 from trafficapp.engine.outbox import Outbox
 from trafficapp.feeds.declaration import Current, Feed, rules_of
 from trafficapp.feeds.declared import FEEDS
@@ -190,7 +190,9 @@ class City:
     async def committed(self, topics: Iterable[str]) -> None:
         """Wait until no transaction is open: what one sent is seen a moment after it was committed."""
         settings = self.place.settings
-        tps = [TopicPartition(topic, number) for topic in topics for number in await partitions_of(settings, topic)]
+        tps = [
+            TopicPartition(topic, number) for topic in topics for number in await existing_partitions(settings, topic)
+        ]
         assert await is_committed(settings, tps, 60)
 
     async def keep(self, feed: Feed[Any]) -> None:
@@ -233,7 +235,7 @@ class City:
         found = self.heard[name] = {}
         with suppress(TimeoutError):
             while True:
-                waits = 0.3 if self.listed[name].keys() <= found.keys() else 15.0
+                waits = 0.3 if self.listed[name].keys() <= found.keys() else 60.0
                 one = json.loads(await socket.receive_str(timeout=waits))
                 found[one[shown.key]] = one
 

@@ -94,12 +94,13 @@ async def test_what_two_desks_send_is_seen_everywhere(place: RulesPlace) -> None
             emergency("t", incident_type="Theft", location=[LAT + 0.2, LON], timestamp="2999-01-01 00:00:00"),
         )
         await settle(place)
-        heard = {one["incident_id"]: one for one in await told(socket)}
+        names = {f"{name}-{RUN}" for name in "abert"}
+        messages = await told(socket, has_all=lambda found: names <= {one["incident_id"] for one in found})
+        heard = {one["incident_id"]: one for one in messages}
         listed = {one["incident_id"]: one for one in await (await client.get("/api/incidents")).json()}
         active = await (await client.get("/api/emergencies/active")).json()
         one = await (await client.get(f"/api/incidents?key=a-{RUN}")).json()
         alerts = await (await client.get("/api/incidents/alerts")).json()
-    names = {f"{name}-{RUN}" for name in "abert"}
     assert names <= heard.keys()
     assert names <= listed.keys()
     assert (one[0]["state"], one[0]["severity"], one[0]["sources"]) == ("verified", "high", ["desk"])
@@ -164,7 +165,8 @@ async def test_what_is_wrong_is_refused_with_the_reason_and_costs_no_neighbour(p
 
 
 async def test_a_citizen_reports_and_operators_act(place: RulesPlace) -> None:
-    here = {"latitude": LAT - 0.2, "longitude": LON}
+    # where no run before reported on the same servers: reports near by are of one incident
+    here = {"latitude": LAT - 0.2, "longitude": LON + 0.1 + secrets.randbelow(400) / 1000}
 
     async def pass_on() -> None:
         """What the API sent, to the topics of this place."""
@@ -193,7 +195,9 @@ async def test_a_citizen_reports_and_operators_act(place: RulesPlace) -> None:
         path = f"/api/incidents/{name}"
 
         async def state() -> Any:
-            return (await (await client.get(f"/api/incidents?key={name}")).json())[0]
+            answer = await client.get(f"/api/incidents?key={name}")
+            assert answer.status == 200, await answer.text()
+            return (await answer.json())[0]
 
         assert ((await state())["state"], (await state())["closed"]) == ("reported", True)
         for action, body, after in (

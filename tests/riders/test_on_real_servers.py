@@ -69,8 +69,9 @@ def alerter(place: RulesPlace, run: str) -> list[dict[str, Any]]:
     config = {"bootstrap.servers": place.settings.kafka.bootstrap_servers, "group.id": secrets.token_hex(4)}
     consumer = Consumer(config | {"auto.offset.reset": "earliest", "enable.auto.commit": "false"})
     consumer.subscribe([SURGE_ALERTS])
-    found, until = list[dict[str, Any]](), time.monotonic() + 15
-    while time.monotonic() < until and sum(one["state"] == "resolved" for one in found) < len(CLIENTS):
+    found, until = list[dict[str, Any]](), time.monotonic() + 60
+    while sum(one["state"] == "resolved" for one in found) < len(CLIENTS):
+        assert time.monotonic() < until, found
         message = consumer.poll(timeout=0.2)
         if message is not None and run in (message.key() or b"").decode():
             assert message.error() is None

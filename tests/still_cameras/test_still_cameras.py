@@ -112,7 +112,7 @@ async def test_what_cameras_say_is_kept_and_their_pictures_are_shown(
             await said.keep()
             rows = {(row["camera_id"], row["observed_at"]): row for row in await said.rows()}
             async with client.ws_connect(said.socket_path) as socket:
-                heard = await told(socket)
+                heard = await told(socket, least=3)
             answers = {}
             for path in ("a", "b%2F%C3%BC", "c", "unknown"):
                 async with client.get(f"/api/still-cameras/{path}/snapshot") as answer:

@@ -275,8 +275,10 @@ async def test_delays_breakdowns_and_jumps_are_told_once_also_when_another_proce
     again = location(silent, now + 60, here), location(broken, now + 60, here)
     produce(place, "vehicle-locations", silent, *again)
     await place.settle()
-    # what alerter/main.py reads
-    told = consumed(place, run, "delay_alerts", "breakdown_alerts", "quality_alerts")
+    # what alerter/main.py reads, once it is committed
+    for topic in (alerts := ("delay_alerts", "breakdown_alerts", "quality_alerts")):
+        await place.told(topic)
+    told = consumed(place, run, *alerts)
     delays = told["delay_alerts"]
     assert [(one.get("VEHICLE_ID"), one["state"]) for one in delays] == [(silent, "opened"), (silent, "resolved")]
     assert delays[0]["TIME_SINCE_LAST_UPDATE_SECONDS"] in range(21, 45)

@@ -22,10 +22,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from models.timestamps import epoch_us, rfc3339
 from models.weather.alerts import decode_weather_alert
 from models.weather.current import decode_current_weather
+from tests.feeds.committed import existing_partitions
 from tests.feeds.place import told, until
 from tests.feeds.rules_place import RulesPlace, rules_place
 from tests.stores.redis.redis_server import RedisServer
-from trafficapp.engine.kafka import aiokafka_config, partitions_of
+from trafficapp.engine.kafka import aiokafka_config
 from trafficapp.stores.feeds.documents_sink import DocumentsSink
 from trafficapp.stores.feeds.rows_sink import RowsSink
 from trafficapp.stores.migrations import migrate
@@ -105,7 +106,7 @@ async def keep(place: RulesPlace, redis_url: str) -> None:
         for feed in (CURRENT_WEATHER, WEATHER_ALERTED)
     ]
     for sink in (*rows, *documents):
-        numbers = await partitions_of(place.settings, sink.topic)
+        numbers = await existing_partitions(place.settings, sink.topic)
         starts = await sink.load(numbers)
         runs: dict[int, list[Any]] = defaultdict(list)
         for record in await place.told(sink.topic):
@@ -172,7 +173,17 @@ async def test_readings_of_a_producer_at_its_default_settings_are_seen_everywher
             # what a transaction sent is seen a moment after it was committed
             await until(is_there, 60)
             await keep(place, redis_server.url)
-            heard, alerted = await told(socket), await told(alert_socket)
+
+            def has_newest(found: list[dict[str, Any]]) -> bool:
+                times = {one["station"]: one["timestamp"] for one in found}
+                return all(times.get(one) == rfc3339(epoch_us(observed)) for one, observed in wanted.items())
+
+            heard = await told(socket, has_all=has_newest)
+
+            def has_alerts(found: list[dict[str, Any]]) -> bool:
+                return len({one["alert_id"] for one in found if one["station"] in wanted}) == 2 * len(wanted)
+
+            alerted = await told(alert_socket, has_all=has_alerts)
         for station, observed in wanted.items():
             one = listed[station]
             assert one["timestamp"] == rfc3339(epoch_us(observed))

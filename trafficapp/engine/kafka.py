@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, OffsetAndMetadata, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, KafkaTimeoutError, NoError, TopicAlreadyExistsError, for_code
 from aiokafka.partitioner import murmur2
 
 from trafficapp.batching.fetching import install
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 _TELL_AGAIN_SECONDS = 15.0
 _GROUPS_SECONDS = 10.0
+_KNOWN_WITHIN_SECONDS = 60.0
+_LOOK_SECONDS = 0.05
 _STOP_SECONDS = 3.0
 _CHANGELOG_FETCH_BYTES = 4 << 20
 
@@ -91,33 +93,66 @@ async def wait_for_kafka(settings: Settings, should_stop: Callable[[], bool] = l
 
 
 async def create_topics(settings: Settings, topics: Iterable[TopicDeclaration]) -> list[str]:
-    """Create the topics that do not exist yet.
+    """Create the topics that do not exist yet, and wait until the broker tells where all of them are.
+
+    A controller says that a topic is made before brokers know of it: who asks a broker at once is told that there is
+    none, and takes it for one without partitions.
 
     Returns:
         the names of those that were created.
 
     Raises:
-        KafkaError: the broker refused a topic for another reason than that it exists.
+        KafkaError: the broker refused a topic for another reason than that it exists, or does not tell all partitions
+            and their leaders within a minute; the message names the topics.
     """
+    wanted = {topic.name: topic for topic in topics}
+    created: list[str] = []
+    deadline = time.monotonic() + _KNOWN_WITHIN_SECONDS
     client = AIOKafkaAdminClient(**aiokafka_config(settings))
     try:
         await client.start()
-        existing = set(await client.list_topics())
-        missing = [topic for topic in topics if topic.name not in existing]
-        if not missing:
-            return []
-        answer = await client.create_topics(
-            [
-                NewTopic(topic.name, topic.partitions, topic.replication_factor, topic_configs=dict(topic.config))
-                for topic in missing
-            ]
-        )
-        for name, code, *detail in answer.topic_errors:
-            if code not in (NoError.errno, TopicAlreadyExistsError.errno):
-                raise for_code(code)(f"topic {name}: {detail}")
-        return [topic.name for topic in missing]
+        while True:
+            # of all, since a broker may make a topic that it is asked for by its name, and not as it is declared
+            told = {one["topic"]: one for one in await client.describe_topics()}
+            unknown = [name for name in wanted if not _has_leaders(told.get(name))]
+            if not unknown:
+                return created
+            if time.monotonic() > deadline:
+                raise KafkaTimeoutError(
+                    f"topics exist, but the broker does not tell all their partitions and leaders within "
+                    f"{_KNOWN_WITHIN_SECONDS:g} s: {', '.join(unknown)}"
+                )
+            # also those that exist and are not told: what another deletes may be told as existing until then
+            if missing := [wanted[name] for name in unknown if name not in told and name not in created]:
+                created += await _create(client, missing)
+            await asyncio.sleep(_LOOK_SECONDS)
     finally:
         await client.close()
+
+
+async def _create(client: AIOKafkaAdminClient, topics: Sequence[TopicDeclaration]) -> list[str]:
+    """Create topics; the names of those that did not exist."""
+    answer = await client.create_topics(
+        [
+            NewTopic(topic.name, topic.partitions, topic.replication_factor, topic_configs=dict(topic.config))
+            for topic in topics
+        ]
+    )
+    created = []
+    for name, code, *detail in answer.topic_errors:
+        if code == NoError.errno:
+            created.append(name)
+        elif code != TopicAlreadyExistsError.errno:
+            raise for_code(code)(f"topic {name}: {detail}")
+    return created
+
+
+def _has_leaders(told: Mapping[str, Any] | None) -> bool:
+    """Whether a broker knows all partitions of a topic and who leads them."""
+    if told is None or told["error_code"] != NoError.errno:
+        return False
+    partitions = told["partitions"]
+    return bool(partitions) and all(part["leader"] >= 0 for part in partitions)
 
 
 @asynccontextmanager

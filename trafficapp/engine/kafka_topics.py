@@ -33,7 +33,7 @@ from confluent_kafka.admin import (
 )
 
 from trafficapp.engine.kafka import librdkafka_config
-from trafficapp.engine.state_rows import PartitionsChanged, SourceLog
+from trafficapp.engine.state_rows import UNTOLD, PartitionsChanged, SourceLog
 from trafficapp.settings import Settings, SettingsError
 from trafficapp.topics import (
     ALERTS,
@@ -61,7 +61,7 @@ _REQUEST_SECONDS = 10.0
 
 #: A deleted topic is gone only after a moment, and cannot be made before; one that was made is not known at once.
 _GONE_WITHIN_SECONDS = 60.0
-_LOOK_SECONDS = 0.2
+_LOOK_SECONDS = 0.05
 
 #: What a broker says that knows no ids of topics.
 _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
@@ -258,11 +258,14 @@ class TopicAdmin:
         _only(self.client.create_partitions([NewPartitions(topic, count)], request_timeout=_REQUEST_SECONDS))
 
     def make_anew(self, topic: TopicDeclaration, partitions: int) -> None:
-        """Delete a topic, if it is there, and create it as declared, but with so many partitions; waits for it.
+        """Delete a topic, if it is there, and create it as declared, but with so many partitions.
+
+        Returns once the broker tells the new one: it may tell the old one for a moment, and then none.
 
         Raises:
-            KafkaException: the broker does not answer, or refuses.
+            KafkaException: the broker does not answer, refuses, or does not tell the new topic within a minute.
         """
+        before = self.logs([topic.name]).get(topic.name, UNTOLD)
         try:
             _only(self.client.delete_topics([topic.name], request_timeout=_REQUEST_SECONDS))
         except KafkaException as error:
@@ -278,8 +281,27 @@ class TopicAdmin:
                 if error_code(error) != KafkaError.TOPIC_ALREADY_EXISTS or time.monotonic() > deadline:
                     raise
                 time.sleep(_LOOK_SECONDS)
-        while topic.name not in self.logs([topic.name]) and time.monotonic() < deadline:
+        while not self._tells(topic.name, partitions, before):
+            if time.monotonic() > deadline:
+                detail = f"{topic.name} was made anew, but is not told within {_GONE_WITHIN_SECONDS:g} s"
+                raise KafkaException(KafkaError(KafkaError.REQUEST_TIMED_OUT, detail))
             time.sleep(_LOOK_SECONDS)
+
+    def _tells(self, topic: str, partitions: int, before: SourceLog) -> bool:
+        """Whether the broker tells all partitions of a topic that was made anew, and their leaders."""
+        asked = self.client.describe_topics(TopicCollection([topic]), request_timeout=_REQUEST_SECONDS)
+        try:
+            described = _only(asked)
+        except KafkaException as error:
+            if error_code(error) == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return False
+            raise
+        told = str(described.topic_id)
+        if told != _NO_ID and told == before.id:
+            return False
+        return len(described.partitions) == partitions and all(
+            part.leader is not None and part.leader.id >= 0 for part in described.partitions
+        )
 
 
 async def logs_of(admin: TopicAdmin, topics: Collection[str]) -> dict[str, SourceLog]:

@@ -44,14 +44,13 @@ from trafficapp.topics import (
 )
 
 WITHIN_SECONDS = 180
-NOW = time.time()
 
 
 class Place:
     """An application on servers of its own, whose topics are made anew for each test."""
 
     def __init__(self, endpoints: Endpoints, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.endpoints, self.folder = endpoints, folder
+        self.endpoints, self.folder, self.now = endpoints, folder, time.time()
         self.bootstrap = str(endpoints.kafka_bootstrap_servers)
         self.settings: Settings = load_settings(
             app_id=f"changed-{secrets.token_hex(3)}",
@@ -120,7 +119,7 @@ class Place:
         for second in seconds:
             detection = {
                 "camera_id": camera,
-                "timestamp": NOW - 600 + second,
+                "timestamp": self.now - 600 + second,
                 "frame_id": second,
                 "vehicle_id": f"v{second}",
                 "class": "car",
@@ -131,7 +130,9 @@ class Place:
         asyncio.run(send(self.bootstrap, EVENTS_RAW, partition, values))
 
     def send_speeds(self, *seconds: int, partition: int = 0) -> None:
-        values = [(b"a10", speed(second)) for second in seconds]
+        times = {second: self.now - 600 + second for second in seconds}
+        told = [message(event_id=f"e-{second}", road_id="a10", timestamp=at) for second, at in times.items()]
+        values = [(b"a10", json.dumps(one).encode()) for one in told]
         asyncio.run(send(self.bootstrap, ROADS_RAW, partition, values))
 
     def windows(self, camera: str) -> set[str]:
@@ -180,10 +181,6 @@ def make_anew(settings: Settings, topics: Iterable[TopicDeclaration]) -> None:
             return
         assert time.monotonic() < deadline, (before, now)
         time.sleep(0.1)
-
-
-def speed(second: int) -> bytes:
-    return json.dumps(message(event_id=f"e-{second}", road_id="a10", timestamp=NOW - 600 + second)).encode()
 
 
 async def send(bootstrap: str, topic: str, partition: int, values: list[tuple[bytes, bytes]]) -> None:

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from subprocess import Popen
 
@@ -35,7 +36,6 @@ from trafficapp.stores.redis.connection import current_key
 from trafficapp.topics import ALERTS, EVENTS_RAW, METRICS, ROADS_RAW, declared_topics, road_observations
 
 RUN = secrets.token_hex(3)
-NOW = time.time() // 60 * 60 - 600
 WITHIN_SECONDS = 180
 
 
@@ -55,13 +55,25 @@ class Case:
     seen: Callable[[Settings, Endpoints, str], bool]
 
 
+@cache
+def now() -> float:
+    """When what a test sends begins, in seconds since the epoch."""
+    return time.time() // 60 * 60 - 600
+
+
+@pytest.fixture(autouse=True)
+def now_is_of_this_test() -> None:
+    """Begin anew: files wait long between their import and their turn."""
+    now.cache_clear()
+
+
 def detections(name: str) -> list[tuple[bytes, bytes]]:
     """Two pictures of a camera; the second one makes the window of the first final."""
     found = []
     for number, seconds in enumerate((1, 9)):
         detection = {
             "camera_id": name,
-            "timestamp": NOW + seconds,
+            "timestamp": now() + seconds,
             "frame_id": number,
             "vehicle_id": f"v{number}",
             "class": "car",
@@ -78,7 +90,7 @@ def jam(name: str) -> list[tuple[bytes, bytes]]:
 
 def speeds(name: str) -> list[tuple[bytes, bytes]]:
     # each at a time of its own, or they were repeats
-    at = NOW + zlib.crc32(name.encode()) % 300_000_000 / 1e6
+    at = now() + zlib.crc32(name.encode()) % 300_000_000 / 1e6
     told = message(event_id=name, road_id="a10", timestamp=at)
     return [(b"a10", json.dumps(told).encode())]
 
@@ -213,23 +225,23 @@ def test_each_role_reads_everything(case: Case, own_stack: Endpoints, tmp_path: 
 
 async def send_everything(one: Place) -> None:
     bad_name = [(b"\xff\xfe", b"")]
-    now = int(time.time() * 1000)
+    now_ms = int(time.time() * 1000)
     for codec in CODECS:
         await one.send(one.name(f"{codec}-aiokafka"), codec)
         one.send_by_librdkafka(one.name(f"{codec}-librdkafka"), codec)
         # a good one, one that cannot be unpacked, one without a time, and good ones behind
         raw = [Raw(value, key) for key, value in one.case.documents(one.name(f"{codec}-behind"))]
-        raw[1:1] = [Raw(b"value", b"key", bad_name), Raw(None, None, timestamp_delta=-now - 1)]
-        await one.send_raw(batch_bytes(raw, codec=CODECS[codec], first_timestamp=now))
+        raw[1:1] = [Raw(b"value", b"key", bad_name), Raw(None, None, timestamp_delta=-now_ms - 1)]
+        await one.send_raw(batch_bytes(raw, codec=CODECS[codec], first_timestamp=now_ms))
     for deltas in ([0, 5000, 2], [0, 0, 0]):
-        await one.send_raw(batch_bytes([Raw(offset_delta=delta) for delta in deltas], first_timestamp=now))
+        await one.send_raw(batch_bytes([Raw(offset_delta=delta) for delta in deltas], first_timestamp=now_ms))
     values = [value for _, value in bad_values(one.case.documents("strange")[0][1])]
     keys = (b"strange", None, b"", b"\xff\xfe", b"\x00partition-0")
     headers = ((b"", None), (b"h", b""))
     strange = [Raw(value, keys[at % 5], headers[at % 3 :]) for at, value in enumerate(values)]
     for begin in range(0, len(strange), 50):
         piece = strange[begin : begin + 50]
-        await one.send_raw(batch_bytes(piece, codec=CODECS["gzip"], first_timestamp=now))
+        await one.send_raw(batch_bytes(piece, codec=CODECS["gzip"], first_timestamp=now_ms))
     producer = one.transactional()
     for name, end in (("committed", producer.commit_transaction), ("aborted", producer.abort_transaction)):
         one.produce(producer, one.name(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -54,11 +55,17 @@ def test_what_is_recorded_is_the_broker_as_it_starts_but_for_the_file(tmp_path: 
     assert f"-XX:AOTCache={cache}" not in recorded
 
 
-def test_files_of_others_go(tmp_path: Path) -> None:
-    for name in ("classes-old.aot", "classes-new.aot", "kafka.jar"):
-        (tmp_path / name).touch()
-    quick_start.forget_others(tmp_path / "classes-new.aot")
-    assert {path.name for path in tmp_path.iterdir()} == {"classes-new.aot", "kafka.jar"}
+def test_old_files_of_others_go(tmp_path: Path) -> None:
+    for age, name in enumerate(("new", "a", "b", "c", "d", "e")):
+        (tmp_path / f"classes-{name}.aot").touch()
+        os.utime(tmp_path / f"classes-{name}.aot", (1_000 - age, 1_000 - age))
+    (tmp_path / "kafka.jar").touch()
+    quick_start.forget_others(tmp_path / "classes-e.aot")
+    # the newest three, and the one that is asked for, however old it is
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *(f"classes-{name}.aot" for name in ("new", "a", "b", "e")),
+        "kafka.jar",
+    }
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="who has which file mapped is asked of Linux")

@@ -17,11 +17,12 @@ from aiokafka import TopicPartition
 
 from models.timestamps import rfc3339
 from tests.areas.counters import STREAM, reading
+from tests.feeds.committed import existing_partitions
 from tests.feeds.parking_bays import PARKING_BAYS
 from tests.stores.redis.redis_server import RedisServer
 from tests.web.auth.tokens import SECRET, bearer, hs256
 from trafficapp.areas.feeds import AREA_INCOMING
-from trafficapp.engine.kafka import create_topics, groupless_consumer, partitions_of
+from trafficapp.engine.kafka import create_topics, groupless_consumer
 from trafficapp.engine.telemetry import Telemetry
 from trafficapp.feeds.declaration import Current
 from trafficapp.settings import load_settings
@@ -82,7 +83,7 @@ async def stored(kafka: str) -> list[tuple[bytes | None, dict[str, Any]]]:
     settings = load_settings(kafka={"bootstrap_servers": kafka})
     found = []
     async with groupless_consumer(settings) as consumer:
-        numbers = await partitions_of(settings, "ws_incoming")
+        numbers = await existing_partitions(settings, "ws_incoming")
         places = [TopicPartition("ws_incoming", number) for number in numbers]
         consumer.assign(places)
         await consumer.seek_to_beginning()

@@ -11,7 +11,7 @@ import functools
 import logging
 import signal
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,6 +109,7 @@ def spec(data_dir: Path, where: Ports, *, unprotected: bool = False) -> ProcessS
     cache = quick_start_path()
     if cache is not None and cache.exists():
         read.append(cache)
+        # the program that formats its folder loads much of the same
         java = [java[0], *quick_start.options(cache), *java[1:]]
     runner = identity.for_server(data_dir, "kafka", [Path(java[0]), *read])
     folder, config = data_dir / "kafka", data_dir / "kafka.properties"
@@ -121,7 +122,7 @@ def spec(data_dir: Path, where: Ports, *, unprotected: bool = False) -> ProcessS
         command=[*java, "kafka.Kafka", str(config)],
         cwd=Path("/"),
         ready=functools.partial(_ready, secured_client(data_dir, where.secured)),
-        before_start=functools.partial(_format, folder, runner),
+        before_start=functools.partial(_format, folder, runner, java),
         ready_timeout_seconds=120,  # It takes 3-6 s; 24 s were seen on two cores with six times their work.
         restart=Restart(attempts=5),
         stop_timeout_seconds=20,
@@ -237,6 +238,8 @@ def _properties(log_dir: Path, where: Ports, broker_password: str, password: str
         "broker.session.timeout.ms": 2000,
         "broker.heartbeat.interval.ms": 500,
         "controlled.shutdown.enable": "false",
+        # The controller writes, and waits for the disk, each time it has had nothing to say for so long: 500 ms else.
+        "metadata.max.idle.interval.ms": 5000,
         "num.recovery.threads.per.data.dir": 4,
         "num.network.threads": 2,
         "num.io.threads": 4,
@@ -247,7 +250,7 @@ def _properties(log_dir: Path, where: Ports, broker_password: str, password: str
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
-async def _format(log_dir: Path, runner: identity.Identity | None) -> None:
+async def _format(log_dir: Path, runner: identity.Identity | None, java: Sequence[str]) -> None:
     """Give a new log folder the identity that KRaft wants before the first start."""
     if (log_dir / "meta.properties").exists():
         return
@@ -256,7 +259,7 @@ async def _format(log_dir: Path, runner: identity.Identity | None) -> None:
     if cluster_id.startswith("-"):  # It would be read as an option.
         cluster_id = "A" + cluster_id[1:]
     tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster_id, "-c", str(config)]
-    process = await children.spawn([*_java(), *tool], cwd=Path("/"), identity=runner)
+    process = await children.spawn([*java, *tool], cwd=Path("/"), identity=runner)
     output, _ = await process.communicate()
     if process.returncode != 0:
         raise StackError(f"Kafka's folder {log_dir} cannot be formatted: {output.decode('utf-8', 'replace').strip()}")

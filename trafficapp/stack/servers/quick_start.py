@@ -26,6 +26,8 @@ _FIRST_JAVA = 25
 _SILENTLY = ("-Xlog:aot=off", "-Xlog:cds=off")
 #: The JVM writes the file when it ends: 15 s on two cores, several times that beside other work.
 _WRITING_SECONDS = 300
+#: Of 70 MB each.
+_KEPT_OTHERS = 3
 
 
 def options(cache: Path) -> list[str]:
@@ -91,11 +93,15 @@ def recording(spec: ProcessSpec, cache: Path) -> ProcessSpec:
 
 
 def forget_others(cache: Path) -> None:
-    """Remove the files of other versions of Java, of the same folder."""
-    for other in cache.parent.glob("classes-*.aot*"):
-        if other != cache:
-            with contextlib.suppress(OSError):
-                other.unlink()
+    """Remove the files of other versions of Java, of the same folder, but for the newest few.
+
+    Each environment of Python has a Java of its own, and with it a file: two of one person would remove each other's.
+    """
+    others = [other for other in cache.parent.glob("classes-*.aot*") if other != cache]
+    with contextlib.suppress(OSError):
+        others.sort(key=lambda other: other.stat().st_mtime, reverse=True)
+        for other in others[_KEPT_OTHERS:]:
+            other.unlink()
 
 
 def _put(made: Path, cache: Path) -> None:
