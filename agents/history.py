@@ -23,13 +23,17 @@ from trafficapp.topics import ALERTS, EVENTS_RAW, METRICS
 
 logger = logging.getLogger(__name__)
 
+#: How long what windows give to the sums of lanes waits, so that much of it is added at once.
+_SETTLE_SECONDS = 60.0
+
 
 def register(app: TrafficApp) -> None:
     """Put the agents and the hourly retention sweep on an application."""
     settings = app.settings
+    windows = HistoryMetricsSink(settings, should_stop=lambda: app.should_stop)
     sinks: dict[str, HistorySink[Any]] = {
         EVENTS_RAW: HistoryEventsSink(settings, should_stop=lambda: app.should_stop),
-        METRICS: HistoryMetricsSink(settings, should_stop=lambda: app.should_stop),
+        METRICS: windows,
         ALERTS: HistoryAlertsSink(settings, should_stop=lambda: app.should_stop),
     }
     names = {EVENTS_RAW: "history_events", METRICS: "history_metrics", ALERTS: "history_alerts"}
@@ -37,6 +41,15 @@ def register(app: TrafficApp) -> None:
         app.read_in_runs(topic, sink, name=names[topic])
         app.telemetry.watch_sink(names[topic], sink.is_waiting)
         app.close_at_end(sink.close)
+
+    @app.timer(interval=_SETTLE_SECONDS, on_leader=False)
+    async def add_to_sums_of_lanes() -> None:
+        try:
+            await windows.flush()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            logger.warning("sums of lanes wait: %r", error)
 
     kept = [*kept_alarm_tables(settings.retention), *KEPT_MINUTES]
 

@@ -154,7 +154,9 @@ async def _rebuild(settings: Settings, from_: datetime, to: datetime, force: boo
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from trafficapp.stores.cameras import rollups as sums
+    from trafficapp.stores.measures.pending_sums import settle
     from trafficapp.stores.postgres.connection import create_pool
+    from trafficapp.stores.postgres.time_partitions import ensure_partitions
 
     step = None
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -162,5 +164,7 @@ async def _rebuild(settings: Settings, from_: datetime, to: datetime, force: boo
         bar = progress.add_task("hours", total=None)
         async with create_pool(settings.postgres) as pool, pool.acquire() as connection:
             async for step in sums.rebuild(connection, from_, to, force=force):
+                # what an hour gives to the sums of lanes is added before the next one's is put aside
+                await settle(connection, lambda partitions: ensure_partitions(connection, partitions))
                 progress.update(bar, completed=step.done, total=step.total)
     return step

@@ -12,7 +12,7 @@ from tests.stores.postgres.fixtures import Connection, MakeSink
 from tests.stores.postgres.records import START_US, detection, event, events, owned, record
 from tests.windows.whole import WholeWindows
 from trafficapp.settings import Settings
-from trafficapp.stores.cameras.event_rows import COLUMNS
+from trafficapp.stores.cameras.event_rows import COLUMNS, EventBatch
 from trafficapp.windows.rules import partition_rules
 
 
@@ -128,10 +128,11 @@ async def test_a_value_that_postgres_refuses_costs_no_neighbour(
     sink = events_sink()
     await sink.load([0])
     run = events(range(100))
-    rows, counters = sink.decode(run)
+    batch, counters = sink.decode(run)
+    rows = batch.tuples()
     too_large = [*rows[57][:4], 2**70, *rows[57][5:]]  # a frame_id that no bigint holds
     rows[57] = tuple(too_large)
-    sink.decode = lambda records: (rows, counters)
+    sink.decode = lambda records: (EventBatch(100, None, lambda: rows), counters)
     await sink.apply(0, run, owned)
     assert await database.fetchval("SELECT count(DISTINCT vehicle_id) FROM traffic_events") == 99
     assert (sink.counters.rows, sink.counters.unstorable) == (99, 1)

@@ -39,6 +39,7 @@ async def test_every_field_is_kept(metrics_sink: MakeSink, database: Connection)
         "pictures": 0,
         "speed_buckets": None,
         "speed_counts": None,
+        "speed_sketch": None,
     }
     assert lane["lane_id"] == 0
     assert (lane["avg_speed_kmh"], lane["stopped_ratio"], lane["congestion_score"]) == (None, None, None)

@@ -37,8 +37,8 @@ async def database(history_url: str) -> AsyncIterator[Connection]:
     """A connection beside the sink's, to an emptied database."""
     connection = await asyncpg.connect(history_url)
     await connection.execute(
-        "TRUNCATE traffic_events, traffic_metrics, metrics_1m, metrics_1h, lane_sums_1m, lane_sums_1h, sink_offsets,"
-        " cameras"
+        "TRUNCATE traffic_events, traffic_metrics, metrics_1m, metrics_1h, lane_sums_1m, lane_sums_1h,"
+        " lane_sums_pending, sink_offsets, cameras"
     )
     yield connection
     await connection.close()

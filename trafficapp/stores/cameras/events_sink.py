@@ -1,4 +1,4 @@
-"""Raw detections into ``traffic_events``, by COPY."""
+"""Raw detections into ``traffic_events``, by COPY in its binary format."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from trafficapp.settings import Settings
-from trafficapp.stores.cameras.event_rows import COLUMNS, EventRow, EventRows
+from trafficapp.stores.cameras.event_rows import COLUMNS, EventBatch, EventRow, EventRows
+from trafficapp.stores.postgres import binary_copy
 from trafficapp.stores.postgres.sink import HistorySink, SinkCounters, write_what_fits
 from trafficapp.stores.postgres.time_partitions import EVENTS_TABLE
 from trafficapp.topics import EVENTS_RAW
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from trafficapp.stores.postgres.connection import Connection
 
 
-class HistoryEventsSink(HistorySink[list[EventRow]]):
+class HistoryEventsSink(HistorySink[EventBatch]):
     """Keeps every accepted detection.
 
     Args:
@@ -35,25 +36,25 @@ class HistoryEventsSink(HistorySink[list[EventRow]]):
         super().__init__(settings.postgres, topic, should_stop)
         self._rows = EventRows(acceptance_of(settings))
 
-    def decode(self, records: Sequence[ConsumerRecord]) -> tuple[list[EventRow], SinkCounters]:
+    def decode(self, records: Sequence[ConsumerRecord]) -> tuple[EventBatch, SinkCounters]:
         """Turn records into rows."""
-        rows, rejected = self._rows.rows(records)
-        return rows, SinkCounters(unreadable=rejected)
+        batch, rejected = self._rows.batch(records)
+        return batch, SinkCounters(unreadable=rejected)
 
-    async def ensure_partitions(self, connection: Connection, batch: list[EventRow]) -> None:
+    async def ensure_partitions(self, connection: Connection, batch: EventBatch) -> None:
         """Make sure that the partitions of this hour and the next exist."""
         await self._partitions.ensure_ahead(connection)
 
-    async def write(
-        self, connection: Connection, batch: list[EventRow], counters: SinkCounters, isolating: bool
-    ) -> None:
+    async def write(self, connection: Connection, batch: EventBatch, counters: SinkCounters, isolating: bool) -> None:
         """COPY the rows."""
 
         async def copy(rows: Sequence[EventRow]) -> None:
             await connection.copy_records_to_table(EVENTS_TABLE, records=rows, columns=list(COLUMNS))
 
         if isolating:
-            counters.unstorable = await write_what_fits(connection, batch, copy)
-        elif batch:
-            await copy(batch)
-        counters.rows = len(batch) - counters.unstorable
+            counters.unstorable = await write_what_fits(connection, batch.tuples(), copy)
+        elif batch.copied is None:
+            await copy(batch.tuples())
+        elif batch.count:
+            await binary_copy.copy(connection, EVENTS_TABLE, COLUMNS, batch.copied)
+        counters.rows = batch.count - counters.unstorable

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from models.cameras.window_rows import WindowRow
+from trafficapp.stores.measures.sketches import counts_of
 from trafficapp.stores.postgres.reading import Page, made_of
 from trafficapp.windows.speed_sketch import percentiles
 
@@ -24,7 +25,8 @@ Position: TypeAlias = tuple[datetime, int | None]
 #: In the order of the fields of `WindowRow`, and the sketch that its percentiles are of.
 COLUMNS = """
     camera_id, window_start, window_end, lane_id, vehicle_count, counts_by_class, avg_speed_kmh, stopped_ratio,
-    queue_length, congestion_level, congestion_score, detections, speed_buckets, speed_counts
+    queue_length, congestion_level, congestion_score, detections,
+    coalesce(speed_sketch, packed_sketch(speed_buckets, speed_counts)) AS speed_sketch
 """
 #: $1 camera, [$2, $3) span, $4 whether lanes, too.
 _OF_SPAN = "camera_id = $1 AND window_start >= $2 AND window_start < $3 AND ($4 OR lane_id IS NULL)"
@@ -159,8 +161,8 @@ async def cameras(pool: Pool) -> list[CameraSeen]:
 
 def window_row(row: asyncpg.Record) -> WindowRow:
     """A row of `COLUMNS`."""
-    camera_id, start, end, lane_id, vehicles, counts, *others, buckets, speeds = row
-    sketch = dict(zip(buckets, speeds, strict=True)) if buckets else {}
+    camera_id, start, end, lane_id, vehicles, counts, *others, packed = row
+    sketch = counts_of(packed) if packed else {}
     classes = _decode_counts(counts)
     return WindowRow(camera_id, _text(start), _text(end), lane_id, vehicles, classes, *others, *percentiles(sketch))
 

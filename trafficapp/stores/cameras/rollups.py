@@ -2,11 +2,11 @@
 
 Whoever inserts windows adds those that were really inserted to the sums in the same statement, so no
 repeat, crash or second writer makes them differ: an addition waits for the row, and integers add up to
-the same in any order. What a window gives is said in `ADDED`; migration 0033 has the same in
+the same in any order. What a window gives is said in `ADDED`; migration 0043 has the same in
 ``recompute_rollups``.
 
-Sums by camera and lane hold the sketches of the speeds as well (`trafficapp.windows.speed_sketch`): counts of buckets,
-integers again.
+Sums by camera and lane hold the sketches of the speeds as well (`trafficapp.stores.measures.sketches`). What windows
+give to them is put aside here, and `trafficapp.stores.measures.pending_sums` adds it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ _log = logging.getLogger(__name__)
 #: Columns of the sums, in the order of the tables.
 SUMS = ("windows", "vehicles", "scored", "score_e4", "speeds", "speed_e4", "severe_us", "high_us", "queued", "queue")
 
-#: Columns of the sums by lane, in the order of their tables; the sketch, two arrays, comes last.
+#: Where what windows give to the sums by lane waits until it is added to them.
+PENDING_TABLE = "lane_sums_pending"
+
+#: Columns of the sums by lane, in the order of their tables; the sketch comes last.
 LANE_SUMS = ("windows", "window_us", "vehicles", "viewed", "in_view_e4")
 
 ATTEMPTS = 100
@@ -48,39 +51,14 @@ ADDED = f"""
 """
 _SUMMED = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
 _GROWN = ", ".join(f"{name} = kept.{name} + EXCLUDED.{name}" for name in SUMS)
-_LANE_ADDED = f"""
-    count(*) AS windows, sum({_LENGTH_US}) AS window_us, sum(vehicle_count) AS vehicles,
-    count(nullif(pictures, 0)) AS viewed,
-    coalesce(sum(round(detections * 10000.0 / nullif(pictures, 0))::bigint), 0) AS in_view_e4
+#: What one window gives to them.
+_LANE_GIVEN = f"""
+    date_bin('1 minute', window_start, {_ORIGIN}) AS bucket_start, camera_id,
+    coalesce(lane_id, -1)::smallint AS lane_id, 1 AS windows,
+    {_LENGTH_US} AS window_us, vehicle_count AS vehicles, (pictures > 0)::int AS viewed,
+    coalesce(round(detections * 10000.0 / nullif(pictures, 0))::bigint, 0) AS in_view_e4, speed_sketch
 """
-_LANE_KEY = "bucket_start, camera_id, lane_id"
-_LANE_INTO = f"{_LANE_KEY}, {', '.join(LANE_SUMS)}, speed_buckets, speed_counts"
-_SKETCH = "array_agg(bucket ORDER BY bucket) AS speed_buckets, array_agg(speeds ORDER BY bucket) AS speed_counts"
-_LANE_GROWN = f"""
-    {", ".join(f"{name} = kept.{name} + EXCLUDED.{name}" for name in LANE_SUMS)},
-    (speed_buckets, speed_counts) = (
-        SELECT coalesce(array_agg(bucket ORDER BY bucket), '{{}}'), coalesce(array_agg(speeds ORDER BY bucket), '{{}}')
-        FROM (
-            SELECT bucket, sum(speeds)::integer AS speeds
-            FROM unnest(kept.speed_buckets || EXCLUDED.speed_buckets, kept.speed_counts || EXCLUDED.speed_counts)
-                 AS sketch (bucket, speeds)
-            GROUP BY bucket
-        ) AS added
-    )
-"""  # noqa: S608 - put together from constants
-
-
-def _into_lanes(table: str, sums: str, buckets: str) -> str:
-    """Adds sums of lanes and what is in their buckets to a table."""
-    return f"""
-        INSERT INTO {table} AS kept ({_LANE_INTO})
-        SELECT sums.*, coalesce(speed_buckets, '{{}}'), coalesce(speed_counts, '{{}}')
-        FROM {sums} AS sums
-        LEFT JOIN (SELECT {_LANE_KEY}, {_SKETCH} FROM {buckets} GROUP BY {_LANE_KEY}) AS sketches
-        USING ({_LANE_KEY})
-        ORDER BY camera_id, lane_id, bucket_start
-        ON CONFLICT ({_LANE_KEY}) DO UPDATE SET {_LANE_GROWN}
-    """  # noqa: S608 - put together from constants
+_LANE_INTO = f"bucket_start, camera_id, lane_id, {', '.join(LANE_SUMS)}, speed_sketch"
 
 
 _INTO = f"bucket_start, camera_id, {', '.join(SUMS)}"
@@ -112,29 +90,9 @@ def adding(insert: str) -> str:
     into_hours AS (
         INSERT INTO metrics_1h AS kept ({_INTO}) SELECT * FROM hours ORDER BY camera_id, bucket_start {_ON_CONFLICT}
     ),
-    lanes AS (
-        SELECT date_bin('1 minute', window_start, {_ORIGIN}) AS bucket_start, camera_id,
-               coalesce(lane_id, -1)::smallint AS lane_id, {_LANE_ADDED}
-        FROM inserted GROUP BY 1, 2, 3
+    pending AS (
+        INSERT INTO {PENDING_TABLE} ({_LANE_INTO}) SELECT {_LANE_GIVEN} FROM inserted
     ),
-    lane_buckets AS (
-        SELECT date_bin('1 minute', window_start, {_ORIGIN}) AS bucket_start, camera_id,
-               coalesce(lane_id, -1)::smallint AS lane_id, bucket, sum(speeds)::integer AS speeds
-        FROM inserted CROSS JOIN LATERAL unnest(speed_buckets, speed_counts) AS sketch (bucket, speeds)
-        GROUP BY 1, 2, 3, 4
-    ),
-    lane_hours AS (
-        SELECT date_bin('1 hour', bucket_start, {_ORIGIN}) AS bucket_start, camera_id, lane_id,
-               {", ".join(f"sum({name}) AS {name}" for name in LANE_SUMS)}
-        FROM lanes GROUP BY 1, 2, 3
-    ),
-    lane_hour_buckets AS (
-        SELECT date_bin('1 hour', bucket_start, {_ORIGIN}) AS bucket_start, camera_id, lane_id, bucket,
-               sum(speeds)::integer AS speeds
-        FROM lane_buckets GROUP BY 1, 2, 3, 4
-    ),
-    into_lane_minutes AS ({_into_lanes("lane_sums_1m", "lanes", "lane_buckets")}),
-    into_lane_hours AS ({_into_lanes("lane_sums_1h", "lane_hours", "lane_hour_buckets")}),
     noted AS (
         INSERT INTO metrics_changes AS kept (day, camera_id, change)
         SELECT day, camera_id, next_change()

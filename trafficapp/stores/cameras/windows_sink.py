@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
@@ -13,6 +13,8 @@ from models.cameras.window_rows import decode_finished_window
 from models.timestamps import epoch_us
 from trafficapp.settings import Settings
 from trafficapp.stores.cameras.rollups import RECOMPUTE_HOUR, adding
+from trafficapp.stores.measures.pending_sums import settle
+from trafficapp.stores.measures.sketches import packed
 from trafficapp.stores.postgres.rows import columns_of, days_of, storable, write_all
 from trafficapp.stores.postgres.sink import HistorySink, SinkCounters, postgres_time, write_what_fits
 from trafficapp.stores.postgres.time_partitions import METRICS_TABLE, window_partitions
@@ -30,7 +32,7 @@ _Time: TypeAlias = tuple[int]
 #: The values of `COLUMNS`.
 MetricsRow: TypeAlias = tuple[
     str, _Time, int | None, _Time, int, str, float | None, float | None, int, str, float | None, int, int,
-    list[int] | None, list[int] | None,
+    bytes | None,
 ]  # fmt: skip
 
 _encode_counts = msgspec.json.Encoder().encode
@@ -50,8 +52,7 @@ COLUMNS = {
     "congestion_score": "double precision",
     "detections": "integer",
     "pictures": "integer",
-    "speed_buckets": "smallint[]",
-    "speed_counts": "integer[]",
+    "speed_sketch": "bytea",
 }
 _KEY, _VALUES = ", ".join(list(COLUMNS)[:3]), ", ".join(list(COLUMNS)[3:])
 # JSON is a text until it is in the table
@@ -62,12 +63,16 @@ _INSERT = adding(
     f"INSERT INTO traffic_metrics ({_KEY}, {_VALUES}) SELECT {_KEY}, {_SENT} FROM sent_metrics"  # noqa: S608
     f" ON CONFLICT ({_KEY}) DO NOTHING"
 )
+# windows from before there were sketches of this form have them in another
+_KEPT = f"kept.{_VALUES.replace(', ', ', kept.')}".replace(
+    "kept.speed_sketch", "coalesce(kept.speed_sketch, packed_sketch(kept.speed_buckets, kept.speed_counts))"
+)
 _REPLACE = f"""
     UPDATE traffic_metrics AS kept SET ({_VALUES}) = ROW (sent.*)
     FROM sent_metrics AS s CROSS JOIN LATERAL (SELECT s.{_SENT.replace(", ", ", s.")}) AS sent ({_VALUES})
     WHERE kept.camera_id = s.camera_id AND kept.window_start = s.window_start
       AND kept.lane_id IS NOT DISTINCT FROM s.lane_id
-      AND (kept.{_VALUES.replace(", ", ", kept.")}) IS DISTINCT FROM (sent.{_VALUES.replace(", ", ", sent.")})
+      AND ({_KEPT}) IS DISTINCT FROM (sent.{_VALUES.replace(", ", ", sent.")})
     RETURNING kept.camera_id, to_char(kept.window_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS start,
               kept.lane_id, date_bin('1 hour', kept.window_start, timestamptz '2000-01-01 00:00:00Z')::text AS hour
 """  # noqa: S608 - put together from the constants above
@@ -138,6 +143,16 @@ class HistoryMetricsSink(HistorySink[list[MetricsRow]]):
             await insert(batch)
         await self._note_cameras(connection, batch, isolating)
 
+    async def flush(self) -> int:
+        """Add to the sums of lanes what windows gave to them since the last time; how many windows that was.
+
+        Raises:
+            Exception: as Postgres says; what was not added waits on.
+        """
+        pool = await self._opened_pool()
+        async with pool.acquire() as connection:
+            return await settle(connection, lambda parts: self._partitions.ensure(connection, parts))
+
     async def _note_cameras(self, connection: Connection, batch: list[MetricsRow], isolating: bool) -> None:
         seen: dict[str, _Time] = {}
         for row in batch:
@@ -174,18 +189,10 @@ def window_rows(topic: str = METRICS) -> RecordRows[MetricsRow]:
             row.congestion_score,
             row.detections,
             row.pictures,
-            *_sketch(row.speed_counts),
+            packed(row.speed_counts) if row.speed_counts else None,
         )
 
     return RecordRows(topic, "finished window", read)
-
-
-def _sketch(counts: Mapping[int, int]) -> tuple[list[int], list[int]] | tuple[None, None]:
-    """Buckets in ascending order, and their counts."""
-    if not counts:
-        return None, None
-    buckets = sorted(counts)
-    return buckets, [counts[bucket] for bucket in buckets]
 
 
 async def _stage(connection: Connection, rows: Sequence[MetricsRow]) -> None:

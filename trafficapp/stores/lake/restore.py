@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from models.records import PlainRecord
 from trafficapp.engine.state_rows import SourceLog
-from trafficapp.stores.cameras.event_rows import COLUMNS, EventRow
+from trafficapp.stores.cameras.event_rows import COLUMNS, EventBatch, EventRow
 from trafficapp.stores.cameras.events_sink import HistoryEventsSink
 from trafficapp.stores.lake.pieces import Piece
 from trafficapp.stores.lake.storage import Storage
@@ -39,9 +39,10 @@ class StoredRows(NamedTuple):
 class RestoredEventsSink(HistoryEventsSink):
     """Writes detections that are rows already; arguments as of `HistoryEventsSink`."""
 
-    def decode(self, records: Sequence[Any]) -> tuple[list[EventRow], SinkCounters]:
+    def decode(self, records: Sequence[Any]) -> tuple[EventBatch, SinkCounters]:
         """All rows."""
-        return [row for record in records for row in record.rows], SinkCounters()
+        rows: list[EventRow] = [row for record in records for row in record.rows]
+        return EventBatch(len(rows), None, lambda: rows), SinkCounters()
 
 
 async def restore(

@@ -19,6 +19,7 @@ from trafficapp.settings import Settings
 from trafficapp.stores.alerts import history_sink as alerts
 from trafficapp.stores.cameras import event_rows, windows_sink
 from trafficapp.stores.feeds.message_rows import MessageRows
+from trafficapp.stores.measures.sketches import counts_of
 from trafficapp.stores.postgres.sink import POSTGRES_EPOCH_US, SinkCounters
 from trafficapp.stores.postgres.time_partitions import EVENTS_TABLE, METRICS_TABLE
 from trafficapp.topics import CAMERAS_IN_LAKE
@@ -51,6 +52,9 @@ _PLACE: Final = (("kafka_partition", pa.int32()), ("kafka_offset", pa.int64()), 
 
 #: Its record as it stood in Kafka: what reads the topic can be fed with it again.
 _MESSAGE: Final = (("kafka_key", pa.binary()), ("kafka_value", pa.binary()))
+
+#: The sketch of a window's speeds, for whoever asks with SQL: its buckets, and how many speeds are in each.
+_SKETCH: Final = {"speed_buckets": "smallint[]", "speed_counts": "integer[]"}
 
 #: A flush has files of so many days at most: producers may claim any.
 MOST_DAYS = 32
@@ -192,13 +196,16 @@ class WindowsTable(LakeTable):
     """Finished windows of cameras, as often as they were sent."""
 
     def __init__(self, topic: str = CAMERAS_IN_LAKE["metrics"]) -> None:
-        super().__init__("metrics", topic, METRICS_TABLE, windows_sink.COLUMNS)
+        columns = {name: kind for name, kind in windows_sink.COLUMNS.items() if name != "speed_sketch"}
+        super().__init__("metrics", topic, METRICS_TABLE, {**columns, **_SKETCH})
         self._start = list(windows_sink.COLUMNS).index("window_start")
 
     def rows(self, records: Sequence[ConsumerRecord]) -> Iterator[tuple[int, Sequence[ConsumerRecord], Sequence[Row]]]:
         """A row each, on the day on which the window began."""
         for record, row in windows_sink.window_rows(self.topic).of(records, SinkCounters()):
-            yield _day_of(row[self._start]), (record,), (row,)
+            counts = counts_of(row[-1]) if row[-1] else None
+            sketch = (None, None) if counts is None else (list(counts), list(counts.values()))
+            yield _day_of(row[self._start]), (record,), ((*row[:-1], *sketch),)
 
 
 class AlertsTable(LakeTable):
