@@ -121,7 +121,8 @@ def _main_thread(events: Sequence[dict[str, Any]], url: str) -> tuple[int, int]:
 
 
 #: In the page, from its first moment: how long it takes to take up what the thread in the background hands over, up to
-#: the components that are made anew; style, layout and paint follow in the next frame.
+#: the components that are made anew; style, layout and paint follow in the next frame. What is handed over together is
+#: taken up together: "roads" is all of a round that has columns of roads, "vehicles" of one that has none.
 WATCH_UPDATES = """
 window.updates = {vehicles: [], roads: []};
 const {set} = Object.getOwnPropertyDescriptor(Worker.prototype, "onmessage");
@@ -131,8 +132,9 @@ Object.defineProperty(Worker.prototype, "onmessage", {
     set.call(this, (event) => {
       const began = performance.now();
       take.call(this, event);
-      const {fleet, answer} = event.data ?? {};
-      const told = fleet ? "vehicles" : answer === undefined ? null : "roads";
+      // older clients are told one thing at a time
+      const all = [event.data].flat();
+      const told = all.some((one) => one?.body?.flow) ? "roads" : all.some((one) => one?.fleet) ? "vehicles" : null;
       // who waits for an answer goes on in a microtask, whoever waits for that in a further one, and so do components
       let left = 20;
       const later = () => (left-- ? queueMicrotask(later) : window.updates[told].push(performance.now() - began));

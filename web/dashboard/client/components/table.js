@@ -10,9 +10,10 @@ const STEP = 60;
  * @param props.columns `{key, title, value(row) for order, cell(row), number}`; the first is the row's heading. `first(count,
  *   down)` tells the first rows, where there are thousands whose order somebody knows already.
  * @param props.rows any, the same array as long as nothing changed, or `of` is another value when something did; `keyOf(row)` is a row's key.
+ * @param props.isInPlace whether rows are written anew where they stand when their order changes, instead of moved: less work where most change.
  * @param props.order `{key, down}` at the begin; without it rows stay as they come.
  */
-export function Table({ caption, columns, rows, keyOf, order, chosen, label, of, limit = STEP }) {
+export function Table({ caption, columns, rows, keyOf, order, chosen, label, of, isInPlace, limit = STEP }) {
   const [sorting, setSorting] = useState(order ?? null);
   const [shown, setShown] = useState(limit);
   const column = sorting && columns.find(({ key }) => key === sorting.key);
@@ -25,7 +26,7 @@ export function Table({ caption, columns, rows, keyOf, order, chosen, label, of,
         <th scope="col" class=${number ? "number" : ""} aria-sort=${sorting?.key === key ? (sorting.down ? "descending" : "ascending") : undefined}>
           ${value ? html`<button type="button" onClick=${() => turn(key, number)}>${title}${sorting?.key === key ? (sorting.down ? " ▾" : " ▴") : ""}</button>` : title}
         </th>`)}</tr></thead>
-      <tbody>${listed.map((row) => html`<tr key=${keyOf(row)} aria-selected=${chosen === keyOf(row) ? "true" : undefined}>
+      <tbody>${listed.map((row, place) => html`<tr key=${isInPlace ? place : keyOf(row)} aria-selected=${chosen === keyOf(row) ? "true" : undefined}>
         ${columns.map(({ key, cell, number }, at) => (at === 0
           ? html`<th key=${key} scope="row" class=${number ? "number" : ""}>${cell(row)}</th>`
           : html`<td key=${key} class=${number ? "number" : ""}>${cell(row)}</td>`))}
@@ -44,6 +45,8 @@ const isMissing = (value) => value === null || value === undefined || Number.isN
 function inOrder(rows, column, down, keyOf, count) {
   const first = column.first?.(count, down);
   if (first?.length === Math.min(count, rows.length)) return first;
+  // nothing is known of any
+  if (first?.length === 0) return rows.slice(0, count);
   const values = rows.map((row) => column.value(row));
   const places = firstInOrder([...rows.keys()], count, (one, other) => {
     const [a, b] = [values[one], values[other]];

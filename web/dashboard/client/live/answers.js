@@ -3,6 +3,7 @@
 
 import { effect, signal, useLayoutEffect, useMemo } from "../vendor/preact.mjs";
 import { ask, askAll, identity, Problem } from "./api.js";
+import { fetchThere } from "./background.js";
 import { inTurn } from "./turns.js";
 
 const SLOWEST_MS = 60_000;
@@ -23,6 +24,7 @@ function untilSlot(everyMs, slotMs) {
 
 /** A question; `answer.value` is `{body, at, problem}`: body null before the first answer, at its time (ms), problem of the last try or null. */
 export class Question {
+  /** @param question gets whether the answer is urgent. */
   constructor(question, everyMs) {
     Object.assign(this, { question, everyMs, pauseMs: everyMs, users: 0, turn: 0, unwatch: null, slotMs: ROUND_MS * ((made++ * APART) % 1) });
     this.answer = signal({ body: null, at: null, problem: null });
@@ -52,13 +54,14 @@ export class Question {
     }, KEPT_MS);
   }
 
-  async now() {
+  /** @param isUrgent whether somebody waits for it; the answer to a question that is only repeated may come with others. */
+  async now(isUrgent = true) {
     clearTimeout(this.next);
     const turn = ++this.turn;
     let problem = null;
     let body;
     try {
-      body = await this.question();
+      body = await this.question(isUrgent || this.answer.peek().body === null);
     } catch (error) {
       problem = error instanceof Problem ? error : new Problem(0, error.message);
     }
@@ -69,7 +72,7 @@ export class Question {
     // who refuses says when to come again; what was refused together does not come together again
     const turnMs = problem?.retryMs && problem.retryMs * (0.8 + 0.4 * Math.random());
     const pauseMs = turnMs || (this.pauseMs === this.everyMs ? untilSlot(this.everyMs, this.slotMs) : this.pauseMs);
-    if (Number.isFinite(pauseMs)) this.next = setTimeout(() => { if (!document.hidden) this.now(); }, pauseMs);
+    if (Number.isFinite(pauseMs)) this.next = setTimeout(() => { if (!document.hidden) this.now(false); }, pauseMs);
     else if (problem) this.next = setTimeout(() => this.now(), RETRY_MS);
   }
 }
@@ -79,8 +82,8 @@ export function questionFor(path, { every = 5000, all = false, costly = false, t
   const key = `${all} ${every} ${path}`;
   let found = shared.get(key);
   if (!found) {
-    const question = () => (all ? askAll : ask)(path, { timeoutMs });
-    found = new Question(costly ? () => inTurn(question) : question, every);
+    const question = (isUrgent) => (all ? askAll : ask)(path, { timeoutMs, isUrgent, asker: fetchThere });
+    found = new Question(costly ? (isUrgent) => inTurn(() => question(isUrgent)) : question, every);
     found.left = () => shared.delete(key);
     shared.set(key, found);
   }

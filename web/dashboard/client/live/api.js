@@ -3,6 +3,7 @@
 
 import { signal } from "../vendor/preact.mjs";
 import { t } from "../texts/index.js";
+import { fetched } from "./background/asking.js";
 
 const TOKEN = "trafficapp-token";
 const NAME = "trafficapp-name";
@@ -39,36 +40,30 @@ export class Problem extends Error {
   }
 }
 
-/** What a refusing answer says of the time to wait. */
-const retryOf = (answer) => Number(answer.headers.get("Retry-After")) * 1000 || null;
+/** As `fetched` of the background, for one that this thread asks. */
+async function fetchHere(path, { method, headers, body, timeoutMs }) {
+  return fetched(path, headers, timeoutMs, { method, body });
+}
 
 /**
  * The answer's body, the address of its next page (if there is one), and which server it is read from instead of the usual one.
  * @param options.method GET without a body, POST with one, unless said.
+ * @param options.asker who asks; this thread, unless it can wait until the background tells of it.
  */
-export async function askPage(path, { body, method, timeoutMs = 8000 } = {}) {
+export async function askPage(path, { body, method, timeoutMs = 8000, isUrgent = true, asker = fetchHere } = {}) {
   const { token, name } = identity.value;
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   if (name && method !== "GET") headers["X-Admin-User"] = name;
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  let answer;
-  try {
-    const sent = body === undefined ? undefined : JSON.stringify(body);
-    answer = await fetch(path, { method: method ?? (sent === undefined ? "GET" : "POST"), headers, body: sent, signal: AbortSignal.timeout(timeoutMs) });
-  } catch {
-    throw new Problem(0, t("shell.no.answer"));
+  const sent = body === undefined ? undefined : JSON.stringify(body);
+  const { status, body: said, link, retryAfter, source } = await asker(path, { method: method ?? (sent === undefined ? "GET" : "POST"), headers, body: sent, timeoutMs, isUrgent });
+  if (!status) throw new Problem(0, t("shell.no.answer"));
+  if (status < 200 || status > 299) {
+    if (status === 401) tokenAsked.value = said?.detail ?? "";
+    throw new Problem(status, said?.detail ?? `HTTP ${status}`, Number(retryAfter) * 1000 || null);
   }
-  if (!answer.ok) {
-    const said = await answer.json().catch(() => ({}));
-    if (answer.status === 401) tokenAsked.value = said.detail ?? "";
-    throw new Problem(answer.status, said.detail ?? `HTTP ${answer.status}`, retryOf(answer));
-  }
-  const next = /<([^>]+)>;\s*rel="?next/.exec(answer.headers.get("Link") ?? "");
-  return {
-    body: await bodyOf(answer),
-    next: next ? next[1] : null,
-    instead: answer.headers.get("X-Data-Source"),
-  };
+  const next = /<([^>]+)>;\s*rel="?next/.exec(link ?? "");
+  return { body: said, next: next ? next[1] : null, instead: source };
 }
 
 /** A file that the server makes, such as a picture or a report; with the token of who signed in, which a link would not send. */
@@ -80,17 +75,6 @@ export async function askBlob(path, { timeoutMs = 60_000 } = {}) {
   const said = await answer.json().catch(() => ({}));
   if (answer.status === 401) tokenAsked.value = said.detail ?? "";
   throw new Problem(answer.status, said.detail ?? `HTTP ${answer.status}`);
-}
-
-async function bodyOf(answer) {
-  if (answer.status === 204) return null;
-  const isJson = /json/.test(answer.headers.get("Content-Type") ?? "");
-  try {
-    return await (isJson ? answer.json() : answer.text());
-  } catch {
-    // it broke off, or took too long
-    throw new Problem(0, t("shell.no.answer"));
-  }
 }
 
 export const ask = async (path, options) => (await askPage(path, options)).body;

@@ -10,11 +10,13 @@ let number = 0;
 let hear = () => {};
 
 worker.onmessage = ({ data }) => {
-  if (data.socket !== undefined) sockets.get(data.socket)?.said(data.state);
-  else if (data.answer !== undefined) {
-    answers.get(data.answer)?.(data);
-    answers.delete(data.answer);
-  } else hear(data);
+  for (const told of data) {
+    if (told.socket !== undefined) sockets.get(told.socket)?.said(told.state);
+    else if (told.answer !== undefined) {
+      answers.get(told.answer)?.(told);
+      answers.delete(told.answer);
+    } else hear(told);
+  }
 };
 worker.postMessage({ order: "start", timeOrigin: performance.timeOrigin });
 
@@ -44,14 +46,24 @@ export class BackgroundSocket {
   }
 }
 
-/** Columns of `what` ("speeds", "forecasts") that are made of the rows of a path. */
-export async function askColumns(what, path, timeoutMs = 8000) {
+function answerTo(name, values) {
   const asked = ++number;
-  const { body, problem } = await new Promise((resolve) => {
+  return new Promise((resolve) => {
     answers.set(asked, resolve);
-    order("ask", { number: asked, what, path, token: identity.peek().token, timeoutMs });
+    order(name, { number: asked, ...values });
   });
+}
+
+/**
+ * Columns of `what` ("speeds", "forecasts") that are made of the rows of a path.
+ * @param options.isUrgent whether the answer is told as soon as it is there, instead of with the next round of a second.
+ */
+export async function askColumns(what, path, { timeoutMs = 8000, isUrgent = false } = {}) {
+  const { body, problem } = await answerTo("ask", { what, path, token: identity.peek().token, timeoutMs, isUrgent });
   if (!problem) return body;
   if (problem.status === 401) tokenAsked.value = problem.detail;
   throw new Problem(problem.status, problem.detail || t("shell.no.answer"));
 }
+
+/** GET as `askPage` takes it, asked in the background and told with the next round: the page's thread has no part in it. */
+export const fetchThere = async (path, { headers, timeoutMs, isUrgent }) => (await answerTo("fetch", { path, headers, timeoutMs, isUrgent })).body;

@@ -188,15 +188,15 @@ function assemble({ network, feed, speeds, forecasts }) {
 
 let feedRows = null;
 /** The same rows as long as they say the same. */
-const askFeed = async () => (feedRows = (await askColumns("feed", "/api/roads", FEED_WITHIN_MS)) ?? feedRows);
+const askFeed = async (isUrgent) => (feedRows = (await askColumns("feed", "/api/roads", { timeoutMs: FEED_WITHIN_MS, isUrgent })) ?? feedRows);
 
 function start() {
   const questions = {
     network: questionFor("/api/roads/network", { every: Infinity, timeoutMs: 30_000 }),
     // without Postgres the free flow of the graph stands in, as the details of each road say
     feed: new Question(askFeed, FEED_EVERY_MS),
-    speeds: new Question(() => askColumns("speeds", "/traffic/current"), EVERY_MS),
-    forecasts: new Question(() => askColumns("forecasts", "/api/predict/roads"), FORECASTS_EVERY_MS),
+    speeds: new Question((isUrgent) => askColumns("speeds", "/traffic/current", { isUrgent }), EVERY_MS),
+    forecasts: new Question((isUrgent) => askColumns("forecasts", "/api/predict/roads", { isUrgent }), FORECASTS_EVERY_MS),
   };
   for (const question of Object.values(questions)) question.start();
   const unwatch = effect(() => {

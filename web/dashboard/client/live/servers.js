@@ -4,6 +4,7 @@ import { computed, effect, signal } from "../vendor/preact.mjs";
 import { sockets } from "./connection.js";
 import { Question } from "./answers.js";
 import { ask } from "./api.js";
+import { fetchThere } from "./background.js";
 
 const HEALTH_EVERY_MS = 5000;
 const FAILURES = 2;
@@ -37,8 +38,8 @@ export const state = computed(() => {
 export function watchServers() {
   let failed = 0;
   let before = null;
-  const asking = new Question(async () => {
-    const told = await ask("/health", { timeoutMs: 4000 });
+  const asking = new Question(async (isUrgent) => {
+    const told = await ask("/health", { timeoutMs: 4000, isUrgent, asker: fetchThere });
     return Object.fromEntries(NAMES.map((name) => [name, told[name] === "ok"]));
   }, HEALTH_EVERY_MS);
   effect(() => {
@@ -56,7 +57,7 @@ export function watchServers() {
     if (problem || NAMES.some((name) => body?.[name] === false)) asking.pauseMs = HEALTH_EVERY_MS / 4;
   });
   asking.start();
-  const spans = new Question(() => ask("/api/simulated-spans"), SIMULATED_EVERY_MS);
+  const spans = new Question((isUrgent) => ask("/api/simulated-spans", { isUrgent, asker: fetchThere }), SIMULATED_EVERY_MS);
   effect(() => {
     const { body } = spans.answer.value;
     if (body) simulated.value = body.some((span) => span.goes_on);

@@ -27,7 +27,8 @@ export function makeMap(container, view) {
     pitchWithRotate: false,
     attributionControl: false,
     trackResize: false,
-    fadeDuration: 0,
+    // 0 would place all symbols anew at each frame, which is more garbage than all else that the map makes
+    fadeDuration: 1,
     locale: { "Map.Title": "" },
   });
   map.touchZoomRotate.disableRotation();

@@ -88,6 +88,6 @@ export function MapTable({ which, ...what }) {
   const of = { roads: roads.value, cameras: cameras.value, cars: vehicles, transit: vehicles, zones, surge }[chosen] ?? answers[chosen]?.body;
   const [rows, keyOf, columns] = useMemo(() => tableOf(chosen, { ...what, vehicles }), [chosen, of, horizon, language.value]);
   return html`<${Panel} title=${t("map.as.table")} tools=${tools} empty=${rows.length === 0 && t("shell.nothing")}>
-    <${Table} key=${chosen} label=${t(`map.layer.${chosen}`)} columns=${columns} rows=${rows} of=${of} keyOf=${keyOf} limit=${12} order=${{ key: columns[1].key, down: Boolean(columns[1].number) || chosen === "roads" || chosen === "cameras" }} />
+    <${Table} key=${chosen} label=${t(`map.layer.${chosen}`)} columns=${columns} rows=${rows} of=${of} keyOf=${keyOf} isInPlace limit=${12} order=${{ key: columns[1].key, down: Boolean(columns[1].number) || chosen === "roads" || chosen === "cameras" }} />
   <//>`;
 }

@@ -7,12 +7,20 @@ import { clock, language } from "./preferences.js";
 
 const VIEWER = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const LOCALES = { en: "en-GB", vi: "vi-VN", id: "id-ID" };
+/** What the background needs to put its news together. */
+const AFTER_MS = 10;
 const formats = new Map();
 const zones = new Map();
 
 /** Ticks each second; what shows ages reads it. */
 export const now = signal(Date.now());
-setInterval(() => { now.value = Date.now(); }, 1000);
+function tick() {
+  now.value = Date.now();
+  // with the second, when the background tells its news as well: all of it is one frame
+  const left = 1000 - (now.peek() % 1000) + AFTER_MS;
+  setTimeout(tick, left < 100 + AFTER_MS ? left + 1000 : left);
+}
+tick();
 
 const cityZone = () => settings.value?.time_zone ?? VIEWER;
 export const zonesDiffer = (at = Date.now()) => offsetOf(cityZone(), at) !== offsetOf(VIEWER, at);

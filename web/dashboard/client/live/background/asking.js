@@ -22,3 +22,23 @@ export async function askAll(path, token, timeoutMs = 30_000) {
   }
   return { rows };
 }
+
+/**
+ * An answer as a plain value, `{status, body, link, retryAfter, source}`: headers beside what was said; status 0 when nothing was, or what
+ * was said broke off.
+ * @param sent `{method, body}`, unless it is GET.
+ */
+export async function fetched(path, headers, timeoutMs, sent = {}) {
+  try {
+    const answer = await fetch(path, { ...sent, headers, signal: AbortSignal.timeout(timeoutMs) });
+    const isJson = /json/.test(answer.headers.get("Content-Type") ?? "");
+    const body = answer.status === 204 ? null : await (isJson ? answer.json() : answer.text()).catch((error) => {
+      if (answer.ok) throw error;
+      return null;
+    });
+    const [link, retryAfter, source] = ["Link", "Retry-After", "X-Data-Source"].map((name) => answer.headers.get(name));
+    return { status: answer.status, body, link, retryAfter, source };
+  } catch {
+    return { status: 0 };
+  }
+}

@@ -10,9 +10,9 @@ const TELL_AT_LEAST_EVERY_MS = 10_000;
 const LIST_EVERY_MS = 4000;
 
 export class Vehicles {
-  /** @param sinceMs by how much this clock began later than the page's. */
-  constructor(sinceMs) {
-    Object.assign(this, { sinceMs, known: new Map(), origin: null, changed: false, others: true, newest: 0, toldAt: -Infinity, listedAt: -Infinity, watched: null, listed: null, reused: null });
+  /** @param sinceMs by how much this clock began later than the page's; `tellPage(message, buffers, isUrgent)` tells it. */
+  constructor(sinceMs, tellPage) {
+    Object.assign(this, { sinceMs, tellPage, known: new Map(), origin: null, changed: false, others: true, newest: 0, toldAt: -Infinity, listedAt: -Infinity, watched: null, listed: null, reused: null });
   }
 
   hear(kind, told) {
@@ -51,12 +51,12 @@ export class Vehicles {
 
   watch(id) {
     this.watched = id;
-    this.tellOne();
+    this.tellOne(true);
   }
 
   list(kind) {
     Object.assign(this, { listed: kind, listedAt: -Infinity });
-    this.tellList();
+    this.tellList(true);
   }
 
   /** Tells the page what has changed since it was told last. */
@@ -67,19 +67,19 @@ export class Vehicles {
     const { data, count, origin } = numbersOf(this.known, this.origin, now, this.reused);
     const ids = this.others ? [...this.known.keys()] : null;
     Object.assign(this, { origin, changed: false, others: false, reused: null, toldAt: now });
-    postMessage({ fleet: { data, count, origin, ids, newest: this.newest } }, [data.buffer]);
+    this.tellPage({ fleet: { data, count, origin, ids, newest: this.newest } }, [data.buffer]);
     this.tellOne();
     this.tellList();
   }
 
-  tellOne() {
-    if (this.watched) postMessage({ vehicle: this.known.get(this.watched) ?? null });
+  tellOne(isUrgent) {
+    if (this.watched) this.tellPage({ vehicle: this.known.get(this.watched) ?? null }, [], isUrgent);
   }
 
-  tellList() {
+  tellList(isUrgent) {
     if (!this.listed || Date.now() - this.listedAt < LIST_EVERY_MS) return;
     this.listedAt = Date.now();
-    postMessage({ list: [...this.known.values()].filter(({ kind }) => (kind === "car") === (this.listed === "cars")) });
+    this.tellPage({ list: [...this.known.values()].filter(({ kind }) => (kind === "car") === (this.listed === "cars")) }, [], isUrgent);
   }
 }
 
