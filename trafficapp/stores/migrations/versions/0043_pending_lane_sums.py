@@ -5,7 +5,7 @@ from __future__ import annotations
 from trafficapp.stores.migrations import run_sql
 
 revision = "0043"
-down_revision = "0041"
+down_revision = "0042"
 
 
 def upgrade() -> None:
