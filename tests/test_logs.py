@@ -152,7 +152,7 @@ async def test_a_worker_from_its_first_line_to_its_last(
 async def ready(url: str, process: asyncio.subprocess.Process) -> list[tuple[int, int]]:
     """What ``/health/live`` and ``/health/ready`` answer, from the first answer until the worker is ready."""
     seen: list[tuple[int, int]] = []
-    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
+    async with aiohttp.ClientSession() as session, asyncio.timeout(180):
         while (not seen or seen[-1][1] != 200) and process.returncode is None:
             try:
                 async with session.get(f"{url}/health/live") as live, session.get(f"{url}/health/ready") as is_ready:

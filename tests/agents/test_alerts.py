@@ -91,7 +91,7 @@ def told(settings: Settings, camera_id: str = CAMERA) -> dict[tuple[str, int], b
 
 
 def wait_for(settings: Settings, count: int, folder: Path, camera_id: str = CAMERA) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while len(told(settings, camera_id)) < count:
         assert time.monotonic() < deadline, (folder / "worker.log").read_text(errors="replace")[-5000:]
         time.sleep(0.2)

@@ -117,7 +117,7 @@ async def addresses(pool: Pool, ids: list[uuid.UUID]) -> list[tuple[Any, ...]]:
     return [by_id[one] for one in ids]
 
 
-async def turns_until(geocoding: Geocoding, done: Callable[[], Any], seconds: float = 15) -> None:
+async def turns_until(geocoding: Geocoding, done: Callable[[], Any], seconds: float = 120) -> None:
     """Let it look again and again until something is so."""
     end = time.monotonic() + seconds
     while True:

@@ -102,7 +102,7 @@ class Web:
     async def until(self, what: str, port: int, path: str, holds: Callable[[Any], bool]) -> Any:
         """Ask until it is as it must be."""
         answer: Any = None
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
             try:
                 answer = await (self.text if path in ("/metrics", "/health/ready") else self.cameras)(port, path)

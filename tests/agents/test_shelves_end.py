@@ -41,7 +41,7 @@ async def test_a_shelf_is_found_to_begin_and_to_end(
 
     async def told(count: int) -> list[tuple[str, bool]]:
         """Events, each with whether it is marked."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while len(events := await EventLog(client).after(begin, 10)) < count:  # noqa: ASYNC110 - Redis tells it
                 await asyncio.sleep(0.05)
         return [(one.event, "withheld" in json.loads(one.envelope)["data"]) for one in events]

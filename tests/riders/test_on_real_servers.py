@@ -69,7 +69,7 @@ def alerter(place: RulesPlace, run: str) -> list[dict[str, Any]]:
     config = {"bootstrap.servers": place.settings.kafka.bootstrap_servers, "group.id": secrets.token_hex(4)}
     consumer = Consumer(config | {"auto.offset.reset": "earliest", "enable.auto.commit": "false"})
     consumer.subscribe([SURGE_ALERTS])
-    found, until = list[dict[str, Any]](), time.monotonic() + 60
+    found, until = list[dict[str, Any]](), time.monotonic() + 180
     while sum(one["state"] == "resolved" for one in found) < len(CLIENTS):
         assert time.monotonic() < until, found
         message = consumer.poll(timeout=0.2)

@@ -156,7 +156,7 @@ def test_a_signal_stops_an_endless_replay_with_its_counts(
 
 
 def _wait_for_records(kafka_bootstrap: str, topic: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 180
     while not sum(end_offsets(kafka_bootstrap, topic).values()):
         assert time.monotonic() < deadline, "nothing was sent"
         time.sleep(0.1)

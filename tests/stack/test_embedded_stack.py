@@ -47,14 +47,14 @@ def servers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
 
 
-def wait_until_gone(processes: list[psutil.Process], seconds: float = 10) -> None:
+def wait_until_gone(processes: list[psutil.Process], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while alive := [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]:
         assert time.monotonic() < deadline, f"still running: {alive}"
         time.sleep(0.05)
 
 
-def wait_until_told(folder: Path, text: str, seconds: float = 60) -> None:
+def wait_until_told(folder: Path, text: str, seconds: float = 180) -> None:
     """Until a line on the standard error output begins so."""
     deadline = time.monotonic() + seconds
     while not any(line.startswith(text) for line in (folder.parent / "stack.err").read_text().splitlines()):

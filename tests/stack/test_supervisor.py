@@ -27,7 +27,7 @@ async def exists(path: Path) -> bool:
     return path.exists()  # noqa: ASYNC240 - a stat of a local file
 
 
-async def until(condition: object, seconds: float = 5) -> None:
+async def until(condition: object, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "condition did not come true"

@@ -33,7 +33,7 @@ def ask(web_port: int, path: str) -> Any:
     return json.loads(connection.getresponse().read())
 
 
-def wait_for_health(web_port: int, seconds: float = 60) -> dict[str, object]:
+def wait_for_health(web_port: int, seconds: float = 180) -> dict[str, object]:
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -50,7 +50,7 @@ def status(web_port: int, path: str) -> int:
     return connection.getresponse().status
 
 
-def wait_for_line(file: Path, text: str, seconds: float = 60) -> list[str]:
+def wait_for_line(file: Path, text: str, seconds: float = 180) -> list[str]:
     """All lines, as soon as one has a text."""
     deadline = time.monotonic() + seconds
     while True:
@@ -61,7 +61,7 @@ def wait_for_line(file: Path, text: str, seconds: float = 60) -> list[str]:
         time.sleep(0.2)
 
 
-def wait_for_forty_cameras_and_all_roads(web_port: int, seconds: float = 60) -> None:
+def wait_for_forty_cameras_and_all_roads(web_port: int, seconds: float = 180) -> None:
     """Until the page shows the whole simulated city, and forecasts of it; other tests left others behind."""
     deadline = time.monotonic() + seconds
     all_cameras = {f"cam_{number:02}" for number in range(1, 41)}

@@ -567,7 +567,7 @@ _METRIC_ROWS = """
 async def heard_until(messages: Messages, is_last: Callable[[Any], bool]) -> list[Any]:
     """What a client is told up to a message."""
     found = []
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while not found or not is_last(found[-1]):
             found.append(await messages.get())
     return found

@@ -141,7 +141,7 @@ class Story:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.web_port}{path}", timeout=10) as answer:
             return json.loads(answer.read()), dict(answer.headers)
 
-    def wait(self, what: str, ask: Callable[[], _Result], seconds: float = 30) -> _Result:
+    def wait(self, what: str, ask: Callable[[], _Result], seconds: float = 180) -> _Result:
         """Ask until the answer is true."""
         deadline = time.monotonic() + seconds
         while True:

@@ -44,7 +44,7 @@ def asked(port: int, path: str, question: object = None) -> Any:
         return json.loads(body) if answer.headers.get_content_type() == "application/json" else body.decode()
 
 
-def until(holds: Callable[[], Any], folder: Path, seconds: float = 60) -> Any:
+def until(holds: Callable[[], Any], folder: Path, seconds: float = 180) -> Any:
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -72,7 +72,7 @@ def told(settings: Settings, run: str) -> Told:
 
 
 def wait_for(settings: Settings, run: str, observations: int, letters: int, folder: Path) -> Told:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         found = told(settings, run)
         if len(found.observations) >= observations and len(set(found.reasons)) >= letters:
@@ -83,7 +83,7 @@ def wait_for(settings: Settings, run: str, observations: int, letters: int, fold
 
 def wait_for_counts(port: int, least: dict[str, int]) -> None:
     """Wait until a worker has counted what it refused; the topic is shared with other tests, which may add to it."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         told = exposition(port)
         counts = dict(re.findall(r'b2_events_dropped_total{reason="(\w+)"} (\S+)', told))

@@ -86,7 +86,7 @@ def test_a_notification_is_kept_and_told_once(
         channel.subscribe(NOTIFICATION_LOG.channel)
 
         def wait_for(count: int) -> None:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 180
             while True:
                 message = channel.get_message(timeout=0.1)
                 if message is not None:

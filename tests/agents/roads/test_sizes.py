@@ -133,7 +133,7 @@ async def test_the_largest_observation_and_all_that_follows(settings: Settings, 
     city = City(settings)
     async with owner(city, redis) as forecasts:
         await forecasts.apply(0, [observation], lambda: True)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while not city.told(NOTIFICATIONS):  # noqa: ASYNC110 - others write the topic
                 await asyncio.sleep(0.1)
         await forecasts.flush()

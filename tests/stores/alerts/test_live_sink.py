@@ -143,7 +143,7 @@ async def test_every_step_is_published_as_it_is_kept(client: Redis, alerts: Live
         await subscription.get_message(timeout=1)
         await alerts.apply(0, steps(100, *(news_event(str(number), "c") for number in range(250))), owned)
         received = []
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while len(received) < 250:
                 if (message := await subscription.get_message(timeout=1)) is not None:
                     received.append(message["data"])
@@ -244,7 +244,7 @@ async def test_a_killed_server_is_built_up_by_itself(
     await alerts.apply(0, steps(100, OPENED), owned)
     server.kill()
     server.start()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while not await CurrentAlerts(client).all_open():  # noqa: ASYNC110 - the change comes from the server
             await asyncio.sleep(0.05)
     assert await LiveAlertsSink(client, an_hour_back).load([0]) == {0: 101}

@@ -61,7 +61,7 @@ def records(*messages: AreaReading, first: int = 0) -> list[Any]:
 
 
 async def is_waiting(sink: HistoryAreasSink) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while not sink.is_waiting():  # noqa: ASYNC110 - the change comes from the server
             await asyncio.sleep(0.02)
 

@@ -141,7 +141,7 @@ async def test_of_several_workers_one_tells_each_time(
     since = (await EventLog(client).state()).seq
     workers = [periodic, *(PeriodicEvents(other, settings, Surroundings(settings)) for other in others)]
     running = [asyncio.create_task(worker.run()) for worker in workers]
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while len(told := await EventLog(client).after(since, 100)) < 12:  # noqa: ASYNC110 - told by the server
             await asyncio.sleep(0.05)
     await end(*running)

@@ -46,7 +46,7 @@ class ClickHouseServer:
         """Start it, and wait until it answers."""
         command = [sys.executable, __file__, str(self.folder), str(self.port)]
         self._process = subprocess.Popen(command)  # noqa: S603 - this file
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while True:
             try:
                 with urllib.request.urlopen(f"{self.url}/ping", timeout=1):  # noqa: S310 - this machine

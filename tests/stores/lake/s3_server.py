@@ -38,7 +38,7 @@ def s3_options() -> Iterator[str]:
 
 
 def _until_it_listens(server: subprocess.Popen[bytes], port: int) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while True:
         with closing(socket.socket()) as tried:
             if tried.connect_ex(("127.0.0.1", port)) == 0:

@@ -43,7 +43,7 @@ async def test_a_writer_that_is_killed_loses_and_doubles_nothing(settings: Setti
     storage = storage_of(settings)
 
     async def until(holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while not await asyncio.to_thread(holds):  # noqa: ASYNC110 - seen from outside
                 await asyncio.sleep(0.01)
 

@@ -219,7 +219,7 @@ async def test_a_database_that_freezes_after_the_commit_holds_nobody_up(
     pool: Pool, publisher: MakePublisher, database: Connection
 ) -> None:
     pending = await commit(pool, EventPublication(event="frozen", data="{}"))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         async with database.transaction():
             await database.execute("LOCK TABLE pending_publications IN ACCESS EXCLUSIVE MODE")
             assert await publisher().publish(pool, pending)

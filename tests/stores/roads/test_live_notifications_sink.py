@@ -53,7 +53,7 @@ async def told(client: Redis, channel: PubSub) -> list[bytes]:
     """What was told until now."""
     await client.publish(NOTIFICATION_LOG.channel, "end")
     found = list[bytes]()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while True:
             message = await channel.get_message(timeout=1)
             if message is not None:
@@ -115,7 +115,7 @@ async def test_a_server_that_lost_its_data_is_built_up_untold(
     await sink.apply(0, notification_records(100, *known), owned)
     server.kill()
     server.start()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while not await client.exists("notifications:newest"):  # noqa: ASYNC110 - the change comes from the server
             await asyncio.sleep(0.05)
     assert await newest(client) == encoded(*known)

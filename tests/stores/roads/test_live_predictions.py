@@ -69,6 +69,6 @@ async def test_a_killed_server_is_filled_again(server: RedisServer, client: Redi
     await predictions.apply(0, prediction_records(prediction(), first=100), owned)
     server.kill()
     server.start()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while not await CurrentDocuments(client, PREDICTED).documents(["a10"]):  # noqa: ASYNC110 - the change comes from the server
             await asyncio.sleep(0.05)

@@ -66,7 +66,7 @@ async def version_there(client: Redis) -> str | None:
 
 
 async def soon(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while not await holds():  # noqa: ASYNC110 - another server changes it
             await asyncio.sleep(0.05)
 

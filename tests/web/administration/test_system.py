@@ -22,7 +22,7 @@ async def system(worker: Worker) -> Any:
 
 
 async def until_told(worker: Worker, count: int = 1) -> Any:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(180):
         while True:
             found = await system(worker)
             if len(found["workers"]) == count:

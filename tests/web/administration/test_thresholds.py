@@ -49,7 +49,7 @@ async def records_since(settings: Settings, ends: dict[int, int]) -> list[Any]:
         for place in places:
             consumer.seek(place, ends[place.partition])
         found: dict[int, Any] = {}
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while len(found) < len(ends):
                 record = await consumer.getone()
                 found.setdefault(record.partition, record)

@@ -46,7 +46,7 @@ async def steps(history_worker: Worker) -> AsyncIterator[AIOKafkaConsumer]:
 
 
 async def step(consumer: AIOKafkaConsumer) -> AlertEvent:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         record = await consumer.getone()
     event = decode_alert_event(record.value)
     assert record.key == (None if event.camera_id is None else event.camera_id.encode())

@@ -158,7 +158,7 @@ async def test_who_sends_and_leaves_at_once_has_sent(redis_server: RedisServer, 
         async with client.ws_connect("/ws") as socket:
             for number in range(50):
                 await socket.send_str(json.dumps(message | {"total_in_area": number}))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while len(found := await stored_of(kafka_bootstrap, key)) < 50:
                 pass
     # a counter's readings keep their order

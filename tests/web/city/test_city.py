@@ -154,7 +154,7 @@ async def test_without_redis_it_says_so(city: Worker) -> None:
 async def heard(socket: ClientWebSocketResponse, *kinds: str) -> dict[str, Any]:
     """The first message of each of some types."""
     found: dict[str, Any] = {}
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while set(kinds) - found.keys():
             message = json.loads(await socket.receive_str())
             assert message.keys() == {"type", "data", "timestamp"}

@@ -69,7 +69,7 @@ async def locked(database_url: str, *tables: str) -> AsyncIterator[Callable[[], 
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while not await condition():  # noqa: ASYNC110 - it is another process that is waited for
             await asyncio.sleep(0.02)
 

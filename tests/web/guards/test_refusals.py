@@ -116,7 +116,7 @@ async def test_a_refusal_waits_and_others_on_the_same_connection_of_a_proxy_are_
         # what is not refused is answered at once, also of one whose refusals wait
         assert await status(session, HOSTILE) == 200
         refused = [asyncio.create_task(status(session, HOSTILE)) for _ in range(HELD_AT_ONCE)]
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while known._held[HOSTILE] < HELD_AT_ONCE:  # noqa: ASYNC110 - it is the worker that is waited for
                 await asyncio.sleep(0.01)
         # counted already, although it has not been told
@@ -132,7 +132,7 @@ async def test_a_refusal_waits_and_others_on_the_same_connection_of_a_proxy_are_
         for task in refused:
             task.cancel()
         await asyncio.gather(*refused, return_exceptions=True)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while known._held[HOSTILE]:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)
 

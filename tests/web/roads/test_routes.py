@@ -64,7 +64,7 @@ async def ask(client: Client, question: Any = QUESTION, status: int = 200) -> di
 
 
 async def soon(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while not await holds():  # noqa: ASYNC110 - another process changes it
             await asyncio.sleep(0.02)
 

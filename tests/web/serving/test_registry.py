@@ -47,7 +47,7 @@ async def registry(proxy: Proxy, redis_server: RedisServer) -> AsyncIterator[Reg
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while not condition():  # noqa: ASYNC110 - whatever the condition looks at tells nobody
             await asyncio.sleep(0.02)
 

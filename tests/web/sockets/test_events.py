@@ -67,7 +67,7 @@ async def broadcast(worker: Worker, *numbers: int, kept: int = 1000) -> int:
 
 
 async def received(connection: ClientWebSocketResponse, *, heartbeats: bool = False) -> dict[str, Any]:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while True:
             message = await connection.receive()
             assert message.type is WSMsgType.TEXT, message
@@ -166,7 +166,7 @@ async def test_what_goes_on_for_a_client_that_dropped_ends_although_it_missed_th
             ended.set()
 
     monkeypatch.setattr(EventFeed, "join", join)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         connection = await worker.client.ws_connect("/ws/events")
         await joined.wait()
         assert not ended.is_set()
@@ -220,7 +220,7 @@ async def test_a_worker_that_hears_nothing_says_so(worker: Worker, monkeypatch: 
             # nothing happens, and that is known
             assert (await received(connection, heartbeats=True))["data"] == {}
         worker.redis_server.freeze()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while "stale_since" not in (await received(connection, heartbeats=True))["data"]:
                 pass
         async with worker.client.ws_connect("/ws/events") as new:
@@ -230,7 +230,7 @@ async def test_a_worker_that_hears_nothing_says_so(worker: Worker, monkeypatch: 
         await broadcast(worker, 1)
         envelope = await received(connection)
         assert (envelope["event"], envelope["seq"]) == ("admin_broadcast", seq + 1)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while "stale_since" in (await received(connection, heartbeats=True))["data"]:
                 pass
 
