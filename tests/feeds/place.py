@@ -258,7 +258,7 @@ async def place_of(
         yield Place(feed, settings, redis_server, database, producer)
 
 
-async def until(holds: Callable[[], Any], seconds: float = 60.0) -> None:
+async def until(holds: Callable[[], Any], seconds: float = 180.0) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(seconds):
         while not await holds():  # noqa: ASYNC110 - the change comes from the server

@@ -139,7 +139,7 @@ def odds(offsets: range, partition: int = 0) -> list[Any]:
     return [odd(offset, f"odd-{partition}-{offset}", partition=partition) for offset in offsets]
 
 
-async def until(is_so: Callable[[], bool], seconds: float = 20) -> None:
+async def until(is_so: Callable[[], bool], seconds: float = 120) -> None:
     async with asyncio.timeout(seconds):
         while not is_so():  # noqa: ASYNC110 - what is looked at knows no event
             await asyncio.sleep(0.01)
