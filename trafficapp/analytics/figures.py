@@ -90,6 +90,7 @@ def metrics(sums: RangeSums, zone: tzinfo, segment: Callable[[str], str | None])
     start, end, score = rfc3339(epoch_us(sums.start)), rfc3339(epoch_us(sums.end)), mean_score(sums.total)
     hours = _by_hour(sums, zone)
     counts = {name: sums.alerts.get(name, 0) for name in SEVERITIES}
+    share = sums.healthy_share
     return AnalyticsMetrics(
         range_start=start,
         range_end=end,
@@ -105,7 +106,7 @@ def metrics(sums: RangeSums, zone: tzinfo, segment: Callable[[str], str | None])
             HourTrend(hour, mean_vehicles(row) or 0.0, mean_score(row), mean_speed_kmh(row)) for hour, row in hours
         ],
         incidents=IncidentCounts(sum(counts.values()), high=counts["WARNING"], critical=counts["CRITICAL"]),
-        healthy_share=None if sums.healthy_share is None else round(sums.healthy_share, 4),
+        healthy_share=None if share is None else round(share, 4),
     )
 
 

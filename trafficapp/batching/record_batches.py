@@ -27,9 +27,8 @@ LENGTH_AT: Final = 8
 MAGIC_AT: Final = 16
 ATTRIBUTES_AT: Final = 21
 
-#: Where the checksum stands, and where what it is of begins.
+#: Where the checksum stands; it is of all from the attributes on.
 _CRC_AT: Final = 17
-_CHECKED_AT: Final = 21
 
 #: Bytes of a batch that its length does not count.
 UNCOUNTED_BYTES: Final = 12
@@ -90,11 +89,11 @@ _unsigned = struct.Struct(">I").unpack_from
 def fits_checksum(data: bytes, at: int, end: int) -> bool:
     """Whether the bytes of a batch, which lies in data between two places, fit its checksum.
 
-    The client library does it without what processors have for it, which takes 15 times as long: a tenth of what a
-    record costs altogether.
+    The client library does it without what processors have for it, which takes four to five times as long for batches
+    of 58 KB: 0.15 instead of 0.03 µs a record.
     """
     checksum = 0
-    for begin in range(at + _CHECKED_AT, end, PIECE_BYTES):
+    for begin in range(at + ATTRIBUTES_AT, end, PIECE_BYTES):
         checksum = google_crc32c.extend(checksum, data[begin : min(begin + PIECE_BYTES, end)])
     return bool(checksum == _unsigned(data, at + _CRC_AT)[0])
 

@@ -211,12 +211,11 @@ class Unpacking(fetcher.PartitionRecords):
                 # a batch of a version before 2 has no attributes
                 if (check_crcs and not fits_checksum(data, at, behind)) or batch.attributes & not_plain:
                     break
-                at = behind
                 records += batch
                 end = batch.next_offset
                 if end - due > few:
                     large.append((due - begin, end - begin))
-                due = end
+                due, at = end, behind
             else:
                 self.is_over = True
         except Exception:  # whatever the library raises
@@ -225,14 +224,7 @@ class Unpacking(fetcher.PartitionRecords):
             self.is_over = False
             return
         run += records
-        self.next_fetch_offset = due
-        while not self.is_over and self._is_behind(due):
-            self._at += UNCOUNTED_BYTES + _length_at(self._data, self._at + LENGTH_AT)[0]
-
-    def _is_behind(self, due: int) -> bool:
-        """Whether the batch whose bytes come next was taken."""
-        data = self._data[self._at :]
-        return len(data) > HEADER_BYTES and data[MAGIC_AT] >= 2 and header_of(data).next_offset <= due
+        self.next_fetch_offset, self._at = due, at
 
     def _take_rest(self, run: Run, size: int) -> int:
         """Go on with the batch that is taken piece by piece, until the run is full."""

@@ -130,13 +130,14 @@ class CityTraffic:
 
     def summary(self, total_vehicles: int, active_emergencies: int, now_us: int) -> CitySummary:
         """The city now."""
+        share = self.healthy_share
         return CitySummary(
             total_vehicles=total_vehicles,
             active_emergencies=active_emergencies,
             average_city_speed=self.average_speed_kmh,
             congested_roads=self.congested_roads,
             timestamp=rfc3339(now_us),
-            healthy_share=None if self.healthy_share is None else round(self.healthy_share, 4),
+            healthy_share=None if share is None else round(share, 4),
         )
 
 
