@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -45,16 +45,21 @@ class WindowRow(Struct, frozen=True, gc=False):
     # new fields go to the end and have a default: older rows in the topic must stay readable
 
 
+#: How often each bucket was hit.
+SpeedCounts: TypeAlias = dict[int, int]
+
+
 class FinishedWindow(WindowRow, frozen=True, gc=False, kw_only=True):
     """A row as the topic has it: with what sums of windows are made of.
 
     Attributes:
         pictures: of the camera in the window, as far as they showed something; 0 where that was not counted.
-        speed_counts: how many speeds were in each bucket of the sketch (`trafficapp.windows.speed_sketch`).
+        speed_counts: how many speeds were in each bucket of the sketch (`trafficapp.windows.speed_sketch`). Of few
+            speeds each one's bucket is listed instead, ascending: that is found sooner, and no longer.
     """
 
     pictures: int = 0
-    speed_counts: dict[int, int] = msgspec.field(default_factory=dict)
+    speed_counts: SpeedCounts | list[int] = msgspec.field(default_factory=list)
 
 
 class CameraWindow(WindowRow, frozen=True, gc=False, kw_only=True):

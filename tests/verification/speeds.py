@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from trafficapp.windows.speed_sketch import PERCENTILES, SpeedCounts, add_counts, count_speeds, percentiles
+from models.cameras.window_rows import SpeedCounts
+from trafficapp.windows.speed_sketch import PERCENTILES, add_counts, count_speeds, percentiles
 
 
 def main(path: Path) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from models.cameras.window_rows import WindowRow
+from models.cameras.window_rows import WindowRow, decode_finished_window, encode_window_row
 from tests.windows.entries import SECOND_US, T0_US, Picture, Seen, fresh, records
 from tests.windows.logs import silence
 from trafficapp.windows.holding import MAX_CAMERA_BYTES
+from trafficapp.windows.speed_sketch import buckets_of, counted
 
 T0_MS = T0_US // 1000
 
@@ -126,3 +127,11 @@ def test_a_camera_whose_clock_stands_still_cannot_grow_for_ever() -> None:
     assert windows.cameras.states[b"next"].counted == 1
     largest = max(len(row) for _, row in windows.changed_rows())
     assert MAX_CAMERA_BYTES / 2 < largest < MAX_CAMERA_BYTES + 2000
+
+
+def test_buckets_of_few_speeds_are_listed_and_those_of_many_counted() -> None:
+    few = [Seen(f"v{number}", speed_kmh=float(number % 7)) for number in range(200)]
+    for seen in (few, [*few, Seen("v200", speed_kmh=3.0)]):
+        row = decode_finished_window(encode_window_row(rows_of(picture(0, *seen))[START, None]))
+        buckets = buckets_of([one.speed_kmh or 0.0 for one in seen])
+        assert row.speed_counts == (buckets if len(seen) == 200 else counted(buckets))

@@ -7,16 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.cameras.window_rows import SpeedCounts
 from trafficapp.windows.speed_sketch import (
     LEAST_KMH,
     PERCENTILES,
     RELATIVE_ACCURACY,
-    SpeedCounts,
     add_counts,
+    buckets_of,
     count_speeds,
+    counted,
     percentiles,
-    sketches_of,
+    percentiles_of,
     speed_of,
+    together,
 )
 
 SPEEDS = st.floats(0, 1000, allow_nan=False)
@@ -45,12 +48,13 @@ def test_sums_of_sketches_are_the_sketch_of_all(parts: list[list[float]]) -> Non
     for part in parts:
         add_counts(total, count_speeds(part))
     assert total == count_speeds([speed for part in parts for speed in part])
-    lanes, whole = sketches_of(parts)
-    assert [lane.counts for lane in lanes] == [count_speeds(part) for part in parts]
-    assert whole.counts == total
-    for sketch in (*lanes, whole):
-        assert sketch.speeds == sum(sketch.counts.values())
-        assert list(sketch.percentiles) == percentiles(sketch.counts)
+    lanes = [buckets_of(part) for part in parts]
+    whole = together(lanes)
+    assert [counted(lane) for lane in lanes] == [count_speeds(part) for part in parts]
+    assert counted(whole) == total
+    for buckets in (*lanes, whole):
+        assert list(buckets) == sorted(buckets)
+        assert list(percentiles_of(buckets)) == percentiles(counted(buckets))
 
 
 def test_nothing_has_no_percentiles() -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from models.cameras.lanes import LaneFigures
-from trafficapp.windows.speed_sketch import SpeedCounts, percentiles
+from models.cameras.window_rows import SpeedCounts
+from trafficapp.windows.speed_sketch import percentiles
 
 _UNIT = 10_000
 _US_PER_HOUR = 3_600_000_000

@@ -7,7 +7,7 @@ of buckets add up to the same in any order: sketches of windows, minutes and hou
 sketch of a sum is the sum of the sketches. Buckets need no limit as speeds do not: 606 of them go from
 0.01 to 1,000 km/h.
 
-Speeds of a window are kept as they come and counted all at once when it is final.
+Speeds of a window are kept as they come; their buckets are found all at once when it is final.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, chain
-from typing import NamedTuple, TypeAlias
+
+from models.cameras.window_rows import SpeedCounts
 
 #: How far a percentile is from an exact one at most, relatively.
 RELATIVE_ACCURACY = 0.01
@@ -40,10 +41,8 @@ _MOST_BUCKETS = 1024
 #: The percentiles that engineers ask for: the 85th is what limits are set by, the 15th what hinders others.
 PERCENTILES = (0.15, 0.50, 0.85, 0.95)
 
-#: How often each bucket was hit.
-SpeedCounts: TypeAlias = dict[int, int]
-
 _DECIMALS = 3
+_NO_PERCENTILES = (None,) * len(PERCENTILES)
 #: 0.57 · 100 is a little less than 57.
 _NEARLY = 1e-9
 
@@ -53,38 +52,41 @@ def speed_of(bucket: int) -> float:
     return 0.0 if bucket == STANDING else 2 * math.exp((bucket - FIRST + 1) / BUCKETS_PER_E) / (GAMMA + 1)
 
 
-class Sketch(NamedTuple):
-    """Speeds counted.
-
-    Attributes:
-        counts: by bucket.
-        speeds: how many there are.
-        percentiles: those of `PERCENTILES`, km/h; None without any speed.
-    """
-
-    counts: SpeedCounts
-    speeds: int
-    percentiles: Sequence[float | None]
-
-
-NO_SPEEDS = Sketch({}, 0, (None,) * len(PERCENTILES))
-
-
-def sketches_of(lanes: Sequence[Sequence[float]]) -> tuple[list[Sketch], Sketch]:
-    """The sketches of the speeds of some lanes, and that of all of them together.
+def buckets_of(speeds_kmh: Sequence[float]) -> list[int]:
+    """The bucket of each speed, ascending.
 
     Args:
-        lanes: the speeds of each, km/h, not negative.
+        speeds_kmh: not negative.
     """
-    ascending = [_ascending_buckets(speeds) for speeds in lanes]
-    found = [_sketch(buckets) for buckets in ascending]
+    return sorted(map(_bucket_of, speeds_kmh))
+
+
+def together(buckets: Sequence[list[int]]) -> list[int]:
+    """Ascending buckets as one list that ascends."""
     # runs that ascend are merged, not sorted
-    return found, found[0] if len(found) == 1 else _sketch(sorted(chain.from_iterable(ascending)))
+    return sorted(chain.from_iterable(buckets))
+
+
+def percentiles_of(buckets: Sequence[int]) -> Sequence[float | None]:
+    """As `percentiles` finds them in the counts of these buckets, which ascend."""
+    if not buckets:
+        return _NO_PERCENTILES
+    p15, p50, p85, p95 = _places(len(buckets))
+    return _SPEEDS[buckets[p15]], _SPEEDS[buckets[p50]], _SPEEDS[buckets[p85]], _SPEEDS[buckets[p95]]
+
+
+def counted(buckets: Iterable[int]) -> SpeedCounts:
+    """How often each bucket is there."""
+    # a `Counter` takes twice as long for the few speeds of a window
+    counts: SpeedCounts = {}
+    for bucket in buckets:
+        counts[bucket] = counts.get(bucket, 0) + 1
+    return counts
 
 
 def count_speeds(speeds_kmh: Sequence[float]) -> SpeedCounts:
     """The counts of some speeds."""
-    return _counts(_ascending_buckets(speeds_kmh))
+    return counted(buckets_of(speeds_kmh))
 
 
 class _KnownBuckets(dict[float, int]):
@@ -103,28 +105,6 @@ class _KnownBuckets(dict[float, int]):
 #: How many are remembered: all of two decimals below 600 km/h would fit.
 _MOST_KNOWN = 65_536
 _bucket_of = _KnownBuckets().__getitem__
-
-
-def _ascending_buckets(speeds_kmh: Sequence[float]) -> list[int]:
-    return sorted(map(_bucket_of, speeds_kmh))
-
-
-def _counts(buckets: Iterable[int]) -> SpeedCounts:
-    # a `Counter` takes twice as long for the few speeds of a window
-    counts: SpeedCounts = {}
-    for bucket in buckets:
-        counts[bucket] = counts.get(bucket, 0) + 1
-    return counts
-
-
-def _sketch(ascending: Sequence[int]) -> Sketch:
-    """As `percentiles` finds them in the counts of some buckets."""
-    count = len(ascending)
-    if not count:
-        return NO_SPEEDS
-    p15, p50, p85, p95 = _places(count)
-    found = _SPEEDS[ascending[p15]], _SPEEDS[ascending[p50]], _SPEEDS[ascending[p85]], _SPEEDS[ascending[p95]]
-    return Sketch(_counts(ascending), count, found)
 
 
 @lru_cache(maxsize=4096)

@@ -14,6 +14,7 @@ import msgspec
 from models.administration.thresholds import Thresholds
 from models.cameras.detections import FrameDetection
 from models.cameras.window_rows import FinishedWindow
+from models.timestamps import rfc3339
 from trafficapp.windows.accumulator import NO_LANE, Accumulator, union
 from trafficapp.windows.camera_state import CameraState, OpenWindow
 from trafficapp.windows.camera_time import CAMERA_TIME
@@ -32,7 +33,7 @@ from trafficapp.windows.holding import (
 )
 from trafficapp.windows.places import drop_places, forget_places, places_matter, speed_by_places, wait, wait_no_more
 from trafficapp.windows.speed import SpeedEstimator
-from trafficapp.windows.speed_sketch import sketches_of
+from trafficapp.windows.speed_sketch import buckets_of, together
 from trafficapp.windows.timeline import next_final_us, take_final
 
 
@@ -245,21 +246,22 @@ class Windower:
     def _rows(
         self, camera_id: str, start_us: int, window: OpenWindow, changes: Sequence[Thresholds]
     ) -> list[FinishedWindow]:
-        end_us = start_us + self.size_us
+        start, end = rfc3339(start_us), rfc3339(start_us + self.size_us)
         scale = self.scale.at(start_us, changes) if changes else self.scale
         pictures = len(window.seen)
         if len(window.lanes) == 1:
             # the camera's row says what its only lane's does
             ((lane_id, lane),) = window.lanes.items()
-            _, sketch = sketches_of([lane.speeds_kmh])
-            row = lane.row(camera_id, None, start_us, end_us, scale, pictures, sketch)
+            buckets = buckets_of(lane.speeds_kmh)
+            row = lane.row(camera_id, None, start, end, scale, pictures, buckets)
             return [row] if lane_id == NO_LANE else [row, msgspec.structs.replace(row, lane_id=lane_id)]
         lanes = sorted(window.lanes.items())
-        sketches, total = sketches_of([lane.speeds_kmh for _, lane in lanes])
-        rows = [union(lane for _, lane in lanes).row(camera_id, None, start_us, end_us, scale, pictures, total)]
+        sketches = [buckets_of(lane.speeds_kmh) for _, lane in lanes]
+        total = union([lane for _, lane in lanes])
+        rows = [total.row(camera_id, None, start, end, scale, pictures, together(sketches))]
         rows += [
-            lane.row(camera_id, lane_id, start_us, end_us, scale, pictures, sketch)
-            for (lane_id, lane), sketch in zip(lanes, sketches, strict=True)
+            lane.row(camera_id, lane_id, start, end, scale, pictures, buckets)
+            for (lane_id, lane), buckets in zip(lanes, sketches, strict=True)
             if lane_id != NO_LANE
         ]
         return rows

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trafficapp.stores.measures.sketches import counts_of, merged, packed
-from trafficapp.windows.speed_sketch import add_counts
+from trafficapp.windows.speed_sketch import add_counts, counted
 
 COUNTS = st.dictionaries(st.integers(0, 1023), st.integers(1, 100_000), max_size=40)
 
@@ -19,6 +19,11 @@ def test_sketches_add_up_merged_or_one_behind_another(sketches: list[dict[int, i
     assert counts_of(b"".join(kept)) == counts_of(merged(kept)) == total
     # the same bytes however they came together
     assert merged([merged(kept[:2]), *kept[2:]]) == packed(total)
+
+
+@given(st.lists(st.integers(0, 1023), max_size=60))
+def test_buckets_say_what_their_counts_say(buckets: list[int]) -> None:
+    assert packed(sorted(buckets)) == packed(counted(buckets))
 
 
 @pytest.mark.parametrize("counts", [{-1: 1}, {40_000: 1}, {3: -1}, {3: 2**31}])

@@ -7,12 +7,13 @@ them up.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
-from trafficapp.windows.speed_sketch import SpeedCounts
+from models.cameras.window_rows import SpeedCounts
+from trafficapp.windows.speed_sketch import counted
 
 #: The last bucket that fits.
 _MOST = 2**15 - 1
@@ -20,12 +21,13 @@ _MOST_SPEEDS = 2**31 - 1
 _ENTRIES = np.dtype([("bucket", ">i2"), ("speeds", ">i4")])
 
 
-def packed(counts: Mapping[int, int]) -> bytes:
-    """The sketch of some counts.
+def packed(sketch: SpeedCounts | Sequence[int]) -> bytes:
+    """The sketch of a finished window, from its counts or from the buckets of its speeds.
 
     Raises:
         ValueError: there is no such bucket, or no such count.
     """
+    counts = sketch if isinstance(sketch, dict) else counted(sketch)
     buckets = sorted(counts)
     if buckets and not (buckets[0] >= 0 and buckets[-1] <= _MOST and min(counts.values()) >= 0):
         raise ValueError(f"no sketch of speeds has the buckets {buckets[0]} to {buckets[-1]}, or counts below 0")
