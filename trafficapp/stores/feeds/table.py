@@ -85,6 +85,8 @@ class RowMaker:
         sources = [column.of or name for name, column in history.columns.items()]
         # the key stands in the place of what no field says; and behind them all, as one field alone makes no tuple
         self._values = attrgetter(*(feed.key if source == RECORD_TIME else source for source in sources), feed.key)
+        #: Fields that become columns.
+        self.sources = frozenset(sources) - {RECORD_TIME}
         self._of_record = [place for place, source in enumerate(sources) if source == RECORD_TIME]
         self._of_time = [place for place, source in enumerate(sources) if source == feed.time]
         self._names = list(history.columns)
