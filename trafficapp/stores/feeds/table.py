@@ -14,7 +14,7 @@ from trafficapp.feeds.shapes import only_types
 from trafficapp.settings import Settings
 from trafficapp.stores.feeds.column_values import check_key, convert_of, takes_as_it_is
 from trafficapp.stores.postgres.retention import KeptTable
-from trafficapp.stores.postgres.rows import column_arrays
+from trafficapp.stores.postgres.rows import NUL, column_arrays
 from trafficapp.stores.postgres.sink import postgres_time
 from trafficapp.stores.postgres.time_partitions import TimePartition, day_partition
 
@@ -97,6 +97,11 @@ class RowMaker:
             for place, (column, source) in enumerate(zip(history.columns.values(), sources, strict=True))
             if source != RECORD_TIME and not takes_as_it_is(column.type, types.get(source))
         ]
+        #: Of texts nearly all fit as they are: those are looked at here and not each by a call.
+        texts = {place for place, column in enumerate(history.columns.values()) if column.type == "text"}
+        self._texts = [place for place, _ in converts if place in texts and place not in self._of_time]
+        self._text = convert_of("text", zone)
+        converts = [(place, convert) for place, convert in converts if place not in self._texts]
         self._converts = converts
         self._timed = [(place, convert) for place, convert in converts if place not in self._of_time]
         places = self._names.index
@@ -126,6 +131,10 @@ class RowMaker:
         try:
             for place in self._of_record:
                 row[place] = postgres_time(max(record_us, 0))
+            for place in self._texts:
+                value = row[place]
+                if value is not None and (type(value) is not str or NUL in value):
+                    row[place] = self._text(value)
             for place, convert in converts:
                 if (value := row[place]) is not None:
                     row[place] = convert(value)
