@@ -156,6 +156,10 @@ class FeedIntake(TransactionalSink):
                 sent_on = self._convert(message, accepted.time_us, origin)
             else:
                 sent_on = self._convert(message, accepted.time_us)
+            if isinstance(sent_on, tuple) and len(sent_on) == 1:
+                # as nearly all; a list that is put together costs a call
+                key, one = sent_on[0]
+                return (Outgoing(topic_of(one), key.encode(), _encode(one), None, time_ms),)
             return [Outgoing(topic_of(one), key.encode(), _encode(one), None, time_ms) for key, one in sent_on]
         except FAULTS as error:
             # one message stops no others, whatever is odd about it
@@ -220,13 +224,24 @@ def register(app: TrafficApp) -> None:
             sinks.append(keep_history(app, feed))
         if "live" in roles and feed.current is not None:
             sinks.append(keep_current(app, feed, feed.current))
-        if len(sinks) > 1:
-            decoder = OnceDecoder[Any](feed, app.settings)
-            for sink in sinks:
-                sink.read_by(decoder)
+        read_by_one_decoder(feed, app.settings, sinks)
     if "clickhouse" in roles:
         for feed in feeds_of_clickhouse(app):
             keep_in_clickhouse(app, feed)
+
+
+def read_by_one_decoder(
+    feed: Feed[Any], settings: Settings, sinks: Sequence[RowsSink | FeedRedisSink[Any, Any]]
+) -> None:
+    """Have the sinks of a feed read its messages once, and of what is ours no more than they need."""
+    if not sinks or (len(sinks) == 1 and not feed.is_ours):
+        return
+    needed = [sink.needed() for sink in sinks]
+    fields = None if None in needed else {field for one in needed for field in one or ()}
+    kind: type[FeedDecoder[Any]] = FeedDecoder if len(sinks) == 1 else OnceDecoder
+    decoder = kind(feed, settings, fields=fields)
+    for sink in sinks:
+        sink.read_by(decoder)
 
 
 def refuse_clashes(feeds: Iterable[Feed[Any]], settings: Settings) -> None:

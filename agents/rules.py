@@ -126,12 +126,15 @@ class RulesSink(TransactionalSink):
         """What follows from a run, then what is to be remembered."""
         one = self._partitions[partition]
         rules, clock, decode, clock_us = one.rules, one.clock, self._decode, one.clock.clock_us
+        apply, now_us = rules.apply, clock_us
         for record in records:
             tick = message = erased = None
             try:
-                if record.headers and any(name == ERASED_HEADER for name, _ in record.headers):
+                if not record.headers:
+                    message = decode(record.value or b"")
+                elif any(name == ERASED_HEADER for name, _ in record.headers):
                     erased = _decode_ids(record.value or b"")
-                elif record.headers and _is_tick(record):
+                elif _is_tick(record):
                     tick = decode_tick(record.value or b"")
                 else:
                     message = decode(record.value or b"")
@@ -140,14 +143,16 @@ class RulesSink(TransactionalSink):
                 one.unreadable += 1
                 logger.error("%s-%d: offset %d was left out: %s", self.topic, partition, record.offset, error)
                 continue
-            if erased is not None:
-                told = rules.erase(erased) if isinstance(rules, ErasingRules) else ()
-            elif tick is not None:
-                told = _told_by_tick(rules, clock, tick)
-            else:
+            told: Iterable[Told]
+            if message is not None:
                 one.taken += 1
                 record_us = record.timestamp * 1000
-                told = rules.apply(message, When(record_us, clock.clock_us or record_us))
+                told = apply(message, When(record_us, now_us or record_us))
+            elif tick is not None:
+                told = _told_by_tick(rules, clock, tick)
+                now_us = clock.clock_us
+            else:
+                told = rules.erase(erased or []) if isinstance(rules, ErasingRules) else ()
             for this in told:
                 yield Outgoing(this.topic, this.key, this.value)
         if isinstance(rules, RunRules):

@@ -11,7 +11,10 @@ The real servers, and a worker of each of the roles feeds, history and live. Mea
   ``--with`` says: ``matching`` (and the role roads, which takes up the speeds that follow), ``lake``, ``arrivals``
   (costs are told of buses that serve trips, too).
 
-``rows`` are ``{name, value, unit, before}``: of each feed all roles together, and what the file said before.
+``rows`` are ``{name, value, unit, before, less_idle_cpu_share}``: of each feed all roles together
+(``city_{topic}``), or one process that has all of them (``--site``: ``city_site_{topic}``), what the file said before,
+and which share of a core each process took while nothing came, which is subtracted. Rows of what was not measured this
+time stay.
 
 The servers run on the same cores, so the rate that is held says less than the µs per message.
 """
@@ -258,7 +261,11 @@ def show(result: dict[str, Any]) -> None:
     """Print it as tables."""
     console = Console()
     if result["costs"]:
-        table = Table(title="µs of CPU per message")
+        idle = ", ".join(f"{role} {share:.3f}" for role, share in result["idle_cpu_share"].items())
+        table = Table(
+            title="µs of CPU per message",
+            caption=f"less what a process takes anyway, in cores while nothing came: {idle}",
+        )
         roles = list(next(iter(result["costs"].values())))
         for column in ("feed", *roles, "all"):
             table.add_column(column, justify="left" if column == "feed" else "right")
@@ -375,12 +382,17 @@ def main() -> None:
         Path(path).chmod(0o755)
         folder = data_dir.prepare(Path(path))
         result = asyncio.run(measure(folder, wanted))
-    before = json.loads(RESULT.read_text())["costs"] if RESULT.exists() else {}
+    known = json.loads(RESULT.read_text()).get("rows", []) if RESULT.exists() else []
+    before = {row["name"]: row["value"] for row in known}
+    prefix = "city_site" if wanted.site else "city"
+    names = {topic: f"{prefix}_{topic}" for topic in result["costs"]}
     result["rows"] = [
-        {"name": f"city_{topic}", "value": _all_roles(cost), "unit": "µs"}
-        | {"before": _all_roles(before[topic]) if topic in before else None}
+        {"name": names[topic], "value": _all_roles(cost), "unit": "µs", "before": before.get(names[topic])}
+        | {"less_idle_cpu_share": result["idle_cpu_share"]}
         for topic, cost in result["costs"].items()
     ]
+    # one process or three are measured one after the other: each keeps the rows of the other
+    result["rows"] += [row for row in known if row["name"] not in {one["name"] for one in result["rows"]}]
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     show(result)

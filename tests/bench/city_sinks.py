@@ -26,7 +26,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from agents.feeds import FeedIntake
+from agents.feeds import FeedIntake, read_by_one_decoder
 from models.records import PlainRecord
 from tests.bench.city_messages import SOURCES, Source, of_one
 from tests.bench.servers import running
@@ -109,6 +109,8 @@ class Stores:
             if role == "live" and feed.current is not None:
                 kind = DocumentsSink if isinstance(feed.current, Current) else LogSink
                 self.sinks[topic] = kind(feed, settings, self._client, _nothing_before)
+            if topic in self.sinks:
+                read_by_one_decoder(feed, settings, [self.sinks[topic]])
 
     async def load(self) -> None:
         """Take over all partitions, behind what was applied of topics of these names before."""

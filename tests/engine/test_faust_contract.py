@@ -588,3 +588,12 @@ async def test_recovery_reads_nothing(consumer: RunConsumer) -> None:
     await recovery._build_offsets(None, {OURS}, offsets, "active")
     assert offsets == {OURS: -1}
     await recovery._seek_offsets(None, {OURS}, offsets, "active")
+
+
+def test_a_table_of_offsets_is_drawn_when_a_log_writes_it() -> None:
+    source = inspect.getsource(Consumer._commit_offsets)
+    assert source.count("terminal.logtable(") == inspect.getsource(faust_consumer).count("terminal.") == 1
+    assert 'self.log.dev("COMMITTING OFFSETS:\\n%s", table)' in source
+    table = faust_consumer.terminal.logtable([("roads-0", "17")], title="Commit Offsets", headers=["TP", "Offset"])
+    assert "roads-0" in str(table)
+    assert "Commit Offsets" in str(table)

@@ -13,6 +13,7 @@ from typing import Any
 
 from aiokafka.consumer import consumer, fetcher
 
+from trafficapp.batching import wire
 from trafficapp.batching.unpacking import FetchedBytes, Unpacking
 
 #: The most records of a run, while what is fetched is wanted in runs.
@@ -85,7 +86,8 @@ def in_runs(run_records: int) -> Iterator[None]:
 
 
 def install() -> None:
-    """Change the fetchers; to be called before a consumer is made, any number of times."""
+    """Change the fetchers, and how all clients speak; to be called before a consumer is made, any number of times."""
+    wire.install()
     fetcher.MemoryRecords = FetchedBytes
     fetcher.PartitionRecords = Unpacking
     fetcher.FetchResult = RunFetchResult

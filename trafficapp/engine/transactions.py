@@ -348,16 +348,20 @@ async def _by_partition(
 ) -> Mapping[tuple[str, int], list[Outgoing]]:
     """Records by topic and partition, those of each in order; records without a key go one after the other."""
     counts: dict[str, int] = {}
-    found: dict[tuple[str, int], list[Outgoing]] = defaultdict(list)
+    # by topic, then by number: to look a pair of them up costs as much as all else here
+    found: dict[str, defaultdict[int, list[Outgoing]]] = {}
     for position, one in enumerate(outgoing):
-        number = one.partition
+        topic, number = one.topic, one.partition
+        places = found.get(topic)
+        if places is None:
+            places = found[topic] = defaultdict(list)
         if number is None:
-            count = counts.get(one.topic)
+            count = counts.get(topic)
             if count is None:
-                count = counts[one.topic] = len(await producer.partitions_for(one.topic))
+                count = counts[topic] = len(await producer.partitions_for(topic))
             number = position % count if one.key is None else home_partition(one.key, count)
-        found[one.topic, number].append(one)
-    return found
+        places[number].append(one)
+    return {(topic, number): records for topic, places in found.items() for number, records in places.items()}
 
 
 def _batches_of(producer: AIOKafkaProducer, records: Sequence[Outgoing]) -> Iterator[BatchBuilder]:
@@ -376,8 +380,9 @@ def _fill(batch: BatchBuilder, records: Sequence[Outgoing], first: int, now_ms: 
     city.
     """
     append, count = batch._builder.append, 0  # noqa: SLF001 - see above; a contract test holds it
+    no_headers = _NO_HEADERS
     for one in records[first:] if first else records:
-        headers = list(one.headers) if one.headers else _NO_HEADERS
+        headers = list(one.headers) if one.headers else no_headers
         if append(count, one.timestamp_ms or now_ms, one.key, one.value, headers) is None:
             break
         count += 1

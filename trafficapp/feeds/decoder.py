@@ -6,24 +6,25 @@ agent that writes dead letters, the sinks and ``trafficapp feeds check`` all dec
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct, structs
 
-from models.cameras.detections import MAX_MESSAGE_BYTES, Rejected, event_time_us, is_event_time
+from models.cameras.detections import MAX_MESSAGE_BYTES, UNDECODABLE, Rejected, event_time_us, is_event_time
 from models.form import read_form
 from models.records import MALFORMED
 from models.text_numbers import number, whole_number
-from models.timestamps import epoch_us, rfc3339
+from models.timestamps import FIRST_MILLISECOND_VALUE, epoch_us, instant_us, rfc3339
 from trafficapp.analytics.local_hours import time_zone
 from trafficapp.feeds.declaration import Checked, Feed, Message, NewestLog
 from trafficapp.feeds.fitting import always_fits
 from trafficapp.feeds.places import check_place
-from trafficapp.feeds.shapes import number_fields
+from trafficapp.feeds.shapes import narrowed, number_fields
 from trafficapp.settings import Settings
 
 #: Characters of a natural key, which names keys and rows.
@@ -61,15 +62,23 @@ class FeedDecoder(Generic[Message]):
         settings: those that topics and checks depend on.
         with_rows: whether rows of the feed's table are wanted. Else one is made only where it may turn out that the
             table cannot hold a message.
+        fields: of messages of ours only these are read, beside the key and the time; None reads them whole.
 
     Raises:
         UnknownZone: the feed's zone is none.
     """
 
-    def __init__(self, feed: Feed[Message], settings: Settings, *, with_rows: bool = True) -> None:
+    def __init__(
+        self, feed: Feed[Message], settings: Settings, *, with_rows: bool = True, fields: Collection[str] | None = None
+    ) -> None:
         self.feed = feed
+        self._is_ours = feed.is_ours
+        self._key_and_time = None if feed.time is None else attrgetter(feed.key, feed.time)
         self.zone = time_zone(feed.zone_in(settings))
-        self._decode = msgspec.json.Decoder(feed.shape).decode
+        shape: type[Any] = feed.shape
+        if fields is not None and feed.is_ours:
+            shape = narrowed(shape, {*fields, feed.key, *(() if feed.time is None else (feed.time,))})
+        self._decode = msgspec.json.Decoder(shape).decode
         #: Found once: it is asked of each message.
         self._texts = (feed.key_name,)
         self._checks = feed.checks(settings) if feed.checks is not None else None
@@ -77,6 +86,8 @@ class FeedDecoder(Generic[Message]):
         self.future_us = None if ahead is None else round(ahead * 1e6)
         self._row = _row_maker(feed, self.zone)
         self._needs_no_row = not with_rows and always_fits(feed)
+        #: Whether no store looks at more than what was looked at already.
+        self._is_kept_whole = feed.current is None and (self._row is None or self._needs_no_row)
         self._numbers = number_fields(feed.shape)
         #: Whether a record must have the natural key: else it may stand in the partition of another one.
         self._is_keyed = not feed.takes_any_key and not feed.is_ours
@@ -94,7 +105,7 @@ class FeedDecoder(Generic[Message]):
         Raises:
             Rejected: the message cannot be read, or cannot be true; with the reason for the dead letter.
         """
-        if self.feed.is_ours:
+        if self._is_ours:
             # whatever else is raised is a fault of ours, and no message's
             accepted = self._read_ours(value, record_us)
             return accepted if self.future_us is None else self._not_ahead(accepted, record_us)
@@ -113,12 +124,12 @@ class FeedDecoder(Generic[Message]):
         return Accepted(checked.message, self._known_key(key), checked.time_us)
 
     def _by_fields(self, key: bytes | None, value: bytes | None, record_us: int) -> Accepted:
-        accepted = self.read(value, record_us)
+        accepted = self._told_by(self._read_form(value), record_us)
         if self._place is not None and (place := self._place(accepted.message)) is not None:
             check_place(*place, self._bounds)
         if self._is_keyed and key != accepted.key.encode():
             raise Rejected("key_mismatch", f"the record key is not the {self.feed.key} {accepted.key!r}")
-        return self._not_ahead(accepted, record_us)
+        return accepted if self.future_us is None else self._not_ahead(accepted, record_us)
 
     def _not_ahead(self, accepted: Accepted, record_us: int) -> Accepted:
         if self.future_us is not None and accepted.time_us - record_us > self.future_us:
@@ -145,6 +156,14 @@ class FeedDecoder(Generic[Message]):
 
     def _told_by(self, message: Message, record_us: int) -> Accepted:
         feed = self.feed
+        if self._key_and_time is not None:
+            key, time = self._key_and_time(message)
+            # as below, for what nearly all others send, and for what is ours
+            if 0 < len(key) <= LONGEST_KEY:
+                if type(time) is int and time >= FIRST_MILLISECOND_VALUE and is_event_time(time * 1000):
+                    return Accepted(message, key, time * 1000)
+                if type(time) is datetime and time.tzinfo is UTC and feed.is_ours:
+                    return Accepted(message, key, instant_us(time))
         key = self._known_key(getattr(message, feed.key))
         time_us = record_us if feed.time is None else self._time_us(getattr(message, feed.time))
         return Accepted(message, key, time_us)
@@ -164,6 +183,8 @@ class FeedDecoder(Generic[Message]):
         Raises:
             Rejected: one cannot.
         """
+        if self._is_kept_whole and is_event_time(record_us):
+            return accepted
         current, message = self.feed.current, accepted.message
         if isinstance(current, NewestLog):
             event_id_of(current, message)
@@ -183,6 +204,12 @@ class FeedDecoder(Generic[Message]):
             raise Rejected("invalid_field", f"the table cannot hold {error}") from None
 
     def _read_form(self, value: bytes | None) -> Message:
+        if value and len(value) <= MAX_MESSAGE_BYTES:
+            try:
+                message: Message = self._decode(value)
+                return message
+            except UNDECODABLE:
+                pass  # a closer look names the fault, or forgives it
         return read_form(value, self.feed.shape, self._decode, self._texts, self._forgive)
 
     def _forgive(self, message: dict[str, Any]) -> None:

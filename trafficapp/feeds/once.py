@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from trafficapp.feeds.declaration import Message
@@ -22,10 +23,11 @@ class OnceDecoder(FeedDecoder[Message]):
     Args:
         feed: the declaration.
         settings: those that topics and checks depend on.
+        fields: see `FeedDecoder`; those that any of the sinks needs.
     """
 
-    def __init__(self, feed: Any, settings: Settings) -> None:
-        super().__init__(feed, settings)
+    def __init__(self, feed: Any, settings: Settings, *, fields: Collection[str] | None = None) -> None:
+        super().__init__(feed, settings, fields=fields)
         self._held: dict[int, tuple[bytes | None, bytes | None, int, Accepted]] = {}
 
     def check(self, key: bytes | None, value: bytes | None, record_us: int) -> Accepted:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import msgspec
 from msgspec import Struct, inspect, structs
@@ -63,6 +64,27 @@ def only_types(shape: type[Struct]) -> dict[str, type]:
         if len(kinds) == 1 and (only := kinds.pop()) is not None:
             found[field.name] = only
     return found
+
+
+def narrowed(shape: type[Struct], fields: Collection[str]) -> type[Struct]:
+    """A shape that reads some fields of messages of another one, each as that does, and steps over the others.
+
+    Args:
+        shape: of messages.
+        fields: names in the shape. One that is told from others by a tag, or by the places of its fields, or that looks
+            at itself as a whole, stays as it is.
+    """
+    config = shape.__struct_config__
+    if config.tag is not None or config.array_like or hasattr(shape, "__post_init__"):
+        return shape
+    read: list[tuple[str, Any, Any]] = []
+    # both kinds of defaults are given, one of them as unset, which its types do not say
+    make: Any = msgspec.field
+    for field in structs.fields(shape):
+        if field.name in fields:
+            default = make(name=field.encode_name, default=field.default, default_factory=field.default_factory)
+            read.append((field.name, field.type, default))
+    return msgspec.defstruct(f"Some{shape.__name__}", read, kw_only=True, gc=config.gc)
 
 
 def check_time(sample: Struct, field: str) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Any, TypeAlias
 
@@ -22,10 +23,10 @@ from msgspec import Struct, structs
 
 from models.cameras.detections import Rejected
 from models.records import MALFORMED
-from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
+from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us, instant_us
 from trafficapp.feeds.decoder import Accepted
 from trafficapp.stores.feeds.current import current_of
-from trafficapp.stores.feeds.redis_sink import FeedRedisSink
+from trafficapp.stores.feeds.redis_sink import FeedRedisSink, withhold_nothing
 from trafficapp.stores.redis.connection import scan_pairs
 
 logger = logging.getLogger(__name__)
@@ -169,13 +170,14 @@ class DocumentsSink(FeedRedisSink[NewestDocuments, Document]):
         now, kept_seconds = time.time(), self._current.seconds
         now_us = round(now * MICROSECONDS_PER_SECOND)
         is_ours, has_our_clock, check = self._feed.is_ours, self._feed.has_our_clock, self._decoder.check
+        withheld, sent_us_of = self.withheld, self._sent_us
+        tells_all = withheld is withhold_nothing
         for record in records:
             record_us = record.timestamp * 1000
             try:
                 accepted = check(record.key, record.value, record_us)
-                sent_us = self._sent_us(accepted, record_us)
-                marked = self.withheld(accepted.message)
-                if marked is not None:
+                sent_us = sent_us_of(accepted, record_us)
+                if not tells_all and (marked := withheld(accepted.message)) is not None:
                     document = str(_encode(marked), "utf-8")
                 else:
                     document = str((record.value or b"") if is_ours else self._decoder.document(accepted), "utf-8")
@@ -206,7 +208,7 @@ class DocumentsSink(FeedRedisSink[NewestDocuments, Document]):
                 key_of(one.key),
                 one.key,
                 repr(one.time_us / MICROSECONDS_PER_SECOND),
-                max(1, round((one.expires - now) * 1000)),
+                round((one.expires - now) * 1000) or 1,
                 one.document,
                 int(one.is_news),
             )
@@ -225,6 +227,8 @@ class DocumentsSink(FeedRedisSink[NewestDocuments, Document]):
         if is_ours and sent is not None and sent == self._feed.time:
             return accepted.time_us
         told = getattr(accepted.message, sent) if sent else ""
+        if is_ours and type(told) is datetime and told.tzinfo is UTC:
+            return instant_us(told)
         if not told or is_ours:
             return epoch_us(told) if told else record_us
         try:

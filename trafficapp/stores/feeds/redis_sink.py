@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic
 
 from aiokafka import ConsumerRecord
 from redis.asyncio import Redis
 
-from trafficapp.feeds.declaration import Feed
+from trafficapp.feeds.declaration import Feed, NewestLog
 from trafficapp.feeds.decoder import FeedDecoder
 from trafficapp.settings import Settings
 from trafficapp.stores.redis.piecewise import Change, PiecewiseSink
@@ -18,6 +18,10 @@ from trafficapp.stores.redis.read_back import ReadBack
 from trafficapp.stores.redis.sink import Memory
 
 logger = logging.getLogger(__name__)
+
+
+def withhold_nothing(message: Any) -> None:
+    """People are told of every message."""
 
 
 class FeedRedisSink(PiecewiseSink[Memory, Change], Generic[Memory, Change]):
@@ -41,7 +45,7 @@ class FeedRedisSink(PiecewiseSink[Memory, Change], Generic[Memory, Change]):
 
     #: Runs that wait are put by one call.
     takes_runs_together = True
-    withheld: Callable[[Any], Any] = staticmethod(lambda _: None)
+    withheld: Callable[[Any], Any] = staticmethod(withhold_nothing)
 
     def __init__(
         self,
@@ -59,6 +63,14 @@ class FeedRedisSink(PiecewiseSink[Memory, Change], Generic[Memory, Change]):
     def read_by(self, decoder: FeedDecoder[Any]) -> None:
         """Read messages by a decoder that another sink asks, too, and that decides alike."""
         self._decoder = decoder
+
+    def needed(self) -> Collection[str] | None:
+        """The fields of a message of ours that are looked at beside its key and time; None where it is kept marked."""
+        if self.withheld is not withhold_nothing:
+            return None
+        current = self._feed.current
+        told = current.id if isinstance(current, NewestLog) else None if current is None else current.sent
+        return {told} if told else set()
 
     @abstractmethod
     def shared(self) -> Sequence[Any]:

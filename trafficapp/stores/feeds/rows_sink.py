@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -66,15 +66,21 @@ class RowsSink(HistorySink[RowBatch]):
         """Read messages by a decoder that another sink asks, too, and that decides alike."""
         self._rows.decoder = decoder
 
+    def needed(self) -> Collection[str] | None:
+        """The fields of a message of ours that become columns; None where batches look at messages."""
+        return self._maker.sources if self.new_batch is RowBatch else None
+
     def decode(self, records: Sequence[ConsumerRecord]) -> tuple[RowBatch, SinkCounters]:
         """Turn messages into rows."""
-        batch, counters, maker = self.new_batch(), SinkCounters(), self._maker
+        batch, counters, newest_by = self.new_batch(), SinkCounters(), self._maker.newest_by
+        rows, key_of, put = batch.rows, self._maker.key, batch.put
         for _, (accepted, row) in self._rows.records.of(records, counters):
-            key = maker.key(row)
-            known = batch.rows.get(key)
-            counters.repeated += known is not None
-            if known is None or (maker.newest_by is not None and known[maker.newest_by] <= row[maker.newest_by]):
-                batch.put(key, row, accepted.message)
+            key = key_of(row)
+            known = rows.get(key)
+            if known is not None:
+                counters.repeated += 1
+            if known is None or (newest_by is not None and known[newest_by] <= row[newest_by]):
+                put(key, row, accepted.message)
             else:
                 batch.leave(row, accepted.message)
         return batch, counters

@@ -14,7 +14,7 @@ from trafficapp.feeds.shapes import only_types
 from trafficapp.settings import Settings
 from trafficapp.stores.feeds.column_values import check_key, convert_of, takes_as_it_is
 from trafficapp.stores.postgres.retention import KeptTable
-from trafficapp.stores.postgres.rows import column_arrays
+from trafficapp.stores.postgres.rows import NUL, column_arrays
 from trafficapp.stores.postgres.sink import postgres_time
 from trafficapp.stores.postgres.time_partitions import TimePartition, day_partition
 
@@ -85,6 +85,8 @@ class RowMaker:
         sources = [column.of or name for name, column in history.columns.items()]
         # the key stands in the place of what no field says; and behind them all, as one field alone makes no tuple
         self._values = attrgetter(*(feed.key if source == RECORD_TIME else source for source in sources), feed.key)
+        #: Fields that become columns.
+        self.sources = frozenset(sources) - {RECORD_TIME}
         self._of_record = [place for place, source in enumerate(sources) if source == RECORD_TIME]
         self._of_time = [place for place, source in enumerate(sources) if source == feed.time]
         self._names = list(history.columns)
@@ -95,6 +97,11 @@ class RowMaker:
             for place, (column, source) in enumerate(zip(history.columns.values(), sources, strict=True))
             if source != RECORD_TIME and not takes_as_it_is(column.type, types.get(source))
         ]
+        #: Of texts nearly all fit as they are: those are looked at here and not each by a call.
+        texts = {place for place, column in enumerate(history.columns.values()) if column.type == "text"}
+        self._texts = [place for place, _ in converts if place in texts and place not in self._of_time]
+        self._text = convert_of("text", zone)
+        converts = [(place, convert) for place, convert in converts if place not in self._texts]
         self._converts = converts
         self._timed = [(place, convert) for place, convert in converts if place not in self._of_time]
         places = self._names.index
@@ -124,6 +131,10 @@ class RowMaker:
         try:
             for place in self._of_record:
                 row[place] = postgres_time(max(record_us, 0))
+            for place in self._texts:
+                value = row[place]
+                if value is not None and (type(value) is not str or NUL in value):
+                    row[place] = self._text(value)
             for place, convert in converts:
                 if (value := row[place]) is not None:
                     row[place] = convert(value)
