@@ -1,6 +1,8 @@
 """Replay days that no model was trained on through the serving of forecasts: ``python -m tests.bench.forecast_live``.
 
-Values go step by step through `Forecaster` as rounds do; beside what it serves stand the model alone and both rules:
+Values go step by step through `Forecaster` as rounds do; beside what it serves stand the model alone and both rules,
+by the speeds as they are; and, as rivals the more, model and linear rule as they are asked where something slows the
+whole city at once:
 
 - roads of two simulated days (a third one before them fills the state), as they are; with the clock eight hours off,
   so that what is usual never comes when it is due; and the same without looking for the hour that fits;
@@ -33,7 +35,15 @@ from rich.table import Table
 from tests.forecast.synthetic import artifact as linear_artifact
 from trafficapp.forecast.artifacts.artifact import Artifact, load
 from trafficapp.forecast.artifacts.shipped import CityModel, camera_model
-from trafficapp.forecast.choosing import MOMENTS_OF_CAMERAS, MOMENTS_OF_ROADS, Chooser, said_by_experts, steps_needed
+from trafficapp.forecast.choosing import (
+    MOMENTS_OF_CAMERAS,
+    MOMENTS_OF_ROADS,
+    Chooser,
+    Expert,
+    said_as_it_is,
+    said_by_experts,
+    steps_needed,
+)
 from trafficapp.forecast.clock import Floats
 from trafficapp.forecast.day_clock import HOUR_SECONDS, HOURS
 from trafficapp.forecast.learning.history import SpeedHistory, read_history
@@ -48,7 +58,9 @@ METR_LA = ROOT.parent / "shared" / "data" / "forecast" / "metr_la_week1.npz"
 
 #: Bands of what came: km/h, and congestion scores.
 _BANDS = {SPEED: (0.0, 20.0, 40.0, 400.0), CONGESTION_SCORE: (0.0, 0.3, 0.6, 1.01)}
-_SERIES = ("served", "model", "linear", "last")
+_SERIES = ("served", "model", "linear", "last", "model at the level", "linear at the level")
+#: What is served, and the plain rules that it must not be worse than.
+_PLAIN = 4
 _SHOWN_MINUTES = (1.0, 5.0, 10.0, 15.0, 20.0, 30.0)
 
 
@@ -132,9 +144,10 @@ def serve(replay: Replay) -> Served:
         of_hours = None if hours is None else hours(last_time)
         one = forecaster.forecast(entities, recent, last_time, hours=of_hours)
         truth = np.stack([replay.values[moment + ahead] for ahead in layout.horizon_steps], -1)
-        experts = said_by_experts(replay.artifact, recent[-layout.input_steps :], last_time, None)
+        asked = replay.artifact, recent[-layout.input_steps :], last_time, None
+        at_level = said_by_experts(*asked)[[Expert.MODEL, Expert.LINEAR_AR]]
         came.append(truth)
-        said.append(np.stack([one.speeds_kmh, *experts]))
+        said.append(np.stack([one.speeds_kmh, *said_as_it_is(*asked), *at_level]))
         within = (truth >= one.low_kmh) & (truth <= one.high_kmh)
         held.append(np.where(np.isfinite(truth) & np.isfinite(one.low_kmh), within, np.nan))
     return Served(np.stack(came), np.stack(said, 1), np.stack(held))
@@ -187,10 +200,13 @@ def rows_of(replay: Replay, served: Served) -> Iterator[dict[str, Any]]:
         for number, one in enumerate(of_hours):
             for series, value in zip(_SERIES, one, strict=True):
                 yield _row(f"{name}: MAE of {series}, hour {number}", value, unit)
-        worse = of_hours[:, :2] / of_hours[:, 1:].min(1)[:, None]
+        worse = of_hours[:, :2] / of_hours[:, 1:_PLAIN].min(1)[:, None]
         for place, series in enumerate(_SERIES[:2]):
             yield _row(f"{name}: worst hour of {series} beside the best", worse[:, place].max(), "ratio")
             yield _row(f"{name}: hours of {series} over 2 %", (worse[:, place] > 1.02).mean(), "share")
+        of_all = of_hours[:, 0] / of_hours[:, 1:].min(1)
+        yield _row(f"{name}: worst hour of served beside the best, the level known", of_all.max(), "ratio")
+        yield _row(f"{name}: hours of served over 2 %, the level known", (of_all > 1.02).mean(), "share")
         held = served.held[..., at]
         shares = [
             float(np.nanmean(held[first : first + 3 * hour])) for first in range(0, len(held) - 3 * hour + 1, hour)
@@ -210,24 +226,26 @@ def _show(replay: Replay, rows: list[dict[str, Any]], console: Console) -> None:
     digits, low, high = (2, edges[0], edges[1]) if unit else (4, edges[2], edges[3])
     slow = f"{low:g} to {high:g}"
     table = Table("ahead", "MAE served / model / linear / last", f"{slow}: MAE", f"{slow}: RMSE", "worst hour (model)",
-                  "hours over 2 % (model)", "80 % held, any 3 h", title=replay.name)  # fmt: skip
+                  "hours over 2 % (model; level known)", "80 % held, any 3 h", title=replay.name)  # fmt: skip
     for minutes in replay.artifact.about.horizons_minutes:
         if minutes not in _SHOWN_MINUTES:
             continue
         name = f"{replay.name}, {minutes:g} min"
 
         def four(what: str, name: str = name, of: str = "") -> str:
-            found = [value.get(f"{name}: {what} of {series}{of}", np.nan) for series in _SERIES]
+            found = [value.get(f"{name}: {what} of {series}{of}", np.nan) for series in _SERIES[:_PLAIN]]
             return " / ".join(f"{one:.{digits}f}" for one in found)
 
         worst, over = ([value[f"{name}: {part}"] for part in parts] for parts in (
             [f"worst hour of {series} beside the best" for series in _SERIES[:2]],
             [f"hours of {series} over 2 %" for series in _SERIES[:2]],
         ))  # fmt: skip
+        known = value[f"{name}: hours of served over 2 %, the level known"]
         least, most = (value[f"{name}: 80 % held, {end} of 3 h"] for end in ("least", "most"))
         table.add_row(
             f"{minutes:g} min", four("MAE"), four("MAE", of=f", {slow}"), four("RMSE", of=f", {slow}"),
-            f"{worst[0]:.3f} ({worst[1]:.3f})", f"{over[0]:.0%} ({over[1]:.0%})", f"{least:.1%} to {most:.1%}",
+            f"{worst[0]:.3f} ({worst[1]:.3f})", f"{over[0]:.0%} ({over[1]:.0%}; {known:.0%})",
+            f"{least:.1%} to {most:.1%}",
         )  # fmt: skip
     console.print(table)
 

@@ -8,14 +8,16 @@ would have: the choice is a function of these values and of the model. Roads and
 The shares are those of the exponentially weighted average forecaster (Cesa-Bianchi and Lugosi, Prediction, Learning,
 and Games, 2006, chapter 2), over errors that halve in weight with age, as multiples of the model's::
 
-    share[e, r] ~ exp(-RATE * (multiple[e, r] + LEAVING unless e is the model))
+    share[e, r] ~ exp(-RATE * (multiple[e, r] + LEAVING * (before[e] - 1)))
     multiple[e, r] = (weight[r] * own[e, r] + DRAWN * city[e]) / (weight[r] + DRAWN)
     city[e] = (weight of all * all[e] + DRAWN) / (weight of all + DRAWN)
 
 with ``own`` the errors of the expert on road r as a multiple of the model's there, and ``all`` the same over all
 roads: a road has few errors, so it differs from the city only where its own say much, and so does a city of few roads
-from the model. Whoever would have less than `LEAST_SHARE` is left out. The constants were chosen on simulated days of
-some seeds and METR-LA, and are judged on days of another one (docs/forecasts.md).
+from the model. ``before`` is the same of the days that the model was chosen on (its validation part), from 1 to 1.2: a
+rule that was far behind there has to be nearer by more here than one that was close. Whoever would have less than
+`LEAST_SHARE` is left out. The constants were chosen on simulated days of some seeds and METR-LA, and are judged on days
+of another one (docs/forecasts.md).
 
 Intervals are stretched by what the same comparison says: split conformal prediction (Vovk, Gammerman and Shafer,
 Algorithmic Learning in a Random World, 2005) over the newest residuals, each as a multiple of the reach that the
@@ -34,23 +36,27 @@ import numpy.typing as npt
 from trafficapp.forecast.artifacts.artifact import Artifact
 from trafficapp.forecast.baselines import LAST_VALUE, LINEAR_AR, last_value
 from trafficapp.forecast.calibration import INTERVAL_PROBABILITY
+from trafficapp.forecast.city_level import city_level
 from trafficapp.forecast.clock import Bools, Floats, Integers, local_hours
 from trafficapp.forecast.learning.judging import MODEL
+from trafficapp.forecast.quantities import SPEED
 
 Errors = npt.NDArray[np.float64]
 
 #: So many past moments are looked at: two hours of steps of five minutes, an hour of steps of a minute.
 MOMENTS_OF_ROADS, MOMENTS_OF_CAMERAS = 24, 60
 
-#: An expert whose errors are 5 % larger than another's, as multiples of the model's, has 1/e of its share.
-RATE = 20.0
-#: By how much of the model's error others are held to be worse than they were.
-LEAVING = 0.08
+#: An expert whose errors are 7 % larger than another's, as multiples of the model's, has 1/e of its share.
+RATE = 15.0
+#: So much of what rules were behind the model before counts beside what they were of late.
+LEAVING = 0.6
+#: No more than this: what holds of days that were like those it learnt from says little of one that is not.
+_MOST_BEHIND = 0.2
 #: What is drawn towards counts as much as so many comparisons.
 DRAWN = 100.0
 LEAST_SHARE = 0.1
 #: Half lives as shares of the moments that are looked at: of errors, and of what stretches intervals.
-_HALF_LIFE, _INTERVAL_HALF_LIFE = 1 / 4, 1 / 8
+_HALF_LIFE, _INTERVAL_HALF_LIFE = 1 / 6, 1 / 8
 
 #: Residuals that stand for "the calibration of the artifact is right", beside those that came.
 _TRUSTED = 100.0
@@ -169,12 +175,30 @@ class Chooser:
 def said_by_experts(artifact: Artifact, recent_kmh: Floats, last_time: int, weather: Floats | None) -> Floats:
     """What each expert says at a moment, shape (experts, entities, horizons).
 
+    Where something slows the whole city at once they are asked as if it did not, see `trafficapp.forecast.city_level`;
+    but for a model that takes the weather, which knows by itself what rain does.
+
     Args:
         artifact: the model with its rules.
         recent_kmh: shape (steps of the model, entities of the model).
         last_time: when the newest step began, in seconds since the epoch.
         weather: as of `Artifact.predict`.
     """
+    layout = artifact.about.layout
+    if layout.quantity != SPEED:
+        return said_as_it_is(artifact, recent_kmh, last_time, weather)
+    times = last_time + layout.step_seconds * np.arange(1 - len(recent_kmh), 1, dtype=np.int64)
+    level = city_level(recent_kmh, artifact.knowledge.smooth.at(times))
+    if (level == 1).all():
+        return said_as_it_is(artifact, recent_kmh, last_time, weather)
+    said: Floats = said_as_it_is(artifact, recent_kmh / level[:, None], last_time, weather) * level[-1]
+    if layout.weather:
+        said[Expert.MODEL] = artifact.predict(recent_kmh, last_time, weather)[0]
+    return said
+
+
+def said_as_it_is(artifact: Artifact, recent_kmh: Floats, last_time: int, weather: Floats | None) -> Floats:
+    """The same by the speeds as they are, whatever slows them."""
     layout, knowledge = artifact.about.layout, artifact.knowledge
     times = np.array([last_time], np.int64)
     ahead = np.array(layout.horizon_steps, np.int64) * layout.step_seconds
@@ -198,7 +222,7 @@ def choose(artifact: Artifact, said: Floats, came: Floats, hours: Integers, mome
         hours: local hour of each moment.
         moments: how many are looked at when all are there.
     """
-    weights = shares(said, came, moments)
+    weights = shares(said, came, behind(artifact), moments)
     mixture = mixture_of(weights, said.transpose(1, 0, 2, 3))
     beside = _beside_first(_late(np.stack([said[Expert.MODEL], mixture]), came, moments)[0])[1]
     nearer = np.where(weights[Expert.MODEL] < 1, 1 - beside, 0).astype(np.float32)
@@ -222,17 +246,25 @@ def mixture_of(weights: Floats, said: Floats) -> Floats:
     return mixture
 
 
-def shares(said: Floats, came: Floats, moments: int = MOMENTS_OF_ROADS) -> Floats:
+def behind(artifact: Artifact) -> Errors:
+    """By how much of the model's error experts were worse where it was chosen, 0 to a fifth; (experts, horizons)."""
+    validation = artifact.about.validation
+    of_model = np.array([score.mae_kmh for score in validation[MODEL]])
+    errors = [[score.mae_kmh for score in validation[name]] for name in CALIBRATIONS.values()]
+    worse: Errors = np.clip(np.array(errors) / np.maximum(of_model, 1e-9) - 1, 0, _MOST_BEHIND)
+    return worse
+
+
+def shares(said: Floats, came: Floats, behind: Errors, moments: int = MOMENTS_OF_ROADS) -> Floats:
     """Shares of the experts in hundredths, shape (experts, entities, horizons).
 
     Args:
         said: shape (experts, moments, entities, horizons), the newest moment last.
         came: shape (moments, entities, horizons), NaN where it is not known.
+        behind: by how much of the model's error experts were worse before, shape (experts, horizons).
         moments: how many are looked at when all are there.
     """
-    worse = multiples(said, came, moments)
-    rules = np.arange(len(Expert)) != Expert.MODEL
-    worse[rules] += LEAVING
+    worse = multiples(said, came, moments) + LEAVING * behind[:, None]
     share = np.exp(RATE * (worse.min(0) - worse))
     share /= share.sum(0)
     share[share < LEAST_SHARE] = 0
