@@ -35,11 +35,12 @@ _AGAIN_SECONDS = 0.05
 
 
 class Heard(NamedTuple):
-    """An event about an alert; ``at`` in monotonic seconds."""
+    """An event about an alert; ``at`` in monotonic seconds, ``numbered`` by Redis in seconds since the epoch."""
 
     at: float
     event: str
     step: dict[str, Any]
+    numbered: float = 0.0
 
 
 class EventsClient:
@@ -118,7 +119,7 @@ class EventsClient:
             if event == "new_alert" and step["action"] == "updated":
                 self.rises.append(step)
             else:
-                self.heard.append(Heard(at, event, step))
+                self.heard.append(Heard(at, event, step, epoch_us(envelope["ts"]) / 1e6))
         self.connected.set()
 
 
@@ -195,7 +196,7 @@ def _wording_faults(
     faults: list[str] = []
     newest: dict[str, dict[str, Any]] = {}
     acknowledged: dict[str, list[Any]] = {}
-    for _, event, step in client.heard:
+    for _, event, step, _ in client.heard:
         alert_id, _, revision = place_of(step)
         before = newest.get(alert_id, {"action": None, "revision": 0})
         if before["action"] == "resolved":
@@ -246,7 +247,7 @@ def delays_of(
     """
     found = Delays([], {}), Delays([], {})
     for client in clients:
-        for at, event, step in client.heard:
+        for at, event, step, _ in client.heard:
             if event != "new_alert" or step["alert_type"] == "camera_silent":
                 continue
             sent = traffic.final_since(step["camera_id"], epoch_us(step["triggered_at"]))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from tests.verification.alerts_hops import Passed, finished
 from tests.verification.alerts_sockets import EVENT_OF_ACTION, EventsClient, Heard, socket_faults
 from tests.verification.alerts_topic import place_of
+from tests.verification.log import LogRecord
 
 
 def step(action: str, revision: int, **changes: Any) -> dict[str, Any]:
@@ -56,3 +59,17 @@ def test_one_behind_the_end_is_not_told() -> None:
 )
 def test_what_is_a_fault(told: list[dict[str, Any]]) -> None:
     assert faults([OPENED, ALARM, GIVEN, ENDED], told)
+
+
+def test_hops_of_a_new_alert() -> None:
+    way = Passed(sent=10.0, window=10.05, step=10.07, event=10.1, heard=[10.5, 10.102, 10.103])
+    assert way.hops_ms() == pytest.approx((50, 20, 30, 3))
+
+
+def test_a_window_counts_as_first_handed_over() -> None:
+    rows = [
+        {"camera_id": "c", "lane_id": lane, "window_end": f"1970-01-01T00:00:{end:02}Z"}
+        for lane, end in ((None, 5), (1, 10), (None, 5))
+    ]
+    log = [LogRecord(0, at, 1000 * (at + 1), b"c", json.dumps(row).encode()) for at, row in enumerate(rows)]
+    assert finished(log) == {("c", 5_000_000): 1.0}
