@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from tests.verification.alerts_hops import HOPS, Passed, passed, waited_seconds
 from tests.verification.alerts_oracle import Step
 from tests.verification.alerts_plan import CALM_WINDOWS, ON_DELAY_SECONDS, SECONDS_A_WINDOW, SILENT, WINDOWS, Traffic
 from tests.verification.alerts_sockets import (
@@ -62,6 +63,7 @@ class Check:
     Attributes:
         clients: by worker.
         kills_began: monotonic seconds; infinite as long as nobody was killed.
+        waited: the share of the time in which nobody was killed that a worker had work and no core, by its name.
     """
 
     deployment: Deployment
@@ -70,6 +72,7 @@ class Check:
     room: ControlRoom
     kills_began: float = math.inf
     killed: list[str] = field(default_factory=list)
+    waited: dict[str, float] = field(default_factory=dict)
 
     @property
     def ports(self) -> list[int]:
@@ -93,6 +96,15 @@ class Check:
         await self.room.acknowledge(last, critical, "ada")
         await self.room.acknowledge(first, critical, "grace")
         await self.room.acknowledge(first, await self._open_alert("WARNING"), "ada")
+
+    async def watch_cores(self) -> None:
+        """Look how long workers wait for a core while nobody is killed."""
+        supervisor, seconds = self.deployment.supervisor, CALM_WINDOWS * SECONDS_A_WINDOW
+        pids = {worker.name: supervisor.pid(worker.name) for worker in self.deployment.workers}
+        before = waited_seconds(pids)
+        await asyncio.sleep(seconds)
+        after = waited_seconds(pids)
+        self.waited = {name: (after[name] - before[name]) / seconds for name in before.keys() & after.keys()}
 
     async def kill(self, moments: Sequence[tuple[float, str]]) -> None:
         """Kill processes at their moments, and acknowledge an alert right before the live worker is killed."""
@@ -127,6 +139,7 @@ class Result:
     faults: list[str]
     calm: Delays
     killing: Delays
+    way: list[Passed]
 
 
 async def run(seed: int, *, kills: bool) -> bool:
@@ -146,6 +159,7 @@ async def run(seed: int, *, kills: bool) -> bool:
             check = Check(deployment, Traffic(deployment, seed), clients, ControlRoom(session, token))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(check.traffic.drive(check.is_missed))
+                tasks.create_task(check.watch_cores())
                 tasks.create_task(check.acknowledge_in_peace())
                 tasks.create_task(check.kill(sorted(moments)))
             result = await _judge(check)
@@ -171,7 +185,9 @@ async def _judge(check: Check) -> Result:
     if _quantile(calm, 0.99) > AIM_MS:
         faults.append(f"p99 is {_quantile(calm, 0.99):.0f} ms and not below {AIM_MS:g} ms although nobody was killed")
         faults += [f"{name}: {delay:.0f} ms" for name, delay in calm.longest.items() if delay > AIM_MS]
-    return Result(found, right, faults, calm, killing)
+    until_killed = check.kills_began - AIM_MS / 1000
+    way = await asyncio.to_thread(passed, check.everybody, traffic, servers, found.stepped_ms, until_killed)
+    return Result(found, right, faults, calm, killing, way)
 
 
 async def _stored_faults(check: Check, found: Found, right: Sequence[Step]) -> list[str]:
@@ -218,12 +234,24 @@ def _tell(seed: int, check: Check, result: Result) -> None:
         if delays.milliseconds:
             figures = "".join(f"{_quantile(delays, share):>9.0f}" for share in (0.5, 0.99, 1))
             print(f"  {name:20}{len(delays.longest):>8}{len(delays.milliseconds):>10}{figures}")
+    _tell_way(check, result)
     print(
         f"seed {seed}: {len(result.right)} steps of the oracle, {found.repeats} repeats "
         f"({len(found.differing)} differ), {len(check.room.acknowledged)} acknowledged, {len(result.faults)} faults"
     )
     for fault in result.faults[:10]:
         print("   ", fault)
+
+
+def _tell_way(check: Check, result: Result) -> None:
+    """Where the time of new alerts went, as long as nobody was killed."""
+    for number, hop in enumerate(HOPS if result.way else ()):
+        ordered = sorted(one.hops_ms()[number] for one in result.way)
+        figures = "".join(f"{ordered[min(int(len(ordered) * share), len(ordered) - 1)]:>9.0f}" for share in (0.5, 0.99))
+        print(f"  {hop:20}{len(ordered):>8}{'':>10}{figures}{ordered[-1]:>9.0f}")
+    if check.waited:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in sorted(check.waited.items()))
+        print(f"  had work and no core: {shares}")
 
 
 def main() -> int:

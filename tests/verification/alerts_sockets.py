@@ -35,11 +35,12 @@ _AGAIN_SECONDS = 0.05
 
 
 class Heard(NamedTuple):
-    """An event about an alert; ``at`` in monotonic seconds."""
+    """An event about an alert; ``at`` in monotonic seconds, ``numbered`` by Redis in seconds since the epoch."""
 
     at: float
     event: str
     step: dict[str, Any]
+    numbered: float = 0.0
 
 
 class EventsClient:
@@ -118,7 +119,7 @@ class EventsClient:
             if event == "new_alert" and step["action"] == "updated":
                 self.rises.append(step)
             else:
-                self.heard.append(Heard(at, event, step))
+                self.heard.append(Heard(at, event, step, epoch_us(envelope["ts"]) / 1e6))
         self.connected.set()
 
 
@@ -143,16 +144,22 @@ async def listening(count: int, ports: Sequence[int]) -> AsyncIterator[list[list
 
 
 def socket_faults(clients: Sequence[EventsClient], steps: Mapping[Place, dict[str, Any]]) -> list[str]:
-    """What a client did not hear once, in order, as it stands on the topic."""
-    right = Counter((EVENT_OF_ACTION[place[1]], *place) for place in steps)
+    """What a client did not hear once, in order, as it stands on the topic.
+
+    An acknowledgement is no step of the alert's own: it stands on the topic with the revision that it was given at, and
+    whoever was faster is before it. Clients are told it of the alert as they know it by then, so that nothing they have
+    falls back; and not at all behind the alert's end.
+    """
+    right = Counter((EVENT_OF_ACTION[place[1]], *_counted_as(place)) for place in steps if place not in _late(steps))
+    acknowledgements = {place[0]: step for place, step in steps.items() if place[1] == "acknowledged"}
     faults: list[str] = []
     for client in clients:
         faults += client.faults
-        told = Counter((one.event, *place_of(one.step)) for one in client.heard)
+        told = Counter((one.event, *_counted_as(place_of(one.step))) for one in client.heard)
         faults += [
             f"{client.name}: heard {told[one]} times: {one}" for one in (right | told) if told[one] != right[one]
         ]
-        faults += _wording_faults(client, steps)
+        faults += _wording_faults(client, steps, acknowledgements)
         risen = Counter(place_of(one) for one in client.rises)
         right_rises = Counter(
             place for place, step in steps.items() if place[1] == "updated" and "risen_from" in step["values"]
@@ -165,28 +172,50 @@ def socket_faults(clients: Sequence[EventsClient], steps: Mapping[Place, dict[st
     return faults
 
 
-def _wording_faults(client: EventsClient, steps: Mapping[Place, dict[str, Any]]) -> list[str]:
+def _counted_as(place: Place) -> tuple[str, str, int | None]:
+    """A place; of an acknowledgement, of which an alert has one, without the revision."""
+    return (place[0], place[1], None if place[1] == "acknowledged" else place[2])
+
+
+def _late(steps: Mapping[Place, dict[str, Any]]) -> set[Place]:
+    """Acknowledgements that stand behind the end of their alert."""
+    ended: set[str] = set()
+    late: set[Place] = set()
+    for place in steps:
+        if place[1] == "resolved":
+            ended.add(place[0])
+        elif place[1] == "acknowledged" and place[0] in ended:
+            late.add(place)
+    return late
+
+
+def _wording_faults(
+    client: EventsClient, steps: Mapping[Place, dict[str, Any]], acknowledgements: Mapping[str, dict[str, Any]]
+) -> list[str]:
     """An event says what its step says, and who has acknowledged the alert by then; steps come in order."""
     faults: list[str] = []
-    newest: dict[str, int] = {}
+    newest: dict[str, dict[str, Any]] = {}
     acknowledged: dict[str, list[Any]] = {}
-    resolved: set[str] = set()
-    for _, event, step in client.heard:
+    for _, event, step, _ in client.heard:
         alert_id, _, revision = place_of(step)
-        by = [step[name] for name in ACKNOWLEDGEMENT]
-        if event == "alert_acknowledged":
-            acknowledged[alert_id] = by
-        elif revision != newest.get(alert_id, 0) + 1:
-            faults.append(f"{client.name}: {event} {alert_id} {revision} after {newest.get(alert_id)}")
-        if alert_id in resolved:
+        before = newest.get(alert_id, {"action": None, "revision": 0})
+        if before["action"] == "resolved":
             faults.append(f"{client.name}: {event} {alert_id} after its end")
-        if event == "alert_resolved":
-            resolved.add(alert_id)
-        newest[alert_id] = max(revision, newest.get(alert_id, 0))
+        if event == "alert_acknowledged":
+            given = acknowledgements.get(alert_id)
+            acknowledged[alert_id] = [None, None] if given is None else [given[name] for name in ACKNOWLEDGEMENT]
+            right = {**before, "action": "acknowledged"}
+            if given is not None and given["revision"] > revision:
+                faults.append(f"{client.name}: {event} {alert_id} {revision}, given at {given['revision']}")
+        else:
+            right = steps.get(place_of(step), step)
+            if revision != before["revision"] + 1:
+                faults.append(f"{client.name}: {event} {alert_id} {revision} after {before['revision'] or None}")
+            newest[alert_id] = max(before, step, key=lambda one: one["revision"])
+        by = [step[name] for name in ACKNOWLEDGEMENT]
         if by != acknowledged.get(alert_id, [None, None]):
             faults.append(f"{client.name}: {event} {alert_id} {revision} says that {by[0]} acknowledged it")
-        right = steps.get(place_of(step))
-        if right is not None and _bare(right) != _bare(step):
+        if _bare(right) != _bare(step):
             faults.append(f"{client.name}: {event} says {step}\n      and not {right}")
     return faults
 
@@ -218,7 +247,7 @@ def delays_of(
     """
     found = Delays([], {}), Delays([], {})
     for client in clients:
-        for at, event, step in client.heard:
+        for at, event, step, _ in client.heard:
             if event != "new_alert" or step["alert_type"] == "camera_silent":
                 continue
             sent = traffic.final_since(step["camera_id"], epoch_us(step["triggered_at"]))

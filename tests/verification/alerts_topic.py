@@ -20,10 +20,15 @@ Place = tuple[str, str, int]
 
 @dataclass
 class Found:
-    """What stands on ``traffic.alerts``: first copies in order, repeats, and repeats that differ."""
+    """What stands on ``traffic.alerts``: first copies in order, repeats, and repeats that differ.
+
+    Attributes:
+        stepped_ms: when first copies were handed to the producer, milliseconds since the epoch.
+    """
 
     steps: dict[Place, dict[str, Any]] = field(default_factory=dict)
     raw: dict[Place, bytes] = field(default_factory=dict)
+    stepped_ms: dict[Place, int] = field(default_factory=dict)
     repeats: int = 0
     differing: list[str] = field(default_factory=list)
 
@@ -55,6 +60,7 @@ def read_alerts(bootstrap_servers: str) -> Found:
         place = place_of(step)
         if place not in found.steps:
             found.steps[place], found.raw[place] = step, value
+            found.stepped_ms[place] = record.timestamp_ms
             continue
         found.repeats += 1
         if found.raw[place] != value:

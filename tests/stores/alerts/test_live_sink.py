@@ -17,7 +17,7 @@ from tests.stores.redis.fixtures import an_hour_back
 from tests.stores.redis.redis_server import RedisServer
 from tests.stores.redis.rows import records
 from trafficapp.stores.alerts.current import ACKNOWLEDGED_KEY, CurrentAlerts
-from trafficapp.stores.alerts.live_sink import ALERT_PARTITIONS_KEY, LiveAlertsSink, revision_key
+from trafficapp.stores.alerts.live_sink import ALERT_PARTITIONS_KEY, LiveAlertsSink, early_key, revision_key
 from trafficapp.stores.redis.event_log import EVENTS_CHANNEL, LOG_BYTES, EventLog, EventsMissed, emit
 from trafficapp.stores.redis.sink import Call
 
@@ -217,6 +217,56 @@ async def test_an_acknowledgement_in_another_partition_reaches_its_alert_as_it_i
     await alerts.apply(0, steps(102, WORSE), owned)
     assert await CurrentAlerts(client).one(OPENED.id) == acknowledged
     alerts.release([1])
+
+
+async def test_an_acknowledgement_that_the_alarm_overtook_is_told_of_the_alarm(
+    client: Redis, alerts: LiveAlertsSink
+) -> None:
+    """It was given to an alert that was no alarm yet; whoever keeps what he was told last must not lose the alarm."""
+    opened = news_event(alarm_at=None)
+    alarm = later(opened, 2, alarm_at=FAR, congestion_score=0.95)
+    taken = msgspec.structs.replace(opened, action="acknowledged", acknowledged_by="ana", acknowledged_at=FAR)
+    since = await begin(client)
+    await alerts.apply(0, steps(100, opened, alarm, taken), owned)
+    events = [event["data"] for event in await told(client, since)]
+    assert [(event["action"], event["revision"], event["alarm_at"], event["acknowledged_by"]) for event in events] == [
+        ("opened", 1, None, None),
+        ("updated", 2, FAR, None),
+        ("acknowledged", 2, FAR, "ana"),
+    ]
+
+
+async def test_an_acknowledgement_behind_the_end_of_its_alert_is_not_told(
+    client: Redis, alerts: LiveAlertsSink
+) -> None:
+    since = await begin(client)
+    await alerts.apply(0, steps(100, OPENED, UPDATED, WORSE, RESOLVED, ACKNOWLEDGED), owned)
+    assert [event["event"] for event in await told(client, since)][-2:] == ["alert_updated", "alert_resolved"]
+    assert not await client.exists(ACKNOWLEDGED_KEY, early_key(OPENED.id))
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+async def test_an_acknowledgement_that_came_before_its_alert_is_told_behind_its_first_step(
+    client: Redis, alerts: LiveAlertsSink, is_lost: bool
+) -> None:
+    """As when the process that raised the alert died before it told it."""
+    taken = msgspec.structs.replace(OPENED, action="acknowledged", acknowledged_by="ana", acknowledged_at=FAR)
+    since = await begin(client)
+    await alerts.apply(0, steps(100, taken), owned)
+    if is_lost:
+        await client.flushall()
+    await alerts.apply(0, steps(101, OPENED, taken, WORSE), owned)
+    acknowledged = msgspec.structs.replace(WORSE, acknowledged_by="ana", acknowledged_at=FAR)
+    assert await CurrentAlerts(client).all_open() == [acknowledged]
+    if is_lost:
+        return  # whoever listens begins anew
+    assert not await client.exists(early_key(OPENED.id))
+    events = await told(client, since)
+    assert [(event["event"], event["data"]["revision"], event["data"]["acknowledged_by"]) for event in events] == [
+        ("new_alert", 1, None),
+        ("alert_acknowledged", 1, "ana"),
+        ("alert_updated", 3, "ana"),
+    ]
 
 
 async def test_a_server_that_returns_with_an_older_snapshot_lets_nobody_go_on_from_before(

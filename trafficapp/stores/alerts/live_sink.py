@@ -4,12 +4,18 @@
 ``alerts:open``                hash: alert id to `models.alerts.AlertEvent` as JSON
 ``alerts:acknowledged``        hash: alert id to who acknowledged it and when, JSON
 ``alert:{id}:revision``        newest revision applied; expires an hour after the alert's end
+``alert:{id}:early``           acknowledgement that came before its alert; expires after an hour
 ``sink:traffic.alerts:*``      bookkeeping of the sink
 =============================  ================================================================
 
 A step that was applied before, at whatever offset, changes nothing and is not told again. News is what
 was sent within a minute; older steps, of a backlog, leave a hole in the events instead. The times in a
 step do not count: of a recording of last year that is played now, the alerts are news.
+
+What people do and what windows lead to comes from different processes, so one may overtake the other. An
+acknowledgement stands on the topic with the revision that it was given at, and is told of the alert as it is by then,
+which may be a newer one: for a client nothing falls back. Behind the alert's end it is not told, and one that came
+before its alert is told behind the first step.
 
 An alert that people are not to be told of yet (``alarm_at`` is null) is a ``new_alert`` all the same: clients of the
 contract hear of each at once. The step with which it becomes an alarm is an ``alert_updated``, as any.
@@ -60,13 +66,17 @@ REMEMBER_RESOLVED_SECONDS = 3600
 
 _STEPS_PER_CALL = 100
 
+#: Acknowledgements of alerts that are not known: nearly all are of alerts that ended long ago.
+_MOST_EARLY = 1000
+
 _encode = msgspec.json.Encoder().encode
 
 #: How a step ends that nobody acknowledged: the two fields are the last of `AlertEvent`.
 _NOT_ACKNOWLEDGED = b',"acknowledged_by":null,"acknowledged_at":null}'
 _NOBODY: dict[str, Any] = {"acknowledged_by": None, "acknowledged_at": None, "acknowledged_caller": UNSET}
 
-#: KEYS: those of events, generation, offsets, open, acknowledged, partitions of alerts, then a revision key a step.
+#: KEYS: those of events, generation, offsets, open, acknowledged, partitions of alerts, then for each step the keys
+#: of its revision and of an early acknowledgement.
 #: ARGV: those of events, generation, partition, offset that must be stored at least, offset to store (or -1),
 #: seconds to remember, end of a step that nobody acknowledged, then for each step: id, action, revision, event to
 #: tell (empty: none), the step without its two last fields, the acknowledgement (empty: none), the step as a new alert
@@ -77,7 +87,7 @@ _PUT_STEPS = (
     + """
 local generation_key, offsets_key, open, acknowledged, partitions = unpack(KEYS, 4, 8)
 local generation, partition, least_offset, offset, remember_seconds, unread = unpack(ARGV, 5, 10)
-local FIRST_KEY, FIRST_ARGUMENT, ARGUMENTS_A_STEP = 9, 11, 8
+local FIRST_KEY, KEYS_A_STEP, FIRST_ARGUMENT, ARGUMENTS_A_STEP = 9, 2, 11, 8
 if redis.call('GET', generation_key) ~= generation then return 'LOST' end
 local stored = tonumber(redis.call('HGET', offsets_key, partition) or '-1')
 if stored < tonumber(least_offset) then return 'LOST' end
@@ -91,6 +101,11 @@ local function acknowledge(id, by)
     redis.call('HSET', open, id, step)
   end
   return step
+end
+
+-- what is told is the newest step: the acknowledgement may have been given to an older one
+local function told_as_acknowledged(step)
+  return (string.gsub(step, '"action":"%a+"', '"action":"acknowledged"', 1))
 end
 
 local function advance(id, action, revision, revision_key, head)
@@ -112,17 +127,20 @@ local function advance(id, action, revision, revision_key, head)
 end
 
 local at = FIRST_ARGUMENT
-for i = FIRST_KEY, #KEYS do
-  local revision_key = KEYS[i]
+for i = FIRST_KEY, #KEYS, KEYS_A_STEP do
+  local revision_key, early_key = KEYS[i], KEYS[i + 1]
   local id, action, revision, event, head, by, news, again = unpack(ARGV, at, at + ARGUMENTS_A_STEP - 1)
   at = at + ARGUMENTS_A_STEP
-  local step, changed, was_shelved
+  local step, changed, was_shelved, early
   if action == 'acknowledged' then
-    -- what is told is the newest step: the acknowledgement may have been given to an older one
     step = acknowledge(id, by)
     changed = step ~= nil
-    if changed then step = string.gsub(step, '"action":"%a+"', '"action":"acknowledged"', 1) end
+    if changed then step = told_as_acknowledged(step)
+    elseif redis.call('EXISTS', revision_key) == 0 then
+      redis.call('SET', early_key, by, 'EX', remember_seconds, 'NX')
+    end
   else
+    early = action ~= 'resolved' and redis.call('EXISTS', revision_key) == 0 and redis.call('GET', early_key)
     step, changed, was_shelved = advance(id, action, revision, revision_key, head)
     if by ~= '' and acknowledge(id, by) then changed = true end
   end
@@ -131,6 +149,12 @@ for i = FIRST_KEY, #KEYS do
     if news ~= '' then tell('new_alert', news .. string.sub(step, #head + 1)) end
     if event ~= 'new_alert' then tell(event, step) end
   elseif changed then untold = true end
+  if early then
+    redis.call('DEL', early_key)
+    local taken = acknowledge(id, early)
+    if taken and event ~= '' then tell('alert_acknowledged', told_as_acknowledged(taken))
+    elseif taken then untold = true end
+  end
 end
 if untold then leave_hole() end
 if tonumber(offset) > stored then redis.call('HSET', offsets_key, partition, offset) end
@@ -142,6 +166,11 @@ return 'OK'
 def revision_key(alert_id: str) -> str:
     """Key of the newest revision applied."""
     return f"alert:{alert_id}:revision"
+
+
+def early_key(alert_id: str) -> str:
+    """Key of an acknowledgement that came before its alert."""
+    return f"alert:{alert_id}:early"
 
 
 @dataclass(slots=True)
@@ -166,23 +195,30 @@ class KnownAlerts:
 
     Attributes:
         resolved: with the time (monotonic seconds) after which they are forgotten, earliest first.
+        early: acknowledgements of alerts that are not known, by their ids.
     """
 
     open: dict[str, AlertEvent] = field(default_factory=dict)
     resolved: OrderedDict[str, tuple[float, AlertEvent]] = field(default_factory=OrderedDict)
+    early: OrderedDict[str, AlertEvent] = field(default_factory=OrderedDict)
 
     def add(self, event: AlertEvent) -> bool:
         """Take a step in; False when it is a repeat, which changes nothing."""
         known = self.open.get(event.id)
         if event.action == "acknowledged":
+            if known is None and event.id not in self.resolved:
+                self.early.setdefault(event.id, event)
+                if len(self.early) > _MOST_EARLY:
+                    self.early.popitem(last=False)
             if known is None or known.acknowledged_at is not None:
                 return False
             self.open[event.id] = _acknowledged(known, event)
             return True
         if event.id in self.resolved or (known is not None and known.revision >= event.revision):
             return False
-        if known is not None and known.acknowledged_at is not None:
-            event = _acknowledged(event, known)
+        by = self.early.pop(event.id, None) if known is None else known
+        if by is not None and by.acknowledged_at is not None:
+            event = _acknowledged(event, by)
         if event.action == "resolved":
             self.open.pop(event.id, None)
             self.resolved[event.id] = (time.monotonic() + REMEMBER_RESOLVED_SECONDS, event)
@@ -295,7 +331,7 @@ class LiveAlertsSink(RedisSink[KnownAlerts, list[_Step]]):
             next_offset = call.next_offset if number >= len(pieces) else -1
             keys = [*EVENT_KEYS, self.generation_key, self.offsets_key]
             keys += [OPEN_KEY, ACKNOWLEDGED_KEY, ALERT_PARTITIONS_KEY]
-            keys += [revision_key(step.event.id) for step in piece]
+            keys += [key(step.event.id) for step in piece for key in (revision_key, early_key)]
             args = event_arguments(self._kept_events)
             args += [call.generation, call.partition, call.stored, next_offset]
             args += [REMEMBER_RESOLVED_SECONDS, _NOT_ACKNOWLEDGED, *_arguments(piece)]
