@@ -156,6 +156,10 @@ bench-city: setup-dev ## Measure all feeds of a city: µs a message by role, 20,
 bench-city-floor: setup-dev ## Measure what a message of each feed costs bare clients; writes build/city_floor.json
 	$(BIN)/python -m tests.bench.city_floor $(ARGS)
 
+.PHONY: bench-start
+bench-start: setup-dev ## Measure CPU of commands, memory of workers and the demo's second start; writes build/start.json
+	$(BIN)/python -m tests.bench.start $(ARGS)
+
 .PHONY: bench-site
 bench-site: setup-dev ## Measure one process of the role site beside processes of their own; writes build/site.json
 	$(BIN)/python -m tests.bench.site $(ARGS)

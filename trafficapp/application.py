@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from trafficapp.commands import faust_inspection, roles
 from trafficapp.engine.app import TrafficApp
-from trafficapp.feeds.declaration import Feed
-from trafficapp.feeds.declared import FEEDS
 from trafficapp.settings import Role, Settings, load_settings
+
+if TYPE_CHECKING:
+    from trafficapp.feeds.declaration import Feed
 
 _WATCH_SECONDS = 2.0
 
@@ -39,21 +40,45 @@ _ROLES: dict[str, tuple[str, ...]] = {
 }
 
 
-def create_app(settings: Settings | None = None, feeds: Sequence[Feed[Any]] = FEEDS) -> TrafficApp:
-    """Build the application of this process.
+def create_app(settings: Settings | None = None, feeds: Sequence[Feed[Any]] | None = None) -> TrafficApp:
+    """Build the application of this process, with all that is on it.
 
     Args:
         settings: of the process.
-        feeds: those that are switched on.
+        feeds: those that are switched on; without it all that are declared.
 
     Raises:
         SettingsError: a setting is wrong.
     """
-    app = _with_agents(settings or load_settings(), feeds)
-    faust_inspection.register(app)
-    roles.register(app, get_args(Role), lambda role: _in_role(app.settings, role, feeds))
+    app = app_for_commands(settings, feeds)
+    app.declare()
+    return app
 
-    # only a worker serves; commands need not load what would
+
+def app_for_commands(settings: Settings | None = None, feeds: Sequence[Feed[Any]] | None = None) -> TrafficApp:
+    """The same application, whose agents, tables and views come onto it when it starts or is asked for them.
+
+    Faust makes the application for each of its commands, and most of them look at Kafka alone.
+    """
+    app = TrafficApp(settings or load_settings(), declare=lambda app: _declare(app, _switched_on(feeds)))
+    faust_inspection.register(app)
+    roles.register(app, get_args(Role), lambda role: _in_role(app.settings, role, _switched_on(feeds)))
+    return app
+
+
+def _switched_on(feeds: Sequence[Feed[Any]] | None) -> Sequence[Feed[Any]]:
+    if feeds is None:
+        # they bring the rules of all subjects along
+        from trafficapp.feeds.declared import FEEDS
+
+        return FEEDS
+    return feeds
+
+
+def _declare(app: TrafficApp, feeds: Sequence[Feed[Any]]) -> None:
+    _put_agents_on(app, feeds)
+
+    # only a worker serves, whatever else is asked of the application
     app.serve_with(
         lambda: import_module("web").register(
             app,
@@ -74,21 +99,20 @@ def create_app(settings: Settings | None = None, feeds: Sequence[Feed[Any]] = FE
     async def look_at_topics() -> None:
         await app.look_at_topics()
 
-    return app
 
-
-def _with_agents(settings: Settings, feeds: Sequence[Feed[Any]]) -> TrafficApp:
-    app = TrafficApp(settings, feeds)
+def _put_agents_on(app: TrafficApp, feeds: Sequence[Feed[Any]]) -> None:
+    app.feeds = feeds
     # a module that several of its roles have registers what each of them does
     for module in dict.fromkeys(module for role in app.roles for module in _ROLES[role]):
         import_module(module).register(app)
     import_module("agents.feeds").register(app)
     if "feeds" in app.roles:
         import_module("agents.rules").register(app, import_module("agents.feeds").check(app))
-    return app
 
 
 def _in_role(settings: Settings, role: str, feeds: Sequence[Feed[Any]]) -> TrafficApp:
     """The application as a worker of another role has it; it is to be looked at, not to be run."""
     worker = settings.worker.model_copy(update={"role": role})
-    return _with_agents(settings.model_copy(update={"worker": worker}), feeds)
+    app = TrafficApp(settings.model_copy(update={"worker": worker}))
+    _put_agents_on(app, feeds)
+    return app

@@ -18,6 +18,9 @@ _NUMBERS = ("numpy", "scipy", "shapely", "pyarrow", "onnxruntime")
         ("trafficapp.commands.inspection_commands", (*_CLIENTS, *_NUMBERS, "faust", "rich", "web", "agents")),
         ("trafficapp.topics", (*_CLIENTS, *_NUMBERS, "faust", "rich", "web", "agents")),
         ("trafficapp.feeds.declared", (*_CLIENTS, "scipy", "shapely", "pyarrow", "onnxruntime", "faust", "web")),
+        ("trafficapp.commands.shapes", (*_CLIENTS, *_NUMBERS, "faust", "rich", "web", "agents")),
+        ("trafficapp.forecast.artifacts.artifact", ("pyarrow",)),
+        ("trafficapp.app", (*_NUMBERS, "confluent_kafka", "prometheus_client", "agents", "trafficapp.feeds.declared")),
         ("trafficapp.app", ("scipy", "shapely", "pyarrow", "onnxruntime", "rich", "web", "torch")),
     ],
 )
@@ -29,3 +32,20 @@ def test_loading_one_does_not_load_what_it_does_not_need(loaded: str, without: t
     ).stdout.split()
     assert loaded in found or attribute == "app"
     assert not [one for one in without if one in found]
+
+
+@pytest.mark.parametrize("role", ["streams", "history", "site"])
+def test_a_worker_that_serves_loads_no_files_of_training(role: str) -> None:
+    found = subprocess.run(  # noqa: S603 - our own words
+        [
+            sys.executable,
+            "-c",
+            "import sys; from trafficapp.application import create_app; from trafficapp.settings import load_settings; "
+            f"create_app(load_settings(worker={{'role': {role!r}}})).web; print(*sys.modules)",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    assert "web.application" in found
+    assert not {"pyarrow", "scipy", "onnxruntime", "torch", "rich"} & set(found)

@@ -40,6 +40,6 @@ def register(app: TrafficApp) -> None:
     @app.command(json_option, base=PlainCommand)
     async def models(self: Any, as_json: bool) -> None:
         """List the shapes of messages."""
-        from trafficapp.commands.inspection import show_models
+        from trafficapp.commands.shapes import show_models
 
         show_models(as_json)

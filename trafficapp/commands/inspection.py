@@ -1,4 +1,4 @@
-"""Commands that look inside: ``faust -A trafficapp camera``, ``dead-letters`` and ``models``, also of ``trafficapp``.
+"""Commands that look inside: ``faust -A trafficapp camera`` and ``dead-letters``, also of ``trafficapp``.
 
 They read Kafka alone, so they work on any machine, with any number of workers running or none. Their declarations are
 in `trafficapp.commands.inspection_commands` and `faust_inspection`, which load this when one is called.
@@ -14,17 +14,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import click
-import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from models.cameras.detections import Detection, Frame, FrameDetection
 from models.cameras.window_rows import WindowRow, decode_window_row
 from models.dead_letters import DeadLetter
 from models.records import MALFORMED
-from models.roads.messages import RoadMessage
 from models.timestamps import rfc3339
 from trafficapp.commands.json_output import print_json
 from trafficapp.commands.troubles import told_in_a_sentence
@@ -41,9 +38,6 @@ from trafficapp.windows.partition import decode_partition_row
 from trafficapp.windows.rules import windower_rules
 
 logger = logging.getLogger(__name__)
-
-#: The shapes that ``faust models`` lists.
-SHAPES: tuple[type[msgspec.Struct], ...] = (Detection, Frame, FrameDetection, WindowRow, RoadMessage, DeadLetter)
 
 _COLUMNS = ("lane", "vehicles", "km/h", "stopped", "queue", "score", "level")
 
@@ -105,25 +99,6 @@ async def show_dead_letters(settings: Settings, count: int, as_json: bool) -> No
         _print_dead_letters(letters)
     else:
         click.echo("no message was refused")
-
-
-def show_models(as_json: bool) -> None:
-    """Print the shapes of messages."""
-    rows = [
-        {
-            "name": f"{shape.__module__}.{shape.__name__}",
-            "fields": [field.encode_name for field in msgspec.structs.fields(shape)],
-            "help": (shape.__doc__ or "").splitlines()[0],
-        }
-        for shape in SHAPES
-    ]
-    if as_json:
-        print_json(rows)
-        return
-    table = Table("name", "fields", "help", title="Models")
-    for row in rows:
-        table.add_row(str(row["name"]), ", ".join(row["fields"]), str(row["help"]))
-    Console().print(table)
 
 
 async def camera_reports(settings: Settings, camera_id: str, row_count: int) -> list[CameraReport]:

@@ -36,6 +36,6 @@ def dead_letters(last: int, as_json: bool) -> None:
 @_json_option
 def models(as_json: bool) -> None:
     """List the shapes of messages."""
-    from trafficapp.commands import inspection
+    from trafficapp.commands.shapes import show_models
 
-    inspection.show_models(as_json)
+    show_models(as_json)

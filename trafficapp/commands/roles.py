@@ -35,6 +35,7 @@ def register(app: TrafficApp, roles: tuple[str, ...], app_of: Callable[[str], Tr
     ) -> None:
         # what a site does is what its roles do
         chosen = [one for one in roles if one not in COMPOSED] if every else [role]
+        app.declare()
         rows = [{"role": one} | row for one in chosen for row in rows_of(app if one == shown else app_of(one))]
         if as_json:
             print_json(rows)

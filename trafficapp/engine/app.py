@@ -8,38 +8,38 @@ import logging
 import os
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import faust
-from confluent_kafka import KafkaException
+from faust.types.tables import TableManagerT
 from faust.types.web import Web
+from mode import ServiceT
 
-from models.alarms import Withheld
-from models.alerts import AlertEvent
-from models.cameras.window_rows import WindowRow
 from models.records import UNREADABLE_REASON
-from trafficapp.batching.runs import Run
-from trafficapp.engine.consumer import RunConsumer, RunTableManager, RunTransport
 from trafficapp.engine.fatal import Exit, end_process
-from trafficapp.engine.kafka import create_topics, end_offsets, log_start, wait_for_kafka
-from trafficapp.engine.kafka_topics import TopicAdmin, logs_of
-from trafficapp.engine.metrics_port import serve_metrics
-from trafficapp.engine.outbox import Outbox
-from trafficapp.engine.ownership import refuse_shorter_log
-from trafficapp.engine.reader import RunReader
-from trafficapp.engine.sharing.catching_up import runs_from
-from trafficapp.engine.sharing.reader import SharedReader
-from trafficapp.engine.sink import RunSink
 from trafficapp.engine.state_rows import OtherLog, SourceLog
-from trafficapp.engine.stateful import STATE_SECONDS, StatefulSink
-from trafficapp.engine.telemetry import Telemetry
-from trafficapp.feeds.declaration import Feed
 from trafficapp.settings import Settings, SettingsError, roles_together
-from trafficapp.topics import declared_topics
 from trafficapp.worker_logs import logging_config
+
+# Faust makes the application for each of its commands, and most of those are not to pay for what only a worker needs:
+# clients of Kafka, counters, readers. So whatever uses these imports them itself.
+if TYPE_CHECKING:
+    from models.alarms import Withheld
+    from models.alerts import AlertEvent
+    from models.cameras.window_rows import WindowRow
+    from trafficapp.batching.runs import Run
+    from trafficapp.engine.consumer import RunTransport
+    from trafficapp.engine.kafka_topics import TopicAdmin
+    from trafficapp.engine.outbox import Outbox
+    from trafficapp.engine.reader import RunReader
+    from trafficapp.engine.sharing.reader import SharedReader
+    from trafficapp.engine.sink import RunSink
+    from trafficapp.engine.stateful import StatefulSink
+    from trafficapp.engine.telemetry import Telemetry
+    from trafficapp.feeds.declaration import Feed
 
 logger = logging.getLogger(__name__)
 
@@ -63,12 +63,15 @@ _FETCH_BYTES = 1 << 20
 class TrafficApp(faust.App):
     """A Faust application whose agents read runs and whose sinks say where to read on.
 
+    Args:
+        settings: the settings of this process.
+        feeds: those that are switched on.
+        declare: puts on the application what a worker needs of it; see `declare`.
+
     Attributes:
         settings: the settings of this process.
         feeds: those that are switched on.
         roles: those that this process has; several in the role ``site``.
-        telemetry: its counters.
-        outbox: its producer.
         run_readers: reader of each topic that is read in runs.
         readings: by the name of each agent that reads runs, its topic and its sink.
         local_current: rows of a camera's newest window from the local tables, where the role has them.
@@ -76,18 +79,22 @@ class TrafficApp(faust.App):
         withheld_messages: by feed: a message marked with why people are not to be told of it; None tells it.
     """
 
-    def __init__(self, settings: Settings, feeds: Sequence[Feed[Any]] = ()) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        feeds: Sequence[Feed[Any]] = (),
+        declare: Callable[[TrafficApp], None] | None = None,
+    ) -> None:
         self.settings = settings
         self.feeds = feeds
+        self._declare = declare
+        self._is_declared = False
         self.roles = roles_together(settings.worker.role)
-        self.telemetry = Telemetry(settings.worker.role, settings.app_id)
-        self.outbox = Outbox(settings)
         self.run_readers: dict[str, RunReader | SharedReader] = {}
         self.readings: dict[str, tuple[str, RunSink]] = {}
         self.local_current: Callable[[str | None], list[WindowRow]] | None = None
         self.withheld_alert: Callable[[AlertEvent], Withheld | None] = lambda _: None
         self.withheld_messages: dict[str, Callable[[Any], Any]] = {}
-        self.topic_admin = TopicAdmin(settings)
         self._logs: dict[str, SourceLog] = {}
         self._loaded = False
         self._flushing: list[Callable[[], Awaitable[None]]] = []
@@ -95,7 +102,51 @@ class TrafficApp(faust.App):
         self._served_by: Callable[[], None] | None = None
         super().__init__(**_faust_configuration(settings))
 
+    @cached_property
+    def telemetry(self) -> Telemetry:
+        """Counters of this process."""
+        from trafficapp.engine.telemetry import Telemetry
+
+        return Telemetry(self.settings.worker.role, self.settings.app_id)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Its producer."""
+        from trafficapp.engine.outbox import Outbox
+
+        return Outbox(self.settings)
+
+    @cached_property
+    def topic_admin(self) -> TopicAdmin:
+        """What looks at its topics and changes them."""
+        from trafficapp.engine.kafka_topics import TopicAdmin
+
+        return TopicAdmin(self.settings)
+
     # ------------------------------------------------------------------ declaring
+
+    def declare(self) -> None:
+        """Have agents, tables and views put on the application, once: before it starts, or when they are looked at."""
+        if self._is_declared:
+            return
+        from trafficapp.engine.consumer import RunTableManager
+
+        self._is_declared = True
+        self.conf.TableManager = RunTableManager
+        if self._declare is not None:
+            self._declare(self)
+
+    @property
+    def tables(self) -> TableManagerT:
+        """The tables; commands of Faust ask for them, too."""
+        self.declare()
+        return super().tables
+
+    def on_init_dependencies(self) -> Iterable[ServiceT]:
+        """What is started with the application."""
+        self.declare()
+        dependencies: Iterable[ServiceT] = super().on_init_dependencies()
+        return dependencies
 
     def read_in_runs(self, topic: str, sink: RunSink, name: str, partitions: int | None = None) -> RunReader:
         """Put an agent on a topic that hands its runs to a sink; ``partitions`` is that of `declared_topics`.
@@ -108,6 +159,11 @@ class TrafficApp(faust.App):
         Raises:
             ValueError: the topic has an agent of this role already.
         """
+        from trafficapp.engine.kafka import log_start
+        from trafficapp.engine.ownership import refuse_shorter_log
+        from trafficapp.engine.reader import RunReader
+        from trafficapp.engine.sharing.catching_up import runs_from
+        from trafficapp.engine.sharing.reader import SharedReader
 
         async def look(partition: int) -> int:
             return await log_start(self.settings, topic, partition)
@@ -178,6 +234,8 @@ class TrafficApp(faust.App):
 
     def keep_state(self, sink: StatefulSink[Any]) -> None:
         """Have the state of a sink written soon after its runs, and at the end."""
+        from trafficapp.engine.stateful import STATE_SECONDS
+
         self.flush_at_end(sink.flush)
 
         @self.timer(interval=STATE_SECONDS / 2)
@@ -227,6 +285,8 @@ class TrafficApp(faust.App):
 
     async def logs_of(self, topics: Collection[str]) -> dict[str, SourceLog]:
         """Called when partitions are taken over: which logs their topics are; waits for the broker."""
+        from trafficapp.engine.kafka_topics import logs_of
+
         logs = await logs_of(self.topic_admin, topics)
         self._compare(logs)
         # one that does not exist just now is compared when it is there again
@@ -236,6 +296,8 @@ class TrafficApp(faust.App):
 
     async def ends_of(self, topic: str, partitions: Collection[int]) -> dict[int, int]:
         """The offset after the last record of each partition, committed or not."""
+        from trafficapp.engine.kafka import end_offsets
+
         return await end_offsets(self.settings, topic, partitions)
 
     async def look_at_topics(self) -> None:
@@ -243,6 +305,8 @@ class TrafficApp(faust.App):
 
         While the broker is away nothing is looked at: who reads tells the outage.
         """
+        from confluent_kafka import KafkaException
+
         try:
             if not await asyncio.to_thread(self.topic_admin.answers):
                 return
@@ -265,6 +329,8 @@ class TrafficApp(faust.App):
                 end_process(Exit.LOG_WENT_BACK, f"{topic} was made anew while it was read")
 
     async def _check_partitions(self) -> None:
+        from confluent_kafka import KafkaException
+
         try:
             await asyncio.to_thread(self.topic_admin.check_partitions, list(self._logs))
         except (OtherLog, SettingsError) as error:
@@ -274,6 +340,10 @@ class TrafficApp(faust.App):
 
     async def on_first_start(self) -> None:
         """Wait for the broker and create the topics before anything consumes them."""
+        from trafficapp.engine.kafka import create_topics, wait_for_kafka
+        from trafficapp.engine.metrics_port import serve_metrics
+        from trafficapp.topics import declared_topics
+
         # it tells every failed try of an outage; we tell the outage
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         self.telemetry.recovering.set(1)
@@ -329,10 +399,14 @@ class TrafficApp(faust.App):
             await close()
 
     def _new_transport(self) -> RunTransport:
+        from trafficapp.engine.consumer import RunTransport
+
         return RunTransport(self.conf.broker_consumer, self)
 
     def watch(self) -> None:
         """Look for partitions that make no progress and publish the lag."""
+        from trafficapp.engine.consumer import RunConsumer
+
         consumer = self.consumer
         if not isinstance(consumer, RunConsumer):
             return
@@ -360,7 +434,6 @@ def _faust_configuration(settings: Settings) -> dict[str, Any]:
         "stream_buffer_maxsize": _BUFFERED_RUNS,
         "stream_wait_empty": False,
         "store": "memory://",
-        "TableManager": RunTableManager,
         "table_standby_replicas": 0,
         "topic_partitions": kafka.partitions,
         "topic_replication_factor": kafka.replication_factor,

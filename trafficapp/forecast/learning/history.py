@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from models.timestamps import epoch_us
 from trafficapp.forecast.clock import Floats, Integers
 from trafficapp.forecast.neighbours import RoadLinks
 from trafficapp.forecast.quantities import SPEED, Quantity
+
+# Every worker has these shapes through its models, and none but one that trains reads a file: pyarrow was 42 of the
+# 183 MB that a worker has at its start.
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 KMH_PER_MPH = 1.609344
 
@@ -98,6 +101,8 @@ def read_history(
     Raises:
         HistoryError: the file is something else.
     """
+    import pyarrow as pa
+
     try:
         if path.suffix == ".npz":
             history = _read_npz(path, zone, zeros_are_missing)
@@ -198,6 +203,10 @@ def _read_npz(path: Path, zone: str, zeros_are_missing: bool) -> SpeedHistory:
 def _read_parquet(
     path: Path, zone: str, step_seconds: int, quantity: Quantity, zeros_are_missing: bool
 ) -> SpeedHistory:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
     table = pq.read_table(path, columns=[quantity.entity, "timestamp", quantity.name])
     for index, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
@@ -215,6 +224,8 @@ def _seconds(moments: pa.ChunkedArray, zone: str) -> Integers:
     Raises:
         ValueError: one is no time.
     """
+    import pyarrow as pa
+
     kind = moments.type
     if pa.types.is_timestamp(kind) and kind.tz is not None:
         microseconds = moments.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.int64())
@@ -239,6 +250,8 @@ def _second(value: object, zone: str) -> int:
 
 
 def _read_links(path: Path, road_ids: tuple[str, ...]) -> RoadLinks:
+    import pyarrow.parquet as pq
+
     table, place = pq.read_table(path), {road: index for index, road in enumerate(road_ids)}
     starts, ends = table["from_road"].to_pylist(), table["to_road"].to_pylist()
     weights = table["weight"].to_pylist() if "weight" in table.column_names else [1.0] * len(starts)
