@@ -6,14 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 import duckdb
-import pyarrow as pa
 import pyarrow.dataset as ds
 
 from trafficapp.stores.lake.storage import Storage
-from trafficapp.stores.lake.tables import LakeTable
-
-#: What the folders say, beside the columns of the files. A day is a date to every reader that is told so.
-_FOLDERS = pa.schema([("topic", pa.string()), ("date", pa.date32())])
+from trafficapp.stores.lake.tables import FOLDERS, LakeTable
 
 
 class NotASelect(ValueError):
@@ -54,5 +50,5 @@ def filled(storage: Storage, tables: Iterable[LakeTable]) -> dict[str, ds.Datase
     found: dict[str, list[ds.Dataset]] = defaultdict(list)
     for table in tables:
         if pieces := list(storage.pieces(table.topic)):
-            found[table.table].append(storage.dataset(pieces, table.schema, _FOLDERS))
+            found[table.table].append(storage.dataset(pieces, table.schema, FOLDERS))
     return {name: parts[0] if len(parts) == 1 else ds.dataset(parts) for name, parts in found.items()}

@@ -47,6 +47,10 @@ _TYPES: Final = {
     "integer[]": pa.list_(pa.int32()),
 }
 
+#: What folders say of their files: readers take it for columns, in the place of those of the files. A day is a date to
+#: every reader that is told so.
+FOLDERS: Final = pa.schema([("topic", pa.string()), ("date", pa.date32())])
+
 #: Where a row comes from.
 _PLACE: Final = (("kafka_partition", pa.int32()), ("kafka_offset", pa.int64()), ("kafka_time", _TIME))
 
@@ -74,7 +78,7 @@ class LakeTable(ABC):
         name: in ``lake.feeds``.
         topic: of the records.
         table: what it is called in questions, as in Postgres.
-        columns: types of Postgres by name.
+        columns: types of Postgres by name. One that is called as what folders say is called ``message_…`` in the lake.
         with_messages: whether the record as it came stands beside its row. A row that says all that it said needs none.
 
     Attributes:
@@ -87,7 +91,8 @@ class LakeTable(ABC):
         self.name, self.topic, self.table = name, topic, table
         self._with_messages = with_messages
         self._converts = [_CONVERTS.get(kind) for kind in columns.values()]
-        fields = [pa.field(column, _TYPES[kind]) for column, kind in columns.items()]
+        names = [f"message_{column}" if column in FOLDERS.names else column for column in columns]
+        fields = [pa.field(name, _TYPES[kind]) for name, kind in zip(names, columns.values(), strict=True)]
         fields += [pa.field(column, kind, nullable=False) for column, kind in _PLACE]
         fields += [pa.field(column, kind) for column, kind in _MESSAGE if with_messages]
         self.schema = pa.schema(fields)
