@@ -49,3 +49,13 @@ def test_a_worker_that_serves_loads_no_files_of_training(role: str) -> None:
     ).stdout.split()
     assert "web.application" in found
     assert not {"pyarrow", "scipy", "onnxruntime", "torch", "rich"} & set(found)
+
+
+def test_the_web_server_has_views_whoever_asks_for_it_first() -> None:
+    """A worker of Faust asks for it before it starts the application."""
+    asked = "import sys; from trafficapp import app; app.web; print(len(app.run_readers), *sys.modules)"
+    readers, *found = subprocess.run(  # noqa: S603 - our own words
+        [sys.executable, "-c", asked], check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert "web.application" in found
+    assert int(readers) > 0

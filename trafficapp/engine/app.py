@@ -213,6 +213,8 @@ class TrafficApp(faust.App):
         self.on_worker_init.send()
 
     def _new_web(self) -> Web:
+        # a worker of Faust asks for the server before it starts the application
+        self.declare()
         # where Faust keeps it, since those who put views on it ask the application for it
         web = self.__dict__["web"] = super()._new_web()
         if self._served_by is not None:
