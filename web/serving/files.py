@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 from collections.abc import Mapping
@@ -31,24 +32,28 @@ def serve_file(
     Args:
         body: the file.
         content_type: of text, in UTF-8.
-        compressed: the file in some of `ENCODINGS`; gzip is made here unless it is given.
+        compressed: the file in some of `ENCODINGS`; gzip is made here unless it is given, when it is first asked for:
+            most workers are never asked, and all of the dashboard would cost their start a tenth of a second.
         status: of the answer.
         policy: its Content-Security-Policy, where it is not that of every answer.
         immutable: whether there will never be another file at this address.
     """
     bodies = dict(compressed or {})
-    if len(body) >= _SMALLEST_COMPRESSED_BYTES and "gzip" not in bodies:
-        bodies["gzip"] = gzip.compress(body, mtime=0)
+    offered = set(bodies)
+    if len(body) >= _SMALLEST_COMPRESSED_BYTES:
+        offered.add("gzip")
     digest = hashlib.sha256(body).hexdigest()[:32]
 
     async def view(request: web.Request) -> web.StreamResponse:
         accepted = _accepted(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
-        encoding = next((name for name in ENCODINGS if name in bodies and name in accepted), None)
+        encoding = next((name for name in ENCODINGS if name in offered and name in accepted), None)
         tag = digest if encoding is None else f"{digest}-{encoding}"
         known = request.if_none_match
         if status == HTTPStatus.OK and known and any(entry.value in (tag, "*") for entry in known):
             response = web.Response(status=HTTPStatus.NOT_MODIFIED)
         else:
+            if encoding is not None and encoding not in bodies:
+                bodies[encoding] = await asyncio.to_thread(gzip.compress, body, mtime=0)
             sent = body if encoding is None else bodies[encoding]
             response = web.Response(body=sent, content_type=content_type, charset="utf-8", status=status)
             if encoding is not None:
