@@ -52,5 +52,8 @@ async def test_scores_that_stay_are_told_right_by_the_newest(
         scores = await camera_accuracy(pool, now - timedelta(hours=1), now)
     by_last = [one for one in scores if one.model_version == "baseline:last_value"]
     assert {one.horizon_minutes for one in by_last} == {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 30}
-    assert all(one.mae == one.rmse == one.last_value_mae == 0 for one in by_last)
+    assert all(one.last_value_mae == 0 for one in by_last)
+    assert all(one.mae == one.rmse == 0 for one in by_last if one.horizon_minutes <= 10)
+    # of the farthest, two cameras have too few errors by then for the model to be left altogether
+    assert all(0 <= one.mae < 0.1 for one in by_last)
     assert all(one.within_interval_share == 1 for one in by_last)
