@@ -156,10 +156,6 @@ class FeedIntake(TransactionalSink):
                 sent_on = self._convert(message, accepted.time_us, origin)
             else:
                 sent_on = self._convert(message, accepted.time_us)
-            if isinstance(sent_on, tuple) and len(sent_on) == 1:
-                # as nearly all; a list that is put together costs a call
-                key, one = sent_on[0]
-                return (Outgoing(topic_of(one), key.encode(), _encode(one), None, time_ms),)
             return [Outgoing(topic_of(one), key.encode(), _encode(one), None, time_ms) for key, one in sent_on]
         except FAULTS as error:
             # one message stops no others, whatever is odd about it

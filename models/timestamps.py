@@ -52,17 +52,14 @@ def epoch_us(timestamp: datetime | float | Decimal | str, zone: tzinfo = UTC) ->
         else:
             timestamp = _from_iso_8601(timestamp)
     if isinstance(timestamp, datetime):
-        return instant_us(timestamp if timestamp.tzinfo is not None else timestamp.replace(tzinfo=zone))
+        if timestamp.tzinfo is None:
+            timestamp = timestamp.replace(tzinfo=zone)
+        since = timestamp - EPOCH
+        return (since.days * 86_400 + since.seconds) * MICROSECONDS_PER_SECOND + since.microseconds
     milliseconds = timestamp >= FIRST_MILLISECOND_VALUE
     if not 0 <= timestamp <= (_MAX_EPOCH_SECONDS * 1000 if milliseconds else _MAX_EPOCH_SECONDS):
         raise ValueError(f"epoch timestamp {timestamp!r} is out of range")
     return _cut(timestamp, 1000 if milliseconds else MICROSECONDS_PER_SECOND)
-
-
-def instant_us(instant: datetime) -> int:
-    """Microseconds since the epoch of an aware datetime."""
-    since = instant - EPOCH
-    return (since.days * 86_400 + since.seconds) * MICROSECONDS_PER_SECOND + since.microseconds
 
 
 def from_epoch_us(time_us: int) -> datetime:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from datetime import UTC, datetime, tzinfo
-from operator import attrgetter
+from datetime import datetime, tzinfo
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct, structs
 
-from models.cameras.detections import MAX_MESSAGE_BYTES, UNDECODABLE, Rejected, event_time_us, is_event_time
+from models.cameras.detections import MAX_MESSAGE_BYTES, Rejected, event_time_us, is_event_time
 from models.form import read_form
 from models.records import MALFORMED
 from models.text_numbers import number, whole_number
-from models.timestamps import FIRST_MILLISECOND_VALUE, epoch_us, instant_us, rfc3339
+from models.timestamps import epoch_us, rfc3339
 from trafficapp.analytics.local_hours import time_zone
 from trafficapp.feeds.declaration import Checked, Feed, Message, NewestLog
 from trafficapp.feeds.fitting import always_fits
@@ -73,7 +72,6 @@ class FeedDecoder(Generic[Message]):
     ) -> None:
         self.feed = feed
         self._is_ours = feed.is_ours
-        self._key_and_time = None if feed.time is None else attrgetter(feed.key, feed.time)
         self.zone = time_zone(feed.zone_in(settings))
         shape: type[Any] = feed.shape
         if fields is not None and feed.is_ours:
@@ -156,14 +154,6 @@ class FeedDecoder(Generic[Message]):
 
     def _told_by(self, message: Message, record_us: int) -> Accepted:
         feed = self.feed
-        if self._key_and_time is not None:
-            key, time = self._key_and_time(message)
-            # as below, for what nearly all others send, and for what is ours
-            if 0 < len(key) <= LONGEST_KEY:
-                if type(time) is int and time >= FIRST_MILLISECOND_VALUE and is_event_time(time * 1000):
-                    return Accepted(message, key, time * 1000)
-                if type(time) is datetime and time.tzinfo is UTC and feed.is_ours:
-                    return Accepted(message, key, instant_us(time))
         key = self._known_key(getattr(message, feed.key))
         time_us = record_us if feed.time is None else self._time_us(getattr(message, feed.time))
         return Accepted(message, key, time_us)
@@ -204,12 +194,6 @@ class FeedDecoder(Generic[Message]):
             raise Rejected("invalid_field", f"the table cannot hold {error}") from None
 
     def _read_form(self, value: bytes | None) -> Message:
-        if value and len(value) <= MAX_MESSAGE_BYTES:
-            try:
-                message: Message = self._decode(value)
-                return message
-            except UNDECODABLE:
-                pass  # a closer look names the fault, or forgives it
         return read_form(value, self.feed.shape, self._decode, self._texts, self._forgive)
 
     def _forgive(self, message: dict[str, Any]) -> None:

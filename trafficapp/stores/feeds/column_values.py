@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from functools import partial
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from models.cameras.detections import event_time_us, is_event_time
-from models.timestamps import instant_us
+from models.cameras.detections import event_time_us
 from trafficapp.stores.postgres.rows import NUL, storable
 from trafficapp.stores.postgres.sink import POSTGRES_EPOCH_US
 
@@ -56,7 +55,7 @@ def convert_of(kind: str, zone: tzinfo) -> Convert:
         return partial(_whole, bits=_BITS[kind])
     converts: dict[str, Convert] = {
         "text": _text,
-        "timestamptz": partial(_time, zone=zone),
+        "timestamptz": lambda value: (event_time_us(value, zone) - POSTGRES_EPOCH_US,),
         "double precision": _real,
         "boolean": _truth,
         "uuid": _uuid,
@@ -77,11 +76,7 @@ def check_key(values: tuple[Any, ...]) -> None:
     Raises:
         ValueError: they are too long for an index.
     """
-    characters = 0
-    for value in values:
-        if isinstance(value, str):
-            characters += len(value)
-    if characters * _MOST_BYTES_A_CHARACTER <= LONGEST_KEY_BYTES:
+    if sum([len(value) for value in values if isinstance(value, str)]) * _MOST_BYTES_A_CHARACTER <= LONGEST_KEY_BYTES:
         return
     size = sum(len(value.encode()) for value in values if isinstance(value, str))
     if size > LONGEST_KEY_BYTES:
@@ -94,12 +89,6 @@ def _text(value: Any) -> str:
         return value if NUL not in value else storable(value)
     plain = value if isinstance(value, str) else _plain(value)
     return storable(plain if isinstance(plain, str) else _encode(plain).decode())
-
-
-def _time(value: Any, zone: tzinfo) -> tuple[int]:
-    # as `event_time_us` has it, for what we send ourselves
-    time_us = instant_us(value) if type(value) is datetime and value.tzinfo is UTC else -1
-    return ((time_us if is_event_time(time_us) else event_time_us(value, zone)) - POSTGRES_EPOCH_US,)
 
 
 def _uuid(value: Any) -> str | uuid.UUID:

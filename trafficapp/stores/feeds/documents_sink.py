@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Any, TypeAlias
 
@@ -23,7 +22,7 @@ from msgspec import Struct, structs
 
 from models.cameras.detections import Rejected
 from models.records import MALFORMED
-from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us, instant_us
+from models.timestamps import MICROSECONDS_PER_SECOND, epoch_us
 from trafficapp.feeds.decoder import Accepted
 from trafficapp.stores.feeds.current import current_of
 from trafficapp.stores.feeds.redis_sink import FeedRedisSink, withhold_nothing
@@ -208,7 +207,7 @@ class DocumentsSink(FeedRedisSink[NewestDocuments, Document]):
                 key_of(one.key),
                 one.key,
                 repr(one.time_us / MICROSECONDS_PER_SECOND),
-                round((one.expires - now) * 1000) or 1,
+                max(1, round((one.expires - now) * 1000)),
                 one.document,
                 int(one.is_news),
             )
@@ -227,8 +226,6 @@ class DocumentsSink(FeedRedisSink[NewestDocuments, Document]):
         if is_ours and sent is not None and sent == self._feed.time:
             return accepted.time_us
         told = getattr(accepted.message, sent) if sent else ""
-        if is_ours and type(told) is datetime and told.tzinfo is UTC:
-            return instant_us(told)
         if not told or is_ours:
             return epoch_us(told) if told else record_us
         try:
