@@ -8,14 +8,15 @@ would have: the choice is a function of these values and of the model. Roads and
 The shares are those of the exponentially weighted average forecaster (Cesa-Bianchi and Lugosi, Prediction, Learning,
 and Games, 2006, chapter 2), over errors that halve in weight with age, as multiples of the model's::
 
-    share[e, r] ~ exp(-RATE * (multiple[e, r] + LEAVING * (before[e] - 1)))
+    share[e, r] ~ exp(-RATE * (multiple[e, r] + LEAVING * behind[e]))
     multiple[e, r] = (weight[r] * own[e, r] + DRAWN * city[e]) / (weight[r] + DRAWN)
     city[e] = (weight of all * all[e] + DRAWN) / (weight of all + DRAWN)
 
 with ``own`` the errors of the expert on road r as a multiple of the model's there, and ``all`` the same over all
 roads: a road has few errors, so it differs from the city only where its own say much, and so does a city of few roads
-from the model. ``before`` is the same of the days that the model was chosen on (its validation part), from 1 to 1.2: a
-rule that was far behind there has to be nearer by more here than one that was close. Whoever would have less than
+from the model. ``behind`` is by how much of the model's error an expert was worse on the days that the model was chosen
+on (its validation part), 0 to a fifth: a rule that was far behind there has to be nearer by more here than one that was
+close. Whoever would have less than
 `LEAST_SHARE` is left out. The constants were chosen on simulated days of some seeds and METR-LA, and are judged on days
 of another one (docs/forecasts.md).
 
@@ -191,25 +192,27 @@ def said_by_experts(artifact: Artifact, recent_kmh: Floats, last_time: int, weat
     level = city_level(recent_kmh, artifact.knowledge.smooth.at(times))
     if (level == 1).all():
         return said_as_it_is(artifact, recent_kmh, last_time, weather)
-    said: Floats = said_as_it_is(artifact, recent_kmh / level[:, None], last_time, weather) * level[-1]
-    if layout.weather:
-        said[Expert.MODEL] = artifact.predict(recent_kmh, last_time, weather)[0]
-    return said
+    dry_kmh = recent_kmh / level[:, None]
+    by_model = artifact.predict(recent_kmh if layout.weather else dry_kmh, last_time, weather)[0]
+    if not layout.weather:
+        by_model = by_model * level[-1]
+    return np.stack([by_model, *_said_by_rules(artifact, dry_kmh, last_time) * level[-1]]).astype(np.float32)
 
 
 def said_as_it_is(artifact: Artifact, recent_kmh: Floats, last_time: int, weather: Floats | None) -> Floats:
     """The same by the speeds as they are, whatever slows them."""
+    by_model = artifact.predict(recent_kmh, last_time, weather)[0]
+    return np.stack([by_model, *_said_by_rules(artifact, recent_kmh, last_time)]).astype(np.float32)
+
+
+def _said_by_rules(artifact: Artifact, recent_kmh: Floats, last_time: int) -> Floats:
+    """What the linear rule and the last value say, in the order of `Expert`."""
     layout, knowledge = artifact.about.layout, artifact.knowledge
     times = np.array([last_time], np.int64)
     ahead = np.array(layout.horizon_steps, np.int64) * layout.step_seconds
     linear = knowledge.linear.predict(knowledge.plain, recent_kmh[None], times, ahead)[0]
-    return np.stack(
-        [
-            artifact.predict(recent_kmh, last_time, weather)[0],
-            layout.quantity.cut_off(linear),
-            last_value(recent_kmh[None], len(ahead))[0],
-        ]
-    ).astype(np.float32)
+    said: Floats = np.stack([layout.quantity.cut_off(linear), last_value(recent_kmh[None], len(ahead))[0]])
+    return said
 
 
 def choose(artifact: Artifact, said: Floats, came: Floats, hours: Integers, moments: int = MOMENTS_OF_ROADS) -> Choice:
@@ -222,7 +225,7 @@ def choose(artifact: Artifact, said: Floats, came: Floats, hours: Integers, mome
         hours: local hour of each moment.
         moments: how many are looked at when all are there.
     """
-    weights = shares(said, came, behind(artifact), moments)
+    weights = shares(said, came, behind_before(artifact), moments)
     mixture = mixture_of(weights, said.transpose(1, 0, 2, 3))
     beside = _beside_first(_late(np.stack([said[Expert.MODEL], mixture]), came, moments)[0])[1]
     nearer = np.where(weights[Expert.MODEL] < 1, 1 - beside, 0).astype(np.float32)
@@ -246,7 +249,7 @@ def mixture_of(weights: Floats, said: Floats) -> Floats:
     return mixture
 
 
-def behind(artifact: Artifact) -> Errors:
+def behind_before(artifact: Artifact) -> Errors:
     """By how much of the model's error experts were worse where it was chosen, 0 to a fifth; (experts, horizons)."""
     validation = artifact.about.validation
     of_model = np.array([score.mae_kmh for score in validation[MODEL]])
