@@ -50,7 +50,7 @@ class Accumulator(Struct, array_like=True):
 
     def row(
         self, camera_id: str, lane_id: int | None, start: str, end: str, scale: CongestionScale,
-        pictures: int = 0, buckets: list[int] | None = None,
+        pictures: int, buckets: list[int],
     ) -> FinishedWindow:  # fmt: skip
         """The final row of this accumulator.
 
@@ -79,7 +79,7 @@ class Accumulator(Struct, array_like=True):
             score = scale.score(count, mean_kmh, stopped_ratio)
             mean_kmh, stopped_ratio = round(mean_kmh, _SPEED_DECIMALS), round(stopped_ratio, _RATIO_DECIMALS)
         # a window that was open when speeds began to be sketched has only some of them in its sketch
-        if buckets is None or len(buckets) != speeds:
+        if len(buckets) != speeds:
             buckets = []
         p15, p50, p85, p95 = percentiles_of(buckets)
         sketch = buckets if len(buckets) <= _MOST_BUCKETS_LISTED else counted(buckets)
